@@ -1,1 +1,122 @@
+//! The web tier: accepts messages, pushes replies, serves the pages.
+//!
+//! A route extracts, calls a use case and responds. Live events come in through [`push`]'s hub, which every kind of
+//! connection subscribes to: sockets, event streams and calls that wait.
 
+mod auth;
+mod dispatcher;
+mod error;
+mod extract;
+mod pages;
+mod push;
+mod router;
+mod routes;
+mod state;
+mod usecase;
+
+use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use troupe_shared::{
+    adapters::redis::{RedisEventBus, RedisHandle, RedisJobQueue},
+    clock::SystemClock,
+    config::Config,
+    db,
+    lifecycle::Tasks,
+    ports::{EventBus, JobQueue},
+};
+
+use crate::{
+    auth::{passwords::Passwords, tokens::Tokens},
+    dispatcher::Dispatcher,
+    push::{hub::Hub, session::Sessions},
+    state::{AppState, Parts},
+};
+
+pub use router::openapi;
+pub use usecase::demo_account;
+
+/// A web tier that is connected and bound, and not yet serving.
+pub struct Server {
+    state: AppState,
+    listener: TcpListener,
+    redis: RedisHandle,
+    tasks: Tasks,
+}
+
+impl Server {
+    /// Connects, migrates, and binds.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let pool = db::connect(&config.database, "troupe-server").await?;
+        let redis = RedisHandle::connect(&config.redis).await?;
+        let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
+        let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
+        let clock = Arc::new(SystemClock);
+        let tasks = Tasks::default();
+        let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
+        let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
+        let tokens = Tokens::load(pool.clone(), clock.clone(), config.auth.access_token_ttl).await?;
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .with_context(|| format!("listen on {} (server.listen)", config.server.listen))?;
+        let state = AppState::new(Parts {
+            pool,
+            bus,
+            jobs,
+            clock,
+            hub,
+            dispatcher,
+            tokens,
+            passwords: Passwords::new(),
+            sessions: Sessions::default(),
+            config,
+        });
+        Ok(Self { state, listener, redis, tasks })
+    }
+
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// For what has to be there before anybody calls: see [`demo_account`].
+    pub fn pool(&self) -> &sqlx::PgPool {
+        &self.state.pool
+    }
+
+    /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        tracing::info!(address = %self.address()?, "listening");
+        let Self { state, listener, redis, tasks } = self;
+        let sessions = state.sessions.clone();
+        let drain = state.config.server.drain;
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection without TCP_NODELAY");
+            }
+        });
+        let app = router::build(state.clone());
+        let stop = shutdown.clone();
+        let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+        let closing = async {
+            shutdown.cancelled().await;
+            sessions.close_all(drain).await;
+        };
+        let both = async { tokio::join!(serving.into_future(), closing).0 };
+        let overtime = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(drain).await;
+        };
+        tokio::select! {
+            served = both => served?,
+            () = overtime => tracing::warn!("calls in flight were cut off"),
+        }
+        tasks.finish(drain).await;
+        redis.close().await;
+        state.pool.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -1,1 +1,19 @@
+//! What the web tier and the workers both speak.
+//!
+//! `server` and `worker` depend on this crate and never on each other: whatever both must agree on (ids, the model and
+//! its SQL, events, jobs, configuration) lives here, and adapters to Redis are built here behind the ports.
 
+pub mod adapters;
+pub mod clock;
+pub mod config;
+pub mod db;
+#[cfg(feature = "engines")]
+pub mod engines;
+pub mod events;
+pub mod ids;
+pub mod jobs;
+pub mod lifecycle;
+pub mod model;
+pub mod ports;
+pub mod problem;
+pub mod telemetry;

@@ -1,1 +1,77 @@
+//! The workers: they take requests from the queue and write the replies.
+//!
+//! [`run`] is the whole process: a consumer per tier ([`queue`]), the renewal of leases, and the sweeper that finds what
+//! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
 
+mod jobs;
+mod leases;
+mod providers;
+mod queue;
+mod reply;
+mod sweeper;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use troupe_shared::{
+    adapters::redis::{RedisEventBus, RedisHandle, RedisJobQueue},
+    clock::SystemClock,
+    config::Config,
+    db,
+    lifecycle::Tasks,
+    ports::{EventBus, JobQueue},
+};
+
+use crate::{
+    jobs::generate_reply::Replies,
+    leases::Leases,
+    queue::{Consumers, Slots},
+};
+
+/// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let pool = db::connect(&config.database, "troupe-worker").await?;
+    let redis = RedisHandle::connect(&config.redis).await?;
+    let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::new(redis.clone(), &config.events));
+    let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
+    let model = providers::from_config(&config.provider).context("set up the model provider")?;
+    let name = queue::worker_name();
+    tracing::info!(worker = name, model = model.name(), concurrency = config.worker.concurrency, "starting");
+
+    let tasks = Tasks::new(shutdown.clone());
+    let background = Tasks::default();
+    let leases = Leases::new(config.worker.lease);
+    background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
+    background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.worker.clone(), background.shutdown().clone()));
+
+    let hand_back = CancellationToken::new();
+    let replies = Arc::new(Replies {
+        pool: pool.clone(),
+        bus,
+        jobs,
+        model,
+        clock: Arc::new(SystemClock),
+        leases,
+        settings: config.worker.clone(),
+        worker: name.clone(),
+        hand_back: hand_back.clone(),
+    });
+    let slots = Slots::new(config.worker.concurrency);
+    let consumers = Consumers { name, redis: &redis, config: &config, slots: slots.clone(), replies };
+    consumers.start(&db::users::tiers(&pool).await?, &tasks).await?;
+    tracing::info!("worker ready");
+
+    shutdown.cancelled().await;
+    if tokio::time::timeout(config.worker.drain, slots.all_free()).await.is_err() {
+        tracing::info!("handing back the replies that still run");
+        hand_back.cancel();
+        _ = tokio::time::timeout(config.worker.drain, slots.all_free()).await;
+    }
+    tasks.finish(config.worker.drain).await;
+    background.finish(config.worker.drain).await;
+    redis.close().await;
+    pool.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}

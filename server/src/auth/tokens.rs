@@ -1,0 +1,226 @@
+//! Access tokens: JWTs signed with HS256 under a key id, verified without asking anybody.
+//!
+//! The keys are in the database, so that every server verifies what any server signed, and a new key can take over while
+//! the old one still verifies. (A JWT crate would bring RSA and two elliptic curves along for these few lines.)
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use chrono::{DateTime, Utc};
+use parking_lot::RwLock;
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use troupe_shared::{clock::Clock, db::signing_keys, ids::UserId};
+
+use crate::{auth::random, error::ApiError};
+
+/// Keys are read again for an unknown key id at most this often.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+
+pub(crate) struct Tokens {
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    ttl: Duration,
+    keys: RwLock<Keys>,
+}
+
+struct Keys {
+    all: Vec<Key>,
+    read_at: DateTime<Utc>,
+}
+
+struct Key {
+    id: String,
+    hmac: hmac::Key,
+    retired: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    alg: String,
+    kid: String,
+    typ: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: UserId,
+    iat: i64,
+    exp: i64,
+}
+
+/// A token as it is given out.
+pub(crate) struct Issued {
+    pub(crate) token: String,
+    pub(crate) expires_in: Duration,
+}
+
+impl Tokens {
+    /// Reads the keys; the first server of a deployment makes the first one.
+    pub(crate) async fn load(pool: PgPool, clock: Arc<dyn Clock>, ttl: Duration) -> anyhow::Result<Self> {
+        let mut secret = [0; 32];
+        let mut id = [0; 6];
+        getrandom::fill(&mut secret)?;
+        getrandom::fill(&mut id)?;
+        if signing_keys::list(&pool).await?.iter().all(|key| key.retired) {
+            signing_keys::create_first(&pool, &BASE64.encode(id), &secret).await?;
+        }
+        let keys = RwLock::new(Keys { all: read_keys(&pool).await?, read_at: clock.now() });
+        Ok(Self { pool, clock, ttl, keys })
+    }
+
+    pub(crate) fn issue(&self, user: UserId) -> Result<Issued, ApiError> {
+        let keys = self.keys.read();
+        let key =
+            keys.all.iter().find(|key| !key.retired).ok_or_else(|| ApiError::Internal("no signing key".to_owned()))?;
+        let now = self.clock.now().timestamp();
+        let header = Header { alg: "HS256".to_owned(), kid: key.id.clone(), typ: "JWT".to_owned() };
+        let claims = Claims { sub: user, iat: now, exp: now + self.ttl.as_secs() as i64 };
+        let signed = format!("{}.{}", encode(&header)?, encode(&claims)?);
+        let signature = BASE64.encode(hmac::sign(&key.hmac, signed.as_bytes()));
+        Ok(Issued { token: format!("{signed}.{signature}"), expires_in: self.ttl })
+    }
+
+    /// Whose token it is.
+    pub(crate) async fn verify(&self, token: &str) -> Result<UserId, ApiError> {
+        match self.check(token) {
+            Err(Refusal::UnknownKey) if self.reload().await? => self.check(token),
+            checked => checked,
+        }
+        .map_err(|refusal| {
+            ApiError::Unauthenticated(match refusal {
+                Refusal::Malformed => "the access token is malformed",
+                Refusal::UnknownKey | Refusal::Forged => "the access token is not valid",
+                Refusal::Expired => "the access token has expired",
+            })
+        })
+    }
+
+    fn check(&self, token: &str) -> Result<UserId, Refusal> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
+        let header: Header = decode(header)?;
+        // The algorithm is ours to choose, never the token's.
+        if header.alg != "HS256" {
+            return Err(Refusal::Forged);
+        }
+        let signature = BASE64.decode(signature).map_err(|_| Refusal::Malformed)?;
+        let keys = self.keys.read();
+        let key = keys.all.iter().find(|key| key.id == header.kid).ok_or(Refusal::UnknownKey)?;
+        hmac::verify(&key.hmac, signed.as_bytes(), &signature).map_err(|_| Refusal::Forged)?;
+        let claims: Claims = decode(claims)?;
+        if claims.exp <= self.clock.now().timestamp() { Err(Refusal::Expired) } else { Ok(claims.sub) }
+    }
+
+    /// Reads the keys again, unless that was done a moment ago; says whether it did.
+    async fn reload(&self) -> Result<bool, ApiError> {
+        let now = self.clock.now();
+        {
+            let mut keys = self.keys.write();
+            if (now - keys.read_at).to_std().is_ok_and(|age| age < RELOAD_INTERVAL) {
+                return Ok(false);
+            }
+            keys.read_at = now;
+        }
+        let all = read_keys(&self.pool).await?;
+        self.keys.write().all = all;
+        Ok(true)
+    }
+}
+
+enum Refusal {
+    Malformed,
+    UnknownKey,
+    Forged,
+    Expired,
+}
+
+async fn read_keys(pool: &PgPool) -> Result<Vec<Key>, sqlx::Error> {
+    let stored = signing_keys::list(pool).await?;
+    Ok(stored
+        .into_iter()
+        .map(|key| Key { id: key.id, hmac: hmac::Key::new(hmac::HMAC_SHA256, &key.secret), retired: key.retired })
+        .collect())
+}
+
+fn encode(part: &impl Serialize) -> Result<String, ApiError> {
+    serde_json::to_vec(part).map(|json| BASE64.encode(json)).map_err(|e| ApiError::Internal(e.to_string()))
+}
+
+fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Refusal> {
+    let json = BASE64.decode(part).map_err(|_| Refusal::Malformed)?;
+    serde_json::from_slice(&json).map_err(|_| Refusal::Malformed)
+}
+
+/// A one-time ticket and the digest under which it is stored.
+pub(crate) fn socket_ticket() -> Result<(String, Vec<u8>), ApiError> {
+    let ticket = BASE64.encode(random::<32>()?);
+    let digest = socket_ticket_digest(&ticket);
+    Ok((ticket, digest))
+}
+
+pub(crate) fn socket_ticket_digest(ticket: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, ticket.as_bytes()).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    struct SetClock(AtomicI64);
+
+    impl Clock for SetClock {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::from_timestamp(self.0.load(Ordering::Relaxed), 0).unwrap_or_default()
+        }
+    }
+
+    fn tokens(clock: Arc<SetClock>, ids: &[(&str, bool)]) -> Tokens {
+        let all = ids
+            .iter()
+            .map(|&(id, retired)| Key { id: id.to_owned(), hmac: hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes()), retired })
+            .collect();
+        Tokens {
+            pool: PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap(),
+            ttl: Duration::from_mins(1),
+            keys: RwLock::new(Keys { all, read_at: clock.now() }),
+            clock,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_holds_until_it_expires_and_only_as_it_was_signed() {
+        let clock = Arc::new(SetClock(AtomicI64::new(1_000)));
+        let tokens = tokens(clock.clone(), &[("a", false)]);
+        let user = UserId::new();
+        let Issued { token, .. } = tokens.issue(user).unwrap();
+        assert_eq!(tokens.verify(&token).await.unwrap(), user);
+
+        let mut parts: Vec<_> = token.split('.').map(str::to_owned).collect();
+        parts[1] = encode(&Claims { sub: UserId::new(), iat: 0, exp: i64::MAX }).unwrap();
+        assert!(tokens.verify(&parts.join(".")).await.is_err(), "other claims");
+        let none = Header { alg: "none".to_owned(), kid: "a".to_owned(), typ: "JWT".to_owned() };
+        assert!(tokens.verify(&format!("{}.{}.", encode(&none).unwrap(), parts[1])).await.is_err(), "no algorithm");
+        for garbage in ["", "a", "a.b", "a.b.c", "....", "é.é.é"] {
+            assert!(tokens.verify(garbage).await.is_err(), "{garbage}");
+        }
+
+        clock.0.store(1_060, Ordering::Relaxed);
+        let refused = tokens.verify(&token).await.unwrap_err();
+        assert_eq!(refused.problem().detail, "the access token has expired");
+    }
+
+    #[tokio::test]
+    async fn a_retired_key_verifies_and_signs_no_more() {
+        let clock = Arc::new(SetClock(AtomicI64::new(1_000)));
+        let user = UserId::new();
+        let old = tokens(clock.clone(), &[("a", false)]).issue(user).unwrap().token;
+        let rotated = tokens(clock, &[("b", false), ("a", true)]);
+        assert_eq!(rotated.verify(&old).await.unwrap(), user);
+        let new = rotated.issue(user).unwrap().token;
+        assert_eq!(decode::<Header>(new.split('.').next().unwrap()).ok().unwrap().kid, "b");
+    }
+}

@@ -1,0 +1,197 @@
+//! What a call can fail with, and how it is told: problem+json with a stable code.
+//!
+//! The response carries the [`Problem`] as an extension; [`crate::extract::correlation`] adds the correlation id and writes
+//! the body, so that every error looks the same wherever it arose.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use troupe_shared::{
+    ports::PortError,
+    problem::{FieldError, Problem},
+};
+
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The body is not JSON.
+    MalformedJson(String),
+    /// What was sent is understood, and wrong in these fields.
+    Invalid(Vec<FieldError>),
+    /// A message that is longer than allowed.
+    ContentTooLong { limit: usize },
+    BodyTooLarge { limit: usize },
+    UnsupportedMediaType,
+    Unauthenticated(&'static str),
+    /// There is no such thing, or it is not the caller's: the answer is the same.
+    NotFound(&'static str),
+    MethodNotAllowed,
+    Conflict { code: &'static str, detail: String },
+    /// A part that is needed does not answer.
+    Unavailable(String),
+    /// Our fault; what it was goes to the log, not to the caller.
+    Internal(String),
+}
+
+/// Every code that this server answers with, and what to do about it; shown at `/docs/problems`.
+pub(crate) const CODES: &[(&str, &str)] = &[
+    ("malformed_json", "The body could not be read as JSON. Mend the body."),
+    ("invalid", "One or more fields are wrong; `errors` names each. Mend them."),
+    ("content_too_long", "The message is longer than this server takes. Shorten it."),
+    ("body_too_large", "The body is larger than this server reads. Send less."),
+    ("unsupported_media_type", "The body must be `application/json`."),
+    ("unauthenticated", "The credentials are missing, wrong or expired. Sign in again."),
+    ("not_found", "There is no such thing, or it is not yours."),
+    ("method_not_allowed", "This address exists, and does not do that."),
+    ("email_taken", "There is an account with this e-mail address already."),
+    ("slug_taken", "There is a persona with this slug already."),
+    ("unavailable", "A part of the service does not answer. Try again after `Retry-After`."),
+    ("internal", "A fault of the server; it has been logged under `request_id`."),
+    ("provider_failed", "The model service did not give a reply, after all attempts. Send the message again later."),
+];
+
+impl ApiError {
+    pub(crate) fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    }
+
+    pub(crate) fn problem(&self) -> Problem {
+        let problem = |status: StatusCode, code: &str, title: &str, detail: String| {
+            Problem::new(status.as_u16(), code, title, detail)
+        };
+        match self {
+            Self::MalformedJson(why) => problem(StatusCode::BAD_REQUEST, "malformed_json", "malformed JSON", why.clone()),
+            Self::Invalid(errors) => {
+                let all: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+                let mut invalid = problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "invalid input", all.join("; "));
+                invalid.errors.clone_from(errors);
+                invalid
+            }
+            Self::ContentTooLong { limit } => {
+                let message = format!("must not be longer than {limit} bytes");
+                let mut too_long = problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "content_too_long",
+                    "message too long",
+                    format!("content: {message}"),
+                );
+                too_long.errors.push(FieldError { field: "content".to_owned(), message });
+                too_long
+            }
+            Self::BodyTooLarge { limit } => problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "body too large",
+                format!("the body must not be larger than {limit} bytes"),
+            ),
+            Self::UnsupportedMediaType => problem(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "unsupported media type",
+                "the body must be application/json".to_owned(),
+            ),
+            Self::Unauthenticated(why) => {
+                problem(StatusCode::UNAUTHORIZED, "unauthenticated", "not signed in", (*why).to_owned())
+            }
+            Self::NotFound(what) => {
+                problem(StatusCode::NOT_FOUND, "not_found", "not found", format!("there is no such {what}"))
+            }
+            Self::MethodNotAllowed => problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "method not allowed",
+                "this address does not take this method".to_owned(),
+            ),
+            Self::Conflict { code, detail } => problem(StatusCode::CONFLICT, code, "conflict", detail.clone()),
+            Self::Unavailable(_) => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "unavailable",
+                "a part of the service does not answer; try again in a moment".to_owned(),
+            )
+            .retryable(true),
+            Self::Internal(_) => problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "internal error",
+                "something went wrong here; it has been logged".to_owned(),
+            ),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match &self {
+            Self::Internal(cause) => tracing::error!(cause, "a call failed"),
+            Self::Unavailable(cause) => tracing::warn!(cause, "a call was turned away"),
+            _ => {}
+        }
+        let problem = self.problem();
+        let mut response = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        match self {
+            Self::Unauthenticated(_) => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Unavailable(_) => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(problem);
+        response
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match &error {
+            E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::Protocol(_) => Self::Unavailable(error.to_string()),
+            // 57P0x: the server is shutting down or starting; 53xxx: it is out of something; 08xxx: the connection broke.
+            E::Database(database)
+                if database.code().is_some_and(|c| c.starts_with("57P0") || c.starts_with("53") || c.starts_with("08")) =>
+            {
+                Self::Unavailable(error.to_string())
+            }
+            _ => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<PortError> for ApiError {
+    fn from(error: PortError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained() {
+        let errors = [
+            ApiError::MalformedJson(String::new()),
+            ApiError::field("name", "must not be empty"),
+            ApiError::ContentTooLong { limit: 1 },
+            ApiError::BodyTooLarge { limit: 1 },
+            ApiError::UnsupportedMediaType,
+            ApiError::Unauthenticated(""),
+            ApiError::NotFound("persona"),
+            ApiError::MethodNotAllowed,
+            ApiError::Conflict { code: "slug_taken", detail: String::new() },
+            ApiError::Unavailable(String::new()),
+            ApiError::Internal(String::new()),
+        ];
+        for error in errors {
+            let code = error.problem().code;
+            assert!(CODES.iter().any(|(known, _)| *known == code), "{code} is not in the list of codes");
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_inside_is_not_told() {
+        assert!(!serde_json::to_string(&ApiError::Internal("password=x".to_owned()).problem()).unwrap().contains("password"));
+    }
+}

@@ -1,0 +1,98 @@
+//! JSON bodies: bounded, typed, and refused with the name of the field at fault.
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{error::ApiError, state::AppState};
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let limit = state.config.server.max_body;
+        let bytes = to_bytes(request.into_body(), limit).await.map_err(|_| ApiError::BodyTooLarge { limit })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Reads JSON; also what comes over a socket.
+pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let (path, inner) = (error.path().to_string(), error.inner());
+        if !inner.is_data() {
+            return ApiError::MalformedJson(inner.to_string());
+        }
+        let message = inner.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        // Serde names a missing or unknown field in its message, in the object at `path`.
+        let named = message.split('`').nth(1).filter(|_| message.contains("field `"));
+        let field = match (path.as_str(), named) {
+            ("." | "", Some(named)) => named.to_owned(),
+            (path, Some(named)) if !path.ends_with(named) => format!("{path}.{named}"),
+            ("." | "", None) => "body".to_owned(),
+            (path, _) => path.to_owned(),
+        };
+        ApiError::field(&field, message)
+    })?;
+    deserializer.end().map_err(|e| ApiError::MalformedJson(e.to_string()))?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is refused matters here")]
+    struct Sent {
+        content: String,
+        #[serde(default)]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is refused matters here")]
+    struct Inner {
+        depth: u8,
+    }
+
+    fn fault(json: &str) -> String {
+        let problem = parse::<Sent>(json.as_bytes()).unwrap_err().problem();
+        let fields: Vec<_> = problem.errors.iter().map(|e| e.field.as_str()).collect();
+        format!("{} {} [{}]", problem.status, problem.code, fields.join(","))
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        assert_eq!(fault(r#"{"content":"#), "400 malformed_json []");
+        assert_eq!(fault("{} trailing"), "422 invalid [content]");
+        assert_eq!(fault(r#"{"content":"a"} more"#), "400 malformed_json []");
+        assert_eq!(fault(r#"{"content":5}"#), "422 invalid [content]");
+        assert_eq!(fault(r#"{"content":"a","colour":1}"#), "422 invalid [colour]");
+        assert_eq!(fault(r#"{"content":"a","inner":{"depth":300}}"#), "422 invalid [inner.depth]");
+        assert_eq!(fault(r#"{"content":"a","inner":{}}"#), "422 invalid [inner.depth]");
+        assert_eq!(fault("[]"), "422 invalid [content]");
+    }
+}

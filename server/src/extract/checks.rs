@@ -1,0 +1,33 @@
+//! Checks of what a type cannot say; all faults of a body are told at once.
+
+use std::ops::RangeInclusive;
+
+use troupe_shared::problem::FieldError;
+
+use crate::error::ApiError;
+
+#[derive(Default)]
+pub(crate) struct Checks(Vec<FieldError>);
+
+impl Checks {
+    pub(crate) fn rule(&mut self, holds: bool, field: &str, message: impl Into<String>) -> &mut Self {
+        if !holds {
+            self.0.push(FieldError { field: field.to_owned(), message: message.into() });
+        }
+        self
+    }
+
+    /// Text of so many characters, and none that cannot be stored or seen.
+    pub(crate) fn text(&mut self, field: &str, text: &str, characters: RangeInclusive<usize>) -> &mut Self {
+        let (least, most) = (*characters.start(), *characters.end());
+        let length = text.chars().count();
+        self.rule(length >= least.min(1) && (least == 0 || !text.trim().is_empty()), field, "must not be empty");
+        self.rule(length == 0 || length >= least, field, format!("must have at least {least} characters"));
+        self.rule(length <= most, field, format!("must not have more than {most} characters"));
+        self.rule(!text.contains('\0'), field, "must not contain a zero character")
+    }
+
+    pub(crate) fn done(&mut self) -> Result<(), ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(std::mem::take(&mut self.0))) }
+    }
+}

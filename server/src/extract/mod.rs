@@ -1,0 +1,8 @@
+//! What a handler is given: checked, or the call never reaches it.
+
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod checks;
+pub(crate) mod correlation;
+pub(crate) mod paging;
+pub(crate) mod path;

@@ -1,0 +1,75 @@
+//! Lists: a page at a time, by an opaque cursor.
+
+use std::str::FromStr;
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::request::Parts,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use troupe_shared::db::Page;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::error::ApiError;
+
+const DEFAULT_LIMIT: i64 = 50;
+const MOST: i64 = 100;
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Paging {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// How many items at most: 1 to 100, 50 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listed<T> {
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins; null on the last.
+    pub(crate) next: Option<String>,
+}
+
+impl Paging {
+    /// The page, with one item more than is shown: it tells whether there is a next one.
+    pub(crate) fn page<T: FromStr>(&self) -> Result<Page<T>, ApiError> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MOST).contains(&limit) {
+            return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
+        }
+        let after = self.after.as_deref().map(str::parse).transpose();
+        let after = after.map_err(|_| ApiError::field("after", "is not the next of any page"))?;
+        Ok(Page { after, limit: limit + 1 })
+    }
+}
+
+impl<T> Listed<T> {
+    pub(crate) fn new<Id: ToString>(mut items: Vec<T>, asked: i64, id: impl Fn(&T) -> Id) -> Self {
+        let shown = usize::try_from(asked - 1).unwrap_or_default();
+        let more = items.len() > shown;
+        items.truncate(shown);
+        let next = items.last().filter(|_| more).map(|item| id(item).to_string());
+        Self { items, next }
+    }
+}
+
+/// Query parameters; what cannot be read is named.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<T, S> FromRequestParts<S> for Params<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(params)| Self(params)).map_err(|e| ApiError::field("query", e.body_text()))
+    }
+}

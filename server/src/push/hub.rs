@@ -1,0 +1,170 @@
+//! The hub: one Redis subscription per user with an open connection here, shared by all of that user's connections.
+//!
+//! An event is decoded once and its bytes are shared. A connection that does not keep up is cut off from the hub (its
+//! queue ends), never waited for. After a gap every connection is told to take a new snapshot.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use troupe_shared::{
+    events::Frame,
+    ids::UserId,
+    lifecycle::Tasks,
+    ports::{EventBus, PortError, Signal},
+};
+
+/// What a connection is handed.
+#[derive(Debug, Clone)]
+pub(crate) enum Delivery {
+    Event(Arc<Frame>),
+    /// Events may have been missed: the connection must look again.
+    Resync,
+}
+
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+struct Inner {
+    bus: Arc<dyn EventBus>,
+    users: Mutex<HashMap<UserId, Arc<Channel>>>,
+    next_listener: AtomicU64,
+    backlog: usize,
+    tasks: Tasks,
+}
+
+#[derive(Default)]
+struct Channel {
+    listeners: Mutex<Vec<(u64, mpsc::Sender<Delivery>)>>,
+    /// Whether the channel is subscribed; held while that changes, so that changes happen one after the other.
+    subscribed: AsyncMutex<bool>,
+}
+
+impl Hub {
+    pub(crate) fn start(bus: Arc<dyn EventBus>, tasks: &Tasks, backlog: usize) -> Self {
+        let hub = Self(Arc::new(Inner {
+            bus,
+            users: Mutex::default(),
+            next_listener: AtomicU64::default(),
+            backlog,
+            tasks: tasks.clone(),
+        }));
+        let (mut signals, inner, shutdown) = (hub.0.bus.signals(), hub.0.clone(), tasks.shutdown().clone());
+        tasks.spawn(async move {
+            while let Some(Some(signal)) = shutdown.run_until_cancelled(signals.next()).await {
+                inner.forward(signal);
+            }
+        });
+        hub
+    }
+
+    /// Everything that happens to a user's requests from now on: the subscription is confirmed when this returns.
+    pub(crate) async fn subscribe(&self, user: UserId) -> Result<Subscription, PortError> {
+        let (sender, receiver) = mpsc::channel(self.0.backlog);
+        let id = self.0.next_listener.fetch_add(1, Ordering::Relaxed);
+        let channel = {
+            let mut users = self.0.users.lock();
+            let channel = users.entry(user).or_default().clone();
+            channel.listeners.lock().push((id, sender));
+            channel
+        };
+        let subscription = Subscription { inner: self.0.clone(), user, id, receiver };
+        let mut subscribed = channel.subscribed.lock().await;
+        if !*subscribed {
+            self.0.bus.subscribe(user).await?;
+            *subscribed = true;
+        }
+        Ok(subscription)
+    }
+}
+
+impl Inner {
+    fn forward(&self, signal: Signal) {
+        match signal {
+            Signal::Event(user, frame) => {
+                let channel = self.users.lock().get(&user).cloned();
+                if let Some(channel) = channel {
+                    channel.deliver(&Delivery::Event(Arc::new(frame)));
+                }
+            }
+            Signal::Gap => {
+                let channels: Vec<_> = self.users.lock().values().cloned().collect();
+                for channel in channels {
+                    channel.deliver(&Delivery::Resync);
+                }
+            }
+        }
+    }
+
+    fn leave(self: &Arc<Self>, user: UserId, id: u64) {
+        let Some(channel) = self.users.lock().get(&user).cloned() else { return };
+        let last = {
+            let mut listeners = channel.listeners.lock();
+            listeners.retain(|(listener, _)| *listener != id);
+            listeners.shrink_to_fit();
+            listeners.is_empty()
+        };
+        if last {
+            let inner = self.clone();
+            self.tasks.spawn(async move { inner.close_if_unused(user, &channel).await });
+        }
+    }
+
+    async fn close_if_unused(&self, user: UserId, channel: &Arc<Channel>) {
+        let mut subscribed = channel.subscribed.lock().await;
+        {
+            let mut users = self.users.lock();
+            if !channel.listeners.lock().is_empty() {
+                return;
+            }
+            // A later subscriber begins with a channel of its own, which waits for nothing here: so it goes only when done.
+            if !*subscribed {
+                users.remove(&user);
+                return;
+            }
+        }
+        if let Err(error) = self.bus.unsubscribe(user).await {
+            tracing::debug!(%error, "a channel stays subscribed");
+        }
+        *subscribed = false;
+        let mut users = self.users.lock();
+        if channel.listeners.lock().is_empty() {
+            users.remove(&user);
+        }
+    }
+}
+
+impl Channel {
+    fn deliver(&self, delivery: &Delivery) {
+        // Whoever is behind by the whole backlog is dropped: its queue ends, and the connection closes itself.
+        self.listeners.lock().retain(|(_, listener)| listener.try_send(delivery.clone()).is_ok());
+    }
+}
+
+/// A connection's share of the hub. Dropping it ends it.
+pub(crate) struct Subscription {
+    inner: Arc<Inner>,
+    user: UserId,
+    id: u64,
+    receiver: mpsc::Receiver<Delivery>,
+}
+
+impl Subscription {
+    /// `None` when this connection could not keep up.
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.inner.leave(self.user, self.id);
+    }
+}

@@ -1,0 +1,7 @@
+//! Live events, from the channel of a user to every connection of that user on this server.
+
+pub(crate) mod hub;
+pub(crate) mod protocol;
+pub(crate) mod session;
+pub(crate) mod snapshot;
+pub(crate) mod sse;

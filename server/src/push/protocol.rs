@@ -1,0 +1,73 @@
+//! What a socket may say, what it is answered, and why it is closed.
+
+use axum::extract::ws::{CloseFrame, Utf8Bytes};
+use serde::{Deserialize, Serialize};
+use troupe_shared::{
+    ids::{ConversationId, MessageId, UserId},
+    model::{Message, Request},
+    problem::Problem,
+};
+
+/// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
+pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
+pub(crate) const TICKET_PREFIX: &str = "ticket.";
+
+/// What a client may send.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields)]
+pub(crate) enum FromClient {
+    #[serde(rename = "message.send")]
+    SendMessage {
+        /// The client's own name for this message: the answer bears it.
+        r#ref: String,
+        conversation_id: ConversationId,
+        content: String,
+    },
+    #[serde(rename = "ping")]
+    Ping {},
+}
+
+/// What it is answered. Events come as the workers encoded them.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type")]
+pub(crate) enum ToClient {
+    #[serde(rename = "message.accepted")]
+    Accepted { r#ref: String, request: Request, message: Message },
+    #[serde(rename = "error")]
+    Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        r#ref: Option<String>,
+        error: Problem,
+    },
+    #[serde(rename = "pong")]
+    Pong {},
+}
+
+/// Why a socket is closed. 4000–4499 mean: connect again; 4500 and above: do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    Restart,
+    Overload,
+    TooSlow,
+    /// It sent what is no text, or too much of it.
+    Misbehaved,
+}
+
+impl Closing {
+    pub(crate) fn frame(self) -> CloseFrame {
+        let (code, reason) = match self {
+            Self::Restart => (1012, "the server restarts: connect again"),
+            Self::Overload => (1013, "try again later"),
+            Self::TooSlow => (4008, "too slow: connect again and take a snapshot"),
+            Self::Misbehaved => (4500, "only text messages of a bounded size are taken"),
+        };
+        CloseFrame { code, reason: Utf8Bytes::from_static(reason) }
+    }
+}
+
+/// Who opened a socket, and what it has seen already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opened {
+    pub(crate) user: UserId,
+    pub(crate) after: Option<MessageId>,
+}

@@ -1,0 +1,209 @@
+//! A WebSocket session: one task, one `select!`.
+//!
+//! Subscribe, then snapshot, then live: in that order nothing is missed, and what the snapshot covers is dropped by its
+//! cursors. A session never makes anybody wait: when it cannot keep up it is closed and resumes with a snapshot.
+
+use std::time::Duration;
+
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use troupe_shared::{events::Frame, ids::SessionId};
+
+use super::{
+    hub::{Delivery, Subscription},
+    protocol::{Closing, FromClient, Opened, ToClient},
+    snapshot::{Seen, Snapshot},
+};
+use crate::{error::ApiError, extract::body, extract::correlation::CorrelationId, state::AppState, usecase::send_message::send_message};
+
+/// A peer that does not take a frame for so long is too slow.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The open sessions of this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sessions {
+    closing: CancellationToken,
+    open: TaskTracker,
+}
+
+impl Sessions {
+    /// Asks every session to end and waits for that.
+    pub(crate) async fn close_all(&self, within: Duration) {
+        self.closing.cancel();
+        self.open.close();
+        if timeout(within, self.open.wait()).await.is_err() {
+            tracing::warn!(sessions = self.open.len(), "sockets were cut off");
+        }
+    }
+
+    pub(crate) async fn run(&self, socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId) {
+        let closing = self.closing.clone();
+        self.open.track_future(Session::open(socket, state, opened, correlation, closing)).await;
+    }
+}
+
+struct Session {
+    socket: WebSocket,
+    state: AppState,
+    id: SessionId,
+    opened: Opened,
+    correlation: CorrelationId,
+    seen: Seen,
+    /// Pings that were not answered yet.
+    unanswered: u8,
+}
+
+/// Why a session ends: to be told to the peer, or because the peer is gone.
+enum End {
+    Close(Closing),
+    Gone,
+}
+
+impl Session {
+    async fn open(socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId, closing: CancellationToken) {
+        let id = SessionId::new();
+        let mut session = Self { socket, state, id, opened, correlation, seen: Seen::default(), unanswered: 0 };
+        tracing::debug!(session_id = %id, "a socket opened");
+        let end = match session.run(&closing).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        if let End::Close(why) = end {
+            _ = timeout(SEND_TIMEOUT, session.socket.send(Message::Close(Some(why.frame())))).await;
+            // The peer's answer to the close; without it the code may never arrive.
+            _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = session.socket.recv().await {} }).await;
+        }
+        tracing::debug!(session_id = %id, "a socket closed");
+    }
+
+    async fn run(&mut self, closing: &CancellationToken) -> Result<std::convert::Infallible, End> {
+        let subscribed = self.state.hub.subscribe(self.opened.user).await;
+        let mut live = subscribed.map_err(|error| overloaded(&error))?;
+        self.say_hello().await?;
+        let every = self.state.config.server.ping_interval;
+        // The first at a random moment: after a restart thousands of sockets open at once, and must not ping at once.
+        let mut pings = interval_at(Instant::now() + every.mul_f64(0.5 + self.share()), every);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = closing.cancelled() => return Err(End::Close(Closing::Restart)),
+                delivery = live.next() => self.deliver(delivery).await?,
+                message = self.socket.recv() => match message {
+                    Some(Ok(message)) => self.hear(message).await?,
+                    Some(Err(error)) => return Err(refused(&error)),
+                    None => return Err(End::Gone),
+                },
+                _ = pings.tick() => self.ping().await?,
+            }
+        }
+    }
+
+    /// A number from 0 to 0.5 that is this session's own.
+    fn share(&self) -> f64 {
+        f64::from(u16::from_le_bytes([self.id.as_uuid().as_bytes()[14], self.id.as_uuid().as_bytes()[15]])) / f64::from(u16::MAX) / 2.0
+    }
+
+    async fn say_hello(&mut self) -> Result<(), End> {
+        let snapshot = Snapshot::take(&self.state, self.id, self.opened.user, self.opened.after).await;
+        let Snapshot { hello, seen, ends } = snapshot.map_err(|error| overloaded(&error.problem().detail))?;
+        self.seen = seen;
+        self.say(&hello).await?;
+        for end in ends {
+            self.tell(&end).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, delivery: Option<Delivery>) -> Result<(), End> {
+        match delivery {
+            Some(Delivery::Event(frame)) => self.tell(&frame).await,
+            Some(Delivery::Resync) => self.say_hello().await,
+            None => Err(End::Close(Closing::TooSlow)),
+        }
+    }
+
+    async fn hear(&mut self, message: Message) -> Result<(), End> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Pong(_) => {
+                self.unanswered = 0;
+                return Ok(());
+            }
+            Message::Ping(_) => return Ok(()),
+            Message::Binary(_) => return Err(End::Close(Closing::Misbehaved)),
+            Message::Close(_) => return Err(End::Gone),
+        };
+        let answer = match body::parse::<FromClient>(text.as_bytes()) {
+            Ok(FromClient::Ping {}) => ToClient::Pong {},
+            Ok(FromClient::SendMessage { r#ref, conversation_id, content }) => {
+                let sent = send_message(&self.state, self.opened.user, conversation_id, content, &self.correlation.0).await;
+                match sent {
+                    Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
+                    Err(error) => self.error(Some(r#ref), &error),
+                }
+            }
+            Err(error) => self.error(named_ref(&text), &error),
+        };
+        self.say(&answer).await
+    }
+
+    fn error(&self, r#ref: Option<String>, error: &ApiError) -> ToClient {
+        let mut problem = error.problem();
+        problem.request_id = Some(self.correlation.0.clone());
+        ToClient::Error { r#ref, error: problem }
+    }
+
+    async fn ping(&mut self) -> Result<(), End> {
+        if self.unanswered >= 2 {
+            return Err(End::Gone);
+        }
+        self.unanswered += 1;
+        self.send(Message::Ping(Bytes::new())).await
+    }
+
+    async fn tell(&mut self, frame: &Frame) -> Result<(), End> {
+        if !self.seen.is_news(frame) {
+            return Ok(());
+        }
+        match Utf8Bytes::try_from(frame.json().clone()) {
+            Ok(text) => self.send(Message::Text(text)).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn say(&mut self, what: &impl Serialize) -> Result<(), End> {
+        match serde_json::to_string(what) {
+            Ok(json) => self.send(Message::Text(json.into())).await,
+            Err(error) => Err(overloaded(&error)),
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(End::Close(Closing::TooSlow)),
+        }
+    }
+}
+
+fn overloaded(error: &impl std::fmt::Display) -> End {
+    tracing::warn!(%error, "a socket could not be served");
+    End::Close(Closing::Overload)
+}
+
+/// A broken frame is answered with a reason where the connection still stands.
+fn refused(error: &axum::Error) -> End {
+    tracing::debug!(%error, "a socket broke");
+    End::Close(Closing::Misbehaved)
+}
+
+/// The `ref` of a message that could not be read as a whole.
+fn named_ref(text: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    value.get("ref")?.as_str().map(str::to_owned)
+}

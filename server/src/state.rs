@@ -1,0 +1,46 @@
+//! What the handlers share.
+
+use std::{ops::Deref, sync::Arc};
+
+use sqlx::PgPool;
+use troupe_shared::{
+    clock::Clock,
+    config::Config,
+    ports::{EventBus, JobQueue},
+};
+
+use crate::{
+    auth::{passwords::Passwords, tokens::Tokens},
+    dispatcher::Dispatcher,
+    push::{hub::Hub, session::Sessions},
+};
+
+pub(crate) struct Parts {
+    pub(crate) pool: PgPool,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) jobs: Arc<dyn JobQueue>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hub: Hub,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
+    pub(crate) sessions: Sessions,
+    pub(crate) config: Config,
+}
+
+#[derive(Clone)]
+pub(crate) struct AppState(Arc<Parts>);
+
+impl AppState {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

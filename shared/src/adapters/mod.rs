@@ -1,0 +1,3 @@
+//! The ports' implementations, named by their technology. Only the places that build dependencies name them.
+
+pub mod redis;

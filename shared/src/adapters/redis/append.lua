@@ -1,0 +1,20 @@
+-- Appends events to a request's log and publishes them, fenced by the log's own order.
+-- KEYS: the log, the channel. ARGV: publish command, time to live in ms, then cursor and frame in turn.
+-- Returns 1, or 0 when a newer attempt has written. An entry that is there already, to the byte, was appended by an
+-- earlier call whose answer got lost: it is passed over.
+for i = 3, #ARGV, 2 do
+  local added = redis.pcall('XADD', KEYS[1], ARGV[i], 'e', ARGV[i + 1])
+  if type(added) == 'table' and added.err then
+    if not string.find(added.err, 'equal or smaller', 1, true) then
+      return redis.error_reply(added.err)
+    end
+    local there = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])
+    if #there == 0 or there[1][2][2] ~= ARGV[i + 1] then
+      return 0
+    end
+  else
+    redis.call(ARGV[1], KEYS[2], ARGV[i + 1])
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1

@@ -1,0 +1,191 @@
+//! Event logs as Redis streams, live channels as (sharded) pub/sub.
+//!
+//! The entry ids of a log are the events' cursors, so Redis itself refuses a late write of an older attempt.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fred::{
+    clients::SubscriberClient,
+    interfaces::{EventInterface, PubsubInterface, StreamsInterface},
+    types::{Value, scripts::Script, streams::XReadValue},
+};
+use futures::{StreamExt, stream::BoxStream};
+use tokio::sync::broadcast;
+
+use super::{BROADCAST_CAPACITY, RedisHandle, script};
+use crate::{
+    config,
+    events::{Cursor, Frame},
+    ids::{RequestId, UserId},
+    ports::{Appended, EventBus, PortError, Signal},
+};
+
+pub struct RedisEventBus {
+    redis: RedisHandle,
+    append: Script,
+    log_ttl_ms: i64,
+    /// Absent where nobody subscribes: in a worker.
+    subscriptions: Option<Subscriptions>,
+}
+
+struct Subscriptions {
+    client: SubscriberClient,
+    signals: broadcast::Sender<Signal>,
+}
+
+impl RedisEventBus {
+    /// For those who only append and replay.
+    pub fn new(redis: RedisHandle, config: &config::Events) -> Self {
+        Self {
+            redis,
+            append: script(include_str!("append.lua")),
+            log_ttl_ms: i64::try_from(config.log_ttl.as_millis()).unwrap_or(i64::MAX),
+            subscriptions: None,
+        }
+    }
+
+    /// With a connection for subscriptions.
+    pub async fn with_subscriptions(redis: RedisHandle, config: &config::Events) -> Result<Self, PortError> {
+        let client = redis.subscriber().await.map_err(failed("connect to Redis for events"))?;
+        let (signals, _) = broadcast::channel(BROADCAST_CAPACITY);
+        listen(&client, &redis, &signals);
+        let subscriptions = Some(Subscriptions { client, signals });
+        Ok(Self { subscriptions, ..Self::new(redis, config) })
+    }
+
+    fn channel(&self, user: UserId) -> String {
+        format!("{}:{{{user}}}:events", self.redis.prefix)
+    }
+
+    fn log(&self, user: UserId, request: RequestId) -> String {
+        format!("{}:{{{user}}}:log:{request}", self.redis.prefix)
+    }
+
+    fn subscriber(&self) -> Result<&SubscriberClient, PortError> {
+        self.subscriptions.as_ref().map(|s| &s.client).ok_or_else(|| PortError {
+            what: "subscribe to events",
+            why: "this process has no connection for subscriptions".to_owned(),
+        })
+    }
+}
+
+fn failed(what: &'static str) -> impl FnOnce(fred::error::Error) -> PortError {
+    move |e| PortError { what, why: e.to_string() }
+}
+
+/// Turns what the client hears into signals: events, and gaps after a reconnect or when this process could not keep up.
+fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::Sender<Signal>) {
+    let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
+    let (client, signals, prefix) = (client.clone(), signals.clone(), redis.prefix.clone());
+    #[expect(clippy::disallowed_methods, reason = "it ends with the connection, which the bus owns")]
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Ok(message) => {
+                        let user = user_of(&message.channel, &prefix);
+                        let frame = bytes_of(message.value).and_then(Frame::decode);
+                        if let (Some(user), Some(frame)) = (user, frame) {
+                            _ = signals.send(Signal::Event(user, frame));
+                        }
+                    }
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, "events came faster than this process could forward them");
+                        _ = signals.send(Signal::Gap);
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                reconnected = reconnects.recv() => {
+                    if reconnected.is_err_and(|e| e == broadcast::error::RecvError::Closed) {
+                        return;
+                    }
+                    match client.resubscribe_all().await {
+                        Ok(()) => _ = signals.send(Signal::Gap),
+                        Err(error) => tracing::warn!(%error, "could not subscribe again after a reconnect"),
+                    }
+                }
+            }
+        }
+    });
+}
+
+fn user_of(channel: &str, prefix: &str) -> Option<UserId> {
+    channel.strip_prefix(prefix)?.strip_prefix(":{")?.strip_suffix("}:events")?.parse().ok()
+}
+
+fn bytes_of(value: Value) -> Option<Bytes> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes),
+        Value::String(text) => Some(text.into_inner()),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl EventBus for RedisEventBus {
+    async fn append(&self, user: UserId, frames: &[Frame]) -> Result<Appended, PortError> {
+        let Some(first) = frames.first() else { return Ok(Appended::Yes) };
+        let mut arguments: Vec<Value> = Vec::with_capacity(2 + frames.len() * 2);
+        arguments.push(if self.redis.sharded { "SPUBLISH" } else { "PUBLISH" }.into());
+        arguments.push(self.log_ttl_ms.into());
+        for frame in frames {
+            arguments.push(frame.cursor.to_string().into());
+            arguments.push(Value::Bytes(frame.encoded().clone()));
+        }
+        let keys = vec![self.log(user, first.request_id), self.channel(user)];
+        let written: i64 = self
+            .append
+            .evalsha_with_reload(self.redis.client(), keys, arguments)
+            .await
+            .map_err(failed("append events"))?;
+        Ok(if written == 1 { Appended::Yes } else { Appended::Refused })
+    }
+
+    async fn publish(&self, events: &[(UserId, Frame)]) -> Result<(), PortError> {
+        let pipeline = self.redis.client().pipeline();
+        for (user, frame) in events {
+            let (channel, payload) = (self.channel(*user), frame.encoded().clone());
+            let queued: Result<(), _> = if self.redis.sharded {
+                pipeline.spublish(channel, payload).await
+            } else {
+                pipeline.publish(channel, payload).await
+            };
+            queued.map_err(failed("publish events"))?;
+        }
+        pipeline.last().await.map_err(failed("publish events"))
+    }
+
+    async fn subscribe(&self, user: UserId) -> Result<(), PortError> {
+        let (client, channel) = (self.subscriber()?, self.channel(user));
+        if self.redis.sharded { client.ssubscribe(channel).await } else { client.subscribe(channel).await }
+            .map_err(failed("subscribe to events"))
+    }
+
+    async fn unsubscribe(&self, user: UserId) -> Result<(), PortError> {
+        let (client, channel) = (self.subscriber()?, self.channel(user));
+        if self.redis.sharded { client.sunsubscribe(channel).await } else { client.unsubscribe(channel).await }
+            .map_err(failed("unsubscribe from events"))
+    }
+
+    fn signals(&self) -> BoxStream<'static, Signal> {
+        let Some(subscriptions) = &self.subscriptions else { return futures::stream::empty().boxed() };
+        futures::stream::unfold(subscriptions.signals.subscribe(), |mut signals| async move {
+            match signals.recv().await {
+                Ok(signal) => Some((signal, signals)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((Signal::Gap, signals)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            }
+        })
+        .boxed()
+    }
+
+    async fn replay(&self, user: UserId, request: RequestId, after: Cursor) -> Result<Vec<Frame>, PortError> {
+        let entries: Vec<XReadValue<String, String, Bytes>> = self
+            .redis
+            .client()
+            .xrange_values(self.log(user, request), format!("({after}"), "+", None)
+            .await
+            .map_err(failed("read the event log"))?;
+        Ok(entries.into_iter().filter_map(|(_, mut fields)| Frame::decode(fields.remove("e")?)).collect())
+    }
+}

@@ -1,0 +1,120 @@
+//! Redis: live events and their logs ([`RedisEventBus`]) and the dispatch of jobs ([`RedisJobQueue`]).
+//!
+//! Redis may lose everything at any moment; nothing here may be the only place that knows something.
+
+mod event_bus;
+mod job_queue;
+
+use std::time::Duration;
+
+use fred::{
+    clients::{Client, Pool, SubscriberClient},
+    interfaces::ClientLike,
+    types::{
+        Builder,
+        config::{Config as ClientConfig, ReconnectPolicy},
+        scripts::Script,
+        InfoKind,
+    },
+};
+use secrecy::ExposeSecret;
+
+pub use event_bus::RedisEventBus;
+pub use job_queue::{RedisJobQueue, queue_name, wake_channel};
+
+use crate::{config::Redis, ports::PortError};
+
+/// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply.
+const BROADCAST_CAPACITY: usize = 65_536;
+
+/// A connection pool and what was learned of the server behind it.
+#[derive(Clone, Debug)]
+pub struct RedisHandle {
+    pool: Pool,
+    builder: Builder,
+    prefix: String,
+    /// Since Redis 7: a channel's messages go to its own shard only.
+    sharded: bool,
+}
+
+impl RedisHandle {
+    /// Connects and waits until Redis answers.
+    pub async fn connect(config: &Redis) -> Result<Self, PortError> {
+        let failed = |e: fred::error::Error| PortError { what: "connect to Redis", why: e.to_string() };
+        let url = config.url.as_ref().ok_or_else(|| PortError {
+            what: "connect to Redis",
+            why: "REDIS_URL (redis.url) is not set".to_owned(),
+        })?;
+        let client = ClientConfig::from_url(url.expose_secret()).map_err(failed)?;
+        let timeout = config.command_timeout;
+        let mut builder = Builder::from_config(client);
+        builder
+            .with_performance_config(|c| {
+                c.default_command_timeout = timeout;
+                c.broadcast_channel_capacity = BROADCAST_CAPACITY;
+            })
+            .with_connection_config(|c| {
+                c.connection_timeout = timeout;
+                c.internal_command_timeout = timeout;
+                c.max_command_attempts = 2;
+                c.unresponsive.max_timeout = Some(timeout * 2);
+                c.tcp.nodelay = Some(true);
+            })
+            .set_policy(ReconnectPolicy::new_exponential(0, 50, 2_000, 2));
+        let pool = builder.build_pool(config.connections).map_err(failed)?;
+        pool.init().await.map_err(failed)?;
+        let info: String = pool.info(Some(InfoKind::Server)).await.map_err(failed)?;
+        let memory: String = pool.info(Some(InfoKind::Memory)).await.map_err(failed)?;
+        if let Some(policy) = field(&memory, "maxmemory_policy")
+            && policy != "noeviction"
+        {
+            tracing::warn!(policy, "this Redis evicts keys when it is full: set maxmemory-policy to noeviction");
+        }
+        let major = field(&info, "redis_version").and_then(|v| v.split('.').next()?.parse::<u32>().ok());
+        Ok(Self { pool, builder, prefix: config.prefix.clone(), sharded: major.is_some_and(|major| major >= 7) })
+    }
+
+    /// A client of its own for subscriptions, connected.
+    async fn subscriber(&self) -> Result<SubscriberClient, fred::error::Error> {
+        let subscriber = self.builder.build_subscriber_client()?;
+        subscriber.init().await?;
+        Ok(subscriber)
+    }
+
+    fn client(&self) -> &Client {
+        self.pool.next()
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Messages on a channel of our own, as wake-ups: what they say does not matter, and a lost one costs one tick.
+    pub async fn wake_ups(&self, channel: &str) -> Result<impl futures::Stream<Item = ()> + Send + Unpin + 'static, PortError> {
+        use fred::interfaces::{EventInterface, PubsubInterface};
+        let failed = |e: fred::error::Error| PortError { what: "listen for wake-ups", why: e.to_string() };
+        let subscriber = self.subscriber().await.map_err(failed)?;
+        subscriber.manage_subscriptions();
+        let messages = subscriber.message_rx();
+        subscriber.subscribe(channel).await.map_err(failed)?;
+        Ok(Box::pin(futures::stream::unfold((messages, subscriber), |(mut messages, subscriber)| async move {
+            match messages.recv().await {
+                Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Some(((), (messages, subscriber))),
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => None,
+            }
+        })))
+    }
+
+    /// Ends the connections, after what was sent on them.
+    pub async fn close(&self) {
+        _ = tokio::time::timeout(Duration::from_secs(1), self.pool.quit()).await;
+    }
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+fn script(lua: &'static str) -> Script {
+    Script::from_lua(lua)
+}

@@ -1,0 +1,203 @@
+//! Configuration: embedded defaults < optional TOML file < environment, typed and validated once at start.
+//!
+//! Nothing else reads the environment. Every fault is reported together with its key, so that an operator mends them in
+//! one go. [`Config::load`] is for binaries; [`Config::from_sources`] for tests.
+
+mod sources;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use url::Url;
+
+pub use sources::{ConfigError, Fault};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    pub database: Database,
+    pub redis: Redis,
+    pub server: Server,
+    pub auth: Auth,
+    pub worker: Worker,
+    pub provider: Provider,
+    pub events: Events,
+    pub rate_limits: RateLimits,
+    pub telemetry: Telemetry,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Database {
+    #[serde(deserialize_with = "optional_secret")]
+    pub url: Option<SecretString>,
+    pub max_connections: u32,
+    #[serde(deserialize_with = "duration")]
+    pub acquire_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub statement_timeout: Duration,
+    pub migrate: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Redis {
+    #[serde(deserialize_with = "optional_secret")]
+    pub url: Option<SecretString>,
+    pub prefix: String,
+    pub connections: usize,
+    #[serde(deserialize_with = "duration")]
+    pub command_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub max_body: usize,
+    pub max_content: usize,
+    #[serde(deserialize_with = "duration")]
+    pub max_wait: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub drain: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub ping_interval: Duration,
+    pub session_backlog: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Auth {
+    #[serde(deserialize_with = "duration")]
+    pub access_token_ttl: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub socket_ticket_ttl: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Worker {
+    pub concurrency: usize,
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
+    pub max_attempts: u32,
+    #[serde(deserialize_with = "duration")]
+    pub retry_base: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub retry_cap: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub coalesce: Duration,
+    pub history_messages: u32,
+    pub prompt_tokens: usize,
+    #[serde(deserialize_with = "duration")]
+    pub sweep_interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub redispatch_after: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub drain: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Provider {
+    #[serde(deserialize_with = "optional_secret")]
+    pub openai_api_key: Option<SecretString>,
+    #[serde(deserialize_with = "optional_url")]
+    pub openai_base_url: Option<Url>,
+    pub model: String,
+    pub max_reply_tokens: u32,
+    #[serde(deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub first_token_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub token_gap_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub offline_word_interval: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Events {
+    #[serde(deserialize_with = "duration")]
+    pub log_ttl: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct RateLimits {
+    pub enabled: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Telemetry {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+impl Config {
+    /// Reads the file, if one is given, and this process's environment.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::from_sources(file, std::env::vars())
+    }
+
+    pub fn from_sources(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        sources::read(file, environment)
+    }
+
+    /// What a type cannot say: rules between settings, each with the key at fault.
+    fn check(&self, faults: &mut Vec<Fault>) {
+        let mut rule = |holds: bool, key: &str, message: &str| {
+            if !holds {
+                faults.push(Fault { key: key.to_owned(), message: message.to_owned() });
+            }
+        };
+        rule(self.database.max_connections > 0, "database.max_connections", "must be at least 1");
+        rule(self.redis.connections > 0, "redis.connections", "must be at least 1");
+        rule(
+            !self.redis.prefix.is_empty() && self.redis.prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
+            "redis.prefix",
+            "must be letters, digits, '-', '_' or '.'",
+        );
+        rule(self.server.max_content > 0, "server.max_content", "must be at least 1");
+        rule(
+            self.server.max_body >= self.server.max_content,
+            "server.max_body",
+            "must not be smaller than server.max_content",
+        );
+        rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
+        rule(!self.server.ping_interval.is_zero(), "server.ping_interval", "must be longer than nothing");
+        rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
+        rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");
+        rule(self.worker.lease >= Duration::from_secs(1), "worker.lease", "must be at least 1s: it is renewed every third of it");
+        rule(
+            self.worker.retry_cap >= self.worker.retry_base,
+            "worker.retry_cap",
+            "must not be shorter than worker.retry_base",
+        );
+        rule(!self.worker.sweep_interval.is_zero(), "worker.sweep_interval", "must be longer than nothing");
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|e| D::Error::custom(format!("'{text}' is not a duration like 15s: {e}")))
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok((!text.is_empty()).then(|| text.into()))
+}
+
+fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|e| D::Error::custom(format!("'{text}' is not an address: {e}")))
+}

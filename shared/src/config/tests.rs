@@ -1,0 +1,69 @@
+use super::*;
+
+fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_sources(None, variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+}
+
+#[test]
+fn defaults_are_sound() {
+    let config = load(&[]).unwrap();
+    assert_eq!(config.server.listen.port(), 8080);
+    assert_eq!(config.worker.coalesce, Duration::from_millis(25));
+    assert!(config.database.url.is_none());
+}
+
+#[test]
+fn environment_overrides_under_both_names() {
+    let config = load(&[
+        ("DATABASE_URL", "postgres://somewhere/db"),
+        ("TROUPE_WORKER__CONCURRENCY", "7"),
+        ("TROUPE_RATE_LIMITS__ENABLED", "false"),
+        ("TROUPELESS", "ignored"),
+    ])
+    .unwrap();
+    assert!(config.database.url.is_some());
+    assert_eq!(config.worker.concurrency, 7);
+    assert!(!config.rate_limits.enabled);
+}
+
+#[test]
+fn every_fault_is_reported_with_its_key() {
+    let error = load(&[
+        ("TROUPE_WORKER__LEASE", "soon"),
+        ("TROUPE_WORKER__CONCURRENCY", "many"),
+        ("TROUPE_SERVER__LISTEN", "nowhere"),
+        ("TROUPE_SERVER__PORT", "1"),
+        ("TROUPE_SERVER__MAX_BODY", "10"),
+        ("TROUPE_TELEMETRY__FORMAT", "xml"),
+    ])
+    .unwrap_err();
+    let keys: Vec<_> = error.0.iter().map(|fault| fault.key.as_str()).collect();
+    for key in ["worker.lease", "worker.concurrency", "server.listen", "server.port (TROUPE_SERVER__PORT)", "server.max_body", "telemetry.format"] {
+        assert!(keys.contains(&key), "{key} is missing from {keys:?}");
+    }
+    assert_eq!(keys.len(), 6, "{error}");
+}
+
+#[test]
+fn files_and_secret_files_are_read_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("troupe.toml");
+    std::fs::write(&file, "[server]\nmax_content = 100\nspeed = 1\n").unwrap();
+    let secret = dir.path().join("key");
+    std::fs::write(&secret, "sk-1\n").unwrap();
+    let variables = [("OPENAI_API_KEY_FILE".to_owned(), secret.display().to_string())];
+    let error = Config::from_sources(Some(&file), variables.clone()).unwrap_err();
+    assert_eq!(error.0, [Fault { key: "server.speed".to_owned(), message: "there is no such setting".to_owned() }]);
+
+    std::fs::write(&file, "[server]\nmax_content = 100\n").unwrap();
+    let config = Config::from_sources(Some(&file), variables).unwrap();
+    assert_eq!(config.server.max_content, 100);
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&config.provider.openai_api_key.unwrap()), "sk-1");
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output() {
+    let config = load(&[("OPENAI_API_KEY", "sk-visible"), ("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("sk-visible") && !shown.contains("hunter2"), "{shown}");
+}

@@ -1,0 +1,68 @@
+//! SQL: free functions by aggregate, over a real PostgreSQL everywhere.
+//!
+//! Queries are checked at compile time against `.sqlx/`; `scripts/sqlx prepare` renews it after a change of SQL or schema.
+//! The hot path costs three statements a message: [`requests::accept`], [`attempts::claim`], [`attempts::finish`].
+
+pub mod attempts;
+pub mod conversations;
+pub mod messages;
+pub mod personas;
+pub mod requests;
+pub mod signing_keys;
+pub mod socket_tickets;
+pub mod users;
+
+use std::str::FromStr;
+
+use secrecy::ExposeSecret;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::config::Database;
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("DATABASE_URL (database.url) is not set")]
+    NoUrl,
+    #[error("connect to PostgreSQL: {0}")]
+    Connect(#[source] sqlx::Error),
+    #[error("migrate the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+/// Connects and, unless told otherwise, brings the schema up to date; PostgreSQL's lock lets one process do it.
+pub async fn connect(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
+    let url = config.url.as_ref().ok_or(ConnectError::NoUrl)?;
+    let options = PgConnectOptions::from_str(url.expose_secret())
+        .map_err(ConnectError::Connect)?
+        .application_name(application)
+        .options([("statement_timeout", config.statement_timeout.as_millis().to_string())]);
+    let pool = PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        // A dead connection shows itself at its first statement; asking each time would be a round trip on every message.
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(ConnectError::Connect)?;
+    if config.migrate {
+        MIGRATOR.run(&pool).await?;
+    }
+    Ok(pool)
+}
+
+/// The unique constraint that an insert ran into, if that is what went wrong.
+pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error().filter(|e| e.is_unique_violation())?.constraint()
+}
+
+/// A page of a list: what comes after a place, and how much.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<T> {
+    pub after: Option<T>,
+    pub limit: i64,
+}

@@ -1,0 +1,125 @@
+//! Personas.
+
+use sqlx::{PgExecutor, Result};
+
+use super::Page;
+use crate::{
+    ids::{PersonaId, UserId},
+    model::{Persona, Visibility},
+};
+
+/// What a new persona is made of.
+#[derive(Debug, Clone)]
+pub struct NewPersona<'a> {
+    pub id: PersonaId,
+    pub owner: UserId,
+    pub slug: &'a str,
+    pub name: &'a str,
+    pub description: &'a str,
+    pub system_prompt: &'a str,
+    pub temperature: f32,
+    pub model: Option<&'a str>,
+    pub languages: &'a [String],
+    pub visibility: Visibility,
+}
+
+/// What changes; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct PersonaChange<'a> {
+    pub name: Option<&'a str>,
+    pub description: Option<&'a str>,
+    pub system_prompt: Option<&'a str>,
+    pub temperature: Option<f32>,
+    pub model: Option<&'a str>,
+    pub languages: Option<&'a [String]>,
+    pub visibility: Option<Visibility>,
+}
+
+pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Persona> {
+    sqlx::query_as!(
+        Persona,
+        r#"insert into personas (id, owner_id, slug, name, description, system_prompt, temperature, model, languages, visibility)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+           returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
+               temperature, model, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
+        new.id.as_uuid(),
+        new.owner.as_uuid(),
+        new.slug,
+        new.name,
+        new.description,
+        new.system_prompt,
+        new.temperature,
+        new.model,
+        new.languages,
+        new.visibility as Visibility,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Those a user may find: their own and the public ones, the newest first.
+pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) -> Result<Vec<Persona>> {
+    sqlx::query_as!(
+        Persona,
+        r#"select id as "id: PersonaId", slug, name, description,
+               case when owner_id = $1 then system_prompt end as system_prompt,
+               temperature, model, languages, visibility as "visibility: Visibility",
+               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
+           from personas
+           where (owner_id = $1 or visibility = 'public') and ($2::uuid is null or id < $2)
+           order by id desc limit $3"#,
+        user.as_uuid(),
+        page.after.map(PersonaId::as_uuid),
+        page.limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// One that a user may talk with.
+pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<Option<Persona>> {
+    sqlx::query_as!(
+        Persona,
+        r#"select id as "id: PersonaId", slug, name, description,
+               case when owner_id = $1 then system_prompt end as system_prompt,
+               temperature, model, languages, visibility as "visibility: Visibility",
+               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
+           from personas where slug = $2 and (owner_id = $1 or visibility in ('public', 'link'))"#,
+        user.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Changes a persona of this owner; `None` where there is no such.
+pub async fn update(db: impl PgExecutor<'_>, owner: UserId, slug: &str, change: &PersonaChange<'_>) -> Result<Option<Persona>> {
+    sqlx::query_as!(
+        Persona,
+        r#"update personas set
+               name = coalesce($3, name), description = coalesce($4, description),
+               system_prompt = coalesce($5, system_prompt), temperature = coalesce($6, temperature),
+               model = coalesce($7, model), languages = coalesce($8, languages),
+               visibility = coalesce($9, visibility), version = version + 1, updated_at = now()
+           where owner_id = $1 and slug = $2
+           returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
+               temperature, model, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
+        owner.as_uuid(),
+        slug,
+        change.name,
+        change.description,
+        change.system_prompt,
+        change.temperature,
+        change.model,
+        change.languages,
+        change.visibility as Option<Visibility>,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Deletes a persona with its conversations; says whether there was one.
+pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<bool> {
+    let done = sqlx::query!("delete from personas where owner_id = $1 and slug = $2", owner.as_uuid(), slug).execute(db).await?;
+    Ok(done.rows_affected() > 0)
+}

@@ -1,0 +1,33 @@
+//! The keys that sign access tokens, shared by every server through the database.
+
+use sqlx::{PgExecutor, PgPool, Result};
+
+pub struct SigningKey {
+    pub id: String,
+    pub secret: Vec<u8>,
+    pub retired: bool,
+}
+
+/// Every key that may have signed a token that is still valid, the newest first.
+pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SigningKey>> {
+    sqlx::query_as!(
+        SigningKey,
+        r#"select id, secret, retired_at is not null as "retired!" from signing_keys order by created_at desc, id"#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Stores the deployment's first key, unless another server was quicker.
+pub async fn create_first(db: &PgPool, id: &str, secret: &[u8]) -> Result<()> {
+    let mut transaction = db.begin().await?;
+    sqlx::query!("lock table signing_keys in exclusive mode").execute(&mut *transaction).await?;
+    sqlx::query!(
+        "insert into signing_keys (id, secret) select $1, $2 where not exists (select 1 from signing_keys where retired_at is null)",
+        id,
+        secret,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await
+}

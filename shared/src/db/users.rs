@@ -1,0 +1,67 @@
+//! Accounts.
+
+use sqlx::{PgExecutor, Result};
+
+use crate::{ids::UserId, model::User};
+
+/// A stored account with its password's hash, which goes no further than the sign-in that verifies it.
+pub struct Credentials {
+    pub user: User,
+    pub password_hash: String,
+}
+
+pub async fn create(db: impl PgExecutor<'_>, id: UserId, email: &str, name: &str, password_hash: &str) -> Result<User> {
+    sqlx::query_as!(
+        User,
+        r#"insert into users (id, email, name, password_hash) values ($1, $2, $3, $4)
+           returning id as "id: UserId", email, name, role, tier, created_at"#,
+        id.as_uuid(),
+        email,
+        name,
+        password_hash,
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
+    sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", email, name, role, tier, created_at from users where id = $1"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
+    let row = sqlx::query!(
+        r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash
+           from users where lower(email) = lower($1)"#,
+        email,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Credentials {
+        user: User {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            role: row.role,
+            tier: row.tier,
+            created_at: row.created_at,
+        },
+        password_hash: row.password_hash,
+    }))
+}
+
+/// Gives an account a new password.
+pub async fn set_password(db: impl PgExecutor<'_>, id: UserId, password_hash: &str) -> Result<()> {
+    sqlx::query!("update users set password_hash = $2 where id = $1", id.as_uuid(), password_hash).execute(db).await?;
+    Ok(())
+}
+
+/// The names of all tiers: one queue each.
+pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<String>> {
+    sqlx::query_scalar!("select name from tiers order by queue_weight desc, name").fetch_all(db).await
+}

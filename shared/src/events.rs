@@ -1,0 +1,296 @@
+//! Events: what happened to a request, at a cursor `attempt-n`.
+//!
+//! A worker encodes an event once, as a [`Frame`]: a short header for the servers and the JSON for the clients. Servers
+//! route by the header and forward the JSON without parsing it. [`Transcript`] is the one place that says how events add
+//! up to a reply; every client must do the same.
+
+use std::{fmt, str::FromStr};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use chrono::{DateTime, SubsecRound, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    ids::{ConversationId, RequestId},
+    model::{Message, Usage},
+    problem::Problem,
+};
+
+/// A place in the events of a request. It only moves forward: whatever is at or below the last one seen is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Cursor {
+    pub attempt: u32,
+    pub n: u32,
+}
+
+impl Cursor {
+    /// Before everything.
+    pub const START: Self = Self { attempt: 0, n: 0 };
+    /// Of `request.queued`, which happens before any attempt.
+    pub const QUEUED: Self = Self { attempt: 0, n: 1 };
+    /// After everything: nothing of a request in a final state can be news.
+    pub const END: Self = Self { attempt: u32::MAX, n: u32::MAX };
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.attempt, self.n)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a cursor looks like 1-17")]
+pub struct BadCursor;
+
+impl FromStr for Cursor {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let (attempt, n) = text.split_once('-').ok_or(BadCursor)?;
+        Ok(Self { attempt: attempt.parse().map_err(|_| BadCursor)?, n: n.parse().map_err(|_| BadCursor)? })
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident = $name:literal),+ $(,)?) => {
+        /// The type of an event, as clients see it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        pub enum EventKind {
+            $(#[serde(rename = $name)] $kind,)+
+        }
+
+        impl EventKind {
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+
+            fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$kind),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Queued = "request.queued",
+    Started = "request.started",
+    Delta = "reply.delta",
+    Reset = "reply.reset",
+    Completed = "reply.completed",
+    Failed = "request.failed",
+    Cancelled = "request.cancelled",
+}
+
+impl EventKind {
+    /// Whether nothing comes after it.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What an event carries beside its envelope.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Event {
+    Queued { message: Message, correlation_id: String },
+    Started { attempt: u32, correlation_id: String },
+    Delta { text: String },
+    Reset { keep: usize },
+    Completed { message: Message, usage: Usage, provider: String, model: String, correlation_id: String },
+    Failed { error: Problem, correlation_id: String },
+    Cancelled { message: Option<Message>, correlation_id: String },
+}
+
+impl Event {
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::Queued { .. } => EventKind::Queued,
+            Self::Started { .. } => EventKind::Started,
+            Self::Delta { .. } => EventKind::Delta,
+            Self::Reset { .. } => EventKind::Reset,
+            Self::Completed { .. } => EventKind::Completed,
+            Self::Failed { .. } => EventKind::Failed,
+            Self::Cancelled { .. } => EventKind::Cancelled,
+        }
+    }
+}
+
+/// The envelope: what every event says of itself.
+#[derive(Debug, Serialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: EventKind,
+    request_id: RequestId,
+    conversation_id: ConversationId,
+    cursor: Cursor,
+    at: DateTime<Utc>,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// An encoded event: `<request id> <cursor> <type>\n<json>`, the same bytes in the log, on the channel and in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub request_id: RequestId,
+    pub cursor: Cursor,
+    pub kind: EventKind,
+    /// Header and JSON.
+    encoded: Bytes,
+    /// The JSON alone: a view into `encoded`.
+    json: Bytes,
+}
+
+impl Frame {
+    pub fn new(
+        request_id: RequestId,
+        conversation_id: ConversationId,
+        cursor: Cursor,
+        at: DateTime<Utc>,
+        event: &Event,
+    ) -> Self {
+        let kind = event.kind();
+        let envelope = Envelope { kind, request_id, conversation_id, cursor, at: at.trunc_subsecs(3), event };
+        let mut encoded = BytesMut::with_capacity(384);
+        encoded.put_slice(format!("{request_id} {cursor} {}\n", kind.as_str()).as_bytes());
+        let header = encoded.len();
+        let mut writer = encoded.writer();
+        // Strings, numbers and maps with string keys into memory: there is nothing here that could fail.
+        _ = serde_json::to_writer(&mut writer, &envelope);
+        let encoded = writer.into_inner().freeze();
+        let json = encoded.slice(header..);
+        Self { request_id, cursor, kind, encoded, json }
+    }
+
+    pub fn decode(encoded: Bytes) -> Option<Self> {
+        let end = encoded.iter().position(|&byte| byte == b'\n')?;
+        let mut header = std::str::from_utf8(&encoded[..end]).ok()?.splitn(3, ' ');
+        let request_id = header.next()?.parse().ok()?;
+        let cursor = header.next()?.parse().ok()?;
+        let kind = EventKind::parse(header.next()?)?;
+        let json = encoded.slice(end + 1..);
+        Some(Self { request_id, cursor, kind, encoded, json })
+    }
+
+    pub fn encoded(&self) -> &Bytes {
+        &self.encoded
+    }
+
+    pub fn json(&self) -> &Bytes {
+        &self.json
+    }
+}
+
+/// How the events of a request add up: the text that stands, and up to where.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Transcript {
+    pub cursor: Cursor,
+    pub text: String,
+    pub finished: bool,
+}
+
+impl Transcript {
+    pub fn of<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Self {
+        let mut transcript = Self::default();
+        for frame in frames {
+            transcript.apply(frame);
+        }
+        transcript
+    }
+
+    /// Takes an event in; says whether it was news.
+    pub fn apply(&mut self, frame: &Frame) -> bool {
+        #[derive(Deserialize)]
+        struct Change {
+            #[serde(default)]
+            text: String,
+            #[serde(default)]
+            keep: usize,
+        }
+        if frame.cursor <= self.cursor || self.finished {
+            return false;
+        }
+        self.cursor = frame.cursor;
+        self.finished = frame.kind.is_terminal();
+        if matches!(frame.kind, EventKind::Delta | EventKind::Reset)
+            && let Ok(change) = serde_json::from_slice::<Change>(&frame.json)
+        {
+            if frame.kind == EventKind::Reset {
+                let end = self.text.char_indices().nth(change.keep).map_or(self.text.len(), |(at, _)| at);
+                self.text.truncate(end);
+            }
+            self.text.push_str(&change.text);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(cursor: &str, event: &Event) -> Frame {
+        let id = uuid::Uuid::nil();
+        Frame::new(id.into(), id.into(), cursor.parse().unwrap(), DateTime::UNIX_EPOCH, event)
+    }
+
+    fn delta(cursor: &str, text: &str) -> Frame {
+        frame(cursor, &Event::Delta { text: text.to_owned() })
+    }
+
+    #[test]
+    fn an_event_says_what_it_is() {
+        insta::assert_snapshot!(
+            std::str::from_utf8(delta("1-17", "sea").json()).unwrap(),
+            @r#"{"type":"reply.delta","request_id":"00000000-0000-0000-0000-000000000000","conversation_id":"00000000-0000-0000-0000-000000000000","cursor":"1-17","at":"1970-01-01T00:00:00Z","text":"sea"}"#
+        );
+    }
+
+    #[test]
+    fn a_frame_survives_its_encoding() {
+        let sent = delta("3-9", "Grüße\n🌊");
+        let received = Frame::decode(sent.encoded().clone()).unwrap();
+        assert_eq!(received, sent);
+        assert_eq!(received.kind, EventKind::Delta);
+        assert!(Frame::decode(Bytes::from_static(b"no header")).is_none());
+    }
+
+    #[test]
+    fn late_and_repeated_events_change_nothing() {
+        let mut transcript = Transcript::default();
+        assert!(transcript.apply(&delta("1-1", "The ")));
+        assert!(transcript.apply(&delta("1-3", "sea")));
+        assert!(!transcript.apply(&delta("1-3", "sea")));
+        assert!(!transcript.apply(&delta("1-2", "big ")));
+        assert_eq!(transcript.text, "The sea");
+    }
+
+    #[test]
+    fn a_reset_keeps_whole_characters_and_shuts_out_the_older_attempt() {
+        let mut transcript = Transcript::of(&[delta("1-1", "🌊🌊 wave")]);
+        assert!(transcript.apply(&frame("2-1", &Event::Reset { keep: 2 })));
+        assert_eq!(transcript.text, "🌊🌊");
+        assert!(!transcript.apply(&delta("1-9", "late")));
+        assert!(transcript.apply(&delta("2-2", "!")));
+        assert_eq!(transcript.text, "🌊🌊!");
+    }
+
+    #[test]
+    fn cursors_are_ordered_by_attempt_then_number() {
+        assert!("2-1".parse::<Cursor>().unwrap() > "1-900".parse().unwrap());
+        for bad in ["", "1", "a-b", "1-", "-1", "1-2-3", "99999999999-1"] {
+            assert_eq!(bad.parse::<Cursor>(), Err(BadCursor), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The nouns of the contract, as they are stored and as clients see them.
+//!
+//! These types are what the API shows; what must not leave the process (hashes, digests) is never part of them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    ids::{ConversationId, MessageId, PersonaId, RequestId, UserId},
+    problem::Problem,
+};
+
+/// A person with an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct User {
+    pub id: UserId,
+    #[schema(example = "ada@example.com")]
+    pub email: String,
+    pub name: String,
+    #[schema(example = "user")]
+    pub role: String,
+    #[schema(example = "free")]
+    pub tier: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Who may see a persona beside its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Visibility {
+    Private,
+    /// Anybody who knows the slug.
+    Link,
+    Public,
+}
+
+/// A character that replies.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Persona {
+    pub id: PersonaId,
+    #[schema(example = "demo")]
+    pub slug: String,
+    pub name: String,
+    pub description: String,
+    /// Only the owner sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<String>,
+    pub temperature: f32,
+    pub model: Option<String>,
+    pub languages: Vec<String>,
+    pub visibility: Visibility,
+    /// Whether the caller owns it, and so may change it.
+    pub owned: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The persona of a conversation, as far as a list needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PersonaName {
+    #[schema(example = "demo")]
+    pub slug: String,
+    pub name: String,
+}
+
+/// A user's thread with one persona.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Conversation {
+    pub id: ConversationId,
+    pub persona: PersonaName,
+    pub title: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Role {
+    User,
+    Assistant,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Message {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub request_id: RequestId,
+    pub role: Role,
+    pub content: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Where a request stands. The last three are final: once written, they never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum RequestStatus {
+    Queued,
+    InProgress,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl RequestStatus {
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What a reply took of its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    pub prompt_tokens: u32,
+    pub completion_tokens: u32,
+    /// Whether the figures are ours, because the provider gave none.
+    #[serde(default)]
+    pub estimated: bool,
+}
+
+/// One reply to be generated, or generated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Request {
+    pub id: RequestId,
+    pub conversation_id: ConversationId,
+    pub status: RequestStatus,
+    /// The number of the newest attempt; 0 before the first.
+    pub attempt: i32,
+    /// The message that it answers.
+    pub message_id: MessageId,
+    /// The reply, once there is one.
+    pub reply: Option<Message>,
+    /// Why it failed, if it did.
+    pub error: Option<Problem>,
+    pub usage: Option<Usage>,
+    #[schema(example = "openai")]
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,61 @@
+//! What the use cases and workers need of the world outside PostgreSQL, in our own types.
+//!
+//! Object-safe and held as `Arc<dyn …>`; the implementations are in [`crate::adapters`].
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::{
+    events::{Cursor, Frame},
+    ids::{RequestId, UserId},
+    jobs::Dispatch,
+};
+
+/// The outside did not do what it was asked; the caller decides whether to try again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct PortError {
+    pub what: &'static str,
+    pub why: String,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    Yes,
+    /// A newer attempt has written: the caller's attempt is over.
+    Refused,
+}
+
+/// What a subscriber is told.
+#[derive(Debug, Clone)]
+pub enum Signal {
+    Event(UserId, Frame),
+    /// Events may have been missed: whoever shows live text must take a snapshot.
+    Gap,
+}
+
+/// The event log of each request, and the live channel of each user.
+#[async_trait]
+pub trait EventBus: Send + Sync {
+    /// Appends to the log and publishes on the user's channel in one step. Repeating an append is harmless.
+    async fn append(&self, user: UserId, frames: &[Frame]) -> Result<Appended, PortError>;
+    /// Publishes without logging: for what a snapshot tells anyway.
+    async fn publish(&self, events: &[(UserId, Frame)]) -> Result<(), PortError>;
+    /// Returns once the channel is confirmed: whatever is published after that is signalled.
+    async fn subscribe(&self, user: UserId) -> Result<(), PortError>;
+    async fn unsubscribe(&self, user: UserId) -> Result<(), PortError>;
+    /// Everything on the subscribed channels, from now on.
+    fn signals(&self) -> BoxStream<'static, Signal>;
+    /// The logged events after a cursor, in order; empty once the log has expired.
+    async fn replay(&self, user: UserId, request: RequestId, after: Cursor) -> Result<Vec<Frame>, PortError>;
+}
+
+/// Hands work to the workers.
+#[async_trait]
+pub trait JobQueue: Send + Sync {
+    /// All in one round trip. Pushing the same dispatch again while it is queued is harmless.
+    async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError>;
+    /// Whether the queue can be reached.
+    async fn ping(&self) -> Result<(), PortError>;
+}

@@ -1,0 +1,211 @@
+//! Writes one reply: claim, prompt, stream, finish.
+//!
+//! PostgreSQL decides at both ends. The claim makes this attempt the running one; the finish counts only while it still is.
+//! In between the lease is renewed elsewhere ([`crate::leases`]), and the attempt stops at once when it learns that it was
+//! overtaken. Whatever happens, the job itself is done afterwards: retries are dispatched from PostgreSQL.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use troupe_shared::{
+    clock::Clock,
+    config,
+    db::attempts::{self, Claimed, Ended, Ending},
+    events::Event,
+    ids::MessageId,
+    jobs::GenerateReply,
+    model::{Message, Role, Usage},
+    ports::{EventBus, JobQueue},
+    problem::Problem,
+};
+
+use crate::{
+    leases::Leases,
+    providers::{ChatModel, Chunk, ModelError},
+    reply::{
+        prompt::{Prompt, estimate_tokens},
+        writer::{Overtaken, ReplyWriter},
+    },
+};
+
+/// Tries of a statement that ends an attempt, while PostgreSQL is away.
+const FINISH_TRIES: u32 = 8;
+
+pub(crate) struct Replies {
+    pub(crate) pool: PgPool,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) jobs: Arc<dyn JobQueue>,
+    pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) leases: Leases,
+    pub(crate) settings: config::Worker,
+    pub(crate) worker: String,
+    /// Cancelled when this process must go: what runs is given to others.
+    pub(crate) hand_back: CancellationToken,
+}
+
+/// How the writing went.
+enum Written {
+    Whole(Usage),
+    Broken(ModelError),
+    /// Another attempt runs: this one must leave no trace.
+    Overtaken,
+    HandedBack,
+}
+
+impl Replies {
+    pub(crate) async fn generate(&self, job: GenerateReply) {
+        let GenerateReply { request_id } = job;
+        let settings = &self.settings;
+        let claimed =
+            attempts::claim(&self.pool, request_id, &self.worker, settings.lease, settings.history_messages).await;
+        let claimed = match claimed {
+            Ok(Some(claimed)) => claimed,
+            Ok(None) => return tracing::debug!(%request_id, "nothing to do"),
+            // Nothing was changed: the sweeper hands it over again.
+            Err(error) => return tracing::warn!(%request_id, %error, "could not claim"),
+        };
+        let span = tracing::info_span!("reply", %request_id, attempt = claimed.attempt, correlation_id = claimed.correlation_id);
+        let lost = self.leases.hold(request_id, claimed.attempt).await;
+        self.attempt(&claimed, &lost).instrument(span).await;
+        self.leases.release(request_id, claimed.attempt).await;
+    }
+
+    async fn attempt(&self, claimed: &Claimed, lost: &CancellationToken) {
+        tracing::debug!(persona = claimed.persona_name, "replying");
+        let mut writer = ReplyWriter::new(self.bus.clone(), self.clock.clone(), claimed, self.settings.coalesce);
+        writer.start(&claimed.correlation_id).await;
+        let prompt = Prompt::assemble(claimed, self.settings.prompt_tokens);
+        match self.write(&prompt, &mut writer, lost).await {
+            Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
+            Written::Broken(error) => self.retry_or_fail(claimed, &error, writer).await,
+            Written::HandedBack => self.give_back(claimed, Duration::ZERO, None).await,
+            Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
+        }
+    }
+
+    /// Streams the model's words into the writer.
+    async fn write(&self, prompt: &Prompt, writer: &mut ReplyWriter, lost: &CancellationToken) -> Written {
+        let mut chunks = pin!(stream::once(self.model.stream(prompt)).try_flatten());
+        let mut usage = None;
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = lost.cancelled() => return Written::Overtaken,
+                () = self.hand_back.cancelled() => return Written::HandedBack,
+                chunk = chunks.next() => chunk,
+                Overtaken = writer.work() => return Written::Overtaken,
+            };
+            match chunk {
+                Some(Ok(Chunk::Text(text))) => writer.push(&text),
+                Some(Ok(Chunk::Usage(reported))) => usage = Some(reported),
+                Some(Ok(Chunk::End)) if writer.text().trim().is_empty() => {
+                    return Written::Broken(ModelError::transient("the model service sent an empty reply"));
+                }
+                Some(Ok(Chunk::End)) => {
+                    return Written::Whole(usage.unwrap_or_else(|| estimate(prompt, writer.text())));
+                }
+                Some(Err(error)) => return Written::Broken(error),
+                None => {
+                    return Written::Broken(ModelError::transient(
+                        "the model service broke off in the middle of the reply",
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn complete(&self, claimed: &Claimed, prompt: &Prompt, usage: Usage, writer: ReplyWriter) {
+        let message_id = MessageId::new();
+        let (provider, model) = (self.model.name(), self.model.model(prompt));
+        let ending = Ending::Completed { message_id, content: writer.text(), usage, provider, model };
+        let Some(ended) = self.finish(claimed, &ending).await else { return };
+        let message = Message {
+            id: message_id,
+            conversation_id: claimed.conversation_id,
+            request_id: claimed.request_id,
+            role: Role::Assistant,
+            content: writer.text().to_owned(),
+            created_at: ended.at,
+        };
+        let event = Event::Completed {
+            message,
+            usage,
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            correlation_id: claimed.correlation_id.clone(),
+        };
+        self.tell_end(writer, &event, ended).await;
+        tracing::info!(completion_tokens = usage.completion_tokens, "replied");
+    }
+
+    async fn retry_or_fail(&self, claimed: &Claimed, error: &ModelError, writer: ReplyWriter) {
+        let used_up = u32::try_from(claimed.attempt).unwrap_or(u32::MAX) >= self.settings.max_attempts;
+        let mut problem = Problem::new(502, "provider_failed", "the model service failed", error.to_string())
+            .retryable(error.transient);
+        problem.request_id = Some(claimed.correlation_id.clone());
+        if error.transient && !used_up {
+            let pause = backoff(&self.settings, claimed.attempt);
+            tracing::warn!(%error, ?pause, "trying again later");
+            return self.give_back(claimed, pause, Some(&problem)).await;
+        }
+        tracing::warn!(%error, "failed for good");
+        let Some(ended) = self.finish(claimed, &Ending::Failed { error: &problem }).await else { return };
+        let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
+        self.tell_end(writer, &event, ended).await;
+    }
+
+    /// Ends the request in PostgreSQL; tries again while it is away, for as long as the lease may hold.
+    async fn finish(&self, claimed: &Claimed, ending: &Ending<'_>) -> Option<Ended> {
+        let mut pause = Duration::from_millis(50);
+        for _ in 0..FINISH_TRIES {
+            match attempts::finish(&self.pool, claimed.request_id, claimed.attempt, ending).await {
+                Ok(Some(ended)) => return Some(ended),
+                Ok(None) => {
+                    tracing::info!("overtaken at the end");
+                    return None;
+                }
+                Err(error) => tracing::warn!(%error, "could not finish; trying again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        tracing::error!("could not finish: another attempt will, when the lease has run out");
+        None
+    }
+
+    async fn tell_end(&self, writer: ReplyWriter, event: &Event, ended: Ended) {
+        let dispatch = async {
+            if let Some(next) = ended.next
+                && let Err(error) = self.jobs.enqueue(&[next]).await
+            {
+                tracing::warn!(%error, "the sweeper will hand over the next message");
+            }
+        };
+        tokio::join!(writer.finish(event), dispatch);
+    }
+
+    async fn give_back(&self, claimed: &Claimed, pause: Duration, error: Option<&Problem>) {
+        match attempts::give_back(&self.pool, claimed.request_id, claimed.attempt, pause, error).await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!("overtaken before it was given back"),
+            Err(error) => tracing::warn!(%error, "could not give back: the lease will run out"),
+        }
+    }
+}
+
+fn estimate(prompt: &Prompt, reply: &str) -> Usage {
+    let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
+    Usage { prompt_tokens: count(prompt.tokens()), completion_tokens: count(estimate_tokens(reply)), estimated: true }
+}
+
+/// The pause before the attempt after this one: doubled each time up to the cap, and somewhere in its upper half, so that
+/// what failed together does not come back together.
+fn backoff(settings: &config::Worker, attempt: i32) -> Duration {
+    let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(20);
+    let whole = settings.retry_base.saturating_mul(1 << doublings).min(settings.retry_cap);
+    whole.mul_f64(0.5 + fastrand::f64() / 2.0)
+}

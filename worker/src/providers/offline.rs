@@ -1,0 +1,90 @@
+//! The built-in model: answers without any service, from what the persona was given, and says that it does.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::{ChatModel, Chunk, ModelError};
+use crate::reply::prompt::Prompt;
+
+pub(crate) struct OfflineChatModel {
+    word_interval: Duration,
+}
+
+impl OfflineChatModel {
+    pub(crate) fn new(word_interval: Duration) -> Self {
+        Self { word_interval }
+    }
+}
+
+#[async_trait]
+impl ChatModel for OfflineChatModel {
+    fn name(&self) -> &'static str {
+        "offline"
+    }
+
+    fn model<'a>(&'a self, _: &'a Prompt) -> &'a str {
+        "offline"
+    }
+
+    async fn stream(&self, prompt: &Prompt) -> Result<BoxStream<'static, Result<Chunk, ModelError>>, ModelError> {
+        let words: Vec<String> = answer(prompt).split_inclusive(' ').map(str::to_owned).collect();
+        let mut ticks = tokio::time::interval(self.word_interval.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let spoken = stream::unfold((words.into_iter(), ticks), |(mut words, mut ticks)| async move {
+            let word = words.next()?;
+            ticks.tick().await;
+            Some((Ok(Chunk::Text(word)), (words, ticks)))
+        });
+        Ok(spoken.chain(stream::iter([Ok(Chunk::End)])).boxed())
+    }
+}
+
+fn answer(prompt: &Prompt) -> String {
+    let asked = prompt.question().trim();
+    let quoted = if asked.chars().count() > 160 {
+        format!("{}…", asked.chars().take(160).collect::<String>().trim_end())
+    } else {
+        asked.to_owned()
+    };
+    let known: Vec<&str> = sentences(&prompt.system).take(3).collect();
+    format!(
+        "You wrote: “{quoted}”. No model service is set up here, so this is {}'s built-in voice, which can only draw on what \
+         it was given: {} Set OPENAI_API_KEY, or OPENAI_BASE_URL for a model of your own, and I will answer in earnest.",
+        prompt.persona,
+        known.join(" "),
+    )
+}
+
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(['.', '!', '?']).map(str::trim).filter(|sentence| !sentence.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use troupe_shared::model::Role;
+
+    use super::*;
+    use crate::reply::prompt::PromptMessage;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_quotes_the_question_and_says_what_it_is() {
+        let prompt = Prompt {
+            persona: "Ada".to_owned(),
+            system: "You are Ada. You keep the lamp.".to_owned(),
+            messages: vec![PromptMessage { role: Role::User, content: "What is the sea?".to_owned() }],
+            temperature: 0.7,
+            model: None,
+        };
+        let chunks: Vec<_> =
+            OfflineChatModel::new(Duration::from_millis(40)).stream(&prompt).await.unwrap().collect().await;
+        assert!(matches!(chunks.last(), Some(Ok(Chunk::End))));
+        let text: String =
+            chunks.iter().filter_map(|c| if let Ok(Chunk::Text(t)) = c { Some(t.as_str()) } else { None }).collect();
+        insta::assert_snapshot!(text);
+    }
+}

@@ -1,0 +1,132 @@
+//! The prompt: the persona and as much of the conversation as the budget holds. Pure functions.
+
+use troupe_shared::{db::attempts::Claimed, model::Role};
+
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Prompt {
+    /// The persona's name, for models that speak of it.
+    pub(crate) persona: String,
+    pub(crate) system: String,
+    /// In the order they were said; the last is the question.
+    pub(crate) messages: Vec<PromptMessage>,
+    pub(crate) temperature: f32,
+    /// The persona's own model, if it has one.
+    pub(crate) model: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PromptMessage {
+    pub(crate) role: Role,
+    pub(crate) content: String,
+}
+
+impl Prompt {
+    /// Puts the prompt together. The persona and the question are always in it; earlier turns as far as they fit, the newest
+    /// first, and never beginning with an answer whose question was cut away.
+    pub(crate) fn assemble(claimed: &Claimed, token_budget: usize) -> Self {
+        let system = claimed.system_prompt.clone();
+        let mut left = token_budget.saturating_sub(estimate_tokens(&system));
+        let mut messages = Vec::new();
+        for (back, turn) in claimed.history.iter().enumerate() {
+            let cost = estimate_tokens(&turn.content);
+            if back > 0 && cost > left {
+                break;
+            }
+            left = left.saturating_sub(cost);
+            messages.push(PromptMessage { role: turn.role, content: turn.content.clone() });
+        }
+        while messages.len() > 1 && messages.last().is_some_and(|oldest| oldest.role == Role::Assistant) {
+            messages.pop();
+        }
+        messages.reverse();
+        Self {
+            persona: claimed.persona_name.clone(),
+            system,
+            messages,
+            temperature: claimed.temperature,
+            model: claimed.model.clone(),
+        }
+    }
+
+    pub(crate) fn question(&self) -> &str {
+        self.messages.last().map_or("", |message| &message.content)
+    }
+
+    pub(crate) fn tokens(&self) -> usize {
+        estimate_tokens(&self.system) + self.messages.iter().map(|m| estimate_tokens(&m.content)).sum::<usize>()
+    }
+}
+
+/// About how many tokens a text is: four letters of a Latin script each, one and a half of others, and a few for the frame.
+pub(crate) fn estimate_tokens(text: &str) -> usize {
+    let (ascii, others) = text
+        .chars()
+        .fold((0, 0), |(ascii, others), c| if c.is_ascii() { (ascii + 1, others) } else { (ascii, others + 1) });
+    4 + ascii / 4 + others * 2 / 3
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use troupe_shared::{db::attempts::Turn, ids::*};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A conversation, told in the order it was said.
+    fn claimed(turns: &[(Role, &str)]) -> Claimed {
+        let id = Uuid::nil();
+        Claimed {
+            request_id: RequestId::from(id),
+            conversation_id: ConversationId::from(id),
+            user_id: UserId::from(id),
+            tier: "free".to_owned(),
+            attempt: 1,
+            correlation_id: "c".to_owned(),
+            created_at: DateTime::UNIX_EPOCH,
+            user_name: "Grace".to_owned(),
+            persona_name: "Ada".to_owned(),
+            system_prompt: "You are Ada.".to_owned(),
+            temperature: 0.5,
+            model: None,
+            history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
+        }
+    }
+
+    fn said(prompt: &Prompt) -> Vec<&str> {
+        prompt.messages.iter().map(|m| m.content.as_str()).collect()
+    }
+
+    const TALK: [(Role, &str); 5] = [
+        (Role::User, "first question"),
+        (Role::Assistant, "first answer"),
+        (Role::User, "second question"),
+        (Role::Assistant, "second answer"),
+        (Role::User, "third question"),
+    ];
+
+    #[test]
+    fn a_short_conversation_is_told_whole_and_in_order() {
+        let prompt = Prompt::assemble(&claimed(&TALK), 1_000);
+        assert_eq!(said(&prompt), TALK.map(|(_, text)| text));
+        assert_eq!(prompt.question(), "third question");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_from_the_oldest_and_never_begins_with_an_answer() {
+        // Room for the persona (7) and three turns (7 each): the third from the end is a question.
+        assert_eq!(
+            said(&Prompt::assemble(&claimed(&TALK), 28)),
+            ["second question", "second answer", "third question"]
+        );
+        // One turn less would begin with an answer.
+        assert_eq!(said(&Prompt::assemble(&claimed(&TALK), 21)), ["third question"]);
+    }
+
+    #[test]
+    fn the_question_is_asked_however_long_it_is() {
+        let long = "why ".repeat(10_000);
+        assert_eq!(said(&Prompt::assemble(&claimed(&[(Role::User, &long)]), 10)), [long.as_str()]);
+    }
+}

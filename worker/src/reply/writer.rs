@@ -1,0 +1,165 @@
+//! Tells a reply as it is written: numbers its events, gathers text that comes quickly into one, and appends to the log.
+//!
+//! At most one append is under way; what comes meanwhile goes with the next. The first text goes at once, later text no
+//! sooner than the coalescing time after the last. While Redis is away nothing is dropped: it is all told when it is back.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use tokio::time::Instant;
+use troupe_shared::{
+    clock::Clock,
+    db::attempts::Claimed,
+    events::{Cursor, Event, Frame, Transcript},
+    ids::{ConversationId, RequestId, UserId},
+    ports::{Appended, EventBus, PortError},
+};
+
+type Append = Pin<Box<dyn Future<Output = (Vec<Frame>, Result<Appended, PortError>)> + Send>>;
+
+/// The attempt has been overtaken by a newer one: whatever it still does must be nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overtaken;
+
+pub(crate) struct ReplyWriter {
+    bus: Arc<dyn EventBus>,
+    clock: Arc<dyn Clock>,
+    user: UserId,
+    request: RequestId,
+    conversation: ConversationId,
+    coalesce: Duration,
+    cursor: Cursor,
+    /// The whole reply so far.
+    text: String,
+    /// How much of it is in events already.
+    told: usize,
+    waiting: Vec<Frame>,
+    under_way: Option<Append>,
+    started: Instant,
+    last_append: Option<Instant>,
+}
+
+impl ReplyWriter {
+    pub(crate) fn new(bus: Arc<dyn EventBus>, clock: Arc<dyn Clock>, claimed: &Claimed, coalesce: Duration) -> Self {
+        let attempt = u32::try_from(claimed.attempt).unwrap_or_default();
+        Self {
+            bus,
+            clock,
+            user: claimed.user_id,
+            request: claimed.request_id,
+            conversation: claimed.conversation_id,
+            coalesce,
+            cursor: Cursor { attempt, n: 0 },
+            text: String::new(),
+            told: 0,
+            waiting: Vec::new(),
+            under_way: None,
+            started: Instant::now(),
+            last_append: None,
+        }
+    }
+
+    /// Begins the attempt's events; takes back what an earlier attempt had shown.
+    pub(crate) async fn start(&mut self, correlation_id: &str) {
+        if self.cursor.attempt > 1 {
+            let shown = self.bus.replay(self.user, self.request, Cursor::START).await;
+            // What cannot be read may have been shown.
+            if shown.map_or(true, |frames| !Transcript::of(&frames).text.is_empty()) {
+                self.tell(&Event::Reset { keep: 0 });
+            }
+        }
+        self.tell(&Event::Started { attempt: self.cursor.attempt, correlation_id: correlation_id.to_owned() });
+    }
+
+    pub(crate) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Works on the appends; returns when the attempt is overtaken. Meant to be polled beside the model's stream.
+    pub(crate) async fn work(&mut self) -> Overtaken {
+        loop {
+            if let Some(append) = &mut self.under_way {
+                let (frames, result) = append.await;
+                self.under_way = None;
+                match result {
+                    Ok(Appended::Yes) => {}
+                    Ok(Appended::Refused) => return Overtaken,
+                    Err(error) => {
+                        tracing::warn!(%error, "events are delayed");
+                        self.waiting.splice(0..0, frames);
+                        tokio::time::sleep(self.coalesce.max(Duration::from_millis(100))).await;
+                    }
+                }
+            }
+            if self.told == self.text.len() && self.waiting.is_empty() {
+                // Nothing to tell until more is pushed, and then this is called anew.
+                return std::future::pending().await;
+            }
+            let due = match self.last_append {
+                Some(last) => Some(last + self.coalesce),
+                // The news of the start waits a moment for the first words; they themselves do not wait.
+                None => self.text.is_empty().then(|| self.started + self.coalesce),
+            };
+            if let Some(due) = due {
+                tokio::time::sleep_until(due).await;
+            }
+            self.begin_append();
+        }
+    }
+
+    /// Tells the rest of the text and how it ended. The reply is safe by now: a failure is tried again a few times, and after
+    /// that clients learn it from a snapshot.
+    pub(crate) async fn finish(mut self, ending: &Event) {
+        if let Some(append) = self.under_way.take() {
+            let (frames, result) = append.await;
+            match result {
+                Ok(Appended::Yes) => {}
+                Ok(Appended::Refused) => return,
+                Err(_) => _ = self.waiting.splice(0..0, frames),
+            }
+        }
+        if matches!(ending, Event::Completed { .. }) {
+            self.tell_text();
+        }
+        self.tell(ending);
+        let mut pause = Duration::from_millis(100);
+        for _ in 0..6 {
+            match self.bus.append(self.user, &self.waiting).await {
+                Ok(_) => return,
+                Err(error) => tracing::warn!(%error, "the end of a reply is told late"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    fn begin_append(&mut self) {
+        self.tell_text();
+        self.last_append = Some(Instant::now());
+        let (bus, user, frames) = (self.bus.clone(), self.user, std::mem::take(&mut self.waiting));
+        self.under_way = Some(
+            async move {
+                let result = bus.append(user, &frames).await;
+                (frames, result)
+            }
+            .boxed(),
+        );
+    }
+
+    fn tell_text(&mut self) {
+        if self.told < self.text.len() {
+            let text = self.text[self.told..].to_owned();
+            self.told = self.text.len();
+            self.tell(&Event::Delta { text });
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.cursor.n += 1;
+        self.waiting.push(Frame::new(self.request, self.conversation, self.cursor, self.clock.now(), event));
+    }
+}
