@@ -1,0 +1,286 @@
+//! A private PostgreSQL: one Unix socket, no port, one superuser and one database, both called `troupe`.
+//!
+//! `dir/postgres/data` is the cluster, or a link to it where the user that PostgreSQL runs as cannot reach `dir`. Nothing in
+//! its configuration file is ours: every setting stands on the command line, so it is the same after an upgrade.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+
+use super::{
+    DataDir, Durability, EngineError,
+    account::Account,
+    directories::{self, Log, SocketDir},
+    process::{self, Description, Farewell, Process, Signal},
+    programs,
+};
+
+const ENGINE: &str = "PostgreSQL";
+const NAME: &str = "troupe";
+const SOCKET: &str = ".s.PGSQL.5432";
+const PORT: &str = "5432";
+/// What the directories of clusters being made are called.
+const MAKING: &str = "initdb-";
+/// Where root puts a cluster whose own place its user cannot reach.
+const ELSEWHERE: &str = "/var/lib/troupe";
+/// Fast shutdown, immediate shutdown, and what leaves shared memory behind.
+const FAREWELL: &Farewell = &[
+    (Signal::Interrupt, Duration::from_mins(1)),
+    (Signal::Quit, Duration::from_secs(10)),
+    (Signal::Kill, Duration::from_secs(5)),
+];
+const SETTINGS: [&str; 5] =
+    ["listen_addresses=", "unix_socket_permissions=0700", "max_connections=200", "timezone=UTC", "log_timezone=UTC"];
+const DURABLE: [&str; 1] = ["shared_buffers=128MB"];
+/// Commits are still written before they are acknowledged, as in production: a killed PostgreSQL loses none.
+const THROWAWAY: [&str; 5] =
+    ["shared_buffers=32MB", "fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"];
+
+/// A running PostgreSQL; dropping it ends it.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    url: String,
+    bin: PathBuf,
+    // Dropped in this order, after the process has ended: the directory is given up last.
+    sockets: SocketDir,
+    _cluster: Cluster,
+    _dir: DataDir,
+}
+
+impl Postgres {
+    /// Starts on `dir/postgres`, making a cluster there on first use, waits until it takes connections, and creates the
+    /// database `troupe` if it is missing.
+    pub async fn start(dir: &Path, durability: Durability) -> Result<Self, EngineError> {
+        let places = programs::places();
+        // Said before anything is created.
+        programs::find_postgres(&places, None)?;
+        let own = DataDir::lock(&dir.join("postgres"))?;
+        let log = Log::begin(own.path().with_extension("log"))?;
+        let account = Account::for_postgres(&own.path().join("data"))?;
+        let cluster = Cluster::settle(own.path(), account, durability)?;
+        let bin = programs::find_postgres(&places, cluster.version()?.as_deref())?;
+        if cluster.version()?.is_none() {
+            cluster.initialise(&bin, &log).await?;
+        }
+        cluster.stop_leftover().await?;
+        let sockets = SocketDir::create(&cluster.home.join("run"), SOCKET, cluster.account.as_ref())?;
+        let url =
+            format!("postgres://{NAME}@localhost:{PORT}/{NAME}?host={}&sslmode=disable", sockets.path().display());
+        let process = cluster.start(&bin, sockets.path(), &url, durability, &log).await?;
+        let postgres = Self { process, url, bin, sockets, _cluster: cluster, _dir: own };
+        create_database(&postgres.url).await.map_err(EngineError::Database)?;
+        Ok(postgres)
+    }
+
+    /// For sqlx and libpq: `postgres://troupe@localhost:5432/troupe?host=/…&sslmode=disable`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn socket_dir(&self) -> &Path {
+        self.sockets.path()
+    }
+
+    /// Where psql, pg_dump and pgbench of the same version are, if they are installed.
+    pub fn bin_dir(&self) -> &Path {
+        &self.bin
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Fast shutdown: ends open transactions, writes everything, and waits for the end.
+    pub async fn stop(&mut self) -> Result<(), EngineError> {
+        self.process.stop(FAREWELL).await
+    }
+}
+
+/// The files of a PostgreSQL, and who may touch them.
+#[derive(Debug)]
+struct Cluster {
+    home: PathBuf,
+    data: PathBuf,
+    account: Option<Account>,
+    _temporary: Option<TempDir>,
+}
+
+impl Cluster {
+    /// Finds the place of the cluster, or a place for it.
+    fn settle(dir: &Path, account: Option<Account>, durability: Durability) -> Result<Self, EngineError> {
+        let link = dir.join("data");
+        if link.is_symlink() {
+            let data = link.canonicalize().map_err(|_| {
+                let target = fs::read_link(&link).unwrap_or_default();
+                EngineError::Unusable(format!(
+                    "the database is missing: {} leads to {}, which is gone; remove the link to begin anew",
+                    link.display(),
+                    target.display()
+                ))
+            })?;
+            let home = data.parent().unwrap_or(dir).to_owned();
+            return Ok(Self { home, data, account, _temporary: None });
+        }
+        let home = dir.to_owned();
+        let Some(user) = account.as_ref() else {
+            return Ok(Self { data: link, home, account, _temporary: None });
+        };
+        if user.may_enter(dir)? {
+            return Ok(Self { data: link, home, account, _temporary: None });
+        }
+        if link.exists() {
+            return Err(EngineError::Unusable(format!(
+                "PostgreSQL runs as user {}, who cannot reach {}: allow passing through the directories above (chmod o+x)",
+                user.name,
+                link.display()
+            )));
+        }
+        let (home, temporary) = elsewhere(user, durability)?;
+        let data = home.join("data");
+        if durability == Durability::Durable {
+            std::os::unix::fs::symlink(&data, &link).map_err(EngineError::io("create", &link))?;
+            tracing::warn!(
+                "PostgreSQL runs as user {}, who cannot reach {}: its files are in {}",
+                user.name,
+                dir.display(),
+                data.display()
+            );
+        }
+        Ok(Self { home, data, account, _temporary: temporary })
+    }
+
+    /// The major version that made it; none if it is yet to be made.
+    fn version(&self) -> Result<Option<String>, EngineError> {
+        let file = self.data.join("PG_VERSION");
+        match fs::read_to_string(&file) {
+            Ok(version) => Ok(Some(version.trim().to_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(EngineError::io("read", &file)(cause)),
+        }
+    }
+
+    /// Made aside and moved into place, so that a crash leaves a whole cluster or none.
+    async fn initialise(&self, bin: &Path, log: &Log) -> Result<(), EngineError> {
+        for abandoned in directories::entries(&self.home, MAKING) {
+            _ = fs::remove_dir_all(abandoned);
+        }
+        let made = directories::fresh(&self.home, MAKING)?;
+        if let Some(account) = &self.account {
+            account.own(made.path())?;
+        }
+        // Sorted by code point everywhere, with the letters of whatever UTF-8 locale the system knows.
+        let mut outcome = Ok(());
+        for letters in ["C.UTF-8", "en_US.UTF-8", "C"] {
+            let mut initdb = self.command(&bin.join("initdb"));
+            initdb.arg("-D").arg(made.path()).args(["-U", NAME, "-A", "trust", "--no-sync", "-E", "UTF8"]);
+            initdb.args(["--locale=C", &format!("--lc-ctype={letters}")]);
+            outcome = process::run(ENGINE, initdb, log).await;
+            if !matches!(&outcome, Err(EngineError::Failed { tail, .. }) if tail.contains("invalid locale name")) {
+                break;
+            }
+        }
+        outcome?;
+        fs::rename(made.path(), &self.data).map_err(EngineError::io("move the new cluster to", &self.data))?;
+        _ = made.keep();
+        Ok(())
+    }
+
+    /// Starts the server and waits until it takes connections.
+    async fn start(
+        &self,
+        bin: &Path,
+        sockets: &Path,
+        url: &str,
+        durability: Durability,
+        log: &Log,
+    ) -> Result<Process, EngineError> {
+        let options = maintenance(url).map_err(EngineError::Database)?;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            // Ended at once by an immediate shutdown: its processes and shared memory go along, and the next start recovers.
+            let mut process = Process::spawn(ENGINE, self.server(bin, sockets, durability), log, Signal::Quit)?;
+            let ready = process.until_ready(log, || async { options.connect().await?.close().await }).await;
+            match ready {
+                Ok(()) => return Ok(process),
+                // Processes of a postmaster that was killed alone take a moment to notice.
+                Err(EngineError::Failed { tail, .. }) if tail.contains("still in use") && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn server(&self, bin: &Path, sockets: &Path, durability: Durability) -> Command {
+        let mut server = self.command(&bin.join("postgres"));
+        server.arg("-D").arg(&self.data).arg("-k").arg(sockets).args(["-p", PORT]);
+        let more: &[&str] = if durability == Durability::Durable { &DURABLE } else { &THROWAWAY };
+        for setting in SETTINGS.iter().chain(more) {
+            server.args(["-c", setting]);
+        }
+        // A process id in a stale postmaster.pid may be somebody else's by now. PostgreSQL disregards its starter's, which
+        // pg_ctl names in this variable; removing the file instead would disarm its check for processes left alive.
+        if let Some(stale) = self.running_pid() {
+            server.env("PG_GRANDPARENT_PID", stale.to_string());
+        }
+        server
+    }
+
+    /// A command as the cluster's owner.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.home).env("LC_ALL", "C");
+        if let Some(account) = &self.account {
+            account.run(&mut command);
+        }
+        command
+    }
+
+    fn running_pid(&self) -> Option<u32> {
+        process::read_pid(&self.data.join("postmaster.pid"))
+    }
+
+    async fn stop_leftover(&self) -> Result<(), EngineError> {
+        let Some(pid) = self.running_pid() else { return Ok(()) };
+        let description = Description { programs: &["postgres"], places: std::slice::from_ref(&self.data) };
+        process::stop_leftover(ENGINE, pid, &description, FAREWELL).await
+    }
+}
+
+/// A home that every user can reach: for good under /var/lib, for a test under the temporary directory.
+fn elsewhere(user: &Account, durability: Durability) -> Result<(PathBuf, Option<TempDir>), EngineError> {
+    let parent = match durability {
+        Durability::Durable => PathBuf::from(ELSEWHERE),
+        Durability::Throwaway => directories::temporary(Some(user))?,
+    };
+    if !parent.exists() {
+        fs::create_dir_all(&parent).map_err(EngineError::io("create", &parent))?;
+        directories::set_mode(&parent, 0o711)?;
+    }
+    let home = directories::fresh(&parent, "postgres-")?;
+    directories::set_mode(home.path(), 0o711)?;
+    let path = home.path().to_owned();
+    Ok(if durability == Durability::Durable { (home.keep(), None) } else { (path, Some(home)) })
+}
+
+/// The way to the database that is always there.
+fn maintenance(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    Ok(PgConnectOptions::from_str(url)?.database("postgres").disable_statement_logging())
+}
+
+async fn create_database(url: &str) -> Result<(), sqlx::Error> {
+    let mut connection = maintenance(url)?.connect().await?;
+    let found = sqlx::query("select 1 from pg_database where datname = $1").bind(NAME).fetch_optional(&mut connection);
+    if found.await?.is_none() {
+        sqlx::query(AssertSqlSafe(format!("create database {NAME}"))).execute(&mut connection).await?;
+    }
+    connection.close().await
+}

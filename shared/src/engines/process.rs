@@ -1,0 +1,221 @@
+//! A child process that is an engine: started apart from the terminal, waited for, signalled, and found again after a crash.
+
+use std::{
+    fmt, fs, io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::{EngineError, directories::Log};
+
+const PAUSE: Duration = Duration::from_millis(10);
+const START: Duration = Duration::from_mins(2);
+const ANSWER: Duration = Duration::from_secs(5);
+const LAST: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signal {
+    Interrupt,
+    Quit,
+    Terminate,
+    Kill,
+}
+
+/// Signals to send one after the other, and how long each gets.
+pub(super) type Farewell = [(Signal, Duration)];
+
+/// A running engine. Dropping it ends it at once, with `last`, and waits for the end.
+#[derive(Debug)]
+pub(super) struct Process {
+    engine: &'static str,
+    child: Child,
+    last: Signal,
+}
+
+impl Process {
+    pub(super) fn spawn(
+        engine: &'static str,
+        mut command: Command,
+        log: &Log,
+        last: Signal,
+    ) -> Result<Self, EngineError> {
+        detach(&mut command, log)?;
+        let child = command.spawn().map_err(|cause| EngineError::Io {
+            what: format!("start {engine} ({})", command.get_program().display()),
+            cause,
+        })?;
+        Ok(Self { engine, child, last })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    fn exited(&mut self) -> Option<String> {
+        match self.child.try_wait() {
+            Ok(status) => status.map(|status| status.to_string()),
+            // Whoever started us had our children's ends ignored: they can no longer be asked about.
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Asks until the answer is yes; an engine that ends meanwhile has failed.
+    pub(super) async fn until_ready<E: fmt::Display, A: Future<Output = Result<(), E>>>(
+        &mut self,
+        log: &Log,
+        mut ask: impl FnMut() -> A,
+    ) -> Result<(), EngineError> {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Some(status) = self.exited() {
+                return Err(log.failure(self.engine, format!("did not start ({status})")));
+            }
+            let answer = match tokio::time::timeout(ANSWER, ask()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(silence) => silence.to_string(),
+            };
+            if Instant::now() > deadline {
+                return Err(log.failure(self.engine, format!("does not answer ({answer})")));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    pub(super) async fn stop(&mut self, farewell: &Farewell) -> Result<(), EngineError> {
+        let (engine, pid) = (self.engine, self.pid());
+        end(engine, pid, farewell, || self.exited().is_some()).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.exited().is_some() {
+            return;
+        }
+        send(self.last, self.pid());
+        let deadline = Instant::now() + LAST;
+        while Instant::now() < deadline {
+            if self.exited().is_some() {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end; its output goes to the log. Dropping the future kills it.
+pub(super) async fn run(engine: &'static str, mut command: Command, log: &Log) -> Result<(), EngineError> {
+    detach(&mut command, log)?;
+    let program = command.get_program().to_owned();
+    let status = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .status()
+        .await
+        .map_err(EngineError::io("run", Path::new(&program)))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(log.failure(engine, format!("cannot be set up ({} ended with {status})", program.display())))
+}
+
+fn detach(command: &mut Command, log: &Log) -> Result<(), EngineError> {
+    let output = log.append()?;
+    let errors = output.try_clone().map_err(EngineError::io("open", log.path()))?;
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    // A terminal's Ctrl-C goes to its foreground group: to us. We stop the engine when we have finished with it.
+    command.process_group(0);
+    Ok(())
+}
+
+/// What an engine's process looks like from outside; process ids alone are used again, above all in containers.
+pub(super) struct Description<'a> {
+    pub(super) programs: &'a [&'a str],
+    /// Its working directory, or a path among its arguments.
+    pub(super) places: &'a [PathBuf],
+}
+
+impl Description<'_> {
+    pub(super) fn matches(&self, pid: u32) -> bool {
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        // Empty for a zombie, which nobody may ever reap.
+        let command_line = if Path::new("/proc/self").exists() {
+            fs::read(process.join("cmdline")).unwrap_or_default()
+        } else {
+            let ps = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output();
+            ps.map(|output| output.stdout).unwrap_or_default()
+        };
+        let command_line = String::from_utf8_lossy(&command_line).replace('\0', " ");
+        let program = command_line.split(' ').next().unwrap_or_default();
+        let directory = fs::read_link(process.join("cwd")).unwrap_or_default();
+        let works_in = |place: &PathBuf| {
+            let place_name = place.to_string_lossy();
+            *place == directory
+                || command_line.split(&*place_name).skip(1).any(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        self.programs.iter().any(|name| program.contains(name)) && self.places.iter().any(works_in)
+    }
+}
+
+/// Stops the engine that a killed predecessor of ours left running, if `pid` is still it.
+pub(super) async fn stop_leftover(
+    engine: &'static str,
+    pid: u32,
+    description: &Description<'_>,
+    farewell: &Farewell,
+) -> Result<(), EngineError> {
+    if !description.matches(pid) {
+        return Ok(());
+    }
+    tracing::info!(engine, pid, "stopping what an earlier run left behind");
+    end(engine, pid, farewell, || !description.matches(pid)).await
+}
+
+async fn end(
+    engine: &'static str,
+    pid: u32,
+    farewell: &Farewell,
+    mut gone: impl FnMut() -> bool,
+) -> Result<(), EngineError> {
+    for (signal, patience) in farewell {
+        if gone() {
+            return Ok(());
+        }
+        send(*signal, pid);
+        let deadline = Instant::now() + *patience;
+        while Instant::now() < deadline {
+            if gone() {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Err(EngineError::Stuck { engine, pid })
+}
+
+/// Through the shell, whose `kill` is everywhere, the program is not; failure shows itself in the waiting.
+pub(super) fn send(signal: Signal, pid: u32) {
+    let name = match signal {
+        Signal::Interrupt => "INT",
+        Signal::Quit => "QUIT",
+        Signal::Terminate => "TERM",
+        Signal::Kill => "KILL",
+    };
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()]);
+    let outcome: io::Result<ExitStatus> =
+        shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if let Err(error) = outcome {
+        tracing::warn!(%error, pid, signal = name, "could not send a signal");
+    }
+}
+
+/// The process id that an engine wrote into the first line of a file. Neither 0 nor 1: those would be groups and init.
+pub(super) fn read_pid(file: &Path) -> Option<u32> {
+    fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok().filter(|pid| *pid > 1)
+}

@@ -1,0 +1,93 @@
+//! A private Redis (or Valkey): one Unix socket, no port, an append-only file flushed every second.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+use super::{
+    DataDir, Durability, EngineError,
+    directories::{Log, SocketDir},
+    process::{self, Description, Farewell, Process, Signal},
+    programs,
+};
+
+const ENGINE: &str = "Redis";
+const SOCKET: &str = "redis.sock";
+const FAREWELL: &Farewell = &[(Signal::Terminate, Duration::from_secs(30)), (Signal::Kill, Duration::from_secs(5))];
+
+/// A running Redis; dropping it ends it.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    url: String,
+    // Dropped in this order, after the process has ended: the directory is given up last.
+    _sockets: SocketDir,
+    _dir: DataDir,
+}
+
+impl Redis {
+    /// Starts on `dir/redis`, with the data it finds there, and waits until it answers.
+    pub async fn start(dir: &Path, durability: Durability) -> Result<Self, EngineError> {
+        let server = programs::find_redis(&programs::places())?;
+        let own = DataDir::lock(&dir.join("redis"))?;
+        let (data, pid_file, run) = (own.path().join("data"), own.path().join("pid"), own.path().join("run"));
+        if let Some(pid) = process::read_pid(&pid_file) {
+            let description = Description {
+                programs: &["redis-server", "valkey-server"],
+                places: &[data.clone(), PathBuf::from(format!("unixsocket:{}", run.join(SOCKET).display()))],
+            };
+            process::stop_leftover(ENGINE, pid, &description, FAREWELL).await?;
+        }
+        fs::create_dir_all(&data).map_err(EngineError::io("create", &data))?;
+        let sockets = SocketDir::create(&run, SOCKET, None)?;
+        let socket = sockets.path().join(SOCKET);
+        let log = Log::begin(own.path().with_extension("log"))?;
+        let command = command(&server, &data, &pid_file, &socket, durability);
+        let process = Process::spawn(ENGINE, command, &log, Signal::Terminate)?;
+        let url = format!("redis+unix://{}", socket.display());
+        let mut redis = Self { process, url, _sockets: sockets, _dir: own };
+        redis.process.until_ready(&log, || ping(&socket)).await?;
+        Ok(redis)
+    }
+
+    /// For both redis-rs and fred: `redis+unix:///…/redis.sock`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Lets it flush its file and waits for its end.
+    pub async fn stop(&mut self) -> Result<(), EngineError> {
+        self.process.stop(FAREWELL).await
+    }
+}
+
+fn command(server: &Path, data: &Path, pid_file: &Path, socket: &Path, durability: Durability) -> Command {
+    let mut command = Command::new(server);
+    command.args(["--port", "0", "--unixsocketperm", "700", "--daemonize", "no", "--save", ""]);
+    command.args(["--maxmemory-policy", "noeviction", "--appendfsync", "everysec"]);
+    command.args(["--appendonly", if durability == Durability::Durable { "yes" } else { "no" }]);
+    command.arg("--unixsocket").arg(socket).arg("--dir").arg(data).arg("--pidfile").arg(pid_file);
+    command
+}
+
+/// Until it has read its file it answers `-LOADING`.
+async fn ping(socket: &Path) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(b"PING\r\n").await?;
+    let mut answer = [0; 128];
+    let length = stream.read(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    if answer.starts_with("+PONG") { Ok(()) } else { Err(io::Error::other(answer.trim().to_owned())) }
+}
