@@ -19,14 +19,21 @@ pub(crate) enum ApiError {
     /// What was sent is understood, and wrong in these fields.
     Invalid(Vec<FieldError>),
     /// A message that is longer than allowed.
-    ContentTooLong { limit: usize },
-    BodyTooLarge { limit: usize },
+    ContentTooLong {
+        limit: usize,
+    },
+    BodyTooLarge {
+        limit: usize,
+    },
     UnsupportedMediaType,
     Unauthenticated(&'static str),
     /// There is no such thing, or it is not the caller's: the answer is the same.
     NotFound(&'static str),
     MethodNotAllowed,
-    Conflict { code: &'static str, detail: String },
+    Conflict {
+        code: &'static str,
+        detail: String,
+    },
     /// A part that is needed does not answer.
     Unavailable(String),
     /// Our fault; what it was goes to the log, not to the caller.
@@ -60,7 +67,9 @@ impl ApiError {
             Problem::new(status.as_u16(), code, title, detail)
         };
         match self {
-            Self::MalformedJson(why) => problem(StatusCode::BAD_REQUEST, "malformed_json", "malformed JSON", why.clone()),
+            Self::MalformedJson(why) => {
+                problem(StatusCode::BAD_REQUEST, "malformed_json", "malformed JSON", why.clone())
+            }
             Self::Invalid(errors) => {
                 let all: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
                 let mut invalid = problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "invalid input", all.join("; "));
@@ -128,7 +137,8 @@ impl IntoResponse for ApiError {
             _ => {}
         }
         let problem = self.problem();
-        let mut response = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        let mut response =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
         match self {
             Self::Unauthenticated(_) => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -147,10 +157,14 @@ impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
-            E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::Protocol(_) => Self::Unavailable(error.to_string()),
+            E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::Protocol(_) => {
+                Self::Unavailable(error.to_string())
+            }
             // 57P0x: the server is shutting down or starting; 53xxx: it is out of something; 08xxx: the connection broke.
             E::Database(database)
-                if database.code().is_some_and(|c| c.starts_with("57P0") || c.starts_with("53") || c.starts_with("08")) =>
+                if database
+                    .code()
+                    .is_some_and(|c| c.starts_with("57P0") || c.starts_with("53") || c.starts_with("08")) =>
             {
                 Self::Unavailable(error.to_string())
             }
@@ -192,6 +206,10 @@ mod tests {
 
     #[test]
     fn what_went_wrong_inside_is_not_told() {
-        assert!(!serde_json::to_string(&ApiError::Internal("password=x".to_owned()).problem()).unwrap().contains("password"));
+        assert!(
+            !serde_json::to_string(&ApiError::Internal("password=x".to_owned()).problem())
+                .unwrap()
+                .contains("password")
+        );
     }
 }

@@ -54,11 +54,10 @@ impl Server {
         let redis = RedisHandle::connect(&config.redis).await?;
         let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
         let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
-        let clock = Arc::new(SystemClock);
         let tasks = Tasks::default();
         let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
-        let tokens = Tokens::load(pool.clone(), clock.clone(), config.auth.access_token_ttl).await?;
+        let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("listen on {} (server.listen)", config.server.listen))?;
@@ -66,7 +65,6 @@ impl Server {
             pool,
             bus,
             jobs,
-            clock,
             hub,
             dispatcher,
             tokens,

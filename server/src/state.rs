@@ -4,7 +4,6 @@ use std::{ops::Deref, sync::Arc};
 
 use sqlx::PgPool;
 use troupe_shared::{
-    clock::Clock,
     config::Config,
     ports::{EventBus, JobQueue},
 };
@@ -19,7 +18,6 @@ pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Hub,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) tokens: Tokens,

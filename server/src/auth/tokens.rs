@@ -181,7 +181,11 @@ mod tests {
     fn tokens(clock: Arc<SetClock>, ids: &[(&str, bool)]) -> Tokens {
         let all = ids
             .iter()
-            .map(|&(id, retired)| Key { id: id.to_owned(), hmac: hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes()), retired })
+            .map(|&(id, retired)| Key {
+                id: id.to_owned(),
+                hmac: hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes()),
+                retired,
+            })
             .collect();
         Tokens {
             pool: PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap(),

@@ -52,7 +52,8 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
     let id = CorrelationId::of(request.headers());
     request.extensions_mut().insert(id.clone());
-    let span = tracing::info_span!("call", method = %request.method(), path = request.uri().path(), correlation_id = id.0);
+    let span =
+        tracing::info_span!("call", method = %request.method(), path = request.uri().path(), correlation_id = id.0);
     let mut response = next.run(request).instrument(span).await;
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = Some(id.0.clone());

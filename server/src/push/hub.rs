@@ -117,23 +117,18 @@ impl Inner {
         }
     }
 
-    async fn close_if_unused(&self, user: UserId, channel: &Arc<Channel>) {
+    /// Ends the subscription of a user without connections. Whoever comes meanwhile waits for the same lock, and then
+    /// subscribes anew.
+    async fn close_if_unused(&self, user: UserId, channel: &Channel) {
         let mut subscribed = channel.subscribed.lock().await;
-        {
-            let mut users = self.users.lock();
-            if !channel.listeners.lock().is_empty() {
-                return;
-            }
-            // A later subscriber begins with a channel of its own, which waits for nothing here: so it goes only when done.
-            if !*subscribed {
-                users.remove(&user);
-                return;
-            }
+        if !channel.listeners.lock().is_empty() {
+            return;
         }
-        if let Err(error) = self.bus.unsubscribe(user).await {
+        if std::mem::take(&mut *subscribed)
+            && let Err(error) = self.bus.unsubscribe(user).await
+        {
             tracing::debug!(%error, "a channel stays subscribed");
         }
-        *subscribed = false;
         let mut users = self.users.lock();
         if channel.listeners.lock().is_empty() {
             users.remove(&user);

@@ -13,11 +13,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use troupe_shared::{events::Frame, ids::SessionId};
 
 use super::{
-    hub::{Delivery, Subscription},
+    hub::Delivery,
     protocol::{Closing, FromClient, Opened, ToClient},
     snapshot::{Seen, Snapshot},
 };
-use crate::{error::ApiError, extract::body, extract::correlation::CorrelationId, state::AppState, usecase::send_message::send_message};
+use crate::{
+    error::ApiError, extract::body, extract::correlation::CorrelationId, state::AppState,
+    usecase::send_message::send_message,
+};
 
 /// A peer that does not take a frame for so long is too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,7 +66,13 @@ enum End {
 }
 
 impl Session {
-    async fn open(socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId, closing: CancellationToken) {
+    async fn open(
+        socket: WebSocket,
+        state: AppState,
+        opened: Opened,
+        correlation: CorrelationId,
+        closing: CancellationToken,
+    ) {
         let id = SessionId::new();
         let mut session = Self { socket, state, id, opened, correlation, seen: Seen::default(), unanswered: 0 };
         tracing::debug!(session_id = %id, "a socket opened");
@@ -104,7 +113,9 @@ impl Session {
 
     /// A number from 0 to 0.5 that is this session's own.
     fn share(&self) -> f64 {
-        f64::from(u16::from_le_bytes([self.id.as_uuid().as_bytes()[14], self.id.as_uuid().as_bytes()[15]])) / f64::from(u16::MAX) / 2.0
+        f64::from(u16::from_le_bytes([self.id.as_uuid().as_bytes()[14], self.id.as_uuid().as_bytes()[15]]))
+            / f64::from(u16::MAX)
+            / 2.0
     }
 
     async fn say_hello(&mut self) -> Result<(), End> {
@@ -140,7 +151,8 @@ impl Session {
         let answer = match body::parse::<FromClient>(text.as_bytes()) {
             Ok(FromClient::Ping {}) => ToClient::Pong {},
             Ok(FromClient::SendMessage { r#ref, conversation_id, content }) => {
-                let sent = send_message(&self.state, self.opened.user, conversation_id, content, &self.correlation.0).await;
+                let sent =
+                    send_message(&self.state, self.opened.user, conversation_id, content, &self.correlation.0).await;
                 match sent {
                     Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
                     Err(error) => self.error(Some(r#ref), &error),

@@ -51,7 +51,8 @@ struct Follower {
 impl Follower {
     /// Takes up what is in the log, and, where the request has ended and the log does not say so, its end from PostgreSQL.
     async fn look(&mut self) -> Result<(), ApiError> {
-        let request = requests::find(&self.state.pool, self.user, self.id).await?.ok_or(ApiError::NotFound("request"))?;
+        let request =
+            requests::find(&self.state.pool, self.user, self.id).await?.ok_or(ApiError::NotFound("request"))?;
         let log = self.state.bus.replay(self.user, self.id, Cursor::START).await?;
         let told = log.last().is_some_and(|last| last.kind.is_terminal());
         for frame in log {
@@ -116,7 +117,13 @@ fn end_of(request: &Request) -> Option<Frame> {
         _ => return None,
     };
     let cursor = Cursor { attempt: u32::try_from(request.attempt).unwrap_or_default(), n: u32::MAX };
-    Some(Frame::new(request.id, request.conversation_id, cursor, request.finished_at.unwrap_or(request.created_at), &event))
+    Some(Frame::new(
+        request.id,
+        request.conversation_id,
+        cursor,
+        request.finished_at.unwrap_or(request.created_at),
+        &event,
+    ))
 }
 
 fn encode(frame: &Frame) -> Bytes {

@@ -1,5 +1,5 @@
 //! What the service does, in plain values: no use case knows HTTP or sockets.
 
-pub mod demo_account;
 pub(crate) mod await_request;
+pub mod demo_account;
 pub(crate) mod send_message;

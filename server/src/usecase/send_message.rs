@@ -30,8 +30,7 @@ pub(crate) async fn send_message(
 
     let (request_id, message_id) = (RequestId::new(), MessageId::new());
     let new = NewMessage { request_id, message_id, conversation_id, user_id: user, content: &content, correlation_id };
-    let accepted =
-        requests::accept(&state.pool, &new).await?.ok_or(ApiError::NotFound("conversation"))?;
+    let accepted = requests::accept(&state.pool, &new).await?.ok_or(ApiError::NotFound("conversation"))?;
     let created_at = accepted.created_at;
     let message = Message { id: message_id, conversation_id, request_id, role: Role::User, content, created_at };
     let news = Event::Queued { message: message.clone(), correlation_id: correlation_id.to_owned() };

@@ -1,0 +1,104 @@
+//! Conversations: a user's threads. Anybody else's are not there.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use troupe_shared::{db::conversations, ids::ConversationId, model::Conversation};
+use utoipa::ToSchema;
+
+use crate::{
+    error::ApiError,
+    extract::{
+        auth::Caller,
+        body::Body,
+        checks::Checks,
+        paging::{Listed, Paging, Params},
+        path::Id,
+    },
+    state::AppState,
+};
+
+const MISSING: ApiError = ApiError::NotFound("conversation");
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateConversation {
+    /// The slug of the persona to talk with.
+    #[schema(example = "demo")]
+    persona: String,
+    #[schema(min_length = 1, max_length = 200)]
+    title: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameConversation {
+    #[schema(example = "About the sea", min_length = 1, max_length = 200)]
+    title: String,
+}
+
+/// Open a conversation
+#[utoipa::path(post, path = "/conversations", tag = "conversations",
+    responses((status = 201, body = Conversation), (status = 422, description = "no such persona")))]
+pub(crate) async fn create_conversation(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Body(CreateConversation { persona, title }): Body<CreateConversation>,
+) -> Result<(StatusCode, Json<Conversation>), ApiError> {
+    let mut checks = Checks::default();
+    checks.text("persona", &persona, 1..=63);
+    if let Some(title) = &title {
+        checks.text("title", title, 1..=200);
+    }
+    checks.done()?;
+    let created = conversations::create(&state.pool, ConversationId::new(), user, &persona, title.as_deref()).await?;
+    let created = created.ok_or_else(|| ApiError::field("persona", format!("there is no persona '{persona}'")))?;
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// One's conversations, the newest first
+#[utoipa::path(get, path = "/conversations", tag = "conversations", params(Paging),
+    responses((status = 200, body = Listed<Conversation>)))]
+pub(crate) async fn list_conversations(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Listed<Conversation>>, ApiError> {
+    let page = paging.page()?;
+    let items = conversations::list(&state.pool, user, page).await?;
+    Ok(Json(Listed::new(items, page.limit, |conversation| conversation.id)))
+}
+
+/// One conversation
+#[utoipa::path(get, path = "/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
+pub(crate) async fn read_conversation(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<ConversationId>,
+) -> Result<Json<Conversation>, ApiError> {
+    conversations::find(&state.pool, user, id).await?.map(Json).ok_or(MISSING)
+}
+
+/// Rename a conversation
+#[utoipa::path(patch, path = "/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
+pub(crate) async fn rename_conversation(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<ConversationId>,
+    Body(RenameConversation { title }): Body<RenameConversation>,
+) -> Result<Json<Conversation>, ApiError> {
+    Checks::default().text("title", &title, 1..=200).done()?;
+    conversations::rename(&state.pool, user, id, title.trim()).await?.map(Json).ok_or(MISSING)
+}
+
+/// Delete a conversation with all its messages
+#[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 204), (status = 404, description = "no such conversation of yours")))]
+pub(crate) async fn delete_conversation(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<ConversationId>,
+) -> Result<StatusCode, ApiError> {
+    if conversations::delete(&state.pool, user, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
+}

@@ -1,0 +1,9 @@
+//! The API, a file per resource: extract, call, respond.
+
+pub(crate) mod accounts;
+pub(crate) mod conversations;
+pub(crate) mod health;
+pub(crate) mod messages;
+pub(crate) mod personas;
+pub(crate) mod requests;
+pub(crate) mod sockets;

@@ -1,0 +1,118 @@
+//! WebSockets: the ticket that a browser needs, and the upgrade.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State, WebSocketUpgrade},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use troupe_shared::{
+    db::socket_tickets,
+    ids::{MessageId, UserId},
+};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    auth::tokens::{socket_ticket, socket_ticket_digest},
+    error::ApiError,
+    extract::{
+        auth::{Caller, bearer},
+        correlation::CorrelationId,
+        paging::Params,
+    },
+    push::protocol::{Opened, SUBPROTOCOL, TICKET_PREFIX},
+    state::AppState,
+};
+
+/// Room for a message of the longest content, every character of it escaped, and what is around it.
+const FRAME_MARGIN: usize = 4_096;
+/// What a socket reads at a time. Idle sockets hold this much each: axum's own 128 KiB would be most of their memory.
+const READ_BUFFER: usize = 2_048;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SocketTicket {
+    /// Opens one socket, as the second subprotocol: `troupe.v1, ticket.<value>`.
+    ticket: String,
+    /// Seconds.
+    expires_in: u64,
+}
+
+/// A one-time ticket for a socket, for clients that cannot send headers with an upgrade
+#[utoipa::path(post, path = "/ws-tickets", tag = "live", responses((status = 201, body = SocketTicket)))]
+pub(crate) async fn create_socket_ticket(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+) -> Result<(StatusCode, Json<SocketTicket>), ApiError> {
+    let (ticket, digest) = socket_ticket()?;
+    let ttl = state.config.auth.socket_ticket_ttl;
+    socket_tickets::create(&state.pool, &digest, user, ttl).await?;
+    Ok((StatusCode::CREATED, Json(SocketTicket { ticket, expires_in: ttl.as_secs() })))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Resuming {
+    /// The newest message that the client has: the hello then brings what was said since.
+    after: Option<MessageId>,
+}
+
+/// The live connection: see the section on events in the API's description
+#[utoipa::path(get, path = "/ws", tag = "live", params(Resuming),
+    responses((status = 101, description = "the socket is open"), (status = 400, description = "not an upgrade")))]
+pub(crate) async fn open_socket(
+    State(state): State<AppState>,
+    SocketCaller(user): SocketCaller,
+    correlation: CorrelationId,
+    Params(Resuming { after }): Params<Resuming>,
+    Upgrade(upgrade): Upgrade,
+) -> Response {
+    let largest = state.config.server.max_content * 2 + FRAME_MARGIN;
+    upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(largest)
+        .max_frame_size(largest)
+        .on_upgrade(move |socket| async move {
+            let sessions = state.sessions.clone();
+            sessions.run(socket, state, Opened { user, after }, correlation).await;
+        })
+}
+
+/// The upgrade, refused in our own words.
+pub(crate) struct Upgrade(WebSocketUpgrade);
+
+impl FromRequestParts<AppState> for Upgrade {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
+        upgrade
+            .map(Self)
+            .map_err(|e| ApiError::MalformedJson(format!("this address takes WebSocket upgrades: {}", e.body_text())))
+    }
+}
+
+/// Who opens a socket: by token, or by a ticket, which is used up.
+pub(crate) struct SocketCaller(UserId);
+
+impl FromRequestParts<AppState> for SocketCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        if bearer(parts).is_some() {
+            return Caller::from_request_parts(parts, state).await.map(|Caller(user)| Self(user));
+        }
+        let refused = ApiError::Unauthenticated("an Authorization header or a ticket as second subprotocol is needed");
+        let ticket = ticket(&parts.headers).ok_or(refused)?;
+        let user = socket_tickets::redeem(&state.pool, &socket_ticket_digest(ticket)).await?;
+        user.map(Self).ok_or(ApiError::Unauthenticated("the ticket is not valid, or was used"))
+    }
+}
+
+fn ticket(headers: &HeaderMap) -> Option<&str> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').find_map(|protocol| protocol.trim().strip_prefix(TICKET_PREFIX))
+}
