@@ -33,11 +33,13 @@ create index conversations_persona_id_idx on conversations (persona_id);
 
 create table messages (
     id              uuid primary key,
-    -- The order of a conversation. Ids carry the clock of the machine that made them, and clocks disagree.
+    -- The order of coming. Ids carry the clock of the machine that made them, and clocks disagree.
     position        bigint generated always as identity,
     -- The request's conversation, kept here for the index; the request's foreign key vouches for it.
     conversation_id uuid not null,
     request_id      uuid not null,
+    -- Its request's position: a reply that comes after the next question still belongs to the one before.
+    turn            bigint not null,
     role            text not null check (role in ('user', 'assistant')),
     content         text not null,
     created_at      timestamptz not null default now()
@@ -65,6 +67,8 @@ create table requests (
     -- How many times it was decided to hand it over: names its job, see shared::jobs.
     dispatches      integer not null default 0,
     not_before      timestamptz not null default now(),
+    -- Whether clients may have seen text of an attempt that is over: the next attempt takes it back first.
+    shown           boolean not null default false,
     started_at      timestamptz,
     finished_at     timestamptz,
     error           jsonb,
@@ -95,7 +99,8 @@ create table attempts (
     started_at  timestamptz not null,
     finished_at timestamptz not null default now(),
     outcome     text not null check (outcome in ('completed', 'retried', 'failed', 'cancelled', 'lost')),
-    error       jsonb,
+    -- Why it did not complete, for operators; what the user is told is in the request.
+    cause       text,
     usage       jsonb,
     provider    text,
     model       text,

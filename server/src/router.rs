@@ -81,6 +81,7 @@ pub(crate) fn build(state: AppState) -> Router {
         .with_state(state)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     let cause =
         cause.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| cause.downcast_ref::<String>().cloned());

@@ -1,4 +1,4 @@
-//! Identifiers: UUIDv7 newtypes, so that ids of different things cannot be mixed up and new rows land together in an index.
+//! Identifiers: `UUIDv7` newtypes, so that ids of different things cannot be mixed up and new rows land together in an index.
 
 use std::{fmt, str::FromStr};
 

@@ -12,9 +12,16 @@ pub enum TelemetryError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
+/// Whatever the filter says: async-openai logs what models say, and sqlx that a table which is there need not be created.
+const NEVER: [&str; 2] = ["async_openai=off", "sqlx::postgres::notice=warn"];
+
 /// Sets up logging for the whole process.
 pub fn init(config: &Telemetry) -> Result<(), TelemetryError> {
-    let registry = tracing_subscriber::registry().with(EnvFilter::try_new(&config.filter)?);
+    let mut filter = EnvFilter::try_new(&config.filter)?;
+    for quiet in NEVER {
+        filter = filter.add_directive(quiet.parse()?);
+    }
+    let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Pretty => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init()?,
         LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init()?,

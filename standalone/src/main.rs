@@ -1,1 +1,77 @@
-fn main(){}
+//! `troupe`: server and worker in one process, on a PostgreSQL and a Redis of their own unless it is given others.
+//!
+//! For trying, for developing and for small installations; larger ones run `troupe-server` and `troupe-worker`. The parts
+//! are the same, and speak to each other through PostgreSQL and Redis here too.
+
+mod demo;
+mod engines;
+
+use std::{io::Write, path::PathBuf};
+
+use clap::Parser;
+use tokio_util::sync::CancellationToken;
+use troupe_server::Server;
+use troupe_shared::{config::Config, engines::DataDir, lifecycle, telemetry};
+
+use crate::engines::Engines;
+
+#[derive(Parser)]
+#[command(name = "troupe", version, about = "Runs the whole of Troupe")]
+struct Options {
+    /// A TOML file with settings; the environment overrides it.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Where the private PostgreSQL and Redis keep their data.
+    #[arg(long, default_value = ".troupe")]
+    data_dir: PathBuf,
+    /// Check the configuration and exit.
+    #[arg(long)]
+    check_config: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let mut config = Config::load(options.config.as_deref())?;
+    if options.check_config {
+        return Ok(());
+    }
+    lifecycle::install_tls();
+    telemetry::init(&config.telemetry)?;
+    let shutdown = lifecycle::shutdown_on_signal()?;
+    let dir = DataDir::lock(&options.data_dir)?;
+    let engines = tokio::select! {
+        engines = Engines::start(dir.path(), &mut config) => engines?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let outcome = serve(config, &dir, &engines, shutdown).await;
+    engines.stop().await?;
+    outcome
+}
+
+/// Server and worker, until the shutdown or until one of them fails.
+async fn serve(config: Config, dir: &DataDir, engines: &Engines, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let server = Server::start(config.clone()).await?;
+    let sign_in = if engines.own_database() {
+        let (email, password) = (troupe_server::demo_account::EMAIL, demo::password(dir.path())?);
+        troupe_server::demo_account::ensure(server.pool(), &password).await?;
+        format!("  Sign in as    {email}  with password  {password}\n")
+    } else {
+        String::new()
+    };
+    let (address, kept) = (server.address()?, dir.path().display());
+    write!(
+        std::io::stdout(),
+        "\n  Troupe is at  http://{address}\n{sign_in}  Ctrl-C stops it; what was said stays in {kept}\n\n"
+    )?;
+
+    let until_end = async |part: &mut (dyn Future<Output = anyhow::Result<()>> + Unpin)| {
+        let outcome = part.await;
+        shutdown.cancel();
+        outcome
+    };
+    let mut server = Box::pin(server.run(shutdown.clone()));
+    let mut worker = Box::pin(troupe_worker::run(config, shutdown.clone()));
+    let (server, worker) = tokio::join!(until_end(&mut server), until_end(&mut worker));
+    server.and(worker)
+}

@@ -1,0 +1,29 @@
+//! Whole-system tests: real processes, real engines, real sockets. One module per theme; see the harness in `tests/src`.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
+
+mod accounts;
+mod bad_input;
+mod conversations;
+mod correlation;
+mod failures;
+mod openapi;
+mod outages;
+mod personas;
+mod reply;
+mod resume;
+mod sockets;
+mod standalone;
+mod stops;
+
+use troupe_tests::{Cluster, ClusterOptions};
+
+/// Two servers and two workers.
+async fn cluster() -> Cluster {
+    ClusterOptions::default().start().await
+}
+
+/// For what one of each shows as well.
+async fn small_cluster() -> Cluster {
+    ClusterOptions::default().servers(1).workers(1).start().await
+}

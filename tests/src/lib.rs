@@ -1,1 +1,39 @@
-//! Whole-system tests of Troupe.
+//! The harness of the whole-system tests: a scripted provider, a cluster of real processes, and a client.
+//!
+//! A test starts a [`cluster::Cluster`] of its own (`PostgreSQL`, Redis, servers, workers), tells its
+//! [`provider::ScriptedProvider`] what to say, and looks at the system only as a user can: over HTTP, SSE and WebSocket.
+//! Nothing sleeps; whatever is waited for has a deadline, and what was seen until then is shown when it passes.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a harness fails its test at once, and shows what it saw"
+)]
+
+pub mod client;
+pub mod cluster;
+mod process;
+pub mod provider;
+pub mod socket;
+mod sse;
+pub mod transcript;
+
+use std::time::Duration;
+
+pub use client::{Answer, Client, Sent};
+pub use cluster::{Cluster, ClusterOptions};
+pub use process::{Process, Signal};
+pub use provider::{Gate, Script, ScriptedProvider};
+pub use socket::Socket;
+pub use sse::{EventSource, ServerSentEvent};
+pub use transcript::Transcript;
+
+/// How long anything may take that ought to happen. Generous: the machine may be busy with other tests.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The value of a future that must be there within the [`DEADLINE`].
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let value = tokio::time::timeout(DEADLINE, future).await;
+    value.unwrap_or_else(|_| panic!("{what}: did not happen within {DEADLINE:?}"))
+}

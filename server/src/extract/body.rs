@@ -34,6 +34,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Reads JSON; also what comes over a socket.
 pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // Serde would take a list for an object, its items for the fields in order.
+    if json.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::field("body", "must be an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
@@ -93,6 +97,7 @@ mod tests {
         assert_eq!(fault(r#"{"content":"a","colour":1}"#), "422 invalid [colour]");
         assert_eq!(fault(r#"{"content":"a","inner":{"depth":300}}"#), "422 invalid [inner.depth]");
         assert_eq!(fault(r#"{"content":"a","inner":{}}"#), "422 invalid [inner.depth]");
-        assert_eq!(fault("[]"), "422 invalid [content]");
+        assert_eq!(fault("[]"), "422 invalid [body]");
+        assert_eq!(fault(r#" ["a"]"#), "422 invalid [body]");
     }
 }

@@ -1,35 +1,64 @@
 //! What a socket may say, what it is answered, and why it is closed.
 
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use troupe_shared::{
     ids::{ConversationId, MessageId, UserId},
     model::{Message, Request},
     problem::Problem,
 };
 
+use crate::{error::ApiError, extract::body};
+
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
 pub(crate) const TICKET_PREFIX: &str = "ticket.";
 
 /// What a client may send.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", deny_unknown_fields)]
+#[derive(Debug)]
 pub(crate) enum FromClient {
-    #[serde(rename = "message.send")]
-    SendMessage {
-        /// The client's own name for this message: the answer bears it.
-        r#ref: String,
-        conversation_id: ConversationId,
-        content: String,
-    },
-    #[serde(rename = "ping")]
-    Ping {},
+    SendMessage(SendMessage),
+    Ping,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendMessage {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    /// The client's own name for this message: the answer bears it.
+    pub(crate) r#ref: String,
+    pub(crate) conversation_id: ConversationId,
+    pub(crate) content: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ping {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+}
+
+impl FromClient {
+    /// Two looks, the first at the type alone: a tagged enum would not say which field is wrong.
+    pub(crate) fn read(text: &str) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        struct Typed {
+            r#type: String,
+        }
+        let json = text.as_bytes();
+        match body::parse::<Typed>(json)?.r#type.as_str() {
+            "message.send" => body::parse(json).map(Self::SendMessage),
+            "ping" => body::parse::<Ping>(json).map(|_| Self::Ping),
+            _ => Err(ApiError::field("type", "must be message.send or ping")),
+        }
+    }
 }
 
 /// What it is answered. Events come as the workers encoded them.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type")]
+#[expect(clippy::large_enum_variant, reason = "written at once, never kept")]
 pub(crate) enum ToClient {
     #[serde(rename = "message.accepted")]
     Accepted { r#ref: String, request: Request, message: Message },

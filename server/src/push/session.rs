@@ -14,12 +14,11 @@ use troupe_shared::{events::Frame, ids::SessionId};
 
 use super::{
     hub::Delivery,
-    protocol::{Closing, FromClient, Opened, ToClient},
-    snapshot::{Seen, Snapshot},
+    protocol::{Closing, FromClient, Opened, SendMessage, ToClient},
+    snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
-    error::ApiError, extract::body, extract::correlation::CorrelationId, state::AppState,
-    usecase::send_message::send_message,
+    error::ApiError, extract::correlation::CorrelationId, state::AppState, usecase::send_message::send_message,
 };
 
 /// A peer that does not take a frame for so long is too slow.
@@ -120,11 +119,16 @@ impl Session {
 
     async fn say_hello(&mut self) -> Result<(), End> {
         let snapshot = Snapshot::take(&self.state, self.id, self.opened.user, self.opened.after).await;
-        let Snapshot { hello, seen, ends } = snapshot.map_err(|error| overloaded(&error.problem().detail))?;
-        self.seen = seen;
-        self.say(&hello).await?;
-        for end in ends {
-            self.tell(&end).await?;
+        let snapshot = snapshot.map_err(|error| overloaded(&error.problem().detail))?;
+        self.say(&snapshot.hello).await?;
+        // What this socket had heard the beginning of and runs no more has ended unheard.
+        let unheard = self.seen.unfinished_beside(&snapshot.seen);
+        let unheard = ends_of(&self.state, self.opened.user, unheard)
+            .await
+            .map_err(|error| overloaded(&error.problem().detail))?;
+        self.seen.take_over(snapshot.seen);
+        for end in snapshot.ends.iter().chain(&unheard) {
+            self.tell(end).await?;
         }
         Ok(())
     }
@@ -148,9 +152,9 @@ impl Session {
             Message::Binary(_) => return Err(End::Close(Closing::Misbehaved)),
             Message::Close(_) => return Err(End::Gone),
         };
-        let answer = match body::parse::<FromClient>(text.as_bytes()) {
-            Ok(FromClient::Ping {}) => ToClient::Pong {},
-            Ok(FromClient::SendMessage { r#ref, conversation_id, content }) => {
+        let answer = match FromClient::read(&text) {
+            Ok(FromClient::Ping) => ToClient::Pong {},
+            Ok(FromClient::SendMessage(SendMessage { r#ref, conversation_id, content, .. })) => {
                 let sent =
                     send_message(&self.state, self.opened.user, conversation_id, content, &self.correlation.0).await;
                 match sent {

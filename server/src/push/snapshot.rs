@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 use troupe_shared::{
     db::{messages, requests},
-    events::{Cursor, Frame, Transcript},
+    events::{Cursor, Event, EventKind, Frame, Transcript},
     ids::{ConversationId, MessageId, RequestId, SessionId, UserId},
-    model::{Message, RequestStatus},
+    model::{Message, Request, RequestStatus},
 };
 
 use crate::{error::ApiError, state::AppState};
@@ -81,6 +81,40 @@ impl Snapshot {
     }
 }
 
+/// The terminal events of requests, as far as they have ended.
+pub(crate) async fn ends_of(state: &AppState, user: UserId, requests: Vec<RequestId>) -> Result<Vec<Frame>, ApiError> {
+    let mut ends = Vec::with_capacity(requests.len());
+    for id in requests {
+        ends.extend(requests::find(&state.pool, user, id).await?.and_then(|request| end_of(&request)));
+    }
+    Ok(ends)
+}
+
+/// The terminal event of a request, from what PostgreSQL says of it: for where the log is gone or was not heard.
+pub(crate) fn end_of(request: &Request) -> Option<Frame> {
+    let correlation_id = String::new();
+    let event = match (request.status, &request.reply, &request.error) {
+        (RequestStatus::Completed, Some(message), _) => Event::Completed {
+            message: message.clone(),
+            usage: request.usage.unwrap_or_default(),
+            provider: request.provider.clone().unwrap_or_default(),
+            model: request.model.clone().unwrap_or_default(),
+            correlation_id,
+        },
+        (RequestStatus::Failed, _, Some(error)) => Event::Failed { error: error.clone(), correlation_id },
+        (RequestStatus::Cancelled, message, _) => Event::Cancelled { message: message.clone(), correlation_id },
+        _ => return None,
+    };
+    let cursor = Cursor { attempt: u32::try_from(request.attempt).unwrap_or_default(), n: u32::MAX };
+    Some(Frame::new(
+        request.id,
+        request.conversation_id,
+        cursor,
+        request.finished_at.unwrap_or(request.created_at),
+        &event,
+    ))
+}
+
 /// Up to where each request has been told on one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Seen(HashMap<RequestId, Cursor>);
@@ -88,15 +122,33 @@ pub(crate) struct Seen(HashMap<RequestId, Cursor>);
 impl Seen {
     /// Whether the event is news here; it is not from then on.
     pub(crate) fn is_news(&mut self, frame: &Frame) -> bool {
-        let last = self.0.entry(frame.request_id).or_default();
-        if frame.cursor <= *last {
+        let news = match self.0.get(&frame.request_id) {
+            Some(last) => frame.cursor > *last,
+            // It had ended before the snapshot, and these are its last words: to be told from its beginning or not at all.
+            None => frame.kind != EventKind::Delta,
+        };
+        if !news {
             return false;
         }
-        *last = if frame.kind.is_terminal() { Cursor::END } else { frame.cursor };
+        let until = if frame.kind.is_terminal() { Cursor::END } else { frame.cursor };
+        self.0.insert(frame.request_id, until);
         if self.0.len() > MOST_REMEMBERED {
             self.0.retain(|_, cursor| *cursor != Cursor::END);
             self.0.shrink_to_fit();
         }
         true
+    }
+
+    /// What has begun here, has not ended, and is not in a newer snapshot.
+    pub(crate) fn unfinished_beside(&self, newer: &Self) -> Vec<RequestId> {
+        let unfinished = self.0.iter().filter(|(id, cursor)| **cursor != Cursor::END && !newer.0.contains_key(*id));
+        unfinished.map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn take_over(&mut self, newer: Self) {
+        for (id, cursor) in newer.0 {
+            let last = self.0.entry(id).or_default();
+            *last = cursor.max(*last);
+        }
     }
 }

@@ -12,12 +12,14 @@ use futures::{Stream, stream};
 use tokio::time::timeout;
 use troupe_shared::{
     db::requests,
-    events::{Cursor, Event, Frame},
+    events::{Cursor, Frame},
     ids::{RequestId, UserId},
-    model::{Request, RequestStatus},
 };
 
-use super::hub::{Delivery, Subscription};
+use super::{
+    hub::{Delivery, Subscription},
+    snapshot::end_of,
+};
 use crate::{error::ApiError, state::AppState};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -99,31 +101,6 @@ impl Follower {
             Some((Ok(bytes), follower))
         })
     }
-}
-
-/// The terminal event of a request whose log is gone, from what PostgreSQL says of it.
-fn end_of(request: &Request) -> Option<Frame> {
-    let correlation_id = String::new();
-    let event = match (request.status, &request.reply, &request.error) {
-        (RequestStatus::Completed, Some(message), _) => Event::Completed {
-            message: message.clone(),
-            usage: request.usage.unwrap_or_default(),
-            provider: request.provider.clone().unwrap_or_default(),
-            model: request.model.clone().unwrap_or_default(),
-            correlation_id,
-        },
-        (RequestStatus::Failed, _, Some(error)) => Event::Failed { error: error.clone(), correlation_id },
-        (RequestStatus::Cancelled, message, _) => Event::Cancelled { message: message.clone(), correlation_id },
-        _ => return None,
-    };
-    let cursor = Cursor { attempt: u32::try_from(request.attempt).unwrap_or_default(), n: u32::MAX };
-    Some(Frame::new(
-        request.id,
-        request.conversation_id,
-        cursor,
-        request.finished_at.unwrap_or(request.created_at),
-        &event,
-    ))
 }
 
 fn encode(frame: &Frame) -> Bytes {

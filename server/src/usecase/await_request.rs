@@ -51,5 +51,5 @@ async fn ended(live: &mut Option<Subscription>, id: RequestId) {
         }
     }
     *live = None;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -160,7 +160,8 @@ impl Config {
         rule(self.database.max_connections > 0, "database.max_connections", "must be at least 1");
         rule(self.redis.connections > 0, "redis.connections", "must be at least 1");
         rule(
-            !self.redis.prefix.is_empty() && self.redis.prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
+            !self.redis.prefix.is_empty()
+                && self.redis.prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
             "redis.prefix",
             "must be letters, digits, '-', '_' or '.'",
         );
@@ -174,7 +175,11 @@ impl Config {
         rule(!self.server.ping_interval.is_zero(), "server.ping_interval", "must be longer than nothing");
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");
-        rule(self.worker.lease >= Duration::from_secs(1), "worker.lease", "must be at least 1s: it is renewed every third of it");
+        rule(
+            self.worker.lease >= Duration::from_secs(1),
+            "worker.lease",
+            "must be at least 1s: it is renewed every third of it",
+        );
         rule(
             self.worker.retry_cap >= self.worker.retry_base,
             "worker.retry_cap",

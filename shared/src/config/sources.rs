@@ -103,7 +103,10 @@ fn merge_variable(merged: &mut Table, name: &str, value: String, faults: &mut Ve
     };
     let usual = USUAL_NAMES.iter().find(|(usual, _)| *usual == plain).map(|(_, key)| (*key).to_owned());
     let Some(key) = usual.or_else(|| {
-        plain.strip_prefix("TROUPE_").filter(|rest| rest.contains("__")).map(|rest| rest.to_lowercase().replacen("__", ".", 1))
+        plain
+            .strip_prefix("TROUPE_")
+            .filter(|rest| rest.contains("__"))
+            .map(|rest| rest.to_lowercase().replacen("__", ".", 1))
     }) else {
         return;
     };
@@ -133,7 +136,9 @@ fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
 fn typed(text: &str, default: &Value) -> Result<Value, String> {
     match default {
         Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| format!("'{text}' is not a whole number")),
-        Value::Boolean(_) => text.parse().map(Value::Boolean).map_err(|_| format!("'{text}' is neither true nor false")),
+        Value::Boolean(_) => {
+            text.parse().map(Value::Boolean).map_err(|_| format!("'{text}' is neither true nor false"))
+        }
         _ => Ok(Value::String(text.to_owned())),
     }
 }

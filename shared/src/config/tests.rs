@@ -38,7 +38,14 @@ fn every_fault_is_reported_with_its_key() {
     ])
     .unwrap_err();
     let keys: Vec<_> = error.0.iter().map(|fault| fault.key.as_str()).collect();
-    for key in ["worker.lease", "worker.concurrency", "server.listen", "server.port (TROUPE_SERVER__PORT)", "server.max_body", "telemetry.format"] {
+    for key in [
+        "worker.lease",
+        "worker.concurrency",
+        "server.listen",
+        "server.port (TROUPE_SERVER__PORT)",
+        "server.max_body",
+        "telemetry.format",
+    ] {
         assert!(keys.contains(&key), "{key} is missing from {keys:?}");
     }
     assert_eq!(keys.len(), 6, "{error}");

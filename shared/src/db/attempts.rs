@@ -32,6 +32,8 @@ pub struct Claimed {
     pub tier: String,
     /// The fencing token.
     pub attempt: i32,
+    /// Clients may have seen text of an earlier attempt.
+    pub shown: bool,
     pub correlation_id: String,
     pub created_at: DateTime<Utc>,
     pub user_name: String,
@@ -62,20 +64,20 @@ pub async fn claim(
                for update
            ), claimed as (
                update requests r set status = 'in_progress', attempt = r.attempt + 1, worker = $2,
-                   lease_until = now() + make_interval(secs => $3), started_at = now()
+                   lease_until = now() + make_interval(secs => $3), started_at = now(),
+                   shown = r.shown or c.status = 'in_progress'
                from candidate c where r.id = c.id
-               returning r.id, r.conversation_id, r.user_id, r.tier, r.attempt, r.correlation_id, r.created_at
+               returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.shown, r.correlation_id, r.created_at
            ), lost as (
                insert into attempts (request_id, number, worker, started_at, outcome)
                select id, attempt, worker, started_at, 'lost' from candidate where status = 'in_progress'
            )
-           select r.conversation_id as "conversation_id: ConversationId", r.user_id as "user_id: UserId", r.tier, r.attempt,
+           select r.conversation_id as "conversation_id: ConversationId", r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown,
                r.correlation_id, r.created_at, u.name as user_name, p.name as persona_name, p.system_prompt, p.temperature, p.model,
-               (select json_agg(t) from (
-                   select m.role, m.content from messages m
-                   where m.conversation_id = r.conversation_id
-                     and m.position <= (select q.position from messages q where q.request_id = r.id and q.role = 'user')
-                   order by m.position desc limit $4) t) as "history!: Json<Vec<Turn>>"
+               (select json_agg(json_build_object('role', t.role, 'content', t.content) order by t.turn desc, t.position desc)
+                from (select m.role, m.content, m.turn, m.position from messages m
+                      where m.conversation_id = r.conversation_id and m.turn <= r.position
+                      order by m.position desc limit $4) t) as "history!: Json<Vec<Turn>>"
            from claimed r
            join users u on u.id = r.user_id
            join conversations c on c.id = r.conversation_id
@@ -94,6 +96,7 @@ pub async fn claim(
             user_id: row.user_id,
             tier: row.tier,
             attempt: row.attempt,
+            shown: row.shown,
             correlation_id: row.correlation_id,
             created_at: row.created_at,
             user_name: row.user_name,
@@ -128,8 +131,18 @@ pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease:
 /// How a request ends.
 #[derive(Debug, Clone)]
 pub enum Ending<'a> {
-    Completed { message_id: MessageId, content: &'a str, usage: Usage, provider: &'a str, model: &'a str },
-    Failed { error: &'a Problem },
+    Completed {
+        message_id: MessageId,
+        content: &'a str,
+        usage: Usage,
+        provider: &'a str,
+        model: &'a str,
+    },
+    /// What the user is told, and what operators are.
+    Failed {
+        error: &'a Problem,
+        cause: &'a str,
+    },
 }
 
 /// What ending it brought about.
@@ -142,12 +155,17 @@ pub struct Ended {
 
 /// Ends a request for good, in one statement: the reply, the final status, the attempt's record, and the turn of the next.
 /// `None` where the attempt is no longer the running one.
-pub async fn finish(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, ending: &Ending<'_>) -> Result<Option<Ended>> {
-    let (status, reply, usage, provider, model, error) = match *ending {
+pub async fn finish(
+    db: impl PgExecutor<'_>,
+    id: RequestId,
+    attempt: i32,
+    ending: &Ending<'_>,
+) -> Result<Option<Ended>> {
+    let (status, reply, usage, provider, model, failure) = match *ending {
         Ending::Completed { message_id, content, usage, provider, model } => {
             ("completed", Some((message_id.as_uuid(), content)), Some(Json(usage)), Some(provider), Some(model), None)
         }
-        Ending::Failed { error } => ("failed", None, None, None, None, Some(Json(error))),
+        Ending::Failed { error, cause } => ("failed", None, None, None, None, Some((Json(error), cause))),
     };
     let row = sqlx::query!(
         r#"with finished as (
@@ -156,11 +174,11 @@ pub async fn finish(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, ending
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id, conversation_id, position, attempt, worker, started_at, finished_at
            ), reply as (
-               insert into messages (id, conversation_id, request_id, role, content)
-               select $4, conversation_id, id, 'assistant', $5 from finished where $4::uuid is not null
+               insert into messages (id, conversation_id, request_id, turn, role, content)
+               select $4, conversation_id, id, position, 'assistant', $5 from finished where $4::uuid is not null
            ), record as (
-               insert into attempts (request_id, number, worker, started_at, outcome, error, usage, provider, model)
-               select id, attempt, worker, started_at, $3, $9, $6, $7, $8 from finished
+               insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model)
+               select id, attempt, worker, started_at, $3, $10, $6, $7, $8 from finished
            ), next as (
                update requests set dispatched_at = now(), dispatches = dispatches + 1
                where id = (select q.id from requests q, finished f
@@ -179,7 +197,8 @@ pub async fn finish(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, ending
         usage as Option<Json<Usage>>,
         provider,
         model,
-        error as Option<Json<&Problem>>,
+        failure.map(|(error, _)| error) as Option<Json<&Problem>>,
+        failure.map(|(_, cause)| cause),
     )
     .fetch_optional(db)
     .await?;
@@ -192,28 +211,34 @@ pub async fn finish(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, ending
     }))
 }
 
+/// What an attempt leaves to the next one.
+#[derive(Debug, Clone, Copy)]
+pub struct GivenBack<'a> {
+    /// How long to wait before it.
+    pub pause: Duration,
+    /// Clients may have seen text that must be taken back.
+    pub shown: bool,
+    /// For operators.
+    pub cause: &'a str,
+}
+
 /// Gives a request back for another attempt after a pause; the sweeper hands it over when it is due. `false` where the
 /// attempt is no longer the running one.
-pub async fn give_back(
-    db: impl PgExecutor<'_>,
-    id: RequestId,
-    attempt: i32,
-    pause: Duration,
-    error: Option<&Problem>,
-) -> Result<bool> {
+pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, back: GivenBack<'_>) -> Result<bool> {
     let done = sqlx::query!(
         r#"with returned as (
                update requests set status = 'queued', worker = null, lease_until = null, dispatched_at = null,
-                   not_before = now() + make_interval(secs => $3)
+                   not_before = now() + make_interval(secs => $3), shown = shown or $4
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id
            )
-           insert into attempts (request_id, number, worker, started_at, outcome, error)
-           select q.id, q.attempt, q.worker, q.started_at, 'retried', $4 from requests q join returned using (id)"#,
+           insert into attempts (request_id, number, worker, started_at, outcome, cause)
+           select q.id, q.attempt, q.worker, q.started_at, 'retried', $5 from requests q join returned using (id)"#,
         id.as_uuid(),
         attempt,
-        pause.as_secs_f64(),
-        error.map(Json) as Option<Json<&Problem>>,
+        back.pause.as_secs_f64(),
+        back.shown,
+        back.cause,
     )
     .execute(db)
     .await?;

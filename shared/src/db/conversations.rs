@@ -88,7 +88,12 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> 
     Ok(row.map(Into::into))
 }
 
-pub async fn rename(db: impl PgExecutor<'_>, user: UserId, id: ConversationId, title: &str) -> Result<Option<Conversation>> {
+pub async fn rename(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    id: ConversationId,
+    title: &str,
+) -> Result<Option<Conversation>> {
     let row = sqlx::query_as!(
         Row,
         r#"update conversations c set title = $3, updated_at = now()

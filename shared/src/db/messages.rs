@@ -9,14 +9,19 @@ use crate::{
 };
 
 /// Of one conversation, the newest first. `None` where the user has no such conversation.
-pub async fn list(db: &sqlx::PgPool, user: UserId, conversation: ConversationId, page: Page<MessageId>) -> Result<Option<Vec<Message>>> {
+pub async fn list(
+    db: &sqlx::PgPool,
+    user: UserId,
+    conversation: ConversationId,
+    page: Page<MessageId>,
+) -> Result<Option<Vec<Message>>> {
     let messages = sqlx::query_as!(
         Message,
         r#"select m.id as "id: MessageId", m.conversation_id as "conversation_id: ConversationId",
                m.request_id as "request_id: RequestId", m.role as "role: Role", m.content, m.created_at
            from messages m join conversations c on c.id = m.conversation_id
            where c.id = $2 and c.user_id = $1
-             and ($3::uuid is null or m.position < (select position from messages where id = $3))
+             and ($3::uuid is null or m.position < (select position from messages where id = $3 and conversation_id = $2))
            order by m.position desc limit $4"#,
         user.as_uuid(),
         conversation.as_uuid(),

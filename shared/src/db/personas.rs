@@ -93,7 +93,12 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
 }
 
 /// Changes a persona of this owner; `None` where there is no such.
-pub async fn update(db: impl PgExecutor<'_>, owner: UserId, slug: &str, change: &PersonaChange<'_>) -> Result<Option<Persona>> {
+pub async fn update(
+    db: impl PgExecutor<'_>,
+    owner: UserId,
+    slug: &str,
+    change: &PersonaChange<'_>,
+) -> Result<Option<Persona>> {
     sqlx::query_as!(
         Persona,
         r#"update personas set
@@ -120,6 +125,8 @@ pub async fn update(db: impl PgExecutor<'_>, owner: UserId, slug: &str, change: 
 
 /// Deletes a persona with its conversations; says whether there was one.
 pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<bool> {
-    let done = sqlx::query!("delete from personas where owner_id = $1 and slug = $2", owner.as_uuid(), slug).execute(db).await?;
+    let done = sqlx::query!("delete from personas where owner_id = $1 and slug = $2", owner.as_uuid(), slug)
+        .execute(db)
+        .await?;
     Ok(done.rows_affected() > 0)
 }

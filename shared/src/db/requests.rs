@@ -43,10 +43,10 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &NewMessage<'_>) -> Result<Opt
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, dispatched_at, dispatches)
                select $1, id, $4, tier, $6, case when not busy then now() end, case when busy then 0 else 1 end from owned
-               returning tier, dispatches, created_at
+               returning position, tier, dispatches, created_at
            ), message as (
-               insert into messages (id, conversation_id, request_id, role, content)
-               select $2, $3, $1, 'user', $5 from request
+               insert into messages (id, conversation_id, request_id, turn, role, content)
+               select $2, $3, $1, position, 'user', $5 from request
            )
            select tier, dispatches, created_at from request"#,
         new.request_id.as_uuid(),
@@ -60,7 +60,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &NewMessage<'_>) -> Result<Opt
     .await?;
     Ok(row.map(|row| Accepted {
         created_at: row.created_at,
-        dispatch: (row.dispatches > 0).then(|| Dispatch {
+        dispatch: (row.dispatches > 0).then_some(Dispatch {
             request_id: new.request_id,
             tier: row.tier,
             number: row.dispatches,

@@ -89,7 +89,7 @@ impl Postgres {
         self.sockets.path()
     }
 
-    /// Where psql, pg_dump and pgbench of the same version are, if they are installed.
+    /// Where psql, `pg_dump` and pgbench of the same version are, if they are installed.
     pub fn bin_dir(&self) -> &Path {
         &self.bin
     }

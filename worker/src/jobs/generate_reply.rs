@@ -13,7 +13,7 @@ use tracing::Instrument;
 use troupe_shared::{
     clock::Clock,
     config,
-    db::attempts::{self, Claimed, Ended, Ending},
+    db::attempts::{self, Claimed, Ended, Ending, GivenBack},
     events::Event,
     ids::MessageId,
     jobs::GenerateReply,
@@ -77,12 +77,17 @@ impl Replies {
     async fn attempt(&self, claimed: &Claimed, lost: &CancellationToken) {
         tracing::debug!(persona = claimed.persona_name, "replying");
         let mut writer = ReplyWriter::new(self.bus.clone(), self.clock.clone(), claimed, self.settings.coalesce);
-        writer.start(&claimed.correlation_id).await;
+        if attempt_number(claimed) > self.settings.max_attempts {
+            // Those before it were lost with their workers. One that takes its worker down must not do so for ever.
+            return self.fail(claimed, &ModelError::transient("every attempt was lost with its worker"), writer).await;
+        }
         let prompt = Prompt::assemble(claimed, self.settings.prompt_tokens);
         match self.write(&prompt, &mut writer, lost).await {
             Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, &error, writer).await,
-            Written::HandedBack => self.give_back(claimed, Duration::ZERO, None).await,
+            Written::HandedBack => {
+                self.give_back(claimed, Duration::ZERO, writer.shown(), "its worker was stopped").await;
+            }
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
         }
     }
@@ -143,17 +148,23 @@ impl Replies {
     }
 
     async fn retry_or_fail(&self, claimed: &Claimed, error: &ModelError, writer: ReplyWriter) {
-        let used_up = u32::try_from(claimed.attempt).unwrap_or(u32::MAX) >= self.settings.max_attempts;
-        let mut problem = Problem::new(502, "provider_failed", "the model service failed", error.to_string())
-            .retryable(error.transient);
-        problem.request_id = Some(claimed.correlation_id.clone());
-        if error.transient && !used_up {
-            let pause = backoff(&self.settings, claimed.attempt);
-            tracing::warn!(%error, ?pause, "trying again later");
-            return self.give_back(claimed, pause, Some(&problem)).await;
+        if !error.transient || attempt_number(claimed) >= self.settings.max_attempts {
+            return self.fail(claimed, error, writer).await;
         }
+        let pause = pause(&self.settings, claimed, error);
+        tracing::warn!(%error, ?pause, "trying again later");
+        self.give_back(claimed, pause, writer.shown(), &error.message).await;
+    }
+
+    async fn fail(&self, claimed: &Claimed, error: &ModelError, writer: ReplyWriter) {
         tracing::warn!(%error, "failed for good");
-        let Some(ended) = self.finish(claimed, &Ending::Failed { error: &problem }).await else { return };
+        // What the service said may hold what is not for users, such as a part of our key.
+        let detail = "no model service gave a reply";
+        let mut problem =
+            Problem::new(502, "provider_failed", "the model service failed", detail).retryable(error.transient);
+        problem.request_id = Some(claimed.correlation_id.clone());
+        let ending = Ending::Failed { error: &problem, cause: &error.message };
+        let Some(ended) = self.finish(claimed, &ending).await else { return };
         let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
         self.tell_end(writer, &event, ended).await;
     }
@@ -188,8 +199,9 @@ impl Replies {
         tokio::join!(writer.finish(event), dispatch);
     }
 
-    async fn give_back(&self, claimed: &Claimed, pause: Duration, error: Option<&Problem>) {
-        match attempts::give_back(&self.pool, claimed.request_id, claimed.attempt, pause, error).await {
+    async fn give_back(&self, claimed: &Claimed, pause: Duration, shown: bool, cause: &str) {
+        let back = GivenBack { pause, shown, cause };
+        match attempts::give_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
             Ok(true) => {}
             Ok(false) => tracing::info!("overtaken before it was given back"),
             Err(error) => tracing::warn!(%error, "could not give back: the lease will run out"),
@@ -202,10 +214,15 @@ fn estimate(prompt: &Prompt, reply: &str) -> Usage {
     Usage { prompt_tokens: count(prompt.tokens()), completion_tokens: count(estimate_tokens(reply)), estimated: true }
 }
 
-/// The pause before the attempt after this one: doubled each time up to the cap, and somewhere in its upper half, so that
-/// what failed together does not come back together.
-fn backoff(settings: &config::Worker, attempt: i32) -> Duration {
-    let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(20);
+fn attempt_number(claimed: &Claimed) -> u32 {
+    u32::try_from(claimed.attempt).unwrap_or(u32::MAX)
+}
+
+/// The pause before the attempt after this one: doubled each time, and somewhere in its upper half, so that what failed
+/// together does not come back together; longer where the service asked for it; never above the cap.
+fn pause(settings: &config::Worker, claimed: &Claimed, error: &ModelError) -> Duration {
+    let doublings = attempt_number(claimed).saturating_sub(1).min(20);
     let whole = settings.retry_base.saturating_mul(1 << doublings).min(settings.retry_cap);
-    whole.mul_f64(0.5 + fastrand::f64() / 2.0)
+    let jittered = whole.mul_f64(0.5 + fastrand::f64() / 2.0);
+    jittered.max(error.retry_after.unwrap_or_default().min(settings.retry_cap))
 }

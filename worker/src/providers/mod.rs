@@ -4,7 +4,7 @@ mod offline;
 mod openai;
 mod time_limits;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -42,16 +42,19 @@ pub(crate) enum Chunk {
 #[error("{message}")]
 pub(crate) struct ModelError {
     pub(crate) transient: bool,
+    /// For operators: it may quote the service.
     pub(crate) message: String,
+    /// When the service wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl ModelError {
     pub(crate) fn transient(message: impl Into<String>) -> Self {
-        Self { transient: true, message: message.into() }
+        Self { transient: true, message: message.into(), retry_after: None }
     }
 
     pub(crate) fn permanent(message: impl Into<String>) -> Self {
-        Self { transient: false, message: message.into() }
+        Self { transient: false, message: message.into(), retry_after: None }
     }
 }
 

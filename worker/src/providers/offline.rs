@@ -1,4 +1,4 @@
-//! The built-in model: answers without any service, from what the persona was given, and says that it does.
+//! The built-in model: answers without any service, and says so.
 
 use std::time::Duration;
 
@@ -51,17 +51,13 @@ fn answer(prompt: &Prompt) -> String {
     } else {
         asked.to_owned()
     };
-    let known: Vec<&str> = sentences(&prompt.system).take(3).collect();
     format!(
-        "You wrote: “{quoted}”. No model service is set up here, so this is {}'s built-in voice, which can only draw on what \
-         it was given: {} Set OPENAI_API_KEY, or OPENAI_BASE_URL for a model of your own, and I will answer in earnest.",
-        prompt.persona,
-        known.join(" "),
+        "You wrote: “{quoted}”. I am {}, and I would like to answer that properly, but no model service is set up here: you \
+         hear the built-in voice, which can only tell you that everything else works. Your message was stored, queued and \
+         taken up by a worker, and this reply comes to you word by word, over the same way as a real one. Set OPENAI_API_KEY, \
+         or OPENAI_BASE_URL for a model of your own, start again, and I will answer in earnest.",
+        prompt.persona
     )
-}
-
-fn sentences(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(['.', '!', '?']).map(str::trim).filter(|sentence| !sentence.is_empty())
 }
 
 #[cfg(test)]
@@ -85,6 +81,9 @@ mod tests {
         assert!(matches!(chunks.last(), Some(Ok(Chunk::End))));
         let text: String =
             chunks.iter().filter_map(|c| if let Ok(Chunk::Text(t)) = c { Some(t.as_str()) } else { None }).collect();
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(
+            text,
+            @"You wrote: “What is the sea?”. I am Ada, and I would like to answer that properly, but no model service is set up here: you hear the built-in voice, which can only tell you that everything else works. Your message was stored, queued and taken up by a worker, and this reply comes to you word by word, over the same way as a real one. Set OPENAI_API_KEY, or OPENAI_BASE_URL for a model of your own, start again, and I will answer in earnest."
+        );
     }
 }

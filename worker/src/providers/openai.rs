@@ -1,19 +1,24 @@
 //! OpenAI's chat completions, which many services speak, through async-openai.
 //!
 //! The request and the chunks are our own types: lenient in what they read, so that a service's unknown field never costs a
-//! reply. Retries are ours (async-openai's stay off), and so are the time limits: see the job.
+//! reply. Retries are ours, so calls go through a service that makes none, unlike async-openai's own; and so are the time
+//! limits: see [`super::time_limits`].
 
 use std::time::Duration;
 
-use async_openai::{Client, config::OpenAIConfig, error::OpenAIError};
+use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
+use reqwest::{Response, StatusCode, header::RETRY_AFTER};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use troupe_shared::{config, model::Role, model::Usage};
 
 use super::{ChatModel, Chunk, ModelError};
 use crate::reply::prompt::Prompt;
+
+/// Characters of what a service says when it refuses, for the log.
+const MOST_OF_A_REFUSAL: usize = 500;
 
 pub(crate) struct OpenAiChatModel {
     client: Client<OpenAIConfig>,
@@ -34,11 +39,32 @@ impl OpenAiChatModel {
         // Services of one's own often want no key; the header is sent all the same.
         service = service.with_api_key(config.openai_api_key.as_ref().map_or("none", |key| key.expose_secret()));
         Ok(Self {
-            client: Client::with_config(service).with_http_client(http),
+            client: Client::with_config(service)
+                .with_http_service(tower::service_fn(move |call| send(http.clone(), call))),
             model: config.model.clone(),
             max_reply_tokens: config.max_reply_tokens,
         })
     }
+}
+
+/// An answer that is not a stream of words.
+#[derive(Debug, thiserror::Error)]
+#[error("the model service answered {status}: {message}")]
+struct Refused {
+    status: StatusCode,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+async fn send(http: reqwest::Client, call: HttpRequestFactory) -> Result<Response, OpenAIError> {
+    let response = http.execute(call.build().await?).await?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let message = response.text().await.unwrap_or_default().chars().take(MOST_OF_A_REFUSAL).collect();
+    Err(OpenAIError::Boxed(Box::new(Refused { status, message, retry_after: seconds.map(Duration::from_secs) })))
 }
 
 #[derive(Serialize)]
@@ -178,14 +204,17 @@ enum Part {
 
 fn classify(error: &OpenAIError) -> ModelError {
     match error {
-        OpenAIError::ApiError(response) => {
-            let status = response.status_code;
-            let transient = status.is_server_error() || [408, 409, 425, 429].contains(&status.as_u16());
-            let message = format!("the model service answered {status}: {}", response.api_error.message);
-            ModelError { transient, message }
-        }
+        OpenAIError::Boxed(refused) if let Some(refused) = refused.downcast_ref::<Refused>() => ModelError {
+            transient: refused.status.is_server_error() || [408, 409, 425, 429].contains(&refused.status.as_u16()),
+            message: refused.to_string(),
+            retry_after: refused.retry_after,
+        },
         OpenAIError::InvalidArgument(why) => ModelError::permanent(why.clone()),
-        // Connections that fail, break off, or carry what cannot be read.
+        // Its own words would quote the reply.
+        OpenAIError::JSONDeserialize(why, _) => {
+            ModelError::transient(format!("the model service sent what cannot be read: {why}"))
+        }
+        // Connections that fail or break off.
         other => ModelError::transient(format!("the model service failed: {other}")),
     }
 }

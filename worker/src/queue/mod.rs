@@ -50,7 +50,7 @@ impl Consumers<'_> {
                     if let Err(error) =
                         consume(&name, &redis, source.clone(), replies.clone(), slots.clone(), &running).await
                     {
-                        tracing::error!(error, worker = name, "the consumer ended; starting it again");
+                        tracing::warn!(error, worker = name, "the consumer ended; starting it again");
                         _ = shutdown.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await;
                     }
                 }

@@ -83,6 +83,7 @@ mod tests {
             user_id: UserId::from(id),
             tier: "free".to_owned(),
             attempt: 1,
+            shown: false,
             correlation_id: "c".to_owned(),
             created_at: DateTime::UNIX_EPOCH,
             user_name: "Grace".to_owned(),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use troupe_shared::{
     clock::Clock,
     db::attempts::Claimed,
-    events::{Cursor, Event, Frame, Transcript},
+    events::{Cursor, Event, Frame},
     ids::{ConversationId, RequestId, UserId},
     ports::{Appended, EventBus, PortError},
 };
@@ -40,9 +40,10 @@ pub(crate) struct ReplyWriter {
 }
 
 impl ReplyWriter {
+    /// Begins the attempt's events; takes back what an earlier attempt had shown.
     pub(crate) fn new(bus: Arc<dyn EventBus>, clock: Arc<dyn Clock>, claimed: &Claimed, coalesce: Duration) -> Self {
         let attempt = u32::try_from(claimed.attempt).unwrap_or_default();
-        Self {
+        let mut writer = Self {
             bus,
             clock,
             user: claimed.user_id,
@@ -56,19 +57,12 @@ impl ReplyWriter {
             under_way: None,
             started: Instant::now(),
             last_append: None,
+        };
+        if claimed.shown {
+            writer.tell(&Event::Reset { keep: 0 });
         }
-    }
-
-    /// Begins the attempt's events; takes back what an earlier attempt had shown.
-    pub(crate) async fn start(&mut self, correlation_id: &str) {
-        if self.cursor.attempt > 1 {
-            let shown = self.bus.replay(self.user, self.request, Cursor::START).await;
-            // What cannot be read may have been shown.
-            if shown.map_or(true, |frames| !Transcript::of(&frames).text.is_empty()) {
-                self.tell(&Event::Reset { keep: 0 });
-            }
-        }
-        self.tell(&Event::Started { attempt: self.cursor.attempt, correlation_id: correlation_id.to_owned() });
+        writer.tell(&Event::Started { attempt, correlation_id: claimed.correlation_id.clone() });
+        writer
     }
 
     pub(crate) fn push(&mut self, text: &str) {
@@ -77,6 +71,11 @@ impl ReplyWriter {
 
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether clients may have seen any of the text.
+    pub(crate) fn shown(&self) -> bool {
+        self.told > 0
     }
 
     /// Works on the appends; returns when the attempt is overtaken. Meant to be polled beside the model's stream.

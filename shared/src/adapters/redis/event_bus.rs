@@ -76,14 +76,14 @@ fn failed(what: &'static str) -> impl FnOnce(fred::error::Error) -> PortError {
 /// Turns what the client hears into signals: events, and gaps after a reconnect or when this process could not keep up.
 fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::Sender<Signal>) {
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
-    let (client, signals, prefix) = (client.clone(), signals.clone(), redis.prefix.clone());
+    let (client, signals, redis) = (client.clone(), signals.clone(), redis.clone());
     #[expect(clippy::disallowed_methods, reason = "it ends with the connection, which the bus owns")]
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
                     Ok(message) => {
-                        let user = user_of(&message.channel, &prefix);
+                        let user = user_of(&message.channel, &redis.prefix);
                         let frame = bytes_of(message.value).and_then(Frame::decode);
                         if let (Some(user), Some(frame)) = (user, frame) {
                             _ = signals.send(Signal::Event(user, frame));
@@ -99,10 +99,8 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
                     if reconnected.is_err_and(|e| e == broadcast::error::RecvError::Closed) {
                         return;
                     }
-                    match client.resubscribe_all().await {
-                        Ok(()) => _ = signals.send(Signal::Gap),
-                        Err(error) => tracing::warn!(%error, "could not subscribe again after a reconnect"),
-                    }
+                    redis.subscribe_again(&client).await;
+                    _ = signals.send(Signal::Gap);
                 }
             }
         }

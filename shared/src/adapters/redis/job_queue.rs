@@ -47,9 +47,8 @@ impl JobQueue for RedisJobQueue {
         for dispatch in dispatches {
             let payload = serde_json::to_vec(&GenerateReply { request_id: dispatch.request_id })
                 .map_err(|e| failed(e.to_string()))?;
-            let arguments = by_tier
-                .entry(&dispatch.tier)
-                .or_insert_with(|| vec![wake_channel(self.redis.prefix()).into()]);
+            let arguments =
+                by_tier.entry(&dispatch.tier).or_insert_with(|| vec![wake_channel(self.redis.prefix()).into()]);
             arguments.push(dispatch.task_id().into());
             arguments.push(Value::Bytes(payload.into()));
         }

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use fred::{
     clients::{Client, Pool, SubscriberClient},
-    interfaces::ClientLike,
+    interfaces::{ClientLike, EventInterface, PubsubInterface},
     types::{
-        Builder,
+        Builder, InfoKind,
         config::{Config as ClientConfig, ReconnectPolicy},
         scripts::Script,
-        InfoKind,
     },
 };
 use secrecy::ExposeSecret;
+use tokio::sync::broadcast::error::RecvError;
 
 pub use event_bus::RedisEventBus;
 pub use job_queue::{RedisJobQueue, queue_name, wake_channel};
@@ -26,6 +26,8 @@ use crate::{config::Redis, ports::PortError};
 
 /// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply.
 const BROADCAST_CAPACITY: usize = 65_536;
+
+const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
 
 /// A connection pool and what was learned of the server behind it.
 #[derive(Clone, Debug)]
@@ -81,6 +83,28 @@ impl RedisHandle {
         Ok(subscriber)
     }
 
+    /// After a reconnect. fred's own way sends a command without arguments where there are no patterns, and fails at it.
+    /// Goes on until it has succeeded: a subscriber that hears nothing would look as if nothing happened.
+    async fn subscribe_again(&self, client: &SubscriberClient) {
+        let again = async || {
+            let channels: Vec<_> = client.tracked_channels().into_iter().collect();
+            if !channels.is_empty() {
+                client.subscribe(channels).await?;
+            }
+            // A cluster takes only channels of one slot together.
+            let together = if self.builder.get_config().is_some_and(|c| c.server.is_clustered()) { 1 } else { 1_000 };
+            let sharded: Vec<_> = client.tracked_shard_channels().into_iter().collect();
+            for channels in sharded.chunks(together) {
+                client.ssubscribe(channels.to_vec()).await?;
+            }
+            Ok::<(), fred::error::Error>(())
+        };
+        while let Err(error) = again().await {
+            tracing::warn!(%error, "could not subscribe again after a reconnect; trying on");
+            tokio::time::sleep(RESUBSCRIBE_PAUSE).await;
+        }
+    }
+
     fn client(&self) -> &Client {
         self.pool.next()
     }
@@ -90,18 +114,24 @@ impl RedisHandle {
     }
 
     /// Messages on a channel of our own, as wake-ups: what they say does not matter, and a lost one costs one tick.
-    pub async fn wake_ups(&self, channel: &str) -> Result<impl futures::Stream<Item = ()> + Send + Unpin + 'static, PortError> {
-        use fred::interfaces::{EventInterface, PubsubInterface};
+    pub async fn wake_ups(
+        &self,
+        channel: &str,
+    ) -> Result<impl futures::Stream<Item = ()> + Send + Unpin + 'static, PortError> {
         let failed = |e: fred::error::Error| PortError { what: "listen for wake-ups", why: e.to_string() };
         let subscriber = self.subscriber().await.map_err(failed)?;
-        subscriber.manage_subscriptions();
-        let messages = subscriber.message_rx();
+        let (messages, reconnects) = (subscriber.message_rx(), subscriber.reconnect_rx());
         subscriber.subscribe(channel).await.map_err(failed)?;
-        Ok(Box::pin(futures::stream::unfold((messages, subscriber), |(mut messages, subscriber)| async move {
-            match messages.recv().await {
-                Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Some(((), (messages, subscriber))),
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => None,
-            }
+        let state = (messages, reconnects, subscriber, self.clone());
+        Ok(Box::pin(futures::stream::unfold(state, |(mut messages, mut reconnects, subscriber, redis)| async move {
+            let heard = tokio::select! {
+                message = messages.recv() => message.err(),
+                reconnected = reconnects.recv() => {
+                    redis.subscribe_again(&subscriber).await;
+                    reconnected.err()
+                }
+            };
+            (heard != Some(RecvError::Closed)).then_some(((), (messages, reconnects, subscriber, redis)))
         })))
     }
 

@@ -1,0 +1,41 @@
+# Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
+.DEFAULT_GOAL := help
+.PHONY: help run test check build fmt sqlx bench clean
+
+# An operator's environment must not leak into builds and tests.
+unexport DATABASE_URL
+
+help: ## Show this.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## Build Troupe and run it on this machine, with a PostgreSQL and a Redis of its own.
+	@scripts/setup run
+	cargo run --locked --profile quick --package troupe-standalone -- $(ARGS)
+
+test: ## Run every test.
+	@scripts/setup test
+	cargo build --locked --workspace --all-targets
+	@if cargo nextest --version >/dev/null 2>&1; \
+	then set -x; cargo nextest run --locked --workspace --all-targets; \
+	else set -x; cargo test --locked --workspace --all-targets -- --test-threads=4; fi
+	node --test tests/pages/*.test.mjs
+
+check: ## Formatting, lints, and whether .sqlx/ is what the migrations say.
+	@scripts/setup test
+	cargo fmt --all --check
+	scripts/sqlx check
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+build: ## Build everything for production.
+	@scripts/setup run
+	cargo build --locked --release --workspace
+
+fmt: ## Format the code.
+	cargo fmt --all
+
+sqlx: ## Describe the SQL anew, after a change of a statement or of a migration.
+	@scripts/setup run
+	scripts/sqlx prepare
+
+clean: ## Remove what was built. Data in .troupe stays.
+	cargo clean

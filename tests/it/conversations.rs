@@ -1,0 +1,149 @@
+//! Conversations and their messages: lists by pages, renaming, deleting.
+
+use serde_json::{Value, json};
+use troupe_tests::{Gate, Script, provider::default_reply};
+
+use crate::{cluster, small_cluster};
+
+/// All pages of a list, and how many items each had.
+async fn pages(user: &troupe_tests::Client, path: &str, limit: usize) -> (Vec<Value>, Vec<usize>) {
+    let (mut items, mut sizes, mut after) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = user.get(&format!("{path}?limit={limit}{after}")).await.expect(200);
+        let found = page["items"].as_array().expect("items").clone();
+        sizes.push(found.len());
+        items.extend(found);
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return (items, sizes),
+        }
+        assert!(sizes.len() < 100, "the list does not end");
+    }
+}
+
+#[tokio::test]
+async fn conversations_are_listed_by_pages_the_newest_first() {
+    let cluster = cluster().await;
+    let user = cluster.client(0).await;
+    let stranger = cluster.client(1).await;
+    stranger.conversation("demo").await;
+    let mut opened = Vec::new();
+    for n in 0..25 {
+        let body = json!({"persona": "demo", "title": format!("Talk {n}")});
+        let created = user.at(cluster.server(n % 2)).post("/api/v1/conversations", &body).await.expect(201);
+        assert_eq!(created["title"], format!("Talk {n}"));
+        assert_eq!(created["persona"], json!({"slug": "demo", "name": "Ada"}));
+        opened.insert(0, created);
+    }
+    for (limit, sizes) in [(10, vec![10, 10, 5]), (25, vec![25]), (24, vec![24, 1]), (100, vec![25]), (1, vec![1; 25])]
+    {
+        let (listed, pages) = pages(&user, "/api/v1/conversations", limit).await;
+        assert_eq!(listed, opened, "limit {limit}");
+        assert_eq!(pages, sizes, "limit {limit}");
+    }
+    let all = user.get("/api/v1/conversations").await.expect(200);
+    assert_eq!((all["items"].as_array().unwrap().len(), &all["next"]), (25, &Value::Null));
+    for query in ["limit=0", "limit=101", "limit=-1", "limit=ten", "after=nowhere", "page=2", "limit=5&limit=6"] {
+        let answer = user.get(&format!("/api/v1/conversations?{query}")).await;
+        assert_eq!(answer.problem(422)["code"], "invalid", "{query}");
+    }
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_conversation_can_be_renamed_and_deleted() {
+    let cluster = cluster().await;
+    let user = cluster.client(0).await;
+    let there = user.at(cluster.server(1));
+    let conversation = user.conversation("demo").await;
+    let kept = user.conversation("demo").await;
+    let sent = user.send(&conversation, "Remember me").await;
+    user.reply(&sent.request).await;
+    let path = format!("/api/v1/conversations/{conversation}");
+
+    let renamed = there.patch(&path, &json!({"title": "  Über das Meer 🌊 "})).await.expect(200);
+    assert_eq!(renamed["title"], "Über das Meer 🌊");
+    assert_eq!(user.get(&path).await.expect(200), renamed);
+
+    let deleted = there.delete(&path).await;
+    assert_eq!((deleted.status.as_u16(), deleted.text.as_str()), (204, ""));
+    user.get(&path).await.problem(404);
+    user.delete(&path).await.problem(404);
+    user.patch(&path, &json!({"title": "Back"})).await.problem(404);
+    user.get(&format!("{path}/messages")).await.problem(404);
+    user.get(&format!("/api/v1/requests/{}", sent.request)).await.problem(404);
+    user.get(&format!("/api/v1/requests/{}/events", sent.request)).await.problem(404);
+    user.post(&format!("{path}/messages"), &json!({"content": "Anybody?"})).await.problem(404);
+    assert_eq!((cluster.count("messages").await, cluster.count("requests").await), (0, 0));
+    let left = user.get("/api/v1/conversations").await.expect(200);
+    assert_eq!(left["items"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect::<Vec<_>>(), [kept]);
+    cluster.assert_quiet().await;
+}
+
+/// The reply that is being written belongs to nobody any more: it stops, and nothing of it is left.
+#[tokio::test]
+async fn a_conversation_can_be_deleted_while_a_reply_is_written() {
+    let cluster = cluster().await;
+    let user = cluster.client(0).await;
+    let socket = user.socket().await;
+    let gate = Gate::new();
+    let conversation = user.conversation("demo").await;
+    cluster.provider.on("Tell me", [Script::gated(["One ", "two"], &gate)]);
+    let sent = user.send(&conversation, "Tell me").await;
+    user.send(&conversation, "And then?").await;
+    gate.release(1);
+    socket.shown(&sent.request, "One ").await;
+    assert_eq!(user.delete(&format!("/api/v1/conversations/{conversation}")).await.status, 204);
+    gate.open();
+    let other = user.conversation("demo").await;
+    let elsewhere = user.send(&other, "Elsewhere").await;
+    socket.ended(&elsewhere.request).await;
+    assert_eq!(socket.transcript(&elsewhere.request).completed(), default_reply("Elsewhere"));
+    assert_eq!(socket.frames().iter().filter(|frame| frame.json["type"] == "reply.completed").count(), 1);
+    assert!(cluster.provider.calls_of("And then?").is_empty());
+    assert_eq!((cluster.count("messages").await, cluster.count("requests").await), (2, 1));
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn messages_are_listed_by_pages_the_newest_first() {
+    let cluster = small_cluster().await;
+    let user = cluster.client(0).await;
+    let conversation = user.conversation("demo").await;
+    let mut said = Vec::new();
+    for n in 0..7 {
+        let question = format!("Question {n}");
+        let reply = user.ask(&conversation, &question).await;
+        said.splice(0..0, [("assistant", reply), ("user", question)]);
+    }
+    let path = format!("/api/v1/conversations/{conversation}/messages");
+    for (limit, sizes) in [(5, vec![5, 5, 4]), (7, vec![7, 7]), (14, vec![14]), (1, vec![1; 14])] {
+        let (listed, pages) = pages(&user, &path, limit).await;
+        let listed: Vec<_> =
+            listed.iter().map(|m| (m["role"].as_str().unwrap(), m["content"].as_str().unwrap().to_owned())).collect();
+        assert_eq!(listed, said, "limit {limit}");
+        assert_eq!(pages, sizes, "limit {limit}");
+    }
+    let empty = user.conversation("demo").await;
+    let page = user.get(&format!("/api/v1/conversations/{empty}/messages")).await.expect(200);
+    assert_eq!(page, json!({"items": [], "next": null}));
+    user.get(&format!("{path}?after=nowhere")).await.problem(422);
+    cluster.assert_quiet().await;
+}
+
+/// A message's name in another's conversation is no place in this one.
+#[tokio::test]
+async fn a_page_cannot_begin_at_another_users_message() {
+    let cluster = small_cluster().await;
+    let user = cluster.client(0).await;
+    let stranger = cluster.client(0).await;
+    let conversation = user.conversation("demo").await;
+    user.ask(&conversation, "Mine").await;
+    let theirs = stranger.conversation("demo").await;
+    let sent = stranger.send(&theirs, "Theirs").await;
+    stranger.reply(&sent.request).await;
+    let page = user.get(&format!("/api/v1/conversations/{conversation}/messages?after={}", sent.message)).await;
+    let told = page.status.as_u16() == 200 && !page.body["items"].as_array().unwrap().is_empty();
+    assert!(!told, "a cursor of another's list tells how it lies in time: {}", page.text);
+    cluster.assert_quiet().await;
+}

@@ -1,0 +1,106 @@
+// The chat page's state: whatever order things come in, and however often, what is shown is the reply.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import test from "node:test";
+
+// Read as a browser does: what is served has no package.json to tell Node that it is a module.
+const source = await readFile(new URL("../../server/src/pages/assets/app.js", import.meta.url), "utf8");
+const {
+  applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, backoff, isAfter, isFinal, keepCodePoints, newReply,
+  parseCursor, sentAs, turnsOf,
+} = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+
+const event = (type, cursor, more) => ({ type, cursor, request_id: "r", conversation_id: "c", ...more });
+const delta = (cursor, text) => event("reply.delta", cursor, { text });
+const told = (...events) => events.reduce(applyEvent, newReply("r", "c"));
+const message = (content) => ({ id: "m", request_id: "r", conversation_id: "c", role: "assistant", content });
+
+test("a reply grows by its deltas and ends with the whole message", () => {
+  const reply = told(
+    event("request.queued", "0-1"), event("request.started", "1-1"), delta("1-2", "The "), delta("1-3", "sea"),
+    event("reply.completed", "1-4", { message: message("The sea.") }),
+  );
+  assert.equal(reply.text, "The sea.");
+  assert.equal(reply.status, "completed");
+});
+
+test("what comes late, twice or after the end changes nothing", () => {
+  const before = told(delta("1-1", "a"), delta("1-3", "b"));
+  for (const late of [delta("1-3", "b"), delta("1-2", "x"), event("reply.reset", "1-1", { keep: 0 })]) {
+    assert.equal(applyEvent(before, late), before);
+  }
+  const over = told(delta("1-1", "a"), event("request.failed", "1-2", { error: { detail: "no" } }));
+  assert.equal(applyEvent(over, delta("2-1", "more")), over);
+  assert.equal(over.text, "a");
+});
+
+test("a reset keeps whole characters and shuts the older attempt out", () => {
+  const reply = told(delta("1-1", "🌊🌊 wave"), event("reply.reset", "2-1", { keep: 2 }), delta("1-9", "late"), delta("2-2", "!"));
+  assert.equal(reply.text, "🌊🌊!");
+  assert.equal(reply.attempt, 2);
+  assert.equal(keepCodePoints("👩‍👩‍👧x", 5), "👩‍👩‍👧");
+});
+
+test("cursors are ordered by attempt, then number", () => {
+  assert.ok(isAfter(parseCursor("2-1"), parseCursor("1-900")));
+  assert.ok(isAfter(parseCursor("1-10"), parseCursor("1-9")));
+  assert.ok(!isAfter(parseCursor("1-9"), parseCursor("1-9")));
+  for (const bad of ["", "1", "a-b", undefined]) assert.equal(parseCursor(bad), null);
+  const reply = newReply("r", "c");
+  assert.equal(applyEvent(reply, delta("nonsense", "x")), reply);
+});
+
+test("an event of a kind that this page does not know yet is passed over", () => {
+  const reply = told(delta("1-1", "a"));
+  assert.equal(applyEvent(reply, event("speech.ready", "1-2")), reply);
+});
+
+test("a snapshot replaces what is known unless it is older", () => {
+  const reply = told(delta("1-5", "more than"));
+  assert.equal(applySnapshot(reply, { status: "in_progress", cursor: "1-3", text: "mo" }).text, "more than");
+  const newer = applySnapshot(reply, { status: "in_progress", cursor: "1-7", text: "more than that" });
+  assert.equal(newer.text, "more than that");
+  assert.equal(applyEvent(newer, delta("1-6", "late")), newer);
+});
+
+test("after a hello, what it does not list is unsure, and the stored reply settles it", () => {
+  const replies = new Map([["r", told(delta("1-1", "half"))], ["s", { ...newReply("s", "c"), status: "completed" }]]);
+  const next = applyHello(replies, { active: [{ request_id: "t", conversation_id: "c", status: "queued", cursor: "0-0", text: "" }] });
+  assert.equal(next.get("r").unsure, true);
+  assert.equal(next.get("s").unsure, false);
+  assert.equal(next.get("t").status, "queued");
+  const settled = applyMessage(next.get("r"), message("half and whole"));
+  assert.deepEqual([settled.text, settled.status, settled.unsure], ["half and whole", "completed", false]);
+});
+
+test("a polled request settles what is open and nothing else", () => {
+  const open = told(delta("1-1", "half"));
+  assert.equal(applyRequest(open, { status: "in_progress" }).text, "half");
+  const failed = applyRequest(open, { status: "failed", error: { detail: "no" } });
+  assert.ok(isFinal(failed));
+  assert.equal(failed.error.detail, "no");
+  assert.equal(applyRequest(failed, { status: "in_progress" }), failed);
+});
+
+test("turns stand in the order of asking, whatever order their parts came in", () => {
+  const ask = (id, at) => [id, { id, request_id: id, conversation_id: "c", content: id, created_at: at }];
+  const asks = new Map([ask("b", "2026-01-01T00:00:02Z"), ask("a", "2026-01-01T00:00:01Z")]);
+  const replies = new Map(["b", "a"].map((id) => [id, newReply(id, "c")]));
+  replies.set("x", newReply("x", "another"));
+  assert.deepEqual(turnsOf({ asks, replies }, "c").map(({ id }) => id), ["a", "b"]);
+});
+
+test("a message whose answer was lost is recognised when it is listed", () => {
+  const sent = { posted: true, conversation_id: "c", content: "Hello", after: Date.parse("2026-01-01T00:00:00Z") };
+  const stored = { conversation_id: "c", content: "Hello", created_at: "2026-01-01T00:00:01Z" };
+  assert.equal(sentAs([sent], stored), sent);
+  assert.equal(sentAs([{ ...sent, posted: false }], stored), undefined);
+  assert.equal(sentAs([sent], { ...stored, created_at: "2025-12-31T23:59:59Z" }), undefined);
+});
+
+test("the pause before a reconnect doubles up to 15 s, with jitter", () => {
+  assert.equal(backoff(1, 0), 300);
+  assert.equal(backoff(3, 1), 2_400);
+  assert.equal(backoff(30, 1), 15_000);
+});

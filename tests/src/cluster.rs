@@ -1,0 +1,274 @@
+//! A whole system of one test's own: `PostgreSQL`, Redis, the scripted provider, and real server and worker processes.
+
+use std::time::Instant;
+
+use futures::future::join_all;
+use serde_json::Value;
+use sqlx::{PgPool, Row};
+use tempfile::TempDir;
+use troupe_shared::engines::{Durability, Postgres, Redis};
+
+use crate::{Client, Process, ScriptedProvider, Signal, within};
+
+/// How many of each, and their settings.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    servers: usize,
+    workers: usize,
+    environment: Vec<(String, String)>,
+}
+
+impl Default for ClusterOptions {
+    /// Two of each, and pauses of production shortened to what a test has time for.
+    fn default() -> Self {
+        Self { servers: 2, workers: 2, environment: Vec::new() }
+            .set("TROUPE_TELEMETRY__FORMAT", "json")
+            .set("TROUPE_SERVER__LISTEN", "127.0.0.1:0")
+            .set("TROUPE_RATE_LIMITS__ENABLED", "false")
+            .set("TROUPE_WORKER__RETRY_BASE", "50ms")
+            .set("TROUPE_WORKER__SWEEP_INTERVAL", "200ms")
+            .set("OPENAI_API_KEY", "scripted")
+    }
+}
+
+impl ClusterOptions {
+    #[must_use]
+    pub fn servers(self, servers: usize) -> Self {
+        Self { servers, ..self }
+    }
+
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// A setting of every process, such as `TROUPE_WORKER__LEASE`; an earlier one of the same name is replaced.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub async fn start(self) -> Cluster {
+        Cluster::start(self).await
+    }
+}
+
+/// Everything of it is stopped when it is dropped; if the test has failed, every log is shown.
+pub struct Cluster {
+    pub servers: Vec<Process>,
+    pub workers: Vec<Process>,
+    addresses: Vec<String>,
+    pub provider: ScriptedProvider,
+    pub db: PgPool,
+    redis_client: redis::Client,
+    environment: Vec<(String, String)>,
+    started: usize,
+    /// After the processes, so that they are stopped before what they stand on.
+    redis: Redis,
+    _postgres: Postgres,
+    _directory: TempDir,
+}
+
+impl Cluster {
+    pub async fn start(options: ClusterOptions) -> Self {
+        troupe_shared::lifecycle::install_tls();
+        let began = Instant::now();
+        let directory = tempfile::tempdir().expect("a directory for the cluster");
+        let (at_postgres, at_redis) = (directory.path().join("postgres"), directory.path().join("redis"));
+        let (postgres, redis, provider) = within("the start of PostgreSQL and Redis", async {
+            tokio::join!(
+                Postgres::start(&at_postgres, Durability::Throwaway),
+                Redis::start(&at_redis, Durability::Throwaway),
+                ScriptedProvider::start()
+            )
+        })
+        .await;
+        let postgres = postgres.unwrap_or_else(|error| panic!("start PostgreSQL: {error:#}"));
+        let redis = redis.unwrap_or_else(|error| panic!("start Redis: {error:#}"));
+        let engines = began.elapsed();
+        let db = PgPool::connect_lazy(postgres.url()).expect("the address of PostgreSQL");
+        let redis_client = redis::Client::open(redis.url()).expect("the address of Redis");
+        let mut environment = options.environment;
+        environment.push(("DATABASE_URL".to_owned(), postgres.url().to_owned()));
+        environment.push(("REDIS_URL".to_owned(), redis.url().to_owned()));
+        environment.push(("OPENAI_BASE_URL".to_owned(), provider.base_url()));
+        let mut cluster = Self {
+            servers: Vec::new(),
+            workers: Vec::new(),
+            addresses: Vec::new(),
+            provider,
+            db,
+            redis_client,
+            environment,
+            started: 0,
+            redis,
+            _postgres: postgres,
+            _directory: directory,
+        };
+        cluster.launch(options.servers, options.workers).await;
+        eprintln!("the cluster is up: engines after {engines:?}, processes after {:?}", began.elapsed());
+        cluster
+    }
+
+    /// Starts so many more, all at once, and waits until they work.
+    async fn launch(&mut self, servers: usize, workers: usize) {
+        let servers: Vec<_> = (0..servers).map(|_| self.process("troupe-server", "server", &[])).collect();
+        let workers: Vec<_> = (0..workers).map(|_| self.process("troupe-worker", "worker", &[])).collect();
+        let (first_server, first_worker) = (self.servers.len(), self.workers.len());
+        self.servers.extend(servers);
+        self.workers.extend(workers);
+        let listening = join_all(self.servers[first_server..].iter().map(|server| server.logged("listening"))).await;
+        join_all(self.workers[first_worker..].iter().map(|worker| worker.logged("worker ready"))).await;
+        let address = |entry: &Value| entry["fields"]["address"].as_str().map(str::to_owned);
+        let addresses = listening.iter().map(|entry| format!("http://{}", address(entry).expect("an address")));
+        self.addresses.extend(addresses);
+    }
+
+    fn process(&mut self, binary: &str, name: &str, extra: &[(&str, &str)]) -> Process {
+        self.started += 1;
+        let mut environment = self.environment.clone();
+        environment.extend(extra.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
+        Process::start(binary, format!("{name} {}", self.started), &[], &environment)
+    }
+
+    /// Starts one more server; its number is the new last one.
+    pub async fn add_server(&mut self) -> usize {
+        self.launch(1, 0).await;
+        self.servers.len() - 1
+    }
+
+    /// Starts one more worker; its number is the new last one.
+    pub async fn add_worker(&mut self) -> usize {
+        self.launch(0, 1).await;
+        self.workers.len() - 1
+    }
+
+    /// The base URL of a server.
+    pub fn server(&self, number: usize) -> &str {
+        &self.addresses[number]
+    }
+
+    /// A new user, who calls this server.
+    pub async fn client(&self, server: usize) -> Client {
+        Client::register(self.server(server)).await
+    }
+
+    pub async fn redis(&self, command: &[&str]) -> redis::Value {
+        let run = async {
+            let mut connection = self.redis_client.get_multiplexed_async_connection().await?;
+            let mut query = redis::cmd(command[0]);
+            query.arg(&command[1..]);
+            query.query_async(&mut connection).await
+        };
+        within("a command to Redis", run)
+            .await
+            .unwrap_or_else(|error: redis::RedisError| panic!("{command:?}: {error}"))
+    }
+
+    /// Makes Redis forget what was said in a request, as it does when the log has expired.
+    pub async fn forget_log(&self, request: &str) {
+        let keys: Vec<String> =
+            redis::from_redis_value(self.redis(&["KEYS", &format!("*{request}*")]).await).expect("keys");
+        let log = keys.iter().filter(|key| key.contains(":log:"));
+        let mut forgotten = 0;
+        for key in log {
+            self.redis(&["DEL", key]).await;
+            forgotten += 1;
+        }
+        assert_eq!(forgotten, 1, "the log of {request} among {keys:?}");
+    }
+
+    /// The rows of a table.
+    pub async fn count(&self, table: &str) -> i64 {
+        self.number(&format!("select count(*) from {table}")).await
+    }
+
+    /// The number that a statement of the test's own gives.
+    pub async fn number(&self, statement: &str) -> i64 {
+        let row =
+            within("a statement", sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).fetch_one(&self.db)).await;
+        row.unwrap_or_else(|error| panic!("{statement}: {error}")).get(0)
+    }
+
+    /// How each attempt at a request ended, in order.
+    pub async fn attempts_of(&self, request: &str) -> Vec<String> {
+        let outcomes = sqlx::query_scalar("select outcome from attempts where request_id = $1::uuid order by number");
+        outcomes.bind(request).fetch_all(&self.db).await.expect("the attempts of a request")
+    }
+
+    /// The process that writes the reply to a request.
+    pub async fn worker_of(&self, request: &str) -> usize {
+        let name: Option<String> = sqlx::query_scalar("select worker from requests where id = $1::uuid")
+            .bind(request)
+            .fetch_one(&self.db)
+            .await
+            .expect("a request");
+        let name = name.expect("a request that is being answered");
+        let of = |process: &Process| process.lines().iter().any(|line| line.contains(&name));
+        self.workers.iter().position(of).unwrap_or_else(|| panic!("no worker is called {name}"))
+    }
+
+    /// The first log entry of any worker, logged by now or later, for which this holds.
+    pub async fn worker_logged(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let waits = self.workers.iter().map(|worker| Box::pin(worker.logged_where(what, &holds)));
+        futures::future::select_all(waits).await.0
+    }
+
+    /// Freezes Redis, or lets it go on.
+    pub fn freeze_redis(&self, signal: Signal) {
+        signal.send(self.redis.pid()).expect("a signal to Redis");
+    }
+
+    /// Every line of every process.
+    pub fn logs(&self) -> String {
+        let lines = |process: &Process| {
+            let lines: Vec<_> = process.lines().iter().map(|line| format!("{}: {line}\n", process.name)).collect();
+            lines.concat()
+        };
+        self.servers.iter().chain(&self.workers).map(lines).collect()
+    }
+
+    /// What must hold after every test: each request is final, with a reply exactly if it is completed and an attempt's
+    /// record for each of its attempts, and nobody logged an error.
+    pub async fn assert_quiet(&self) {
+        self.assert_quiet_but_for(&[]).await;
+    }
+
+    /// The same, where the test itself has provoked errors: those that contain one of these.
+    pub async fn assert_quiet_but_for(&self, expected: &[&str]) {
+        let open = self.number("select count(*) from requests where finished_at is null").await;
+        assert_eq!(open, 0, "requests are not final");
+        let wrong = self
+            .number(
+                "select count(*) from requests r where (status = 'completed') <> exists \
+                 (select 1 from messages m where m.request_id = r.id and m.role = 'assistant')",
+            )
+            .await;
+        assert_eq!(wrong, 0, "requests are completed without a reply, or have a reply and are not completed");
+        let unrecorded = self
+            .number(
+                "select count(*) from requests r where attempt <> \
+                 (select count(*) from attempts a where a.request_id = r.id)",
+            )
+            .await;
+        assert_eq!(unrecorded, 0, "requests have attempts that are not recorded");
+        let alarms: Vec<_> = self
+            .servers
+            .iter()
+            .chain(&self.workers)
+            .flat_map(Process::alarms)
+            .filter(|line| !expected.iter().any(|known| line.contains(known)))
+            .collect();
+        assert!(alarms.is_empty(), "errors were logged:\n{}", alarms.join("\n"));
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- what the processes logged ----\n{}---- end of the logs ----", self.logs());
+        }
+    }
+}
