@@ -33,9 +33,9 @@ use troupe_shared::{config, jobs::GenerateReply};
 
 use super::Slots;
 
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A worker that was silent for so many heartbeats is dead, and its tasks are given to others.
-const MISSED_HEARTBEATS: usize = 3;
+const MISSED_HEARTBEATS: usize = 4;
 const BATCH: usize = 64;
 /// Between tries while Redis is away.
 const PAUSE: Duration = Duration::from_millis(250);

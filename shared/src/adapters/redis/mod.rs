@@ -5,7 +5,7 @@
 mod event_bus;
 mod job_queue;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fred::{
     clients::{Client, Pool, SubscriberClient},
@@ -16,6 +16,8 @@ use fred::{
         scripts::Script,
     },
 };
+use futures::future::join_all;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -28,11 +30,13 @@ use crate::{config::Redis, ports::PortError};
 const BROADCAST_CAPACITY: usize = 65_536;
 
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A connection pool and what was learned of the server behind it.
 #[derive(Clone, Debug)]
 pub struct RedisHandle {
     pool: Pool,
+    subscribers: Arc<Mutex<Vec<SubscriberClient>>>,
     builder: Builder,
     prefix: String,
     /// Since Redis 7: a channel's messages go to its own shard only.
@@ -73,13 +77,20 @@ impl RedisHandle {
             tracing::warn!(policy, "this Redis evicts keys when it is full: set maxmemory-policy to noeviction");
         }
         let major = field(&info, "redis_version").and_then(|v| v.split('.').next()?.parse::<u32>().ok());
-        Ok(Self { pool, builder, prefix: config.prefix.clone(), sharded: major.is_some_and(|major| major >= 7) })
+        Ok(Self {
+            pool,
+            subscribers: Arc::default(),
+            builder,
+            prefix: config.prefix.clone(),
+            sharded: major.is_some_and(|major| major >= 7),
+        })
     }
 
     /// A client of its own for subscriptions, connected.
     async fn subscriber(&self) -> Result<SubscriberClient, fred::error::Error> {
         let subscriber = self.builder.build_subscriber_client()?;
         subscriber.init().await?;
+        self.subscribers.lock().push(subscriber.clone());
         Ok(subscriber)
     }
 
@@ -137,7 +148,9 @@ impl RedisHandle {
 
     /// Ends the connections, after what was sent on them.
     pub async fn close(&self) {
-        _ = tokio::time::timeout(Duration::from_secs(1), self.pool.quit()).await;
+        let subscribers = self.subscribers.lock().split_off(0);
+        let quit = join_all(subscribers.iter().map(ClientLike::quit));
+        _ = tokio::time::timeout(FAREWELL, async { tokio::join!(quit, self.pool.quit()) }).await;
     }
 }
 
