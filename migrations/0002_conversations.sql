@@ -61,12 +61,14 @@ create table requests (
     -- The number of the running attempt is its fencing token.
     attempt         integer not null default 0 check (attempt >= 0),
     worker          text,
-    lease_until     timestamptz,
-    -- When it was handed to the queue; null while it waits its turn in the conversation or for a retry.
+    -- When it was handed to the queue; null while it waits its turn in the conversation, or a pause before a retry.
     dispatched_at   timestamptz,
     -- How many times it was decided to hand it over: names its job, see shared::jobs.
     dispatches      integer not null default 0,
     not_before      timestamptz not null default now(),
+    -- While it is open: when the sweeper looks at it, unless it has moved on by then. Of a running one this is its lease; of
+    -- a queued one the end of a pause, or a time after which its job or its turn must have got lost.
+    due_at          timestamptz,
     -- Whether clients may have seen text of an attempt that is over: the next attempt takes it back first.
     shown           boolean not null default false,
     started_at      timestamptz,
@@ -77,17 +79,16 @@ create table requests (
     model           text,
     correlation_id  text not null,
     created_at      timestamptz not null default now(),
-    constraint requests_lease_check check ((status = 'in_progress') = (lease_until is not null)),
+    constraint requests_due_check check ((status in ('queued', 'in_progress')) = (due_at is not null)),
     constraint requests_finished_check check ((status in ('completed', 'failed', 'cancelled')) = (finished_at is not null)),
     constraint requests_error_check check ((status = 'failed') = (error is not null))
 ) with (fillfactor = 80);
 -- At most one running request per conversation.
 create unique index requests_running_key on requests (conversation_id) where status = 'in_progress';
--- What is open: the order within a conversation, what a user's sockets are told, what the sweeper looks at.
-create index requests_open_idx on requests (conversation_id, position) where status in ('queued', 'in_progress');
-create index requests_user_open_idx on requests (user_id) where status in ('queued', 'in_progress');
-create index requests_lease_idx on requests (lease_until) where status = 'in_progress';
-create index requests_queued_idx on requests (not_before) where status = 'queued';
+-- What is open: what a user's sockets are told, and the order within a conversation. Few indexes: each is written at every
+-- step of every message.
+create index requests_open_idx on requests (user_id, conversation_id, position) where status in ('queued', 'in_progress');
+create index requests_due_idx on requests (due_at) where status in ('queued', 'in_progress');
 
 alter table messages add constraint messages_request_id_fkey
     foreign key (request_id) references requests (id) on delete cascade;

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     adapters::redis::{RedisEventBus, RedisHandle, RedisJobQueue},
+    batch::Batcher,
     clock::SystemClock,
     config::Config,
     db,
@@ -34,10 +35,15 @@ use crate::{
     dispatcher::Dispatcher,
     push::{hub::Hub, session::Sessions},
     state::{AppState, Parts},
+    usecase::send_message::Accepts,
 };
 
 pub use router::openapi;
 pub use usecase::demo_account;
+
+/// Statements that accept messages: so many at a time, for so many messages each.
+const ACCEPT_LANES: usize = 2;
+const ACCEPT_BATCH: usize = 64;
 
 /// A web tier that is connected and bound, and not yet serving.
 pub struct Server {
@@ -57,6 +63,8 @@ impl Server {
         let tasks = Tasks::default();
         let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
+        let accepts = Accepts { pool: pool.clone(), redispatch_after: config.queue.redispatch_after };
+        let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
         let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
         let listener = TcpListener::bind(config.server.listen)
             .await
@@ -66,6 +74,7 @@ impl Server {
             bus,
             jobs,
             hub,
+            accepts,
             dispatcher,
             tokens,
             passwords: Passwords::new(),

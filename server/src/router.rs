@@ -1,13 +1,14 @@
 //! Every address of the server, and its description of itself.
 
-use axum::{
-    Router, middleware,
-    response::{IntoResponse, Response},
-};
+use axum::{Router, middleware, response::IntoResponse};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        self, Content, PathItem, Ref, RefOr, Response,
+        path::{Operation, ParameterIn},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -35,9 +36,43 @@ struct Description;
 struct Security;
 
 impl Modify for Security {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, openapi: &mut openapi::OpenApi) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         openapi.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Errors that follow from what an operation takes, so that no route has to repeat them.
+fn describe_errors(operation: &mut Operation) {
+    let open = operation.security.as_ref().is_some_and(|wanted| wanted.contains(&SecurityRequirement::default()));
+    let takes = |place: &ParameterIn| {
+        let mut parameters = operation.parameters.iter().flatten();
+        parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place))
+    };
+    let (in_path, in_query, body) =
+        (takes(&ParameterIn::Path), takes(&ParameterIn::Query), operation.request_body.is_some());
+    let common = [
+        (body, "400", "the body is not JSON"),
+        (!open, "401", "the credentials are missing, wrong or expired"),
+        (in_path, "404", "there is no such thing, or it is not yours"),
+        (body, "413", "the body is too large"),
+        (body, "415", "the body is not application/json"),
+        (body || in_query, "422", "a field is wrong; `errors` names it"),
+        (true, "500", "a fault of the server"),
+        (!open || body, "503", "a part of the service does not answer"),
+    ];
+    let responses = &mut operation.responses.responses;
+    for (_, status, what) in common.into_iter().filter(|(applies, ..)| *applies) {
+        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(what)));
+    }
+    for (status, response) in responses {
+        if let RefOr::T(response) = response
+            && status.as_str() >= "400"
+            && response.content.is_empty()
+        {
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            response.content.insert("application/problem+json".to_owned(), RefOr::T(problem));
+        }
     }
 }
 
@@ -59,14 +94,19 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(requests::follow_request))
         .routes(routes!(sockets::create_socket_ticket))
         .routes(routes!(sockets::open_socket));
-    OpenApiRouter::with_openapi(Description::openapi())
+    let mut described = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", api)
         .routes(routes!(health::health))
-        .routes(routes!(health::ready))
+        .routes(routes!(health::ready));
+    for path in described.get_openapi_mut().paths.paths.values_mut() {
+        let PathItem { get, put, post, delete, patch, .. } = path;
+        [get, put, post, delete, patch].into_iter().flatten().for_each(describe_errors);
+    }
+    described
 }
 
 /// The description of the API, as `/openapi.json` shows it.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+pub fn openapi() -> openapi::OpenApi {
     described().to_openapi()
 }
 
@@ -82,7 +122,7 @@ pub(crate) fn build(state: AppState) -> Router {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
-fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
+fn panicked(cause: Box<dyn std::any::Any + Send>) -> axum::response::Response {
     let cause =
         cause.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| cause.downcast_ref::<String>().cloned());
     ApiError::Internal(format!("panicked: {}", cause.unwrap_or_default())).into_response()

@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use sqlx::PgPool;
 use troupe_shared::{
+    batch::Batcher,
     config::Config,
     ports::{EventBus, JobQueue},
 };
@@ -12,6 +13,7 @@ use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
     push::{hub::Hub, session::Sessions},
+    usecase::send_message::Accepts,
 };
 
 pub(crate) struct Parts {
@@ -19,6 +21,7 @@ pub(crate) struct Parts {
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,
     pub(crate) hub: Hub,
+    pub(crate) accepts: Batcher<Accepts>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,

@@ -4,6 +4,7 @@
 //! its SQL, events, jobs, configuration) lives here, and adapters to Redis are built here behind the ports.
 
 pub mod adapters;
+pub mod batch;
 pub mod clock;
 pub mod config;
 pub mod db;

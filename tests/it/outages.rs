@@ -143,7 +143,7 @@ async fn when_redis_forgets_everything_what_is_queued_is_still_answered() {
     let options = ClusterOptions::default()
         .workers(1)
         .set("TROUPE_WORKER__CONCURRENCY", "1")
-        .set("TROUPE_WORKER__REDISPATCH_AFTER", "1s");
+        .set("TROUPE_QUEUE__REDISPATCH_AFTER", "1s");
     let cluster = options.start().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
@@ -284,7 +284,7 @@ async fn when_a_server_is_killed_its_users_go_on_at_another() {
 async fn a_frozen_redis_delays_replies_and_nothing_else() {
     let options = ClusterOptions::default()
         .set("TROUPE_REDIS__COMMAND_TIMEOUT", "1s")
-        .set("TROUPE_WORKER__REDISPATCH_AFTER", "1s");
+        .set("TROUPE_QUEUE__REDISPATCH_AFTER", "1s");
     let cluster = options.start().await;
     let user = cluster.client(0).await;
     let conversation = user.conversation("demo").await;

@@ -15,7 +15,7 @@ fn start(data: &Path) -> Process {
         ("TROUPE_TELEMETRY__FORMAT", "json"),
         ("TROUPE_SERVER__LISTEN", "127.0.0.1:0"),
         ("TROUPE_WORKER__LEASE", "2s"),
-        ("TROUPE_WORKER__REDISPATCH_AFTER", "1s"),
+        ("TROUPE_QUEUE__REDISPATCH_AFTER", "1s"),
         ("TROUPE_PROVIDER__OFFLINE_WORD_INTERVAL", "5ms"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));

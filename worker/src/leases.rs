@@ -51,7 +51,8 @@ impl Leases {
             if let Some((number, lost)) = held.get(&request_id)
                 && *number == attempt
             {
-                tracing::warn!(%request_id, attempt, "the lease is lost");
+                // Or it has ended since it was asked for: then nobody listens.
+                tracing::debug!(%request_id, attempt, "the lease is lost");
                 lost.cancel();
             }
         }

@@ -8,6 +8,7 @@ mod leases;
 mod providers;
 mod queue;
 mod reply;
+mod statements;
 mod sweeper;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::{
     jobs::generate_reply::Replies,
     leases::Leases,
     queue::{Consumers, Slots},
+    statements::{Claims, Finishes, Statements},
 };
 
 /// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
@@ -43,18 +45,27 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let background = Tasks::default();
     let leases = Leases::new(config.worker.lease);
     background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
-    background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.worker.clone(), background.shutdown().clone()));
+    background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
+
+    let claims = Claims {
+        pool: pool.clone(),
+        worker: name.clone(),
+        lease: config.worker.lease,
+        history: config.worker.history_messages,
+    };
+    let finishes = Finishes { pool: pool.clone(), redispatch_after: config.queue.redispatch_after };
+    let statements = Statements::start(claims, finishes, &background);
 
     let hand_back = CancellationToken::new();
     let replies = Arc::new(Replies {
         pool: pool.clone(),
+        statements,
         bus,
         jobs,
         model,
         clock: Arc::new(SystemClock),
         leases,
         settings: config.worker.clone(),
-        worker: name.clone(),
         hand_back: hand_back.clone(),
     });
     let slots = Slots::new(config.worker.concurrency);
@@ -63,10 +74,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     tracing::info!("worker ready");
 
     shutdown.cancelled().await;
-    if tokio::time::timeout(config.worker.drain, slots.all_free()).await.is_err() {
+    if tokio::time::timeout(config.worker.drain, slots.idle()).await.is_err() {
         tracing::info!("handing back the replies that still run");
         hand_back.cancel();
-        _ = tokio::time::timeout(config.worker.drain, slots.all_free()).await;
+        _ = tokio::time::timeout(config.worker.drain, slots.idle()).await;
     }
     tasks.finish(config.worker.drain).await;
     background.finish(config.worker.drain).await;

@@ -3,29 +3,29 @@
 //! Retries that are due, requests whose push was lost, running ones whose worker died, and everything queued when Redis has
 //! lost its data. It runs in every worker; an advisory lock lets one act at a time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{config, db::requests, ports::JobQueue};
+use troupe_shared::{config::Config, db::requests, ports::JobQueue};
 
 /// Of the lock that the acting sweeper holds.
 const LOCK: i64 = 0x0074_726f_7570_6501;
 const BATCH: i64 = 500;
 
-pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, settings: config::Worker, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(settings.sweep_interval);
+pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, config: Config, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(config.worker.sweep_interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
-        if let Err(error) = sweep(&pool, jobs.as_ref(), &settings).await {
+        if let Err(error) = sweep(&pool, jobs.as_ref(), config.queue.redispatch_after).await {
             tracing::warn!(error, "the sweep did not finish");
         }
     }
 }
 
-async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, settings: &config::Worker) -> Result<(), String> {
-    let overdue = async {
+async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, redispatch_after: Duration) -> Result<(), String> {
+    let due = async {
         let mut transaction = pool.begin().await?;
         let acting = sqlx::query_scalar::<_, bool>("select pg_try_advisory_xact_lock($1)")
             .bind(LOCK)
@@ -34,15 +34,15 @@ async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, settings: &config::Worker) ->
         if !acting {
             return Ok(Vec::new());
         }
-        let overdue = requests::take_overdue(&mut *transaction, settings.redispatch_after, BATCH).await?;
+        let due = requests::take_due(&mut *transaction, redispatch_after, BATCH).await?;
         transaction.commit().await?;
-        Ok::<_, sqlx::Error>(overdue)
+        Ok::<_, sqlx::Error>(due)
     }
     .await
     .map_err(|e| e.to_string())?;
-    if overdue.is_empty() {
+    if due.is_empty() {
         return Ok(());
     }
-    tracing::info!(requests = overdue.len(), "handing over again");
-    jobs.enqueue(&overdue).await.map_err(|e| e.to_string())
+    tracing::info!(requests = due.len(), "handing over again");
+    jobs.enqueue(&due).await.map_err(|e| e.to_string())
 }

@@ -51,7 +51,7 @@ fn sign_in(state: &AppState, user: User) -> Result<SignedIn, ApiError> {
 }
 
 /// Open an account
-#[utoipa::path(post, path = "/auth/register", tag = "accounts", security(()),
+#[utoipa::path(post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
     responses((status = 201, body = SignedIn), (status = 409, description = "the address has an account")))]
 pub(crate) async fn register(
     State(state): State<AppState>,
@@ -84,7 +84,7 @@ fn is_address(email: &str) -> bool {
 }
 
 /// Sign in
-#[utoipa::path(post, path = "/auth/login", tag = "accounts", security(()),
+#[utoipa::path(post, path = "/auth/login", tag = "accounts", security(()), request_body = Login,
     responses((status = 200, body = SignedIn), (status = 401, description = "wrong address or password")))]
 pub(crate) async fn login(
     State(state): State<AppState>,

@@ -37,7 +37,7 @@ pub(crate) struct RenameConversation {
 }
 
 /// Open a conversation
-#[utoipa::path(post, path = "/conversations", tag = "conversations",
+#[utoipa::path(post, path = "/conversations", tag = "conversations", request_body = CreateConversation,
     responses((status = 201, body = Conversation), (status = 422, description = "no such persona")))]
 pub(crate) async fn create_conversation(
     State(state): State<AppState>,
@@ -81,6 +81,7 @@ pub(crate) async fn read_conversation(
 
 /// Rename a conversation
 #[utoipa::path(patch, path = "/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+    request_body = RenameConversation,
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn rename_conversation(
     State(state): State<AppState>,

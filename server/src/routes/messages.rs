@@ -62,6 +62,7 @@ pub(crate) async fn list_messages(
 /// Answers 202 as soon as the message is stored; the reply comes over the socket, the event stream, or by polling the
 /// request. With `wait` it answers 200 with the finished request, or 202 when the time has run out.
 #[utoipa::path(post, path = "/conversations/{id}/messages", tag = "messages", params(("id" = ConversationId, Path), Waiting),
+    request_body = CreateMessage,
     responses(
         (status = 200, body = MessageSent, description = "finished within `wait`"),
         (status = 202, body = MessageSent, description = "accepted",

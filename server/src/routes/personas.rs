@@ -112,7 +112,7 @@ fn is_slug(slug: &str) -> bool {
 }
 
 /// Make a persona
-#[utoipa::path(post, path = "/personas", tag = "personas",
+#[utoipa::path(post, path = "/personas", tag = "personas", request_body = CreatePersona,
     responses((status = 201, body = Persona), (status = 409, description = "the slug is taken")))]
 pub(crate) async fn create_persona(
     State(state): State<AppState>,
@@ -184,6 +184,7 @@ pub(crate) async fn read_persona(
 
 /// Change a persona of one's own
 #[utoipa::path(patch, path = "/personas/{slug}", tag = "personas", params(("slug" = String, Path)),
+    request_body = ChangePersona,
     responses((status = 200, body = Persona), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn change_persona(
     State(state): State<AppState>,

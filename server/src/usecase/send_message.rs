@@ -1,6 +1,10 @@
 //! Accepts a message: checks it, stores it with its request in one statement, and has it handed to the queue.
 
+use std::time::Duration;
+
+use sqlx::PgPool;
 use troupe_shared::{
+    batch::Batch,
     db::requests::{self, NewMessage},
     events::{Cursor, Event, Frame},
     ids::{ConversationId, MessageId, RequestId, UserId},
@@ -13,6 +17,26 @@ use crate::{dispatcher::Accepted, error::ApiError, extract::checks::Checks, stat
 pub(crate) struct Sent {
     pub(crate) request: Request,
     pub(crate) message: Message,
+}
+
+/// The statement that accepts messages, for as many as come at the same time.
+pub(crate) struct Accepts {
+    pub(crate) pool: PgPool,
+    pub(crate) redispatch_after: Duration,
+}
+
+impl Batch for Accepts {
+    type Item = NewMessage;
+    type Answer = Option<requests::Accepted>;
+    type Error = sqlx::Error;
+
+    async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Self::Answer>> {
+        requests::accept(&self.pool, messages, self.redispatch_after).await
+    }
+
+    fn may_be_one_items(error: &sqlx::Error) -> bool {
+        error.as_database_error().is_some()
+    }
 }
 
 pub(crate) async fn send_message(
@@ -29,8 +53,16 @@ pub(crate) async fn send_message(
     Checks::default().text("content", &content, 1..=limit).done()?;
 
     let (request_id, message_id) = (RequestId::new(), MessageId::new());
-    let new = NewMessage { request_id, message_id, conversation_id, user_id: user, content: &content, correlation_id };
-    let accepted = requests::accept(&state.pool, &new).await?.ok_or(ApiError::NotFound("conversation"))?;
+    let new = NewMessage {
+        request_id,
+        message_id,
+        conversation_id,
+        user_id: user,
+        content: content.clone(),
+        correlation_id: correlation_id.to_owned(),
+    };
+    let stored = state.accepts.call(new).await.ok_or_else(|| ApiError::Unavailable("shutting down".to_owned()))?;
+    let accepted = stored.map_err(|error| ApiError::from(&*error))?.ok_or(ApiError::NotFound("conversation"))?;
     let created_at = accepted.created_at;
     let message = Message { id: message_id, conversation_id, request_id, role: Role::User, content, created_at };
     let news = Event::Queued { message: message.clone(), correlation_id: correlation_id.to_owned() };

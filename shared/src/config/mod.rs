@@ -21,6 +21,7 @@ pub struct Config {
     pub redis: Redis,
     pub server: Server,
     pub auth: Auth,
+    pub queue: Queue,
     pub worker: Worker,
     pub provider: Provider,
     pub events: Events,
@@ -73,6 +74,12 @@ pub struct Auth {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+pub struct Queue {
+    #[serde(deserialize_with = "duration")]
+    pub redispatch_after: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 pub struct Worker {
     pub concurrency: usize,
     #[serde(deserialize_with = "duration")]
@@ -88,8 +95,6 @@ pub struct Worker {
     pub prompt_tokens: usize,
     #[serde(deserialize_with = "duration")]
     pub sweep_interval: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub redispatch_after: Duration,
     #[serde(deserialize_with = "duration")]
     pub drain: Duration,
 }

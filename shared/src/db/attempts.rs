@@ -3,11 +3,11 @@
 //! A statement of an attempt that is no longer the running one changes nothing and says so: a worker that was frozen, cut
 //! off or given up for dead can do no harm when it comes back.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use sqlx::{PgExecutor, Result, types::Json};
+use uuid::Uuid;
 
 use crate::{
     ids::{ConversationId, MessageId, RequestId, UserId},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// One turn of a conversation, as a model is told of it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     pub role: Role,
     pub content: String,
@@ -45,78 +45,80 @@ pub struct Claimed {
     pub history: Vec<Turn>,
 }
 
-/// Takes a request for an attempt. `None` where there is nothing to do: it is final, leased to a living attempt, not due, or
-/// an earlier message of its conversation comes first.
+/// Takes requests for an attempt each, all in one statement. `None` for each with which there is nothing to do: it is
+/// final, running, not due, or an earlier message of its conversation comes first.
 pub async fn claim(
     db: impl PgExecutor<'_>,
-    id: RequestId,
+    ids: &[RequestId],
     worker: &str,
     lease: Duration,
     history: u32,
-) -> Result<Option<Claimed>> {
-    let claimed = sqlx::query!(
-        r#"with candidate as (
-               select id, status, attempt, worker, started_at from requests r
-               where id = $1
-                 and (status = 'queued' and not_before <= now() or status = 'in_progress' and lease_until < now())
-                 and not exists (select 1 from requests e where e.conversation_id = r.conversation_id
-                                 and e.status in ('queued', 'in_progress') and e.position < r.position)
-               for update
-           ), claimed as (
+) -> Result<Vec<Option<Claimed>>> {
+    let rows = sqlx::query!(
+        r#"with claimed as (
                update requests r set status = 'in_progress', attempt = r.attempt + 1, worker = $2,
-                   lease_until = now() + make_interval(secs => $3), started_at = now(),
-                   shown = r.shown or c.status = 'in_progress'
-               from candidate c where r.id = c.id
-               returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.shown, r.correlation_id, r.created_at
-           ), lost as (
-               insert into attempts (request_id, number, worker, started_at, outcome)
-               select id, attempt, worker, started_at, 'lost' from candidate where status = 'in_progress'
+                   due_at = now() + make_interval(secs => $3), started_at = now()
+               from unnest($1::uuid[]) as job (id)
+               where r.id = job.id and r.status = 'queued' and r.not_before <= now()
+                 and not exists (select 1 from requests e
+                                 where e.user_id = r.user_id and e.conversation_id = r.conversation_id
+                                   and e.status in ('queued', 'in_progress')
+                                   and (e.position < r.position or e.status = 'in_progress'))
+               returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.shown, r.correlation_id,
+                   r.created_at
            )
-           select r.conversation_id as "conversation_id: ConversationId", r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown,
-               r.correlation_id, r.created_at, u.name as user_name, p.name as persona_name, p.system_prompt, p.temperature, p.model,
-               (select json_agg(json_build_object('role', t.role, 'content', t.content) order by t.turn desc, t.position desc)
-                from (select m.role, m.content, m.turn, m.position from messages m
-                      where m.conversation_id = r.conversation_id and m.turn <= r.position
-                      order by m.position desc limit $4) t) as "history!: Json<Vec<Turn>>"
+           select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
+               r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown, r.correlation_id, r.created_at,
+               u.name as user_name, p.name as persona_name, p.system_prompt, p.temperature, p.model,
+               h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
            join users u on u.id = r.user_id
            join conversations c on c.id = r.conversation_id
-           join personas p on p.id = c.persona_id"#,
-        id.as_uuid(),
+           join personas p on p.id = c.persona_id
+           cross join lateral (
+               select array_agg(m.role order by m.turn desc, m.position desc) as roles,
+                   array_agg(m.content order by m.turn desc, m.position desc) as contents
+               from (select role, content, turn, position from messages
+                     where conversation_id = r.conversation_id and turn <= r.position
+                     order by position desc limit $4) m) h"#,
+        &ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
         worker,
         lease.as_secs_f64(),
         i64::from(history),
     )
-    .fetch_optional(db)
-    .await;
-    match claimed {
-        Ok(row) => Ok(row.map(|row| Claimed {
-            request_id: id,
-            conversation_id: row.conversation_id,
-            user_id: row.user_id,
-            tier: row.tier,
-            attempt: row.attempt,
-            shown: row.shown,
-            correlation_id: row.correlation_id,
-            created_at: row.created_at,
-            user_name: row.user_name,
-            persona_name: row.persona_name,
-            system_prompt: row.system_prompt,
-            temperature: row.temperature,
-            model: row.model,
-            history: row.history.0,
-        })),
-        // A later message of the conversation got ahead: it was committed first. Its end releases this one.
-        Err(error) if super::violated_constraint(&error) == Some("requests_running_key") => Ok(None),
-        Err(error) => Err(error),
-    }
+    .fetch_all(db)
+    .await?;
+    let mut claimed: HashMap<_, _> = rows
+        .into_iter()
+        .map(|row| {
+            let turns = row.roles.into_iter().zip(row.contents);
+            let claimed = Claimed {
+                request_id: row.id,
+                conversation_id: row.conversation_id,
+                user_id: row.user_id,
+                tier: row.tier,
+                attempt: row.attempt,
+                shown: row.shown,
+                correlation_id: row.correlation_id,
+                created_at: row.created_at,
+                user_name: row.user_name,
+                persona_name: row.persona_name,
+                system_prompt: row.system_prompt,
+                temperature: row.temperature,
+                model: row.model,
+                history: turns.map(|(role, content)| Turn { role, content }).collect(),
+            };
+            (row.id, claimed)
+        })
+        .collect();
+    Ok(ids.iter().map(|id| claimed.remove(id)).collect())
 }
 
 /// Prolongs the leases of running attempts; returns those that still hold. The others are over.
 pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease: Duration) -> Result<Vec<RequestId>> {
     let (ids, attempts): (Vec<_>, Vec<_>) = running.iter().map(|(id, attempt)| (id.as_uuid(), *attempt)).unzip();
     sqlx::query_scalar!(
-        r#"update requests r set lease_until = now() + make_interval(secs => $3)
+        r#"update requests r set due_at = now() + make_interval(secs => $3)
            from unnest($1::uuid[], $2::int[]) as mine (id, attempt)
            where r.id = mine.id and r.attempt = mine.attempt and r.status = 'in_progress'
            returning r.id as "id: RequestId""#,
@@ -128,21 +130,32 @@ pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease:
     .await
 }
 
-/// How a request ends.
+/// An attempt at its end, and how the request ends with it.
 #[derive(Debug, Clone)]
-pub enum Ending<'a> {
-    Completed {
-        message_id: MessageId,
-        content: &'a str,
-        usage: Usage,
-        provider: &'a str,
-        model: &'a str,
-    },
+pub struct Finished {
+    pub request_id: RequestId,
+    pub attempt: i32,
+    pub ending: Ending,
+}
+
+#[derive(Debug, Clone)]
+pub enum Ending {
+    Completed(Reply),
     /// What the user is told, and what operators are.
     Failed {
-        error: &'a Problem,
-        cause: &'a str,
+        error: Problem,
+        cause: String,
     },
+}
+
+/// The reply that is stored.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub message_id: MessageId,
+    pub content: String,
+    pub usage: Usage,
+    pub provider: String,
+    pub model: String,
 }
 
 /// What ending it brought about.
@@ -153,62 +166,110 @@ pub struct Ended {
     pub next: Option<Dispatch>,
 }
 
-/// Ends a request for good, in one statement: the reply, the final status, the attempt's record, and the turn of the next.
-/// `None` where the attempt is no longer the running one.
+/// The columns of [`finish`]'s statement.
+#[derive(Default)]
+struct Endings<'a> {
+    ids: Vec<Uuid>,
+    attempts: Vec<i32>,
+    statuses: Vec<&'static str>,
+    message_ids: Vec<Option<Uuid>>,
+    contents: Vec<Option<&'a str>>,
+    usages: Vec<Option<Json<Usage>>>,
+    providers: Vec<Option<&'a str>>,
+    models: Vec<Option<&'a str>>,
+    errors: Vec<Option<Json<&'a Problem>>>,
+    causes: Vec<Option<&'a str>>,
+}
+
+impl<'a> FromIterator<&'a Finished> for Endings<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a Finished>>(finished: I) -> Self {
+        let mut endings = Self::default();
+        for Finished { request_id, attempt, ending } in finished {
+            endings.ids.push(request_id.as_uuid());
+            endings.attempts.push(*attempt);
+            let (status, reply, failure) = match ending {
+                Ending::Completed(reply) => ("completed", Some(reply), None),
+                Ending::Failed { error, cause } => ("failed", None, Some((error, cause))),
+            };
+            endings.statuses.push(status);
+            endings.message_ids.push(reply.map(|reply| reply.message_id.as_uuid()));
+            endings.contents.push(reply.map(|reply| reply.content.as_str()));
+            endings.usages.push(reply.map(|reply| Json(reply.usage)));
+            endings.providers.push(reply.map(|reply| reply.provider.as_str()));
+            endings.models.push(reply.map(|reply| reply.model.as_str()));
+            endings.errors.push(failure.map(|(error, _)| Json(error)));
+            endings.causes.push(failure.map(|(_, cause)| cause.as_str()));
+        }
+        endings
+    }
+}
+
+/// Ends requests for good, all in one statement: the reply, the final status, the attempt's record, and the turn of the
+/// next in the conversation. `None` for each whose attempt is no longer the running one.
 pub async fn finish(
     db: impl PgExecutor<'_>,
-    id: RequestId,
-    attempt: i32,
-    ending: &Ending<'_>,
-) -> Result<Option<Ended>> {
-    let (status, reply, usage, provider, model, failure) = match *ending {
-        Ending::Completed { message_id, content, usage, provider, model } => {
-            ("completed", Some((message_id.as_uuid(), content)), Some(Json(usage)), Some(provider), Some(model), None)
-        }
-        Ending::Failed { error, cause } => ("failed", None, None, None, None, Some((Json(error), cause))),
-    };
-    let row = sqlx::query!(
-        r#"with finished as (
-               update requests set status = $3, finished_at = now(), lease_until = null, usage = $6, provider = $7, model = $8,
-                   error = $9
-               where id = $1 and attempt = $2 and status = 'in_progress'
-               returning id, conversation_id, position, attempt, worker, started_at, finished_at
+    finished: &[Finished],
+    redispatch_after: Duration,
+) -> Result<Vec<Option<Ended>>> {
+    let endings: Endings = finished.iter().collect();
+    let rows = sqlx::query!(
+        r#"with ending as (
+               select * from unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
+                                    $9::jsonb[], $10::text[])
+                   as e (id, attempt, status, message_id, content, usage, provider, model, error, cause)
+           ), finished as (
+               update requests r set status = e.status, finished_at = now(), due_at = null, usage = e.usage,
+                   provider = e.provider, model = e.model, error = e.error
+               from ending e
+               where r.id = e.id and r.attempt = e.attempt and r.status = 'in_progress'
+               returning r.id, r.user_id, r.conversation_id, r.position, r.attempt, r.worker, r.started_at, r.finished_at
            ), reply as (
                insert into messages (id, conversation_id, request_id, turn, role, content)
-               select $4, conversation_id, id, position, 'assistant', $5 from finished where $4::uuid is not null
+               select e.message_id, f.conversation_id, f.id, f.position, 'assistant', e.content
+               from finished f join ending e on e.id = f.id where e.message_id is not null
            ), record as (
                insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model)
-               select id, attempt, worker, started_at, $3, $10, $6, $7, $8 from finished
+               select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model
+               from finished f join ending e on e.id = f.id
            ), next as (
-               update requests set dispatched_at = now(), dispatches = dispatches + 1
-               where id = (select q.id from requests q, finished f
-                           where q.conversation_id = f.conversation_id and q.status = 'queued' and q.not_before <= now()
-                           order by q.position limit 1)
-               returning id, tier, dispatches
+               update requests r set dispatched_at = now(), dispatches = r.dispatches + 1,
+                   due_at = now() + make_interval(secs => $11)
+               from finished f
+               where r.status = 'queued' and r.id = (
+                   select q.id from requests q
+                   where q.user_id = f.user_id and q.conversation_id = f.conversation_id and q.status = 'queued'
+                     and q.not_before <= now()
+                   order by q.position limit 1)
+               returning f.id as after, r.id, r.tier, r.dispatches
            )
-           select f.finished_at as "finished_at!", n.id as "next_id?: RequestId", n.tier as "next_tier?",
-               n.dispatches as "next_dispatches?"
-           from finished f left join next n on true"#,
-        id.as_uuid(),
-        attempt,
-        status,
-        reply.map(|(message_id, _)| message_id),
-        reply.map(|(_, content)| content),
-        usage as Option<Json<Usage>>,
-        provider,
-        model,
-        failure.map(|(error, _)| error) as Option<Json<&Problem>>,
-        failure.map(|(_, cause)| cause),
+           select f.id as "id!: RequestId", f.finished_at as "finished_at!", n.id as "next_id?: RequestId",
+               n.tier as "next_tier?", n.dispatches as "next_dispatches?"
+           from finished f left join next n on n.after = f.id"#,
+        &endings.ids,
+        &endings.attempts,
+        &endings.statuses as &[&str],
+        &endings.message_ids as &[Option<Uuid>],
+        &endings.contents as &[Option<&str>],
+        &endings.usages as &[Option<Json<Usage>>],
+        &endings.providers as &[Option<&str>],
+        &endings.models as &[Option<&str>],
+        &endings.errors as &[Option<Json<&Problem>>],
+        &endings.causes as &[Option<&str>],
+        redispatch_after.as_secs_f64(),
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    Ok(row.map(|row| Ended {
-        at: row.finished_at,
-        next: match (row.next_id, row.next_tier, row.next_dispatches) {
-            (Some(request_id), Some(tier), Some(number)) => Some(Dispatch { request_id, tier, number }),
-            _ => None,
-        },
-    }))
+    let mut ended: HashMap<_, _> = rows
+        .into_iter()
+        .map(|row| {
+            let next = match (row.next_id, row.next_tier, row.next_dispatches) {
+                (Some(request_id), Some(tier), Some(number)) => Some(Dispatch { request_id, tier, number }),
+                _ => None,
+            };
+            (row.id, Ended { at: row.finished_at, next })
+        })
+        .collect();
+    Ok(finished.iter().map(|finished| ended.remove(&finished.request_id)).collect())
 }
 
 /// What an attempt leaves to the next one.
@@ -227,8 +288,8 @@ pub struct GivenBack<'a> {
 pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, back: GivenBack<'_>) -> Result<bool> {
     let done = sqlx::query!(
         r#"with returned as (
-               update requests set status = 'queued', worker = null, lease_until = null, dispatched_at = null,
-                   not_before = now() + make_interval(secs => $3), shown = shown or $4
+               update requests set status = 'queued', worker = null, dispatched_at = null, shown = shown or $4,
+                   not_before = now() + make_interval(secs => $3), due_at = now() + make_interval(secs => $3)
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id
            )

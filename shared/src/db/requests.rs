@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result, types::Json};
+use uuid::Uuid;
 
 use crate::{
     ids::{ConversationId, MessageId, RequestId, UserId},
@@ -14,13 +15,13 @@ use crate::{
 
 /// A message to be stored, and the request that will answer it.
 #[derive(Debug, Clone)]
-pub struct NewMessage<'a> {
+pub struct NewMessage {
     pub request_id: RequestId,
     pub message_id: MessageId,
     pub conversation_id: ConversationId,
     pub user_id: UserId,
-    pub content: &'a str,
-    pub correlation_id: &'a str,
+    pub content: String,
+    pub correlation_id: String,
 }
 
 /// What was stored.
@@ -31,41 +32,54 @@ pub struct Accepted {
     pub dispatch: Option<Dispatch>,
 }
 
-/// Stores a message and its request in one statement. `None` where the user has no such conversation.
-pub async fn accept(db: impl PgExecutor<'_>, new: &NewMessage<'_>) -> Result<Option<Accepted>> {
-    let row = sqlx::query!(
-        r#"with owned as (
-               select c.id, u.tier, exists (
-                   select 1 from requests o where o.conversation_id = c.id and o.status in ('queued', 'in_progress')
-               ) as busy
-               from conversations c join users u on u.id = c.user_id
-               where c.id = $3 and c.user_id = $4
+/// Stores messages and their requests, all in one statement; `None` for each whose user has no such conversation.
+pub async fn accept(
+    db: impl PgExecutor<'_>,
+    new: &[NewMessage],
+    redispatch_after: Duration,
+) -> Result<Vec<Option<Accepted>>> {
+    let ids = |id: fn(&NewMessage) -> Uuid| new.iter().map(id).collect::<Vec<_>>();
+    let texts = |text: fn(&NewMessage) -> &String| new.iter().map(|new| text(new).clone()).collect::<Vec<_>>();
+    let rows = sqlx::query!(
+        r#"with new as (
+               select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[]) with ordinality
+                   as n (request_id, message_id, conversation_id, user_id, content, correlation_id, place)
+           ), owned as (
+               select n.*, u.tier,
+                   row_number() over (partition by n.conversation_id order by n.place) > 1 or exists (
+                       select 1 from requests o where o.user_id = n.user_id and o.conversation_id = n.conversation_id
+                                                  and o.status in ('queued', 'in_progress')) as busy
+               from new n
+               join conversations c on c.id = n.conversation_id and c.user_id = n.user_id
+               join users u on u.id = n.user_id
            ), request as (
-               insert into requests (id, conversation_id, user_id, tier, correlation_id, dispatched_at, dispatches)
-               select $1, id, $4, tier, $6, case when not busy then now() end, case when busy then 0 else 1 end from owned
-               returning position, tier, dispatches, created_at
+               insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches)
+               select request_id, conversation_id, user_id, tier, correlation_id, now() + make_interval(secs => $7),
+                   case when not busy then now() end, case when busy then 0 else 1 end
+               from owned order by place
+               returning id, position, tier, dispatches, created_at
            ), message as (
                insert into messages (id, conversation_id, request_id, turn, role, content)
-               select $2, $3, $1, position, 'user', $5 from request
+               select n.message_id, n.conversation_id, r.id, r.position, 'user', n.content
+               from request r join new n on n.request_id = r.id order by n.place
            )
-           select tier, dispatches, created_at from request"#,
-        new.request_id.as_uuid(),
-        new.message_id.as_uuid(),
-        new.conversation_id.as_uuid(),
-        new.user_id.as_uuid(),
-        new.content,
-        new.correlation_id,
+           select id as "id: RequestId", tier, dispatches, created_at from request"#,
+        &ids(|new| new.request_id.as_uuid()),
+        &ids(|new| new.message_id.as_uuid()),
+        &ids(|new| new.conversation_id.as_uuid()),
+        &ids(|new| new.user_id.as_uuid()),
+        &texts(|new| &new.content),
+        &texts(|new| &new.correlation_id),
+        redispatch_after.as_secs_f64(),
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    Ok(row.map(|row| Accepted {
-        created_at: row.created_at,
-        dispatch: (row.dispatches > 0).then_some(Dispatch {
-            request_id: new.request_id,
-            tier: row.tier,
-            number: row.dispatches,
-        }),
-    }))
+    let accepted = |id| {
+        let row = rows.iter().find(|row| row.id == id)?;
+        let dispatch = Dispatch { request_id: id, tier: row.tier.clone(), number: row.dispatches };
+        Some(Accepted { created_at: row.created_at, dispatch: (row.dispatches > 0).then_some(dispatch) })
+    };
+    Ok(new.iter().map(|new| accepted(new.request_id)).collect())
 }
 
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Result<Option<Request>> {
@@ -133,26 +147,33 @@ pub async fn open_of(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Open>>
     .await
 }
 
-/// Requests that ought to be in the queue and may not be: due and never handed over, handed over long ago and not started,
-/// or running under a lease that has run out. They are marked as handed over now; the caller does it.
-pub async fn take_overdue(db: impl PgExecutor<'_>, redispatch_after: Duration, limit: i64) -> Result<Vec<Dispatch>> {
+/// What is open and due: looked at, and told of with the jobs that must be pushed.
+///
+/// A running one has lost its worker: the attempt is over, and the request is queued again. A queued one is handed over,
+/// anew where its pause is over or its turn has come; the same job once more where nobody has taken it up. One that still
+/// waits its turn is looked at again later.
+pub async fn take_due(db: impl PgExecutor<'_>, redispatch_after: Duration, limit: i64) -> Result<Vec<Dispatch>> {
     let rows = sqlx::query!(
-        r#"with waiting as (
-               select id, dispatched_at is null as anew from requests q
-               where status = 'queued' and not_before <= now()
-                 and (dispatched_at is null or dispatched_at < now() - make_interval(secs => $1))
-                 and not exists (select 1 from requests e where e.conversation_id = q.conversation_id
-                                 and e.status in ('queued', 'in_progress') and e.position < q.position)
-               order by not_before limit $2 for update skip locked
-           ), expired as (
-               select id, dispatched_at < lease_until as anew from requests
-               where status = 'in_progress' and lease_until < now()
-                 and (dispatched_at < lease_until or dispatched_at < now() - make_interval(secs => $1))
-               order by lease_until limit $2 for update skip locked
+        r#"with due as (
+               select id, status, attempt, worker, started_at,
+                   status = 'in_progress' or dispatched_at is null as anew,
+                   not exists (select 1 from requests e
+                               where e.user_id = d.user_id and e.conversation_id = d.conversation_id
+                                 and e.status in ('queued', 'in_progress') and e.position < d.position) as first
+               from requests d where status in ('queued', 'in_progress') and due_at < now()
+               order by due_at limit $2 for update skip locked
+           ), lost as (
+               insert into attempts (request_id, number, worker, started_at, outcome)
+               select id, attempt, worker, started_at, 'lost' from due where status = 'in_progress'
+           ), looked_at as (
+               update requests r set status = 'queued', worker = null, due_at = now() + make_interval(secs => $1),
+                   not_before = least(r.not_before, now()), shown = r.shown or d.status = 'in_progress',
+                   dispatched_at = case when d.first then now() end,
+                   dispatches = r.dispatches + case when d.first and d.anew then 1 else 0 end
+               from due d where r.id = d.id
+               returning r.id, r.tier, r.dispatches, d.first
            )
-           update requests r set dispatched_at = now(), dispatches = r.dispatches + case when o.anew then 1 else 0 end
-           from (select * from waiting union all select * from expired) o where r.id = o.id
-           returning r.id as "id: RequestId", r.tier, r.dispatches"#,
+           select id as "id: RequestId", tier, dispatches from looked_at where first"#,
         redispatch_after.as_secs_f64(),
         limit,
     )

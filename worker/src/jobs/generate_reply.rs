@@ -13,7 +13,7 @@ use tracing::Instrument;
 use troupe_shared::{
     clock::Clock,
     config,
-    db::attempts::{self, Claimed, Ended, Ending, GivenBack},
+    db::attempts::{self, Claimed, Ended, Ending, Finished, GivenBack, Reply},
     events::Event,
     ids::MessageId,
     jobs::GenerateReply,
@@ -29,6 +29,7 @@ use crate::{
         prompt::{Prompt, estimate_tokens},
         writer::{Overtaken, ReplyWriter},
     },
+    statements::Statements,
 };
 
 /// Tries of a statement that ends an attempt, while PostgreSQL is away.
@@ -36,13 +37,13 @@ const FINISH_TRIES: u32 = 8;
 
 pub(crate) struct Replies {
     pub(crate) pool: PgPool,
+    pub(crate) statements: Statements,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,
     pub(crate) model: Arc<dyn ChatModel>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
-    pub(crate) worker: String,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
 }
@@ -59,14 +60,12 @@ enum Written {
 impl Replies {
     pub(crate) async fn generate(&self, job: GenerateReply) {
         let GenerateReply { request_id } = job;
-        let settings = &self.settings;
-        let claimed =
-            attempts::claim(&self.pool, request_id, &self.worker, settings.lease, settings.history_messages).await;
-        let claimed = match claimed {
-            Ok(Some(claimed)) => claimed,
-            Ok(None) => return tracing::debug!(%request_id, "nothing to do"),
-            // Nothing was changed: the sweeper hands it over again.
-            Err(error) => return tracing::warn!(%request_id, %error, "could not claim"),
+        let claimed = match self.statements.claims.call(request_id).await {
+            Some(Ok(Some(claimed))) => claimed,
+            Some(Ok(None)) => return tracing::debug!(%request_id, "nothing to do"),
+            // The sweeper hands it over again.
+            Some(Err(error)) => return tracing::warn!(%request_id, %error, "could not claim"),
+            None => return,
         };
         let span = tracing::info_span!("reply", %request_id, attempt = claimed.attempt, correlation_id = claimed.correlation_id);
         let lost = self.leases.hold(request_id, claimed.attempt).await;
@@ -126,8 +125,14 @@ impl Replies {
     async fn complete(&self, claimed: &Claimed, prompt: &Prompt, usage: Usage, writer: ReplyWriter) {
         let message_id = MessageId::new();
         let (provider, model) = (self.model.name(), self.model.model(prompt));
-        let ending = Ending::Completed { message_id, content: writer.text(), usage, provider, model };
-        let Some(ended) = self.finish(claimed, &ending).await else { return };
+        let reply = Reply {
+            message_id,
+            content: writer.text().to_owned(),
+            usage,
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+        };
+        let Some(ended) = self.finish(claimed, Ending::Completed(reply)).await else { return };
         let message = Message {
             id: message_id,
             conversation_id: claimed.conversation_id,
@@ -163,17 +168,18 @@ impl Replies {
         let mut problem =
             Problem::new(502, "provider_failed", "the model service failed", detail).retryable(error.transient);
         problem.request_id = Some(claimed.correlation_id.clone());
-        let ending = Ending::Failed { error: &problem, cause: &error.message };
-        let Some(ended) = self.finish(claimed, &ending).await else { return };
+        let ending = Ending::Failed { error: problem.clone(), cause: error.message.clone() };
+        let Some(ended) = self.finish(claimed, ending).await else { return };
         let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
         self.tell_end(writer, &event, ended).await;
     }
 
     /// Ends the request in PostgreSQL; tries again while it is away, for as long as the lease may hold.
-    async fn finish(&self, claimed: &Claimed, ending: &Ending<'_>) -> Option<Ended> {
+    async fn finish(&self, claimed: &Claimed, ending: Ending) -> Option<Ended> {
+        let finished = Finished { request_id: claimed.request_id, attempt: claimed.attempt, ending };
         let mut pause = Duration::from_millis(50);
         for _ in 0..FINISH_TRIES {
-            match attempts::finish(&self.pool, claimed.request_id, claimed.attempt, ending).await {
+            match self.statements.finishes.call(finished.clone()).await? {
                 Ok(Some(ended)) => return Some(ended),
                 Ok(None) => {
                     tracing::info!("overtaken at the end");

@@ -47,9 +47,9 @@ impl Consumers<'_> {
             tasks.spawn(async move {
                 let shutdown = running.shutdown();
                 while !shutdown.is_cancelled() {
-                    if let Err(error) =
-                        consume(&name, &redis, source.clone(), replies.clone(), slots.clone(), &running).await
-                    {
+                    let ended = consume(&name, &redis, source.clone(), replies.clone(), slots.clone(), &running).await;
+                    source.forget_fetched();
+                    if let Err(error) = ended {
                         tracing::warn!(error, worker = name, "the consumer ended; starting it again");
                         _ = shutdown.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await;
                     }
@@ -76,7 +76,7 @@ async fn consume(
     let (running, stop) = (running.clone(), running.shutdown().clone());
     let wake_ups = futures::stream::select(pushed, Box::pin(ticks)).boxed();
     let handle = move |job: GenerateReply| {
-        let (replies, slot) = (replies.clone(), slots.occupied());
+        let (replies, slot) = (replies.clone(), slots.occupy());
         // A task of its own, so that replies use every core; apalis acknowledges the job when it has ended.
         let written = running.spawn(async move {
             replies.generate(job).await;

@@ -10,8 +10,14 @@ use tokio::sync::Notify;
 
 pub(crate) struct Slots {
     free: AtomicUsize,
-    all: usize,
-    freed: Notify,
+    running: AtomicUsize,
+    ended: Notify,
+}
+
+/// Slots taken for jobs that are not there yet; free again when dropped.
+pub(super) struct Reserved {
+    slots: Arc<Slots>,
+    count: usize,
 }
 
 /// A slot with a running job in it; free again when dropped.
@@ -19,44 +25,64 @@ pub(crate) struct Occupied(Arc<Slots>);
 
 impl Slots {
     pub(crate) fn new(all: usize) -> Arc<Self> {
-        Arc::new(Self { free: AtomicUsize::new(all), all, freed: Notify::new() })
+        Arc::new(Self { free: AtomicUsize::new(all), running: AtomicUsize::new(0), ended: Notify::new() })
     }
 
-    /// Takes up to so many slots, and says how many.
-    pub(super) fn take(&self, wanted: usize) -> usize {
-        let mut taken = 0;
+    /// Takes up to so many slots.
+    pub(super) fn reserve(self: &Arc<Self>, wanted: usize) -> Reserved {
+        let mut count = 0;
         _ = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| {
-            taken = free.min(wanted);
-            Some(free - taken)
+            count = free.min(wanted);
+            Some(free - count)
         });
-        taken
+        Reserved { slots: self.clone(), count }
     }
 
-    pub(super) fn give_back(&self, slots: usize) {
-        self.free.fetch_add(slots, Ordering::AcqRel);
-        self.freed.notify_waiters();
-    }
-
-    /// For a job that was fetched into a slot taken before.
-    pub(super) fn occupied(self: &Arc<Self>) -> Occupied {
+    /// Begins a job in a slot that was reserved and filled.
+    pub(super) fn occupy(self: &Arc<Self>) -> Occupied {
+        self.running.fetch_add(1, Ordering::AcqRel);
         Occupied(self.clone())
     }
 
-    /// Returns when nothing runs.
-    pub(crate) async fn all_free(&self) {
+    /// For jobs that were fetched and will not begin.
+    pub(super) fn give_back(&self, filled: usize) {
+        self.free.fetch_add(filled, Ordering::AcqRel);
+    }
+
+    /// Returns when no job runs.
+    pub(crate) async fn idle(&self) {
         loop {
-            let freed = self.freed.notified();
-            if self.free.load(Ordering::Acquire) >= self.all {
+            let ended = self.ended.notified();
+            if self.running.load(Ordering::Acquire) == 0 {
                 return;
             }
-            freed.await;
+            ended.await;
         }
+    }
+}
+
+impl Reserved {
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// So many have a job now; the rest is free again.
+    pub(super) fn filled(mut self, jobs: usize) {
+        self.count = self.count.saturating_sub(jobs);
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.slots.give_back(self.count);
     }
 }
 
 impl Drop for Occupied {
     fn drop(&mut self) {
         self.0.give_back(1);
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_waiters();
     }
 }
 
@@ -67,12 +93,15 @@ mod tests {
     #[tokio::test]
     async fn never_more_than_there_are() {
         let slots = Slots::new(3);
-        assert_eq!(slots.take(2), 2);
-        assert_eq!(slots.take(2), 1);
-        assert_eq!(slots.take(2), 0);
-        drop(slots.occupied());
-        assert_eq!(slots.take(2), 1);
-        slots.give_back(3);
-        slots.all_free().await;
+        let (two, one) = (slots.reserve(2), slots.reserve(2));
+        assert_eq!((two.count(), one.count(), slots.reserve(2).count()), (2, 1, 0));
+        two.filled(1);
+        assert_eq!(slots.reserve(2).count(), 1);
+        let running = slots.occupy();
+        drop(one);
+        assert_eq!(slots.reserve(9).count(), 2);
+        drop(running);
+        slots.idle().await;
+        assert_eq!(slots.reserve(9).count(), 3);
     }
 }

@@ -7,7 +7,10 @@
 use std::{
     convert::Infallible,
     fmt::Display,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -48,6 +51,8 @@ pub(super) struct RedisTasks {
     slots: Arc<Slots>,
     acknowledge: Arc<Script>,
     recover: Arc<Script>,
+    /// In a slot, and not begun.
+    fetched: Arc<AtomicUsize>,
     /// Finished, and not yet known to be removed.
     finished: Arc<Mutex<Vec<String>>>,
 }
@@ -76,8 +81,14 @@ impl RedisTasks {
             slots,
             acknowledge: Arc::new(Script::new(include_str!("acknowledge.lua"))),
             recover: Arc::new(Script::new(include_str!("recover.lua"))),
+            fetched: Arc::default(),
             finished: Arc::default(),
         })
+    }
+
+    /// When the consumer has ended: what it had fetched and not begun will not begin here.
+    pub(super) fn forget_fetched(&self) {
+        self.slots.give_back(self.fetched.swap(0, Ordering::AcqRel));
     }
 
     async fn beat(&mut self, worker: &WorkerContext) {
@@ -145,11 +156,11 @@ impl Persistence for RedisTasks {
     }
 
     async fn fetch_next(&mut self, worker: &WorkerContext) -> Result<Vec<Task<Vec<u8>>>, Infallible> {
-        let slots = self.slots.take(self.layout.batch_size);
-        if slots == 0 {
+        let slots = self.slots.reserve(self.layout.batch_size);
+        if slots.count() == 0 {
             return Ok(Vec::new());
         }
-        let layout = self.layout.clone().batch_size(slots);
+        let layout = self.layout.clone().batch_size(slots.count());
         let tasks = match queries::fetch_next(&mut self.connection, worker, &layout).await {
             Ok(tasks) => tasks,
             Err(error) => {
@@ -159,7 +170,8 @@ impl Persistence for RedisTasks {
                 Vec::new()
             }
         };
-        self.slots.give_back(slots - tasks.len());
+        self.fetched.fetch_add(tasks.len(), Ordering::AcqRel);
+        slots.filled(tasks.len());
         Ok(tasks)
     }
 
@@ -212,6 +224,7 @@ impl Backend for ReplyTasks {
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         loop {
             let Some(Ok(task)) = ready!(self.source.poll_next(cx, worker)) else { return Poll::Ready(None) };
+            self.source.fetched.fetch_sub(1, Ordering::AcqRel);
             match task.try_map_args(|payload| serde_json::from_slice(&payload)) {
                 Ok(task) => return Poll::Ready(Some(Ok(task))),
                 Err(error) => {
