@@ -10,6 +10,7 @@ mod failures;
 mod openapi;
 mod outages;
 mod personas;
+mod plans;
 mod reply;
 mod resume;
 mod sockets;

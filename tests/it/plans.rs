@@ -1,0 +1,72 @@
+//! How PostgreSQL goes about our statements when the tables are big: never through the whole of one.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Executor, Row};
+use troupe_tests::ClusterOptions;
+
+/// Some hundred thousand rows, most of them history, as in a system that has run for a while.
+const FILL: &str = "
+    insert into users (id, email, name, password_hash)
+        select gen_random_uuid(), n || '@example.com', 'n', 'h' from generate_series(1, 5000) n;
+    insert into personas (id, slug, name, system_prompt, owner_id)
+        select gen_random_uuid(), 'p' || row_number() over (), 'n', 's', id from users;
+    insert into conversations (id, user_id, persona_id)
+        select gen_random_uuid(), u.id, (select id from personas where slug = 'demo') from users u, generate_series(1, 4);
+    insert into requests (id, conversation_id, user_id, tier, correlation_id, status, attempt, finished_at)
+        select gen_random_uuid(), c.id, c.user_id, 'free', 'c', 'completed', 1, now()
+        from conversations c, generate_series(1, 5);
+    insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at)
+        select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations limit 2000;
+    insert into messages (id, conversation_id, request_id, turn, role, content)
+        select gen_random_uuid(), conversation_id, id, position, role, 'words'
+        from requests, unnest(array['user', 'assistant']) role where status = 'completed';
+    insert into attempts (request_id, number, worker, started_at, outcome)
+        select id, 1, 'w', now(), 'completed' from requests where status = 'completed';
+    insert into socket_tickets (digest, user_id, expires_at) select sha256(email::bytea), id, now() + interval '1 hour' from users;
+    analyze;
+";
+
+/// Every statement that the code can make, as .sqlx/ lists them.
+fn statements() -> Vec<(String, usize)> {
+    let listed = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx")).expect(".sqlx");
+    let read = |entry: fs::DirEntry| {
+        let text = fs::read_to_string(entry.path()).expect("a description of a statement");
+        let description: Value = serde_json::from_str(&text).expect("JSON");
+        let parameters = description["describe"]["parameters"]["Left"].as_array().expect("parameters").len();
+        (description["query"].as_str().expect("a statement").to_owned(), parameters)
+    };
+    listed.map(|entry| read(entry.expect("an entry"))).collect()
+}
+
+#[tokio::test]
+async fn no_statement_reads_the_whole_of_a_big_table() {
+    let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let mut connection = cluster.db.acquire().await.unwrap();
+    connection.execute(FILL).await.unwrap();
+    connection.execute("set plan_cache_mode = force_generic_plan").await.unwrap();
+    let statements = statements();
+    assert!(statements.len() >= 25, "only {} statements", statements.len());
+    let mut faults = Vec::new();
+    for (statement, parameters) in statements {
+        if statement.trim_start().to_lowercase().starts_with("lock ") {
+            continue;
+        }
+        let arguments = vec!["null"; parameters].join(", ");
+        let call = if arguments.is_empty() { "asked".to_owned() } else { format!("asked ({arguments})") };
+        connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
+        let plan = connection.fetch_all(AssertSqlSafe(format!("explain execute {call}"))).await.unwrap();
+        connection.execute("deallocate asked").await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+        let whole = |table: &&str| {
+            let (scan, alias) = (format!("Seq Scan on {table}"), format!("Seq Scan on {table} "));
+            plan.iter().any(|line| line.contains(&alias) || line.trim_end().ends_with(&scan))
+        };
+        let tables = ["users", "personas", "conversations", "requests", "messages", "attempts", "socket_tickets"];
+        if let Some(table) = tables.iter().find(|table| whole(table)) {
+            faults.push(format!("all of {table} is read by\n{statement}\n{}\n", plan.join("\n")));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
