@@ -8,7 +8,7 @@ import test from "node:test";
 const source = await readFile(new URL("../../server/src/pages/assets/app.js", import.meta.url), "utf8");
 const {
   applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, backoff, isAfter, isFinal, keepCodePoints, newReply,
-  parseCursor, sentAs, turnsOf,
+  parseCursor, placeAt, sentAs, titleOf, turnsOf,
 } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
 const event = (type, cursor, more) => ({ type, cursor, request_id: "r", conversation_id: "c", ...more });
@@ -91,6 +91,13 @@ test("turns stand in the order of asking, whatever order their parts came in", (
   assert.deepEqual(turnsOf({ asks, replies }, "c").map(({ id }) => id), ["a", "b"]);
 });
 
+test("a reply whose question is not read yet stays before what was asked after it", () => {
+  const asks = new Map([["b", { request_id: "b", conversation_id: "c", created_at: "2026-01-01T00:00:02Z" }]]);
+  const late = { ...message("late"), created_at: "2026-01-01T00:00:09Z" };
+  const replies = new Map([["b", newReply("b", "c")], ["a", applyMessage(newReply("a", "c"), late)]]);
+  assert.deepEqual(turnsOf({ asks, replies }, "c").map(({ id }) => id), ["a", "b"]);
+});
+
 test("a message whose answer was lost is recognised when it is listed", () => {
   const sent = { posted: true, conversation_id: "c", content: "Hello", after: Date.parse("2026-01-01T00:00:00Z") };
   const stored = { conversation_id: "c", content: "Hello", created_at: "2026-01-01T00:00:01Z" };
@@ -103,4 +110,18 @@ test("the pause before a reconnect doubles up to 15 s, with jitter", () => {
   assert.equal(backoff(1, 0), 300);
   assert.equal(backoff(3, 1), 2_400);
   assert.equal(backoff(30, 1), 15_000);
+});
+
+test("a title is the beginning of the first line, and never ends within an emoji or a word", () => {
+  assert.equal(titleOf("  Hello there.\nHow are you?"), "Hello there.");
+  assert.equal(titleOf("a".repeat(55) + " and more"), `${"a".repeat(55)} and…`);
+  assert.equal(titleOf("a".repeat(55) + " moreover"), `${"a".repeat(55)}…`);
+  assert.equal(titleOf("a" + "😀".repeat(60)), `a${"😀".repeat(59)}…`);
+});
+
+test("an address that makes no sense leads home", () => {
+  const home = { name: "home" };
+  assert.deepEqual(placeAt("#/c/01a1fdc1-f925"), { name: "chat", id: "01a1fdc1-f925" });
+  assert.deepEqual(placeAt("#/new/a%20b"), { name: "new", slug: "a b" });
+  for (const hash of ["", "#", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/what"]) assert.deepEqual(placeAt(hash), home);
 });

@@ -134,8 +134,8 @@ export function turnsOf({ asks, replies }, conversationId) {
   const turn = (id) => turns.get(id) ?? turns.set(id, { id }).get(id);
   for (const ask of asks.values()) if (ask.conversation_id === conversationId) turn(ask.request_id).ask = ask;
   for (const reply of replies.values()) if (reply.conversation_id === conversationId) turn(reply.id).reply = reply;
-  const at = ({ ask, reply }) => Date.parse((ask ?? reply.message)?.created_at) || Infinity;
-  return [...turns.values()].sort((a, b) => at(a) - at(b) || (a.id < b.id ? -1 : 1));
+  // Requests have UUIDv7 for ids: they tell when it was asked, also where the question is on a page not read yet.
+  return [...turns.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** The message being sent that a stored one must be: its POST has landed, whatever became of the answer. */
@@ -254,7 +254,11 @@ function enter(signedIn) {
 function leave(notice) {
   store(localStorage, SESSION, null);
   if (notice) store(sessionStorage, NOTICE, notice);
-  else [DRAFTS, OUTBOX].forEach((name) => store(sessionStorage, name, null));
+  else {
+    [DRAFTS, OUTBOX].forEach((name) => store(sessionStorage, name, null));
+    // Whoever signs in next has no business with the conversation that was open.
+    history.replaceState(null, "", location.pathname);
+  }
   session = null;
   location.reload();
 }
@@ -377,8 +381,13 @@ async function settle(id) {
     const quiet = Date.now() - (heardAt.get(request) ?? 0) > LOST_FROM_SIGHT;
     if (reply ? isFinal(reply) || !(reply.unsure || quiet) : !ask || !quiet) continue;
     heardAt.set(request, Date.now());
-    const found = await call("GET", `/requests/${request}`).catch(() => null);
-    if (found) change(request, id, (known) => applyRequest(known, found));
+    const found = await call("GET", `/requests/${request}`).catch((problem) => problem);
+    if (found.status === 404) {
+      // Deleted in another tab, most likely with its conversation: reading that leads away from it.
+      state.replies.delete(request);
+      return attempt(() => readMessages(id));
+    }
+    if (!(found instanceof Problem)) change(request, id, (known) => applyRequest(known, found));
   }
 }
 
@@ -419,9 +428,12 @@ function drop(item) {
   keepUnsent();
 }
 
-const titleOf = (content) => {
+/** What a conversation is called after its first message. */
+export const titleOf = (content) => {
   const line = content.trim().split("\n")[0];
-  return line.length <= 60 ? line : `${line.slice(0, 60).replace(/\s+\S*$/, "")}…`;
+  // Never half of a pair of surrogates: the server refuses such JSON.
+  const start = keepCodePoints(line, 60);
+  return start === line ? line : `${start.replace(/\s+\S*$/, "")}…`;
 };
 
 async function submit() {
@@ -470,12 +482,22 @@ async function deleteOpen() {
   render();
 }
 
+/** Where an address leads: home, if it makes no sense. */
+export function placeAt(hash) {
+  const [, kind, value = ""] = hash.split("/");
+  // Ids go into paths of the API as they are: nothing else may pass for one.
+  if (kind === "c" && /^[\w-]+$/.test(value)) return { name: "chat", id: value };
+  try {
+    if (kind === "new" && value) return { name: "new", slug: decodeURIComponent(value) };
+  } catch {
+    // A stray percent sign.
+  }
+  return { name: "home" };
+}
+
 /** Goes where the address says. */
 function go() {
-  const [, kind, value] = location.hash.split("/").map(decodeURIComponent);
-  if (kind === "c" && value) place = { name: "chat", id: value };
-  else if (kind === "new" && value) place = { name: "new", slug: value };
-  else place = { name: "home" };
+  place = placeAt(location.hash);
   unread.delete(place.id);
   stuck = true;
   showSide(false);

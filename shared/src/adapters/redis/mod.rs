@@ -26,8 +26,9 @@ pub use job_queue::{RedisJobQueue, queue_name, wake_channel};
 
 use crate::{config::Redis, ports::PortError};
 
-/// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply.
-const BROADCAST_CAPACITY: usize = 65_536;
+/// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply. Every place costs memory from
+/// the start, in each of fred's channels, so only subscribers have so many.
+const BROADCAST_CAPACITY: usize = 8_192;
 
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -57,7 +58,6 @@ impl RedisHandle {
         builder
             .with_performance_config(|c| {
                 c.default_command_timeout = timeout;
-                c.broadcast_channel_capacity = BROADCAST_CAPACITY;
             })
             .with_connection_config(|c| {
                 c.connection_timeout = timeout;
@@ -88,7 +88,9 @@ impl RedisHandle {
 
     /// A client of its own for subscriptions, connected.
     async fn subscriber(&self) -> Result<SubscriberClient, fred::error::Error> {
-        let subscriber = self.builder.build_subscriber_client()?;
+        let mut builder = self.builder.clone();
+        builder.with_performance_config(|c| c.broadcast_channel_capacity = BROADCAST_CAPACITY);
+        let subscriber = builder.build_subscriber_client()?;
         subscriber.init().await?;
         self.subscribers.lock().push(subscriber.clone());
         Ok(subscriber)
