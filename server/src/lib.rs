@@ -42,7 +42,7 @@ pub use router::openapi;
 pub use usecase::demo_account;
 
 /// Statements that accept messages: so many at a time, for so many messages each.
-const ACCEPT_LANES: usize = 2;
+const ACCEPT_LANES: usize = 1;
 const ACCEPT_BATCH: usize = 64;
 
 /// A web tier that is connected and bound, and not yet serving.

@@ -10,7 +10,7 @@ use troupe_shared::{
     lifecycle::Tasks,
 };
 
-const LANES: usize = 2;
+const LANES: usize = 1;
 const BATCH: usize = 64;
 
 pub(crate) struct Claims {
