@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::Parser;
 use troupe_shared::{config::Config, lifecycle, telemetry};
 
+/// glibc's keeps what password hashing took, 19 MiB for each thread that ever hashed: 845 MB after 64 registrations, 51 here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(version, about = "Serves the API and the pages of Troupe")]
 struct Options {

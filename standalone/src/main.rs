@@ -15,6 +15,10 @@ use troupe_shared::{config::Config, engines::DataDir, lifecycle, telemetry};
 
 use crate::engines::Engines;
 
+/// glibc's keeps what password hashing took, 19 MiB for each thread that ever hashed: 845 MB after 64 registrations, 51 here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "troupe", version, about = "Runs the whole of Troupe")]
 struct Options {
