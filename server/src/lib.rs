@@ -33,9 +33,9 @@ use troupe_shared::{
 use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
-    push::{hub::Hub, session::Sessions},
+    push::{hub::Hub, sessions::Sessions},
     state::{AppState, Parts},
-    usecase::send_message::Accepts,
+    usecase::accepts::Accepts,
 };
 
 pub use router::openapi;

@@ -12,8 +12,8 @@ use troupe_shared::{
 use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
-    push::{hub::Hub, session::Sessions},
-    usecase::send_message::Accepts,
+    push::{hub::Hub, sessions::Sessions},
+    usecase::accepts::Accepts,
 };
 
 pub(crate) struct Parts {

@@ -3,5 +3,6 @@
 pub(crate) mod hub;
 pub(crate) mod protocol;
 pub(crate) mod session;
+pub(crate) mod sessions;
 pub(crate) mod snapshot;
 pub(crate) mod sse;

@@ -9,7 +9,7 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use troupe_shared::{events::Frame, ids::SessionId};
 
 use super::{
@@ -24,30 +24,7 @@ use crate::{
 /// A peer that does not take a frame for so long is too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The open sessions of this process.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sessions {
-    closing: CancellationToken,
-    open: TaskTracker,
-}
-
-impl Sessions {
-    /// Asks every session to end and waits for that.
-    pub(crate) async fn close_all(&self, within: Duration) {
-        self.closing.cancel();
-        self.open.close();
-        if timeout(within, self.open.wait()).await.is_err() {
-            tracing::warn!(sessions = self.open.len(), "sockets were cut off");
-        }
-    }
-
-    pub(crate) async fn run(&self, socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId) {
-        let closing = self.closing.clone();
-        self.open.track_future(Session::open(socket, state, opened, correlation, closing)).await;
-    }
-}
-
-struct Session {
+pub(crate) struct Session {
     socket: WebSocket,
     state: AppState,
     id: SessionId,
@@ -65,13 +42,9 @@ enum End {
 }
 
 impl Session {
-    async fn open(
-        socket: WebSocket,
-        state: AppState,
-        opened: Opened,
-        correlation: CorrelationId,
-        closing: CancellationToken,
-    ) {
+    /// Runs until either side ends it.
+    pub(crate) async fn open(socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId) {
+        let closing = state.sessions.closing().clone();
         let id = SessionId::new();
         let mut session = Self { socket, state, id, opened, correlation, seen: Seen::default(), unanswered: 0 };
         tracing::debug!(session_id = %id, "a socket opened");

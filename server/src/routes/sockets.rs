@@ -21,7 +21,10 @@ use crate::{
         correlation::CorrelationId,
         paging::Params,
     },
-    push::protocol::{Opened, SUBPROTOCOL, TICKET_PREFIX},
+    push::{
+        protocol::{Opened, SUBPROTOCOL, TICKET_PREFIX},
+        session::Session,
+    },
     state::AppState,
 };
 
@@ -77,7 +80,7 @@ pub(crate) async fn open_socket(
         .max_frame_size(largest)
         .on_upgrade(move |socket| async move {
             let sessions = state.sessions.clone();
-            sessions.run(socket, state, Opened { user, after }, correlation).await;
+            sessions.run(Session::open(socket, state, Opened { user, after }, correlation)).await;
         })
 }
 

@@ -1,5 +1,6 @@
 //! What the service does, in plain values: no use case knows HTTP or sockets.
 
+pub(crate) mod accepts;
 pub(crate) mod await_request;
 pub mod demo_account;
 pub(crate) mod send_message;

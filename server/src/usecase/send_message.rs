@@ -1,11 +1,7 @@
 //! Accepts a message: checks it, stores it with its request in one statement, and has it handed to the queue.
 
-use std::time::Duration;
-
-use sqlx::PgPool;
 use troupe_shared::{
-    batch::Batch,
-    db::requests::{self, NewMessage},
+    db::requests::NewMessage,
     events::{Cursor, Event, Frame},
     ids::{ConversationId, MessageId, RequestId, UserId},
     model::{Message, Request, RequestStatus, Role},
@@ -17,26 +13,6 @@ use crate::{dispatcher::Accepted, error::ApiError, extract::checks::Checks, stat
 pub(crate) struct Sent {
     pub(crate) request: Request,
     pub(crate) message: Message,
-}
-
-/// The statement that accepts messages, for as many as come at the same time.
-pub(crate) struct Accepts {
-    pub(crate) pool: PgPool,
-    pub(crate) redispatch_after: Duration,
-}
-
-impl Batch for Accepts {
-    type Item = NewMessage;
-    type Answer = Option<requests::Accepted>;
-    type Error = sqlx::Error;
-
-    async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Self::Answer>> {
-        requests::accept(&self.pool, messages, self.redispatch_after).await
-    }
-
-    fn may_be_one_items(error: &sqlx::Error) -> bool {
-        error.as_database_error().is_some()
-    }
 }
 
 pub(crate) async fn send_message(
