@@ -11,7 +11,11 @@ use std::{io::Write, path::PathBuf};
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use troupe_server::Server;
-use troupe_shared::{config::Config, engines::DataDir, lifecycle, telemetry};
+use troupe_shared::{
+    config::{Config, Options},
+    engines::DataDir,
+    lifecycle, telemetry,
+};
 
 use crate::engines::Engines;
 
@@ -21,29 +25,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(name = "troupe", version, about = "Runs the whole of Troupe")]
-struct Options {
-    /// A TOML file with settings; the environment overrides it.
-    #[arg(long)]
-    config: Option<PathBuf>,
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
     /// Where the private PostgreSQL and Redis keep their data.
     #[arg(long, default_value = ".troupe")]
     data_dir: PathBuf,
-    /// Check the configuration and exit.
-    #[arg(long)]
-    check_config: bool,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    let mut config = Config::load(options.config.as_deref())?;
-    if options.check_config {
-        return Ok(());
-    }
+    let arguments = Arguments::parse();
+    let Some(mut config) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
     telemetry::init(&config.telemetry)?;
     let shutdown = lifecycle::shutdown_on_signal()?;
-    let dir = DataDir::lock(&options.data_dir)?;
+    let dir = DataDir::lock(&arguments.data_dir)?;
     let engines = tokio::select! {
         engines = Engines::start(dir.path(), &mut config) => engines?,
         () = shutdown.cancelled() => return Ok(()),

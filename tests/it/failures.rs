@@ -36,6 +36,8 @@ async fn a_service_that_fails_before_the_first_word_is_asked_again() {
         let events = socket.events(&request);
         let kinds = types(&events);
         assert!(!kinds.contains(&"reply.reset"), "{name}: there was nothing to take back: {kinds:?}");
+        let started = kinds.iter().filter(|kind| **kind == "request.started").count();
+        assert_eq!(started, calls, "{name}: each attempt is told of: {kinds:?}");
         assert_eq!(cluster.provider.calls_of(name).len(), calls, "{name}");
         let polled = user.request(&request).await;
         assert_eq!(polled["attempt"], calls, "{name}");

@@ -3,6 +3,7 @@
 //! Nothing else reads the environment. Every fault is reported together with its key, so that an operator mends them in
 //! one go. [`Config::load`] is for binaries; [`Config::from_sources`] for tests.
 
+mod options;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
+pub use options::Options;
 pub use sources::{ConfigError, Fault};
 
 #[derive(Debug, Clone, Deserialize)]

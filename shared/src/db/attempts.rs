@@ -272,6 +272,17 @@ pub async fn finish(
     Ok(finished.iter().map(|finished| ended.remove(&finished.request_id)).collect())
 }
 
+/// When the request was ended by this very attempt, if it was.
+pub async fn ended(db: impl PgExecutor<'_>, id: RequestId, attempt: i32) -> Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar!(
+        r#"select finished_at as "finished_at!" from requests where id = $1 and attempt = $2 and finished_at is not null"#,
+        id.as_uuid(),
+        attempt,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// What an attempt leaves to the next one.
 #[derive(Debug, Clone, Copy)]
 pub struct GivenBack<'a> {

@@ -113,13 +113,8 @@ impl ReplyWriter {
     /// Tells the rest of the text and how it ended. The reply is safe by now: a failure is tried again a few times, and after
     /// that clients learn it from a snapshot.
     pub(crate) async fn finish(mut self, ending: &Event) {
-        if let Some(append) = self.under_way.take() {
-            let (frames, result) = append.await;
-            match result {
-                Ok(Appended::Yes) => {}
-                Ok(Appended::Refused) => return,
-                Err(_) => _ = self.waiting.splice(0..0, frames),
-            }
+        if self.settle().await.is_err() {
+            return;
         }
         if matches!(ending, Event::Completed { .. }) {
             self.tell_text();
@@ -134,6 +129,27 @@ impl ReplyWriter {
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
+    }
+
+    /// Tells what waits to be told, where another attempt will follow. If that fails, nobody misses more than that this one was.
+    pub(crate) async fn abandon(mut self) {
+        if self.settle().await.is_ok()
+            && let Err(error) = self.bus.append(self.user, &self.waiting).await
+        {
+            tracing::debug!(%error, "an attempt that failed was not told of");
+        }
+    }
+
+    /// Waits for the append that is under way.
+    async fn settle(&mut self) -> Result<(), Overtaken> {
+        let Some(append) = self.under_way.take() else { return Ok(()) };
+        let (frames, result) = append.await;
+        match result {
+            Ok(Appended::Yes) => {}
+            Ok(Appended::Refused) => return Err(Overtaken),
+            Err(_) => _ = self.waiting.splice(0..0, frames),
+        }
+        Ok(())
     }
 
     fn begin_append(&mut self) {
