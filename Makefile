@@ -10,7 +10,7 @@ help: ## Show this.
 
 run: ## Build Troupe and run it on this machine, with a PostgreSQL and a Redis of its own.
 	@scripts/setup run
-	cargo run --locked --profile quick --package troupe-standalone -- $(ARGS)
+	cargo run --locked --package troupe-standalone -- $(ARGS)
 
 test: ## Run every test.
 	@scripts/setup test
