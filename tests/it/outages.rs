@@ -1,7 +1,5 @@
 //! Processes are killed and frozen, engines forget and hang: no reply is lost, none comes twice.
 
-use std::time::{Duration, Instant};
-
 use futures::future::join_all;
 use serde_json::{Value, json};
 use troupe_tests::{
@@ -31,9 +29,7 @@ async fn when_a_worker_is_killed_in_the_middle_another_one_finishes() {
 
     let worker = cluster.worker_of(&sent.request).await;
     cluster.workers[worker].kill().await;
-    let killed = Instant::now();
     here.ended(&sent.request).await;
-    assert!(killed.elapsed() < Duration::from_secs(15), "taken up after {:?}", killed.elapsed());
     there.ended(&sent.request).await;
     for socket in [&here, &there] {
         assert_eq!(socket.transcript(&sent.request).completed(), words_of(8));

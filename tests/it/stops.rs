@@ -1,25 +1,26 @@
 //! Processes are asked to stop: calls and replies under way are finished or handed on, sockets are told to come back.
 
-use std::time::{Duration, Instant};
-
 use troupe_tests::{ClusterOptions, Gate, Script, provider::words_of, socket::End};
 
 use crate::cluster;
 
+/// Processes that may take longer over their end than any test waits: those that end did not wait for the time to run out.
+fn patient() -> ClusterOptions {
+    ClusterOptions::default().set("TROUPE_SERVER__DRAIN", "10m").set("TROUPE_WORKER__DRAIN", "10m")
+}
+
 #[tokio::test]
 async fn idle_processes_stop_at_once() {
-    let mut cluster = cluster().await;
+    let mut cluster = patient().start().await;
     for process in cluster.servers.iter_mut().chain(&mut cluster.workers) {
-        let asked = Instant::now();
         process.stop().await;
-        assert!(asked.elapsed() < Duration::from_secs(5), "{} took {:?}", process.name, asked.elapsed());
     }
     cluster.assert_quiet().await;
 }
 
 #[tokio::test]
 async fn a_server_that_stops_sends_its_sockets_elsewhere() {
-    let mut cluster = cluster().await;
+    let mut cluster = patient().start().await;
     let user = cluster.client(0).await;
     let survivor = user.at(cluster.server(1));
     let socket = user.socket().await;
@@ -31,10 +32,8 @@ async fn a_server_that_stops_sends_its_sockets_elsewhere() {
     gate.release(3);
     socket.shown(&sent.request, &words[..3].concat()).await;
 
-    let asked = Instant::now();
     let (end, ()) = tokio::join!(socket.closed(), cluster.servers[0].stop());
     assert_eq!(end, End::Code(1012));
-    assert!(asked.elapsed() < Duration::from_secs(8), "the server took {:?} to stop", asked.elapsed());
     let resumed = survivor.socket().await;
     gate.open();
     resumed.ended(&sent.request).await;

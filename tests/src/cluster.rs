@@ -194,7 +194,8 @@ impl Cluster {
 
     /// How each attempt at a request ended, in order.
     pub async fn attempts_of(&self, request: &str) -> Vec<String> {
-        let outcomes = sqlx::query_scalar("select outcome from attempts where request_id = $1::uuid order by number");
+        let outcomes =
+            sqlx::query_scalar("select outcome from attempt_history where request_id = $1::uuid order by number");
         outcomes.bind(request).fetch_all(&self.db).await.expect("the attempts of a request")
     }
 
@@ -250,7 +251,7 @@ impl Cluster {
         let unrecorded = self
             .number(
                 "select count(*) from requests r where attempt <> \
-                 (select count(*) from attempts a where a.request_id = r.id)",
+                 (select count(*) from attempt_history a where a.request_id = r.id)",
             )
             .await;
         assert_eq!(unrecorded, 0, "requests have attempts that are not recorded");

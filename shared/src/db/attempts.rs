@@ -62,8 +62,8 @@ pub async fn claim(
                where r.id = job.id and r.status = 'queued' and r.not_before <= now()
                  and not exists (select 1 from requests e
                                  where e.user_id = r.user_id and e.conversation_id = r.conversation_id
-                                   and e.status in ('queued', 'in_progress')
-                                   and (e.position < r.position or e.status = 'in_progress'))
+                                   and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
+                                 offset 0)
                returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.shown, r.correlation_id,
                    r.created_at
            )
@@ -76,11 +76,12 @@ pub async fn claim(
            join conversations c on c.id = r.conversation_id
            join personas p on p.id = c.persona_id
            cross join lateral (
-               select array_agg(m.role order by m.turn desc, m.position desc) as roles,
-                   array_agg(m.content order by m.turn desc, m.position desc) as contents
-               from (select role, content, turn, position from messages
-                     where conversation_id = r.conversation_id and turn <= r.position
-                     order by position desc limit $4) m) h"#,
+               select array_agg(m.role) as roles, array_agg(m.content) as contents
+               from (select role, content
+                     from (select role, content, turn, position from messages
+                           where conversation_id = r.conversation_id and turn <= r.position
+                           order by position desc limit $4) newest
+                     order by turn desc, position desc) m) h"#,
         &ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
         worker,
         lease.as_secs_f64(),
@@ -230,16 +231,17 @@ pub async fn finish(
            ), record as (
                insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model)
                select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model
-               from finished f join ending e on e.id = f.id
+               from finished f join ending e on e.id = f.id where e.status <> 'completed'
            ), next as (
                update requests r set dispatched_at = now(), dispatches = r.dispatches + 1,
                    due_at = now() + make_interval(secs => $11)
                from finished f
-               where r.status = 'queued' and r.id = (
-                   select q.id from requests q
-                   where q.user_id = f.user_id and q.conversation_id = f.conversation_id and q.status = 'queued'
-                     and q.not_before <= now()
-                   order by q.position limit 1)
+               cross join lateral (
+                   select id from requests q
+                   where q.user_id = f.user_id and q.conversation_id = f.conversation_id and q.finished_at is null
+                     and q.status = 'queued' and q.not_before <= now()
+                   order by q.position limit 1) q
+               where r.id = q.id and r.status = 'queued'
                returning f.id as after, r.id, r.tier, r.dispatches
            )
            select f.id as "id!: RequestId", f.finished_at as "finished_at!", n.id as "next_id?: RequestId",

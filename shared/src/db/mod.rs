@@ -24,6 +24,11 @@ use crate::config::Database;
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
+/// Every statement of ours finds a few rows by an index, however big the tables are (`tests/it/plans.rs` sees to it). So a
+/// plan is made once a connection, and must not remember that a table was small then, or was small when it was analysed.
+pub const PLANNING: [(&str, &str); 4] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("DATABASE_URL (database.url) is not set")]
@@ -40,6 +45,7 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(ConnectError::Connect)?
         .application_name(application)
+        .options(PLANNING)
         .options([("statement_timeout", config.statement_timeout.as_millis().to_string())]);
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)

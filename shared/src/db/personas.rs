@@ -1,6 +1,7 @@
 //! Personas.
 
 use sqlx::{PgExecutor, Result};
+use uuid::Uuid;
 
 use super::Page;
 use crate::{
@@ -66,10 +67,12 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
                temperature, model, languages, visibility as "visibility: Visibility",
                coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
            from personas
-           where (owner_id = $1 or visibility = 'public') and ($2::uuid is null or id < $2)
+           where id in ((select id from personas where owner_id = $1 and id < $2 order by id desc limit $3)
+                        union
+                        (select id from personas where visibility = 'public' and id < $2 order by id desc limit $3))
            order by id desc limit $3"#,
         user.as_uuid(),
-        page.after.map(PersonaId::as_uuid),
+        page.after.map_or(Uuid::max(), PersonaId::as_uuid),
         page.limit,
     )
     .fetch_all(db)

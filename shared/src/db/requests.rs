@@ -1,4 +1,9 @@
 //! Requests as the web tier and the sweeper see them: accepted, looked at, handed to the queue.
+//!
+//! Statements about open requests, here and in [`super::attempts`], must cost the same with a backlog of a million, whatever
+//! PostgreSQL's statistics remember. `finished_at is null` gives them the indexes of open requests; whoever has an id does
+//! without, and finds it by the primary key. `offset 0` keeps a look at the other requests of a conversation what it is,
+//! instead of a join with everything open.
 
 use std::time::Duration;
 
@@ -48,7 +53,7 @@ pub async fn accept(
                select n.*, u.tier,
                    row_number() over (partition by n.conversation_id order by n.place) > 1 or exists (
                        select 1 from requests o where o.user_id = n.user_id and o.conversation_id = n.conversation_id
-                                                  and o.status in ('queued', 'in_progress')) as busy
+                                                  and o.finished_at is null offset 0) as busy
                from new n
                join conversations c on c.id = n.conversation_id and c.user_id = n.user_id
                join users u on u.id = n.user_id
@@ -140,7 +145,7 @@ pub async fn open_of(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Open>>
         Open,
         r#"select id as "id: RequestId", conversation_id as "conversation_id: ConversationId",
                status as "status: RequestStatus", attempt
-           from requests where user_id = $1 and status in ('queued', 'in_progress') order by position limit 200"#,
+           from requests where user_id = $1 and finished_at is null order by position limit 200"#,
         user.as_uuid(),
     )
     .fetch_all(db)
@@ -159,8 +164,8 @@ pub async fn take_due(db: impl PgExecutor<'_>, redispatch_after: Duration, limit
                    status = 'in_progress' or dispatched_at is null as anew,
                    not exists (select 1 from requests e
                                where e.user_id = d.user_id and e.conversation_id = d.conversation_id
-                                 and e.status in ('queued', 'in_progress') and e.position < d.position) as first
-               from requests d where status in ('queued', 'in_progress') and due_at < now()
+                                 and e.finished_at is null and e.position < d.position offset 0) as first
+               from requests d where due_at < now()
                order by due_at limit $2 for update skip locked
            ), lost as (
                insert into attempts (request_id, number, worker, started_at, outcome)

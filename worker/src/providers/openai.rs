@@ -145,7 +145,6 @@ impl ChatModel for OpenAiChatModel {
             stream: true,
             stream_options: StreamOptions { include_usage: true },
         };
-        let request = serde_json::to_value(&request).map_err(|e| ModelError::permanent(e.to_string()))?;
         let chunks =
             self.client.chat().create_stream_byot::<_, ResponseChunk>(request).await.map_err(|e| classify(&e))?;
         Ok(read(chunks.map(|chunk| chunk.map_err(|e| classify(&e)))).boxed())
