@@ -25,7 +25,7 @@ use troupe_shared::{
     batch::Batcher,
     clock::SystemClock,
     config::Config,
-    db,
+    db::{self, accepts::Limits},
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
 };
@@ -63,7 +63,7 @@ impl Server {
         let tasks = Tasks::default();
         let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
-        let accepts = Accepts { pool: pool.clone(), redispatch_after: config.queue.redispatch_after };
+        let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
         let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
         let listener = TcpListener::bind(config.server.listen)

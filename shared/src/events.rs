@@ -33,6 +33,13 @@ impl Cursor {
     pub const END: Self = Self { attempt: u32::MAX, n: u32::MAX };
 }
 
+impl Cursor {
+    /// Of the event that ends an attempt which did not end itself: after all that it has said.
+    pub const fn end_of(attempt: u32) -> Self {
+        Self { attempt, n: u32::MAX }
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.attempt, self.n)

@@ -4,9 +4,12 @@
 
 mod accounts;
 mod bad_input;
+mod cancels;
 mod conversations;
 mod correlation;
 mod failures;
+mod fairness;
+mod keys;
 mod openapi;
 mod outages;
 mod personas;

@@ -3,12 +3,12 @@
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use troupe_shared::{
-    ids::{ConversationId, MessageId, UserId},
+    ids::{ConversationId, MessageId, RequestId, UserId},
     model::{Message, Request},
     problem::Problem,
 };
 
-use crate::{error::ApiError, extract::body};
+use crate::{error::ApiError, extract::body, usecase::send_message::IfBusy};
 
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
@@ -18,6 +18,7 @@ pub(crate) const TICKET_PREFIX: &str = "ticket.";
 #[derive(Debug)]
 pub(crate) enum FromClient {
     SendMessage(SendMessage),
+    CancelRequest(CancelRequest),
     Ping,
 }
 
@@ -30,6 +31,18 @@ pub(crate) struct SendMessage {
     pub(crate) r#ref: String,
     pub(crate) conversation_id: ConversationId,
     pub(crate) content: String,
+    #[serde(default)]
+    pub(crate) if_busy: IfBusy,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CancelRequest {
+    #[serde(rename = "type")]
+    _type: IgnoredAny,
+    pub(crate) r#ref: Option<String>,
+    pub(crate) request_id: RequestId,
 }
 
 #[derive(Deserialize)]
@@ -49,8 +62,9 @@ impl FromClient {
         let json = text.as_bytes();
         match body::parse::<Typed>(json)?.r#type.as_str() {
             "message.send" => body::parse(json).map(Self::SendMessage),
+            "request.cancel" => body::parse(json).map(Self::CancelRequest),
             "ping" => body::parse::<Ping>(json).map(|_| Self::Ping),
-            _ => Err(ApiError::field("type", "must be message.send or ping")),
+            _ => Err(ApiError::field("type", "must be message.send, request.cancel or ping")),
         }
     }
 }
@@ -58,10 +72,16 @@ impl FromClient {
 /// What it is answered. Events come as the workers encoded them.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type")]
-#[expect(clippy::large_enum_variant, reason = "written at once, never kept")]
 pub(crate) enum ToClient {
     #[serde(rename = "message.accepted")]
     Accepted { r#ref: String, request: Request, message: Message },
+    /// How a request stands that was to be cancelled.
+    #[serde(rename = "request.state")]
+    State {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        r#ref: Option<String>,
+        request: Request,
+    },
     #[serde(rename = "error")]
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -14,11 +14,17 @@ use troupe_shared::{events::Frame, ids::SessionId};
 
 use super::{
     hub::Delivery,
-    protocol::{Closing, FromClient, Opened, SendMessage, ToClient},
+    protocol::{CancelRequest, Closing, FromClient, Opened, SendMessage, ToClient},
     snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
-    error::ApiError, extract::correlation::CorrelationId, state::AppState, usecase::send_message::send_message,
+    error::ApiError,
+    extract::{correlation::CorrelationId, idempotency},
+    state::AppState,
+    usecase::{
+        cancel_request::cancel_request,
+        send_message::{Sending, send_message},
+    },
 };
 
 /// A peer that does not take a frame for so long is too slow.
@@ -127,17 +133,28 @@ impl Session {
         };
         let answer = match FromClient::read(&text) {
             Ok(FromClient::Ping) => ToClient::Pong {},
-            Ok(FromClient::SendMessage(SendMessage { r#ref, conversation_id, content, .. })) => {
-                let sent =
-                    send_message(&self.state, self.opened.user, conversation_id, content, &self.correlation.0).await;
-                match sent {
-                    Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
-                    Err(error) => self.error(Some(r#ref), &error),
+            Ok(FromClient::SendMessage(message)) => self.send_message(message).await,
+            Ok(FromClient::CancelRequest(CancelRequest { r#ref, request_id, .. })) => {
+                match cancel_request(&self.state, self.opened.user, request_id).await {
+                    Ok(request) => ToClient::State { r#ref, request },
+                    Err(error) => self.error(r#ref, &error),
                 }
             }
             Err(error) => self.error(named_ref(&text), &error),
         };
         self.say(&answer).await
+    }
+
+    async fn send_message(&mut self, message: SendMessage) -> ToClient {
+        let SendMessage { r#ref, conversation_id, content, if_busy, idempotency_key: key, .. } = message;
+        if let Some(Err(error)) = key.as_deref().map(|key| idempotency::check(key, "idempotency_key")) {
+            return self.error(Some(r#ref), &error);
+        }
+        let sending = Sending { conversation_id, content, if_busy, key };
+        match send_message(&self.state, self.opened.user, sending, &self.correlation.0).await {
+            Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
+            Err(error) => self.error(Some(r#ref), &error),
+        }
     }
 
     fn error(&self, r#ref: Option<String>, error: &ApiError) -> ToClient {

@@ -2,5 +2,8 @@
 
 pub(crate) mod accepts;
 pub(crate) mod await_request;
+pub(crate) mod cancel_request;
 pub mod demo_account;
+pub(crate) mod once;
+pub(crate) mod register;
 pub(crate) mod send_message;

@@ -79,6 +79,8 @@ pub struct Auth {
 pub struct Queue {
     #[serde(deserialize_with = "duration")]
     pub redispatch_after: Duration,
+    pub user_at_once: u32,
+    pub user_open: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -180,6 +182,8 @@ impl Config {
         );
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
         rule(!self.server.ping_interval.is_zero(), "server.ping_interval", "must be longer than nothing");
+        rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
+        rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");
         rule(

@@ -163,8 +163,8 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub struct Ended {
     pub at: DateTime<Utc>,
-    /// The next message of the conversation, whose turn it is now.
-    pub next: Option<Dispatch>,
+    /// The messages of the user whose turn it is now: the conversation's next, or those that waited behind too many others.
+    pub next: Vec<Dispatch>,
 }
 
 /// The columns of [`finish`]'s statement.
@@ -235,14 +235,18 @@ pub async fn finish(
            ), next as (
                update requests r set dispatched_at = now(), dispatches = r.dispatches + 1,
                    due_at = now() + make_interval(secs => $11)
-               from finished f
+               from (select user_id, count(*) as ended, (array_agg(id))[1] as after from finished group by user_id) u
                cross join lateral (
-                   select id from requests q
-                   where q.user_id = f.user_id and q.conversation_id = f.conversation_id and q.finished_at is null
-                     and q.status = 'queued' and q.not_before <= now()
-                   order by q.position limit 1) q
+                   select q.id from requests q
+                   where q.user_id = u.user_id and q.finished_at is null and q.status = 'queued'
+                     and q.dispatched_at is null and q.not_before <= now()
+                     and not exists (select 1 from requests e
+                                     where e.user_id = q.user_id and e.conversation_id = q.conversation_id
+                                       and e.finished_at is null and e.position < q.position
+                                       and e.id <> all($1::uuid[]) offset 0)
+                   order by q.position limit u.ended for update skip locked) q
                where r.id = q.id and r.status = 'queued'
-               returning f.id as after, r.id, r.tier, r.dispatches
+               returning u.after, r.id, r.tier, r.dispatches
            )
            select f.id as "id!: RequestId", f.finished_at as "finished_at!", n.id as "next_id?: RequestId",
                n.tier as "next_tier?", n.dispatches as "next_dispatches?"
@@ -261,16 +265,13 @@ pub async fn finish(
     )
     .fetch_all(db)
     .await?;
-    let mut ended: HashMap<_, _> = rows
-        .into_iter()
-        .map(|row| {
-            let next = match (row.next_id, row.next_tier, row.next_dispatches) {
-                (Some(request_id), Some(tier), Some(number)) => Some(Dispatch { request_id, tier, number }),
-                _ => None,
-            };
-            (row.id, Ended { at: row.finished_at, next })
-        })
-        .collect();
+    let mut ended: HashMap<RequestId, Ended> = HashMap::with_capacity(finished.len());
+    for row in rows {
+        let ended = ended.entry(row.id).or_insert_with(|| Ended { at: row.finished_at, next: Vec::new() });
+        if let (Some(request_id), Some(tier), Some(number)) = (row.next_id, row.next_tier, row.next_dispatches) {
+            ended.next.push(Dispatch { request_id, tier, number });
+        }
+    }
     Ok(finished.iter().map(|finished| ended.remove(&finished.request_id)).collect())
 }
 

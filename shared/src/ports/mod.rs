@@ -40,6 +40,8 @@ pub enum Signal {
 pub trait EventBus: Send + Sync {
     /// Appends to the log and publishes on the user's channel in one step. Repeating an append is harmless.
     async fn append(&self, user: UserId, frames: &[Frame]) -> Result<Appended, PortError>;
+    /// Refuses whatever the attempt would still append, but for its end; returns all that was appended.
+    async fn seal(&self, user: UserId, request: RequestId, attempt: u32) -> Result<Vec<Frame>, PortError>;
     /// Publishes without logging: for what a snapshot tells anyway.
     async fn publish(&self, events: &[(UserId, Frame)]) -> Result<(), PortError>;
     /// Returns once the channel is confirmed: whatever is published after that is signalled.

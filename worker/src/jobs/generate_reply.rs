@@ -189,7 +189,7 @@ impl Replies {
                     if tries > 0
                         && let Ok(Some(at)) = stored.await
                     {
-                        return Some(Ended { at, next: None });
+                        return Some(Ended { at, next: Vec::new() });
                     }
                     tracing::info!("overtaken at the end");
                     return None;
@@ -205,9 +205,7 @@ impl Replies {
 
     async fn tell_end(&self, writer: ReplyWriter, event: &Event, ended: Ended) {
         let dispatch = async {
-            if let Some(next) = ended.next
-                && let Err(error) = self.jobs.enqueue(&[next]).await
-            {
+            if let Err(error) = self.jobs.enqueue(&ended.next).await {
                 tracing::warn!(%error, "the sweeper will hand over the next message");
             }
         };

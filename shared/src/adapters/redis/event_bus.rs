@@ -23,6 +23,7 @@ use crate::{
 pub struct RedisEventBus {
     redis: RedisHandle,
     append: Script,
+    seal: Script,
     log_ttl_ms: i64,
     /// Absent where nobody subscribes: in a worker.
     subscriptions: Option<Subscriptions>,
@@ -39,6 +40,7 @@ impl RedisEventBus {
         Self {
             redis,
             append: script(include_str!("append.lua")),
+            seal: script(include_str!("seal.lua")),
             log_ttl_ms: i64::try_from(config.log_ttl.as_millis()).unwrap_or(i64::MAX),
             subscriptions: None,
         }
@@ -137,6 +139,18 @@ impl EventBus for RedisEventBus {
             .await
             .map_err(failed("append events"))?;
         Ok(if written == 1 { Appended::Yes } else { Appended::Refused })
+    }
+
+    async fn seal(&self, user: UserId, request: RequestId, attempt: u32) -> Result<Vec<Frame>, PortError> {
+        // The end has the last cursor: see `Cursor::end_of`.
+        let last = Cursor { n: u32::MAX - 1, ..Cursor::end_of(attempt) };
+        let arguments: Vec<Value> = vec![last.to_string().into(), self.log_ttl_ms.into()];
+        let log: Vec<Bytes> = self
+            .seal
+            .evalsha_with_reload(self.redis.client(), vec![self.log(user, request)], arguments)
+            .await
+            .map_err(failed("seal the event log"))?;
+        Ok(log.into_iter().filter_map(Frame::decode).collect())
     }
 
     async fn publish(&self, events: &[(UserId, Frame)]) -> Result<(), PortError> {
