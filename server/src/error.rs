@@ -40,6 +40,8 @@ pub(crate) enum ApiError {
     TooMany {
         detail: String,
     },
+    /// The service has too much under way.
+    Overloaded,
     /// A part that is needed does not answer.
     Unavailable(String),
     /// Our fault; what it was goes to the log, not to the caller.
@@ -61,6 +63,7 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("conversation_busy", "An earlier message of the conversation waits for its reply, and `if_busy` was `reject`."),
     ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
     ("too_many_requests", "Too much of yours is under way already. Try again after `Retry-After`."),
+    ("overloaded", "The service has as much to do as it can take. Try again after `Retry-After`."),
     ("unavailable", "A part of the service does not answer. Try again after `Retry-After`."),
     ("internal", "A fault of the server; it has been logged under `request_id`."),
     ("provider_failed", "The model service did not give a reply, after all attempts. Send the message again later."),
@@ -131,6 +134,13 @@ impl ApiError {
                 problem(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "too many requests", detail.clone())
                     .retryable(true)
             }
+            Self::Overloaded => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "overloaded",
+                "there is more to do than this service can take; try again in a moment".to_owned(),
+            )
+            .retryable(true),
             Self::Unavailable(_) => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -162,7 +172,7 @@ impl IntoResponse for ApiError {
             Self::Unauthenticated(_) => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Unavailable(_) | Self::TooMany { .. } => {
+            Self::Unavailable(_) | Self::TooMany { .. } | Self::Overloaded => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }
             _ => {}
@@ -223,6 +233,7 @@ mod tests {
             ApiError::Conflict { code: "conversation_busy", detail: String::new() },
             ApiError::KeyReused,
             ApiError::TooMany { detail: String::new() },
+            ApiError::Overloaded,
             ApiError::Unavailable(String::new()),
             ApiError::Internal(String::new()),
         ];

@@ -78,7 +78,7 @@ impl Server {
             dispatcher,
             tokens,
             passwords: Passwords::new(),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(config.server.max_sockets, config.server.sockets_per_user),
             config,
         });
         Ok(Self { state, listener, redis, tasks })

@@ -126,6 +126,18 @@ impl Socket {
         })
     }
 
+    /// Whether the server says hello, or ends it without.
+    pub async fn greeted(&self) -> bool {
+        let (mut frames, mut end) = (self.heard.frames.subscribe(), self.heard.end.subscribe());
+        let heard = async {
+            tokio::select! {
+                heard = frames.wait_for(|frames| !frames.is_empty()) => heard.is_ok(),
+                _ = end.wait_for(Option::is_some) => false,
+            }
+        };
+        within("a hello or an end", heard).await
+    }
+
     pub async fn hello(&self) -> Value {
         self.wait_for("hello", |frame| frame["type"] == "hello").await
     }

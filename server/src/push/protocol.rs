@@ -13,6 +13,8 @@ use crate::{error::ApiError, extract::body, usecase::send_message::IfBusy};
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
 pub(crate) const TICKET_PREFIX: &str = "ticket.";
+/// Over so long the sockets of a server that stops are told to come back.
+const RECONNECT_WITHIN_MS: u32 = 3_000;
 
 /// What a client may send.
 #[derive(Debug)]
@@ -92,12 +94,31 @@ pub(crate) enum ToClient {
     Pong {},
 }
 
+/// News of the service itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct Notice {
+    r#type: &'static str,
+    code: &'static str,
+    message: &'static str,
+}
+
+impl Notice {
+    /// Until the next hello.
+    pub(crate) const LIVE_DELAYED: Self = Self {
+        r#type: "notice",
+        code: "live_delayed",
+        message: "Live updates are delayed. Nothing is lost: replies come as soon as they can.",
+    };
+}
+
 /// Why a socket is closed. 4000–4499 mean: connect again; 4500 and above: do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closing {
     Restart,
     Overload,
     TooSlow,
+    /// The user has as many open as is allowed.
+    TooMany,
     /// It sent what is no text, or too much of it.
     Misbehaved,
 }
@@ -105,13 +126,20 @@ pub(crate) enum Closing {
 impl Closing {
     pub(crate) fn frame(self) -> CloseFrame {
         let (code, reason) = match self {
-            Self::Restart => (1012, "the server restarts: connect again"),
+            Self::Restart => return restart(),
             Self::Overload => (1013, "try again later"),
             Self::TooSlow => (4008, "too slow: connect again and take a snapshot"),
+            Self::TooMany => (4009, "too many sockets of yours are open: close another"),
             Self::Misbehaved => (4500, "only text messages of a bounded size are taken"),
         };
         CloseFrame { code, reason: Utf8Bytes::from_static(reason) }
     }
+}
+
+/// Each socket is told another moment to come back, so that not all come at once.
+fn restart() -> CloseFrame {
+    let wait = fastrand::u32(0..=RECONNECT_WITHIN_MS);
+    CloseFrame { code: 1012, reason: format!(r#"{{"reconnect_after_ms":{wait}}}"#).into() }
 }
 
 /// Who opened a socket, and what it has seen already.

@@ -14,7 +14,7 @@ use troupe_shared::{events::Frame, ids::SessionId};
 
 use super::{
     hub::Delivery,
-    protocol::{CancelRequest, Closing, FromClient, Opened, SendMessage, ToClient},
+    protocol::{CancelRequest, Closing, FromClient, Notice, Opened, SendMessage, ToClient},
     snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
@@ -59,11 +59,16 @@ impl Session {
             Err(end) => end,
         };
         if let End::Close(why) = end {
-            _ = timeout(SEND_TIMEOUT, session.socket.send(Message::Close(Some(why.frame())))).await;
-            // The peer's answer to the close; without it the code may never arrive.
-            _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = session.socket.recv().await {} }).await;
+            Self::refuse(session.socket, why).await;
         }
         tracing::debug!(session_id = %id, "a socket closed");
+    }
+
+    /// Closes a socket with a reason.
+    pub(crate) async fn refuse(mut socket: WebSocket, why: Closing) {
+        _ = timeout(SEND_TIMEOUT, socket.send(Message::Close(Some(why.frame())))).await;
+        // The peer's answer to the close; without it the code may never arrive.
+        _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     }
 
     async fn run(&mut self, closing: &CancellationToken) -> Result<std::convert::Infallible, End> {
@@ -116,6 +121,7 @@ impl Session {
         match delivery {
             Some(Delivery::Event(frame)) => self.tell(&frame).await,
             Some(Delivery::Resync) => self.say_hello().await,
+            Some(Delivery::Delayed) => self.say(&Notice::LIVE_DELAYED).await,
             None => Err(End::Close(Closing::TooSlow)),
         }
     }

@@ -65,6 +65,8 @@ pub struct Server {
     #[serde(deserialize_with = "duration")]
     pub ping_interval: Duration,
     pub session_backlog: usize,
+    pub max_sockets: usize,
+    pub sockets_per_user: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -181,6 +183,8 @@ impl Config {
             "must not be smaller than server.max_content",
         );
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
+        rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
+        rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");
         rule(!self.server.ping_interval.is_zero(), "server.ping_interval", "must be longer than nothing");
         rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
         rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");

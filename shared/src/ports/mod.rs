@@ -33,6 +33,8 @@ pub enum Signal {
     Event(UserId, Frame),
     /// Events may have been missed: whoever shows live text must take a snapshot.
     Gap,
+    /// Nothing is heard for now; a gap follows when that is over.
+    Away,
 }
 
 /// The event log of each request, and the live channel of each user.

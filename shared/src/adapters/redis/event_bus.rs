@@ -78,9 +78,11 @@ fn failed(what: &'static str) -> impl FnOnce(fred::error::Error) -> PortError {
 /// Turns what the client hears into signals: events, and gaps after a reconnect or when this process could not keep up.
 fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::Sender<Signal>) {
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
+    let mut errors = client.error_rx();
     let (client, signals, redis) = (client.clone(), signals.clone(), redis.clone());
     #[expect(clippy::disallowed_methods, reason = "it ends with the connection, which the bus owns")]
     tokio::spawn(async move {
+        let mut away = false;
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
@@ -102,7 +104,13 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
                         return;
                     }
                     redis.subscribe_again(&client).await;
+                    away = false;
                     _ = signals.send(Signal::Gap);
+                }
+                // Of the connection, and of each try to have it again: the first is news.
+                _ = errors.recv(), if !away => {
+                    away = true;
+                    _ = signals.send(Signal::Away);
                 }
             }
         }
