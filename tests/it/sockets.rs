@@ -303,14 +303,17 @@ async fn a_user_has_so_many_sockets_and_a_process_too() {
     assert!(refused.headers().contains_key("retry-after"));
     drop(one);
     // Its place is free when the server has seen that it is gone.
-    within("a free place", async {
-        loop {
-            match Socket::connect(authorized(&user)).await {
-                Ok(socket) if socket.greeted().await => return,
-                _ => tokio::task::yield_now().await,
+    within(
+        "a free place",
+        Box::pin(async {
+            loop {
+                match Socket::connect(authorized(&user)).await {
+                    Ok(socket) if socket.greeted().await => return,
+                    _ => tokio::task::yield_now().await,
+                }
             }
-        }
-    })
+        }),
+    )
     .await;
     drop(two);
     cluster.assert_quiet().await;
