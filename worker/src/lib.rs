@@ -3,6 +3,7 @@
 //! [`run`] is the whole process: a consumer per tier ([`queue`]), the renewal of leases, and the sweeper that finds what
 //! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
 
+mod cost;
 mod jobs;
 mod leases;
 mod providers;
@@ -25,6 +26,7 @@ use troupe_shared::{
 };
 
 use crate::{
+    cost::Costs,
     jobs::generate_reply::Replies,
     leases::Leases,
     queue::{Consumers, Slots},
@@ -66,6 +68,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         clock: Arc::new(SystemClock),
         leases,
         settings: config.worker.clone(),
+        costs: Costs::new(&config),
         hand_back: hand_back.clone(),
     });
     let slots = Slots::new(config.worker.concurrency);

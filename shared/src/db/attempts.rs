@@ -36,6 +36,8 @@ pub struct Claimed {
     pub shown: bool,
     pub correlation_id: String,
     pub created_at: DateTime<Utc>,
+    /// Of the attempts before this one.
+    pub cost: f64,
     pub user_name: String,
     pub persona_name: String,
     pub system_prompt: String,
@@ -65,10 +67,10 @@ pub async fn claim(
                                    and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
                                  offset 0)
                returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.shown, r.correlation_id,
-                   r.created_at
+                   r.created_at, r.cost
            )
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
-               r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown, r.correlation_id, r.created_at,
+               r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown, r.correlation_id, r.created_at, r.cost,
                u.name as user_name, p.name as persona_name, p.system_prompt, p.temperature, p.model,
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
@@ -102,6 +104,7 @@ pub async fn claim(
                 shown: row.shown,
                 correlation_id: row.correlation_id,
                 created_at: row.created_at,
+                cost: row.cost,
                 user_name: row.user_name,
                 persona_name: row.persona_name,
                 system_prompt: row.system_prompt,
@@ -136,6 +139,8 @@ pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease:
 pub struct Finished {
     pub request_id: RequestId,
     pub attempt: i32,
+    /// Of this attempt.
+    pub cost: f64,
     pub ending: Ending,
 }
 
@@ -172,6 +177,7 @@ pub struct Ended {
 struct Endings<'a> {
     ids: Vec<Uuid>,
     attempts: Vec<i32>,
+    costs: Vec<f64>,
     statuses: Vec<&'static str>,
     message_ids: Vec<Option<Uuid>>,
     contents: Vec<Option<&'a str>>,
@@ -185,9 +191,10 @@ struct Endings<'a> {
 impl<'a> FromIterator<&'a Finished> for Endings<'a> {
     fn from_iter<I: IntoIterator<Item = &'a Finished>>(finished: I) -> Self {
         let mut endings = Self::default();
-        for Finished { request_id, attempt, ending } in finished {
+        for Finished { request_id, attempt, cost, ending } in finished {
             endings.ids.push(request_id.as_uuid());
             endings.attempts.push(*attempt);
+            endings.costs.push(*cost);
             let (status, reply, failure) = match ending {
                 Ending::Completed(reply) => ("completed", Some(reply), None),
                 Ending::Failed { error, cause } => ("failed", None, Some((error, cause))),
@@ -216,11 +223,11 @@ pub async fn finish(
     let rows = sqlx::query!(
         r#"with ending as (
                select * from unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
-                                    $9::jsonb[], $10::text[])
-                   as e (id, attempt, status, message_id, content, usage, provider, model, error, cause)
+                                    $9::jsonb[], $10::text[], $12::float8[])
+                   as e (id, attempt, status, message_id, content, usage, provider, model, error, cause, cost)
            ), finished as (
                update requests r set status = e.status, finished_at = now(), due_at = null, usage = e.usage,
-                   provider = e.provider, model = e.model, error = e.error
+                   provider = e.provider, model = e.model, error = e.error, cost = r.cost + e.cost
                from ending e
                where r.id = e.id and r.attempt = e.attempt and r.status = 'in_progress'
                returning r.id, r.user_id, r.conversation_id, r.position, r.attempt, r.worker, r.started_at, r.finished_at
@@ -229,8 +236,8 @@ pub async fn finish(
                select e.message_id, f.conversation_id, f.id, f.position, 'assistant', e.content
                from finished f join ending e on e.id = f.id where e.message_id is not null
            ), record as (
-               insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model)
-               select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model
+               insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model, cost)
+               select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model, e.cost
                from finished f join ending e on e.id = f.id where e.status <> 'completed'
            ), next as (
                update requests r set dispatched_at = now(), dispatches = r.dispatches + 1,
@@ -262,6 +269,7 @@ pub async fn finish(
         &endings.errors as &[Option<Json<&Problem>>],
         &endings.causes as &[Option<&str>],
         redispatch_after.as_secs_f64(),
+        &endings.costs,
     )
     .fetch_all(db)
     .await?;
@@ -295,6 +303,8 @@ pub struct GivenBack<'a> {
     pub shown: bool,
     /// For operators.
     pub cause: &'a str,
+    /// Of the attempt.
+    pub cost: f64,
 }
 
 /// Gives a request back for another attempt after a pause; the sweeper hands it over when it is due. `false` where the
@@ -302,18 +312,19 @@ pub struct GivenBack<'a> {
 pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, back: GivenBack<'_>) -> Result<bool> {
     let done = sqlx::query!(
         r#"with returned as (
-               update requests set status = 'queued', worker = null, dispatched_at = null, shown = shown or $4,
+               update requests set status = 'queued', worker = null, dispatched_at = null, shown = shown or $4, cost = cost + $6,
                    not_before = now() + make_interval(secs => $3), due_at = now() + make_interval(secs => $3)
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id
            )
-           insert into attempts (request_id, number, worker, started_at, outcome, cause)
-           select q.id, q.attempt, q.worker, q.started_at, 'retried', $5 from requests q join returned using (id)"#,
+           insert into attempts (request_id, number, worker, started_at, outcome, cause, cost)
+           select q.id, q.attempt, q.worker, q.started_at, 'retried', $5, $6 from requests q join returned using (id)"#,
         id.as_uuid(),
         attempt,
         back.pause.as_secs_f64(),
         back.shown,
         back.cause,
+        back.cost,
     )
     .execute(db)
     .await?;
