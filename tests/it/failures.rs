@@ -208,10 +208,10 @@ async fn retries_end_where_they_would_cost_too_much() {
     assert_eq!((&end["type"], &end["error"]["code"]), (&json!("request.failed"), &json!("provider_failed")));
     let calls = cluster.provider.calls_of("Dear").len();
     assert!((2..4).contains(&calls), "{calls} attempts were paid for");
-    let spent: f64 = sqlx::query_scalar("select cost from requests").fetch_one(&cluster.db).await.unwrap();
-    assert!(spent > 0.0 && spent <= 250.0, "{spent} were spent");
+    let paid: f64 = sqlx::query_scalar("select cost from requests").fetch_one(&cluster.db).await.unwrap();
+    assert!(paid > 0.0 && paid <= 250.0, "{paid} were paid");
     let told: f64 = sqlx::query_scalar("select sum(cost) from attempt_history").fetch_one(&cluster.db).await.unwrap();
-    assert!((told - spent).abs() < 1e-6, "{told} by the attempts, {spent} by the request");
+    assert!((told - paid).abs() < 1e-6, "{told} by the attempts, {paid} by the request");
     cluster.provider.on("Cheap", [Script::error(500), Script::error(500), Script::words(3)]);
     let cheap = user.send(&user.conversation("demo").await, "Cheap").await;
     assert_eq!(user.reply(&cheap.request).await, words_of(3), "a call that was refused costs nothing");
