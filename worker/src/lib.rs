@@ -66,6 +66,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         clock: Arc::new(SystemClock),
         leases,
         settings: config.worker.clone(),
+        redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });
     let tiers = db::users::tiers(&pool).await?;

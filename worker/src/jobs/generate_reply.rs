@@ -44,6 +44,7 @@ pub(crate) struct Replies {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
+    pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
 }
@@ -84,9 +85,7 @@ impl Replies {
         match self.write(&prompt, &mut writer, lost).await {
             Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, &error, writer).await,
-            Written::HandedBack => {
-                self.give_back(claimed, Duration::ZERO, writer.shown(), "its worker was stopped").await;
-            }
+            Written::HandedBack => self.hand_back(claimed, writer.shown()).await,
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
         }
     }
@@ -210,6 +209,19 @@ impl Replies {
             }
         };
         tokio::join!(writer.finish(event), dispatch);
+    }
+
+    /// To another worker, ahead of all that has not been under way yet.
+    async fn hand_back(&self, claimed: &Claimed, shown: bool) {
+        let (id, attempt) = (claimed.request_id, claimed.attempt);
+        match attempts::hand_back(&self.pool, id, attempt, shown, self.redispatch_after).await {
+            Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
+                Ok(()) => tracing::info!("handed back"),
+                Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),
+            },
+            Ok(None) => tracing::info!("overtaken before it was handed back"),
+            Err(error) => tracing::warn!(%error, "could not hand back: the lease will run out"),
+        }
     }
 
     async fn give_back(&self, claimed: &Claimed, pause: Duration, shown: bool, cause: &str) {
