@@ -46,6 +46,7 @@ pub(crate) struct Replies {
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
     pub(crate) costs: Costs,
+    pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
 }
@@ -87,15 +88,7 @@ impl Replies {
         match self.write(&prompt, &mut writer, lost).await {
             Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, &prompt, error, writer).await,
-            Written::HandedBack => {
-                let cost = self.cost_of(&prompt, &writer);
-                let shown = writer.shown();
-                self.give_back(
-                    claimed,
-                    GivenBack { pause: Duration::ZERO, shown, cause: "its worker was stopped", cost },
-                )
-                .await;
-            }
+            Written::HandedBack => self.hand_back(claimed, self.cost_of(&prompt, &writer), writer.shown()).await,
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
         }
     }
@@ -230,6 +223,19 @@ impl Replies {
             }
         };
         tokio::join!(writer.finish(event), dispatch);
+    }
+
+    /// To another worker, ahead of all that has not been under way yet.
+    async fn hand_back(&self, claimed: &Claimed, cost: f64, shown: bool) {
+        let (id, attempt) = (claimed.request_id, claimed.attempt);
+        match attempts::hand_back(&self.pool, id, attempt, cost, shown, self.redispatch_after).await {
+            Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
+                Ok(()) => tracing::info!("handed back"),
+                Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),
+            },
+            Ok(None) => tracing::info!("overtaken before it was handed back"),
+            Err(error) => tracing::warn!(%error, "could not hand back: the lease will run out"),
+        }
     }
 
     async fn give_back(&self, claimed: &Claimed, back: GivenBack<'_>) {
