@@ -15,10 +15,6 @@ use crate::{
     speech::{Manner, manner_of, reply_to},
 };
 
-/// A POST whose answer was lost, or that was turned away by a server that did not learn of its commit, may have landed, and is
-/// sent again: then its question is there twice. Idempotency keys end that; delete this constant and its one use with them.
-const DUPLICATES_OF_UNANSWERED_POSTS_ARE_PERMITTED: bool = true;
-
 /// What must never happen, and did.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -53,8 +49,8 @@ impl Findings {
             {
                 self.lost.push(format!("“{}” was accepted as {request} and is not stored", said.question));
             }
-            let unanswered = if DUPLICATES_OF_UNANSWERED_POSTS_ARE_PERMITTED { said.in_vain } else { 0 };
-            if stored.len() > 1 + unanswered {
+            // However often it was sent: each has an Idempotency-Key.
+            if stored.len() > 1 {
                 self.doubled.push(format!("“{}” is stored {} times", said.question, stored.len()));
             }
         }
