@@ -95,6 +95,12 @@ impl Findings {
         let mut transcripts: HashMap<String, Transcript> = HashMap::new();
         let mut spoiled = HashSet::new();
         for TextFrame { json, text, .. } in &session.frames {
+            if json["type"] == "hello" {
+                transcripts
+                    .values_mut()
+                    .filter(|running| running.end.is_none())
+                    .for_each(|running| _ = running.snapshot(json));
+            }
             for request in named_in(json) {
                 let Some(entry) = ledger.get(&*request).filter(|entry| entry.user == user) else {
                     self.wrong.push(format!("a socket of {user} heard of somebody else's {request}: {text}"));

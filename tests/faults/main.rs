@@ -4,13 +4,14 @@
 //! One test per fault, a mix of all in random order, and a model of the requests' state machine. docs/RELIABILITY.md says
 //! what is promised and what was measured; `make soak` runs the mix for as long as it is told.
 
-#![expect(clippy::expect_used, clippy::print_stderr, clippy::print_stdout, reason = "these are tests")]
+#![expect(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, reason = "these are tests")]
 
 mod check;
 mod devices;
 mod faults;
 mod ledger;
 mod load;
+mod model;
 mod scene;
 mod seed;
 mod speech;

@@ -42,12 +42,18 @@ impl Transcript {
         Self { strict: true, ..Self::lenient(request) }
     }
 
-    /// Takes up what a hello says of the request, if it is running.
+    /// Takes up what a hello says of the request, if it is running. If it is not, it has ended or not begun: its end, should it
+    /// still come, is told with the whole text, whatever was shown of it before.
     pub fn snapshot(&mut self, hello: &Value) -> bool {
         assert_eq!(hello["type"], "hello");
         let active = hello["active"].as_array().expect("hello.active");
         let mut mine = active.iter().filter(|active| active["request_id"] == *self.request);
-        let Some(active) = mine.next() else { return false };
+        let Some(active) = mine.next() else {
+            if self.end.is_none() {
+                self.text.clear();
+            }
+            return false;
+        };
         assert!(mine.next().is_none(), "a request is twice in {hello}");
         self.cursor = cursor_of(active);
         active["text"].as_str().expect("active.text").clone_into(&mut self.text);
