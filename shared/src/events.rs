@@ -190,6 +190,11 @@ impl Frame {
         Some(Self { request_id, cursor, kind, encoded, json })
     }
 
+    /// Whether it can be understood without the events before it: it begins an attempt, takes all text back, or ends all.
+    pub fn stands_alone(&self) -> bool {
+        self.cursor.n <= 1 || self.kind == EventKind::Reset || self.kind.is_terminal()
+    }
+
     pub fn encoded(&self) -> &Bytes {
         &self.encoded
     }

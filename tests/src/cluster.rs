@@ -6,7 +6,10 @@ use futures::future::join_all;
 use serde_json::Value;
 use sqlx::{PgPool, Row};
 use tempfile::TempDir;
-use troupe_shared::engines::{Durability, Postgres, Redis};
+use troupe_shared::{
+    config::Config,
+    engines::{Durability, Postgres, Redis, Shutdown},
+};
 
 use crate::{Client, Process, ScriptedProvider, Signal, within};
 
@@ -67,7 +70,7 @@ pub struct Cluster {
     started: usize,
     /// After the processes, so that they are stopped before what they stand on.
     redis: Redis,
-    _postgres: Postgres,
+    postgres: Postgres,
     _directory: TempDir,
 }
 
@@ -104,7 +107,7 @@ impl Cluster {
             environment,
             started: 0,
             redis,
-            _postgres: postgres,
+            postgres,
             _directory: directory,
         };
         cluster.launch(options.servers, options.workers).await;
@@ -207,8 +210,22 @@ impl Cluster {
             .await
             .expect("a request");
         let name = name.expect("a request that is being answered");
-        let of = |process: &Process| process.lines().iter().any(|line| line.contains(&name));
-        self.workers.iter().position(of).unwrap_or_else(|| panic!("no worker is called {name}"))
+        self.worker_called(&name).unwrap_or_else(|| panic!("no worker is called {name}"))
+    }
+
+    /// The process of a worker, by the name that it gave itself.
+    pub fn worker_called(&self, name: &str) -> Option<usize> {
+        self.workers.iter().position(|process| process.lines().iter().any(|line| line.contains(name)))
+    }
+
+    /// The numbers of the servers that have not ended.
+    pub fn live_servers(&self) -> Vec<usize> {
+        (0..self.servers.len()).filter(|&number| self.servers[number].lives()).collect()
+    }
+
+    /// The numbers of the workers that have not ended.
+    pub fn live_workers(&self) -> Vec<usize> {
+        (0..self.workers.len()).filter(|&number| self.workers[number].lives()).collect()
     }
 
     /// The first log entry of any worker, logged by now or later, for which this holds.
@@ -220,6 +237,28 @@ impl Cluster {
     /// Freezes Redis, or lets it go on.
     pub fn freeze_redis(&self, signal: Signal) {
         signal.send(self.redis.pid()).expect("a signal to Redis");
+    }
+
+    /// Redis ends and comes back at the same address, with nothing in it.
+    pub async fn restart_redis(&mut self) {
+        let restarted = within("a restart of Redis", self.redis.restart()).await;
+        restarted.unwrap_or_else(|error| panic!("restart Redis: {error:#}"));
+    }
+
+    /// PostgreSQL ends and comes back at the same address, with everything that was committed.
+    pub async fn restart_postgres(&mut self, shutdown: Shutdown) {
+        let restarted = within("a restart of PostgreSQL", self.postgres.restart(shutdown)).await;
+        restarted.unwrap_or_else(|error| panic!("restart PostgreSQL: {error:#}"));
+    }
+
+    /// The configuration that every process of it has.
+    pub fn config(&self) -> Config {
+        Config::from_sources(None, self.environment.clone()).expect("a sound configuration")
+    }
+
+    /// The lines that no healthy run has.
+    pub fn alarms(&self) -> Vec<String> {
+        self.servers.iter().chain(&self.workers).flat_map(Process::alarms).collect()
     }
 
     /// Every line of every process.
@@ -255,13 +294,8 @@ impl Cluster {
             )
             .await;
         assert_eq!(unrecorded, 0, "requests have attempts that are not recorded");
-        let alarms: Vec<_> = self
-            .servers
-            .iter()
-            .chain(&self.workers)
-            .flat_map(Process::alarms)
-            .filter(|line| !expected.iter().any(|known| line.contains(known)))
-            .collect();
+        let alarms: Vec<_> =
+            self.alarms().into_iter().filter(|line| !expected.iter().any(|known| line.contains(known))).collect();
         assert!(alarms.is_empty(), "errors were logged:\n{}", alarms.join("\n"));
     }
 }

@@ -25,6 +25,8 @@ pub enum Appended {
     Yes,
     /// A newer attempt has written: the caller's attempt is over.
     Refused,
+    /// Nothing was appended: the log that the events continue is gone. The text must be told from its beginning.
+    Forgotten,
 }
 
 /// What a subscriber is told.

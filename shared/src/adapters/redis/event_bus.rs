@@ -133,9 +133,10 @@ fn bytes_of(value: Value) -> Option<Bytes> {
 impl EventBus for RedisEventBus {
     async fn append(&self, user: UserId, frames: &[Frame]) -> Result<Appended, PortError> {
         let Some(first) = frames.first() else { return Ok(Appended::Yes) };
-        let mut arguments: Vec<Value> = Vec::with_capacity(2 + frames.len() * 2);
+        let mut arguments: Vec<Value> = Vec::with_capacity(3 + frames.len() * 2);
         arguments.push(if self.redis.sharded { "SPUBLISH" } else { "PUBLISH" }.into());
         arguments.push(self.log_ttl_ms.into());
+        arguments.push(i64::from(first.stands_alone()).into());
         for frame in frames {
             arguments.push(frame.cursor.to_string().into());
             arguments.push(Value::Bytes(frame.encoded().clone()));
@@ -146,7 +147,11 @@ impl EventBus for RedisEventBus {
             .evalsha_with_reload(self.redis.client(), keys, arguments)
             .await
             .map_err(failed("append events"))?;
-        Ok(if written == 1 { Appended::Yes } else { Appended::Refused })
+        Ok(match written {
+            1 => Appended::Yes,
+            2 => Appended::Forgotten,
+            _ => Appended::Refused,
+        })
     }
 
     async fn seal(&self, user: UserId, request: RequestId, attempt: u32) -> Result<Vec<Frame>, PortError> {
