@@ -137,7 +137,7 @@ impl Database {
     }
 
     pub(super) async fn give_back(&self, id: RequestId, attempt: i32, pause: Lasting, shown: bool) -> bool {
-        let back = GivenBack { pause: duration(pause), shown, cause: "the model" };
+        let back = GivenBack { pause: duration(pause), shown, cause: "the model", cost: 0.0 };
         attempts::give_back(&self.pool, id, attempt, back).await.expect("a return")
     }
 
@@ -179,7 +179,7 @@ fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, complete
             cause: "the model".to_owned(),
         }
     };
-    Finished { request_id, attempt, ending }
+    Finished { request_id, attempt, cost: 0.0, ending }
 }
 
 fn request(row: &PgRow) -> Request {

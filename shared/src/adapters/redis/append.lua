@@ -4,8 +4,12 @@
 -- Returns 1, or 0 when a newer attempt has written, or 2 where Redis has lost the log that the events continue: whoever
 -- came after that would be told the end of a text without its beginning. An entry that is there already, to the byte, was
 -- appended by an earlier call whose answer got lost: it is passed over.
-if ARGV[3] == '0' and redis.call('EXISTS', KEYS[1]) == 0 then
-  return 2
+if ARGV[3] == '0' then
+  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+  -- Or there are but the words of an older attempt, which wrote on after the loss.
+  if not last or tonumber(string.match(last[1], '^%d+')) < tonumber(string.match(ARGV[4], '^%d+')) then
+    return 2
+  end
 end
 for i = 4, #ARGV, 2 do
   local added = redis.pcall('XADD', KEYS[1], ARGV[i], 'e', ARGV[i + 1])
