@@ -19,6 +19,7 @@ mod resume;
 mod sockets;
 mod standalone;
 mod stops;
+mod tiers;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

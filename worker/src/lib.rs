@@ -29,7 +29,7 @@ use crate::{
     cost::Costs,
     jobs::generate_reply::Replies,
     leases::Leases,
-    queue::{Consumers, Slots},
+    queue::Consumers,
     statements::{Claims, Finishes, Statements},
 };
 
@@ -71,12 +71,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         costs: Costs::new(&config),
         hand_back: hand_back.clone(),
     });
-    let slots = Slots::new(config.worker.concurrency);
+    let tiers = db::users::tiers(&pool).await?;
+    let slots = queue::slots(config.worker.concurrency, &tiers);
     let consumers = Consumers { name, redis: &redis, config: &config, slots: slots.clone(), replies };
-    consumers.start(&db::users::tiers(&pool).await?, &tasks).await?;
+    let queues = consumers.start(&tiers, &tasks).await?;
     tracing::info!("worker ready");
 
     shutdown.cancelled().await;
+    queues.close().await;
     if tokio::time::timeout(config.worker.drain, slots.idle()).await.is_err() {
         tracing::info!("handing back the replies that still run");
         hand_back.cancel();

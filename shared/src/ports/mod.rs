@@ -60,6 +60,8 @@ pub trait EventBus: Send + Sync {
 pub trait JobQueue: Send + Sync {
     /// All in one round trip. Pushing the same dispatch again while it is queued is harmless.
     async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError>;
+    /// Ahead of all that waits: for a reply that was under way already.
+    async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError>;
     /// Whether the queue can be reached.
     async fn ping(&self) -> Result<(), PortError>;
 }
