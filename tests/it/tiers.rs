@@ -10,6 +10,7 @@ async fn one_worker(concurrency: usize) -> Cluster {
     let options = ClusterOptions::default().servers(1).workers(1);
     // A backlog is what is tested here: nobody must hand it over again meanwhile.
     let options = options.set("TROUPE_QUEUE__REDISPATCH_AFTER", "10m");
+    let options = options.set("TROUPE_QUEUE__USER_AT_ONCE", "1000");
     options.set("TROUPE_WORKER__CONCURRENCY", &concurrency.to_string()).start().await
 }
 

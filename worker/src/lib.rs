@@ -69,6 +69,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         leases,
         settings: config.worker.clone(),
         costs: Costs::new(&config),
+        redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });
     let tiers = db::users::tiers(&pool).await?;

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use troupe_shared::{
     clock::Clock,
     config,
-    db::attempts::{self, Claimed, Ended, Ending, Finished, GivenBack, Reply},
+    db::attempts::{self, Claimed, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
     events::Event,
     ids::MessageId,
     jobs::GenerateReply,
@@ -46,6 +46,7 @@ pub(crate) struct Replies {
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
     pub(crate) costs: Costs,
+    pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
 }
@@ -88,13 +89,8 @@ impl Replies {
             Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, &prompt, error, writer).await,
             Written::HandedBack => {
-                let cost = self.cost_of(&prompt, &writer);
-                let shown = writer.shown();
-                self.give_back(
-                    claimed,
-                    GivenBack { pause: Duration::ZERO, shown, cause: "its worker was stopped", cost },
-                )
-                .await;
+                let (shown, cost) = (writer.shown(), self.cost_of(&prompt, &writer));
+                self.hand_back(claimed, HandedBack { shown, cost, redispatch_after: self.redispatch_after }).await;
             }
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
         }
@@ -230,6 +226,18 @@ impl Replies {
             }
         };
         tokio::join!(writer.finish(event), dispatch);
+    }
+
+    /// To another worker, ahead of all that has not been under way yet.
+    async fn hand_back(&self, claimed: &Claimed, back: HandedBack) {
+        match attempts::hand_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
+            Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
+                Ok(()) => tracing::info!("handed back"),
+                Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),
+            },
+            Ok(None) => tracing::info!("overtaken before it was handed back"),
+            Err(error) => tracing::warn!(%error, "could not hand back: the lease will run out"),
+        }
     }
 
     async fn give_back(&self, claimed: &Claimed, back: GivenBack<'_>) {
