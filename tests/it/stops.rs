@@ -197,15 +197,7 @@ async fn a_rolling_restart_under_load_loses_and_doubles_nothing() {
 /// A job that Redis gives out to a worker which has gone on to its end must not wait for that worker's heartbeats to be missed.
 #[tokio::test]
 async fn a_worker_that_stops_puts_back_what_it_has_not_begun() {
-    let mut cluster = without_a_safety_net()
-        .servers(1)
-        .workers(1)
-        .set("TROUPE_WORKER__CONCURRENCY", "1")
-        .set("TROUPE_REDIS__COMMAND_TIMEOUT", "500ms")
-        .start()
-        .await;
-    let user = cluster.client(0).await;
-    let waiting = wait_with_a_fetch_on_its_way(&cluster, &user).await;
+    let (mut cluster, user, waiting) = with_a_fetch_on_its_way().await;
     cluster.workers[0].signal(Signal::Terminate);
     cluster.workers[0].logged("stopping").await;
     cluster.freeze_redis(Signal::Continue);
@@ -220,22 +212,25 @@ async fn a_worker_that_stops_puts_back_what_it_has_not_begun() {
 /// The fetch has taken the job when nobody waited for its answer any more. Nobody else will have it: this worker lives.
 #[tokio::test]
 async fn a_job_whose_fetch_was_given_up_is_not_lost() {
-    let cluster = without_a_safety_net()
-        .servers(1)
-        .workers(1)
-        .set("TROUPE_WORKER__CONCURRENCY", "1")
-        .set("TROUPE_REDIS__COMMAND_TIMEOUT", "500ms")
-        .start()
-        .await;
-    let user = cluster.client(0).await;
-    let waiting = wait_with_a_fetch_on_its_way(&cluster, &user).await;
+    let (cluster, user, waiting) = with_a_fetch_on_its_way().await;
     cluster.freeze_redis(Signal::Continue);
     assert_eq!(user.reply(&waiting).await, default_reply("Waiting"));
     cluster.assert_quiet().await;
 }
 
 /// One job waits in the queue of a Redis that is frozen, and a fetch of the worker's that will take it has been given up.
-async fn wait_with_a_fetch_on_its_way(cluster: &Cluster, user: &Client) -> String {
+async fn with_a_fetch_on_its_way() -> (Cluster, Client, String) {
+    let mut cluster = without_a_safety_net()
+        .servers(1)
+        .workers(0)
+        .set("TROUPE_WORKER__CONCURRENCY", "1")
+        .set("TROUPE_REDIS__COMMAND_TIMEOUT", "500ms")
+        .start()
+        .await;
+    // The only fetches are those from the one queue.
+    sqlx::query("delete from tiers where name <> 'free'").execute(&cluster.db).await.unwrap();
+    cluster.add_worker().await;
+    let user = cluster.client(0).await;
     let gate = Gate::new();
     cluster.provider.on("In the way", [Script::gated(["At last."], &gate)]);
     user.send(&user.conversation("demo").await, "In the way").await;
@@ -250,5 +245,5 @@ async fn wait_with_a_fetch_on_its_way(cluster: &Cluster, user: &Client) -> Strin
     gate.open();
     let given_up = |entry: &Value| entry["fields"]["what"] == "fetch";
     cluster.workers[0].logged_where("that it gave up a fetch", given_up).await;
-    waiting.request
+    (cluster, user, waiting.request)
 }
