@@ -9,6 +9,7 @@ mod conversations;
 mod correlation;
 mod failures;
 mod fairness;
+mod housekeeping;
 mod keys;
 mod openapi;
 mod outages;
