@@ -11,6 +11,7 @@ mod failures;
 mod fairness;
 mod housekeeping;
 mod keys;
+mod memory;
 mod openapi;
 mod outages;
 mod personas;
