@@ -144,8 +144,19 @@ impl Cluster {
 
     /// Starts one more worker; its number is the new last one.
     pub async fn add_worker(&mut self) -> usize {
-        self.launch(0, 1).await;
+        self.add_workers(1).await;
         self.workers.len() - 1
+    }
+
+    /// Starts so many more workers, all at once.
+    pub async fn add_workers(&mut self, workers: usize) {
+        self.launch(0, workers).await;
+    }
+
+    /// A setting of every process that is started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// The base URL of a server.

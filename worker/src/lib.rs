@@ -4,11 +4,13 @@
 //! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
 
 mod cost;
+mod housekeeping;
 mod jobs;
 mod leases;
 mod providers;
 mod queue;
 mod reply;
+mod schedules;
 mod statements;
 mod sweeper;
 
@@ -27,6 +29,7 @@ use troupe_shared::{
 
 use crate::{
     cost::Costs,
+    housekeeping::Housekeeping,
     jobs::generate_reply::Replies,
     leases::Leases,
     queue::Consumers,
@@ -48,6 +51,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let leases = Leases::new(config.worker.lease);
     background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
     background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
+
+    let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
+    let stop = background.shutdown().clone();
+    background.spawn(schedules::follow(housekeeping, pool.clone(), name.clone(), stop));
 
     let claims = Claims {
         pool: pool.clone(),

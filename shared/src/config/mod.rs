@@ -27,6 +27,8 @@ pub struct Config {
     pub worker: Worker,
     pub provider: Provider,
     pub events: Events,
+    pub retention: Retention,
+    pub housekeeping: Housekeeping,
     pub rate_limits: RateLimits,
     pub telemetry: Telemetry,
 }
@@ -133,6 +135,24 @@ pub struct Events {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+pub struct Retention {
+    #[serde(deserialize_with = "duration")]
+    pub idempotency_keys: Duration,
+    /// `None`: for ever.
+    #[serde(deserialize_with = "duration_or_forever")]
+    pub requests: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Housekeeping {
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+    pub batch: u32,
+    #[serde(deserialize_with = "duration")]
+    pub pause: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 pub struct RateLimits {
     pub enabled: bool,
 }
@@ -211,12 +231,32 @@ impl Config {
             "must not be shorter than worker.retry_base",
         );
         rule(!self.worker.sweep_interval.is_zero(), "worker.sweep_interval", "must be longer than nothing");
+        rule(
+            self.retention.requests.is_none_or(|kept| kept >= self.retention.idempotency_keys),
+            "retention.requests",
+            "must not be shorter than retention.idempotency_keys, which answer with them",
+        );
+        rule(
+            self.housekeeping.interval >= Duration::from_millis(100),
+            "housekeeping.interval",
+            "must be at least 100ms",
+        );
+        rule(self.housekeeping.batch > 0, "housekeeping.batch", "must be at least 1");
     }
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|e| D::Error::custom(format!("'{text}' is not a duration like 15s: {e}")))
+}
+
+fn duration_or_forever<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "forever" {
+        return Ok(None);
+    }
+    let wrong = |e| D::Error::custom(format!("'{text}' is neither 'forever' nor a duration like 90d: {e}"));
+    humantime::parse_duration(&text).map(Some).map_err(wrong)
 }
 
 fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {

@@ -69,6 +69,17 @@ fn files_and_secret_files_are_read_and_checked() {
 }
 
 #[test]
+fn what_is_kept_for_ever_may_be_given_a_time() {
+    assert_eq!(load(&[]).unwrap().retention.requests, None);
+    let year = load(&[("TROUPE_RETENTION__REQUESTS", "365d")]).unwrap().retention.requests;
+    assert_eq!(year, Some(Duration::from_hours(365 * 24)));
+    for wrong in ["never", "1h"] {
+        let error = load(&[("TROUPE_RETENTION__REQUESTS", wrong)]).unwrap_err();
+        assert_eq!(error.0.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["retention.requests"]);
+    }
+}
+
+#[test]
 fn secrets_do_not_show_in_debug_output() {
     let config = load(&[("OPENAI_API_KEY", "sk-visible"), ("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
     let shown = format!("{config:?}");

@@ -331,33 +331,39 @@ pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, bac
     Ok(done.rows_affected() > 0)
 }
 
+/// What an attempt leaves whose worker must go.
+#[derive(Debug, Clone, Copy)]
+pub struct HandedBack {
+    pub shown: bool,
+    pub cost: f64,
+    pub redispatch_after: Duration,
+}
+
 /// Hands a running request back because its worker must go: another is to take it up at once. Returns what is to be pushed;
 /// `None` where the attempt is no longer the running one.
 pub async fn hand_back(
     db: impl PgExecutor<'_>,
     id: RequestId,
     attempt: i32,
-    cost: f64,
-    shown: bool,
-    redispatch_after: Duration,
+    back: HandedBack,
 ) -> Result<Option<Dispatch>> {
     let row = sqlx::query!(
         r#"with returned as (
-               update requests set status = 'queued', worker = null, shown = shown or $3, cost = cost + $5, not_before = now(),
-                   dispatched_at = now(), dispatches = dispatches + 1, due_at = now() + make_interval(secs => $4)
+               update requests set status = 'queued', worker = null, shown = shown or $3, cost = cost + $4, not_before = now(),
+                   dispatched_at = now(), dispatches = dispatches + 1, due_at = now() + make_interval(secs => $5)
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id, tier, dispatches
            ), record as (
                insert into attempts (request_id, number, worker, started_at, outcome, cause, cost)
-               select q.id, q.attempt, q.worker, q.started_at, 'retried', 'its worker was stopped', $5
+               select q.id, q.attempt, q.worker, q.started_at, 'retried', 'its worker was stopped', $4
                from requests q join returned using (id)
            )
            select tier, dispatches from returned"#,
         id.as_uuid(),
         attempt,
-        shown,
-        redispatch_after.as_secs_f64(),
-        cost,
+        back.shown,
+        back.cost,
+        back.redispatch_after.as_secs_f64(),
     )
     .fetch_optional(db)
     .await?;

@@ -8,8 +8,7 @@ use crate::ids::UserId;
 
 pub async fn create(db: impl PgExecutor<'_>, digest: &[u8], user: UserId, ttl: Duration) -> Result<()> {
     sqlx::query!(
-        "with expired as (delete from socket_tickets where expires_at < now())
-         insert into socket_tickets (digest, user_id, expires_at) values ($1, $2, now() + make_interval(secs => $3))",
+        "insert into socket_tickets (digest, user_id, expires_at) values ($1, $2, now() + make_interval(secs => $3))",
         digest,
         user.as_uuid(),
         ttl.as_secs_f64(),

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use troupe_shared::{
     clock::Clock,
     config,
-    db::attempts::{self, Claimed, Ended, Ending, Finished, GivenBack, Reply},
+    db::attempts::{self, Claimed, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
     events::Event,
     ids::MessageId,
     jobs::GenerateReply,
@@ -88,7 +88,10 @@ impl Replies {
         match self.write(&prompt, &mut writer, lost).await {
             Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, &prompt, error, writer).await,
-            Written::HandedBack => self.hand_back(claimed, self.cost_of(&prompt, &writer), writer.shown()).await,
+            Written::HandedBack => {
+                let (shown, cost) = (writer.shown(), self.cost_of(&prompt, &writer));
+                self.hand_back(claimed, HandedBack { shown, cost, redispatch_after: self.redispatch_after }).await;
+            }
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
         }
     }
@@ -226,9 +229,8 @@ impl Replies {
     }
 
     /// To another worker, ahead of all that has not been under way yet.
-    async fn hand_back(&self, claimed: &Claimed, cost: f64, shown: bool) {
-        let (id, attempt) = (claimed.request_id, claimed.attempt);
-        match attempts::hand_back(&self.pool, id, attempt, cost, shown, self.redispatch_after).await {
+    async fn hand_back(&self, claimed: &Claimed, back: HandedBack) {
+        match attempts::hand_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
             Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
                 Ok(()) => tracing::info!("handed back"),
                 Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),

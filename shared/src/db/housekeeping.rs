@@ -1,0 +1,67 @@
+//! Removing what has had its time, in batches: each statement takes a bounded number of rows, and never one that is locked.
+
+use std::time::Duration;
+
+use sqlx::{PgExecutor, Result};
+use uuid::Uuid;
+
+use crate::ids::RequestId;
+
+/// Removes tickets that nobody has used in time; returns how many.
+pub async fn remove_socket_tickets(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "with expired as (
+             select digest from socket_tickets where expires_at < now() order by expires_at limit $1 for update skip locked
+         )
+         delete from socket_tickets t using expired e where t.digest = e.digest",
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes keys that are older than this; returns how many.
+pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "with expired as (
+             select user_id, key from idempotency_keys where created_at < now() - make_interval(secs => $1)
+             order by created_at limit $2 for update skip locked
+         )
+         delete from idempotency_keys k using expired e where k.user_id = e.user_id and k.key = e.key",
+        kept.as_secs_f64(),
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes final requests that ended longer ago than this, with their messages: the oldest after the given one. Returns
+/// which.
+///
+/// No index of its own: ids begin with the time of asking, so those old enough are the first of the primary key.
+pub async fn remove_requests(
+    db: impl PgExecutor<'_>,
+    kept: Duration,
+    after: Option<RequestId>,
+    most: i64,
+) -> Result<Vec<RequestId>> {
+    sqlx::query_scalar!(
+        r#"with old as (
+               select id from requests
+               where id > $2
+                 and id < (lpad(to_hex(floor(extract(epoch from now() - make_interval(secs => $1)) * 1000)::bigint), 12, '0')
+                           || repeat('0', 20))::uuid
+                 and finished_at < now() - make_interval(secs => $1)
+               order by id limit $3 for update skip locked
+           )
+           delete from requests r using old where r.id = old.id
+           returning r.id as "id: RequestId""#,
+        kept.as_secs_f64(),
+        after.map_or(Uuid::nil(), RequestId::as_uuid),
+        most,
+    )
+    .fetch_all(db)
+    .await
+}

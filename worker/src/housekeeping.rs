@@ -1,0 +1,88 @@
+//! Housekeeping: what has had its time leaves PostgreSQL, in small batches with pauses between them, so that nobody notices.
+//!
+//! Socket tickets that have expired, idempotency keys past their retention, and, where the operator has set a retention for
+//! them, requests with their messages. An open request is never removed.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
+use troupe_shared::{config, db::housekeeping, ids::RequestId};
+
+use crate::schedules::Scheduled;
+
+pub(crate) struct Housekeeping {
+    pub(crate) pace: config::Housekeeping,
+    pub(crate) retention: config::Retention,
+}
+
+impl Scheduled for Housekeeping {
+    const NAME: &'static str = "housekeeping";
+
+    fn interval(&self) -> Duration {
+        self.pace.interval
+    }
+
+    async fn run(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<()> {
+        let tickets = self.remove_tickets(db, shutdown).await?;
+        let keys = self.remove_keys(db, shutdown).await?;
+        let requests = match self.retention.requests {
+            Some(kept) => self.remove_requests(db, kept, shutdown).await?,
+            None => 0,
+        };
+        tracing::info!(tickets, keys, requests, "kept house");
+        Ok(())
+    }
+}
+
+impl Housekeeping {
+    async fn remove_tickets(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
+        let mut all = 0;
+        loop {
+            let removed = housekeeping::remove_socket_tickets(&mut *db, self.batch()).await?;
+            all += removed;
+            if !self.goes_on(removed, shutdown).await {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn remove_keys(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
+        let mut all = 0;
+        loop {
+            let kept = self.retention.idempotency_keys;
+            let removed = housekeeping::remove_idempotency_keys(&mut *db, kept, self.batch()).await?;
+            all += removed;
+            if !self.goes_on(removed, shutdown).await {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn remove_requests(
+        &self,
+        db: &mut PgConnection,
+        kept: Duration,
+        shutdown: &CancellationToken,
+    ) -> sqlx::Result<u64> {
+        let (mut all, mut last) = (0, None::<RequestId>);
+        loop {
+            let removed = housekeeping::remove_requests(&mut *db, kept, last, self.batch()).await?;
+            all += removed.len() as u64;
+            last = removed.iter().max().copied().or(last);
+            if !self.goes_on(removed.len() as u64, shutdown).await {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn batch(&self) -> i64 {
+        i64::from(self.pace.batch)
+    }
+
+    /// After a pause, unless the batch was the last one or the shutdown has come.
+    async fn goes_on(&self, removed: u64, shutdown: &CancellationToken) -> bool {
+        removed >= u64::from(self.pace.batch)
+            && shutdown.run_until_cancelled(tokio::time::sleep(self.pace.pause)).await.is_some()
+    }
+}
