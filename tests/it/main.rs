@@ -10,6 +10,7 @@ mod correlation;
 mod failures;
 mod fairness;
 mod keys;
+mod lost_logs;
 mod openapi;
 mod outages;
 mod personas;
