@@ -11,6 +11,7 @@ mod failures;
 mod fairness;
 mod housekeeping;
 mod keys;
+mod lost_logs;
 mod memory;
 mod openapi;
 mod outages;

@@ -3,8 +3,9 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use troupe_tests::{
-    Client, ClusterOptions, Gate, Script, Signal, Transcript,
+    Client, ClusterOptions, Gate, Script, Signal,
     provider::{default_reply, words_of},
+    within,
 };
 
 use crate::cluster;
@@ -134,6 +135,32 @@ async fn a_worker_that_was_frozen_leaves_no_trace_when_it_thaws() {
     cluster.assert_quiet().await;
 }
 
+/// Its open transaction would keep every other sweeper waiting for as long as it is frozen.
+#[tokio::test]
+async fn a_worker_that_freezes_in_the_middle_of_a_sweep_holds_nobody_up() {
+    let mut cluster = short_lease().workers(1).start().await;
+    let user = cluster.client(0).await;
+    let gate = Gate::new();
+    let conversation = user.conversation("demo").await;
+    cluster.provider.on("Tell me", [Script::gated(["Frozen"], &gate), Script::words(5)]);
+    let sent = user.send(&conversation, "Tell me").await;
+    gate.reached(1).await;
+    let mut transaction = cluster.db.begin().await.unwrap();
+    sqlx::query("lock table requests in exclusive mode").execute(&mut *transaction).await.unwrap();
+    let sweeping = "select count(*) from pg_locks a join pg_locks w using (pid) \
+                    where a.locktype = 'advisory' and a.granted and not w.granted";
+    within("a sweep that waits", async { while cluster.number(sweeping).await == 0 {} }).await;
+    cluster.workers[0].signal(Signal::Stop);
+    transaction.rollback().await.unwrap();
+
+    cluster.add_worker().await;
+    assert_eq!(user.reply(&sent.request).await, words_of(5));
+    gate.open();
+    cluster.workers[0].signal(Signal::Continue);
+    assert_eq!(user.ask(&conversation, "And now?").await, default_reply("And now?"));
+    cluster.assert_quiet().await;
+}
+
 #[tokio::test]
 async fn when_redis_forgets_everything_what_is_queued_is_still_answered() {
     let options = ClusterOptions::default()
@@ -181,36 +208,6 @@ async fn when_redis_forgets_what_was_shown_the_next_attempt_still_takes_it_back(
     gate.open();
     socket.ended(&sent.request).await;
     assert_eq!(socket.transcript(&sent.request).completed(), words_of(4));
-    cluster.assert_quiet().await;
-}
-
-/// Whoever comes after that must not be told the end of a text without its beginning.
-#[tokio::test]
-async fn when_redis_forgets_the_beginning_of_a_reply_it_is_told_again() {
-    let cluster = cluster().await;
-    let user = cluster.client(0).await;
-    let stays = user.socket().await;
-    let gate = Gate::new();
-    let conversation = user.conversation("demo").await;
-    let words: Vec<_> = words_of(6).split_inclusive(' ').map(str::to_owned).collect();
-    cluster.provider.on("Tell me", [Script::gated(&words, &gate)]);
-    let sent = user.send(&conversation, "Tell me").await;
-    gate.release(2);
-    stays.shown(&sent.request, &words[..2].concat()).await;
-    cluster.redis(&["FLUSHALL"]).await;
-    gate.release(2);
-    stays.shown(&sent.request, &words[..4].concat()).await;
-    let late = user.at(cluster.server(1)).socket().await;
-    assert_eq!(late.transcript(&sent.request).text, words[..4].concat());
-    gate.open();
-    for socket in [&stays, &late] {
-        socket.ended(&sent.request).await;
-        assert_eq!(socket.transcript(&sent.request).completed(), words_of(6));
-    }
-    let mut streamed = Transcript::strict(&sent.request);
-    let events = user.events(&sent.request, None).await.rest().await;
-    streamed.apply_all(events.iter().map(|event| &event.data));
-    assert_eq!(streamed.completed(), words_of(6));
     cluster.assert_quiet().await;
 }
 

@@ -183,15 +183,19 @@ impl Cluster {
 
     /// Makes Redis forget what was said in a request, as it does when the log has expired.
     pub async fn forget_log(&self, request: &str) {
-        let keys: Vec<String> =
-            redis::from_redis_value(self.redis(&["KEYS", &format!("*{request}*")]).await).expect("keys");
-        let log = keys.iter().filter(|key| key.contains(":log:"));
-        let mut forgotten = 0;
-        for key in log {
-            self.redis(&["DEL", key]).await;
-            forgotten += 1;
+        let log = self.log_of(request).await;
+        self.redis(&["DEL", &log]).await;
+    }
+
+    /// The key of a request's log, which must exist.
+    pub async fn log_of(&self, request: &str) -> String {
+        let keys = self.redis(&["KEYS", &format!("*{request}*")]).await;
+        let keys: Vec<String> = redis::from_redis_value(keys).expect("keys");
+        let mut logs = keys.iter().filter(|key| key.contains(":log:"));
+        match (logs.next(), logs.next()) {
+            (Some(log), None) => log.clone(),
+            _ => panic!("no single log of {request} among {keys:?}"),
         }
-        assert_eq!(forgotten, 1, "the log of {request} among {keys:?}");
     }
 
     /// The rows of a table.

@@ -17,6 +17,8 @@ use troupe_shared::{
 /// Of the lock that the acting sweeper holds.
 const LOCK: i64 = 0x0074_726f_7570_6501;
 const BATCH: i64 = 500;
+/// A sweeper that does not go on for so long is given up.
+const FROZEN: &str = "3s";
 
 pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, config: Config, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(config.worker.sweep_interval);
@@ -31,10 +33,10 @@ pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, config: Config, s
 async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, limits: Limits) -> Result<(), String> {
     let due = async {
         let mut transaction = pool.begin().await?;
-        let acting = sqlx::query_scalar::<_, bool>("select pg_try_advisory_xact_lock($1)")
-            .bind(LOCK)
-            .fetch_one(&mut *transaction)
-            .await?;
+        // If this process freezes here, PostgreSQL ends its transaction, and with it the lock: others must go on.
+        let acting =
+            "select pg_try_advisory_xact_lock($1) from set_config('idle_in_transaction_session_timeout', $2, true)";
+        let acting = sqlx::query_scalar::<_, bool>(acting).bind(LOCK).bind(FROZEN).fetch_one(&mut *transaction).await?;
         if !acting {
             return Ok(Vec::new());
         }

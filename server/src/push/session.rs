@@ -119,6 +119,7 @@ impl Session {
 
     async fn deliver(&mut self, delivery: Option<Delivery>) -> Result<(), End> {
         match delivery {
+            Some(Delivery::Event(frame)) if self.seen.lacks_text_before(&frame) => self.say_hello().await,
             Some(Delivery::Event(frame)) => self.tell(&frame).await,
             Some(Delivery::Resync) => self.say_hello().await,
             Some(Delivery::Delayed) => self.say(&Notice::LIVE_DELAYED).await,

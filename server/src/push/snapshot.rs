@@ -54,7 +54,7 @@ impl Snapshot {
         let mut seen = Seen::default();
         let (mut active, mut ends) = (Vec::new(), Vec::new());
         for open in requests::open_of(&state.pool, user).await? {
-            // Without the log the text so far is unknown; the rest and the whole still come.
+            // Without the log the text so far is unknown: see `Seen::lacks_text_before`.
             let mut log = match state.bus.replay(user, open.id, Cursor::START).await {
                 Ok(log) => log,
                 Err(error) => {
@@ -122,11 +122,11 @@ pub(crate) struct Seen(HashMap<RequestId, Cursor>);
 impl Seen {
     /// Whether the event is news here; it is not from then on.
     pub(crate) fn is_news(&mut self, frame: &Frame) -> bool {
-        let news = match self.0.get(&frame.request_id) {
-            Some(last) => frame.cursor > *last,
-            // It had ended before the snapshot, and these are its last words: to be told from its beginning or not at all.
-            None => frame.kind != EventKind::Delta,
-        };
+        let last = self.0.get(&frame.request_id).copied();
+        // Text is told on from where its attempt has been told, or not at all. Without any place the request had ended before
+        // the snapshot, and these are its last words.
+        let told_on = last.is_some_and(|last| last.attempt == frame.cursor.attempt);
+        let news = last.is_none_or(|last| frame.cursor > last) && (told_on || frame.kind != EventKind::Delta);
         if !news {
             return false;
         }
@@ -139,16 +139,26 @@ impl Seen {
         true
     }
 
+    /// Whether it is text of a running attempt whose beginning was not told here, because the snapshot could not be read from the
+    /// log. That it comes says that there is a log now: another snapshot has the beginning.
+    pub(crate) fn lacks_text_before(&self, frame: &Frame) -> bool {
+        let last = self.0.get(&frame.request_id);
+        frame.kind == EventKind::Delta && last.is_some_and(|last| last.attempt < frame.cursor.attempt)
+    }
+
     /// What has begun here, has not ended, and is not in a newer snapshot.
     pub(crate) fn unfinished_beside(&self, newer: &Self) -> Vec<RequestId> {
         let unfinished = self.0.iter().filter(|(id, cursor)| **cursor != Cursor::END && !newer.0.contains_key(*id));
         unfinished.map(|(id, _)| *id).collect()
     }
 
+    /// The client is where the newer snapshot says, be it further back; but what has ended here stays ended.
     pub(crate) fn take_over(&mut self, newer: Self) {
         for (id, cursor) in newer.0 {
             let last = self.0.entry(id).or_default();
-            *last = cursor.max(*last);
+            if *last != Cursor::END {
+                *last = cursor;
+            }
         }
     }
 }
