@@ -32,7 +32,7 @@ use redis::{
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
-use troupe_shared::{config, jobs::GenerateReply};
+use troupe_shared::{adapters::redis::finished_counter, config, jobs::GenerateReply};
 
 use super::Slots;
 
@@ -48,6 +48,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct RedisTasks {
     connection: ConnectionManager,
     layout: Layout,
+    finished_counter: String,
     slots: Arc<Slots>,
     acknowledge: Arc<Script>,
     recover: Arc<Script>,
@@ -78,6 +79,7 @@ impl RedisTasks {
                 .missed_heartbeats(MISSED_HEARTBEATS)
                 .lock_tasks(false)
                 .emit_events(false),
+            finished_counter: finished_counter(queue),
             slots,
             acknowledge: Arc::new(Script::new(include_str!("acknowledge.lua"))),
             recover: Arc::new(Script::new(include_str!("recover.lua"))),
@@ -119,6 +121,7 @@ impl RedisTasks {
             .key(self.layout.inflight_set_for(worker))
             .key(self.layout.job_data_hash())
             .key(self.layout.job_meta_hash())
+            .key(&self.finished_counter)
             .arg(&*finished)
             .invoke_async(&mut self.connection)
             .await;

@@ -1,5 +1,6 @@
 -- Hands tasks to a queue laid out as apalis-redis lays it out, straight onto its active list, and wakes a consumer.
--- KEYS: data hash, active list, prefix of the metadata hashes. ARGV: wake channel, then task id and payload in turn.
+-- KEYS: data hash, active list, prefix of the metadata hashes, counter of pushed tasks.
+-- ARGV: wake channel, then task id and payload in turn.
 -- A task that is still there is not pushed again. (docs/adr/0002)
 local pushed = 0
 for i = 2, #ARGV, 2 do
@@ -10,6 +11,7 @@ for i = 2, #ARGV, 2 do
   end
 end
 if pushed > 0 then
+  redis.call('INCRBY', KEYS[4], pushed)
   redis.call('PUBLISH', ARGV[1], pushed)
 end
 return pushed
