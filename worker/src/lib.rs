@@ -5,6 +5,7 @@
 
 mod jobs;
 mod leases;
+mod presence;
 mod providers;
 mod queue;
 mod reply;
@@ -27,6 +28,7 @@ use troupe_shared::{
 use crate::{
     jobs::generate_reply::Replies,
     leases::Leases,
+    presence::Presence,
     queue::{Consumers, Slots},
     statements::{Claims, Finishes, Statements},
 };
@@ -46,6 +48,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let leases = Leases::new(config.worker.lease);
     background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
     background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
+    let (slots, lease) = (config.worker.concurrency, config.worker.lease);
+    let presence = Presence { pool: pool.clone(), name: name.clone(), slots, lease };
+    background.spawn(presence.report_while_alive(background.shutdown().clone()));
 
     let claims = Claims {
         pool: pool.clone(),

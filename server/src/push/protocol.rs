@@ -8,7 +8,7 @@ use troupe_shared::{
     problem::Problem,
 };
 
-use crate::{error::ApiError, extract::body};
+use crate::{error::ApiError, extract::body, usecase::queue_state::QueueState};
 
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
@@ -18,6 +18,8 @@ pub(crate) const TICKET_PREFIX: &str = "ticket.";
 #[derive(Debug)]
 pub(crate) enum FromClient {
     SendMessage(SendMessage),
+    WatchQueue,
+    UnwatchQueue,
     Ping,
 }
 
@@ -32,9 +34,10 @@ pub(crate) struct SendMessage {
     pub(crate) content: String,
 }
 
+/// A type, and nothing else.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ping {
+struct Bare {
     #[serde(rename = "type")]
     _type: IgnoredAny,
 }
@@ -49,8 +52,10 @@ impl FromClient {
         let json = text.as_bytes();
         match body::parse::<Typed>(json)?.r#type.as_str() {
             "message.send" => body::parse(json).map(Self::SendMessage),
-            "ping" => body::parse::<Ping>(json).map(|_| Self::Ping),
-            _ => Err(ApiError::field("type", "must be message.send or ping")),
+            "queue.watch" => body::parse::<Bare>(json).map(|_| Self::WatchQueue),
+            "queue.unwatch" => body::parse::<Bare>(json).map(|_| Self::UnwatchQueue),
+            "ping" => body::parse::<Bare>(json).map(|_| Self::Ping),
+            _ => Err(ApiError::field("type", "must be message.send, queue.watch, queue.unwatch or ping")),
         }
     }
 }
@@ -68,6 +73,8 @@ pub(crate) enum ToClient {
         r#ref: Option<String>,
         error: Problem,
     },
+    #[serde(rename = "queue.state")]
+    QueueState(QueueState),
     #[serde(rename = "pong")]
     Pong {},
 }

@@ -15,10 +15,14 @@ use troupe_shared::{events::Frame, ids::SessionId};
 use super::{
     hub::Delivery,
     protocol::{Closing, FromClient, Opened, SendMessage, ToClient},
+    queue_watch::QueueWatch,
     snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
-    error::ApiError, extract::correlation::CorrelationId, state::AppState, usecase::send_message::send_message,
+    error::ApiError,
+    extract::{auth::Admin, correlation::CorrelationId},
+    state::AppState,
+    usecase::{queue_state::queue_state, send_message::send_message},
 };
 
 /// A peer that does not take a frame for so long is too slow.
@@ -31,6 +35,7 @@ pub(crate) struct Session {
     opened: Opened,
     correlation: CorrelationId,
     seen: Seen,
+    watch: QueueWatch,
     /// Pings that were not answered yet.
     unanswered: u8,
 }
@@ -46,7 +51,8 @@ impl Session {
     pub(crate) async fn open(socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId) {
         let closing = state.sessions.closing().clone();
         let id = SessionId::new();
-        let mut session = Self { socket, state, id, opened, correlation, seen: Seen::default(), unanswered: 0 };
+        let (seen, watch) = (Seen::default(), QueueWatch::default());
+        let mut session = Self { socket, state, id, opened, correlation, seen, watch, unanswered: 0 };
         tracing::debug!(session_id = %id, "a socket opened");
         let end = match session.run(&closing).await {
             Ok(never) => match never {},
@@ -78,6 +84,8 @@ impl Session {
                     Some(Err(error)) => return Err(refused(&error)),
                     None => return Err(End::Gone),
                 },
+                // Boxed, because every socket has the room for whatever is not.
+                () = self.watch.due() => Box::pin(self.show_queue()).await?,
                 _ = pings.tick() => self.ping().await?,
             }
         }
@@ -127,6 +135,14 @@ impl Session {
         };
         let answer = match FromClient::read(&text) {
             Ok(FromClient::Ping) => ToClient::Pong {},
+            Ok(FromClient::WatchQueue) => {
+                self.watch.begin();
+                return Ok(());
+            }
+            Ok(FromClient::UnwatchQueue) => {
+                self.watch.end();
+                return Ok(());
+            }
             Ok(FromClient::SendMessage(SendMessage { r#ref, conversation_id, content, .. })) => {
                 let sent =
                     send_message(&self.state, self.opened.user, conversation_id, content, &self.correlation.0).await;
@@ -138,6 +154,21 @@ impl Session {
             Err(error) => self.error(named_ref(&text), &error),
         };
         self.say(&answer).await
+    }
+
+    /// Tells an admin of the queue; anybody else that this is not for them.
+    async fn show_queue(&mut self) -> Result<(), End> {
+        let told = match Admin::check(&self.state, self.opened.user).await {
+            Ok(_) => queue_state(&self.state).await.map(ToClient::QueueState),
+            Err(error) => {
+                self.watch.end();
+                Err(error)
+            }
+        };
+        match told {
+            Ok(state) => self.say(&state).await,
+            Err(error) => self.say(&self.error(None, &error)).await,
+        }
     }
 
     fn error(&self, r#ref: Option<String>, error: &ApiError) -> ToClient {

@@ -3,4 +3,7 @@
 pub(crate) mod accepts;
 pub(crate) mod await_request;
 pub mod demo_account;
+pub(crate) mod queue_state;
 pub(crate) mod send_message;
+pub(crate) mod settle;
+pub(crate) mod why_waiting;

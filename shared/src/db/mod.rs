@@ -5,12 +5,15 @@
 
 pub mod attempts;
 pub mod conversations;
+pub mod dead_letters;
 pub mod messages;
 pub mod personas;
+pub mod queue_state;
 pub mod requests;
 pub mod signing_keys;
 pub mod socket_tickets;
 pub mod users;
+pub mod workers;
 
 use std::str::FromStr;
 
