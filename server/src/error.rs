@@ -36,6 +36,14 @@ pub(crate) enum ApiError {
         code: &'static str,
         detail: String,
     },
+    /// The key was used for something else.
+    KeyReused,
+    /// The caller has too much under way.
+    TooMany {
+        detail: String,
+    },
+    /// The service has too much under way.
+    Overloaded,
     /// A part that is needed does not answer.
     Unavailable(String),
     /// Our fault; what it was goes to the log, not to the caller.
@@ -56,6 +64,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("email_taken", "There is an account with this e-mail address already."),
     ("already_settled", "The dead letter was tried again or discarded before. There is nothing left to do."),
     ("slug_taken", "There is a persona with this slug already."),
+    ("conversation_busy", "An earlier message of the conversation waits for its reply, and `if_busy` was `reject`."),
+    ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
+    ("too_many_requests", "Too much of yours is under way already. Try again after `Retry-After`."),
+    ("overloaded", "The service has as much to do as it can take. Try again after `Retry-After`."),
     ("unavailable", "A part of the service does not answer. Try again after `Retry-After`."),
     ("internal", "A fault of the server; it has been logged under `request_id`."),
     ("provider_failed", "The model service did not give a reply, after all attempts. Send the message again later."),
@@ -117,6 +129,23 @@ impl ApiError {
                 "this address does not take this method".to_owned(),
             ),
             Self::Conflict { code, detail } => problem(StatusCode::CONFLICT, code, "conflict", detail.clone()),
+            Self::KeyReused => problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "idempotency key reused",
+                "this Idempotency-Key was used for something else".to_owned(),
+            ),
+            Self::TooMany { detail } => {
+                problem(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "too many requests", detail.clone())
+                    .retryable(true)
+            }
+            Self::Overloaded => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "overloaded",
+                "there is more to do than this service can take; try again in a moment".to_owned(),
+            )
+            .retryable(true),
             Self::Unavailable(_) => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -148,7 +177,7 @@ impl IntoResponse for ApiError {
             Self::Unauthenticated(_) => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::TooMany { .. } | Self::Overloaded => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }
             _ => {}
@@ -208,6 +237,10 @@ mod tests {
             ApiError::MethodNotAllowed,
             ApiError::Conflict { code: "slug_taken", detail: String::new() },
             ApiError::Conflict { code: "already_settled", detail: String::new() },
+            ApiError::Conflict { code: "conversation_busy", detail: String::new() },
+            ApiError::KeyReused,
+            ApiError::TooMany { detail: String::new() },
+            ApiError::Overloaded,
             ApiError::Unavailable(String::new()),
             ApiError::Internal(String::new()),
         ];

@@ -26,7 +26,7 @@ use troupe_shared::{
     batch::Batcher,
     clock::SystemClock,
     config::Config,
-    db,
+    db::{self, accepts::Limits},
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
 };
@@ -75,9 +75,9 @@ impl Server {
         let tasks = Tasks::default();
         let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
-        let accepts = Accepts { pool: pool.clone(), redispatch_after: config.queue.redispatch_after };
+        let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
-        let tiers = db::users::tiers(&pool).await?;
+        let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
         let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
         let listener = TcpListener::bind(config.server.listen)
@@ -94,7 +94,7 @@ impl Server {
             last_stored: LastStored::default(),
             tokens,
             passwords: Passwords::new(),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(config.server.max_sockets, config.server.sockets_per_user),
             config,
         });
         Ok(Self { state, listener, redis, tasks })

@@ -93,6 +93,7 @@ fn described() -> OpenApiRouter<AppState> {
         ))
         .routes(routes!(messages::list_messages, messages::create_message))
         .routes(routes!(requests::read_request))
+        .routes(routes!(requests::cancel))
         .routes(routes!(requests::follow_request))
         .routes(routes!(sockets::create_socket_ticket))
         .routes(routes!(sockets::open_socket))

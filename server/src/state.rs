@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use troupe_shared::{
     batch::Batcher,
     config::Config,
+    db::accepts::Limits,
     ports::{EventBus, JobQueue},
 };
 
@@ -38,6 +39,13 @@ pub(crate) struct AppState(Arc<Parts>);
 impl AppState {
     pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
+    /// What one user may have under way.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::from(&self.config.queue)
     }
 }
 

@@ -33,6 +33,13 @@ impl Cursor {
     pub const END: Self = Self { attempt: u32::MAX, n: u32::MAX };
 }
 
+impl Cursor {
+    /// Of the event that ends an attempt which did not end itself: after all that it has said.
+    pub const fn end_of(attempt: u32) -> Self {
+        Self { attempt, n: u32::MAX }
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.attempt, self.n)
@@ -181,6 +188,11 @@ impl Frame {
         let kind = EventKind::parse(header.next()?)?;
         let json = encoded.slice(end + 1..);
         Some(Self { request_id, cursor, kind, encoded, json })
+    }
+
+    /// Whether it can be understood without the events before it: it begins an attempt, takes all text back, or ends all.
+    pub fn stands_alone(&self) -> bool {
+        self.cursor.n <= 1 || self.kind == EventKind::Reset || self.kind.is_terminal()
     }
 
     pub fn encoded(&self) -> &Bytes {

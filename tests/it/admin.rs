@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, ffi::OsStr, time::Duration};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_tests::{
     Client, Cluster, ClusterOptions, Gate, Process, Script, Signal, Socket, client::PASSWORD, provider::words_of,
@@ -175,28 +176,36 @@ async fn a_dead_letter_is_tried_again_once() {
     let socket = user.socket().await;
     let conversation = user.conversation("demo").await;
     cluster.provider.on("Will it work?", [Script::error(400), Script::words(5)]);
-    let sent = user.send(&conversation, "Will it work?").await;
-    socket.ended(&sent.request).await;
+    let key = |call: reqwest::RequestBuilder| {
+        call.header("idempotency-key", "once").json(&json!({"content": "Will it work?"}))
+    };
+    let messages = format!("/api/v1/conversations/{conversation}/messages");
+    let first = user.answer(key(user.call(Method::POST, &messages))).await.expect(202);
+    let id = |of: &str| first[of]["id"].as_str().expect("an id").to_owned();
+    let (request, message) = (id("request"), id("message"));
+    socket.ended(&request).await;
     assert_eq!(user.ask(&conversation, "And this?").await.len(), user.messages(&conversation).await[2].1.len());
 
-    let path = format!("{DEAD_LETTERS}/{}", sent.request);
+    let path = format!("{DEAD_LETTERS}/{request}");
     let retried = admin.post(&format!("{path}/retry"), &json!({})).await;
     let retried_as = retried.body["request_id"].as_str().unwrap_or_else(|| panic!("{}", retried.text)).to_owned();
-    assert_eq!((retried.status.as_u16(), &retried.body["redrive_of"]), (202, &json!(sent.request)));
+    assert_eq!((retried.status.as_u16(), &retried.body["redrive_of"]), (202, &json!(request)));
 
     let queued = socket.wait_for("the second try", |event| event["request_id"] == *retried_as).await;
     assert_eq!((&queued["type"], &queued["message"]["content"]), (&json!("request.queued"), &json!("Will it work?")));
-    assert_eq!(queued["message"]["id"], *sent.message, "it is the same message");
+    assert_eq!(queued["message"]["id"], *message, "it is the same message");
     socket.ended(&retried_as).await;
     assert_eq!(socket.transcript(&retried_as).completed(), words_of(5));
-    assert_eq!(user.request(&retried_as).await["message_id"], *sent.message);
+    assert_eq!(user.request(&retried_as).await["message_id"], *message);
     let prompt = cluster.provider.calls_of("Will it work?")[1].messages();
     assert_eq!(prompt.last(), Some(&("user".to_owned(), "Will it work?".to_owned())), "what came later is before it");
     let said: Vec<_> = user.messages(&conversation).await.into_iter().map(|(_, content)| content).collect();
     assert_eq!((said.len(), said[2].as_str(), &said[3]), (4, "Will it work?", &words_of(5)));
 
-    let old = user.request(&sent.request).await;
-    assert_eq!((&old["status"], &old["message_id"]), (&json!("failed"), &json!(sent.message)), "the old one stands");
+    let old = user.request(&request).await;
+    assert_eq!((&old["status"], &old["message_id"]), (&json!("failed"), &json!(message)), "the old one stands");
+    let replayed = user.answer(key(user.call(Method::POST, &messages))).await;
+    assert_eq!((replayed.header("idempotency-replayed"), &replayed.body["message"]["id"]), ("true", &json!(message)));
     let letter = admin.get(&path).await.expect(200);
     assert_eq!((&letter["redriven_as"], letter["settled_at"].is_string()), (&json!(retried_as), true));
     for what in ["retry", "discard"] {
@@ -208,7 +217,7 @@ async fn a_dead_letter_is_tried_again_once() {
     assert_eq!(ids(&admin.get(DEAD_LETTERS).await.expect(200)), Vec::<String>::new());
     let admin_id = admin.user["id"].as_str().unwrap();
     let log = cluster.servers[0].logged("a dead letter is tried again").await;
-    assert_eq!((&log["fields"]["admin_id"], &log["fields"]["dead_letter"]), (&json!(admin_id), &json!(sent.request)));
+    assert_eq!((&log["fields"]["admin_id"], &log["fields"]["dead_letter"]), (&json!(admin_id), &json!(request)));
     cluster.assert_quiet().await;
 }
 
@@ -282,6 +291,7 @@ async fn it_is_told_why_a_request_waits() {
         .set("TROUPE_WORKER__CONCURRENCY", "1")
         .set("TROUPE_WORKER__LEASE", "2s")
         .set("TROUPE_WORKER__RETRY_BASE", "1m")
+        .set("TROUPE_QUEUE__USER_AT_ONCE", "2")
         .start()
         .await;
     let (user, admin) = (cluster.client(0).await, admin(&cluster).await);
@@ -302,6 +312,8 @@ async fn it_is_told_why_a_request_waits() {
     let in_queue = |view: &Value| view["reasons"][0]["code"] == "queued" && view["reasons"][0]["jobs"] == 1;
     see(&admin, &format!("/api/v1/admin/requests/{}/waiting", other.request), "the queue", in_queue).await;
     reason(&admin, &other.request, "workers_busy").await;
+    let third = user.send(&user.conversation("demo").await, "And me").await;
+    assert_eq!(reason(&admin, &third.request, "user_limit").await["jobs"], 2);
 
     cluster.freeze_redis(Signal::Stop);
     reason(&admin, &other.request, "redis_away").await;
@@ -316,7 +328,7 @@ async fn it_is_told_why_a_request_waits() {
         .await
         .unwrap();
     cluster.add_worker().await;
-    for sent in [&paused, &running, &next, &other] {
+    for sent in [&paused, &running, &next, &other, &third] {
         user.reply(&sent.request).await;
         assert!(reason(&admin, &sent.request, "final").await["since"].is_string());
     }

@@ -188,3 +188,32 @@ async fn a_request_that_fails_for_good_says_so_everywhere_and_holds_nobody_up() 
     assert_eq!((waited.status.as_u16(), &waited.body["request"]["status"]), (200, &json!("failed")));
     cluster.assert_quiet().await;
 }
+
+/// The first attempt breaks off with its text, a second one fits under the ceiling, a third would not.
+#[tokio::test]
+async fn retries_end_where_they_would_cost_too_much() {
+    let options = ClusterOptions::default()
+        .servers(1)
+        .workers(1)
+        .set("TROUPE_PROVIDER__PROMPT_PRICE", "1000000")
+        .set("TROUPE_PROVIDER__COMPLETION_PRICE", "0")
+        .set("TROUPE_WORKER__MAX_COST", "250");
+    let cluster = options.start().await;
+    let user = cluster.client(0).await;
+    let socket = user.socket().await;
+    // The demo persona and the question are estimated at some 90 tokens, each of which costs 1 here.
+    cluster.provider.on("Dear", (0..4).map(|_| Script::text("A beginning ").then_cut()));
+    let sent = user.send(&user.conversation("demo").await, "Dear").await;
+    let end = socket.ended(&sent.request).await;
+    assert_eq!((&end["type"], &end["error"]["code"]), (&json!("request.failed"), &json!("provider_failed")));
+    let calls = cluster.provider.calls_of("Dear").len();
+    assert!((2..4).contains(&calls), "{calls} attempts were paid for");
+    let paid: f64 = sqlx::query_scalar("select cost from requests").fetch_one(&cluster.db).await.unwrap();
+    assert!(paid > 0.0 && paid <= 250.0, "{paid} were paid");
+    let told: f64 = sqlx::query_scalar("select sum(cost) from attempt_history").fetch_one(&cluster.db).await.unwrap();
+    assert!((told - paid).abs() < 1e-6, "{told} by the attempts, {paid} by the request");
+    cluster.provider.on("Cheap", [Script::error(500), Script::error(500), Script::words(3)]);
+    let cheap = user.send(&user.conversation("demo").await, "Cheap").await;
+    assert_eq!(user.reply(&cheap.request).await, words_of(3), "a call that was refused costs nothing");
+    cluster.assert_quiet().await;
+}

@@ -5,9 +5,12 @@
 mod accounts;
 mod admin;
 mod bad_input;
+mod cancels;
 mod conversations;
 mod correlation;
 mod failures;
+mod fairness;
+mod keys;
 mod openapi;
 mod outages;
 mod personas;
@@ -17,6 +20,7 @@ mod resume;
 mod sockets;
 mod standalone;
 mod stops;
+mod tiers;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use troupe_tests::{
-    Client, ClusterOptions, Gate, Script, Signal,
+    Client, ClusterOptions, Gate, Script, Signal, Transcript,
     provider::{default_reply, words_of},
 };
 
@@ -181,6 +181,36 @@ async fn when_redis_forgets_what_was_shown_the_next_attempt_still_takes_it_back(
     gate.open();
     socket.ended(&sent.request).await;
     assert_eq!(socket.transcript(&sent.request).completed(), words_of(4));
+    cluster.assert_quiet().await;
+}
+
+/// Whoever comes after that must not be told the end of a text without its beginning.
+#[tokio::test]
+async fn when_redis_forgets_the_beginning_of_a_reply_it_is_told_again() {
+    let cluster = cluster().await;
+    let user = cluster.client(0).await;
+    let stays = user.socket().await;
+    let gate = Gate::new();
+    let conversation = user.conversation("demo").await;
+    let words: Vec<_> = words_of(6).split_inclusive(' ').map(str::to_owned).collect();
+    cluster.provider.on("Tell me", [Script::gated(&words, &gate)]);
+    let sent = user.send(&conversation, "Tell me").await;
+    gate.release(2);
+    stays.shown(&sent.request, &words[..2].concat()).await;
+    cluster.redis(&["FLUSHALL"]).await;
+    gate.release(2);
+    stays.shown(&sent.request, &words[..4].concat()).await;
+    let late = user.at(cluster.server(1)).socket().await;
+    assert_eq!(late.transcript(&sent.request).text, words[..4].concat());
+    gate.open();
+    for socket in [&stays, &late] {
+        socket.ended(&sent.request).await;
+        assert_eq!(socket.transcript(&sent.request).completed(), words_of(6));
+    }
+    let mut streamed = Transcript::strict(&sent.request);
+    let events = user.events(&sent.request, None).await.rest().await;
+    streamed.apply_all(events.iter().map(|event| &event.data));
+    assert_eq!(streamed.completed(), words_of(6));
     cluster.assert_quiet().await;
 }
 

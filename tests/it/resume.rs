@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
-use troupe_tests::{Gate, Script, Transcript, transcript::is_terminal};
+use troupe_tests::{ClusterOptions, Gate, Script, Transcript, transcript::is_terminal};
 
 use crate::cluster;
 
@@ -75,7 +75,7 @@ async fn a_socket_opened_before_the_first_word_hears_everything() {
 /// Each socket opens while words are being told: its snapshot and its live events must meet without a seam.
 #[tokio::test]
 async fn sockets_that_open_at_any_moment_of_a_reply_miss_nothing() {
-    let cluster = cluster().await;
+    let cluster = ClusterOptions::default().set("TROUPE_SERVER__SOCKETS_PER_USER", "100").start().await;
     let user = cluster.client(0).await;
     let there = user.at(cluster.server(1));
     let conversation = user.conversation("demo").await;

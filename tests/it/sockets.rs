@@ -1,6 +1,6 @@
 //! What a socket takes, and how it is opened.
 
-use futures::StreamExt;
+use futures::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncReadExt,
@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Error, Message, http::Response},
+    tungstenite::{Error, Message, handshake::client::Request, http::Response},
 };
 use troupe_tests::{
     Client, ClusterOptions, Gate, Script, Socket,
@@ -201,7 +201,7 @@ async fn a_socket_needs_credentials_and_a_ticket_opens_one() {
 
 #[tokio::test]
 async fn many_sockets_of_one_user_all_hear_the_same() {
-    let cluster = cluster().await;
+    let cluster = ClusterOptions::default().set("TROUPE_SERVER__SOCKETS_PER_USER", "100").start().await;
     let user = cluster.client(0).await;
     let mut sockets = Vec::new();
     for n in 0..40 {
@@ -278,5 +278,103 @@ async fn a_socket_that_answers_no_ping_is_given_up() {
         "it was pinged before: {received:?}"
     );
     assert_eq!(answering.end(), None, "whoever answers stays");
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_sockets_and_a_process_too() {
+    let options = ClusterOptions::default()
+        .servers(1)
+        .workers(0)
+        .set("TROUPE_SERVER__SOCKETS_PER_USER", "2")
+        .set("TROUPE_SERVER__MAX_SOCKETS", "3");
+    let cluster = options.start().await;
+    let user = cluster.client(0).await;
+    let (one, two) = (user.socket().await, user.socket().await);
+    let third = Socket::connect(authorized(&user)).await.expect("an upgrade");
+    assert_eq!(third.closed().await, End::Code(4009));
+    let other = cluster.client(0).await;
+    let _theirs = other.socket().await;
+    let refused = other.get("/api/v1/ws").await;
+    assert_eq!(refused.status, 400, "a call that is no upgrade is told so first: {}", refused.text);
+    let Err(refused) = Socket::connect(authorized(&other)).await else { panic!("a fourth socket was opened") };
+    let Error::Http(refused) = *refused else { panic!("{refused:?}") };
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    drop(one);
+    // Its place is free when the server has seen that it is gone.
+    within(
+        "a free place",
+        Box::pin(async {
+            loop {
+                match Socket::connect(authorized(&user)).await {
+                    Ok(socket) if socket.greeted().await => return,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        }),
+    )
+    .await;
+    drop(two);
+    cluster.assert_quiet().await;
+}
+
+/// An upgrade with the user's token.
+fn authorized(user: &Client) -> Request {
+    let mut request = upgrade(user.base(), "");
+    let bearer = format!("Bearer {}", user.token).parse().expect("a header");
+    request.headers_mut().insert("authorization", bearer);
+    request
+}
+
+#[tokio::test]
+async fn a_socket_is_told_when_live_updates_are_delayed_and_when_they_are_not() {
+    let cluster = small_cluster().await;
+    let user = cluster.client(0).await;
+    let socket = user.socket().await;
+    cluster.redis(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    let notice = socket.wait_for("a notice", |frame| frame["type"] == "notice").await;
+    assert_eq!(notice["code"], "live_delayed");
+    let hellos = |frames: Vec<troupe_tests::socket::TextFrame>| {
+        frames.iter().filter(|frame| frame.json["type"] == "hello").count()
+    };
+    socket.wait_for("a second hello", |_| hellos(socket.frames()) == 2).await;
+    let conversation = user.conversation("demo").await;
+    let sent = user.send(&conversation, "Over the socket?").await;
+    socket.ended(&sent.request).await;
+    assert_eq!(socket.transcript(&sent.request).completed(), default_reply("Over the socket?"));
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_user_with_fifty_running_replies_gets_a_whole_hello() {
+    let options = ClusterOptions::default().servers(1).workers(1).set("TROUPE_QUEUE__USER_AT_ONCE", "64");
+    let cluster = options.start().await;
+    let user = cluster.client(0).await;
+    let gate = Gate::new();
+    let conversations = join_all((0..50).map(|_| user.conversation("demo"))).await;
+    let mut requests = Vec::new();
+    for (n, conversation) in conversations.iter().enumerate() {
+        let question = format!("Tell me {n}");
+        cluster.provider.on(&question, [Script::gated([format!("Reply {n} "), "and its end".to_owned()], &gate)]);
+        requests.push(user.send(conversation, &question).await.request);
+    }
+    gate.reached(50).await;
+    gate.release(50);
+    gate.reached(100).await;
+    let early = user.socket().await;
+    for (n, request) in requests.iter().enumerate() {
+        early.shown(request, &format!("Reply {n} ")).await;
+    }
+    let late = user.socket().await;
+    let hello = late.hello().await;
+    assert_eq!(hello["active"].as_array().unwrap().len(), 50);
+    gate.open();
+    for (n, request) in requests.iter().enumerate() {
+        for socket in [&early, &late] {
+            socket.ended(request).await;
+            assert_eq!(socket.transcript(request).completed(), format!("Reply {n} and its end"));
+        }
+    }
     cluster.assert_quiet().await;
 }

@@ -8,7 +8,7 @@ import test from "node:test";
 const source = await readFile(new URL("../../server/src/pages/assets/app.js", import.meta.url), "utf8");
 const {
   applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, backoff, isAfter, isFinal, keepCodePoints, newReply,
-  parseCursor, placeAt, sentAs, titleOf, turnsOf,
+  parseCursor, pauseOf, placeAt, sentAs, titleOf, toStop, turnsOf,
 } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
 const event = (type, cursor, more) => ({ type, cursor, request_id: "r", conversation_id: "c", ...more });
@@ -110,6 +110,18 @@ test("the pause before a reconnect doubles up to 15 s, with jitter", () => {
   assert.equal(backoff(1, 0), 300);
   assert.equal(backoff(3, 1), 2_400);
   assert.equal(backoff(30, 1), 15_000);
+});
+
+test("a server that stops says when to come back, in the reason of the close", () => {
+  assert.equal(pauseOf('{"reconnect_after_ms":1500}'), 1.5);
+  for (const reason of ["", "bye", "{}", '{"reconnect_after_ms":"soon"}', "null"]) assert.equal(pauseOf(reason), 0);
+});
+
+test("a stop is meant for the first reply of the conversation that has not ended", () => {
+  const reply = (id, status, conversation = "c") => [id, { ...newReply(id, conversation), status }];
+  const replies = new Map([reply("4", "queued"), reply("3", "in_progress"), reply("1", "completed"), reply("2", "in_progress", "d")]);
+  assert.equal(toStop(replies, "c").id, "3");
+  assert.equal(toStop(replies, "e"), undefined);
 });
 
 test("a title is the beginning of the first line, and never ends within an emoji or a word", () => {

@@ -222,6 +222,11 @@ impl Client {
         Socket::open(&self.base, &self.token, "").await
     }
 
+    /// A socket that may fail to open, and may never say hello.
+    pub async fn try_socket(&self) -> Option<Socket> {
+        Socket::try_open(&self.base, &self.token, "").await.ok()
+    }
+
     /// The same, asking for what was said after this message.
     pub async fn socket_after(&self, message: &str) -> Socket {
         Socket::open(&self.base, &self.token, &format!("?after={message}")).await

@@ -6,7 +6,10 @@ use futures::future::join_all;
 use serde_json::Value;
 use sqlx::{PgPool, Row};
 use tempfile::TempDir;
-use troupe_shared::engines::{Durability, Postgres, Redis};
+use troupe_shared::{
+    config::Config,
+    engines::{Durability, Postgres, Redis, Shutdown},
+};
 
 use crate::{Client, Process, ScriptedProvider, Signal, within};
 
@@ -67,7 +70,7 @@ pub struct Cluster {
     started: usize,
     /// After the processes, so that they are stopped before what they stand on.
     redis: Redis,
-    _postgres: Postgres,
+    postgres: Postgres,
     _directory: TempDir,
 }
 
@@ -104,7 +107,7 @@ impl Cluster {
             environment,
             started: 0,
             redis,
-            _postgres: postgres,
+            postgres,
             _directory: directory,
         };
         cluster.launch(options.servers, options.workers).await;
@@ -212,8 +215,22 @@ impl Cluster {
             .await
             .expect("a request");
         let name = name.expect("a request that is being answered");
-        let of = |process: &Process| process.lines().iter().any(|line| line.contains(&name));
-        self.workers.iter().position(of).unwrap_or_else(|| panic!("no worker is called {name}"))
+        self.worker_called(&name).unwrap_or_else(|| panic!("no worker is called {name}"))
+    }
+
+    /// The process of a worker, by the name that it gave itself.
+    pub fn worker_called(&self, name: &str) -> Option<usize> {
+        self.workers.iter().position(|process| process.lines().iter().any(|line| line.contains(name)))
+    }
+
+    /// The numbers of the servers that have not ended.
+    pub fn live_servers(&self) -> Vec<usize> {
+        (0..self.servers.len()).filter(|&number| self.servers[number].lives()).collect()
+    }
+
+    /// The numbers of the workers that have not ended.
+    pub fn live_workers(&self) -> Vec<usize> {
+        (0..self.workers.len()).filter(|&number| self.workers[number].lives()).collect()
     }
 
     /// The first log entry of any worker, logged by now or later, for which this holds.
@@ -227,6 +244,28 @@ impl Cluster {
         signal.send(self.redis.pid()).expect("a signal to Redis");
     }
 
+    /// Redis ends and comes back at the same address, with nothing in it.
+    pub async fn restart_redis(&mut self) {
+        let restarted = within("a restart of Redis", self.redis.restart()).await;
+        restarted.unwrap_or_else(|error| panic!("restart Redis: {error:#}"));
+    }
+
+    /// PostgreSQL ends and comes back at the same address, with everything that was committed.
+    pub async fn restart_postgres(&mut self, shutdown: Shutdown) {
+        let restarted = within("a restart of PostgreSQL", self.postgres.restart(shutdown)).await;
+        restarted.unwrap_or_else(|error| panic!("restart PostgreSQL: {error:#}"));
+    }
+
+    /// The configuration that every process of it has.
+    pub fn config(&self) -> Config {
+        Config::from_sources(None, self.environment.clone()).expect("a sound configuration")
+    }
+
+    /// The lines that no healthy run has.
+    pub fn alarms(&self) -> Vec<String> {
+        self.servers.iter().chain(&self.workers).flat_map(Process::alarms).collect()
+    }
+
     /// Every line of every process.
     pub fn logs(&self) -> String {
         let lines = |process: &Process| {
@@ -236,7 +275,7 @@ impl Cluster {
         self.servers.iter().chain(&self.workers).map(lines).collect()
     }
 
-    /// What must hold after every test: each request is final, with a reply exactly if it is completed and an attempt's
+    /// What must hold after every test: each request is final, with a reply if it is completed and none if it failed, and an attempt's
     /// record for each of its attempts, and nobody logged an error.
     pub async fn assert_quiet(&self) {
         self.assert_quiet_but_for(&[]).await;
@@ -248,7 +287,7 @@ impl Cluster {
         assert_eq!(open, 0, "requests are not final");
         let wrong = self
             .number(
-                "select count(*) from requests r where (status = 'completed') <> exists \
+                "select count(*) from requests r where status <> 'cancelled' and (status = 'completed') <> exists \
                  (select 1 from messages m where m.request_id = r.id and m.role = 'assistant')",
             )
             .await;
@@ -260,13 +299,8 @@ impl Cluster {
             )
             .await;
         assert_eq!(unrecorded, 0, "requests have attempts that are not recorded");
-        let alarms: Vec<_> = self
-            .servers
-            .iter()
-            .chain(&self.workers)
-            .flat_map(Process::alarms)
-            .filter(|line| !expected.iter().any(|known| line.contains(known)))
-            .collect();
+        let alarms: Vec<_> =
+            self.alarms().into_iter().filter(|line| !expected.iter().any(|known| line.contains(known))).collect();
         assert!(alarms.is_empty(), "errors were logged:\n{}", alarms.join("\n"));
     }
 }

@@ -119,6 +119,11 @@ impl Process {
         signal.send(id).unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
+    /// Whether its end was not waited for yet.
+    pub fn lives(&self) -> bool {
+        self.child.id().is_some()
+    }
+
     /// Waits until it has ended by itself or by a signal.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = within(&format!("the end of {}", self.name), self.child.wait()).await;

@@ -1,6 +1,6 @@
 //! One open WebSocket, and everything that came over it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use futures::{SinkExt, StreamExt, stream::SplitSink};
 use serde_json::Value;
@@ -21,6 +21,7 @@ type Connection = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// A text frame, as it came.
 #[derive(Debug, Clone)]
 pub struct TextFrame {
+    pub at: Instant,
     pub text: String,
     pub json: Value,
 }
@@ -49,12 +50,18 @@ pub enum End {
 impl Socket {
     /// With a bearer token, in a header.
     pub(crate) async fn open(base: &str, token: &str, query: &str) -> Self {
+        let opened = Self::try_open(base, token, query).await;
+        let socket = opened.unwrap_or_else(|error| panic!("open a socket: {error:?}"));
+        socket.hello().await;
+        socket
+    }
+
+    /// The same, where the server may be gone; does not wait for the hello.
+    pub(crate) async fn try_open(base: &str, token: &str, query: &str) -> Result<Self, Box<Error>> {
         let mut request = upgrade(base, query);
         let bearer = format!("Bearer {token}").parse().expect("a header");
         request.headers_mut().insert("authorization", bearer);
-        let socket = Self::connect(request).await.unwrap_or_else(|error| panic!("open a socket: {error:?}"));
-        socket.hello().await;
-        socket
+        Self::connect(request).await
     }
 
     /// With subprotocols alone, as a browser does; returns also what the server said to the upgrade.
@@ -81,7 +88,7 @@ impl Socket {
                     Some(Ok(Message::Text(text))) => {
                         let text = text.as_str().to_owned();
                         let json = serde_json::from_str(&text).unwrap_or_default();
-                        hearing.frames.send_modify(|frames| frames.push(TextFrame { text, json }));
+                        hearing.frames.send_modify(|frames| frames.push(TextFrame { at: Instant::now(), text, json }));
                     }
                     Some(Ok(Message::Close(frame))) => {
                         break End::Code(frame.map_or(1005, |frame| frame.code.into()));
@@ -124,6 +131,31 @@ impl Socket {
             let heard: Vec<_> = self.frames().into_iter().map(|frame| frame.text).collect();
             panic!("the socket did not hear {what} (end: {:?}); it heard:\n{}", self.end(), heard.join("\n"))
         })
+    }
+
+    /// Whether the server says hello, or ends it without.
+    pub async fn greeted(&self) -> bool {
+        let (mut frames, mut end) = (self.heard.frames.subscribe(), self.heard.end.subscribe());
+        let heard = async {
+            tokio::select! {
+                heard = frames.wait_for(|frames| !frames.is_empty()) => heard.is_ok(),
+                _ = end.wait_for(Option::is_some) => false,
+            }
+        };
+        within("a hello or an end", heard).await
+    }
+
+    /// Waits until what was heard is like this; `false` when the socket has ended or the deadline has passed before.
+    pub async fn comes_to(&self, holds: impl Fn(&[TextFrame]) -> bool) -> bool {
+        let (mut frames, mut end) = (self.heard.frames.subscribe(), self.heard.end.subscribe());
+        let reached = async {
+            tokio::select! {
+                reached = frames.wait_for(|frames| holds(frames)) => reached.is_ok(),
+                _ = end.wait_for(Option::is_some) => false,
+            }
+        };
+        let reached = tokio::time::timeout(DEADLINE, reached).await.unwrap_or(false);
+        reached || holds(&self.heard.frames.borrow())
     }
 
     pub async fn hello(&self) -> Value {
@@ -178,8 +210,13 @@ impl Socket {
 
     /// Waits for the other side to end it.
     pub async fn closed(&self) -> End {
+        within("the end of a socket", self.ended_by_peer()).await
+    }
+
+    /// The same without a deadline: for sockets that may stay open as long as they like.
+    pub async fn ended_by_peer(&self) -> End {
         let mut end = self.heard.end.subscribe();
-        let ended = within("the end of a socket", end.wait_for(Option::is_some)).await.expect("the reader lives");
+        let ended = end.wait_for(Option::is_some).await.expect("the reader lives");
         ended.clone().unwrap_or(End::Broken)
     }
 }

@@ -42,12 +42,18 @@ impl Transcript {
         Self { strict: true, ..Self::lenient(request) }
     }
 
-    /// Takes up what a hello says of the request, if it is running.
+    /// Takes up what a hello says of the request, if it is running. If it is not, it has ended or not begun: its end, should it
+    /// still come, is told with the whole text, whatever was shown of it before.
     pub fn snapshot(&mut self, hello: &Value) -> bool {
         assert_eq!(hello["type"], "hello");
         let active = hello["active"].as_array().expect("hello.active");
         let mut mine = active.iter().filter(|active| active["request_id"] == *self.request);
-        let Some(active) = mine.next() else { return false };
+        let Some(active) = mine.next() else {
+            if self.end.is_none() {
+                self.text.clear();
+            }
+            return false;
+        };
         assert!(mine.next().is_none(), "a request is twice in {hello}");
         self.cursor = cursor_of(active);
         active["text"].as_str().expect("active.text").clone_into(&mut self.text);
@@ -56,44 +62,55 @@ impl Transcript {
 
     /// Takes an event of this request up; others are passed over.
     pub fn apply(&mut self, event: &Value) {
+        self.try_apply(event).unwrap_or_else(|breach| panic!("{breach}"));
+    }
+
+    /// The same; the error is what a strict transcript finds wrong with the event, which is not taken up then.
+    pub fn try_apply(&mut self, event: &Value) -> Result<(), String> {
         if event["request_id"] != *self.request || event["cursor"].is_null() {
-            return;
+            return Ok(());
         }
         let cursor = cursor_of(event);
+        let kind = event["type"].as_str().expect("a type");
         if self.strict {
-            assert!(self.end.is_none(), "an event after the end: {event}");
-            assert!(cursor > self.cursor, "cursor {:?} is followed by {event}", self.cursor);
-            let kind = event["type"].as_str().expect("a type");
-            let overtaken = cursor.0 > self.cursor.0 && !self.text.is_empty();
-            let taken_back = kind == "reply.reset" || is_terminal(event);
-            assert!(
-                !overtaken || taken_back,
-                "“{}” was shown, and a new attempt does not reset it: {event}",
-                self.text
-            );
+            self.check(event, kind, cursor)?;
         }
         if cursor <= self.cursor || self.end.is_some() {
-            return;
+            return Ok(());
         }
         self.cursor = cursor;
-        match event["type"].as_str().expect("a type") {
+        match kind {
             "reply.delta" => self.text.push_str(event["text"].as_str().expect("delta.text")),
             "reply.reset" => {
                 let keep = usize::try_from(event["keep"].as_u64().expect("reset.keep")).expect("a small number");
                 self.text = self.text.chars().take(keep).collect();
             }
-            "reply.completed" => {
-                let whole = event["message"]["content"].as_str().expect("the message");
-                // A client that came when all was said may be told the whole alone.
-                let sound = self.text == whole || self.text.is_empty();
-                assert!(!self.strict || sound, "shown “{}”, but the reply is “{whole}”", self.text);
-                whole.clone_into(&mut self.text);
-            }
+            "reply.completed" => whole_of(event).clone_into(&mut self.text),
             _ => {}
         }
         if is_terminal(event) {
             self.end = Some(event.clone());
         }
+        Ok(())
+    }
+
+    fn check(&self, event: &Value, kind: &str, cursor: Cursor) -> Result<(), String> {
+        let shown = &self.text;
+        if self.end.is_some() {
+            return Err(format!("an event after the end: {event}"));
+        }
+        if cursor <= self.cursor {
+            return Err(format!("cursor {:?} is followed by {event}", self.cursor));
+        }
+        let overtaken = cursor.0 > self.cursor.0 && !shown.is_empty();
+        if overtaken && kind != "reply.reset" && !is_terminal(event) {
+            return Err(format!("“{shown}” was shown, and a new attempt does not reset it: {event}"));
+        }
+        // A client that came when all was said may be told the whole alone.
+        if kind == "reply.completed" && !shown.is_empty() && shown != whole_of(event) {
+            return Err(format!("shown “{shown}”, but the reply is “{}”", whole_of(event)));
+        }
+        Ok(())
     }
 
     pub fn apply_all<'a>(&mut self, events: impl IntoIterator<Item = &'a Value>) -> &mut Self {
@@ -110,6 +127,10 @@ impl Transcript {
         assert_eq!(end["type"], "reply.completed", "{end}");
         &self.text
     }
+}
+
+fn whole_of(completed: &Value) -> &str {
+    completed["message"]["content"].as_str().expect("the message")
 }
 
 /// The types of a request's events, in order.

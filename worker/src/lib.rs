@@ -3,6 +3,7 @@
 //! [`run`] is the whole process: a consumer per tier ([`queue`]), the renewal of leases, and the sweeper that finds what
 //! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
 
+mod cost;
 mod jobs;
 mod leases;
 mod presence;
@@ -26,10 +27,11 @@ use troupe_shared::{
 };
 
 use crate::{
+    cost::Costs,
     jobs::generate_reply::Replies,
     leases::Leases,
     presence::Presence,
-    queue::{Consumers, Slots},
+    queue::Consumers,
     statements::{Claims, Finishes, Statements},
 };
 
@@ -71,14 +73,18 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         clock: Arc::new(SystemClock),
         leases,
         settings: config.worker.clone(),
+        costs: Costs::new(&config),
+        redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });
-    let slots = Slots::new(config.worker.concurrency);
+    let tiers = db::users::tiers(&pool).await?;
+    let slots = queue::slots(config.worker.concurrency, &tiers);
     let consumers = Consumers { name, redis: &redis, config: &config, slots: slots.clone(), replies };
-    consumers.start(&db::users::tiers(&pool).await?, &tasks).await?;
+    let queues = consumers.start(&tiers, &tasks).await?;
     tracing::info!("worker ready");
 
     shutdown.cancelled().await;
+    queues.close().await;
     if tokio::time::timeout(config.worker.drain, slots.idle()).await.is_err() {
         tracing::info!("handing back the replies that still run");
         hand_back.cancel();

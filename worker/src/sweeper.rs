@@ -3,12 +3,16 @@
 //! Retries that are due, requests whose push was lost, running ones whose worker died, and everything queued when Redis has
 //! lost its data. It runs in every worker; an advisory lock lets one act at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{config::Config, db::requests, ports::JobQueue};
+use troupe_shared::{
+    config::Config,
+    db::{accepts::Limits, requests},
+    ports::JobQueue,
+};
 
 /// Of the lock that the acting sweeper holds.
 const LOCK: i64 = 0x0074_726f_7570_6501;
@@ -18,13 +22,13 @@ pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, config: Config, s
     let mut ticks = tokio::time::interval(config.worker.sweep_interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
-        if let Err(error) = sweep(&pool, jobs.as_ref(), config.queue.redispatch_after).await {
+        if let Err(error) = sweep(&pool, jobs.as_ref(), Limits::from(&config.queue)).await {
             tracing::warn!(error, "the sweep did not finish");
         }
     }
 }
 
-async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, redispatch_after: Duration) -> Result<(), String> {
+async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, limits: Limits) -> Result<(), String> {
     let due = async {
         let mut transaction = pool.begin().await?;
         let acting = sqlx::query_scalar::<_, bool>("select pg_try_advisory_xact_lock($1)")
@@ -34,7 +38,7 @@ async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, redispatch_after: Duration) -
         if !acting {
             return Ok(Vec::new());
         }
-        let due = requests::take_due(&mut *transaction, redispatch_after, BATCH).await?;
+        let due = requests::take_due(&mut *transaction, limits, BATCH).await?;
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(due)
     }

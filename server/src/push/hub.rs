@@ -27,6 +27,8 @@ pub(crate) enum Delivery {
     Event(Arc<Frame>),
     /// Events may have been missed: the connection must look again.
     Resync,
+    /// Events are late; a resync follows.
+    Delayed,
 }
 
 #[derive(Clone)]
@@ -94,12 +96,15 @@ impl Inner {
                     channel.deliver(&Delivery::Event(Arc::new(frame)));
                 }
             }
-            Signal::Gap => {
-                let channels: Vec<_> = self.users.lock().values().cloned().collect();
-                for channel in channels {
-                    channel.deliver(&Delivery::Resync);
-                }
-            }
+            Signal::Gap => self.deliver_to_all(&Delivery::Resync),
+            Signal::Away => self.deliver_to_all(&Delivery::Delayed),
+        }
+    }
+
+    fn deliver_to_all(&self, delivery: &Delivery) {
+        let channels: Vec<_> = self.users.lock().values().cloned().collect();
+        for channel in channels {
+            channel.deliver(delivery);
         }
     }
 

@@ -14,15 +14,19 @@ use troupe_shared::{events::Frame, ids::SessionId};
 
 use super::{
     hub::Delivery,
-    protocol::{Closing, FromClient, Opened, SendMessage, ToClient},
+    protocol::{CancelRequest, Closing, FromClient, Notice, Opened, SendMessage, ToClient},
     queue_watch::QueueWatch,
     snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
     error::ApiError,
-    extract::{auth::Admin, correlation::CorrelationId},
+    extract::{auth::Admin, correlation::CorrelationId, idempotency},
     state::AppState,
-    usecase::{queue_state::queue_state, send_message::send_message},
+    usecase::{
+        cancel_request::cancel_request,
+        queue_state::queue_state,
+        send_message::{Sending, send_message},
+    },
 };
 
 /// A peer that does not take a frame for so long is too slow.
@@ -59,11 +63,16 @@ impl Session {
             Err(end) => end,
         };
         if let End::Close(why) = end {
-            _ = timeout(SEND_TIMEOUT, session.socket.send(Message::Close(Some(why.frame())))).await;
-            // The peer's answer to the close; without it the code may never arrive.
-            _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = session.socket.recv().await {} }).await;
+            Self::refuse(session.socket, why).await;
         }
         tracing::debug!(session_id = %id, "a socket closed");
+    }
+
+    /// Closes a socket with a reason.
+    pub(crate) async fn refuse(mut socket: WebSocket, why: Closing) {
+        _ = timeout(SEND_TIMEOUT, socket.send(Message::Close(Some(why.frame())))).await;
+        // The peer's answer to the close; without it the code may never arrive.
+        _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     }
 
     async fn run(&mut self, closing: &CancellationToken) -> Result<std::convert::Infallible, End> {
@@ -118,6 +127,7 @@ impl Session {
         match delivery {
             Some(Delivery::Event(frame)) => self.tell(&frame).await,
             Some(Delivery::Resync) => self.say_hello().await,
+            Some(Delivery::Delayed) => self.say(&Notice::LIVE_DELAYED).await,
             None => Err(End::Close(Closing::TooSlow)),
         }
     }
@@ -143,17 +153,28 @@ impl Session {
                 self.watch.end();
                 return Ok(());
             }
-            Ok(FromClient::SendMessage(SendMessage { r#ref, conversation_id, content, .. })) => {
-                let sent =
-                    send_message(&self.state, self.opened.user, conversation_id, content, &self.correlation.0).await;
-                match sent {
-                    Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
-                    Err(error) => self.error(Some(r#ref), &error),
+            Ok(FromClient::SendMessage(message)) => self.send_message(message).await,
+            Ok(FromClient::CancelRequest(CancelRequest { r#ref, request_id, .. })) => {
+                match cancel_request(&self.state, self.opened.user, request_id).await {
+                    Ok(request) => ToClient::State { r#ref, request },
+                    Err(error) => self.error(r#ref, &error),
                 }
             }
             Err(error) => self.error(named_ref(&text), &error),
         };
         self.say(&answer).await
+    }
+
+    async fn send_message(&mut self, message: SendMessage) -> ToClient {
+        let SendMessage { r#ref, conversation_id, content, if_busy, idempotency_key: key, .. } = message;
+        if let Some(Err(error)) = key.as_deref().map(|key| idempotency::check(key, "idempotency_key")) {
+            return self.error(Some(r#ref), &error);
+        }
+        let sending = Sending { conversation_id, content, if_busy, key };
+        match send_message(&self.state, self.opened.user, sending, &self.correlation.0).await {
+            Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
+            Err(error) => self.error(Some(r#ref), &error),
+        }
     }
 
     /// Tells an admin of the queue; anybody else that this is not for them.

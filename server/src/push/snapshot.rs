@@ -105,7 +105,7 @@ pub(crate) fn end_of(request: &Request) -> Option<Frame> {
         (RequestStatus::Cancelled, message, _) => Event::Cancelled { message: message.clone(), correlation_id },
         _ => return None,
     };
-    let cursor = Cursor { attempt: u32::try_from(request.attempt).unwrap_or_default(), n: u32::MAX };
+    let cursor = Cursor::end_of(u32::try_from(request.attempt).unwrap_or_default());
     Some(Frame::new(
         request.id,
         request.conversation_id,

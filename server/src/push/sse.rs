@@ -89,6 +89,7 @@ impl Follower {
                 Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
                 Ok(Some(Delivery::Event(frame))) => self.take((*frame).clone()),
                 Ok(Some(Delivery::Resync)) => self.look().await.ok()?,
+                Ok(Some(Delivery::Delayed)) => {}
                 // Too slow: the client comes again with its last cursor.
                 Ok(None) => return None,
             }

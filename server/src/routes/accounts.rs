@@ -1,18 +1,23 @@
 //! Accounts: register, sign in, and who am I.
 
-use axum::{Json, extract::State, http::StatusCode};
-use serde::{Deserialize, Serialize};
-use troupe_shared::{
-    db::{users, violated_constraint},
-    ids::UserId,
-    model::User,
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
+use serde::{Deserialize, Serialize};
+use troupe_shared::{db::users, model::User};
 use utoipa::ToSchema;
 
 use crate::{
     error::ApiError,
-    extract::{auth::Caller, body::Body, checks::Checks},
+    extract::{auth::Caller, body::Body, checks::Checks, idempotency::IdempotencyKey},
     state::AppState,
+    usecase::{
+        once::REPLAYED,
+        register::{self, Newcomer},
+    },
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -55,8 +60,9 @@ fn sign_in(state: &AppState, user: User) -> Result<SignedIn, ApiError> {
     responses((status = 201, body = SignedIn), (status = 409, description = "the address has an account")))]
 pub(crate) async fn register(
     State(state): State<AppState>,
+    IdempotencyKey(key): IdempotencyKey,
     Body(Register { email, password, name }): Body<Register>,
-) -> Result<(StatusCode, Json<SignedIn>), ApiError> {
+) -> Result<Response, ApiError> {
     let email = email.trim();
     Checks::default()
         .text("email", email, 3..=320)
@@ -64,17 +70,9 @@ pub(crate) async fn register(
         .text("password", &password, 8..=200)
         .text("name", &name, 1..=100)
         .done()?;
-    let hash = state.passwords.hash(password).await?;
-    let user = users::create(&state.pool, UserId::new(), email, name.trim(), &hash).await.map_err(|error| {
-        match violated_constraint(&error) {
-            Some("users_email_key") => {
-                ApiError::Conflict { code: "email_taken", detail: "there is an account with this address".to_owned() }
-            }
-            _ => error.into(),
-        }
-    })?;
-    tracing::info!(user_id = %user.id, "registered");
-    Ok((StatusCode::CREATED, Json(sign_in(&state, user)?)))
+    let (user, replayed) = register::register(&state, Newcomer { email, name: name.trim(), password }, key).await?;
+    let replayed = replayed.then_some([REPLAYED]);
+    Ok((StatusCode::CREATED, replayed, Json(sign_in(&state, user)?)).into_response())
 }
 
 /// Something before an @ and a domain after it; whether it can be reached, only a letter tells.

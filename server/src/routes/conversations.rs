@@ -11,10 +11,12 @@ use crate::{
         auth::Caller,
         body::Body,
         checks::Checks,
+        idempotency::Keyed,
         paging::{Listed, Paging, Params},
         path::Id,
     },
     state::AppState,
+    usecase::once::{Created, once},
 };
 
 const MISSING: ApiError = ApiError::NotFound("conversation");
@@ -42,17 +44,21 @@ pub(crate) struct RenameConversation {
 pub(crate) async fn create_conversation(
     State(state): State<AppState>,
     Caller(user): Caller,
-    Body(CreateConversation { persona, title }): Body<CreateConversation>,
-) -> Result<(StatusCode, Json<Conversation>), ApiError> {
+    Keyed { body: CreateConversation { persona, title }, key }: Keyed<CreateConversation>,
+) -> Result<Created<Conversation>, ApiError> {
     let mut checks = Checks::default();
     checks.text("persona", &persona, 1..=63);
     if let Some(title) = &title {
         checks.text("title", title, 1..=200);
     }
     checks.done()?;
-    let created = conversations::create(&state.pool, ConversationId::new(), user, &persona, title.as_deref()).await?;
-    let created = created.ok_or_else(|| ApiError::field("persona", format!("there is no persona '{persona}'")))?;
-    Ok((StatusCode::CREATED, Json(created)))
+    once(&state, user, key, |db| {
+        Box::pin(async move {
+            let created = conversations::create(db, ConversationId::new(), user, &persona, title.as_deref()).await?;
+            created.ok_or_else(|| ApiError::field("persona", format!("there is no persona '{persona}'")))
+        })
+    })
+    .await
 }
 
 /// One's conversations, the newest first

@@ -21,11 +21,16 @@ use crate::{
         auth::Caller,
         body::Body,
         correlation::CorrelationId,
+        idempotency::IdempotencyKey,
         paging::{Listed, Paging, Params},
         path::Id,
     },
     state::AppState,
-    usecase::{await_request::await_request, send_message::send_message},
+    usecase::{
+        await_request::await_request,
+        once::REPLAYED,
+        send_message::{IfBusy, Sending, send_message},
+    },
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -34,6 +39,8 @@ pub(crate) struct CreateMessage {
     /// At most 32 KiB, unless the server is set up otherwise.
     #[schema(example = "What is the first thing that you remember about the sea?", min_length = 1)]
     content: String,
+    #[serde(default)]
+    if_busy: IfBusy,
 }
 
 /// A message that is stored, and the request that answers it.
@@ -60,7 +67,7 @@ pub(crate) async fn list_messages(
 /// Send a message
 ///
 /// Answers 202 as soon as the message is stored; the reply comes over the socket, the event stream, or by polling the
-/// request. With `wait` it answers 200 with the finished request, or 202 when the time has run out.
+/// request. With an `Idempotency-Key` the same call made again is answered as the first time. With `wait` it answers 200 with the finished request, or 202 when the time has run out.
 #[utoipa::path(post, path = "/conversations/{id}/messages", tag = "messages", params(("id" = ConversationId, Path), Waiting),
     request_body = CreateMessage,
     responses(
@@ -68,6 +75,8 @@ pub(crate) async fn list_messages(
         (status = 202, body = MessageSent, description = "accepted",
             headers(("Location" = String, description = "the request"), ("Retry-After" = u32))),
         (status = 404, description = "no such conversation of yours"),
+        (status = 409, description = "an earlier message waits for its reply, and `if_busy` is `reject`"),
+        (status = 429, description = "too many of your messages wait for their replies"),
     ))]
 pub(crate) async fn create_message(
     State(state): State<AppState>,
@@ -75,10 +84,12 @@ pub(crate) async fn create_message(
     CorrelationId(correlation_id): CorrelationId,
     Id(id): Id<ConversationId>,
     Params(waiting): Params<Waiting>,
-    Body(CreateMessage { content }): Body<CreateMessage>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(CreateMessage { content, if_busy }): Body<CreateMessage>,
 ) -> Result<Response, ApiError> {
     let wait = waiting.time(&state)?;
-    let sent = send_message(&state, user, id, content, &correlation_id).await?;
+    let sending = Sending { conversation_id: id, content, if_busy, key };
+    let sent = send_message(&state, user, sending, &correlation_id).await?;
     let request = if wait.is_zero() {
         sent.request
     } else {
@@ -88,8 +99,10 @@ pub(crate) async fn create_message(
     let (done, location) = (request.status.is_final(), format!("/api/v1/requests/{}", request.id));
     let body = Json(MessageSent { request, message: sent.message });
     let location = [(header::LOCATION, location)];
+    let replayed = sent.replayed.then_some(REPLAYED).map(|replayed| [replayed]);
     if done {
-        return Ok((StatusCode::OK, location, body).into_response());
+        return Ok((StatusCode::OK, location, replayed, body).into_response());
     }
-    Ok((StatusCode::ACCEPTED, location, [(header::RETRY_AFTER, HeaderValue::from_static("1"))], body).into_response())
+    let later = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+    Ok((StatusCode::ACCEPTED, location, later, replayed, body).into_response())
 }

@@ -2,12 +2,13 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
+use sqlx::PgConnection;
 use troupe_shared::{
     db::{
         personas::{self, NewPersona, PersonaChange},
         violated_constraint,
     },
-    ids::PersonaId,
+    ids::{PersonaId, UserId},
     model::{Persona, Visibility},
 };
 use utoipa::ToSchema;
@@ -18,10 +19,12 @@ use crate::{
         auth::Caller,
         body::Body,
         checks::Checks,
+        idempotency::Keyed,
         paging::{Listed, Paging, Params},
         path::Id,
     },
     state::AppState,
+    usecase::once::{Created, once},
 };
 
 const MISSING: ApiError = ApiError::NotFound("persona");
@@ -117,8 +120,8 @@ fn is_slug(slug: &str) -> bool {
 pub(crate) async fn create_persona(
     State(state): State<AppState>,
     Caller(owner): Caller,
-    Body(new): Body<CreatePersona>,
-) -> Result<(StatusCode, Json<Persona>), ApiError> {
+    Keyed { body: new, key }: Keyed<CreatePersona>,
+) -> Result<Created<Persona>, ApiError> {
     let mut checks = Checks::default();
     checks.rule(
         is_slug(&new.slug),
@@ -135,6 +138,10 @@ pub(crate) async fn create_persona(
         visibility: Some(new.visibility),
     };
     check(&mut checks, &all)?;
+    once(&state, owner, key, |db| Box::pin(create(db, owner, new))).await
+}
+
+async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Result<Persona, ApiError> {
     let persona = NewPersona {
         id: PersonaId::new(),
         owner,
@@ -147,13 +154,12 @@ pub(crate) async fn create_persona(
         languages: &new.languages,
         visibility: new.visibility,
     };
-    let created = personas::create(&state.pool, &persona).await.map_err(|error| match violated_constraint(&error) {
+    personas::create(db, &persona).await.map_err(|error| match violated_constraint(&error) {
         Some("personas_slug_key") => {
             ApiError::Conflict { code: "slug_taken", detail: format!("there is a persona '{}' already", new.slug) }
         }
         _ => error.into(),
-    })?;
-    Ok((StatusCode::CREATED, Json(created)))
+    })
 }
 
 /// The personas to talk with: public ones and one's own, the newest first

@@ -17,7 +17,7 @@ use crate::{
     extract::{auth::Caller, paging::Params, path::Id},
     push::sse,
     state::AppState,
-    usecase::await_request::await_request,
+    usecase::{await_request::await_request, cancel_request::cancel_request},
 };
 
 /// How long to wait for the end.
@@ -69,6 +69,20 @@ pub(crate) async fn read_request(
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     Ok(response)
+}
+
+/// Cancel a request
+///
+/// Whatever it is doing. What had been shown of the reply is kept. One that has ended stays as it ended: cancelling it again,
+/// or too late, is no error.
+#[utoipa::path(post, path = "/requests/{id}/cancel", tag = "requests", params(("id" = RequestId, Path)),
+    responses((status = 200, body = Request), (status = 404, description = "no such request of yours")))]
+pub(crate) async fn cancel(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<RequestId>,
+) -> Result<Json<Request>, ApiError> {
+    cancel_request(&state, user, id).await.map(Json)
 }
 
 /// The events of a request, as Server-Sent Events

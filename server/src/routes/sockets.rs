@@ -22,8 +22,9 @@ use crate::{
         paging::Params,
     },
     push::{
-        protocol::{Opened, SUBPROTOCOL, TICKET_PREFIX},
+        protocol::{Closing, Opened, SUBPROTOCOL, TICKET_PREFIX},
         session::Session,
+        sessions::Full,
     },
     state::AppState,
 };
@@ -63,25 +64,32 @@ pub(crate) struct Resuming {
 
 /// The live connection: see the section on events in the API's description
 #[utoipa::path(get, path = "/ws", tag = "live", params(Resuming),
-    responses((status = 101, description = "the socket is open"), (status = 400, description = "not an upgrade")))]
+    responses((status = 101, description = "the socket is open"), (status = 400, description = "not an upgrade"),
+        (status = 503, description = "the server has as many sockets as it takes, or is about to stop")))]
 pub(crate) async fn open_socket(
     State(state): State<AppState>,
     SocketCaller(user): SocketCaller,
     correlation: CorrelationId,
     Params(Resuming { after }): Params<Resuming>,
     Upgrade(upgrade): Upgrade,
-) -> Response {
+) -> Result<Response, ApiError> {
+    let admitted = state.sessions.admit(user);
+    if matches!(admitted, Err(Full::Process)) || state.sessions.closing().is_cancelled() {
+        return Err(ApiError::Overloaded);
+    }
     let largest = state.config.server.max_content * 2 + FRAME_MARGIN;
-    upgrade
+    Ok(upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_message_size(largest)
         .max_frame_size(largest)
         .on_upgrade(move |socket| async move {
+            // A browser is told the reason of a close, and none of a refused upgrade.
+            let Ok(_place) = admitted else { return Session::refuse(socket, Closing::TooMany).await };
             let sessions = state.sessions.clone();
             sessions.run(Session::open(socket, state, Opened { user, after }, correlation)).await;
-        })
+        }))
 }
 
 /// The upgrade, refused in our own words.

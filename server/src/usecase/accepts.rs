@@ -1,25 +1,23 @@
 //! The statement that accepts messages, made for as many as come at the same time.
 
-use std::time::Duration;
-
 use sqlx::PgPool;
 use troupe_shared::{
     batch::Batch,
-    db::requests::{self, NewMessage},
+    db::accepts::{self, Limits, NewMessage, Outcome},
 };
 
 pub(crate) struct Accepts {
     pub(crate) pool: PgPool,
-    pub(crate) redispatch_after: Duration,
+    pub(crate) limits: Limits,
 }
 
 impl Batch for Accepts {
     type Item = NewMessage;
-    type Answer = Option<requests::Accepted>;
+    type Answer = Outcome;
     type Error = sqlx::Error;
 
-    async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Self::Answer>> {
-        requests::accept(&self.pool, messages, self.redispatch_after).await
+    async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Outcome>> {
+        accepts::accept(&self.pool, messages, self.limits).await
     }
 
     fn may_be_one_items(error: &sqlx::Error) -> bool {

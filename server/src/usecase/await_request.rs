@@ -45,7 +45,7 @@ async fn ended(live: &mut Option<Subscription>, id: RequestId) {
     loop {
         match subscription.next().await {
             Some(Delivery::Event(frame)) if frame.request_id == id && frame.kind.is_terminal() => return,
-            Some(Delivery::Event(_)) => {}
+            Some(Delivery::Event(_) | Delivery::Delayed) => {}
             Some(Delivery::Resync) => return,
             None => break,
         }

@@ -63,8 +63,7 @@ pub(crate) async fn retry(
 ) -> Result<Vec<(RequestId, RequestId)>, ApiError> {
     let mut retried = Vec::with_capacity(dead_letters.len());
     for batch in dead_letters.chunks(BATCH) {
-        let redispatch_after = state.config.queue.redispatch_after;
-        let redriven = dead_letters::redrive(&state.pool, batch, correlation_id, redispatch_after).await?;
+        let redriven = dead_letters::redrive(&state.pool, batch, correlation_id, state.limits()).await?;
         for letter in redriven {
             let (dead_letter, request) = (letter.dead_letter, letter.question.request_id);
             tracing::info!(admin_id = %admin, %dead_letter, request_id = %request, "a dead letter is tried again");

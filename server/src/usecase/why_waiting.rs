@@ -43,7 +43,7 @@ pub(crate) struct Reason {
     request_id: Option<RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<String>,
-    /// Jobs in the queue of its tier.
+    /// Those before it: in the queue of its tier, or of the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +58,8 @@ struct Surroundings {
     redis_answers: bool,
     workers: Vec<Worker>,
     running: usize,
+    /// Of one user, with the queue or the workers.
+    at_once: i64,
 }
 
 pub(crate) async fn why_waiting(state: &AppState, id: RequestId) -> Result<WaitingView, ApiError> {
@@ -67,6 +69,7 @@ pub(crate) async fn why_waiting(state: &AppState, id: RequestId) -> Result<Waiti
         redis_answers: state.gauge.redis_answers(),
         workers: workers::list(&state.pool).await?,
         running: queue_state::running(&state.pool).await?.len(),
+        at_once: i64::from(state.limits().at_once),
     };
     Ok(WaitingView {
         request_id: id,
@@ -124,20 +127,21 @@ fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
         reasons.push(Reason { code: "backoff", detail, until, ..Reason::default() });
     }
     if reasons.is_empty() {
-        reasons.push(match waiting.dispatched_at {
-            Some(_) => Reason {
+        reasons.push(if waiting.dispatched_at.is_some() {
+            Reason {
                 code: "queued",
                 detail: "it is in the queue of its tier, with so many jobs at the last look",
                 jobs: Some(around.jobs),
                 since: waiting.dispatched_at,
                 ..Reason::default()
-            },
-            None => Reason {
-                code: "not_dispatched",
-                detail: "its turn has come, and the sweeper will hand it over",
-                until: waiting.due_at,
-                ..Reason::default()
-            },
+            }
+        } else if waiting.with_workers >= around.at_once {
+            let detail = "as many of the user's own as may be are with the queue and the workers";
+            let jobs = Some(waiting.with_workers.unsigned_abs());
+            Reason { code: "user_limit", detail, jobs, ..Reason::default() }
+        } else {
+            let detail = "its turn has come, and the sweeper will hand it over";
+            Reason { code: "not_dispatched", detail, until: waiting.due_at, ..Reason::default() }
         });
     }
     if !around.redis_answers {

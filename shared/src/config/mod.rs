@@ -65,6 +65,8 @@ pub struct Server {
     #[serde(deserialize_with = "duration")]
     pub ping_interval: Duration,
     pub session_backlog: usize,
+    pub max_sockets: usize,
+    pub sockets_per_user: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -79,6 +81,8 @@ pub struct Auth {
 pub struct Queue {
     #[serde(deserialize_with = "duration")]
     pub redispatch_after: Duration,
+    pub user_at_once: u32,
+    pub user_open: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -87,6 +91,7 @@ pub struct Worker {
     #[serde(deserialize_with = "duration")]
     pub lease: Duration,
     pub max_attempts: u32,
+    pub max_cost: f64,
     #[serde(deserialize_with = "duration")]
     pub retry_base: Duration,
     #[serde(deserialize_with = "duration")]
@@ -109,6 +114,8 @@ pub struct Provider {
     pub openai_base_url: Option<Url>,
     pub model: String,
     pub max_reply_tokens: u32,
+    pub prompt_price: f64,
+    pub completion_price: f64,
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
     #[serde(deserialize_with = "duration")]
@@ -179,8 +186,19 @@ impl Config {
             "must not be smaller than server.max_content",
         );
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
+        rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
+        rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");
         rule(!self.server.ping_interval.is_zero(), "server.ping_interval", "must be longer than nothing");
+        rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
+        rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
+        for (price, key) in [
+            (self.worker.max_cost, "worker.max_cost"),
+            (self.provider.prompt_price, "provider.prompt_price"),
+            (self.provider.completion_price, "provider.completion_price"),
+        ] {
+            rule(price.is_finite() && price >= 0.0, key, "must not be negative");
+        }
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");
         rule(
             self.worker.lease >= Duration::from_secs(1),

@@ -136,6 +136,7 @@ fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
 fn typed(text: &str, default: &Value) -> Result<Value, String> {
     match default {
         Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| format!("'{text}' is not a whole number")),
+        Value::Float(_) => text.parse().map(Value::Float).map_err(|_| format!("'{text}' is not a number")),
         Value::Boolean(_) => {
             text.parse().map(Value::Boolean).map_err(|_| format!("'{text}' is neither true nor false"))
         }

@@ -36,6 +36,8 @@ pub struct Claimed {
     pub shown: bool,
     pub correlation_id: String,
     pub created_at: DateTime<Utc>,
+    /// Of the attempts before this one.
+    pub cost: f64,
     pub user_name: String,
     pub persona_name: String,
     pub system_prompt: String,
@@ -65,10 +67,10 @@ pub async fn claim(
                                    and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
                                  offset 0)
                returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.shown, r.correlation_id,
-                   r.created_at
+                   r.created_at, r.cost
            )
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
-               r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown, r.correlation_id, r.created_at,
+               r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown, r.correlation_id, r.created_at, r.cost,
                u.name as user_name, p.name as persona_name, p.system_prompt, p.temperature, p.model,
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
@@ -102,6 +104,7 @@ pub async fn claim(
                 shown: row.shown,
                 correlation_id: row.correlation_id,
                 created_at: row.created_at,
+                cost: row.cost,
                 user_name: row.user_name,
                 persona_name: row.persona_name,
                 system_prompt: row.system_prompt,
@@ -136,6 +139,8 @@ pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease:
 pub struct Finished {
     pub request_id: RequestId,
     pub attempt: i32,
+    /// Of this attempt.
+    pub cost: f64,
     pub ending: Ending,
 }
 
@@ -163,8 +168,8 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub struct Ended {
     pub at: DateTime<Utc>,
-    /// The next message of the conversation, whose turn it is now.
-    pub next: Option<Dispatch>,
+    /// The messages of the user whose turn it is now: the conversation's next, or those that waited behind too many others.
+    pub next: Vec<Dispatch>,
 }
 
 /// The columns of [`finish`]'s statement.
@@ -172,6 +177,7 @@ pub struct Ended {
 struct Endings<'a> {
     ids: Vec<Uuid>,
     attempts: Vec<i32>,
+    costs: Vec<f64>,
     statuses: Vec<&'static str>,
     message_ids: Vec<Option<Uuid>>,
     contents: Vec<Option<&'a str>>,
@@ -185,9 +191,10 @@ struct Endings<'a> {
 impl<'a> FromIterator<&'a Finished> for Endings<'a> {
     fn from_iter<I: IntoIterator<Item = &'a Finished>>(finished: I) -> Self {
         let mut endings = Self::default();
-        for Finished { request_id, attempt, ending } in finished {
+        for Finished { request_id, attempt, cost, ending } in finished {
             endings.ids.push(request_id.as_uuid());
             endings.attempts.push(*attempt);
+            endings.costs.push(*cost);
             let (status, reply, failure) = match ending {
                 Ending::Completed(reply) => ("completed", Some(reply), None),
                 Ending::Failed { error, cause } => ("failed", None, Some((error, cause))),
@@ -216,11 +223,11 @@ pub async fn finish(
     let rows = sqlx::query!(
         r#"with ending as (
                select * from unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
-                                    $9::jsonb[], $10::text[])
-                   as e (id, attempt, status, message_id, content, usage, provider, model, error, cause)
+                                    $9::jsonb[], $10::text[], $12::float8[])
+                   as e (id, attempt, status, message_id, content, usage, provider, model, error, cause, cost)
            ), finished as (
                update requests r set status = e.status, finished_at = now(), due_at = null, usage = e.usage,
-                   provider = e.provider, model = e.model, error = e.error
+                   provider = e.provider, model = e.model, error = e.error, cost = r.cost + e.cost
                from ending e
                where r.id = e.id and r.attempt = e.attempt and r.status = 'in_progress'
                returning r.id, r.user_id, r.conversation_id, r.position, r.attempt, r.worker, r.started_at, r.finished_at
@@ -229,20 +236,24 @@ pub async fn finish(
                select e.message_id, f.conversation_id, f.id, f.position, 'assistant', e.content
                from finished f join ending e on e.id = f.id where e.message_id is not null
            ), record as (
-               insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model)
-               select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model
+               insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model, cost)
+               select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model, e.cost
                from finished f join ending e on e.id = f.id where e.status <> 'completed'
            ), next as (
                update requests r set dispatched_at = now(), dispatches = r.dispatches + 1,
                    due_at = now() + make_interval(secs => $11)
-               from finished f
+               from (select user_id, count(*) as ended, (array_agg(id))[1] as after from finished group by user_id) u
                cross join lateral (
-                   select id from requests q
-                   where q.user_id = f.user_id and q.conversation_id = f.conversation_id and q.finished_at is null
-                     and q.status = 'queued' and q.not_before <= now()
-                   order by q.position limit 1) q
+                   select q.id from requests q
+                   where q.user_id = u.user_id and q.finished_at is null and q.status = 'queued'
+                     and q.dispatched_at is null and q.not_before <= now()
+                     and not exists (select 1 from requests e
+                                     where e.user_id = q.user_id and e.conversation_id = q.conversation_id
+                                       and e.finished_at is null and e.position < q.position
+                                       and e.id <> all($1::uuid[]) offset 0)
+                   order by q.position limit u.ended for update skip locked) q
                where r.id = q.id and r.status = 'queued'
-               returning f.id as after, r.id, r.tier, r.dispatches
+               returning u.after, r.id, r.tier, r.dispatches
            )
            select f.id as "id!: RequestId", f.finished_at as "finished_at!", n.id as "next_id?: RequestId",
                n.tier as "next_tier?", n.dispatches as "next_dispatches?"
@@ -258,19 +269,17 @@ pub async fn finish(
         &endings.errors as &[Option<Json<&Problem>>],
         &endings.causes as &[Option<&str>],
         redispatch_after.as_secs_f64(),
+        &endings.costs,
     )
     .fetch_all(db)
     .await?;
-    let mut ended: HashMap<_, _> = rows
-        .into_iter()
-        .map(|row| {
-            let next = match (row.next_id, row.next_tier, row.next_dispatches) {
-                (Some(request_id), Some(tier), Some(number)) => Some(Dispatch { request_id, tier, number }),
-                _ => None,
-            };
-            (row.id, Ended { at: row.finished_at, next })
-        })
-        .collect();
+    let mut ended: HashMap<RequestId, Ended> = HashMap::with_capacity(finished.len());
+    for row in rows {
+        let ended = ended.entry(row.id).or_insert_with(|| Ended { at: row.finished_at, next: Vec::new() });
+        if let (Some(request_id), Some(tier), Some(number)) = (row.next_id, row.next_tier, row.next_dispatches) {
+            ended.next.push(Dispatch { request_id, tier, number });
+        }
+    }
     Ok(finished.iter().map(|finished| ended.remove(&finished.request_id)).collect())
 }
 
@@ -294,6 +303,8 @@ pub struct GivenBack<'a> {
     pub shown: bool,
     /// For operators.
     pub cause: &'a str,
+    /// Of the attempt.
+    pub cost: f64,
 }
 
 /// Gives a request back for another attempt after a pause; the sweeper hands it over when it is due. `false` where the
@@ -301,20 +312,54 @@ pub struct GivenBack<'a> {
 pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, back: GivenBack<'_>) -> Result<bool> {
     let done = sqlx::query!(
         r#"with returned as (
-               update requests set status = 'queued', worker = null, dispatched_at = null, shown = shown or $4,
+               update requests set status = 'queued', worker = null, dispatched_at = null, shown = shown or $4, cost = cost + $6,
                    not_before = now() + make_interval(secs => $3), due_at = now() + make_interval(secs => $3)
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id
            )
-           insert into attempts (request_id, number, worker, started_at, outcome, cause)
-           select q.id, q.attempt, q.worker, q.started_at, 'retried', $5 from requests q join returned using (id)"#,
+           insert into attempts (request_id, number, worker, started_at, outcome, cause, cost)
+           select q.id, q.attempt, q.worker, q.started_at, 'retried', $5, $6 from requests q join returned using (id)"#,
         id.as_uuid(),
         attempt,
         back.pause.as_secs_f64(),
         back.shown,
         back.cause,
+        back.cost,
     )
     .execute(db)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Hands a running request back because its worker must go: another is to take it up at once. Returns what is to be pushed;
+/// `None` where the attempt is no longer the running one.
+pub async fn hand_back(
+    db: impl PgExecutor<'_>,
+    id: RequestId,
+    attempt: i32,
+    cost: f64,
+    shown: bool,
+    redispatch_after: Duration,
+) -> Result<Option<Dispatch>> {
+    let row = sqlx::query!(
+        r#"with returned as (
+               update requests set status = 'queued', worker = null, shown = shown or $3, cost = cost + $5, not_before = now(),
+                   dispatched_at = now(), dispatches = dispatches + 1, due_at = now() + make_interval(secs => $4)
+               where id = $1 and attempt = $2 and status = 'in_progress'
+               returning id, tier, dispatches
+           ), record as (
+               insert into attempts (request_id, number, worker, started_at, outcome, cause, cost)
+               select q.id, q.attempt, q.worker, q.started_at, 'retried', 'its worker was stopped', $5
+               from requests q join returned using (id)
+           )
+           select tier, dispatches from returned"#,
+        id.as_uuid(),
+        attempt,
+        shown,
+        redispatch_after.as_secs_f64(),
+        cost,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Dispatch { request_id: id, tier: row.tier, number: row.dispatches }))
 }

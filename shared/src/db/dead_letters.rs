@@ -1,13 +1,14 @@
 //! Dead letters: requests that failed for good. Each is settled once, by a new request that tries it again or by being
 //! discarded, in the very statement that does it; whoever comes second finds nothing to do.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool, Result, types::Json};
 use uuid::Uuid;
 
-use super::Page;
+use super::{
+    Page,
+    accepts::{FIRST_LOOK, Limits},
+};
 use crate::{
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
@@ -213,17 +214,18 @@ pub struct Redriven {
     /// The question, which belongs to the new request now.
     pub question: Message,
     pub created_at: DateTime<Utc>,
-    /// Absent while an earlier message of the conversation waits for its reply.
+    /// Absent while it waits for others of the conversation, or of the user.
     pub dispatch: Option<Dispatch>,
 }
 
 /// Tries dead letters again, all in one statement: a new request each, at the end of its conversation, which takes over the
-/// question. Those that are settled already are passed over.
+/// question. Those that are settled already are passed over. What a user has at once with the workers is bounded as ever; how
+/// much may wait in all is not: an admin wants it so.
 pub async fn redrive(
     db: impl PgExecutor<'_>,
     dead_letters: &[RequestId],
     correlation_id: &str,
-    redispatch_after: Duration,
+    limits: Limits,
 ) -> Result<Vec<Redriven>> {
     let new: Vec<_> = dead_letters.iter().map(|_| RequestId::new().as_uuid()).collect();
     let rows = sqlx::query!(
@@ -236,15 +238,19 @@ pub async fn redrive(
                returning r.id, r.conversation_id, r.user_id, r.question_id, r.redriven_as, w.place
            ), owned as (
                select s.*, u.tier,
-                   row_number() over (partition by s.conversation_id order by s.place) > 1 or exists (
-                       select 1 from requests o where o.user_id = s.user_id and o.conversation_id = s.conversation_id
-                                                  and o.finished_at is null offset 0) as busy
+                   not mine.busy and row_number() over (partition by s.conversation_id order by s.place) = 1
+                       and mine.with_workers + row_number() over (partition by s.user_id order by s.place) <= $5 as first
                from settled s join users u on u.id = s.user_id
+               cross join lateral (
+                   select count(o.dispatched_at) as with_workers,
+                       coalesce(bool_or(o.conversation_id = s.conversation_id), false) as busy
+                   from requests o where o.user_id = s.user_id and o.finished_at is null) mine
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
                    redrive_of)
-               select redriven_as, conversation_id, user_id, tier, $3, now() + make_interval(secs => $4),
-                   case when not busy then now() end, case when busy then 0 else 1 end, id
+               select redriven_as, conversation_id, user_id, tier, $3,
+                   now() + make_interval(secs => case when first then $4::float8 else least($4::float8, $6::float8) end),
+                   case when first then now() end, case when first then 1 else 0 end, id
                from owned order by place
                returning id, position, tier, dispatches, created_at, redrive_of
            ), question as (
@@ -259,7 +265,9 @@ pub async fn redrive(
         &uuids(dead_letters),
         &new,
         correlation_id,
-        redispatch_after.as_secs_f64(),
+        limits.redispatch_after.as_secs_f64(),
+        i64::from(limits.at_once),
+        FIRST_LOOK.as_secs_f64(),
     )
     .fetch_all(db)
     .await?;

@@ -1,11 +1,14 @@
 //! SQL: free functions by aggregate, over a real PostgreSQL everywhere.
 //!
 //! Queries are checked at compile time against `.sqlx/`; `scripts/sqlx prepare` renews it after a change of SQL or schema.
-//! The hot path costs three statements a message: [`requests::accept`], [`attempts::claim`], [`attempts::finish`].
+//! The hot path costs three statements a message: [`accepts::accept`], [`attempts::claim`], [`attempts::finish`].
 
+pub mod accepts;
 pub mod attempts;
+pub mod cancels;
 pub mod conversations;
 pub mod dead_letters;
+pub mod idempotency;
 pub mod messages;
 pub mod personas;
 pub mod queue_state;

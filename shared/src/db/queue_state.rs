@@ -79,6 +79,8 @@ pub struct Waiting {
     pub overdue: bool,
     /// The request of the same conversation that comes just before it.
     pub before: Option<RequestId>,
+    /// How many of the user's are with the queue or the workers.
+    pub with_workers: i64,
     /// The request that tries it again.
     pub redriven_as: Option<RequestId>,
 }
@@ -89,6 +91,8 @@ pub async fn waiting(db: impl PgExecutor<'_>, id: RequestId) -> Result<Option<Wa
         r#"select r.status as "status: RequestStatus", r.user_id as "user_id: UserId", r.tier, r.attempt, r.worker,
                r.created_at, r.started_at, r.finished_at, r.not_before, r.not_before > now() as "paused!",
                r.dispatched_at, r.due_at, coalesce(r.due_at < now(), false) as "overdue!",
+               (select count(o.dispatched_at) from requests o where o.user_id = r.user_id and o.finished_at is null)
+                   as "with_workers!",
                e.id as "before?: RequestId", r.redriven_as as "redriven_as: RequestId"
            from requests r
            left join lateral (

@@ -76,7 +76,15 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
     .await
 }
 
-/// The names of all tiers: one queue each.
-pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<String>> {
-    sqlx::query_scalar!("select name from tiers order by queue_weight desc, name").fetch_all(db).await
+/// What a user is allowed.
+#[derive(Debug, Clone)]
+pub struct Tier {
+    pub name: String,
+    /// How many of its jobs begin for each one of a tier with weight 1, while both have a backlog.
+    pub queue_weight: i32,
+}
+
+/// All tiers, the heaviest first: one queue each.
+pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<Tier>> {
+    sqlx::query_as!(Tier, "select name, queue_weight from tiers order by queue_weight desc, name").fetch_all(db).await
 }

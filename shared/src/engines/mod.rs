@@ -19,7 +19,7 @@ use std::{
 };
 
 pub use directories::DataDir;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, Shutdown};
 pub use redis::Redis;
 
 /// What a crash of the machine may cost.

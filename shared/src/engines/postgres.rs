@@ -51,7 +51,9 @@ pub struct Postgres {
     bin: PathBuf,
     // Dropped in this order, after the process has ended: the directory is given up last.
     sockets: SocketDir,
-    _cluster: Cluster,
+    cluster: Cluster,
+    durability: Durability,
+    log: Log,
     _dir: DataDir,
 }
 
@@ -75,7 +77,7 @@ impl Postgres {
         let url =
             format!("postgres://{NAME}@localhost:{PORT}/{NAME}?host={}&sslmode=disable", sockets.path().display());
         let process = cluster.start(&bin, sockets.path(), &url, durability, &log).await?;
-        let postgres = Self { process, url, bin, sockets, _cluster: cluster, _dir: own };
+        let postgres = Self { process, url, bin, sockets, cluster, durability, log, _dir: own };
         create_database(&postgres.url).await.map_err(EngineError::Database)?;
         Ok(postgres)
     }
@@ -102,6 +104,27 @@ impl Postgres {
     pub async fn stop(&mut self) -> Result<(), EngineError> {
         self.process.stop(FAREWELL).await
     }
+
+    /// Stops it and starts it anew, at the same address and on the same files; returns when it takes connections again.
+    pub async fn restart(&mut self, shutdown: Shutdown) -> Result<(), EngineError> {
+        let farewell = match shutdown {
+            Shutdown::Fast => FAREWELL,
+            Shutdown::Immediate => &FAREWELL[1..],
+        };
+        self.process.stop(farewell).await?;
+        let (bin, sockets) = (&self.bin, self.sockets.path());
+        self.process = self.cluster.start(bin, sockets, &self.url, self.durability, &self.log).await?;
+        Ok(())
+    }
+}
+
+/// How a PostgreSQL ends, as `pg_ctl stop -m` calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Open transactions are ended, and everything is written.
+    Fast,
+    /// As in a crash: nothing is written, and the next start recovers what was committed.
+    Immediate,
 }
 
 /// The files of a PostgreSQL, and who may touch them.

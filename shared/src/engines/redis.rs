@@ -28,9 +28,21 @@ const FAREWELL: &Farewell = &[(Signal::Terminate, Duration::from_secs(30)), (Sig
 pub struct Redis {
     process: Process,
     url: String,
+    place: Place,
+    log: Log,
     // Dropped in this order, after the process has ended: the directory is given up last.
     _sockets: SocketDir,
     _dir: DataDir,
+}
+
+/// All that its command line says.
+#[derive(Debug)]
+struct Place {
+    server: PathBuf,
+    data: PathBuf,
+    pid_file: PathBuf,
+    socket: PathBuf,
+    durability: Durability,
 }
 
 impl Redis {
@@ -50,12 +62,10 @@ impl Redis {
         let sockets = SocketDir::create(&run, SOCKET, None)?;
         let socket = sockets.path().join(SOCKET);
         let log = Log::begin(own.path().with_extension("log"))?;
-        let command = command(&server, &data, &pid_file, &socket, durability);
-        let process = Process::spawn(ENGINE, command, &log, Signal::Terminate)?;
         let url = format!("redis+unix://{}", socket.display());
-        let mut redis = Self { process, url, _sockets: sockets, _dir: own };
-        redis.process.until_ready(&log, || ping(&socket)).await?;
-        Ok(redis)
+        let place = Place { server, data, pid_file, socket, durability };
+        let process = place.start(&log).await?;
+        Ok(Self { process, url, place, log, _sockets: sockets, _dir: own })
     }
 
     /// For both redis-rs and fred: `redis+unix:///…/redis.sock`.
@@ -71,15 +81,32 @@ impl Redis {
     pub async fn stop(&mut self) -> Result<(), EngineError> {
         self.process.stop(FAREWELL).await
     }
+
+    /// Stops it and starts it anew, at the same address, with the data that it kept: none where it is for tests.
+    pub async fn restart(&mut self) -> Result<(), EngineError> {
+        self.stop().await?;
+        self.process = self.place.start(&self.log).await?;
+        Ok(())
+    }
 }
 
-fn command(server: &Path, data: &Path, pid_file: &Path, socket: &Path, durability: Durability) -> Command {
-    let mut command = Command::new(server);
-    command.args(["--port", "0", "--unixsocketperm", "700", "--daemonize", "no", "--save", ""]);
-    command.args(["--maxmemory-policy", "noeviction", "--appendfsync", "everysec"]);
-    command.args(["--appendonly", if durability == Durability::Durable { "yes" } else { "no" }]);
-    command.arg("--unixsocket").arg(socket).arg("--dir").arg(data).arg("--pidfile").arg(pid_file);
-    command
+impl Place {
+    /// Starts it and waits until it answers.
+    async fn start(&self, log: &Log) -> Result<Process, EngineError> {
+        let mut process = Process::spawn(ENGINE, self.command(), log, Signal::Terminate)?;
+        process.until_ready(log, || ping(&self.socket)).await?;
+        Ok(process)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.server);
+        command.args(["--port", "0", "--unixsocketperm", "700", "--daemonize", "no", "--save", ""]);
+        command.args(["--maxmemory-policy", "noeviction", "--appendfsync", "everysec"]);
+        command.args(["--appendonly", if self.durability == Durability::Durable { "yes" } else { "no" }]);
+        command.arg("--unixsocket").arg(&self.socket).arg("--dir").arg(&self.data);
+        command.arg("--pidfile").arg(&self.pid_file);
+        command
+    }
 }
 
 /// Until it has read its file it answers `-LOADING`.

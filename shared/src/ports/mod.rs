@@ -25,6 +25,8 @@ pub enum Appended {
     Yes,
     /// A newer attempt has written: the caller's attempt is over.
     Refused,
+    /// Nothing was appended: the log that the events continue is gone. The text must be told from its beginning.
+    Forgotten,
 }
 
 /// What a subscriber is told.
@@ -33,6 +35,8 @@ pub enum Signal {
     Event(UserId, Frame),
     /// Events may have been missed: whoever shows live text must take a snapshot.
     Gap,
+    /// Nothing is heard for now; a gap follows when that is over.
+    Away,
 }
 
 /// The event log of each request, and the live channel of each user.
@@ -40,6 +44,8 @@ pub enum Signal {
 pub trait EventBus: Send + Sync {
     /// Appends to the log and publishes on the user's channel in one step. Repeating an append is harmless.
     async fn append(&self, user: UserId, frames: &[Frame]) -> Result<Appended, PortError>;
+    /// Refuses whatever the attempt would still append, but for its end; returns all that was appended.
+    async fn seal(&self, user: UserId, request: RequestId, attempt: u32) -> Result<Vec<Frame>, PortError>;
     /// Publishes without logging: for what a snapshot tells anyway.
     async fn publish(&self, events: &[(UserId, Frame)]) -> Result<(), PortError>;
     /// Returns once the channel is confirmed: whatever is published after that is signalled.
@@ -68,6 +74,8 @@ pub struct QueueLevel {
 pub trait JobQueue: Send + Sync {
     /// All in one round trip. Pushing the same dispatch again while it is queued is harmless.
     async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError>;
+    /// Ahead of all that waits: for a reply that was under way already.
+    async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError>;
     /// How the queues of these tiers stand, in their order, in one round trip.
     async fn levels(&self, tiers: &[String]) -> Result<Vec<QueueLevel>, PortError>;
     /// Whether the queue can be reached.

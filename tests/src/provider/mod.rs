@@ -54,10 +54,36 @@ impl Call {
     }
 }
 
+/// What a question is answered with that has no scripts, by itself and by how many times it was asked before.
+type Habit = Arc<dyn Fn(&str, usize) -> Script + Send + Sync>;
+
 #[derive(Default)]
 struct Shared {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
+    habit: Mutex<Option<Habit>>,
+    asked: Mutex<HashMap<String, usize>>,
     calls: watch::Sender<Vec<Call>>,
+}
+
+impl Shared {
+    /// The script of the next call with this question.
+    fn next_script(&self, question: &str) -> Script {
+        let before = {
+            let mut asked = self.asked.lock();
+            let count = asked.entry(question.to_owned()).or_default();
+            *count += 1;
+            *count - 1
+        };
+        let scripted = match self.scripts.lock().get_mut(question) {
+            Some(rest) if rest.len() > 1 => rest.pop_front(),
+            Some(last) => last.front().cloned(),
+            None => None,
+        };
+        let habit = self.habit.lock().clone();
+        scripted
+            .or_else(|| habit.map(|habit| habit(question, before)))
+            .unwrap_or_else(|| Script::text(&default_reply(question)))
+    }
 }
 
 /// The service. Dropping it ends it.
@@ -83,6 +109,11 @@ impl ScriptedProvider {
     /// The question is answered with these, in this order; the last is for every call after that.
     pub fn on(&self, question: &str, scripts: impl IntoIterator<Item = Script>) {
         self.shared.scripts.lock().insert(question.to_owned(), scripts.into_iter().collect());
+    }
+
+    /// Questions without scripts are answered like this: by the question, and how many times it was asked before.
+    pub fn by_habit(&self, habit: impl Fn(&str, usize) -> Script + Send + Sync + 'static) {
+        *self.shared.habit.lock() = Some(Arc::new(habit));
     }
 
     /// Every call so far, in the order of coming.
@@ -139,15 +170,7 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bo
     let question = last_question(&body);
     let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let usage_wanted = body["stream_options"]["include_usage"] == json!(true);
-    let script = {
-        let mut scripts = shared.scripts.lock();
-        match scripts.get_mut(&question) {
-            Some(rest) if rest.len() > 1 => rest.pop_front(),
-            Some(last) => last.front().cloned(),
-            None => None,
-        }
-        .unwrap_or_else(|| Script::text(&default_reply(&question)))
-    };
+    let script = shared.next_script(&question);
     shared.calls.send_modify(|calls| calls.push(Call { at: Instant::now(), question, body, authorization }));
     match script.answer {
         Status::Silence => std::future::pending().await,

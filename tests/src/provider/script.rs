@@ -1,6 +1,6 @@
 //! What one call is answered with, step by step.
 
-use std::{collections::VecDeque, convert::Infallible, io};
+use std::{collections::VecDeque, convert::Infallible, io, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -17,6 +17,8 @@ pub(super) enum Step {
     /// These bytes, as they are.
     Bytes(Vec<u8>),
     Wait(Gate),
+    /// Time passes, as it does between the words of a real model.
+    Pause(Duration),
     /// Nothing more, ever, on an open connection.
     Stall,
     /// The connection breaks.
@@ -83,6 +85,15 @@ impl Script {
             script.steps.extend([Step::Wait(gate.clone()), Step::Text(chunk.into())]);
         }
         script.then_wait(gate)
+    }
+
+    /// A whole reply, a chunk per word, at this pace.
+    pub fn paced(text: &str, pace: Duration) -> Self {
+        let mut script = Self::chunks(Vec::<String>::new());
+        for word in text.split_inclusive(' ') {
+            script.steps.extend([Step::Pause(pace), Step::Text(word.to_owned())]);
+        }
+        script
     }
 
     /// An error instead of a stream.
@@ -222,6 +233,10 @@ pub(super) fn perform(
                 Step::Bytes(bytes) => Ok(Bytes::from(bytes)),
                 Step::Wait(gate) => {
                     gate.pass().await;
+                    continue;
+                }
+                Step::Pause(pace) => {
+                    tokio::time::sleep(pace).await;
                     continue;
                 }
                 Step::Stall => match std::future::pending::<Infallible>().await {},

@@ -23,6 +23,7 @@ use troupe_shared::{
 };
 
 use crate::{
+    cost::Costs,
     leases::Leases,
     providers::{ChatModel, Chunk, ModelError},
     reply::{
@@ -44,6 +45,8 @@ pub(crate) struct Replies {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
+    pub(crate) costs: Costs,
+    pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
 }
@@ -78,15 +81,14 @@ impl Replies {
         let mut writer = ReplyWriter::new(self.bus.clone(), self.clock.clone(), claimed, self.settings.coalesce);
         if attempt_number(claimed) > self.settings.max_attempts {
             // Those before it were lost with their workers. One that takes its worker down must not do so for ever.
-            return self.fail(claimed, &ModelError::transient("every attempt was lost with its worker"), writer).await;
+            let error = ModelError::transient("every attempt was lost with its worker");
+            return self.fail(claimed, &error, 0.0, writer).await;
         }
         let prompt = Prompt::assemble(claimed, self.settings.prompt_tokens);
         match self.write(&prompt, &mut writer, lost).await {
             Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
-            Written::Broken(error) => self.retry_or_fail(claimed, &error, writer).await,
-            Written::HandedBack => {
-                self.give_back(claimed, Duration::ZERO, writer.shown(), "its worker was stopped").await;
-            }
+            Written::Broken(error) => self.retry_or_fail(claimed, &prompt, error, writer).await,
+            Written::HandedBack => self.hand_back(claimed, self.cost_of(&prompt, &writer), writer.shown()).await,
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
         }
     }
@@ -132,7 +134,8 @@ impl Replies {
             provider: provider.to_owned(),
             model: model.to_owned(),
         };
-        let Some(ended) = self.finish(claimed, Ending::Completed(reply)).await else { return };
+        let cost = self.costs.of(usage);
+        let Some(ended) = self.finish(claimed, cost, Ending::Completed(reply)).await else { return };
         let message = Message {
             id: message_id,
             conversation_id: claimed.conversation_id,
@@ -152,18 +155,28 @@ impl Replies {
         tracing::info!(completion_tokens = usage.completion_tokens, "replied");
     }
 
-    async fn retry_or_fail(&self, claimed: &Claimed, error: &ModelError, writer: ReplyWriter) {
-        if !error.transient || attempt_number(claimed) >= self.settings.max_attempts {
-            return self.fail(claimed, error, writer).await;
+    async fn retry_or_fail(&self, claimed: &Claimed, prompt: &Prompt, mut error: ModelError, writer: ReplyWriter) {
+        let cost = self.cost_of(prompt, &writer);
+        if self.costs.forbid(claimed.cost + cost, self.costs.of(estimate(prompt, ""))) {
+            error.transient = false;
+            error.message.push_str("; another attempt would cost more than worker.max_cost");
         }
-        let pause = pause(&self.settings, claimed, error);
+        if !error.transient || attempt_number(claimed) >= self.settings.max_attempts {
+            return self.fail(claimed, &error, cost, writer).await;
+        }
+        let pause = pause(&self.settings, claimed, &error);
         tracing::warn!(%error, ?pause, "trying again later");
         let shown = writer.shown();
         writer.abandon().await;
-        self.give_back(claimed, pause, shown, &error.message).await;
+        self.give_back(claimed, GivenBack { pause, shown, cause: &error.message, cost }).await;
     }
 
-    async fn fail(&self, claimed: &Claimed, error: &ModelError, writer: ReplyWriter) {
+    /// Of an attempt that has not come to its end: nothing, if the model has said nothing.
+    fn cost_of(&self, prompt: &Prompt, writer: &ReplyWriter) -> f64 {
+        if writer.text().is_empty() { 0.0 } else { self.costs.of(estimate(prompt, writer.text())) }
+    }
+
+    async fn fail(&self, claimed: &Claimed, error: &ModelError, cost: f64, writer: ReplyWriter) {
         tracing::warn!(%error, "failed for good");
         // What the service said may hold what is not for users, such as a part of our key.
         let detail = "no model service gave a reply";
@@ -171,14 +184,14 @@ impl Replies {
             Problem::new(502, "provider_failed", "the model service failed", detail).retryable(error.transient);
         problem.request_id = Some(claimed.correlation_id.clone());
         let ending = Ending::Failed { error: problem.clone(), cause: error.message.clone() };
-        let Some(ended) = self.finish(claimed, ending).await else { return };
+        let Some(ended) = self.finish(claimed, cost, ending).await else { return };
         let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
         self.tell_end(writer, &event, ended).await;
     }
 
     /// Ends the request in PostgreSQL; tries again while it is away, for as long as the lease may hold.
-    async fn finish(&self, claimed: &Claimed, ending: Ending) -> Option<Ended> {
-        let finished = Finished { request_id: claimed.request_id, attempt: claimed.attempt, ending };
+    async fn finish(&self, claimed: &Claimed, cost: f64, ending: Ending) -> Option<Ended> {
+        let finished = Finished { request_id: claimed.request_id, attempt: claimed.attempt, cost, ending };
         let mut pause = Duration::from_millis(50);
         for tries in 0..FINISH_TRIES {
             match self.statements.finishes.call(finished.clone()).await? {
@@ -189,7 +202,7 @@ impl Replies {
                     if tries > 0
                         && let Ok(Some(at)) = stored.await
                     {
-                        return Some(Ended { at, next: None });
+                        return Some(Ended { at, next: Vec::new() });
                     }
                     tracing::info!("overtaken at the end");
                     return None;
@@ -205,17 +218,27 @@ impl Replies {
 
     async fn tell_end(&self, writer: ReplyWriter, event: &Event, ended: Ended) {
         let dispatch = async {
-            if let Some(next) = ended.next
-                && let Err(error) = self.jobs.enqueue(&[next]).await
-            {
+            if let Err(error) = self.jobs.enqueue(&ended.next).await {
                 tracing::warn!(%error, "the sweeper will hand over the next message");
             }
         };
         tokio::join!(writer.finish(event), dispatch);
     }
 
-    async fn give_back(&self, claimed: &Claimed, pause: Duration, shown: bool, cause: &str) {
-        let back = GivenBack { pause, shown, cause };
+    /// To another worker, ahead of all that has not been under way yet.
+    async fn hand_back(&self, claimed: &Claimed, cost: f64, shown: bool) {
+        let (id, attempt) = (claimed.request_id, claimed.attempt);
+        match attempts::hand_back(&self.pool, id, attempt, cost, shown, self.redispatch_after).await {
+            Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
+                Ok(()) => tracing::info!("handed back"),
+                Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),
+            },
+            Ok(None) => tracing::info!("overtaken before it was handed back"),
+            Err(error) => tracing::warn!(%error, "could not hand back: the lease will run out"),
+        }
+    }
+
+    async fn give_back(&self, claimed: &Claimed, back: GivenBack<'_>) {
         match attempts::give_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
             Ok(true) => {}
             Ok(false) => tracing::info!("overtaken before it was given back"),

@@ -1,5 +1,7 @@
--- Says that this worker lives, and puts what dead workers held back onto the active list.
--- KEYS: workers set, active list, prefix of the inflight sets. ARGV: now, worker name, seconds until a silent worker is dead.
+-- Says that this worker lives, and puts back onto the active list what dead workers held, and what went to this one without
+-- arriving: the answer to a fetch that came too late. Called while no fetch is under way.
+-- KEYS: workers set, active list, prefix of the inflight sets.
+-- ARGV: now, worker name, seconds until a silent worker is dead, then the tasks that have begun here.
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 local recovered = 0
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[3])) do
@@ -10,5 +12,19 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - A
   end
   redis.call('DEL', inflight)
   redis.call('ZREM', KEYS[1], worker)
+end
+local own = KEYS[3] .. ':' .. ARGV[2]
+if redis.call('SCARD', own) > 0 then
+  local begun = {}
+  for i = 4, #ARGV do
+    begun[ARGV[i]] = true
+  end
+  for _, id in ipairs(redis.call('SMEMBERS', own)) do
+    if not begun[id] then
+      redis.call('SREM', own, id)
+      redis.call('LPUSH', KEYS[2], id)
+      recovered = recovered + 1
+    end
+  end
 end
 return recovered

@@ -34,7 +34,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 use troupe_shared::{adapters::redis::finished_counter, config, jobs::GenerateReply};
 
-use super::Slots;
+use super::{Slots, begun::Begun};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A worker that was silent for so many heartbeats is dead, and its tasks are given to others.
@@ -43,17 +43,34 @@ const BATCH: usize = 64;
 /// Between tries while Redis is away.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Tries to hand back at the end; then other workers find out by themselves that this one is gone.
+const HAND_BACK_TRIES: u32 = 3;
+
+/// A tier's queue, and who takes from it.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) worker: String,
+    pub(super) queue: String,
+    pub(super) tier: String,
+    /// The tier, as the slots count them.
+    pub(super) number: usize,
+    pub(super) wake_channel: String,
+}
+
 /// One queue in Redis.
 #[derive(Clone)]
 pub(super) struct RedisTasks {
     connection: ConnectionManager,
+    source: Arc<Source>,
     layout: Layout,
     finished_counter: String,
     slots: Arc<Slots>,
     acknowledge: Arc<Script>,
     recover: Arc<Script>,
+    hand_back: Arc<Script>,
     /// In a slot, and not begun.
     fetched: Arc<AtomicUsize>,
+    begun: Begun,
     /// Finished, and not yet known to be removed.
     finished: Arc<Mutex<Vec<String>>>,
 }
@@ -61,7 +78,7 @@ pub(super) struct RedisTasks {
 impl RedisTasks {
     pub(super) async fn connect(
         config: &config::Redis,
-        queue: &str,
+        source: Source,
         slots: Arc<Slots>,
     ) -> Result<Self, redis::RedisError> {
         let url = config.url.as_ref().map_or("", |url| url.expose_secret());
@@ -73,24 +90,62 @@ impl RedisTasks {
         Ok(Self {
             connection,
             layout: Layout::default()
-                .queue(queue)
+                .queue(&source.queue)
                 .batch_size(BATCH)
                 .heartbeat_interval(HEARTBEAT)
                 .missed_heartbeats(MISSED_HEARTBEATS)
                 .lock_tasks(false)
                 .emit_events(false),
-            finished_counter: finished_counter(queue),
+            finished_counter: finished_counter(&source.queue),
+            source: Arc::new(source),
             slots,
             acknowledge: Arc::new(Script::new(include_str!("acknowledge.lua"))),
             recover: Arc::new(Script::new(include_str!("recover.lua"))),
+            hand_back: Arc::new(Script::new(include_str!("hand_back.lua"))),
             fetched: Arc::default(),
+            begun: Begun::default(),
             finished: Arc::default(),
         })
     }
 
+    pub(super) fn worker(&self) -> &str {
+        &self.source.worker
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.source.number
+    }
+
+    pub(super) fn slots(&self) -> &Arc<Slots> {
+        &self.slots
+    }
+
     /// When the consumer has ended: what it had fetched and not begun will not begin here.
     pub(super) fn forget_fetched(&self) {
-        self.slots.give_back(self.fetched.swap(0, Ordering::AcqRel));
+        self.slots.abandon(self.source.number, self.fetched.swap(0, Ordering::AcqRel));
+    }
+
+    /// At the end: nothing more begins here, and what was fetched and has not begun is for other workers at once. A fetch that
+    /// is still under way went out before on the same connection, so what it takes is seen here too.
+    pub(super) async fn hand_back_unbegun(&self) {
+        self.begun.close();
+        let mut connection = self.connection.clone();
+        for _ in 0..HAND_BACK_TRIES {
+            let back: Result<u64, _> = self
+                .hand_back
+                .key(format!("{}:{}", self.layout.inflight_jobs_set(), self.source.worker))
+                .key(self.layout.active_jobs_list())
+                .arg(&self.source.wake_channel)
+                .arg(&self.source.tier)
+                .arg(self.begun.tasks())
+                .invoke_async(&mut connection)
+                .await;
+            match back {
+                Ok(0) => return,
+                Ok(jobs) => return tracing::info!(jobs, "handed back what had not begun"),
+                Err(error) => pause_after("hand back", &error).await,
+            }
+        }
     }
 
     async fn beat(&mut self, worker: &WorkerContext) {
@@ -102,11 +157,15 @@ impl RedisTasks {
             .arg(seconds_now())
             .arg(worker.name().to_string())
             .arg(self.layout.orphaned_duration().as_secs())
+            .arg(self.begun.tasks())
             .invoke_async(&mut self.connection)
             .await;
         match recovered {
             Ok(0) => {}
-            Ok(tasks) => tracing::info!(tasks, "took back what a dead worker held"),
+            Ok(tasks) => {
+                tracing::info!(tasks, "took back what a dead worker held, or what had not arrived here");
+                self.slots.announce(self.source.number);
+            }
             Err(error) => pause_after("heartbeat", &error).await,
         }
     }
@@ -126,7 +185,10 @@ impl RedisTasks {
             .invoke_async(&mut self.connection)
             .await;
         match removed {
-            Ok(_) => finished.clear(),
+            Ok(_) => {
+                self.begun.acknowledged(&finished);
+                finished.clear();
+            }
             // They stay in the list for the next time; until then they are only clutter.
             Err(error) => pause_after("acknowledge", &error).await,
         }
@@ -159,23 +221,24 @@ impl Persistence for RedisTasks {
     }
 
     async fn fetch_next(&mut self, worker: &WorkerContext) -> Result<Vec<Task<Vec<u8>>>, Infallible> {
-        let slots = self.slots.reserve(self.layout.batch_size);
+        let slots = self.slots.reserve(self.source.number, self.layout.batch_size);
         if slots.count() == 0 {
             return Ok(Vec::new());
         }
         let layout = self.layout.clone().batch_size(slots.count());
-        let tasks = match queries::fetch_next(&mut self.connection, worker, &layout).await {
-            Ok(tasks) => tasks,
+        match queries::fetch_next(&mut self.connection, worker, &layout).await {
+            Ok(tasks) => {
+                self.fetched.fetch_add(tasks.len(), Ordering::AcqRel);
+                slots.filled(tasks.len());
+                Ok(tasks)
+            }
             Err(error) => {
                 pause_after("fetch", &error).await;
                 // Redis may have lost its data, and with it who we are.
                 self.beat(worker).await;
-                Vec::new()
+                Ok(Vec::new())
             }
-        };
-        self.fetched.fetch_add(tasks.len(), Ordering::AcqRel);
-        slots.filled(tasks.len());
-        Ok(tasks)
+        }
     }
 
     async fn handle_events(&mut self, events: Vec<TaskEvent<()>>, worker: &WorkerContext) -> Result<(), Infallible> {
@@ -189,7 +252,7 @@ impl Persistence for RedisTasks {
     }
 
     async fn reenqueue_abandoned(&mut self, _: Vec<Task<Vec<u8>>>, _: &WorkerContext) -> Result<u64, Infallible> {
-        // What was fetched and not begun is recovered by the next worker's heartbeat.
+        // It was handed back when the end began: apalis calls this when all that runs has ended.
         Ok(0)
     }
 
@@ -227,12 +290,17 @@ impl Backend for ReplyTasks {
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         loop {
             let Some(Ok(task)) = ready!(self.source.poll_next(cx, worker)) else { return Poll::Ready(None) };
+            let name = task.task_id().map(ToString::to_string).unwrap_or_default();
+            if !self.source.begun.begin(name) {
+                // It has been handed back; the end follows.
+                return Poll::Pending;
+            }
             self.source.fetched.fetch_sub(1, Ordering::AcqRel);
             match task.try_map_args(|payload| serde_json::from_slice(&payload)) {
                 Ok(task) => return Poll::Ready(Some(Ok(task))),
                 Err(error) => {
                     tracing::error!(%error, "a job that cannot be read is dropped; its request stays with the sweeper");
-                    self.source.slots.give_back(1);
+                    self.source.slots.give_back(self.source.number(), 1);
                 }
             }
         }

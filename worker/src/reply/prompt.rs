@@ -86,6 +86,7 @@ mod tests {
             shown: false,
             correlation_id: "c".to_owned(),
             created_at: DateTime::UNIX_EPOCH,
+            cost: 0.0,
             user_name: "Grace".to_owned(),
             persona_name: "Ada".to_owned(),
             system_prompt: "You are Ada.".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! At most one append is under way; what comes meanwhile goes with the next. The first text goes at once, later text no
 //! sooner than the coalescing time after the last. While Redis is away nothing is dropped: it is all told when it is back.
+//! Where Redis has lost the log, the whole text is told anew, so that the log is again what clients must see.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -33,6 +34,8 @@ pub(crate) struct ReplyWriter {
     text: String,
     /// How much of it is in events already.
     told: usize,
+    /// Whether any was before it was told anew.
+    retold: bool,
     waiting: Vec<Frame>,
     under_way: Option<Append>,
     started: Instant,
@@ -53,6 +56,7 @@ impl ReplyWriter {
             cursor: Cursor { attempt, n: 0 },
             text: String::new(),
             told: 0,
+            retold: false,
             waiting: Vec::new(),
             under_way: None,
             started: Instant::now(),
@@ -75,7 +79,7 @@ impl ReplyWriter {
 
     /// Whether clients may have seen any of the text.
     pub(crate) fn shown(&self) -> bool {
-        self.told > 0
+        self.told > 0 || self.retold
     }
 
     /// Works on the appends; returns when the attempt is overtaken. Meant to be polled beside the model's stream.
@@ -87,6 +91,7 @@ impl ReplyWriter {
                 match result {
                     Ok(Appended::Yes) => {}
                     Ok(Appended::Refused) => return Overtaken,
+                    Ok(Appended::Forgotten) => self.tell_anew(),
                     Err(error) => {
                         tracing::warn!(%error, "events are delayed");
                         self.waiting.splice(0..0, frames);
@@ -116,13 +121,15 @@ impl ReplyWriter {
         if self.settle().await.is_err() {
             return;
         }
-        if matches!(ending, Event::Completed { .. }) {
-            self.tell_text();
-        }
-        self.tell(ending);
+        self.tell_end(ending);
         let mut pause = Duration::from_millis(100);
         for _ in 0..6 {
             match self.bus.append(self.user, &self.waiting).await {
+                Ok(Appended::Forgotten) => {
+                    self.tell_anew();
+                    self.tell_end(ending);
+                    continue;
+                }
                 Ok(_) => return,
                 Err(error) => tracing::warn!(%error, "the end of a reply is told late"),
             }
@@ -147,6 +154,7 @@ impl ReplyWriter {
         match result {
             Ok(Appended::Yes) => {}
             Ok(Appended::Refused) => return Err(Overtaken),
+            Ok(Appended::Forgotten) => self.tell_anew(),
             Err(_) => _ = self.waiting.splice(0..0, frames),
         }
         Ok(())
@@ -163,6 +171,21 @@ impl ReplyWriter {
             }
             .boxed(),
         );
+    }
+
+    /// Takes all text back, to be told once more from its beginning. What could not be told is part of that.
+    fn tell_anew(&mut self) {
+        self.retold |= self.told > 0;
+        self.told = 0;
+        self.waiting.clear();
+        self.tell(&Event::Reset { keep: 0 });
+    }
+
+    fn tell_end(&mut self, ending: &Event) {
+        if matches!(ending, Event::Completed { .. }) {
+            self.tell_text();
+        }
+        self.tell(ending);
     }
 
     fn tell_text(&mut self) {

@@ -152,6 +152,15 @@ const QUIET = 25_000;
 const AT_LEAST_TRIES = { 1012: 3, 1013: 5 };
 
 /** Keeps a socket open. `onStatus` hears "connecting", "live", "waiting" (with the time of the next try) or "stopped". */
+/** Seconds that a server which stops asks its clients to wait: each another time, so that not all come at once. */
+export function pauseOf(reason) {
+  try {
+    return JSON.parse(reason).reconnect_after_ms / 1_000 || 0;
+  } catch {
+    return 0;
+  }
+}
+
 function keepConnected({ newest, onFrame, onStatus }) {
   let socket, timer, tries = 0, run = 0, heard = 0, greeted = 0, status;
   const tell = (name, more) => onStatus((status = { name, ...more }));
@@ -186,7 +195,7 @@ function keepConnected({ newest, onFrame, onStatus }) {
     if (code >= 4500 && code < 5000) return tell("stopped", { why: reason || `code ${code}` });
     if (greeted && Date.now() - greeted > 5_000) tries = 0;
     tries = Math.max(tries, AT_LEAST_TRIES[code] ?? 0);
-    later(0);
+    later(pauseOf(reason));
   }
 
   function later(seconds) {
@@ -618,6 +627,15 @@ function noteOf(reply) {
   return reply.status === "queued" ? "Waiting" : "Thinking";
 }
 
+/** The reply that a stop is meant for: of those in the conversation that have not ended, the first. */
+export const toStop = (replies, id) =>
+  [...replies.values()].filter((r) => r.conversation_id === id && !isFinal(r) && !r.unsure).sort((a, b) => (a.id < b.id ? -1 : 1))[0];
+
+async function stopReply() {
+  const reply = toStop(state.replies, place.id);
+  if (reply) await attempt(() => call("POST", `/requests/${reply.id}/cancel`));
+}
+
 function rowsOf(id) {
   const rows = [];
   let lastDay = "";
@@ -694,6 +712,7 @@ function renderThread() {
   if (stuck) scroll.scrollTop = scroll.scrollHeight;
   else if (anchor?.isConnected) scroll.scrollTop += anchor.offsetTop - before;
   $("latest").hidden = stuck || place.name !== "chat";
+  $("stop").hidden = place.name !== "chat" || !toStop(state.replies, place.id);
 }
 
 async function showEarlier() {
@@ -811,6 +830,7 @@ function showApp() {
     $("scroll").scrollTo({ top: $("scroll").scrollHeight, behavior: "smooth" });
     $("draft").focus();
   };
+  $("stop").onclick = stopReply;
   $("earlier").onclick = showEarlier;
   $("more").onclick = () => attempt(() => readConversations(moreConversations));
   $("rename").onclick = renameOpen;

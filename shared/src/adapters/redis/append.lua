@@ -1,8 +1,13 @@
 -- Appends events to a request's log and publishes them, fenced by the log's own order.
--- KEYS: the log, the channel. ARGV: publish command, time to live in ms, then cursor and frame in turn.
--- Returns 1, or 0 when a newer attempt has written. An entry that is there already, to the byte, was appended by an
--- earlier call whose answer got lost: it is passed over.
-for i = 3, #ARGV, 2 do
+-- KEYS: the log, the channel. ARGV: publish command, time to live in ms, whether the first event stands by itself, then
+-- cursor and frame in turn.
+-- Returns 1, or 0 when a newer attempt has written, or 2 where Redis has lost the log that the events continue: whoever
+-- came after that would be told the end of a text without its beginning. An entry that is there already, to the byte, was
+-- appended by an earlier call whose answer got lost: it is passed over.
+if ARGV[3] == '0' and redis.call('EXISTS', KEYS[1]) == 0 then
+  return 2
+end
+for i = 4, #ARGV, 2 do
   local added = redis.pcall('XADD', KEYS[1], ARGV[i], 'e', ARGV[i + 1])
   if type(added) == 'table' and added.err then
     if not string.find(added.err, 'equal or smaller', 1, true) then

@@ -23,6 +23,7 @@ use crate::{
 pub struct RedisEventBus {
     redis: RedisHandle,
     append: Script,
+    seal: Script,
     log_ttl_ms: i64,
     /// Absent where nobody subscribes: in a worker.
     subscriptions: Option<Subscriptions>,
@@ -39,6 +40,7 @@ impl RedisEventBus {
         Self {
             redis,
             append: script(include_str!("append.lua")),
+            seal: script(include_str!("seal.lua")),
             log_ttl_ms: i64::try_from(config.log_ttl.as_millis()).unwrap_or(i64::MAX),
             subscriptions: None,
         }
@@ -76,9 +78,11 @@ fn failed(what: &'static str) -> impl FnOnce(fred::error::Error) -> PortError {
 /// Turns what the client hears into signals: events, and gaps after a reconnect or when this process could not keep up.
 fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::Sender<Signal>) {
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
+    let mut errors = client.error_rx();
     let (client, signals, redis) = (client.clone(), signals.clone(), redis.clone());
     #[expect(clippy::disallowed_methods, reason = "it ends with the connection, which the bus owns")]
     tokio::spawn(async move {
+        let mut away = false;
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
@@ -100,7 +104,13 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
                         return;
                     }
                     redis.subscribe_again(&client).await;
+                    away = false;
                     _ = signals.send(Signal::Gap);
+                }
+                // Of the connection, and of each try to have it again: the first is news.
+                _ = errors.recv(), if !away => {
+                    away = true;
+                    _ = signals.send(Signal::Away);
                 }
             }
         }
@@ -123,9 +133,10 @@ fn bytes_of(value: Value) -> Option<Bytes> {
 impl EventBus for RedisEventBus {
     async fn append(&self, user: UserId, frames: &[Frame]) -> Result<Appended, PortError> {
         let Some(first) = frames.first() else { return Ok(Appended::Yes) };
-        let mut arguments: Vec<Value> = Vec::with_capacity(2 + frames.len() * 2);
+        let mut arguments: Vec<Value> = Vec::with_capacity(3 + frames.len() * 2);
         arguments.push(if self.redis.sharded { "SPUBLISH" } else { "PUBLISH" }.into());
         arguments.push(self.log_ttl_ms.into());
+        arguments.push(i64::from(first.stands_alone()).into());
         for frame in frames {
             arguments.push(frame.cursor.to_string().into());
             arguments.push(Value::Bytes(frame.encoded().clone()));
@@ -136,7 +147,23 @@ impl EventBus for RedisEventBus {
             .evalsha_with_reload(self.redis.client(), keys, arguments)
             .await
             .map_err(failed("append events"))?;
-        Ok(if written == 1 { Appended::Yes } else { Appended::Refused })
+        Ok(match written {
+            1 => Appended::Yes,
+            2 => Appended::Forgotten,
+            _ => Appended::Refused,
+        })
+    }
+
+    async fn seal(&self, user: UserId, request: RequestId, attempt: u32) -> Result<Vec<Frame>, PortError> {
+        // The end has the last cursor: see `Cursor::end_of`.
+        let last = Cursor { n: u32::MAX - 1, ..Cursor::end_of(attempt) };
+        let arguments: Vec<Value> = vec![last.to_string().into(), self.log_ttl_ms.into()];
+        let log: Vec<Bytes> = self
+            .seal
+            .evalsha_with_reload(self.redis.client(), vec![self.log(user, request)], arguments)
+            .await
+            .map_err(failed("seal the event log"))?;
+        Ok(log.into_iter().filter_map(Frame::decode).collect())
     }
 
     async fn publish(&self, events: &[(UserId, Frame)]) -> Result<(), PortError> {

@@ -38,7 +38,7 @@ pub fn finished_counter(queue: &str) -> String {
     format!("{queue}:finished")
 }
 
-/// Where a push to any queue is announced.
+/// Where a push to any queue is announced, by the name of its tier.
 pub fn wake_channel(prefix: &str) -> String {
     format!("{prefix}:wake")
 }
@@ -47,18 +47,16 @@ impl RedisJobQueue {
     pub fn new(redis: RedisHandle) -> Self {
         Self { redis, push: script(include_str!("push.lua")) }
     }
-}
 
-#[async_trait]
-impl JobQueue for RedisJobQueue {
-    async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError> {
+    /// Pushes to one end of the queues.
+    async fn push(&self, dispatches: &[Dispatch], command: &str) -> Result<(), PortError> {
         let failed = |why: String| PortError { what: "enqueue jobs", why };
+        let announce = |tier: &str| vec![wake_channel(self.redis.prefix()).into(), tier.into(), command.into()];
         let mut by_tier: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for dispatch in dispatches {
             let payload = serde_json::to_vec(&GenerateReply { request_id: dispatch.request_id })
                 .map_err(|e| failed(e.to_string()))?;
-            let arguments =
-                by_tier.entry(&dispatch.tier).or_insert_with(|| vec![wake_channel(self.redis.prefix()).into()]);
+            let arguments = by_tier.entry(&dispatch.tier).or_insert_with(|| announce(&dispatch.tier));
             arguments.push(dispatch.task_id().into());
             arguments.push(Value::Bytes(payload.into()));
         }
@@ -74,6 +72,17 @@ impl JobQueue for RedisJobQueue {
                 .map_err(|e| failed(e.to_string()))?;
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl JobQueue for RedisJobQueue {
+    async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError> {
+        self.push(dispatches, "RPUSH").await
+    }
+
+    async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError> {
+        self.push(std::slice::from_ref(dispatch), "LPUSH").await
     }
 
     async fn levels(&self, tiers: &[String]) -> Result<Vec<QueueLevel>, PortError> {

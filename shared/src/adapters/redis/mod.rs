@@ -126,25 +126,30 @@ impl RedisHandle {
         &self.prefix
     }
 
-    /// Messages on a channel of our own, as wake-ups: what they say does not matter, and a lost one costs one tick.
-    pub async fn wake_ups(
+    /// What is announced on a channel of our own; `None` where announcements may have been missed.
+    pub async fn announcements(
         &self,
         channel: &str,
-    ) -> Result<impl futures::Stream<Item = ()> + Send + Unpin + 'static, PortError> {
-        let failed = |e: fred::error::Error| PortError { what: "listen for wake-ups", why: e.to_string() };
+    ) -> Result<impl futures::Stream<Item = Option<String>> + Send + Unpin + 'static, PortError> {
+        let failed = |e: fred::error::Error| PortError { what: "listen for announcements", why: e.to_string() };
         let subscriber = self.subscriber().await.map_err(failed)?;
         let (messages, reconnects) = (subscriber.message_rx(), subscriber.reconnect_rx());
         subscriber.subscribe(channel).await.map_err(failed)?;
         let state = (messages, reconnects, subscriber, self.clone());
         Ok(Box::pin(futures::stream::unfold(state, |(mut messages, mut reconnects, subscriber, redis)| async move {
             let heard = tokio::select! {
-                message = messages.recv() => message.err(),
+                message = messages.recv() => message.map(|message| message.value.convert().ok()),
                 reconnected = reconnects.recv() => {
                     redis.subscribe_again(&subscriber).await;
-                    reconnected.err()
+                    reconnected.map(|_| None)
                 }
             };
-            (heard != Some(RecvError::Closed)).then_some(((), (messages, reconnects, subscriber, redis)))
+            let announced = match heard {
+                Ok(announced) => announced,
+                Err(RecvError::Lagged(_)) => None,
+                Err(RecvError::Closed) => return None,
+            };
+            Some((announced, (messages, reconnects, subscriber, redis)))
         })))
     }
 

@@ -1,0 +1,80 @@
+//! The header `Idempotency-Key`: the caller's name for what it wants done once.
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::request::Parts,
+};
+use ring::digest::{SHA256, digest};
+use serde::de::DeserializeOwned;
+
+use super::body::{self, Body};
+use crate::{error::ApiError, state::AppState};
+
+const HEADER: &str = "idempotency-key";
+const LONGEST: usize = 255;
+
+/// The key of a call, if it has one.
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+impl FromRequestParts<AppState> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get(HEADER) else { return Ok(Self(None)) };
+        let key = value.to_str().unwrap_or_default();
+        check(key, "Idempotency-Key")?;
+        Ok(Self(Some(key.to_owned())))
+    }
+}
+
+/// A key must be short and printable, wherever it is given.
+pub(crate) fn check(key: &str, field: &str) -> Result<(), ApiError> {
+    if (1..=LONGEST).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(ApiError::field(field, format!("must be 1 to {LONGEST} printable ASCII characters without spaces")))
+}
+
+/// A key with the fingerprint of what it stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) key: String,
+    pub(crate) fingerprint: Vec<u8>,
+}
+
+impl Key {
+    pub(crate) fn new(key: String, what: &[&[u8]]) -> Self {
+        // Lengths before parts: no two lists of parts look the same.
+        let parts = what.iter().flat_map(|part| [part.len().to_string().into_bytes(), b":".to_vec(), part.to_vec()]);
+        let fingerprint = digest(&SHA256, &parts.collect::<Vec<_>>().concat()).as_ref().to_vec();
+        Self { key, fingerprint }
+    }
+}
+
+/// The JSON body of a call that creates something, and its key.
+pub(crate) struct Keyed<T> {
+    pub(crate) body: T,
+    pub(crate) key: Option<Key>,
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (mut parts, content) = request.into_parts();
+        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
+        let Some(key) = key else {
+            let Body(body) = Body::from_request(Request::from_parts(parts, content), state).await?;
+            return Ok(Self { body, key: None });
+        };
+        let address = format!("{} {}", parts.method, parts.uri.path());
+        let limit = state.config.server.max_body;
+        let bytes = to_bytes(content, limit).await.map_err(|_| ApiError::BodyTooLarge { limit })?;
+        if !body::is_json(&parts.headers) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let key = Key::new(key, &[address.as_bytes(), &bytes]);
+        Ok(Self { body: body::parse(&bytes)?, key: Some(key) })
+    }
+}

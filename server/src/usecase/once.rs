@@ -1,0 +1,64 @@
+//! Creates something once, however often the call is made: the key and what it stands for come in one transaction.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+use troupe_shared::{db::idempotency, ids::UserId};
+
+use crate::{error::ApiError, extract::idempotency::Key, state::AppState};
+
+/// Says that the answer is the first one, once more.
+pub(crate) const REPLAYED: (&str, &str) = ("idempotency-replayed", "true");
+
+/// What was created, now or under the same key before.
+pub(crate) enum Created<T> {
+    Now(T),
+    Before(Value),
+}
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Now(created) => (StatusCode::CREATED, Json(created)).into_response(),
+            Self::Before(answer) => (StatusCode::CREATED, [REPLAYED], Json(answer)).into_response(),
+        }
+    }
+}
+
+pub(crate) async fn once<T, F>(
+    state: &AppState,
+    user: UserId,
+    key: Option<Key>,
+    create: F,
+) -> Result<Created<T>, ApiError>
+where
+    T: Serialize,
+    F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, ApiError>>,
+{
+    let Some(Key { key, fingerprint }) = key else {
+        return create(&mut *state.pool.acquire().await?).await.map(Created::Now);
+    };
+    let mut transaction = state.pool.begin().await?;
+    if idempotency::take(&mut *transaction, user, &key, &fingerprint).await? {
+        let created = create(&mut transaction).await?;
+        // By way of its text: numbers are to be written again as they are written now.
+        let answer = serde_json::to_string(&created).and_then(|text| serde_json::from_str(&text));
+        let answer = answer.map_err(|e| ApiError::Internal(e.to_string()))?;
+        idempotency::answered(&mut *transaction, user, &key, &answer).await?;
+        transaction.commit().await?;
+        return Ok(Created::Now(created));
+    }
+    let known = idempotency::find(&mut *transaction, user, &key).await?;
+    // It was there a moment ago: removed with the last of its retention, or with the account.
+    let known = known.ok_or_else(|| ApiError::Unavailable("an idempotency key vanished".to_owned()))?;
+    match known.answer {
+        Some(answer) if known.fingerprint == fingerprint => Ok(Created::Before(answer)),
+        _ => Err(ApiError::KeyReused),
+    }
+}

@@ -1,0 +1,144 @@
+//! A run: a cluster under load, faults, the end of everything that was asked, the check, and a line of figures.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream};
+use troupe_tests::{Cluster, ClusterOptions};
+
+use crate::{
+    check::{Findings, longest_silence},
+    faults::Fault,
+    ledger,
+    load::Load,
+};
+
+/// How long it may take, after the last message, until everything is final.
+const SETTLE: Duration = Duration::from_mins(1);
+
+pub(crate) struct Scene {
+    pub(crate) cluster: Cluster,
+    load: Load,
+    freeze: Duration,
+    struck: Option<(Instant, i64)>,
+}
+
+impl Scene {
+    /// Pauses are short, so that a run is; the number of attempts is such that no fault uses them up.
+    pub(crate) async fn start(seed: u64, freeze: Duration) -> Self {
+        let cluster = ClusterOptions::default()
+            .set("TROUPE_WORKER__LEASE", "2s")
+            .set("TROUPE_WORKER__RETRY_CAP", "1s")
+            .set("TROUPE_WORKER__MAX_ATTEMPTS", "50")
+            .set("TROUPE_WORKER__DRAIN", "500ms")
+            .set("TROUPE_SERVER__DRAIN", "2s")
+            .set("TROUPE_QUEUE__REDISPATCH_AFTER", "2s")
+            .set("TROUPE_REDIS__COMMAND_TIMEOUT", "1s")
+            .start()
+            .await;
+        let load = Load::start(&cluster, seed).await;
+        Self { cluster, load, freeze, struck: None }
+    }
+
+    /// Lets the load go on until so many more messages have been accepted.
+    pub(crate) async fn goes_on(&self, messages: usize) {
+        self.load.accepts(messages).await;
+    }
+
+    pub(crate) async fn strike(&mut self, fault: Fault) {
+        if self.struck.is_none() {
+            let open = self.cluster.number("select count(*) from requests where finished_at is null").await;
+            self.struck = Some((Instant::now(), open));
+        }
+        eprintln!("fault: {}", fault.name());
+        fault.strike(&mut self.cluster, &self.load, self.freeze).await;
+    }
+
+    /// Ends the load, waits for every end, and checks every message.
+    pub(crate) async fn end(mut self, name: &str) -> Figures {
+        let said = self.load.stop().await;
+        let began = Instant::now();
+        while self.cluster.number("select count(*) from requests where finished_at is null").await > 0
+            && began.elapsed() < SETTLE
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let users = self.load.users.clone();
+        let sessions = self.load.settle(said.clone()).await;
+        let ledger = ledger::read(&self.cluster).await;
+
+        let mut findings = Findings::default();
+        findings.of_sending(&said, &ledger);
+        findings.of_ledger(&ledger);
+        let by_id: HashMap<_, _> = ledger.iter().map(|entry| (&*entry.id, entry)).collect();
+        for session in &sessions {
+            let mine: Vec<_> = said.iter().filter(|said| said.user == session.user).cloned().collect();
+            let user = users[session.user].user["id"].as_str().expect("an id");
+            findings.of_session(session, user, &mine, &by_id);
+        }
+        let server = self.cluster.server(self.cluster.live_servers()[0]).to_owned();
+        let polls = stream::iter(ledger.iter().filter(|entry| entry.is_final())).map(|entry| {
+            let owner = users.iter().find(|user| user.user["id"] == *entry.user).expect("an owner").at(&server);
+            async move {
+                let events = owner.events(&entry.id, None).await.rest().await;
+                (entry, owner.request(&entry.id).await, events.into_iter().map(|event| event.data).collect::<Vec<_>>())
+            }
+        });
+        let polls: Vec<_> = polls.buffer_unordered(8).collect().await;
+        for (entry, polled, events) in polls {
+            findings.of_polling(entry, &polled, &events);
+        }
+        findings.wrong.extend(self.cluster.alarms());
+
+        let (struck, in_flight) = self.struck.unwrap_or((began, 0));
+        let again = ledger.iter().map(|entry| usize::try_from(entry.attempt).unwrap_or(0).saturating_sub(1)).sum();
+        let figures = Figures {
+            in_flight,
+            messages: ledger.len(),
+            again,
+            refused: said.iter().map(|said| said.in_vain).sum(),
+            lost: findings.lost.len(),
+            doubled: findings.doubled.len(),
+            silence: longest_silence(&sessions, struck),
+        };
+        figures.print(name);
+        findings.assert_none();
+        figures
+    }
+}
+
+/// What was measured in a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    in_flight: i64,
+    messages: usize,
+    /// Attempts after the first, those that the model service made necessary included.
+    again: usize,
+    /// Calls that had to be made again.
+    refused: usize,
+    lost: usize,
+    doubled: usize,
+    silence: Duration,
+}
+
+impl Figures {
+    /// A line of docs/RELIABILITY.md.
+    pub(crate) fn print(&self, name: &str) {
+        let Self { in_flight, messages, again, refused, lost, doubled, silence } = self;
+        let silence = silence.as_secs_f64();
+        println!("| {name} | {in_flight} | {messages} | {lost} | {doubled} | {again} | {refused} | {silence:.1} s |");
+    }
+
+    /// Several runs as one.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.in_flight = self.in_flight.max(other.in_flight);
+        self.messages += other.messages;
+        self.again += other.again;
+        self.refused += other.refused;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.silence = self.silence.max(other.silence);
+    }
+}

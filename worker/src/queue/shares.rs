@@ -1,0 +1,189 @@
+//! Which tier may begin how many jobs, while several have a backlog: by weight, and nobody is starved.
+//!
+//! Stride scheduling, in plain arithmetic without a clock: each tier has a pass, which every job that it begins moves on by
+//! one stride, the inverse of its weight; whose pass is lowest is next. Only tiers with a backlog count. [`super::slots`]
+//! drives it.
+
+/// One job of a tier of weight 1.
+const STRIDE: u64 = 1 << 20;
+
+/// The shares of all tiers. A tier is named by its place in the list of weights; of two that are level the first goes first.
+#[derive(Clone)]
+pub(super) struct Shares(Vec<Share>);
+
+#[derive(Clone)]
+struct Share {
+    stride: u64,
+    pass: u64,
+    /// Whether there may be jobs in its queue.
+    backlog: bool,
+}
+
+impl Shares {
+    pub(super) fn new(weights: impl IntoIterator<Item = u32>) -> Self {
+        let share = |weight: u32| Share { stride: (STRIDE / u64::from(weight.max(1))).max(1), pass: 0, backlog: false };
+        Self(weights.into_iter().map(share).collect())
+    }
+
+    /// There may be jobs for the tier. It joins the others where they are: while it had nothing to do it saved nothing up.
+    pub(super) fn has_backlog(&mut self, tier: usize) {
+        let others = self.0.iter().filter(|share| share.backlog).map(|share| share.pass).min();
+        let share = &mut self.0[tier];
+        if !share.backlog {
+            share.backlog = true;
+            share.pass = share.pass.max(others.unwrap_or(0));
+        }
+    }
+
+    /// The tier's queue was found empty: it holds nobody back. When nobody is left, nobody owes anybody anything.
+    pub(super) fn ran_dry(&mut self, tier: usize) {
+        self.0[tier].backlog = false;
+        if self.0.iter().all(|share| !share.backlog) {
+            self.0.iter_mut().for_each(|share| share.pass = 0);
+        }
+    }
+
+    /// How many of the free slots are the tier's, if every tier with a backlog can fill its own.
+    pub(super) fn part_of(&self, free: usize, tier: usize) -> usize {
+        let mut shares = self.clone();
+        let turns = std::iter::from_fn(|| {
+            let next = shares.next()?;
+            shares.begin(next, 1);
+            Some(next)
+        });
+        turns.take(free).filter(|next| *next == tier).count()
+    }
+
+    /// Whose turn it is.
+    pub(super) fn next(&self) -> Option<usize> {
+        let waiting = self.0.iter().enumerate().filter(|(_, share)| share.backlog);
+        waiting.min_by_key(|(_, share)| share.pass).map(|(tier, _)| tier)
+    }
+
+    pub(super) fn begin(&mut self, tier: usize, jobs: usize) {
+        let share = &mut self.0[tier];
+        share.pass = share.pass.saturating_add(share.stride.saturating_mul(jobs as u64));
+    }
+
+    /// So many did not begin after all.
+    pub(super) fn take_back(&mut self, tier: usize, jobs: usize) {
+        let share = &mut self.0[tier];
+        share.pass = share.pass.saturating_sub(share.stride.saturating_mul(jobs as u64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRO: usize = 0;
+    const FREE: usize = 1;
+
+    fn pro_and_free() -> Shares {
+        Shares::new([4, 1])
+    }
+
+    /// Who begins, one job after the other.
+    fn turns(shares: &mut Shares, jobs: usize) -> Vec<usize> {
+        let turn = |_| {
+            let next = shares.next().unwrap();
+            shares.begin(next, 1);
+            next
+        };
+        (0..jobs).map(turn).collect()
+    }
+
+    fn of(tier: usize, turns: &[usize]) -> usize {
+        turns.iter().filter(|turn| **turn == tier).count()
+    }
+
+    #[test]
+    fn by_weight_and_evenly() {
+        let mut shares = pro_and_free();
+        shares.has_backlog(PRO);
+        shares.has_backlog(FREE);
+        let turns = turns(&mut shares, 100);
+        assert_eq!((of(PRO, &turns), of(FREE, &turns)), (80, 20));
+        for ten in turns.chunks(10) {
+            assert_eq!(of(FREE, ten), 2, "{turns:?}");
+        }
+    }
+
+    #[test]
+    fn more_than_two_tiers_and_any_weights() {
+        let mut shares = Shares::new([7, 2, 1]);
+        (0..3).for_each(|tier| shares.has_backlog(tier));
+        let turns = turns(&mut shares, 1000);
+        assert_eq!([0, 1, 2].map(|tier| of(tier, &turns)), [700, 200, 100]);
+    }
+
+    #[test]
+    fn whoever_is_alone_has_everything() {
+        let mut shares = pro_and_free();
+        assert_eq!((shares.next(), shares.part_of(9, FREE)), (None, 0));
+        shares.has_backlog(FREE);
+        assert_eq!((shares.next(), shares.part_of(9, FREE), shares.part_of(9, PRO)), (Some(FREE), 9, 0));
+    }
+
+    #[test]
+    fn many_slots_are_parted_at_once() {
+        let mut shares = pro_and_free();
+        shares.has_backlog(PRO);
+        shares.has_backlog(FREE);
+        assert_eq!((shares.part_of(100, PRO), shares.part_of(100, FREE)), (80, 20));
+        // What one has taken is its own part: the rest is the other's, in whatever order they come.
+        shares.begin(FREE, 20);
+        assert_eq!((shares.part_of(80, PRO), shares.part_of(80, FREE)), (80, 0));
+    }
+
+    #[test]
+    fn nobody_saves_up_and_nobody_pays_for_having_been_alone() {
+        let mut shares = pro_and_free();
+        shares.has_backlog(FREE);
+        shares.begin(FREE, 1000);
+        shares.has_backlog(PRO);
+        let first = turns(&mut shares, 10);
+        assert_eq!((of(PRO, &first), of(FREE, &first)), (8, 2));
+        shares.ran_dry(PRO);
+        shares.begin(FREE, 1000);
+        shares.has_backlog(PRO);
+        let again = turns(&mut shares, 10);
+        assert_eq!((of(PRO, &again), of(FREE, &again)), (8, 2));
+        // When all was quiet in between, it begins anew.
+        shares.ran_dry(PRO);
+        shares.ran_dry(FREE);
+        shares.has_backlog(PRO);
+        shares.begin(PRO, 1000);
+        shares.has_backlog(FREE);
+        let anew = turns(&mut shares, 10);
+        assert_eq!((of(PRO, &anew), of(FREE, &anew)), (8, 2));
+    }
+
+    /// One job at a time, found empty after each, and back at once: it gets its share and no more.
+    #[test]
+    fn a_trickle_gets_no_more_than_its_share() {
+        let mut shares = pro_and_free();
+        shares.has_backlog(PRO);
+        let mut begun = [0, 0];
+        for _ in 0..100 {
+            shares.has_backlog(FREE);
+            let next = shares.next().unwrap();
+            shares.begin(next, 1);
+            begun[next] += 1;
+            if next == FREE {
+                shares.ran_dry(FREE);
+            }
+        }
+        assert_eq!(begun, [80, 20]);
+    }
+
+    #[test]
+    fn what_did_not_begin_does_not_count() {
+        let mut shares = pro_and_free();
+        shares.has_backlog(PRO);
+        shares.has_backlog(FREE);
+        shares.begin(FREE, 50);
+        shares.take_back(FREE, 50);
+        assert_eq!(shares.part_of(10, FREE), 2);
+    }
+}
