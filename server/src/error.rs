@@ -27,6 +27,8 @@ pub(crate) enum ApiError {
     },
     UnsupportedMediaType,
     Unauthenticated(&'static str),
+    /// The caller is known, and may not do this.
+    Forbidden(&'static str),
     /// There is no such thing, or it is not the caller's: the answer is the same.
     NotFound(&'static str),
     MethodNotAllowed,
@@ -56,9 +58,11 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("body_too_large", "The body is larger than this server reads. Send less."),
     ("unsupported_media_type", "The body must be `application/json`."),
     ("unauthenticated", "The credentials are missing, wrong or expired. Sign in again."),
+    ("forbidden", "This is for admins. Ask one."),
     ("not_found", "There is no such thing, or it is not yours."),
     ("method_not_allowed", "This address exists, and does not do that."),
     ("email_taken", "There is an account with this e-mail address already."),
+    ("already_settled", "The dead letter was tried again or discarded before. There is nothing left to do."),
     ("slug_taken", "There is a persona with this slug already."),
     ("conversation_busy", "An earlier message of the conversation waits for its reply, and `if_busy` was `reject`."),
     ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
@@ -114,6 +118,7 @@ impl ApiError {
             Self::Unauthenticated(why) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthenticated", "not signed in", (*why).to_owned())
             }
+            Self::Forbidden(why) => problem(StatusCode::FORBIDDEN, "forbidden", "not allowed", (*why).to_owned()),
             Self::NotFound(what) => {
                 problem(StatusCode::NOT_FOUND, "not_found", "not found", format!("there is no such {what}"))
             }
@@ -227,9 +232,11 @@ mod tests {
             ApiError::BodyTooLarge { limit: 1 },
             ApiError::UnsupportedMediaType,
             ApiError::Unauthenticated(""),
+            ApiError::Forbidden(""),
             ApiError::NotFound("persona"),
             ApiError::MethodNotAllowed,
             ApiError::Conflict { code: "slug_taken", detail: String::new() },
+            ApiError::Conflict { code: "already_settled", detail: String::new() },
             ApiError::Conflict { code: "conversation_busy", detail: String::new() },
             ApiError::KeyReused,
             ApiError::TooMany { detail: String::new() },

@@ -9,6 +9,7 @@ mod error;
 mod extract;
 mod pages;
 mod push;
+mod queue_gauge;
 mod router;
 mod routes;
 mod state;
@@ -34,8 +35,9 @@ use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
     push::{hub::Hub, sessions::Sessions},
+    queue_gauge::QueueGauge,
     state::{AppState, Parts},
-    usecase::accepts::Accepts,
+    usecase::{accepts::Accepts, queue_state::LastStored},
 };
 
 pub use router::openapi;
@@ -44,6 +46,16 @@ pub use usecase::demo_account;
 /// Statements that accept messages: so many at a time, for so many messages each.
 const ACCEPT_LANES: usize = 1;
 const ACCEPT_BATCH: usize = 64;
+
+/// Makes the account with this address an admin's.
+pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
+    let pool = db::connect(&config.database, "troupe-server").await?;
+    let user_id = db::users::make_admin(&pool, email.trim()).await?;
+    let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
+    tracing::info!(%user_id, "is an admin now");
+    pool.close().await;
+    Ok(())
+}
 
 /// A web tier that is connected and bound, and not yet serving.
 pub struct Server {
@@ -65,6 +77,8 @@ impl Server {
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
         let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
+        let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
+        let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
         let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
         let listener = TcpListener::bind(config.server.listen)
             .await
@@ -76,6 +90,8 @@ impl Server {
             hub,
             accepts,
             dispatcher,
+            gauge,
+            last_stored: LastStored::default(),
             tokens,
             passwords: Passwords::new(),
             sessions: Sessions::new(config.server.max_sockets, config.server.sockets_per_user),

@@ -13,13 +13,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(flatten)]
     options: Options,
+    /// Make the account with this address an admin's, and exit.
+    #[arg(long, value_name = "EMAIL")]
+    make_admin: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Some(config) = Arguments::parse().options.load()? else { return Ok(()) };
+    let arguments = Arguments::parse();
+    let Some(config) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
     telemetry::init(&config.telemetry)?;
+    if let Some(email) = arguments.make_admin {
+        return troupe_server::make_admin(&config, &email).await;
+    }
     let server = troupe_server::Server::start(config).await?;
     server.run(lifecycle::shutdown_on_signal()?).await
 }

@@ -16,7 +16,7 @@ use crate::{
     error::ApiError,
     extract::correlation::correlate,
     pages,
-    routes::{accounts, conversations, health, messages, personas, requests, sockets},
+    routes::{accounts, admin, conversations, health, messages, personas, requests, sockets},
     state::AppState,
 };
 
@@ -45,6 +45,7 @@ impl Modify for Security {
 /// Errors that follow from what an operation takes, so that no route has to repeat them.
 fn describe_errors(operation: &mut Operation) {
     let open = operation.security.as_ref().is_some_and(|wanted| wanted.contains(&SecurityRequirement::default()));
+    let admins = operation.tags.iter().flatten().any(|tag| tag == admin::TAG);
     let takes = |place: &ParameterIn| {
         let mut parameters = operation.parameters.iter().flatten();
         parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place))
@@ -54,6 +55,7 @@ fn describe_errors(operation: &mut Operation) {
     let common = [
         (body, "400", "the body is not JSON"),
         (!open, "401", "the credentials are missing, wrong or expired"),
+        (admins, "403", "the caller is not an admin"),
         (in_path, "404", "there is no such thing, or it is not yours"),
         (body, "413", "the body is too large"),
         (body, "415", "the body is not application/json"),
@@ -94,7 +96,8 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(requests::cancel))
         .routes(routes!(requests::follow_request))
         .routes(routes!(sockets::create_socket_ticket))
-        .routes(routes!(sockets::open_socket));
+        .routes(routes!(sockets::open_socket))
+        .merge(admin::described());
     let mut described = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", api)
         .routes(routes!(health::health))

@@ -14,7 +14,8 @@ use crate::{
     auth::{passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
     push::{hub::Hub, sessions::Sessions},
-    usecase::accepts::Accepts,
+    queue_gauge::QueueGauge,
+    usecase::{accepts::Accepts, queue_state::LastStored},
 };
 
 pub(crate) struct Parts {
@@ -24,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     pub(crate) accepts: Batcher<Accepts>,
     pub(crate) dispatcher: Dispatcher,
+    pub(crate) gauge: QueueGauge,
+    pub(crate) last_stored: LastStored,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) sessions: Sessions,

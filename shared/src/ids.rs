@@ -65,3 +65,11 @@ ids! {
     /// One open socket.
     SessionId,
 }
+
+impl RequestId {
+    /// When it was made, in milliseconds since 1970, by the clock of the machine that made it.
+    pub fn made_at_ms(self) -> Option<u64> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        Some(seconds * 1_000 + u64::from(nanos) / 1_000_000)
+    }
+}

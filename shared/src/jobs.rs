@@ -26,3 +26,8 @@ impl Dispatch {
         format!("{}.{}", self.request_id, self.number)
     }
 }
+
+/// The request of a job, by the job's name.
+pub fn request_of(task_id: &str) -> Option<RequestId> {
+    task_id.split_once('.')?.0.parse().ok()
+}

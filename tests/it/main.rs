@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod accounts;
+mod admin;
 mod bad_input;
 mod cancels;
 mod conversations;

@@ -19,6 +19,8 @@ const FILL: &str = "
     insert into requests (id, conversation_id, user_id, tier, correlation_id, status, attempt, finished_at)
         select gen_random_uuid(), c.id, c.user_id, 'free', 'c', 'completed', 1, now()
         from conversations c, generate_series(1, 5);
+    insert into requests (id, conversation_id, user_id, tier, correlation_id, status, attempt, finished_at, error)
+        select gen_random_uuid(), c.id, c.user_id, 'free', 'c', 'failed', 1, now() - interval '1 hour', '{}' from conversations c;
     insert into messages (id, conversation_id, request_id, turn, role, content)
         select gen_random_uuid(), conversation_id, id, position, role, 'words'
         from requests, unnest(array['user', 'assistant']) role where status = 'completed';
@@ -50,24 +52,47 @@ fn statements() -> Vec<(String, usize)> {
     listed.map(|entry| read(entry.expect("an entry"))).collect()
 }
 
+/// A node of a plan, and whether what is above it stops reading when it has enough: it stands below a limit, and nothing in
+/// between must see everything first.
+struct Node {
+    node: Value,
+    bounded: bool,
+}
+
 /// The nodes of a statement's plan, made once for all arguments as the pool's connections make them.
-async fn plan(connection: &mut PgConnection, statement: &str, parameters: usize) -> Vec<Value> {
+async fn plan(connection: &mut PgConnection, statement: &str, parameters: usize) -> Vec<Node> {
     let arguments = vec!["null"; parameters].join(", ");
     let call = if arguments.is_empty() { "asked".to_owned() } else { format!("asked ({arguments})") };
     connection.execute(AssertSqlSafe(format!("prepare asked as {statement}"))).await.unwrap();
     let explain = AssertSqlSafe(format!("explain (format json) execute {call}"));
     let plan: Value = sqlx::query_scalar(explain).fetch_one(&mut *connection).await.unwrap();
     connection.execute("deallocate asked").await.unwrap();
-    let (mut nodes, mut next) = (Vec::new(), vec![plan[0]["Plan"].clone()]);
-    while let Some(node) = next.pop() {
-        next.extend(node["Plans"].as_array().cloned().unwrap_or_default());
-        nodes.push(node);
+    let (mut nodes, mut next) = (Vec::new(), vec![Node { node: plan[0]["Plan"].clone(), bounded: false }]);
+    while let Some(above) = next.pop() {
+        next.extend(below(&above));
+        nodes.push(above);
     }
     nodes
 }
 
+fn below(above: &Node) -> Vec<Node> {
+    let bounded = match above.node["Node Type"].as_str().unwrap_or_default() {
+        "Limit" => true,
+        "Append" | "LockRows" | "Nested Loop" | "Result" | "Subquery Scan" => above.bounded,
+        _ => false,
+    };
+    // The inner side of a loop is read again for each row of the outer one.
+    let streamed =
+        |node: &Value| ["Outer", "Subquery", "Member"].iter().any(|side| node["Parent Relationship"] == *side);
+    let nodes = above.node["Plans"].as_array().cloned().unwrap_or_default();
+    nodes.into_iter().map(|node| Node { bounded: bounded && streamed(&node), node }).collect()
+}
+
 /// Whether a node reads all of a big table, or all of one of its indexes.
-fn reads_everything(node: &Value) -> bool {
+fn reads_everything(Node { node, bounded }: &Node) -> bool {
+    if *bounded {
+        return false;
+    }
     let kind = node["Node Type"].as_str().unwrap_or_default();
     let big = |name: &Value| name.as_str().is_some_and(|name| BIG.iter().any(|table| name.starts_with(table)));
     match kind {
@@ -97,7 +122,7 @@ async fn no_statement_reads_the_whole_of_anything_big() {
         }
         let plan = plan(&mut connection, &statement, parameters).await;
         for node in plan.iter().filter(|node| reads_everything(node)) {
-            faults.push(format!("{statement}\nreads everything in\n{node:#}\n"));
+            faults.push(format!("{statement}\nreads everything in\n{:#}\n", node.node));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

@@ -41,6 +41,8 @@ async fn it_runs_from_nothing_stops_and_finds_everything_again() {
     let mut troupe = start(data.path());
     let (address, email, password) = welcome(&troupe).await;
     let user = Client::sign_in(&address, &email, &password).await;
+    assert_eq!(user.user["role"], "admin", "the machine is the user's own");
+    user.get("/api/v1/admin/queue").await.expect(200);
     let conversation = user.conversation("demo").await;
     let reply = user.ask(&conversation, "Does it work?").await;
     assert!(reply.contains("Does it work?"), "{reply}");

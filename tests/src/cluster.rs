@@ -164,6 +164,11 @@ impl Cluster {
         &self.addresses[number]
     }
 
+    /// What every process is told, for one that a test starts itself.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     /// A new user, who calls this server.
     pub async fn client(&self, server: usize) -> Client {
         Client::register(self.server(server)).await

@@ -7,6 +7,7 @@ mod cost;
 mod housekeeping;
 mod jobs;
 mod leases;
+mod presence;
 mod providers;
 mod queue;
 mod reply;
@@ -32,6 +33,7 @@ use crate::{
     housekeeping::Housekeeping,
     jobs::generate_reply::Replies,
     leases::Leases,
+    presence::Presence,
     queue::Consumers,
     statements::{Claims, Finishes, Statements},
 };
@@ -51,6 +53,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let leases = Leases::new(config.worker.lease);
     background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
     background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
+    let (slots, lease) = (config.worker.concurrency, config.worker.lease);
+    let presence = Presence { pool: pool.clone(), name: name.clone(), slots, lease };
+    background.spawn(presence.report_while_alive(background.shutdown().clone()));
 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
     let stop = background.shutdown().clone();

@@ -21,10 +21,10 @@ const MOST: i64 = 100;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
     /// The `next` of the page before.
-    after: Option<String>,
+    pub(crate) after: Option<String>,
     /// How many items at most: 1 to 100, 50 unless told.
     #[param(minimum = 1, maximum = 100)]
-    limit: Option<i64>,
+    pub(crate) limit: Option<i64>,
 }
 
 /// A page of a list.

@@ -2,6 +2,7 @@
 
 pub(crate) mod hub;
 pub(crate) mod protocol;
+mod queue_watch;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod snapshot;

@@ -8,7 +8,11 @@ use troupe_shared::{
     problem::Problem,
 };
 
-use crate::{error::ApiError, extract::body, usecase::send_message::IfBusy};
+use crate::{
+    error::ApiError,
+    extract::body,
+    usecase::{queue_state::QueueState, send_message::IfBusy},
+};
 
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
@@ -21,6 +25,8 @@ const RECONNECT_WITHIN_MS: u32 = 3_000;
 pub(crate) enum FromClient {
     SendMessage(SendMessage),
     CancelRequest(CancelRequest),
+    WatchQueue,
+    UnwatchQueue,
     Ping,
 }
 
@@ -47,9 +53,10 @@ pub(crate) struct CancelRequest {
     pub(crate) request_id: RequestId,
 }
 
+/// A type, and nothing else.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ping {
+struct Bare {
     #[serde(rename = "type")]
     _type: IgnoredAny,
 }
@@ -65,8 +72,12 @@ impl FromClient {
         match body::parse::<Typed>(json)?.r#type.as_str() {
             "message.send" => body::parse(json).map(Self::SendMessage),
             "request.cancel" => body::parse(json).map(Self::CancelRequest),
-            "ping" => body::parse::<Ping>(json).map(|_| Self::Ping),
-            _ => Err(ApiError::field("type", "must be message.send, request.cancel or ping")),
+            "queue.watch" => body::parse::<Bare>(json).map(|_| Self::WatchQueue),
+            "queue.unwatch" => body::parse::<Bare>(json).map(|_| Self::UnwatchQueue),
+            "ping" => body::parse::<Bare>(json).map(|_| Self::Ping),
+            _ => {
+                Err(ApiError::field("type", "must be message.send, request.cancel, queue.watch, queue.unwatch or ping"))
+            }
         }
     }
 }
@@ -90,6 +101,8 @@ pub(crate) enum ToClient {
         r#ref: Option<String>,
         error: Problem,
     },
+    #[serde(rename = "queue.state")]
+    QueueState(QueueState),
     #[serde(rename = "pong")]
     Pong {},
 }

@@ -15,14 +15,16 @@ use troupe_shared::{events::Frame, ids::SessionId};
 use super::{
     hub::Delivery,
     protocol::{CancelRequest, Closing, FromClient, Notice, Opened, SendMessage, ToClient},
+    queue_watch::QueueWatch,
     snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
     error::ApiError,
-    extract::{correlation::CorrelationId, idempotency},
+    extract::{auth::Admin, correlation::CorrelationId, idempotency},
     state::AppState,
     usecase::{
         cancel_request::cancel_request,
+        queue_state::queue_state,
         send_message::{Sending, send_message},
     },
 };
@@ -37,6 +39,7 @@ pub(crate) struct Session {
     opened: Opened,
     correlation: CorrelationId,
     seen: Seen,
+    watch: QueueWatch,
     /// Pings that were not answered yet.
     unanswered: u8,
 }
@@ -52,7 +55,8 @@ impl Session {
     pub(crate) async fn open(socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId) {
         let closing = state.sessions.closing().clone();
         let id = SessionId::new();
-        let mut session = Self { socket, state, id, opened, correlation, seen: Seen::default(), unanswered: 0 };
+        let (seen, watch) = (Seen::default(), QueueWatch::default());
+        let mut session = Self { socket, state, id, opened, correlation, seen, watch, unanswered: 0 };
         tracing::debug!(session_id = %id, "a socket opened");
         let end = match session.run(&closing).await {
             Ok(never) => match never {},
@@ -89,6 +93,8 @@ impl Session {
                     Some(Err(error)) => return Err(refused(&error)),
                     None => return Err(End::Gone),
                 },
+                // Boxed, because every socket has the room for whatever is not.
+                () = self.watch.due() => Box::pin(self.show_queue()).await?,
                 _ = pings.tick() => self.ping().await?,
             }
         }
@@ -140,6 +146,14 @@ impl Session {
         };
         let answer = match FromClient::read(&text) {
             Ok(FromClient::Ping) => ToClient::Pong {},
+            Ok(FromClient::WatchQueue) => {
+                self.watch.begin();
+                return Ok(());
+            }
+            Ok(FromClient::UnwatchQueue) => {
+                self.watch.end();
+                return Ok(());
+            }
             Ok(FromClient::SendMessage(message)) => self.send_message(message).await,
             Ok(FromClient::CancelRequest(CancelRequest { r#ref, request_id, .. })) => {
                 match cancel_request(&self.state, self.opened.user, request_id).await {
@@ -161,6 +175,21 @@ impl Session {
         match send_message(&self.state, self.opened.user, sending, &self.correlation.0).await {
             Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
             Err(error) => self.error(Some(r#ref), &error),
+        }
+    }
+
+    /// Tells an admin of the queue; anybody else that this is not for them.
+    async fn show_queue(&mut self) -> Result<(), End> {
+        let told = match Admin::check(&self.state, self.opened.user).await {
+            Ok(_) => queue_state(&self.state).await.map(ToClient::QueueState),
+            Err(error) => {
+                self.watch.end();
+                Err(error)
+            }
+        };
+        match told {
+            Ok(state) => self.say(&state).await,
+            Err(error) => self.say(&self.error(None, &error)).await,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The API, a file per resource: extract, call, respond.
 
 pub(crate) mod accounts;
+pub(crate) mod admin;
 pub(crate) mod conversations;
 pub(crate) mod health;
 pub(crate) mod messages;

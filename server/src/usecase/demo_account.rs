@@ -10,7 +10,7 @@ use crate::auth::passwords::Passwords;
 
 pub const EMAIL: &str = "demo@example.com";
 
-/// Makes sure that the demo account is there with this password.
+/// Makes sure that the demo account is there with this password, and is an admin's: the machine is its owner's own.
 pub async fn ensure(pool: &PgPool, password: &str) -> anyhow::Result<()> {
     let passwords = Passwords::new();
     let hash = |password: String| async {
@@ -21,10 +21,14 @@ pub async fn ensure(pool: &PgPool, password: &str) -> anyhow::Result<()> {
         if !same.is_ok_and(|same| same) {
             users::set_password(pool, existing.user.id, &hash(password.to_owned()).await?).await?;
         }
-        return Ok(());
+    } else {
+        let created = users::create(pool, UserId::new(), EMAIL, "Demo", &hash(password.to_owned()).await?).await;
+        if let Err(error) = created
+            && violated_constraint(&error).is_none()
+        {
+            return Err(error.into());
+        }
     }
-    match users::create(pool, UserId::new(), EMAIL, "Demo", &hash(password.to_owned()).await?).await {
-        Err(error) if violated_constraint(&error).is_none() => Err(error.into()),
-        _ => Ok(()),
-    }
+    users::make_admin(pool, EMAIL).await?;
+    Ok(())
 }

@@ -5,5 +5,8 @@ pub(crate) mod await_request;
 pub(crate) mod cancel_request;
 pub mod demo_account;
 pub(crate) mod once;
+pub(crate) mod queue_state;
 pub(crate) mod register;
 pub(crate) mod send_message;
+pub(crate) mod settle;
+pub(crate) mod why_waiting;

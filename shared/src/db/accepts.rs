@@ -76,7 +76,7 @@ pub struct Accepted {
 }
 
 /// How soon what waits its turn is looked at for the first time: the end that would have released it may just have passed by.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+pub(super) const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Stores messages and their requests, all in one statement.
 pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits) -> Result<Vec<Outcome>> {

@@ -56,15 +56,17 @@ pub async fn since(db: impl PgExecutor<'_>, user: UserId, after: MessageId, limi
     .await
 }
 
-/// The id and the time of the message that a request answers.
+/// The id and the time of the message that a request answers, or failed to answer before it was tried again.
 pub async fn question_of(
     db: impl PgExecutor<'_>,
     user: UserId,
     request: RequestId,
 ) -> Result<Option<(MessageId, DateTime<Utc>)>> {
     let row = sqlx::query!(
-        r#"select m.id as "id: MessageId", m.created_at
-           from requests r join messages m on m.request_id = r.id and m.role = 'user'
+        r#"select coalesce(m.id, moved.id) as "id!: MessageId", coalesce(m.created_at, moved.created_at) as "created_at!"
+           from requests r
+           left join messages m on m.request_id = r.id and m.role = 'user'
+           left join messages moved on moved.id = r.question_id
            where r.id = $1 and r.user_id = $2"#,
         request.as_uuid(),
         user.as_uuid(),

@@ -7,15 +7,18 @@ pub mod accepts;
 pub mod attempts;
 pub mod cancels;
 pub mod conversations;
+pub mod dead_letters;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod messages;
 pub mod personas;
+pub mod queue_state;
 pub mod requests;
 pub mod schedules;
 pub mod signing_keys;
 pub mod socket_tickets;
 pub mod users;
+pub mod workers;
 
 use std::str::FromStr;
 

@@ -18,12 +18,12 @@ use crate::{
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Result<Option<Request>> {
     let row = sqlx::query!(
         r#"select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
-               r.status as "status: RequestStatus", r.attempt, q.id as "message_id: MessageId",
+               r.status as "status: RequestStatus", r.attempt, coalesce(q.id, r.question_id) as "message_id!: MessageId",
                a.id as "reply_id?: MessageId", a.content as "reply_content?", a.created_at as "reply_at?",
                r.error as "error: Json<Problem>", r.usage as "usage: Json<Usage>", r.provider, r.model,
                r.created_at, r.started_at, r.finished_at
            from requests r
-           join messages q on q.request_id = r.id and q.role = 'user'
+           left join messages q on q.request_id = r.id and q.role = 'user'
            left join messages a on a.request_id = r.id and a.role = 'assistant'
            where r.id = $1 and r.user_id = $2"#,
         id.as_uuid(),

@@ -61,6 +61,21 @@ pub async fn set_password(db: impl PgExecutor<'_>, id: UserId, password_hash: &s
     Ok(())
 }
 
+/// What an account may do; `None` where there is no such account.
+pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<String>> {
+    sqlx::query_scalar!("select role from users where id = $1", id.as_uuid()).fetch_optional(db).await
+}
+
+/// Makes the account with this address an admin's; `None` where there is no such account.
+pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<UserId>> {
+    sqlx::query_scalar!(
+        r#"update users set role = 'admin' where lower(email) = lower($1) returning id as "id: UserId""#,
+        email,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// What a user is allowed.
 #[derive(Debug, Clone)]
 pub struct Tier {

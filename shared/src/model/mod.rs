@@ -2,6 +2,8 @@
 //!
 //! These types are what the API shows; what must not leave the process (hashes, digests) is never part of them.
 
+pub mod admin;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

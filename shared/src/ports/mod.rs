@@ -57,6 +57,18 @@ pub trait EventBus: Send + Sync {
     async fn replay(&self, user: UserId, request: RequestId, after: Cursor) -> Result<Vec<Frame>, PortError>;
 }
 
+/// How the queue of a tier stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueLevel {
+    /// Jobs that no worker has taken yet.
+    pub waiting: u64,
+    /// The request at its head.
+    pub head: Option<RequestId>,
+    /// Jobs ever pushed and ever finished. Both begin at zero again when the queue has lost its data.
+    pub pushed: u64,
+    pub finished: u64,
+}
+
 /// Hands work to the workers.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
@@ -64,6 +76,8 @@ pub trait JobQueue: Send + Sync {
     async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError>;
     /// Ahead of all that waits: for a reply that was under way already.
     async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError>;
+    /// How the queues of these tiers stand, in their order, in one round trip.
+    async fn levels(&self, tiers: &[String]) -> Result<Vec<QueueLevel>, PortError>;
     /// Whether the queue can be reached.
     async fn ping(&self) -> Result<(), PortError>;
 }

@@ -32,7 +32,7 @@ use redis::{
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
-use troupe_shared::{config, jobs::GenerateReply};
+use troupe_shared::{adapters::redis::finished_counter, config, jobs::GenerateReply};
 
 use super::{Slots, begun::Begun};
 
@@ -63,6 +63,7 @@ pub(super) struct RedisTasks {
     connection: ConnectionManager,
     source: Arc<Source>,
     layout: Layout,
+    finished_counter: String,
     slots: Arc<Slots>,
     acknowledge: Arc<Script>,
     recover: Arc<Script>,
@@ -95,6 +96,7 @@ impl RedisTasks {
                 .missed_heartbeats(MISSED_HEARTBEATS)
                 .lock_tasks(false)
                 .emit_events(false),
+            finished_counter: finished_counter(&source.queue),
             source: Arc::new(source),
             slots,
             acknowledge: Arc::new(Script::new(include_str!("acknowledge.lua"))),
@@ -178,6 +180,7 @@ impl RedisTasks {
             .key(self.layout.inflight_set_for(worker))
             .key(self.layout.job_data_hash())
             .key(self.layout.job_meta_hash())
+            .key(&self.finished_counter)
             .arg(&*finished)
             .invoke_async(&mut self.connection)
             .await;

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use apalis_redis::Config as Layout;
 use async_trait::async_trait;
 use fred::{
-    interfaces::ClientLike,
+    interfaces::{ClientLike, KeysInterface, ListInterface},
     types::{Value, scripts::Script},
 };
 
 use super::{RedisHandle, script};
 use crate::{
-    jobs::{Dispatch, GenerateReply},
-    ports::{JobQueue, PortError},
+    jobs::{Dispatch, GenerateReply, request_of},
+    ports::{JobQueue, PortError, QueueLevel},
 };
 
 pub struct RedisJobQueue {
@@ -26,6 +26,16 @@ pub struct RedisJobQueue {
 /// The queue of a tier. The braces keep all its keys in one slot of a cluster.
 pub fn queue_name(prefix: &str, tier: &str) -> String {
     format!("{{{prefix}:replies:{tier}}}")
+}
+
+/// Counts the jobs that were ever pushed to a queue.
+fn pushed_counter(queue: &str) -> String {
+    format!("{queue}:pushed")
+}
+
+/// Counts the jobs of a queue that were ever finished, whatever became of them.
+pub fn finished_counter(queue: &str) -> String {
+    format!("{queue}:finished")
 }
 
 /// Where a push to any queue is announced, by the name of its tier.
@@ -51,8 +61,10 @@ impl RedisJobQueue {
             arguments.push(Value::Bytes(payload.into()));
         }
         for (tier, arguments) in by_tier {
-            let layout = Layout::default().queue(queue_name(self.redis.prefix(), tier));
-            let keys = vec![layout.job_data_hash(), layout.active_jobs_list(), layout.job_meta_hash()];
+            let queue = queue_name(self.redis.prefix(), tier);
+            let layout = Layout::default().queue(&queue);
+            let data = [layout.job_data_hash(), layout.active_jobs_list(), layout.job_meta_hash()];
+            let keys = [&data[..], &[pushed_counter(&queue)]].concat();
             let _pushed: i64 = self
                 .push
                 .evalsha_with_reload(self.redis.client(), keys, arguments)
@@ -71,6 +83,31 @@ impl JobQueue for RedisJobQueue {
 
     async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError> {
         self.push(std::slice::from_ref(dispatch), "LPUSH").await
+    }
+
+    async fn levels(&self, tiers: &[String]) -> Result<Vec<QueueLevel>, PortError> {
+        let failed = |e: fred::error::Error| PortError { what: "look at the queues", why: e.to_string() };
+        let pipeline = self.redis.client().pipeline();
+        for tier in tiers {
+            let queue = queue_name(self.redis.prefix(), tier);
+            let active = Layout::default().queue(&queue).active_jobs_list();
+            let _: () = pipeline.llen(&active).await.map_err(failed)?;
+            let _: () = pipeline.lindex(&active, 0).await.map_err(failed)?;
+            let _: () = pipeline.get(pushed_counter(&queue)).await.map_err(failed)?;
+            let _: () = pipeline.get(finished_counter(&queue)).await.map_err(failed)?;
+        }
+        let answers: Vec<Option<String>> = pipeline.all().await.map_err(failed)?;
+        let number = |answer: &Option<String>| answer.as_deref().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let (levels, _) = answers.as_chunks();
+        Ok(levels
+            .iter()
+            .map(|[waiting, head, pushed, finished]| QueueLevel {
+                waiting: number(waiting),
+                head: head.as_deref().and_then(request_of),
+                pushed: number(pushed),
+                finished: number(finished),
+            })
+            .collect())
     }
 
     async fn ping(&self) -> Result<(), PortError> {

@@ -22,7 +22,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::broadcast::error::RecvError;
 
 pub use event_bus::RedisEventBus;
-pub use job_queue::{RedisJobQueue, queue_name, wake_channel};
+pub use job_queue::{RedisJobQueue, finished_counter, queue_name, wake_channel};
 
 use crate::{config::Redis, ports::PortError};
 

@@ -1,0 +1,24 @@
+//! What admins see and do; everybody else is told 403.
+
+mod dead_letters;
+mod queue;
+mod requests;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::state::AppState;
+
+/// The tag of these operations: by it the description of the API knows that they answer 403.
+pub(crate) const TAG: &str = "admin";
+
+pub(crate) fn described() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(queue::read_queue))
+        .routes(routes!(requests::explain_waiting))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::read_dead_letter))
+        .routes(routes!(dead_letters::retry_dead_letter))
+        .routes(routes!(dead_letters::discard_dead_letter))
+        .routes(routes!(dead_letters::retry_dead_letters))
+        .routes(routes!(dead_letters::discard_dead_letters))
+}

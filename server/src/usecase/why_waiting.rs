@@ -1,0 +1,162 @@
+//! Why a request is not answered yet: every reason that is known, for admins.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use troupe_shared::{
+    db::{dead_letters, queue_state, queue_state::Waiting, workers},
+    ids::{RequestId, UserId},
+    model::{
+        RequestStatus,
+        admin::{Attempt, Worker},
+    },
+};
+use utoipa::ToSchema;
+
+use crate::{error::ApiError, state::AppState};
+
+/// Where a request stands, why, and how it came there.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaitingView {
+    request_id: RequestId,
+    user_id: UserId,
+    #[schema(example = "free")]
+    tier: String,
+    status: RequestStatus,
+    attempt: i32,
+    created_at: DateTime<Utc>,
+    reasons: Vec<Reason>,
+    /// Those that are over.
+    attempts: Vec<Attempt>,
+    /// The request that tries this one again.
+    redriven_as: Option<RequestId>,
+}
+
+/// One reason, for a program (`code`) and for a person (`detail`), and what it is about.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Reason {
+    #[schema(example = "busy_conversation")]
+    code: &'static str,
+    #[schema(example = "an earlier message of the conversation waits for its reply")]
+    detail: &'static str,
+    /// The request that comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<String>,
+    /// Those before it: in the queue of its tier, or of the user's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<DateTime<Utc>>,
+}
+
+/// What is known beside the request itself.
+struct Surroundings {
+    jobs: u64,
+    redis_answers: bool,
+    workers: Vec<Worker>,
+    running: usize,
+    /// Of one user, with the queue or the workers.
+    at_once: i64,
+}
+
+pub(crate) async fn why_waiting(state: &AppState, id: RequestId) -> Result<WaitingView, ApiError> {
+    let waiting = queue_state::waiting(&state.pool, id).await?.ok_or(ApiError::NotFound("request"))?;
+    let around = Surroundings {
+        jobs: state.gauge.tier(&waiting.tier).waiting,
+        redis_answers: state.gauge.redis_answers(),
+        workers: workers::list(&state.pool).await?,
+        running: queue_state::running(&state.pool).await?.len(),
+        at_once: i64::from(state.limits().at_once),
+    };
+    Ok(WaitingView {
+        request_id: id,
+        user_id: waiting.user_id,
+        reasons: reasons(&waiting, &around),
+        tier: waiting.tier,
+        status: waiting.status,
+        attempt: waiting.attempt,
+        created_at: waiting.created_at,
+        attempts: dead_letters::attempts(&state.pool, id).await?,
+        redriven_as: waiting.redriven_as,
+    })
+}
+
+fn reasons(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
+    match waiting.status {
+        RequestStatus::Queued => reasons_of_queued(waiting, around),
+        RequestStatus::InProgress => reasons_of_running(waiting, around),
+        RequestStatus::Completed => vec![final_since(waiting, "it has been answered")],
+        RequestStatus::Failed => vec![final_since(waiting, "it failed for good")],
+        RequestStatus::Cancelled => vec![final_since(waiting, "it was cancelled")],
+    }
+}
+
+fn final_since(waiting: &Waiting, detail: &'static str) -> Reason {
+    Reason { code: "final", detail, since: waiting.finished_at, ..Reason::default() }
+}
+
+fn reasons_of_running(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
+    let worker = waiting.worker.clone();
+    let mut reasons = vec![Reason {
+        code: "in_progress",
+        detail: "a worker is writing its reply",
+        worker: worker.clone(),
+        since: waiting.started_at,
+        until: waiting.due_at,
+        ..Reason::default()
+    }];
+    let alive = around.workers.iter().any(|known| known.alive && Some(&known.name) == worker.as_ref());
+    if !alive || waiting.overdue {
+        let detail = "its worker has fallen silent; when the lease has run out, the request is queued again";
+        reasons.push(Reason { code: "worker_gone", detail, worker, until: waiting.due_at, ..Reason::default() });
+    }
+    reasons
+}
+
+fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if let Some(before) = waiting.before {
+        let detail = "an earlier message of the conversation waits for its reply";
+        reasons.push(Reason { code: "busy_conversation", detail, request_id: Some(before), ..Reason::default() });
+    }
+    if waiting.paused {
+        let (detail, until) = ("it failed, and is tried again after a pause", Some(waiting.not_before));
+        reasons.push(Reason { code: "backoff", detail, until, ..Reason::default() });
+    }
+    if reasons.is_empty() {
+        reasons.push(if waiting.dispatched_at.is_some() {
+            Reason {
+                code: "queued",
+                detail: "it is in the queue of its tier, with so many jobs at the last look",
+                jobs: Some(around.jobs),
+                since: waiting.dispatched_at,
+                ..Reason::default()
+            }
+        } else if waiting.with_workers >= around.at_once {
+            let detail = "as many of the user's own as may be are with the queue and the workers";
+            let jobs = Some(waiting.with_workers.unsigned_abs());
+            Reason { code: "user_limit", detail, jobs, ..Reason::default() }
+        } else {
+            let detail = "its turn has come, and the sweeper will hand it over";
+            Reason { code: "not_dispatched", detail, until: waiting.due_at, ..Reason::default() }
+        });
+    }
+    if !around.redis_answers {
+        let detail = "Redis is away: nothing is handed to the workers";
+        reasons.push(Reason { code: "redis_away", detail, ..Reason::default() });
+    }
+    let slots: i32 = around.workers.iter().filter(|worker| worker.alive).map(|worker| worker.slots).sum();
+    if slots == 0 {
+        reasons.push(Reason { code: "no_worker", detail: "no worker is alive", ..Reason::default() });
+    } else if around.running >= slots.unsigned_abs() as usize {
+        reasons.push(Reason {
+            code: "workers_busy",
+            detail: "every slot of every worker is taken",
+            ..Reason::default()
+        });
+    }
+    reasons
+}

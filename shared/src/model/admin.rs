@@ -1,0 +1,102 @@
+//! What admins see. None of it holds a word that was said: texts are told by their length.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Usage;
+use crate::{
+    ids::{ConversationId, RequestId, UserId},
+    problem::Problem,
+};
+
+/// A request that failed for good, kept until an admin tries it again or discards it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DeadLetter {
+    pub id: RequestId,
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    #[schema(example = "free")]
+    pub tier: String,
+    /// The slug of the persona that should have replied.
+    #[schema(example = "demo")]
+    pub persona: String,
+    /// How many characters were asked.
+    pub question_length: i32,
+    pub attempts: i32,
+    /// What the user was told.
+    pub error: Problem,
+    /// What went wrong at the last attempt.
+    pub cause: Option<String>,
+    pub correlation_id: String,
+    pub created_at: DateTime<Utc>,
+    pub failed_at: DateTime<Utc>,
+    /// The dead letter that this one tried again.
+    pub redrive_of: Option<RequestId>,
+    /// When it was tried again or discarded.
+    pub settled_at: Option<DateTime<Utc>>,
+    /// The request that tries it again.
+    pub redriven_as: Option<RequestId>,
+    pub estimate: Tokens,
+}
+
+/// What another try would cost, about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
+pub struct Tokens {
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+}
+
+impl std::ops::AddAssign for Tokens {
+    fn add_assign(&mut self, more: Self) {
+        self.prompt_tokens += more.prompt_tokens;
+        self.completion_tokens += more.completion_tokens;
+    }
+}
+
+/// One try of a worker at a request, when it was over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Attempt {
+    pub number: i32,
+    pub worker: String,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    #[schema(example = "retried")]
+    pub outcome: String,
+    pub cause: Option<String>,
+    pub usage: Option<Usage>,
+    pub provider: Option<String>,
+    pub model: Option<String>,
+}
+
+/// A reply that is being written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Running {
+    pub request_id: RequestId,
+    pub user_id: UserId,
+    pub tier: String,
+    pub persona: String,
+    pub attempt: i32,
+    pub started_at: DateTime<Utc>,
+    /// Until when the worker has said that it lives.
+    pub lease_until: DateTime<Utc>,
+    /// From being handed to the queue to the start of this attempt.
+    #[schema(example = 3)]
+    pub dispatch_lag_ms: Option<i64>,
+    #[serde(skip)]
+    pub worker: String,
+}
+
+/// A worker and what it is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Worker {
+    pub name: String,
+    pub version: String,
+    /// How many replies it writes at the same time.
+    pub slots: i32,
+    pub started_at: DateTime<Utc>,
+    pub seen_at: DateTime<Utc>,
+    /// Whether it was heard of lately enough.
+    pub alive: bool,
+    pub running: Vec<Running>,
+}
