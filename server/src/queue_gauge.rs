@@ -13,6 +13,7 @@ use troupe_shared::{
     clock::Clock,
     db::queue_state,
     lifecycle::Tasks,
+    model::Place,
     ports::{JobQueue, QueueLevel},
 };
 
@@ -86,6 +87,18 @@ impl QueueGauge {
     /// Whether the last look at the queues succeeded.
     pub(crate) fn redis_answers(&self) -> bool {
         self.0.last.read().redis_answers
+    }
+}
+
+impl TierLoad {
+    /// Of a job that is queued now. What was queued since the last look is not counted.
+    pub(crate) fn place(&self) -> Place {
+        let eta_seconds = match self.waiting {
+            0 => Some(0),
+            _ if self.completions_per_second < f64::EPSILON => None,
+            waiting => Some((waiting as f64 / self.completions_per_second).ceil() as u64),
+        };
+        Place { position: self.waiting + 1, eta_seconds }
     }
 }
 

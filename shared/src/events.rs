@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{
     ids::{ConversationId, RequestId},
-    model::{Message, Usage},
+    model::{Message, Place, Usage},
     problem::Problem,
 };
 
@@ -111,13 +111,37 @@ impl EventKind {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Event {
-    Queued { message: Message, correlation_id: String },
-    Started { attempt: u32, correlation_id: String },
-    Delta { text: String },
-    Reset { keep: usize },
-    Completed { message: Message, usage: Usage, provider: String, model: String, correlation_id: String },
-    Failed { error: Problem, correlation_id: String },
-    Cancelled { message: Option<Message>, correlation_id: String },
+    Queued {
+        message: Message,
+        #[serde(flatten)]
+        place: Option<Place>,
+        correlation_id: String,
+    },
+    Started {
+        attempt: u32,
+        correlation_id: String,
+    },
+    Delta {
+        text: String,
+    },
+    Reset {
+        keep: usize,
+    },
+    Completed {
+        message: Message,
+        usage: Usage,
+        provider: String,
+        model: String,
+        correlation_id: String,
+    },
+    Failed {
+        error: Problem,
+        correlation_id: String,
+    },
+    Cancelled {
+        message: Option<Message>,
+        correlation_id: String,
+    },
 }
 
 impl Event {

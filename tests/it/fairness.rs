@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::json;
-use troupe_tests::{ClusterOptions, Gate, Script, provider::default_reply};
+use troupe_tests::{ClusterOptions, Gate, Script, provider::default_reply, within};
 
 #[tokio::test]
 async fn a_flood_does_not_hold_up_another_users_first_message() {
@@ -26,6 +26,7 @@ async fn a_flood_does_not_hold_up_another_users_first_message() {
     .await;
     let conversation = other.conversation("demo").await;
     let first = other.send(&conversation, "My first").await;
+    assert!(first.answer.body["place"]["position"].as_u64().is_some_and(|place| place <= 4), "{}", first.answer.text);
     gate.open();
     assert_eq!(other.reply(&first.request).await, default_reply("My first"));
     flooding.finished(&blocking.request).await;
@@ -66,5 +67,33 @@ async fn whoever_has_too_much_waiting_is_told_so_and_loses_nothing() {
         user.reply(&request).await;
     }
     assert_eq!(user.ask(&conversation, "And now?").await, default_reply("And now?"));
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn when_the_service_has_too_much_to_do_it_says_so_and_keeps_what_it_took() {
+    let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_QUEUE__MAX_OPEN", "3");
+    let mut cluster = options.start().await;
+    let user = cluster.client(0).await;
+    let mut accepted = Vec::new();
+    let refused = within("a refusal", async {
+        loop {
+            let conversation = user.conversation("demo").await;
+            let answer = user.send_waiting(&conversation, "Hello", 0).await;
+            if answer.status != 202 {
+                return answer;
+            }
+            accepted.push(answer.body["request"]["id"].as_str().unwrap().to_owned());
+        }
+    })
+    .await;
+    assert!(accepted.len() >= 3, "{} were taken", accepted.len());
+    assert_eq!((&refused.problem(503)["code"], &refused.body["retryable"]), (&json!("overloaded"), &json!(true)));
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(cluster.count("requests").await, i64::try_from(accepted.len()).unwrap(), "nothing of it is stored");
+    cluster.add_worker().await;
+    for request in &accepted {
+        assert_eq!(user.reply(request).await, default_reply("Hello"));
+    }
     cluster.assert_quiet().await;
 }

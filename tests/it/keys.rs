@@ -17,6 +17,11 @@ fn replayed(answer: &Answer, status: u16) -> &Value {
     &answer.body
 }
 
+/// What an answer says but for the place in the queue, which is as of now.
+fn said(body: &Value) -> (&Value, &Value) {
+    (&body["request"], &body["message"])
+}
+
 #[tokio::test]
 async fn a_message_is_sent_once_on_whatever_way_it_comes_again() {
     let cluster = cluster().await;
@@ -33,13 +38,17 @@ async fn a_message_is_sent_once_on_whatever_way_it_comes_again() {
     let answers = join_all(calls).await;
     let first = answers.iter().find(|answer| answer.header("idempotency-replayed").is_empty()).expect("a first one");
     for answer in &answers {
-        assert_eq!((answer.status.as_u16(), &answer.body), (202, &first.body), "{}", answer.text);
+        assert_eq!((answer.status.as_u16(), said(&answer.body)), (202, said(&first.body)), "{}", answer.text);
     }
     assert_eq!(answers.iter().filter(|answer| answer.header("idempotency-replayed") == "true").count(), 15);
     let request = first.body["request"]["id"].as_str().unwrap();
     gate.open();
     user.reply(request).await;
-    assert_eq!(replayed(&post(&user, &path, "k-1", &message).await, 202), &first.body, "also when it has ended");
+    assert_eq!(
+        said(replayed(&post(&user, &path, "k-1", &message).await, 202)),
+        said(&first.body),
+        "also when it has ended"
+    );
 
     let mut socket = elsewhere.socket().await;
     let again = json!({"type": "message.send", "ref": "a", "conversation_id": conversation, "content": "Once", "idempotency_key": "k-1"});

@@ -4,7 +4,7 @@ use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use troupe_shared::{
     ids::{ConversationId, MessageId, RequestId, UserId},
-    model::{Message, Request},
+    model::{Message, Place, Request},
     problem::Problem,
 };
 
@@ -87,7 +87,13 @@ impl FromClient {
 #[serde(tag = "type")]
 pub(crate) enum ToClient {
     #[serde(rename = "message.accepted")]
-    Accepted { r#ref: String, request: Request, message: Message },
+    Accepted {
+        r#ref: String,
+        request: Request,
+        message: Message,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+    },
     /// How a request stands that was to be cancelled.
     #[serde(rename = "request.state")]
     State {

@@ -173,7 +173,7 @@ impl Session {
         }
         let sending = Sending { conversation_id, content, if_busy, key };
         match send_message(&self.state, self.opened.user, sending, &self.correlation.0).await {
-            Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message },
+            Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message, place: sent.place },
             Err(error) => self.error(Some(r#ref), &error),
         }
     }

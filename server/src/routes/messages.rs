@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use troupe_shared::{
     db::messages,
     ids::ConversationId,
-    model::{Message, Request},
+    model::{Message, Place, Request},
 };
 use utoipa::ToSchema;
 
@@ -48,6 +48,9 @@ pub(crate) struct CreateMessage {
 pub(crate) struct MessageSent {
     request: Request,
     message: Message,
+    /// Where it stands in the queue; absent while it waits for an earlier message, and when it was sent before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
 }
 
 /// The messages of a conversation, the newest first
@@ -77,6 +80,7 @@ pub(crate) async fn list_messages(
         (status = 404, description = "no such conversation of yours"),
         (status = 409, description = "an earlier message waits for its reply, and `if_busy` is `reject`"),
         (status = 429, description = "too many of your messages wait for their replies"),
+        (status = 503, description = "the service has as much to do as it can take, or a part does not answer"),
     ))]
 pub(crate) async fn create_message(
     State(state): State<AppState>,
@@ -97,7 +101,7 @@ pub(crate) async fn create_message(
         await_request(&state, user, sent.request.id, wait).await.unwrap_or(sent.request)
     };
     let (done, location) = (request.status.is_final(), format!("/api/v1/requests/{}", request.id));
-    let body = Json(MessageSent { request, message: sent.message });
+    let body = Json(MessageSent { request, message: sent.message, place: sent.place.filter(|_| !done) });
     let location = [(header::LOCATION, location)];
     let replayed = sent.replayed.then_some(REPLAYED).map(|replayed| [replayed]);
     if done {

@@ -9,7 +9,7 @@ use troupe_shared::{
     },
     events::{Cursor, Event, Frame},
     ids::{ConversationId, MessageId, RequestId, UserId},
-    model::{Message, Request, RequestStatus, Role},
+    model::{Message, Place, Request, RequestStatus, Role},
 };
 use utoipa::ToSchema;
 
@@ -57,6 +57,8 @@ pub(crate) struct Sending {
 pub(crate) struct Sent {
     pub(crate) request: Request,
     pub(crate) message: Message,
+    /// Absent while it waits its turn.
+    pub(crate) place: Option<Place>,
     pub(crate) replayed: bool,
 }
 
@@ -90,6 +92,10 @@ pub(crate) async fn send_message(
         key: key.clone().map(|Key { key, fingerprint }| MessageKey { key, fingerprint }),
         only_if_idle: if_busy == IfBusy::Reject,
     };
+    if state.gauge.open() >= state.config.queue.max_open {
+        let before = sent_before(state, user, key.as_ref(), conversation_id, content).await?;
+        return before.ok_or(ApiError::Overloaded);
+    }
     let (request_id, message_id) = (new.request_id, new.message_id);
     let stored = state.accepts.call(new).await.ok_or_else(|| ApiError::Unavailable("shutting down".to_owned()))?;
     let accepted = match stored.map_err(|error| ApiError::from(&*error))? {
@@ -105,7 +111,8 @@ pub(crate) async fn send_message(
     };
     let created_at = accepted.created_at;
     let message = Message { id: message_id, conversation_id, request_id, role: Role::User, content, created_at };
-    let news = Event::Queued { message: message.clone(), correlation_id: correlation_id.to_owned() };
+    let place = accepted.dispatch.as_ref().map(|dispatch| state.gauge.tier(&dispatch.tier).place());
+    let news = Event::Queued { message: message.clone(), place, correlation_id: correlation_id.to_owned() };
     let waits = accepted.dispatch.is_none();
     state.dispatcher.hand_over(Accepted {
         user,
@@ -118,7 +125,7 @@ pub(crate) async fn send_message(
             tracing::warn!(error = error.problem().detail, "could not interrupt");
         }
     }
-    Ok(Sent { request: queued(&message, created_at), message, replayed: false })
+    Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
 }
 
 /// The first answer to the same message, if its key was used for it.
@@ -135,7 +142,7 @@ async fn sent_before(
     let question = messages::question_of(&state.pool, user, request_id).await?;
     let (id, created_at) = question.ok_or(ApiError::NotFound("conversation"))?;
     let message = Message { id, conversation_id, request_id, role: Role::User, content, created_at };
-    Ok(Some(Sent { request: queued(&message, created_at), message, replayed: true }))
+    Ok(Some(Sent { request: queued(&message, created_at), message, place: None, replayed: true }))
 }
 
 fn refusal(state: &AppState, outcome: &Outcome) -> ApiError {

@@ -68,7 +68,8 @@ pub(crate) async fn retry(
             let (dead_letter, request) = (letter.dead_letter, letter.question.request_id);
             tracing::info!(admin_id = %admin, %dead_letter, request_id = %request, "a dead letter is tried again");
             let conversation = letter.question.conversation_id;
-            let news = Event::Queued { message: letter.question, correlation_id: correlation_id.to_owned() };
+            let news =
+                Event::Queued { message: letter.question, place: None, correlation_id: correlation_id.to_owned() };
             state.dispatcher.hand_over(Accepted {
                 user: letter.user_id,
                 dispatch: letter.dispatch,

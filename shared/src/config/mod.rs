@@ -85,6 +85,7 @@ pub struct Queue {
     pub redispatch_after: Duration,
     pub user_at_once: u32,
     pub user_open: u32,
+    pub max_open: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -210,6 +211,7 @@ impl Config {
         rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");
         rule(!self.server.ping_interval.is_zero(), "server.ping_interval", "must be longer than nothing");
         rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
+        rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");
         rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
         for (price, key) in [

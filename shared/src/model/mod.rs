@@ -123,6 +123,16 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+/// Where a request stands in the queue, as far as that can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Place {
+    /// 1 is next.
+    pub position: u64,
+    /// Until its reply begins, at the pace of the last seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<u64>,
+}
+
 /// One reply to be generated, or generated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Request {
