@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test check build fmt sqlx bench clean
+.PHONY: help run test soak check build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -19,6 +19,11 @@ test: ## Run every test.
 	then set -x; cargo nextest run --locked --workspace --all-targets; \
 	else set -x; cargo test --locked --workspace --all-targets -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
+
+soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS_SEED repeats a run.
+	@scripts/setup test
+	cargo build --locked --workspace
+	cargo test --locked --package troupe-tests --test faults -- --ignored --exact soak --nocapture
 
 check: ## Formatting, lints, and whether .sqlx/ is what the migrations say.
 	@scripts/setup test

@@ -112,6 +112,7 @@ async fn soak() {
     let seed = Seed::choose();
     let minutes = of_environment("SOAK_MINUTES").map_or(10, |minutes| minutes.parse().expect("a number of minutes"));
     let until = Instant::now() + Duration::from_mins(minutes);
+    Figures::print_head();
     let (mut sum, mut round) = (Figures::default(), 0);
     while round == 0 || Instant::now() < until {
         sum.add(survives_a_mix(seed.0 + round, 10, Duration::from_secs(20)).await);

@@ -124,6 +124,11 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// What the lines are made of.
+    pub(crate) fn print_head() {
+        println!("| fault | in flight | messages | lost | doubled | attempts again | calls again | longest silence |");
+    }
+
     /// A line of docs/RELIABILITY.md.
     pub(crate) fn print(&self, name: &str) {
         let Self { in_flight, messages, again, refused, lost, doubled, silence } = self;
