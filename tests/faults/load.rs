@@ -28,6 +28,8 @@ const PAUSES: std::ops::Range<u64> = 300..1_100;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long it may take until anybody takes a message.
 const UNACCEPTED: Duration = Duration::from_mins(1);
+/// How long it may take, when everything is final, until every device has heard the rest.
+const UNHEARD: Duration = Duration::from_mins(1);
 
 /// A message, and what became of sending it.
 #[derive(Debug, Clone)]
@@ -140,13 +142,10 @@ impl Load {
     }
 
     /// Everything is final: each device hears the rest, and tells what it heard.
-    pub(crate) async fn settle(mut self, said: Arc<Vec<Said>>) -> Vec<Session> {
+    pub(crate) async fn settle(self, said: Arc<Vec<Said>>) -> Vec<Session> {
         self.stage.settled.send_replace(Some(said));
-        let mut sessions = Vec::new();
-        while let Some(heard) = self.devices.join_next().await {
-            sessions.extend(heard.expect("a device that does not panic"));
-        }
-        sessions
+        let heard = tokio::time::timeout(UNHEARD, self.devices.join_all()).await;
+        heard.expect("devices that find a server").into_iter().flatten().collect()
     }
 }
 

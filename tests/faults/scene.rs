@@ -6,12 +6,13 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use troupe_tests::{Cluster, ClusterOptions};
+use serde_json::Value;
+use troupe_tests::{Client, Cluster, ClusterOptions};
 
 use crate::{
     check::{Findings, longest_silence},
     faults::Fault,
-    ledger,
+    ledger::{self, Entry},
     load::Load,
 };
 
@@ -49,7 +50,7 @@ impl Scene {
 
     pub(crate) async fn strike(&mut self, fault: Fault) {
         if self.struck.is_none() {
-            let open = self.cluster.number("select count(*) from requests where finished_at is null").await;
+            let open = self.open().await;
             self.struck = Some((Instant::now(), open));
         }
         eprintln!("fault: {}", fault.name());
@@ -59,15 +60,15 @@ impl Scene {
     /// Ends the load, waits for every end, and checks every message.
     pub(crate) async fn end(mut self, name: &str) -> Figures {
         let said = self.load.stop().await;
-        let began = Instant::now();
-        while self.cluster.number("select count(*) from requests where finished_at is null").await > 0
-            && began.elapsed() < SETTLE
-        {
+        let (struck, in_flight) = self.struck.unwrap_or_else(|| (Instant::now(), 0));
+        let deadline = Instant::now() + SETTLE;
+        while self.open().await > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let users = self.load.users.clone();
-        let sessions = self.load.settle(said.clone()).await;
-        let ledger = ledger::read(&self.cluster).await;
+        let Self { cluster, load, .. } = self;
+        let users = load.users.clone();
+        let sessions = load.settle(said.clone()).await;
+        let ledger = ledger::read(&cluster).await;
 
         let mut findings = Findings::default();
         findings.of_sending(&said, &ledger);
@@ -78,26 +79,15 @@ impl Scene {
             let user = users[session.user].user["id"].as_str().expect("an id");
             findings.of_session(session, user, &mine, &by_id);
         }
-        let server = self.cluster.server(self.cluster.live_servers()[0]).to_owned();
-        let polls = stream::iter(ledger.iter().filter(|entry| entry.is_final())).map(|entry| {
-            let owner = users.iter().find(|user| user.user["id"] == *entry.user).expect("an owner").at(&server);
-            async move {
-                let events = owner.events(&entry.id, None).await.rest().await;
-                (entry, owner.request(&entry.id).await, events.into_iter().map(|event| event.data).collect::<Vec<_>>())
-            }
-        });
-        let polls: Vec<_> = polls.buffer_unordered(8).collect().await;
-        for (entry, polled, events) in polls {
+        for (entry, polled, events) in poll(&cluster, &users, &ledger).await {
             findings.of_polling(entry, &polled, &events);
         }
-        findings.wrong.extend(self.cluster.alarms());
+        findings.wrong.extend(cluster.alarms());
 
-        let (struck, in_flight) = self.struck.unwrap_or((began, 0));
-        let again = ledger.iter().map(|entry| usize::try_from(entry.attempt).unwrap_or(0).saturating_sub(1)).sum();
         let figures = Figures {
             in_flight,
             messages: ledger.len(),
-            again,
+            again: ledger.iter().map(|entry| usize::try_from(entry.attempt).unwrap_or(0).saturating_sub(1)).sum(),
             refused: said.iter().map(|said| said.in_vain).sum(),
             lost: findings.lost.len(),
             doubled: findings.doubled.len(),
@@ -107,6 +97,24 @@ impl Scene {
         findings.assert_none();
         figures
     }
+
+    /// How many requests have no end yet.
+    async fn open(&self) -> i64 {
+        self.cluster.number("select count(*) from requests where finished_at is null").await
+    }
+}
+
+/// What the API says of every request that is final: when it is polled, and its events from the beginning.
+async fn poll<'a>(cluster: &Cluster, users: &[Client], ledger: &'a [Entry]) -> Vec<(&'a Entry, Value, Vec<Value>)> {
+    let server = cluster.server(cluster.live_servers()[0]);
+    let polls = stream::iter(ledger.iter().filter(|entry| entry.is_final())).map(|entry| {
+        let owner = users.iter().find(|user| user.user["id"] == *entry.user).expect("an owner").at(server);
+        async move {
+            let events = owner.events(&entry.id, None).await.rest().await;
+            (entry, owner.request(&entry.id).await, events.into_iter().map(|event| event.data).collect())
+        }
+    });
+    polls.buffer_unordered(8).collect().await
 }
 
 /// What was measured in a run.
