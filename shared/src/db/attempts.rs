@@ -47,7 +47,8 @@ pub struct Claimed {
     pub history: Vec<Turn>,
 }
 
-/// Takes requests for an attempt each, all in one statement. `None` for each with which there is nothing to do: it is
+/// Takes requests for an attempt each, all in one statement. The history is what was said before the question, and what
+/// came while it waited its turn but belongs to earlier turns. `None` for each with which there is nothing to do: it is
 /// final, running, not due, or an earlier message of its conversation comes first.
 pub async fn claim(
     db: impl PgExecutor<'_>,
@@ -77,13 +78,18 @@ pub async fn claim(
            join users u on u.id = r.user_id
            join conversations c on c.id = r.conversation_id
            join personas p on p.id = c.persona_id
+           join messages q on q.request_id = r.id and q.role = 'user'
            cross join lateral (
                select array_agg(m.role) as roles, array_agg(m.content) as contents
                from (select role, content
-                     from (select role, content, turn, position from messages
-                           where conversation_id = r.conversation_id and turn <= r.position
-                           order by position desc limit $4) newest
-                     order by turn desc, position desc) m) h"#,
+                     from ((select role, content, turn, position from messages
+                            where conversation_id = r.conversation_id and position <= q.position
+                            order by position desc limit $4)
+                           union all
+                           (select role, content, turn, position from messages
+                            where conversation_id = r.conversation_id and position > q.position and turn < r.position
+                            order by position desc limit $4)) newest
+                     order by turn desc, position desc limit $4) m) h"#,
         &ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
         worker,
         lease.as_secs_f64(),
