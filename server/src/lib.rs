@@ -37,7 +37,7 @@ use crate::{
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
     state::{AppState, Parts},
-    usecase::{accepts::Accepts, queue_state::LastStored},
+    usecase::{accepts::Accepts, stored_queue::LastStored},
 };
 
 pub use router::openapi;

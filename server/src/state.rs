@@ -15,7 +15,7 @@ use crate::{
     dispatcher::Dispatcher,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
-    usecase::{accepts::Accepts, queue_state::LastStored},
+    usecase::{accepts::Accepts, stored_queue::LastStored},
 };
 
 pub(crate) struct Parts {

@@ -1,15 +1,20 @@
-//! The header `Idempotency-Key`: the caller's name for what it wants done once.
+//! The headers of idempotency: the caller's name for what it wants done once, and the word that it had been done before.
 
 use axum::{
+    Json,
     body::to_bytes,
     extract::{FromRequest, FromRequestParts, Request},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
 };
-use ring::digest::{SHA256, digest};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::body::{self, Body};
-use crate::{error::ApiError, state::AppState};
+use crate::{
+    error::ApiError,
+    state::AppState,
+    usecase::once::{Created, Key},
+};
 
 const HEADER: &str = "idempotency-key";
 const LONGEST: usize = 255;
@@ -36,22 +41,6 @@ pub(crate) fn check(key: &str, field: &str) -> Result<(), ApiError> {
     Err(ApiError::field(field, format!("must be 1 to {LONGEST} printable ASCII characters without spaces")))
 }
 
-/// A key with the fingerprint of what it stands for.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) key: String,
-    pub(crate) fingerprint: Vec<u8>,
-}
-
-impl Key {
-    pub(crate) fn new(key: String, what: &[&[u8]]) -> Self {
-        // Lengths before parts: no two lists of parts look the same.
-        let parts = what.iter().flat_map(|part| [part.len().to_string().into_bytes(), b":".to_vec(), part.to_vec()]);
-        let fingerprint = digest(&SHA256, &parts.collect::<Vec<_>>().concat()).as_ref().to_vec();
-        Self { key, fingerprint }
-    }
-}
-
 /// The JSON body of a call that creates something, and its key.
 pub(crate) struct Keyed<T> {
     pub(crate) body: T,
@@ -76,5 +65,17 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
         }
         let key = Key::new(key, &[address.as_bytes(), &bytes]);
         Ok(Self { body: body::parse(&bytes)?, key: Some(key) })
+    }
+}
+
+/// Says that the answer is the first one, once more.
+pub(crate) const REPLAYED: (&str, &str) = ("idempotency-replayed", "true");
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Now(created) => (StatusCode::CREATED, Json(created)).into_response(),
+            Self::Before(answer) => (StatusCode::CREATED, [REPLAYED], Json(answer)).into_response(),
+        }
     }
 }

@@ -12,12 +12,14 @@ use utoipa::ToSchema;
 
 use crate::{
     error::ApiError,
-    extract::{auth::Caller, body::Body, checks::Checks, idempotency::IdempotencyKey},
-    state::AppState,
-    usecase::{
-        once::REPLAYED,
-        register::{self, Newcomer},
+    extract::{
+        auth::Caller,
+        body::Body,
+        checks::Checks,
+        idempotency::{IdempotencyKey, REPLAYED},
     },
+    state::AppState,
+    usecase::register::{self, Newcomer},
 };
 
 #[derive(Deserialize, ToSchema)]

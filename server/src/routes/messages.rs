@@ -21,14 +21,13 @@ use crate::{
         auth::Caller,
         body::Body,
         correlation::CorrelationId,
-        idempotency::IdempotencyKey,
+        idempotency::{IdempotencyKey, REPLAYED},
         paging::{Listed, Paging, Params},
         path::Id,
     },
     state::AppState,
     usecase::{
         await_request::await_request,
-        once::REPLAYED,
         send_message::{IfBusy, Sending, send_message},
     },
 };

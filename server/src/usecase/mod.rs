@@ -9,4 +9,5 @@ pub(crate) mod queue_state;
 pub(crate) mod register;
 pub(crate) mod send_message;
 pub(crate) mod settle;
+pub(crate) mod stored_queue;
 pub(crate) mod why_waiting;

@@ -1,34 +1,34 @@
 //! Creates something once, however often the call is made: the key and what it stands for come in one transaction.
 
-use axum::{
-    Json,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
 use futures::future::BoxFuture;
+use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 use troupe_shared::{db::idempotency, ids::UserId};
 
-use crate::{error::ApiError, extract::idempotency::Key, state::AppState};
+use crate::{error::ApiError, state::AppState};
 
-/// Says that the answer is the first one, once more.
-pub(crate) const REPLAYED: (&str, &str) = ("idempotency-replayed", "true");
+/// A key with the fingerprint of what it stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) key: String,
+    pub(crate) fingerprint: Vec<u8>,
+}
+
+impl Key {
+    pub(crate) fn new(key: String, what: &[&[u8]]) -> Self {
+        // Lengths before parts: no two lists of parts look the same.
+        let parts = what.iter().flat_map(|part| [part.len().to_string().into_bytes(), b":".to_vec(), part.to_vec()]);
+        let fingerprint = digest(&SHA256, &parts.collect::<Vec<_>>().concat()).as_ref().to_vec();
+        Self { key, fingerprint }
+    }
+}
 
 /// What was created, now or under the same key before.
 pub(crate) enum Created<T> {
     Now(T),
     Before(Value),
-}
-
-impl<T: Serialize> IntoResponse for Created<T> {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Now(created) => (StatusCode::CREATED, Json(created)).into_response(),
-            Self::Before(answer) => (StatusCode::CREATED, [REPLAYED], Json(answer)).into_response(),
-        }
-    }
 }
 
 pub(crate) async fn once<T, F>(

@@ -6,7 +6,8 @@ use troupe_shared::{
     model::User,
 };
 
-use crate::{error::ApiError, extract::idempotency::Key, state::AppState};
+use super::once::Key;
+use crate::{error::ApiError, state::AppState};
 
 /// Who registers.
 pub(crate) struct Newcomer<'a> {

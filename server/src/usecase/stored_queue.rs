@@ -1,0 +1,75 @@
+//! What PostgreSQL says of the queue, asked once for all who watch.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use serde::Serialize;
+use sqlx::PgPool;
+use tokio::{sync::Mutex, time::Instant};
+use troupe_shared::{
+    db::{dead_letters, queue_state, workers},
+    model::admin::{Running, Worker},
+};
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+
+/// More dead letters are not counted.
+const MOST_DEAD_LETTERS: i64 = 10_000;
+/// What PostgreSQL says is good for so long, however many admins watch.
+const FRESH_FOR: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct DispatchLag {
+    median_ms: i64,
+    longest_ms: i64,
+}
+
+/// What PostgreSQL says.
+pub(crate) struct Stored {
+    pub(super) workers: Vec<Worker>,
+    pub(super) unlisted: Vec<Running>,
+    pub(super) dispatch_lag: Option<DispatchLag>,
+    pub(super) failures: HashMap<String, i64>,
+    pub(super) dead_letters: i64,
+}
+
+/// What PostgreSQL said last. Whoever comes while it is asked waits for that answer.
+#[derive(Default)]
+pub(crate) struct LastStored(Mutex<Option<(Instant, Arc<Stored>)>>);
+
+impl LastStored {
+    pub(super) async fn get(&self, pool: &PgPool) -> Result<Arc<Stored>, ApiError> {
+        let mut last = self.0.lock().await;
+        if let Some((at, stored)) = &*last
+            && at.elapsed() < FRESH_FOR
+        {
+            return Ok(stored.clone());
+        }
+        let stored = Arc::new(Stored::look(pool).await?);
+        *last = Some((Instant::now(), stored.clone()));
+        Ok(stored)
+    }
+}
+
+impl Stored {
+    async fn look(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        let running = queue_state::running(pool).await?;
+        let dispatch_lag = dispatch_lag(&running);
+        let (mut workers, mut unlisted) = (workers::list(pool).await?, Vec::new());
+        for running in running {
+            match workers.iter_mut().find(|worker| worker.name == running.worker) {
+                Some(worker) => worker.running.push(running),
+                None => unlisted.push(running),
+            }
+        }
+        let failures = queue_state::failures_of_a_minute(pool).await?;
+        let dead_letters = dead_letters::count(pool, MOST_DEAD_LETTERS).await?;
+        Ok(Self { workers, unlisted, dispatch_lag, failures, dead_letters })
+    }
+}
+
+fn dispatch_lag(running: &[Running]) -> Option<DispatchLag> {
+    let mut lags: Vec<_> = running.iter().filter_map(|running| running.dispatch_lag_ms).collect();
+    lags.sort_unstable();
+    Some(DispatchLag { median_ms: *lags.get(lags.len() / 2)?, longest_ms: *lags.last()? })
+}
