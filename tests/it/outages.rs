@@ -326,3 +326,32 @@ async fn a_frozen_redis_delays_replies_and_nothing_else() {
     assert_eq!(socket.transcript(&next.request).completed(), default_reply("Over the socket?"));
     cluster.assert_quiet().await;
 }
+
+/// The end is stored, and the worker dies before it could tell it: whoever listens is told all the same.
+#[tokio::test]
+async fn an_end_that_its_worker_could_not_tell_is_told_by_the_server() {
+    let mut cluster = ClusterOptions::default().servers(1).workers(1).start().await;
+    let user = cluster.client(0).await;
+    let socket = user.socket().await;
+    let gate = Gate::new();
+    let conversation = user.conversation("demo").await;
+    cluster.provider.on("Tell me", [Script::gated(["One ", "two"], &gate)]);
+    let sent = user.send(&conversation, "Tell me").await;
+    gate.release(1);
+    socket.shown(&sent.request, "One ").await;
+    let followed = user.events(&sent.request, None).await;
+    cluster.freeze_redis(Signal::Stop);
+    gate.open();
+    within("the end in PostgreSQL", async {
+        while user.request(&sent.request).await["status"] != "completed" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    cluster.workers[0].kill().await;
+    cluster.freeze_redis(Signal::Continue);
+    socket.ended(&sent.request).await;
+    assert_eq!(socket.transcript(&sent.request).completed(), "One two");
+    assert_eq!(followed.rest().await.last().expect("an end").event, "reply.completed");
+    cluster.assert_quiet().await;
+}

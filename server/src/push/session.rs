@@ -8,9 +8,9 @@ use std::time::Duration;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{events::Frame, ids::SessionId};
+use troupe_shared::{db::requests, events::Frame, ids::SessionId};
 
 use super::{
     hub::Delivery,
@@ -31,6 +31,9 @@ use crate::{
 
 /// A peer that does not take a frame for so long is too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// When nothing was heard for so long of what has begun here, it is looked up: a worker that dies between storing the end of
+/// a reply and telling it leaves nobody else who would.
+const QUIET: Duration = Duration::from_secs(5);
 
 pub(crate) struct Session {
     socket: WebSocket,
@@ -42,6 +45,8 @@ pub(crate) struct Session {
     watch: QueueWatch,
     /// Pings that were not answered yet.
     unanswered: u8,
+    /// The last event, or the last look after a silence.
+    heard: Instant,
 }
 
 /// Why a session ends: to be told to the peer, or because the peer is gone.
@@ -56,7 +61,8 @@ impl Session {
         let closing = state.sessions.closing().clone();
         let id = SessionId::new();
         let (seen, watch) = (Seen::default(), QueueWatch::default());
-        let mut session = Self { socket, state, id, opened, correlation, seen, watch, unanswered: 0 };
+        let mut session =
+            Self { socket, state, id, opened, correlation, seen, watch, unanswered: 0, heard: Instant::now() };
         tracing::debug!(session_id = %id, "a socket opened");
         let end = match session.run(&closing).await {
             Ok(never) => match never {},
@@ -96,8 +102,23 @@ impl Session {
                 // Boxed, because every socket has the room for whatever is not.
                 () = self.watch.due() => Box::pin(self.show_queue()).await?,
                 _ = pings.tick() => self.ping().await?,
+                () = sleep_until(self.heard + QUIET), if self.seen.awaits_an_end() =>
+                    Box::pin(self.look_after_silence()).await?,
             }
         }
+    }
+
+    async fn look_after_silence(&mut self) -> Result<(), End> {
+        self.heard = Instant::now();
+        // Not to know it now is no reason to close the socket: it is looked up again.
+        let Ok(open) = requests::open_of(&self.state.pool, self.opened.user).await else { return Ok(()) };
+        let mut unfinished = self.seen.unfinished_beside(&Seen::default());
+        unfinished.retain(|id| open.iter().all(|open| open.id != *id));
+        let ends = ends_of(&self.state, self.opened.user, unfinished).await.unwrap_or_default();
+        for end in &ends {
+            self.tell(end).await?;
+        }
+        Ok(())
     }
 
     /// A number from 0 to 0.5 that is this session's own.
@@ -208,6 +229,7 @@ impl Session {
     }
 
     async fn tell(&mut self, frame: &Frame) -> Result<(), End> {
+        self.heard = Instant::now();
         if !self.seen.is_news(frame) {
             return Ok(());
         }

@@ -146,6 +146,11 @@ impl Seen {
         frame.kind == EventKind::Delta && last.is_some_and(|last| last.attempt < frame.cursor.attempt)
     }
 
+    /// Whether anything has begun here and not ended.
+    pub(crate) fn awaits_an_end(&self) -> bool {
+        self.0.values().any(|cursor| *cursor != Cursor::END)
+    }
+
     /// What has begun here, has not ended, and is not in a newer snapshot.
     pub(crate) fn unfinished_beside(&self, newer: &Self) -> Vec<RequestId> {
         let unfinished = self.0.iter().filter(|(id, cursor)| **cursor != Cursor::END && !newer.0.contains_key(*id));

@@ -86,7 +86,12 @@ impl Follower {
                 return None;
             }
             match timeout(KEEP_ALIVE, self.live.next()).await {
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+                Err(_) => {
+                    // Its end may be stored, and the worker gone that would have told it. Not to know it now is no end either.
+                    if self.look().await.is_err() || self.waiting.is_empty() {
+                        return Some(Bytes::from_static(b": still here\n\n"));
+                    }
+                }
                 Ok(Some(Delivery::Event(frame))) => self.take((*frame).clone()),
                 Ok(Some(Delivery::Resync)) => self.look().await.ok()?,
                 Ok(Some(Delivery::Delayed)) => {}
