@@ -23,7 +23,7 @@ use crate::{
 const USERS: usize = 4;
 const CONVERSATIONS: usize = 2;
 /// Between two messages of one conversation, in milliseconds.
-const PAUSES: std::ops::Range<u64> = 300..1_100;
+const PAUSES: std::ops::Range<u64> = 500..1_500;
 /// A call that takes longer is given up, and made again.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long it may take until anybody takes a message.

@@ -16,8 +16,8 @@ use crate::{
     load::Load,
 };
 
-/// How long it may take, after the last message, until everything is final.
-const SETTLE: Duration = Duration::from_mins(1);
+/// How long it may take, after the last message, until one more request is final.
+const SETTLE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,
@@ -61,10 +61,7 @@ impl Scene {
     pub(crate) async fn end(mut self, name: &str) -> Figures {
         let said = self.load.stop().await;
         let (struck, in_flight) = self.struck.unwrap_or_else(|| (Instant::now(), 0));
-        let deadline = Instant::now() + SETTLE;
-        while self.open().await > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.settles().await;
         let Self { cluster, load, .. } = self;
         let users = load.users.clone();
         let sessions = load.settle(said.clone()).await;
@@ -96,6 +93,18 @@ impl Scene {
         figures.print(name);
         findings.assert_none();
         figures
+    }
+
+    /// Returns when everything is final, or nothing becomes so any more.
+    async fn settles(&self) {
+        let (mut open, mut progress) = (self.open().await, Instant::now());
+        while open > 0 && progress.elapsed() < SETTLE {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = self.open().await;
+            if now < open {
+                (open, progress) = (now, Instant::now());
+            }
+        }
     }
 
     /// How many requests have no end yet.

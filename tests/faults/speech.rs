@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use troupe_tests::{Script, provider::words_of};
 
-/// Between two words of a reply.
-const PACE: Duration = Duration::from_millis(40);
+/// Between two words of a reply. A reply takes less than the time between two messages of its conversation, on the average:
+/// what an outage leaves behind must be worked off in the end.
+const PACE: Duration = Duration::from_millis(25);
 
 /// How the model service treats a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
