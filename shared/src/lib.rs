@@ -5,6 +5,7 @@
 
 pub mod adapters;
 pub mod batch;
+pub mod buckets;
 pub mod clock;
 pub mod config;
 pub mod db;

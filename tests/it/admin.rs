@@ -123,7 +123,7 @@ async fn dead_letters_are_found_by_what_is_known_of_them() {
     let secret = "Where have I hidden the gold?";
     let first = fail(&cluster, &grace, "demo", secret, 500).await;
     let second = fail(&cluster, &alan, "demo", "Two", 400).await;
-    let third = fail(&cluster, &alan, "captain", "Three", 401).await;
+    let third = fail(&cluster, &alan, "captain", "Three", 404).await;
     grace.ask(&grace.conversation("demo").await, "One that succeeds").await;
 
     let all = admin.get(DEAD_LETTERS).await;

@@ -41,7 +41,7 @@ async fn held_at_rest(cluster: &Cluster) -> (u64, u64) {
 async fn redis_over_many_messages() {
     let messages: usize = std::env::var("TROUPE_SOAK_MESSAGES").map_or(100_000, |number| number.parse().unwrap());
     let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_EVENTS__LOG_TTL", "5s");
-    let mut cluster = options.set("TROUPE_PROVIDER__OFFLINE_WORD_INTERVAL", "0ms").start().await;
+    let mut cluster = options.set("TROUPE_MODELS__OFFLINE_WORD_INTERVAL", "0ms").start().await;
     cluster.set("OPENAI_API_KEY", "");
     cluster.set("OPENAI_BASE_URL", "");
     cluster.add_workers(2).await;

@@ -16,7 +16,7 @@ fn start(data: &Path) -> Process {
         ("TROUPE_SERVER__LISTEN", "127.0.0.1:0"),
         ("TROUPE_WORKER__LEASE", "2s"),
         ("TROUPE_QUEUE__REDISPATCH_AFTER", "1s"),
-        ("TROUPE_PROVIDER__OFFLINE_WORD_INTERVAL", "5ms"),
+        ("TROUPE_MODELS__OFFLINE_WORD_INTERVAL", "5ms"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     Process::start("troupe", "troupe".to_owned(), &[OsStr::new("--data-dir"), data.as_os_str()], &environment)

@@ -17,11 +17,10 @@ mod sweeper;
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
-    adapters::redis::{RedisEventBus, RedisHandle, RedisJobQueue},
-    clock::SystemClock,
+    adapters::redis::{RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
+    clock::{Clock, SystemClock},
     config::Config,
     db,
     lifecycle::Tasks,
@@ -34,6 +33,7 @@ use crate::{
     jobs::generate_reply::Replies,
     leases::Leases,
     presence::Presence,
+    providers::{Chain, Roster, Sharing},
     queue::Consumers,
     statements::{Claims, Finishes, Statements},
 };
@@ -44,9 +44,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let redis = RedisHandle::connect(&config.redis).await?;
     let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::new(redis.clone(), &config.events));
     let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
-    let model = providers::from_config(&config.provider).context("set up the model provider")?;
+    let roster = Arc::new(Roster::from_config(&config)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let name = queue::worker_name();
-    tracing::info!(worker = name, model = model.name(), concurrency = config.worker.concurrency, "starting");
+    tracing::info!(worker = name, chain = roster.default_chain(), concurrency = config.worker.concurrency, "starting");
 
     let tasks = Tasks::new(shutdown.clone());
     let background = Tasks::default();
@@ -56,6 +57,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let (slots, lease) = (config.worker.concurrency, config.worker.lease);
     let presence = Presence { pool: pool.clone(), name: name.clone(), slots, lease };
     background.spawn(presence.report_while_alive(background.shutdown().clone()));
+
+    let (sharing, untold) = Sharing::new(Arc::new(RedisProviderBoard::new(redis.clone())));
+    let stop = background.shutdown().clone();
+    background.spawn(providers::share(sharing.clone(), untold, roster.clone(), clock.clone(), stop));
+    let costs = Costs::new(&config);
+    let chain = Arc::new(Chain::new(&config.models, roster, sharing, costs, clock.clone()));
 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
     let stop = background.shutdown().clone();
@@ -76,11 +83,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         statements,
         bus,
         jobs,
-        model,
-        clock: Arc::new(SystemClock),
+        chain,
+        clock,
         leases,
         settings: config.worker.clone(),
-        costs: Costs::new(&config),
+        costs,
         redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });

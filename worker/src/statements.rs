@@ -5,7 +5,10 @@ use std::time::Duration;
 use sqlx::PgPool;
 use troupe_shared::{
     batch::{Batch, Batcher},
-    db::attempts::{self, Claimed, Ended, Finished},
+    db::{
+        attempts::{self, Ended, Finished},
+        claims::{self, Claimed},
+    },
     ids::RequestId,
     lifecycle::Tasks,
 };
@@ -26,7 +29,7 @@ impl Batch for Claims {
     type Error = sqlx::Error;
 
     async fn run(&self, requests: &[RequestId]) -> sqlx::Result<Vec<Option<Claimed>>> {
-        attempts::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
+        claims::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
     }
 
     fn may_be_one_items(error: &sqlx::Error) -> bool {

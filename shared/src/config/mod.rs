@@ -4,6 +4,7 @@
 //! one go. [`Config::load`] is for binaries; [`Config::from_sources`] for tests.
 
 mod options;
+mod providers;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
 pub use options::Options;
+pub use providers::{Format, Models, OFFLINE, Provider, Providers, public_address};
 pub use sources::{ConfigError, Fault};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -25,7 +27,8 @@ pub struct Config {
     pub auth: Auth,
     pub queue: Queue,
     pub worker: Worker,
-    pub provider: Provider,
+    pub models: Models,
+    pub providers: Providers,
     pub events: Events,
     pub retention: Retention,
     pub housekeeping: Housekeeping,
@@ -94,6 +97,8 @@ pub struct Worker {
     #[serde(deserialize_with = "duration")]
     pub lease: Duration,
     pub max_attempts: u32,
+    #[serde(deserialize_with = "duration")]
+    pub max_wait: Duration,
     pub max_cost: f64,
     #[serde(deserialize_with = "duration")]
     pub retry_base: Duration,
@@ -107,26 +112,6 @@ pub struct Worker {
     pub sweep_interval: Duration,
     #[serde(deserialize_with = "duration")]
     pub drain: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Provider {
-    #[serde(deserialize_with = "optional_secret")]
-    pub openai_api_key: Option<SecretString>,
-    #[serde(deserialize_with = "optional_url")]
-    pub openai_base_url: Option<Url>,
-    pub model: String,
-    pub max_reply_tokens: u32,
-    pub prompt_price: f64,
-    pub completion_price: f64,
-    #[serde(deserialize_with = "duration")]
-    pub connect_timeout: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub first_token_timeout: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub token_gap_timeout: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub offline_word_interval: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -214,13 +199,12 @@ impl Config {
         rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");
         rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
-        for (price, key) in [
-            (self.worker.max_cost, "worker.max_cost"),
-            (self.provider.prompt_price, "provider.prompt_price"),
-            (self.provider.completion_price, "provider.completion_price"),
-        ] {
-            rule(price.is_finite() && price >= 0.0, key, "must not be negative");
-        }
+        rule(
+            self.worker.max_cost.is_finite() && self.worker.max_cost >= 0.0,
+            "worker.max_cost",
+            "must not be negative",
+        );
+        self.models.check(&self.providers, &mut rule);
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");
         rule(
             self.worker.lease >= Duration::from_secs(1),

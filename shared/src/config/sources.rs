@@ -9,11 +9,15 @@ use super::Config;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Environment names that people expect, and the settings that they are.
-const USUAL_NAMES: [(&str, &str); 5] = [
+const USUAL_NAMES: [(&str, &str); 9] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
-    ("OPENAI_API_KEY", "provider.openai_api_key"),
-    ("OPENAI_BASE_URL", "provider.openai_base_url"),
+    ("OPENAI_API_KEY", "providers.openai.keys.default"),
+    ("OPENAI_BASE_URL", "providers.openai.base_url"),
+    ("ANTHROPIC_API_KEY", "providers.anthropic.keys.default"),
+    ("ANTHROPIC_BASE_URL", "providers.anthropic.base_url"),
+    ("XAI_API_KEY", "providers.xai.keys.default"),
+    ("XAI_BASE_URL", "providers.xai.base_url"),
     ("RUST_LOG", "telemetry.filter"),
 ];
 
@@ -78,16 +82,21 @@ fn parse(text: &str) -> Result<Table, Fault> {
 
 fn merge_file(merged: &mut Table, file: &Table, faults: &mut Vec<Fault>) {
     for (section, values) in file {
-        match (merged.get_mut(section), values) {
-            (Some(Value::Table(known)), Value::Table(values)) => {
-                for (key, value) in values {
-                    match known.get_mut(key) {
-                        Some(slot) => *slot = value.clone(),
-                        None => faults.push(unknown(format!("{section}.{key}"))),
-                    }
-                }
-            }
+        match values {
+            Value::Table(values) if merged.contains_key(section) => merge_table(merged, section, values, faults),
             _ => faults.push(unknown(section.clone())),
+        }
+    }
+}
+
+/// The settings at this path, and under it.
+fn merge_table(merged: &mut Table, path: &str, values: &Table, faults: &mut Vec<Fault>) {
+    for (key, value) in values {
+        let path = format!("{path}.{key}");
+        match (value, slot(merged, &path)) {
+            (Value::Table(values), Some(Value::Table(_))) => merge_table(merged, &path, values, faults),
+            (Value::Table(_), _) | (_, None) => faults.push(unknown(path)),
+            (value, Some(slot)) => *slot = value.clone(),
         }
     }
 }
@@ -106,7 +115,7 @@ fn merge_variable(merged: &mut Table, name: &str, value: String, faults: &mut Ve
         plain
             .strip_prefix("TROUPE_")
             .filter(|rest| rest.contains("__"))
-            .map(|rest| rest.to_lowercase().replacen("__", ".", 1))
+            .map(|rest| rest.to_lowercase().replace("__", "."))
     }) else {
         return;
     };
@@ -127,9 +136,31 @@ fn merge_variable(merged: &mut Table, name: &str, value: String, faults: &mut Ve
     }
 }
 
-fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
-    let (section, key) = key.split_once('.')?;
-    table.get_mut(section)?.as_table_mut()?.get_mut(key)
+/// Where a setting is. Providers and their keys may have names that the defaults do not know: they come into being here.
+fn slot<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Value> {
+    let (section, key) = path.split_once('.')?;
+    let mut table = table.get_mut(section)?.as_table_mut()?;
+    let mut path = key;
+    if section == "providers" {
+        let (name, setting) = key.split_once('.').map_or((key, None), |(name, setting)| (name, Some(setting)));
+        let provider = table.entry(name).or_insert_with(|| Value::Table(nameless_provider()));
+        let Some(setting) = setting else { return Some(provider) };
+        (table, path) = (provider.as_table_mut()?, setting);
+        if setting == "keys" || setting.starts_with("keys.") {
+            let keys = table.entry("keys").or_insert_with(|| Value::Table(Table::new()));
+            let Some(alias) = setting.strip_prefix("keys.") else { return Some(keys) };
+            return Some(keys.as_table_mut()?.entry(alias).or_insert_with(|| Value::String(String::new())));
+        }
+    }
+    table.get_mut(path)
+}
+
+/// What a provider has to say of itself: nothing is said yet.
+fn nameless_provider() -> Table {
+    ["format", "base_url", "model", "continues"]
+        .map(|key| (key.to_owned(), Value::String(String::new())))
+        .into_iter()
+        .collect()
 }
 
 /// An environment's text, as a value of the type that the default has.

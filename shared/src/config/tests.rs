@@ -65,7 +65,7 @@ fn files_and_secret_files_are_read_and_checked() {
     std::fs::write(&file, "[server]\nmax_content = 100\n").unwrap();
     let config = Config::from_sources(Some(&file), variables).unwrap();
     assert_eq!(config.server.max_content, 100);
-    assert_eq!(secrecy::ExposeSecret::expose_secret(&config.provider.openai_api_key.unwrap()), "sk-1");
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&config.providers["openai"].keys["default"]), "sk-1");
 }
 
 #[test]
@@ -84,4 +84,39 @@ fn secrets_do_not_show_in_debug_output() {
     let config = load(&[("OPENAI_API_KEY", "sk-visible"), ("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
     let shown = format!("{config:?}");
     assert!(!shown.contains("sk-visible") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn providers_are_added_under_names_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("troupe.toml");
+    std::fs::write(&file, "[providers.gpu]\nformat = \"json\"\nbase_url = \"http://gpu:9000\"\nmodel = \"m\"\n")
+        .unwrap();
+    let environment = [("TROUPE_PROVIDERS__GPU__KEYS__SPARE", "s3cret"), ("XAI_API_KEY", "x")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::from_sources(Some(&file), environment.clone()).unwrap();
+    assert_eq!(config.providers["gpu"].format, Format::Json);
+    assert_eq!(config.providers["gpu"].keys.keys().collect::<Vec<_>>(), ["spare"]);
+    let chain = config.models.default_chain(&config.providers);
+    assert_eq!(chain.iter().map(ToString::to_string).collect::<Vec<_>>(), ["xai", "gpu"]);
+
+    let chain = ("TROUPE_MODELS__CHAIN".to_owned(), "gpu#spare/large, xai#none".to_owned());
+    let error = Config::from_sources(Some(&file), environment.into_iter().chain([chain])).unwrap_err();
+    assert_eq!(error.0.len(), 1, "{error}");
+    assert!(error.to_string().contains("'xai#none'"), "{error}");
+}
+
+#[test]
+fn without_any_model_service_the_built_in_one_speaks() {
+    let config = load(&[]).unwrap();
+    assert_eq!(config.models.default_chain(&config.providers)[0].to_string(), OFFLINE);
+}
+
+#[test]
+fn a_provider_that_is_not_whole_is_a_fault_of_its_own() {
+    let error = load(&[("TROUPE_PROVIDERS__GPU__FORMAT", "json")]).unwrap_err();
+    let keys: Vec<_> = error.0.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["providers.gpu.base_url", "providers.gpu.model"], "{error}");
+    let error = load(&[("TROUPE_PROVIDERS__GPU__COLOUR", "red")]).unwrap_err();
+    assert!(error.0[0].key.starts_with("providers.gpu.colour"), "{error}");
 }

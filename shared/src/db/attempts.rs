@@ -10,119 +10,14 @@ use sqlx::{PgExecutor, Result, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    ids::{ConversationId, MessageId, RequestId, UserId},
+    ids::{MessageId, RequestId},
     jobs::Dispatch,
-    model::{Role, Usage},
+    model::{
+        Usage,
+        providers::{Incomplete, Try},
+    },
     problem::Problem,
 };
-
-/// One turn of a conversation, as a model is told of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turn {
-    pub role: Role,
-    pub content: String,
-}
-
-/// A request that is this worker's to answer, with all that the prompt needs.
-#[derive(Debug, Clone)]
-pub struct Claimed {
-    pub request_id: RequestId,
-    pub conversation_id: ConversationId,
-    pub user_id: UserId,
-    pub tier: String,
-    /// The fencing token.
-    pub attempt: i32,
-    /// Clients may have seen text of an earlier attempt.
-    pub shown: bool,
-    pub correlation_id: String,
-    pub created_at: DateTime<Utc>,
-    /// Of the attempts before this one.
-    pub cost: f64,
-    pub user_name: String,
-    pub persona_name: String,
-    pub system_prompt: String,
-    pub temperature: f32,
-    pub model: Option<String>,
-    /// The newest turns, the newest first; the one to be answered is the first.
-    pub history: Vec<Turn>,
-}
-
-/// Takes requests for an attempt each, all in one statement. The history is what was said before the question, and what
-/// came while it waited its turn but belongs to earlier turns. `None` for each with which there is nothing to do: it is
-/// final, running, not due, or an earlier message of its conversation comes first.
-pub async fn claim(
-    db: impl PgExecutor<'_>,
-    ids: &[RequestId],
-    worker: &str,
-    lease: Duration,
-    history: u32,
-) -> Result<Vec<Option<Claimed>>> {
-    let rows = sqlx::query!(
-        r#"with claimed as (
-               update requests r set status = 'in_progress', attempt = r.attempt + 1, worker = $2,
-                   due_at = now() + make_interval(secs => $3), started_at = now()
-               from unnest($1::uuid[]) as job (id)
-               where r.id = job.id and r.status = 'queued' and r.not_before <= now()
-                 and not exists (select 1 from requests e
-                                 where e.user_id = r.user_id and e.conversation_id = r.conversation_id
-                                   and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
-                                 offset 0)
-               returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.shown, r.correlation_id,
-                   r.created_at, r.cost
-           )
-           select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
-               r.user_id as "user_id: UserId", r.tier, r.attempt, r.shown, r.correlation_id, r.created_at, r.cost,
-               u.name as user_name, p.name as persona_name, p.system_prompt, p.temperature, p.model,
-               h.roles as "roles!: Vec<Role>", h.contents as "contents!"
-           from claimed r
-           join users u on u.id = r.user_id
-           join conversations c on c.id = r.conversation_id
-           join personas p on p.id = c.persona_id
-           join messages q on q.request_id = r.id and q.role = 'user'
-           cross join lateral (
-               select array_agg(m.role) as roles, array_agg(m.content) as contents
-               from (select role, content
-                     from ((select role, content, turn, position from messages
-                            where conversation_id = r.conversation_id and position <= q.position
-                            order by position desc limit $4)
-                           union all
-                           (select role, content, turn, position from messages
-                            where conversation_id = r.conversation_id and position > q.position and turn < r.position
-                            order by position desc limit $4)) newest
-                     order by turn desc, position desc limit $4) m) h"#,
-        &ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
-        worker,
-        lease.as_secs_f64(),
-        i64::from(history),
-    )
-    .fetch_all(db)
-    .await?;
-    let mut claimed: HashMap<_, _> = rows
-        .into_iter()
-        .map(|row| {
-            let turns = row.roles.into_iter().zip(row.contents);
-            let claimed = Claimed {
-                request_id: row.id,
-                conversation_id: row.conversation_id,
-                user_id: row.user_id,
-                tier: row.tier,
-                attempt: row.attempt,
-                shown: row.shown,
-                correlation_id: row.correlation_id,
-                created_at: row.created_at,
-                cost: row.cost,
-                user_name: row.user_name,
-                persona_name: row.persona_name,
-                system_prompt: row.system_prompt,
-                temperature: row.temperature,
-                model: row.model,
-                history: turns.map(|(role, content)| Turn { role, content }).collect(),
-            };
-            (row.id, claimed)
-        })
-        .collect();
-    Ok(ids.iter().map(|id| claimed.remove(id)).collect())
-}
 
 /// Prolongs the leases of running attempts; returns those that still hold. The others are over.
 pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease: Duration) -> Result<Vec<RequestId>> {
@@ -147,6 +42,7 @@ pub struct Finished {
     pub attempt: i32,
     /// Of this attempt.
     pub cost: f64,
+    pub trail: Vec<Try>,
     pub ending: Ending,
 }
 
@@ -168,6 +64,7 @@ pub struct Reply {
     pub usage: Usage,
     pub provider: String,
     pub model: String,
+    pub incomplete: Option<Incomplete>,
 }
 
 /// What ending it brought about.
@@ -184,12 +81,14 @@ struct Endings<'a> {
     ids: Vec<Uuid>,
     attempts: Vec<i32>,
     costs: Vec<f64>,
+    trails: Vec<Json<&'a [Try]>>,
     statuses: Vec<&'static str>,
     message_ids: Vec<Option<Uuid>>,
     contents: Vec<Option<&'a str>>,
     usages: Vec<Option<Json<Usage>>>,
     providers: Vec<Option<&'a str>>,
     models: Vec<Option<&'a str>>,
+    incompletes: Vec<Option<Incomplete>>,
     errors: Vec<Option<Json<&'a Problem>>>,
     causes: Vec<Option<&'a str>>,
 }
@@ -197,10 +96,11 @@ struct Endings<'a> {
 impl<'a> FromIterator<&'a Finished> for Endings<'a> {
     fn from_iter<I: IntoIterator<Item = &'a Finished>>(finished: I) -> Self {
         let mut endings = Self::default();
-        for Finished { request_id, attempt, cost, ending } in finished {
+        for Finished { request_id, attempt, cost, trail, ending } in finished {
             endings.ids.push(request_id.as_uuid());
             endings.attempts.push(*attempt);
             endings.costs.push(*cost);
+            endings.trails.push(Json(trail));
             let (status, reply, failure) = match ending {
                 Ending::Completed(reply) => ("completed", Some(reply), None),
                 Ending::Failed { error, cause } => ("failed", None, Some((error, cause))),
@@ -211,6 +111,7 @@ impl<'a> FromIterator<&'a Finished> for Endings<'a> {
             endings.usages.push(reply.map(|reply| Json(reply.usage)));
             endings.providers.push(reply.map(|reply| reply.provider.as_str()));
             endings.models.push(reply.map(|reply| reply.model.as_str()));
+            endings.incompletes.push(reply.and_then(|reply| reply.incomplete));
             endings.errors.push(failure.map(|(error, _)| Json(error)));
             endings.causes.push(failure.map(|(_, cause)| cause.as_str()));
         }
@@ -229,11 +130,12 @@ pub async fn finish(
     let rows = sqlx::query!(
         r#"with ending as (
                select * from unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
-                                    $9::jsonb[], $10::text[], $12::float8[])
-                   as e (id, attempt, status, message_id, content, usage, provider, model, error, cause, cost)
+                                    $9::jsonb[], $10::text[], $12::float8[], $13::jsonb[], $14::text[])
+                   as e (id, attempt, status, message_id, content, usage, provider, model, error, cause, cost, trail, incomplete)
            ), finished as (
                update requests r set status = e.status, finished_at = now(), due_at = null, usage = e.usage,
-                   provider = e.provider, model = e.model, error = e.error, cost = r.cost + e.cost
+                   provider = e.provider, model = e.model, error = e.error, cost = r.cost + e.cost, trail = e.trail,
+                   incomplete = e.incomplete
                from ending e
                where r.id = e.id and r.attempt = e.attempt and r.status = 'in_progress'
                returning r.id, r.user_id, r.conversation_id, r.position, r.attempt, r.worker, r.started_at, r.finished_at
@@ -242,8 +144,8 @@ pub async fn finish(
                select e.message_id, f.conversation_id, f.id, f.position, 'assistant', e.content
                from finished f join ending e on e.id = f.id where e.message_id is not null
            ), record as (
-               insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model, cost)
-               select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model, e.cost
+               insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model, cost, trail)
+               select f.id, f.attempt, f.worker, f.started_at, e.status, e.cause, e.usage, e.provider, e.model, e.cost, e.trail
                from finished f join ending e on e.id = f.id where e.status <> 'completed'
            ), next as (
                update requests r set dispatched_at = now(), dispatches = r.dispatches + 1,
@@ -276,6 +178,8 @@ pub async fn finish(
         &endings.causes as &[Option<&str>],
         redispatch_after.as_secs_f64(),
         &endings.costs,
+        &endings.trails as &[Json<&[Try]>],
+        &endings.incompletes as &[Option<Incomplete>],
     )
     .fetch_all(db)
     .await?;
@@ -301,7 +205,7 @@ pub async fn ended(db: impl PgExecutor<'_>, id: RequestId, attempt: i32) -> Resu
 }
 
 /// What an attempt leaves to the next one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct GivenBack<'a> {
     /// How long to wait before it.
     pub pause: Duration,
@@ -311,6 +215,9 @@ pub struct GivenBack<'a> {
     pub cause: &'a str,
     /// Of the attempt.
     pub cost: f64,
+    pub trail: &'a [Try],
+    /// Whether it counts against the most attempts that there may be.
+    pub counts: bool,
 }
 
 /// Gives a request back for another attempt after a pause; the sweeper hands it over when it is due. `false` where the
@@ -319,18 +226,21 @@ pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, bac
     let done = sqlx::query!(
         r#"with returned as (
                update requests set status = 'queued', worker = null, dispatched_at = null, shown = shown or $4, cost = cost + $6,
-                   not_before = now() + make_interval(secs => $3), due_at = now() + make_interval(secs => $3)
+                   not_before = now() + make_interval(secs => $3), due_at = now() + make_interval(secs => $3),
+                   waits = waits + case when $8 then 0 else 1 end
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id
            )
-           insert into attempts (request_id, number, worker, started_at, outcome, cause, cost)
-           select q.id, q.attempt, q.worker, q.started_at, 'retried', $5, $6 from requests q join returned using (id)"#,
+           insert into attempts (request_id, number, worker, started_at, outcome, cause, cost, trail)
+           select q.id, q.attempt, q.worker, q.started_at, 'retried', $5, $6, $7 from requests q join returned using (id)"#,
         id.as_uuid(),
         attempt,
         back.pause.as_secs_f64(),
         back.shown,
         back.cause,
         back.cost,
+        Json(back.trail) as Json<&[Try]>,
+        back.counts,
     )
     .execute(db)
     .await?;
@@ -338,30 +248,31 @@ pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, bac
 }
 
 /// What an attempt leaves whose worker must go.
-#[derive(Debug, Clone, Copy)]
-pub struct HandedBack {
+#[derive(Debug, Clone)]
+pub struct HandedBack<'a> {
     pub shown: bool,
     pub cost: f64,
+    pub trail: &'a [Try],
     pub redispatch_after: Duration,
 }
 
-/// Hands a running request back because its worker must go: another is to take it up at once. Returns what is to be pushed;
-/// `None` where the attempt is no longer the running one.
+/// Hands a running request back because its worker must go: another is to take it up at once, and the attempt does not
+/// count. Returns what is to be pushed; `None` where the attempt is no longer the running one.
 pub async fn hand_back(
     db: impl PgExecutor<'_>,
     id: RequestId,
     attempt: i32,
-    back: HandedBack,
+    back: HandedBack<'_>,
 ) -> Result<Option<Dispatch>> {
     let row = sqlx::query!(
         r#"with returned as (
                update requests set status = 'queued', worker = null, shown = shown or $3, cost = cost + $4, not_before = now(),
-                   dispatched_at = now(), dispatches = dispatches + 1, due_at = now() + make_interval(secs => $5)
+                   waits = waits + 1, dispatched_at = now(), dispatches = dispatches + 1, due_at = now() + make_interval(secs => $5)
                where id = $1 and attempt = $2 and status = 'in_progress'
                returning id, tier, dispatches
            ), record as (
-               insert into attempts (request_id, number, worker, started_at, outcome, cause, cost)
-               select q.id, q.attempt, q.worker, q.started_at, 'retried', 'its worker was stopped', $4
+               insert into attempts (request_id, number, worker, started_at, outcome, cause, cost, trail)
+               select q.id, q.attempt, q.worker, q.started_at, 'retried', 'its worker was stopped', $4, $6
                from requests q join returned using (id)
            )
            select tier, dispatches from returned"#,
@@ -370,6 +281,7 @@ pub async fn hand_back(
         back.shown,
         back.cost,
         back.redispatch_after.as_secs_f64(),
+        Json(back.trail) as Json<&[Try]>,
     )
     .fetch_optional(db)
     .await?;

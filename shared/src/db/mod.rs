@@ -6,6 +6,7 @@
 pub mod accepts;
 pub mod attempts;
 pub mod cancels;
+pub mod claims;
 pub mod conversations;
 pub mod dead_letters;
 pub mod housekeeping;

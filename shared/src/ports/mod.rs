@@ -2,8 +2,12 @@
 //!
 //! Object-safe and held as `Arc<dyn …>`; the implementations are in [`crate::adapters`].
 
+mod provider_board;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+
+pub use provider_board::{News, ProviderBoard};
 
 use crate::{
     events::{Cursor, Frame},

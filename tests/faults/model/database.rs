@@ -11,7 +11,7 @@ use troupe_shared::{
         accepts::{self, Limits, NewMessage, Outcome},
         attempts::{self, Ending, Finished, GivenBack, Reply},
         cancels::{self, Kept},
-        requests,
+        claims, requests,
     },
     engines::{Durability, Postgres},
     ids::{ConversationId, MessageId, RequestId, UserId},
@@ -104,7 +104,7 @@ impl Database {
     }
 
     pub(super) async fn claim(&self, ids: &[RequestId], lease: Lasting) -> Vec<Option<(i32, bool)>> {
-        let claimed = attempts::claim(&self.pool, ids, "worker", duration(lease), 10).await.expect("a claim");
+        let claimed = claims::claim(&self.pool, ids, "worker", duration(lease), 10).await.expect("a claim");
         claimed.into_iter().map(|claimed| claimed.map(|claimed| (claimed.attempt, claimed.shown))).collect()
     }
 
@@ -137,7 +137,7 @@ impl Database {
     }
 
     pub(super) async fn give_back(&self, id: RequestId, attempt: i32, pause: Lasting, shown: bool) -> bool {
-        let back = GivenBack { pause: duration(pause), shown, cause: "the model", cost: 0.0 };
+        let back = GivenBack { pause: duration(pause), shown, cause: "the model", cost: 0.0, trail: &[], counts: true };
         attempts::give_back(&self.pool, id, attempt, back).await.expect("a return")
     }
 
@@ -172,14 +172,14 @@ impl Database {
 fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, completed: bool) -> Finished {
     let ending = if completed {
         let (content, provider, model) = ("Well.".to_owned(), "p".to_owned(), "m".to_owned());
-        Ending::Completed(Reply { message_id, content, usage: Usage::default(), provider, model })
+        Ending::Completed(Reply { message_id, content, usage: Usage::default(), provider, model, incomplete: None })
     } else {
         Ending::Failed {
             error: Problem::new(502, "provider_failed", "failed", "failed"),
             cause: "the model".to_owned(),
         }
     };
-    Finished { request_id, attempt, cost: 0.0, ending }
+    Finished { request_id, attempt, cost: 0.0, trail: Vec::new(), ending }
 }
 
 fn request(row: &PgRow) -> Request {

@@ -6,18 +6,24 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::StreamExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use troupe_shared::{
     clock::Clock,
     config,
-    db::attempts::{self, Claimed, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
+    db::{
+        attempts::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
+        claims::Claimed,
+    },
     events::Event,
     ids::MessageId,
     jobs::GenerateReply,
-    model::{Message, Role, Usage},
+    model::{
+        Message, Role,
+        providers::{Outcome, Try},
+    },
     ports::{EventBus, JobQueue},
     problem::Problem,
 };
@@ -25,9 +31,9 @@ use troupe_shared::{
 use crate::{
     cost::Costs,
     leases::Leases,
-    providers::{ChatModel, Chunk, ModelError},
+    providers::{Chain, Ended as Spoken, GaveUp, Said, Trail},
     reply::{
-        prompt::{Prompt, estimate_tokens},
+        prompt::Prompt,
         writer::{Overtaken, ReplyWriter},
     },
     statements::Statements,
@@ -41,7 +47,7 @@ pub(crate) struct Replies {
     pub(crate) statements: Statements,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,
-    pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) chain: Arc<Chain>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
@@ -53,8 +59,8 @@ pub(crate) struct Replies {
 
 /// How the writing went.
 enum Written {
-    Whole(Usage),
-    Broken(ModelError),
+    Whole(Spoken),
+    Broken(GaveUp),
     /// Another attempt runs: this one must leave no trace.
     Overtaken,
     HandedBack,
@@ -77,68 +83,65 @@ impl Replies {
     }
 
     async fn attempt(&self, claimed: &Claimed, lost: &CancellationToken) {
-        tracing::debug!(persona = claimed.persona_name, "replying");
+        tracing::debug!(persona = claimed.persona.name, "replying");
         let mut writer = ReplyWriter::new(self.bus.clone(), self.clock.clone(), claimed, self.settings.coalesce);
-        if attempt_number(claimed) > self.settings.max_attempts {
+        if counted_attempts(claimed) > self.settings.max_attempts {
             // Those before it were lost with their workers. One that takes its worker down must not do so for ever.
-            let error = ModelError::transient("every attempt was lost with its worker");
-            return self.fail(claimed, &error, 0.0, writer).await;
+            let error = GaveUp::without_asking("every attempt was lost with its worker");
+            return self.fail(claimed, &error, Vec::new(), writer).await;
         }
         let prompt = Prompt::assemble(claimed, self.settings.prompt_tokens);
-        match self.write(&prompt, &mut writer, lost).await {
-            Written::Whole(usage) => self.complete(claimed, &prompt, usage, writer).await,
-            Written::Broken(error) => self.retry_or_fail(claimed, &prompt, error, writer).await,
-            Written::HandedBack => {
-                let (shown, cost) = (writer.shown(), self.cost_of(&prompt, &writer));
-                self.hand_back(claimed, HandedBack { shown, cost, redispatch_after: self.redispatch_after }).await;
-            }
+        let trail = Trail::default();
+        let written = self.write(claimed, prompt, &mut writer, &trail, lost).await;
+        let trail = trail.take();
+        match written {
+            Written::Whole(spoken) => self.complete(claimed, spoken, trail, writer).await,
+            Written::Broken(error) => self.retry_or_fail(claimed, error, trail, writer).await,
+            Written::HandedBack => self.hand_back(claimed, &trail, writer.shown()).await,
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
         }
     }
 
-    /// Streams the model's words into the writer.
-    async fn write(&self, prompt: &Prompt, writer: &mut ReplyWriter, lost: &CancellationToken) -> Written {
-        let mut chunks = pin!(stream::once(self.model.stream(prompt)).try_flatten());
-        let mut usage = None;
+    /// Has the reply spoken into the writer, by whichever provider can.
+    async fn write(
+        &self,
+        claimed: &Claimed,
+        prompt: Prompt,
+        writer: &mut ReplyWriter,
+        trail: &Trail,
+        lost: &CancellationToken,
+    ) -> Written {
+        let persona = &claimed.persona;
+        let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
+        let speech = self.chain.speak(prompt, candidates, persona.when_cut, trail.clone());
+        let mut speech = pin!(speech.into_stream());
         loop {
-            let chunk = tokio::select! {
+            let said = tokio::select! {
                 biased;
                 () = lost.cancelled() => return Written::Overtaken,
                 () = self.hand_back.cancelled() => return Written::HandedBack,
-                chunk = chunks.next() => chunk,
+                said = speech.next() => said,
                 Overtaken = writer.work() => return Written::Overtaken,
             };
-            match chunk {
-                Some(Ok(Chunk::Text(text))) => writer.push(&text),
-                Some(Ok(Chunk::Usage(reported))) => usage = Some(reported),
-                Some(Ok(Chunk::End)) if writer.text().trim().is_empty() => {
-                    return Written::Broken(ModelError::transient("the model service sent an empty reply"));
+            match said {
+                Some(Ok(Said::Text(text))) => writer.push(&text),
+                Some(Ok(Said::TakenBack)) => writer.take_back(),
+                Some(Ok(Said::End(_))) if writer.text().trim().is_empty() => {
+                    return Written::Broken(GaveUp::after_asking("the model said nothing but white space"));
                 }
-                Some(Ok(Chunk::End)) => {
-                    return Written::Whole(usage.unwrap_or_else(|| estimate(prompt, writer.text())));
-                }
+                Some(Ok(Said::End(spoken))) => return Written::Whole(spoken),
                 Some(Err(error)) => return Written::Broken(error),
-                None => {
-                    return Written::Broken(ModelError::transient(
-                        "the model service broke off in the middle of the reply",
-                    ));
-                }
+                None => return Written::Broken(GaveUp::after_asking("the reply had no end")),
             }
         }
     }
 
-    async fn complete(&self, claimed: &Claimed, prompt: &Prompt, usage: Usage, writer: ReplyWriter) {
+    async fn complete(&self, claimed: &Claimed, spoken: Spoken, trail: Vec<Try>, writer: ReplyWriter) {
         let message_id = MessageId::new();
-        let (provider, model) = (self.model.name(), self.model.model(prompt));
-        let reply = Reply {
-            message_id,
-            content: writer.text().to_owned(),
-            usage,
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-        };
-        let cost = self.costs.of(usage);
-        let Some(ended) = self.finish(claimed, cost, Ending::Completed(reply)).await else { return };
+        let Spoken { provider, model, usage, incomplete } = spoken;
+        let content = writer.text().to_owned();
+        let reply = Reply { message_id, content, usage, provider: provider.clone(), model: model.clone(), incomplete };
+        let Some(ended) = self.finish(claimed, trail, Ending::Completed(reply)).await else { return };
         let message = Message {
             id: message_id,
             conversation_id: claimed.conversation_id,
@@ -147,54 +150,50 @@ impl Replies {
             content: writer.text().to_owned(),
             created_at: ended.at,
         };
-        let event = Event::Completed {
-            message,
-            usage,
-            provider: provider.to_owned(),
-            model: model.to_owned(),
-            correlation_id: claimed.correlation_id.clone(),
-        };
+        let correlation_id = claimed.correlation_id.clone();
+        let event = Event::Completed { message, usage, provider, model, correlation_id };
         self.tell_end(writer, &event, ended).await;
         tracing::info!(completion_tokens = usage.completion_tokens, "replied");
     }
 
-    async fn retry_or_fail(&self, claimed: &Claimed, prompt: &Prompt, mut error: ModelError, writer: ReplyWriter) {
-        let cost = self.cost_of(prompt, &writer);
-        if self.costs.forbid(claimed.cost + cost, self.costs.of(estimate(prompt, ""))) {
-            error.transient = false;
+    async fn retry_or_fail(&self, claimed: &Claimed, mut error: GaveUp, trail: Vec<Try>, writer: ReplyWriter) {
+        let cost = cost_of(&trail);
+        if self.costs.forbids(claimed.cost + cost, cost) {
+            error.again = false;
             error.message.push_str("; another attempt would cost more than worker.max_cost");
         }
-        if !error.transient || attempt_number(claimed) >= self.settings.max_attempts {
-            return self.fail(claimed, &error, cost, writer).await;
+        let attempts = counted_attempts(claimed);
+        let waited = (self.clock.now() - claimed.created_at).to_std().unwrap_or_default();
+        let enough = if error.asked {
+            attempts >= self.settings.max_attempts
+        } else {
+            waited + error.retry_after.unwrap_or_default() >= self.settings.max_wait
+        };
+        if !error.again || enough {
+            return self.fail(claimed, &error, trail, writer).await;
         }
-        let pause = pause(&self.settings, claimed, &error);
+        let pause = pause(&self.settings, attempts, error.retry_after);
         tracing::warn!(%error, ?pause, "trying again later");
         let shown = writer.shown();
         writer.abandon().await;
-        self.give_back(claimed, GivenBack { pause, shown, cause: &error.message, cost }).await;
+        let back = GivenBack { pause, shown, cause: &error.message, cost, trail: &trail, counts: error.asked };
+        self.give_back(claimed, back).await;
     }
 
-    /// Of an attempt that has not come to its end: nothing, if the model has said nothing.
-    fn cost_of(&self, prompt: &Prompt, writer: &ReplyWriter) -> f64 {
-        if writer.text().is_empty() { 0.0 } else { self.costs.of(estimate(prompt, writer.text())) }
-    }
-
-    async fn fail(&self, claimed: &Claimed, error: &ModelError, cost: f64, writer: ReplyWriter) {
+    async fn fail(&self, claimed: &Claimed, error: &GaveUp, trail: Vec<Try>, writer: ReplyWriter) {
         tracing::warn!(%error, "failed for good");
-        // What the service said may hold what is not for users, such as a part of our key.
-        let detail = "no model service gave a reply";
-        let mut problem =
-            Problem::new(502, "provider_failed", "the model service failed", detail).retryable(error.transient);
+        let mut problem = problem(error);
         problem.request_id = Some(claimed.correlation_id.clone());
         let ending = Ending::Failed { error: problem.clone(), cause: error.message.clone() };
-        let Some(ended) = self.finish(claimed, cost, ending).await else { return };
+        let Some(ended) = self.finish(claimed, trail, ending).await else { return };
         let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
         self.tell_end(writer, &event, ended).await;
     }
 
     /// Ends the request in PostgreSQL; tries again while it is away, for as long as the lease may hold.
-    async fn finish(&self, claimed: &Claimed, cost: f64, ending: Ending) -> Option<Ended> {
-        let finished = Finished { request_id: claimed.request_id, attempt: claimed.attempt, cost, ending };
+    async fn finish(&self, claimed: &Claimed, trail: Vec<Try>, ending: Ending) -> Option<Ended> {
+        let (request_id, attempt, cost) = (claimed.request_id, claimed.attempt, cost_of(&trail));
+        let finished = Finished { request_id, attempt, cost, trail, ending };
         let mut pause = Duration::from_millis(50);
         for tries in 0..FINISH_TRIES {
             match self.statements.finishes.call(finished.clone()).await? {
@@ -229,7 +228,9 @@ impl Replies {
     }
 
     /// To another worker, ahead of all that has not been under way yet.
-    async fn hand_back(&self, claimed: &Claimed, back: HandedBack) {
+    async fn hand_back(&self, claimed: &Claimed, trail: &[Try], shown: bool) {
+        let redispatch_after = self.redispatch_after;
+        let back = HandedBack { shown, cost: cost_of(trail), trail, redispatch_after };
         match attempts::hand_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
             Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
                 Ok(()) => tracing::info!("handed back"),
@@ -249,20 +250,31 @@ impl Replies {
     }
 }
 
-fn estimate(prompt: &Prompt, reply: &str) -> Usage {
-    let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
-    Usage { prompt_tokens: count(prompt.tokens()), completion_tokens: count(estimate_tokens(reply)), estimated: true }
+/// What a user is told. What the service said may hold what is not for users, such as a part of our key.
+fn problem(error: &GaveUp) -> Problem {
+    let told = match error.outcome {
+        Outcome::Filtered => ("content_filtered", "the reply was withheld", "every model service withheld its reply"),
+        Outcome::TooLong => ("prompt_too_long", "the message is too long", "no model takes so long a message"),
+        _ => ("provider_failed", "the model service failed", "no model service gave a reply"),
+    };
+    let (code, title, detail) = told;
+    Problem::new(502, code, title, detail).retryable(error.again)
 }
 
-fn attempt_number(claimed: &Claimed) -> u32 {
-    u32::try_from(claimed.attempt).unwrap_or(u32::MAX)
+fn cost_of(trail: &[Try]) -> f64 {
+    trail.iter().map(|tried| tried.cost).sum()
+}
+
+/// The number of this attempt, among those that count.
+fn counted_attempts(claimed: &Claimed) -> u32 {
+    u32::try_from(claimed.attempt - claimed.waits).unwrap_or(u32::MAX)
 }
 
 /// The pause before the attempt after this one: doubled each time, and somewhere in its upper half, so that what failed
-/// together does not come back together; longer where the service asked for it; never above the cap.
-fn pause(settings: &config::Worker, claimed: &Claimed, error: &ModelError) -> Duration {
-    let doublings = attempt_number(claimed).saturating_sub(1).min(20);
+/// together does not come back together; longer where a service asked for it; never above the cap.
+fn pause(settings: &config::Worker, attempts: u32, asked: Option<Duration>) -> Duration {
+    let doublings = attempts.saturating_sub(1).min(20);
     let whole = settings.retry_base.saturating_mul(1 << doublings).min(settings.retry_cap);
     let jittered = whole.mul_f64(0.5 + fastrand::f64() / 2.0);
-    jittered.max(error.retry_after.unwrap_or_default().min(settings.retry_cap))
+    jittered.max(asked.unwrap_or_default().min(settings.retry_cap))
 }

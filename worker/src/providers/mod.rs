@@ -1,68 +1,77 @@
-//! Who speaks: model services behind one port, one file per wire format.
+//! Who speaks: model services behind one port, one file per wire format, and what is done when they fail.
+//!
+//! [`ChatModel`] is a service with one of its keys. [`roster`] knows them all, [`standing`] whether one may be asked now, and
+//! [`speech`] gets a reply from whichever of a chain can. [`failure`] says what each failure means.
 
+mod allowance;
+mod anthropic;
+mod calling;
+mod chain;
+mod failure;
+mod first_words;
+mod http;
+mod json;
 mod offline;
 mod openai;
+mod roster;
+mod sharing;
+mod speech;
+mod standing;
 mod time_limits;
-
-use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use troupe_shared::{config, model::Usage};
+use troupe_shared::model::Usage;
 
-use offline::OfflineChatModel;
-use openai::OpenAiChatModel;
-use time_limits::WithTimeLimits;
+pub(crate) use {
+    calling::Trail,
+    chain::Chain,
+    failure::Failure,
+    roster::Roster,
+    sharing::{Sharing, follow as share},
+    speech::{Ended, GaveUp, Said},
+};
 
 use crate::reply::prompt::Prompt;
 
-/// A service that continues a conversation.
+/// A service that continues a conversation, spoken to with one key.
 #[async_trait]
 pub(crate) trait ChatModel: Send + Sync {
-    /// Of the provider, as recorded with each reply.
-    fn name(&self) -> &'static str;
+    /// Begins a reply. The stream ends after [`Chunk::End`], or with a failure; one that just stops was cut off.
+    async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure>;
 
-    /// The model that will answer this prompt.
-    fn model<'a>(&'a self, prompt: &'a Prompt) -> &'a str;
+    /// Asks whether the service answers and takes the key, without asking it for a word.
+    async fn check(&self) -> Result<(), Failure>;
+}
 
-    /// Begins a reply. The stream ends after [`Chunk::End`], or with an error; a stream that just stops was cut off.
-    async fn stream(&self, prompt: &Prompt) -> Result<BoxStream<'static, Result<Chunk, ModelError>>, ModelError>;
+pub(crate) type Chunks = BoxStream<'static, Result<Chunk, Failure>>;
+
+/// What a service is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) prompt: &'a Prompt,
+    pub(crate) model: &'a str,
+    pub(crate) max_tokens: u32,
+    /// The reply's beginning, where another service broke off: the stream goes on after it. Only for services that can.
+    pub(crate) said: &'a str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chunk {
     Text(String),
-    /// Tokens as the provider counted them.
+    /// Tokens as the provider counted them, so far; a later one counts instead of an earlier one.
     Usage(Usage),
-    End,
+    End(Stop),
 }
 
-/// Why a model did not answer, and whether another try may help.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct ModelError {
-    pub(crate) transient: bool,
-    /// For operators: it may quote the service.
-    pub(crate) message: String,
-    /// When the service wants to be asked again.
-    pub(crate) retry_after: Option<Duration>,
-}
-
-impl ModelError {
-    pub(crate) fn transient(message: impl Into<String>) -> Self {
-        Self { transient: true, message: message.into(), retry_after: None }
-    }
-
-    pub(crate) fn permanent(message: impl Into<String>) -> Self {
-        Self { transient: false, message: message.into(), retry_after: None }
-    }
-}
-
-/// The model service that is configured, or the built-in model where none is.
-pub(crate) fn from_config(config: &config::Provider) -> anyhow::Result<Arc<dyn ChatModel>> {
-    if config.openai_api_key.is_none() && config.openai_base_url.is_none() {
-        return Ok(Arc::new(OfflineChatModel::new(config.offline_word_interval)));
-    }
-    let service = OpenAiChatModel::new(config)?;
-    Ok(Arc::new(WithTimeLimits::new(service, config.first_token_timeout, config.token_gap_timeout)))
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Finished,
+    /// It came to the most tokens that it may say.
+    Length,
+    /// It declined; what it said of it is its text.
+    Refused,
+    /// The rest, or all, was withheld.
+    Filtered,
 }

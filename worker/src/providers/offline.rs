@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use futures::{StreamExt, stream};
 
-use super::{ChatModel, Chunk, ModelError};
+use super::{Call, ChatModel, Chunk, Chunks, Failure, Stop};
 use crate::reply::prompt::Prompt;
 
 pub(crate) struct OfflineChatModel {
@@ -23,16 +20,8 @@ impl OfflineChatModel {
 
 #[async_trait]
 impl ChatModel for OfflineChatModel {
-    fn name(&self) -> &'static str {
-        "offline"
-    }
-
-    fn model<'a>(&'a self, _: &'a Prompt) -> &'a str {
-        "offline"
-    }
-
-    async fn stream(&self, prompt: &Prompt) -> Result<BoxStream<'static, Result<Chunk, ModelError>>, ModelError> {
-        let words: Vec<String> = answer(prompt).split_inclusive(' ').map(str::to_owned).collect();
+    async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
+        let words: Vec<String> = answer(call.prompt).split_inclusive(' ').map(str::to_owned).collect();
         let mut ticks = tokio::time::interval(self.word_interval.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let spoken = stream::unfold((words.into_iter(), ticks), |(mut words, mut ticks)| async move {
@@ -40,7 +29,11 @@ impl ChatModel for OfflineChatModel {
             ticks.tick().await;
             Some((Ok(Chunk::Text(word)), (words, ticks)))
         });
-        Ok(spoken.chain(stream::iter([Ok(Chunk::End)])).boxed())
+        Ok(spoken.chain(stream::iter([Ok(Chunk::End(Stop::Finished))])).boxed())
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
@@ -62,23 +55,15 @@ fn answer(prompt: &Prompt) -> String {
 
 #[cfg(test)]
 mod tests {
-    use troupe_shared::model::Role;
-
     use super::*;
-    use crate::reply::prompt::PromptMessage;
 
     #[tokio::test(start_paused = true)]
     async fn it_quotes_the_question_and_says_what_it_is() {
-        let prompt = Prompt {
-            persona: "Ada".to_owned(),
-            system: "You are Ada. You keep the lamp.".to_owned(),
-            messages: vec![PromptMessage { role: Role::User, content: "What is the sea?".to_owned() }],
-            temperature: 0.7,
-            model: None,
-        };
+        let prompt = Prompt::asking("What is the sea?");
+        let call = Call { prompt: &prompt, model: "offline", max_tokens: 100, said: "" };
         let chunks: Vec<_> =
-            OfflineChatModel::new(Duration::from_millis(40)).stream(&prompt).await.unwrap().collect().await;
-        assert!(matches!(chunks.last(), Some(Ok(Chunk::End))));
+            OfflineChatModel::new(Duration::from_millis(40)).stream(call).await.unwrap().collect().await;
+        assert!(matches!(chunks.last(), Some(Ok(Chunk::End(Stop::Finished)))));
         let text: String =
             chunks.iter().filter_map(|c| if let Ok(Chunk::Text(t)) = c { Some(t.as_str()) } else { None }).collect();
         insta::assert_snapshot!(

@@ -4,67 +4,41 @@
 //! reply. Retries are ours, so calls go through a service that makes none, unlike async-openai's own; and so are the time
 //! limits: see [`super::time_limits`].
 
-use std::time::Duration;
-
-use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
+use async_openai::{
+    Client,
+    config::OpenAIConfig,
+    error::{OpenAIError, StreamError},
+    middleware::HttpRequestFactory,
+};
 use async_trait::async_trait;
-use futures::{StreamExt, stream::BoxStream};
-use reqwest::{Response, StatusCode, header::RETRY_AFTER};
-use secrecy::ExposeSecret;
+use futures::{Stream, StreamExt};
+use reqwest::Response;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{config, model::Role, model::Usage};
+use troupe_shared::model::{Role, Usage, providers::Outcome};
 
-use super::{ChatModel, Chunk, ModelError};
-use crate::reply::prompt::Prompt;
+use super::{Call, ChatModel, Chunk, Chunks, Failure, Stop, http};
 
-/// Characters of what a service says when it refuses, for the log.
-const MOST_OF_A_REFUSAL: usize = 500;
-
-pub(crate) struct OpenAiChatModel {
+pub(super) struct OpenAiChatModel {
     client: Client<OpenAIConfig>,
-    model: String,
-    max_reply_tokens: u32,
 }
 
 impl OpenAiChatModel {
-    pub(crate) fn new(config: &config::Provider) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()?;
-        let mut service = OpenAIConfig::new();
-        if let Some(base) = &config.openai_base_url {
-            service = service.with_api_base(base.as_str().trim_end_matches('/'));
-        }
+    pub(super) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
         // Services of one's own often want no key; the header is sent all the same.
-        service = service.with_api_key(config.openai_api_key.as_ref().map_or("none", |key| key.expose_secret()));
-        Ok(Self {
-            client: Client::with_config(service)
-                .with_http_service(tower::service_fn(move |call| send(http.clone(), call))),
-            model: config.model.clone(),
-            max_reply_tokens: config.max_reply_tokens,
-        })
+        let config = OpenAIConfig::new()
+            .with_api_base(base.trim_end_matches('/'))
+            .with_api_key(key.map_or("none", ExposeSecret::expose_secret));
+        let client =
+            Client::with_config(config).with_http_service(tower::service_fn(move |call| send(http.clone(), call)));
+        Self { client }
     }
-}
-
-/// An answer that is not a stream of words.
-#[derive(Debug, thiserror::Error)]
-#[error("the model service answered {status}: {message}")]
-struct Refused {
-    status: StatusCode,
-    message: String,
-    retry_after: Option<Duration>,
 }
 
 async fn send(http: reqwest::Client, call: HttpRequestFactory) -> Result<Response, OpenAIError> {
-    let response = http.execute(call.build().await?).await?;
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let message = response.text().await.unwrap_or_default().chars().take(MOST_OF_A_REFUSAL).collect();
-    Err(OpenAIError::Boxed(Box::new(Refused { status, message, retry_after: seconds.map(Duration::from_secs) })))
+    let failed = |failure: Failure| OpenAIError::Boxed(Box::new(failure));
+    let response = http.execute(call.build().await?).await.map_err(|error| failed(http::broken(&error)))?;
+    if response.status().is_success() { Ok(response) } else { Err(failed(http::refusal(response).await)) }
 }
 
 #[derive(Serialize)]
@@ -120,101 +94,94 @@ struct ReportedUsage {
 
 #[async_trait]
 impl ChatModel for OpenAiChatModel {
-    fn name(&self) -> &'static str {
-        "openai"
-    }
-
-    fn model<'a>(&'a self, prompt: &'a Prompt) -> &'a str {
-        prompt.model.as_deref().unwrap_or(&self.model)
-    }
-
-    async fn stream(&self, prompt: &Prompt) -> Result<BoxStream<'static, Result<Chunk, ModelError>>, ModelError> {
-        let system = RequestMessage { role: "system", content: &prompt.system };
-        let turns = prompt.messages.iter().map(|message| RequestMessage {
+    async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
+        let system = RequestMessage { role: "system", content: &call.prompt.system };
+        let turns = call.prompt.messages.iter().map(|message| RequestMessage {
             role: match message.role {
                 Role::User => "user",
                 Role::Assistant => "assistant",
             },
             content: &message.content,
         });
+        let begun = (!call.said.is_empty()).then_some(RequestMessage { role: "assistant", content: call.said });
         let request = Request {
-            model: self.model(prompt),
-            messages: std::iter::once(system).chain(turns).collect(),
-            temperature: prompt.temperature,
-            max_completion_tokens: self.max_reply_tokens,
+            model: call.model,
+            messages: std::iter::once(system).chain(turns).chain(begun).collect(),
+            temperature: call.prompt.temperature,
+            max_completion_tokens: call.max_tokens,
             stream: true,
             stream_options: StreamOptions { include_usage: true },
         };
-        let chunks =
-            self.client.chat().create_stream_byot::<_, ResponseChunk>(request).await.map_err(|e| classify(&e))?;
-        Ok(read(chunks.map(|chunk| chunk.map_err(|e| classify(&e)))).boxed())
+        let chunks = self.client.chat().create_stream_byot::<_, ResponseChunk>(request).await.map_err(failure)?;
+        Ok(read(chunks.map(|chunk| chunk.map_err(failure))).boxed())
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        _ = self.client.models().list_byot::<serde_json::Value>().await.map_err(failure)?;
+        Ok(())
     }
 }
 
 /// Turns the service's chunks into ours. The end is where the service gave a reason for it: a stream that stops without one
-/// was cut off.
+/// was cut off. Usage comes after the reason, in a chunk of its own: so the end is told when the stream ends.
 fn read(
-    chunks: impl futures::Stream<Item = Result<ResponseChunk, ModelError>> + Send,
-) -> impl futures::Stream<Item = Result<Chunk, ModelError>> + Send {
-    let mut finished = false;
-    let parts = chunks.map(move |chunk| match chunk {
-        Err(error) => vec![Err(error)],
-        Ok(ResponseChunk { error: Some(error), .. }) => {
-            vec![Err(ModelError::transient(format!("the model service broke off: {error}")))]
-        }
-        Ok(ResponseChunk { choices, usage, .. }) => {
-            let mut parts = Vec::with_capacity(2);
-            for Choice { delta, finish_reason } in choices.into_iter().take(1) {
-                let text = delta.content.or(delta.refusal).unwrap_or_default();
-                if !text.is_empty() {
-                    parts.push(Ok(Part::Chunk(Chunk::Text(text))));
+    chunks: impl Stream<Item = Result<ResponseChunk, Failure>> + Send,
+) -> impl Stream<Item = Result<Chunk, Failure>> + Send {
+    let chunks = chunks.map(Some).chain(futures::stream::iter([None]));
+    let told = chunks.scan((None, false), |(stop, declined), chunk| {
+        let parts = match chunk {
+            Some(Err(failure)) => vec![Err(failure)],
+            Some(Ok(ResponseChunk { error: Some(error), .. })) => vec![Err(http::reported(&error))],
+            Some(Ok(ResponseChunk { choices, usage, .. })) => {
+                let mut parts = Vec::with_capacity(2);
+                if let Some(Choice { delta, finish_reason }) = choices.into_iter().next() {
+                    *declined |= delta.refusal.as_ref().is_some_and(|said| !said.is_empty());
+                    let text = delta.content.filter(|text| !text.is_empty()).or(delta.refusal).unwrap_or_default();
+                    if !text.is_empty() {
+                        parts.push(Ok(Chunk::Text(text)));
+                    }
+                    if let Some(reason) = finish_reason.filter(|reason| !reason.is_empty()) {
+                        *stop = Some(why(&reason, *declined));
+                    }
                 }
-                if finish_reason.is_some_and(|reason| !reason.is_empty()) {
-                    parts.push(Ok(Part::Finished));
+                if let Some(ReportedUsage { prompt_tokens, completion_tokens }) = usage {
+                    parts.push(Ok(Chunk::Usage(Usage { prompt_tokens, completion_tokens, estimated: false })));
                 }
+                parts
             }
-            if let Some(ReportedUsage { prompt_tokens, completion_tokens }) = usage {
-                parts.push(Ok(Part::Chunk(Chunk::Usage(Usage { prompt_tokens, completion_tokens, estimated: false }))));
-            }
-            parts
-        }
-    });
-    // Usage comes after the reason to finish, in a chunk of its own: so the end is told when the stream ends.
-    let tail = futures::stream::iter([vec![Ok(Part::Closed)]]);
-    parts.chain(tail).flat_map(futures::stream::iter).filter_map(move |part| {
-        let told = match part {
-            Err(error) => Some(Err(error)),
-            Ok(Part::Chunk(chunk)) => Some(Ok(chunk)),
-            Ok(Part::Finished) => {
-                finished = true;
-                None
-            }
-            Ok(Part::Closed) => finished.then_some(Ok(Chunk::End)),
+            None => stop.iter().map(|stop| Ok(Chunk::End(*stop))).collect(),
         };
-        std::future::ready(told)
-    })
+        std::future::ready(Some(futures::stream::iter(parts)))
+    });
+    told.flatten()
 }
 
-enum Part {
-    Chunk(Chunk),
-    Finished,
-    Closed,
+fn why(reason: &str, declined: bool) -> Stop {
+    match reason {
+        "length" => Stop::Length,
+        "content_filter" => Stop::Filtered,
+        _ if declined => Stop::Refused,
+        _ => Stop::Finished,
+    }
 }
 
-fn classify(error: &OpenAIError) -> ModelError {
+fn failure(error: OpenAIError) -> Failure {
     match error {
-        OpenAIError::Boxed(refused) if let Some(refused) = refused.downcast_ref::<Refused>() => ModelError {
-            transient: refused.status.is_server_error() || [408, 409, 425, 429].contains(&refused.status.as_u16()),
-            message: refused.to_string(),
-            retry_after: refused.retry_after,
+        OpenAIError::Boxed(error) => match error.downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(error) => Failure::new(Outcome::Failed, error.to_string()),
         },
-        OpenAIError::InvalidArgument(why) => ModelError::permanent(why.clone()),
+        OpenAIError::InvalidArgument(why) => Failure::new(Outcome::BadCall, why),
         // Its own words would quote the reply.
         OpenAIError::JSONDeserialize(why, _) => {
-            ModelError::transient(format!("the model service sent what cannot be read: {why}"))
+            Failure::new(Outcome::Malformed, format!("the service sent what cannot be read: {why}"))
         }
-        // Connections that fail or break off.
-        other => ModelError::transient(format!("the model service failed: {other}")),
+        OpenAIError::StreamError(error) => match *error {
+            StreamError::EventStream(why) => Failure::new(Outcome::Cut, format!("the stream broke off: {why}")),
+            other => Failure::new(Outcome::Malformed, other.to_string()),
+        },
+        OpenAIError::Reqwest(error) => http::broken(&error),
+        other => Failure::new(Outcome::Failed, other.to_string()),
     }
 }
 
@@ -237,7 +204,10 @@ mod tests {
         ])
         .await;
         let usage = Usage { prompt_tokens: 9, completion_tokens: 2, estimated: false };
-        assert_eq!(heard, [Ok(Chunk::Text("The sea".to_owned())), Ok(Chunk::Usage(usage)), Ok(Chunk::End)]);
+        assert_eq!(
+            heard,
+            [Ok(Chunk::Text("The sea".to_owned())), Ok(Chunk::Usage(usage)), Ok(Chunk::End(Stop::Finished))]
+        );
     }
 
     #[tokio::test]
@@ -248,6 +218,6 @@ mod tests {
     #[tokio::test]
     async fn an_error_inside_the_stream_is_an_error() {
         let heard = heard(&[r#"{"error":{"message":"overloaded"}}"#]).await;
-        assert_eq!(heard, [Err(r#"the model service broke off: {"message":"overloaded"}"#.to_owned())]);
+        assert_eq!(heard, [Err(r#"the service broke off: {"message":"overloaded"}"#.to_owned())]);
     }
 }

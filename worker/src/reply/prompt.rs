@@ -1,6 +1,6 @@
 //! The prompt: the persona and as much of the conversation as the budget holds. Pure functions.
 
-use troupe_shared::{db::attempts::Claimed, model::Role};
+use troupe_shared::{db::claims::Claimed, model::Role};
 
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,8 +11,6 @@ pub(crate) struct Prompt {
     /// In the order they were said; the last is the question.
     pub(crate) messages: Vec<PromptMessage>,
     pub(crate) temperature: f32,
-    /// The persona's own model, if it has one.
-    pub(crate) model: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +23,7 @@ impl Prompt {
     /// Puts the prompt together. The persona and the question are always in it; earlier turns as far as they fit, the newest
     /// first, and never beginning with an answer whose question was cut away.
     pub(crate) fn assemble(claimed: &Claimed, token_budget: usize) -> Self {
-        let system = claimed.system_prompt.clone();
+        let system = claimed.persona.system_prompt.clone();
         let mut left = token_budget.saturating_sub(estimate_tokens(&system));
         let mut messages = Vec::new();
         for (back, turn) in claimed.history.iter().enumerate() {
@@ -40,13 +38,24 @@ impl Prompt {
             messages.pop();
         }
         messages.reverse();
-        Self {
-            persona: claimed.persona_name.clone(),
-            system,
-            messages,
-            temperature: claimed.temperature,
-            model: claimed.model.clone(),
+        Self { persona: claimed.persona.name.clone(), system, messages, temperature: claimed.persona.temperature }
+    }
+
+    /// A question without a conversation, to Ada.
+    #[cfg(test)]
+    pub(crate) fn asking(question: &str) -> Self {
+        let messages = vec![PromptMessage { role: Role::User, content: question.to_owned() }];
+        Self { persona: "Ada".to_owned(), system: "You are Ada.".to_owned(), messages, temperature: 0.7 }
+    }
+
+    /// The same with the older half of what was said before the question left out; `None` where nothing was.
+    pub(crate) fn shorter(&self) -> Option<Self> {
+        let before = self.messages.len().saturating_sub(1);
+        let mut messages = self.messages[before.div_ceil(2)..].to_vec();
+        while messages.len() > 1 && messages[0].role == Role::Assistant {
+            messages.remove(0);
         }
+        (before > 0).then(|| Self { messages, ..self.clone() })
     }
 
     pub(crate) fn question(&self) -> &str {
@@ -69,7 +78,11 @@ pub(crate) fn estimate_tokens(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use troupe_shared::{db::attempts::Turn, ids::*};
+    use troupe_shared::{
+        db::claims::{Persona, Turn},
+        ids::*,
+        model::providers::{OverBudget, WhenCut},
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -83,15 +96,26 @@ mod tests {
             user_id: UserId::from(id),
             tier: "free".to_owned(),
             attempt: 1,
+            waits: 0,
             shown: false,
             correlation_id: "c".to_owned(),
             created_at: DateTime::UNIX_EPOCH,
             cost: 0.0,
+            fresh: false,
             user_name: "Grace".to_owned(),
-            persona_name: "Ada".to_owned(),
-            system_prompt: "You are Ada.".to_owned(),
-            temperature: 0.5,
-            model: None,
+            persona: Persona {
+                id: PersonaId::from(id),
+                version: 1,
+                public: true,
+                name: "Ada".to_owned(),
+                system_prompt: "You are Ada.".to_owned(),
+                temperature: 0.5,
+                model: None,
+                chain: None,
+                when_cut: WhenCut::Restart,
+                over_budget: OverBudget::Fail,
+                cache_replies: false,
+            },
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
         }
     }

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use troupe_shared::{
     clock::Clock,
-    db::attempts::Claimed,
+    db::claims::Claimed,
     events::{Cursor, Event, Frame},
     ids::{ConversationId, RequestId, UserId},
     ports::{Appended, EventBus, PortError},
@@ -71,6 +71,16 @@ impl ReplyWriter {
 
     pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);
+    }
+
+    /// Takes back all text: a failed provider's, before the first word of the next. What nobody was told of needs no news.
+    pub(crate) fn take_back(&mut self) {
+        if self.told > 0 {
+            self.retold = true;
+            self.told = 0;
+            self.tell(&Event::Reset { keep: 0 });
+        }
+        self.text.clear();
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -4,6 +4,7 @@
 
 mod event_bus;
 mod job_queue;
+mod provider_board;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 pub use event_bus::RedisEventBus;
 pub use job_queue::{RedisJobQueue, finished_counter, queue_name, wake_channel};
+pub use provider_board::RedisProviderBoard;
 
 use crate::{config::Redis, ports::PortError};
 

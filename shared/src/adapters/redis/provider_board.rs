@@ -1,0 +1,93 @@
+//! The board in Redis: a hash with the newest of each endpoint, a key for each probe, and a hash of counters a minute.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+use fred::{
+    interfaces::{HashesInterface, KeysInterface},
+    types::{Expiration, SetOptions},
+};
+
+use super::RedisHandle;
+use crate::ports::{News, PortError, ProviderBoard};
+
+/// Minutes are asked for while they are fresh; after this they go.
+const COUNTERS_TTL: i64 = 2 * 3_600;
+
+pub struct RedisProviderBoard {
+    redis: RedisHandle,
+}
+
+impl RedisProviderBoard {
+    pub fn new(redis: RedisHandle) -> Self {
+        Self { redis }
+    }
+
+    fn board(&self) -> String {
+        format!("{}:providers", self.redis.prefix())
+    }
+
+    fn counters(&self, minute: i64) -> String {
+        format!("{}:providers:counts:{minute}", self.redis.prefix())
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(fred::error::Error) -> PortError {
+    move |error| PortError { what, why: error.to_string() }
+}
+
+#[async_trait]
+impl ProviderBoard for RedisProviderBoard {
+    async fn tell(&self, endpoint: &str, news: &News) -> Result<(), PortError> {
+        let what = "tell of a provider";
+        let told = serde_json::to_string(news).map_err(|e| PortError { what, why: e.to_string() })?;
+        self.redis.client().hset(self.board(), (endpoint, told)).await.map_err(failed(what))
+    }
+
+    async fn news(&self) -> Result<HashMap<String, News>, PortError> {
+        let told: HashMap<String, String> =
+            self.redis.client().hgetall(self.board()).await.map_err(failed("hear of the providers"))?;
+        // What an older or newer version told in another form is no news.
+        let read = |(endpoint, news): (String, String)| Some((endpoint, serde_json::from_str(&news).ok()?));
+        Ok(told.into_iter().filter_map(read).collect())
+    }
+
+    async fn take_probe(&self, endpoint: &str, lasting: Duration) -> Result<bool, PortError> {
+        let key = format!("{}:providers:probe:{endpoint}", self.redis.prefix());
+        let lasting = Expiration::PX(i64::try_from(lasting.as_millis()).unwrap_or(i64::MAX));
+        let taken: Option<String> = self
+            .redis
+            .client()
+            .set(key, 1, Some(lasting), Some(SetOptions::NX), false)
+            .await
+            .map_err(failed("take a provider's probe"))?;
+        Ok(taken.is_some())
+    }
+
+    async fn count(&self, minute: i64, counts: &[(String, u64)]) -> Result<(), PortError> {
+        let failed = failed("count what providers did");
+        let counters = self.counters(minute);
+        let pipeline = self.redis.client().pipeline();
+        for (field, count) in counts {
+            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+            let _: () = pipeline.hincrby(&counters, field.as_str(), count).await.map_err(&failed)?;
+        }
+        let _: () = pipeline.expire(&counters, COUNTERS_TTL, None).await.map_err(&failed)?;
+        let _: Vec<i64> = pipeline.all().await.map_err(&failed)?;
+        Ok(())
+    }
+
+    async fn counted(&self, minutes: &[i64]) -> Result<HashMap<String, u64>, PortError> {
+        let failed = failed("see what providers did");
+        let pipeline = self.redis.client().pipeline();
+        for minute in minutes {
+            let _: () = pipeline.hgetall(self.counters(*minute)).await.map_err(&failed)?;
+        }
+        let counters: Vec<HashMap<String, u64>> = pipeline.all().await.map_err(&failed)?;
+        let mut sums = HashMap::new();
+        for (field, count) in counters.into_iter().flatten() {
+            *sums.entry(field).or_default() += count;
+        }
+        Ok(sums)
+    }
+}

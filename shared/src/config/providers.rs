@@ -1,0 +1,145 @@
+//! Model services, their keys, and the order in which they are asked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use url::Url;
+
+use super::{duration, optional_url};
+use crate::model::providers::{Link, is_alias};
+
+/// The built-in provider, which needs nothing.
+pub const OFFLINE: &str = "offline";
+
+/// Those that need no address, in the order in which they are asked where no chain is set.
+const PUBLIC: [(&str, &str); 3] = [
+    ("openai", "https://api.openai.com/v1"),
+    ("anthropic", "https://api.anthropic.com"),
+    ("xai", "https://api.x.ai/v1"),
+];
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Models {
+    #[serde(deserialize_with = "links")]
+    pub chain: Vec<Link>,
+    pub max_reply_tokens: u32,
+    #[serde(deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub first_token_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub token_gap_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub reply_timeout: Duration,
+    pub breaker_failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_pause: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_cap: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub rate_limit_cap: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub key_out: Duration,
+    pub retry_share: f64,
+    pub hedge_share: f64,
+    #[serde(deserialize_with = "duration")]
+    pub offline_word_interval: Duration,
+}
+
+/// How a service is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    Openai,
+    Anthropic,
+    Json,
+    Offline,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Provider {
+    pub format: Format,
+    #[serde(deserialize_with = "optional_url")]
+    pub base_url: Option<Url>,
+    pub model: String,
+    #[serde(deserialize_with = "yes_or_no")]
+    pub continues: Option<bool>,
+    #[serde(default, deserialize_with = "keys")]
+    pub keys: BTreeMap<String, SecretString>,
+}
+
+/// By name.
+pub type Providers = BTreeMap<String, Provider>;
+
+/// The address of a provider that everybody means by this name.
+pub fn public_address(provider: &str) -> Option<&'static str> {
+    PUBLIC.iter().find(|(name, _)| *name == provider).map(|(_, address)| *address)
+}
+
+impl Models {
+    /// The chain that is asked where neither tier nor persona has one.
+    pub fn default_chain(&self, providers: &Providers) -> Vec<Link> {
+        if !self.chain.is_empty() {
+            return self.chain.clone();
+        }
+        let known = PUBLIC.iter().map(|(name, _)| *name);
+        let others = providers.keys().map(String::as_str).filter(|name| public_address(name).is_none());
+        let set_up = |name: &&str| {
+            providers.get(*name).is_some_and(|provider| provider.base_url.is_some() || !provider.keys.is_empty())
+        };
+        let link = |name: &str| Link { provider: name.to_owned(), key: None, model: None };
+        let chain: Vec<_> = known.chain(others).filter(set_up).map(link).collect();
+        if chain.is_empty() { vec![link(OFFLINE)] } else { chain }
+    }
+
+    /// What is wrong, by setting.
+    pub(super) fn check(&self, providers: &Providers, rule: &mut impl FnMut(bool, &str, &str)) {
+        for link in &self.chain {
+            let provider = providers.get(&link.provider);
+            let known = provider.is_some_and(|p| link.key.as_ref().is_none_or(|key| p.keys.contains_key(key)));
+            rule(known, "models.chain", &format!("'{link}': there is no such provider or key"));
+        }
+        rule(self.max_reply_tokens > 0, "models.max_reply_tokens", "must be at least 1");
+        rule(self.breaker_failures > 0, "models.breaker_failures", "must be at least 1");
+        rule(
+            self.breaker_cap >= self.breaker_pause,
+            "models.breaker_cap",
+            "must not be shorter than models.breaker_pause",
+        );
+        for (share, key) in [(self.retry_share, "models.retry_share"), (self.hedge_share, "models.hedge_share")] {
+            rule((0.0..=1.0).contains(&share), key, "must be from 0 to 1");
+        }
+        for (name, provider) in providers {
+            let key = |setting: &str| format!("providers.{name}.{setting}");
+            let sound = is_alias(name) && provider.keys.keys().all(|alias| is_alias(alias));
+            rule(sound, &key("keys"), "names are lower-case letters, digits, '-' and '_', 40 at most");
+            let addressed =
+                provider.base_url.is_some() || provider.format == Format::Offline || public_address(name).is_some();
+            rule(addressed, &key("base_url"), "must be set: this provider has no public address");
+            rule(!provider.model.is_empty(), &key("model"), "must be set");
+        }
+    }
+}
+
+fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Link>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let links = text.split(',').map(str::trim).filter(|link| !link.is_empty());
+    links.map(|link| link.parse().map_err(D::Error::custom)).collect()
+}
+
+fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" => Ok(None),
+        "yes" => Ok(Some(true)),
+        "no" => Ok(Some(false)),
+        other => Err(D::Error::custom(format!("'{other}' is neither 'yes' nor 'no'"))),
+    }
+}
+
+/// Those that are set; an empty one is none.
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, SecretString>, D::Error> {
+    let mut keys = BTreeMap::<String, SecretString>::deserialize(deserializer)?;
+    keys.retain(|_, key| !key.expose_secret().is_empty());
+    Ok(keys)
+}

@@ -1,0 +1,114 @@
+//! The chain of providers: who may be asked now, and what their answers mean for those who come after.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use troupe_shared::{clock::Clock, config, model::providers::WhenCut};
+
+use super::{
+    Failure,
+    allowance::Allowance,
+    calling::Trail,
+    failure::{KeyThen, consequence},
+    roster::{Candidate, Endpoint, Roster},
+    sharing::Sharing,
+    speech::Speech,
+    standing::Admission,
+};
+use crate::{cost::Costs, reply::prompt::Prompt};
+
+/// Further tries, and second calls because of a slow first one, that a worker can save up.
+const MOST_RETRIES: f64 = 20.0;
+const MOST_HEDGES: f64 = 5.0;
+
+pub(crate) struct Chain {
+    pub(super) roster: Arc<Roster>,
+    pub(super) sharing: Arc<Sharing>,
+    pub(super) costs: Costs,
+    pub(super) max_reply_tokens: u32,
+    pub(super) retries: Allowance,
+    pub(super) hedges: Allowance,
+    clock: Arc<dyn Clock>,
+}
+
+impl Chain {
+    pub(crate) fn new(
+        config: &config::Models,
+        roster: Arc<Roster>,
+        sharing: Arc<Sharing>,
+        costs: Costs,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            roster,
+            sharing,
+            costs,
+            max_reply_tokens: config.max_reply_tokens,
+            retries: Allowance::new(config.retry_share, MOST_RETRIES),
+            hedges: Allowance::new(config.hedge_share, MOST_HEDGES),
+            clock,
+        }
+    }
+
+    /// Those whom a persona's chain, or the default, means.
+    pub(crate) fn candidates(&self, chain: Option<&[String]>, model: Option<&str>) -> Vec<Candidate> {
+        self.roster.candidates(chain, model)
+    }
+
+    /// A reply by whichever of these can.
+    pub(crate) fn speak(
+        self: &Arc<Self>,
+        prompt: Prompt,
+        candidates: Vec<Candidate>,
+        when_cut: WhenCut,
+        trail: Trail,
+    ) -> Speech {
+        self.retries.deposit();
+        self.hedges.deposit();
+        Speech::new(self.clone(), prompt, candidates, when_cut, trail)
+    }
+
+    /// Whether an endpoint may be asked now, by the knowledge of all workers.
+    pub(super) async fn admit(&self, endpoint: &Endpoint) -> Admission {
+        let admission = endpoint.standing.admit(self.clock.now());
+        if admission == Admission::Probe && !self.sharing.may_probe(endpoint).await {
+            endpoint.standing.let_go(true);
+            return Admission::No { until: self.clock.now() + Duration::from_secs(1) };
+        }
+        admission
+    }
+
+    pub(super) fn until(&self, then: DateTime<Utc>) -> Duration {
+        (then - self.clock.now()).to_std().unwrap_or_default()
+    }
+
+    pub(super) fn succeeded(&self, endpoint: &Endpoint, probe: bool) {
+        let now = self.clock.now();
+        if endpoint.standing.succeeded(probe, now) {
+            tracing::info!(endpoint = endpoint.name(), "a provider is well again");
+            self.sharing.tell(endpoint, None, now);
+        }
+    }
+
+    pub(super) fn failed(&self, endpoint: &Endpoint, failure: &Failure, probe: bool) {
+        let now = self.clock.now();
+        let meaning = consequence(failure.outcome);
+        let rests = if meaning.counts || meaning.key != KeyThen::Stays {
+            endpoint.standing.failed(failure, probe, now)
+        } else {
+            // The call was at fault, not the service.
+            return self.succeeded(endpoint, probe);
+        };
+        if !rests {
+            return;
+        }
+        let Some(rest) = endpoint.standing.rest() else { return };
+        let (endpoint_name, until, why) = (endpoint.name(), rest.until, rest.why);
+        if meaning.key == KeyThen::OutWithAlarm {
+            tracing::error!(endpoint = endpoint_name, %until, "a provider does not accept its key");
+        } else {
+            tracing::warn!(endpoint = endpoint_name, %until, ?why, "a provider is not asked for a while");
+        }
+        self.sharing.tell(endpoint, Some(rest), now);
+    }
+}

@@ -1,0 +1,80 @@
+//! What each failure of a provider means. The table of docs/PROVIDERS.md, as code.
+
+use std::time::Duration;
+
+use troupe_shared::model::providers::Outcome;
+
+/// Why a provider did not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    /// Never [`Outcome::Completed`].
+    pub(crate) outcome: Outcome,
+    /// For operators: it may quote the service.
+    pub(crate) message: String,
+    /// When the service wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(crate) fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { outcome, message: message.into(), retry_after: None }
+    }
+}
+
+/// Who else may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// The next link, now.
+    Next,
+    /// The same link, with a shorter prompt; then the next.
+    Shorter,
+    /// Nobody: it would fail everywhere.
+    Nobody,
+}
+
+/// What becomes of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyThen {
+    Stays,
+    /// A pause, as long as the service asks for, up to `models.rate_limit_cap`.
+    Rests,
+    /// A long pause, `models.key_out`.
+    Out,
+    /// The same, and somebody must look at it.
+    OutWithAlarm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Consequence {
+    pub(crate) elsewhere: Elsewhere,
+    pub(crate) key: KeyThen,
+    /// Whether it counts against the breaker.
+    pub(crate) counts: bool,
+    /// Whether another attempt may help, later, when nobody else could.
+    pub(crate) again: bool,
+}
+
+/// The one table.
+pub(crate) const fn consequence(outcome: Outcome) -> Consequence {
+    use {Elsewhere::*, KeyThen::*};
+    let (elsewhere, key, counts, again) = match outcome {
+        Outcome::RateLimited => (Next, Rests, false, true),
+        Outcome::OutOfMoney => (Next, Out, false, true),
+        Outcome::KeyRefused => (Next, OutWithAlarm, false, true),
+        Outcome::NoSuchModel => (Next, Stays, false, false),
+        Outcome::TooLong => (Shorter, Stays, false, false),
+        Outcome::BadCall => (Nobody, Stays, false, false),
+        Outcome::Filtered => (Next, Stays, false, false),
+        Outcome::Failed
+        | Outcome::Unreachable
+        | Outcome::Silent
+        | Outcome::Stalled
+        | Outcome::Endless
+        | Outcome::Cut
+        | Outcome::Malformed
+        | Outcome::Empty => (Next, Stays, true, true),
+        Outcome::Completed | Outcome::Refused | Outcome::Outrun | Outcome::Abandoned => (Nobody, Stays, false, false),
+    };
+    Consequence { elsewhere, key, counts, again }
+}

@@ -1,0 +1,171 @@
+//! Who there is to speak: each provider with each of its keys, and the candidates that a chain of links means.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Context;
+use troupe_shared::{
+    config::{self, Format, public_address},
+    model::providers::Link,
+};
+
+use super::{
+    ChatModel, anthropic::AnthropicChatModel, first_words::FirstWords, http, json::JsonChatModel,
+    offline::OfflineChatModel, openai::OpenAiChatModel, standing::Standing, time_limits::WithTimeLimits,
+};
+
+/// A provider with one of its keys.
+pub(crate) struct Endpoint {
+    pub(crate) provider: String,
+    /// The key's alias.
+    pub(crate) key: Option<String>,
+    /// Of links that name none.
+    default_model: String,
+    /// Whether it can go on where another provider broke off.
+    pub(super) continues: bool,
+    pub(super) model: Box<dyn ChatModel>,
+    pub(super) standing: Standing,
+    pub(super) first_words: FirstWords,
+}
+
+impl Endpoint {
+    /// As it is written everywhere: `openai#spare`, or `gpu` where there is no key.
+    pub(crate) fn name(&self) -> String {
+        Link { provider: self.provider.clone(), key: self.key.clone(), model: None }.to_string()
+    }
+}
+
+/// One who may be asked for a reply.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) model: String,
+}
+
+pub(crate) struct Roster {
+    endpoints: Vec<Arc<Endpoint>>,
+    default_chain: Vec<Link>,
+}
+
+impl Roster {
+    pub(crate) fn from_config(config: &config::Config) -> anyhow::Result<Self> {
+        let client = http::client(config.models.connect_timeout).context("set up the client for model services")?;
+        let endpoints = config.providers.iter().flat_map(|(name, provider)| endpoints(name, provider, config, &client));
+        Ok(Self { endpoints: endpoints.collect(), default_chain: config.models.default_chain(&config.providers) })
+    }
+
+    /// As it is written in the configuration.
+    pub(crate) fn default_chain(&self) -> String {
+        self.default_chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(crate) fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
+    /// Those whom a chain means, in its order; the default chain's where it is `None`, or means nobody who is known here.
+    /// `model` is that of the links which name none and are of the chain's first provider.
+    pub(crate) fn candidates(&self, chain: Option<&[String]>, model: Option<&str>) -> Vec<Candidate> {
+        let links: Vec<Link> = chain.unwrap_or_default().iter().filter_map(|link| link.parse().ok()).collect();
+        let candidates = self.of_links(&links, model);
+        if candidates.is_empty() {
+            if !links.is_empty() {
+                tracing::warn!(?chain, "nobody of this chain is configured here: the default chain is asked");
+            }
+            return self.of_links(&self.default_chain, model);
+        }
+        candidates
+    }
+
+    fn of_links(&self, links: &[Link], model: Option<&str>) -> Vec<Candidate> {
+        let first = links.first().map(|link| link.provider.as_str());
+        let of_link = |link: &Link| {
+            let model = link.model.as_deref().or(model.filter(|_| first == Some(link.provider.as_str())));
+            let meant = self.endpoints.iter().filter({
+                let link = link.clone();
+                move |endpoint| endpoint.provider == link.provider && (link.key.is_none() || endpoint.key == link.key)
+            });
+            let candidate = |endpoint: &Arc<Endpoint>| Candidate {
+                endpoint: endpoint.clone(),
+                model: model.unwrap_or(&endpoint.default_model).to_owned(),
+            };
+            meant.map(candidate).collect::<Vec<_>>()
+        };
+        links.iter().flat_map(of_link).collect()
+    }
+}
+
+/// One for each key; one without where there is none and none is needed.
+fn endpoints(
+    name: &str,
+    provider: &config::Provider,
+    config: &config::Config,
+    client: &reqwest::Client,
+) -> Vec<Arc<Endpoint>> {
+    let base = provider.base_url.as_ref().map(url::Url::as_str).or(public_address(name)).unwrap_or_default();
+    let mut keys: BTreeMap<_, _> = provider.keys.iter().map(|(alias, key)| (Some(alias.clone()), Some(key))).collect();
+    if keys.is_empty() && (provider.base_url.is_some() || provider.format == Format::Offline) {
+        keys.insert(None, None);
+    }
+    let limits = (&config.models).into();
+    let model = |key| -> Box<dyn ChatModel> {
+        let client = client.clone();
+        match provider.format {
+            Format::Openai => Box::new(WithTimeLimits::new(OpenAiChatModel::new(client, base, key), limits)),
+            Format::Anthropic => Box::new(WithTimeLimits::new(AnthropicChatModel::new(client, base, key), limits)),
+            Format::Json => Box::new(WithTimeLimits::new(JsonChatModel::new(client, base, key), limits)),
+            Format::Offline => Box::new(OfflineChatModel::new(config.models.offline_word_interval)),
+        }
+    };
+    let endpoint = |(alias, key)| Endpoint {
+        provider: name.to_owned(),
+        key: alias,
+        default_model: provider.model.clone(),
+        continues: provider.continues.unwrap_or(provider.format == Format::Anthropic),
+        model: model(key),
+        standing: Standing::new((&config.models).into()),
+        first_words: FirstWords::default(),
+    };
+    keys.into_iter().map(endpoint).map(Arc::new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roster(variables: &[(&str, &str)]) -> Roster {
+        troupe_shared::lifecycle::install_tls();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Roster::from_config(&config::Config::from_sources(None, variables).unwrap()).unwrap()
+    }
+
+    fn named(candidates: &[Candidate]) -> Vec<String> {
+        candidates.iter().map(|candidate| format!("{}/{}", candidate.endpoint.name(), candidate.model)).collect()
+    }
+
+    #[test]
+    fn a_chain_means_every_key_that_it_does_not_name() {
+        let roster = roster(&[
+            ("OPENAI_API_KEY", "a"),
+            ("TROUPE_PROVIDERS__OPENAI__KEYS__SPARE", "b"),
+            ("ANTHROPIC_API_KEY", "c"),
+            ("TROUPE_MODELS__CHAIN", "openai#spare/large, anthropic, openai"),
+        ]);
+        let default = roster.candidates(None, None);
+        assert_eq!(
+            named(&default),
+            [
+                "openai#spare/large",
+                "anthropic#default/claude-haiku-4-5",
+                "openai#default/gpt-4.1-mini",
+                "openai#spare/gpt-4.1-mini"
+            ]
+        );
+        let chain = ["anthropic".to_owned(), "offline".to_owned()];
+        assert_eq!(
+            named(&roster.candidates(Some(&chain), Some("opus"))),
+            ["anthropic#default/opus", "offline/offline"]
+        );
+        let gone = ["gone/away".to_owned()];
+        assert_eq!(named(&roster.candidates(Some(&gone), None)), named(&default));
+    }
+}
