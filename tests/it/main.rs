@@ -8,6 +8,7 @@ mod bad_input;
 mod cancels;
 mod conversations;
 mod correlation;
+mod failover;
 mod failures;
 mod fairness;
 mod housekeeping;

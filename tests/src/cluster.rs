@@ -256,6 +256,12 @@ impl Cluster {
         futures::future::select_all(waits).await.0
     }
 
+    /// Every line that a worker has logged with these words.
+    pub fn worker_log(&self, words: &str) -> Vec<String> {
+        let lines = self.workers.iter().flat_map(Process::lines);
+        lines.filter(|line| line.contains(words)).collect()
+    }
+
     /// Freezes Redis, or lets it go on.
     pub fn freeze_redis(&self, signal: Signal) {
         signal.send(self.redis.pid()).expect("a signal to Redis");

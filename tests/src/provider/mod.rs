@@ -174,9 +174,9 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(bo
     shared.calls.send_modify(|calls| calls.push(Call { at: Instant::now(), question, body, authorization }));
     match script.answer {
         Status::Silence => std::future::pending().await,
-        Status::Error { status, retry_after } => {
-            let error = json!({"error": {"message": "as scripted", "type": "scripted", "param": null, "code": null}});
-            let mut response = (StatusCode::from_u16(status).expect("a status"), Json(error)).into_response();
+        Status::Error { status, retry_after, body } => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }

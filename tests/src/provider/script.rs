@@ -50,6 +50,7 @@ pub(super) enum Status {
     Error {
         status: u16,
         retry_after: Option<u64>,
+        body: String,
     },
 }
 
@@ -98,12 +99,18 @@ impl Script {
 
     /// An error instead of a stream.
     pub fn error(status: u16) -> Self {
-        Self { answer: Status::Error { status, retry_after: None }, ..Self::chunks(Vec::<String>::new()) }
+        Self::error_with(status, r#"{"error":{"message":"as scripted","type":"scripted","param":null,"code":null}}"#)
+    }
+
+    /// An error with what the service says of it.
+    pub fn error_with(status: u16, body: &str) -> Self {
+        let answer = Status::Error { status, retry_after: None, body: body.to_owned() };
+        Self { answer, ..Self::chunks(Vec::<String>::new()) }
     }
 
     /// 429, with the seconds after which to come again.
     pub fn too_many(retry_after: u64) -> Self {
-        let answer = Status::Error { status: 429, retry_after: Some(retry_after) };
+        let answer = Status::Error { status: 429, retry_after: Some(retry_after), body: "{}".to_owned() };
         Self { answer, ..Self::error(429) }
     }
 

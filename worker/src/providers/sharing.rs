@@ -81,8 +81,11 @@ impl Sharing {
         match self.board.news().await {
             Ok(mut news) => {
                 for endpoint in roster.endpoints() {
-                    if let Some(News { changed, rest }) = news.remove(&endpoint.name()) {
-                        endpoint.standing.learn(rest, changed);
+                    let name = endpoint.name();
+                    let Some(News { changed, rest }) = news.remove(&name) else { continue };
+                    let rests = rest.is_some();
+                    if endpoint.standing.learn(rest, changed) {
+                        tracing::info!(endpoint = name, rests, "another worker tells of a provider");
                     }
                 }
             }

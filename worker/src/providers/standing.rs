@@ -161,13 +161,14 @@ impl Standing {
         true
     }
 
-    /// What another worker has found out, unless this one knows something newer.
-    pub(super) fn learn(&self, rest: Option<Rest>, changed: DateTime<Utc>) {
+    /// What another worker has found out; says whether that is news, or this one knows something newer.
+    pub(super) fn learn(&self, rest: Option<Rest>, changed: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
-        if state.changed.is_none_or(|known| known < changed) {
-            state.changed = Some(changed);
-            state.rest = rest;
+        let newer = state.changed.is_none_or(|known| known < changed);
+        if newer {
+            *state = State { rest, changed: Some(changed), ..State::default() };
         }
+        newer
     }
 
     fn doubled(&self, pauses: u32) -> TimeDelta {
