@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{
     ids::{ConversationId, RequestId},
-    model::{Message, Place, Usage},
+    model::{Message, Place, Usage, providers::Incomplete},
     problem::Problem,
 };
 
@@ -132,6 +132,9 @@ pub enum Event {
         usage: Usage,
         provider: String,
         model: String,
+        /// Why it is not all that the model would have said, where it is not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        incomplete: Option<Incomplete>,
         correlation_id: String,
     },
     Failed {

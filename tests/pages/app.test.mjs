@@ -25,6 +25,14 @@ test("a reply grows by its deltas and ends with the whole message", () => {
   assert.equal(reply.status, "completed");
 });
 
+test("a reply that is not whole says why, however it was learned", () => {
+  const end = { message: message("The se"), incomplete: "cut" };
+  assert.equal(told(event("reply.completed", "1-2", end)).incomplete, "cut");
+  assert.equal(told(event("reply.completed", "1-2", { message: message("The sea.") })).incomplete, null);
+  const polled = applyRequest(newReply("r", "c"), { status: "completed", reply: message("The se"), incomplete: "length" });
+  assert.deepEqual([polled.text, polled.incomplete], ["The se", "length"]);
+});
+
 test("what comes late, twice or after the end changes nothing", () => {
   const before = told(delta("1-1", "a"), delta("1-3", "b"));
   for (const late of [delta("1-3", "b"), delta("1-2", "x"), event("reply.reset", "1-1", { keep: 0 })]) {

@@ -7,3 +7,4 @@ pub(crate) mod correlation;
 pub(crate) mod idempotency;
 pub(crate) mod paging;
 pub(crate) mod path;
+pub(crate) mod sending;

@@ -42,6 +42,9 @@ pub(crate) struct SendMessage {
     #[serde(default)]
     pub(crate) if_busy: IfBusy,
     pub(crate) idempotency_key: Option<String>,
+    /// No reply that was given before will do.
+    #[serde(default)]
+    pub(crate) fresh: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -188,11 +188,11 @@ impl Session {
     }
 
     async fn send_message(&mut self, message: SendMessage) -> ToClient {
-        let SendMessage { r#ref, conversation_id, content, if_busy, idempotency_key: key, .. } = message;
+        let SendMessage { r#ref, conversation_id, content, if_busy, idempotency_key: key, fresh, .. } = message;
         if let Some(Err(error)) = key.as_deref().map(|key| idempotency::check(key, "idempotency_key")) {
             return self.error(Some(r#ref), &error);
         }
-        let sending = Sending { conversation_id, content, if_busy, key };
+        let sending = Sending { conversation_id, content, if_busy, key, fresh };
         match send_message(&self.state, self.opened.user, sending, &self.correlation.0).await {
             Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message, place: sent.place },
             Err(error) => self.error(Some(r#ref), &error),

@@ -99,6 +99,7 @@ pub(crate) fn end_of(request: &Request) -> Option<Frame> {
             usage: request.usage.unwrap_or_default(),
             provider: request.provider.clone().unwrap_or_default(),
             model: request.model.clone().unwrap_or_default(),
+            incomplete: request.incomplete,
             correlation_id,
         },
         (RequestStatus::Failed, _, Some(error)) => Event::Failed { error: error.clone(), correlation_id },

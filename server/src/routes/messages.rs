@@ -21,9 +21,10 @@ use crate::{
         auth::Caller,
         body::Body,
         correlation::CorrelationId,
-        idempotency::{IdempotencyKey, REPLAYED},
+        idempotency::REPLAYED,
         paging::{Listed, Paging, Params},
         path::Id,
+        sending::SendingHeaders,
     },
     state::AppState,
     usecase::{
@@ -70,6 +71,7 @@ pub(crate) async fn list_messages(
 ///
 /// Answers 202 as soon as the message is stored; the reply comes over the socket, the event stream, or by polling the
 /// request. With an `Idempotency-Key` the same call made again is answered as the first time. With `wait` it answers 200 with the finished request, or 202 when the time has run out.
+/// With `Cache-Control: no-cache` a persona that gives replies again writes a new one.
 #[utoipa::path(post, path = "/conversations/{id}/messages", tag = "messages", params(("id" = ConversationId, Path), Waiting),
     request_body = CreateMessage,
     responses(
@@ -87,11 +89,11 @@ pub(crate) async fn create_message(
     CorrelationId(correlation_id): CorrelationId,
     Id(id): Id<ConversationId>,
     Params(waiting): Params<Waiting>,
-    IdempotencyKey(key): IdempotencyKey,
+    SendingHeaders { key, fresh }: SendingHeaders,
     Body(CreateMessage { content, if_busy }): Body<CreateMessage>,
 ) -> Result<Response, ApiError> {
     let wait = waiting.time(&state)?;
-    let sending = Sending { conversation_id: id, content, if_busy, key };
+    let sending = Sending { conversation_id: id, content, if_busy, key, fresh };
     let sent = send_message(&state, user, sending, &correlation_id).await?;
     let request = if wait.is_zero() {
         sent.request

@@ -9,7 +9,10 @@ use troupe_shared::{
         violated_constraint,
     },
     ids::{PersonaId, UserId},
-    model::{Persona, Visibility},
+    model::{
+        Change, Persona, Visibility,
+        providers::{OverBudget, WhenCut},
+    },
 };
 use utoipa::ToSchema;
 
@@ -24,7 +27,11 @@ use crate::{
         path::Id,
     },
     state::AppState,
-    usecase::once::{Created, once},
+    usecase::{
+        chains::checked_chain,
+        once::{Created, once},
+        persona_settings::{check_settings, is_slug},
+    },
 };
 
 const MISSING: ApiError = ApiError::NotFound("persona");
@@ -46,8 +53,22 @@ pub(crate) struct CreatePersona {
     #[serde(default = "default_temperature")]
     #[schema(minimum = 0, maximum = 2)]
     temperature: f32,
-    /// The model that speaks for it; the server's default unless told.
+    /// The model of those links of the chain that name none and belong to the chain's first provider; the provider's own unless told.
     model: Option<String>,
+    /// Who is asked for its replies, in this order until one has spoken: links such as `openai`, `openai/gpt-4.1-mini` or
+    /// `openai#spare/gpt-4.1-mini`. The tier's chain, or the server's, unless told.
+    #[schema(max_items = 10)]
+    chain: Option<Vec<String>>,
+    /// What becomes of a reply whose provider fails after some of it was shown.
+    #[serde(default)]
+    when_cut: WhenCut,
+    /// What becomes of a message when there is no money left for its reply.
+    #[serde(default)]
+    over_budget: OverBudget,
+    /// Whether the same question in the same circumstances gets the reply that it got before; that of another user only if the
+    /// persona is public.
+    #[serde(default)]
+    cache_replies: bool,
     #[serde(default = "default_languages")]
     languages: Vec<String>,
     #[serde(default = "default_visibility")]
@@ -66,7 +87,7 @@ fn default_visibility() -> Visibility {
     Visibility::Private
 }
 
-/// What changes; what is left out stays.
+/// What changes; what is left out stays. Where null is allowed, it means the default again.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePersona {
@@ -74,44 +95,36 @@ pub(crate) struct ChangePersona {
     description: Option<String>,
     system_prompt: Option<String>,
     temperature: Option<f32>,
-    model: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    model: Change<String>,
+    /// An empty one is the default, too.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 10)]
+    chain: Change<Vec<String>>,
+    when_cut: Option<WhenCut>,
+    over_budget: Option<OverBudget>,
+    cache_replies: Option<bool>,
     languages: Option<Vec<String>>,
     visibility: Option<Visibility>,
 }
 
-/// The rules that new and changed personas share.
-fn check(checks: &mut Checks, change: &PersonaChange<'_>) -> Result<(), ApiError> {
-    if let Some(name) = change.name {
-        checks.text("name", name, 1..=100);
+impl ChangePersona {
+    fn as_change(&self) -> PersonaChange<'_> {
+        PersonaChange {
+            name: self.name.as_deref(),
+            description: self.description.as_deref(),
+            system_prompt: self.system_prompt.as_deref(),
+            temperature: self.temperature,
+            model: self.model.as_deref(),
+            chain: self.chain.as_deref(),
+            when_cut: self.when_cut,
+            over_budget: self.over_budget,
+            cache_replies: self.cache_replies,
+            languages: self.languages.as_deref(),
+            visibility: self.visibility,
+        }
     }
-    if let Some(description) = change.description {
-        checks.text("description", description, 0..=1_000);
-    }
-    if let Some(prompt) = change.system_prompt {
-        checks.text("system_prompt", prompt, 1..=32_768);
-    }
-    if let Some(temperature) = change.temperature {
-        checks.rule((0.0..=2.0).contains(&temperature), "temperature", "must be from 0 to 2");
-    }
-    if let Some(model) = change.model {
-        checks.text("model", model, 1..=200);
-    }
-    if let Some(languages) = change.languages {
-        let sound =
-            |tag: &String| (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        checks.rule(
-            (1..=20).contains(&languages.len()) && languages.iter().all(sound),
-            "languages",
-            "must be 1 to 20 language tags such as en or pt-BR",
-        );
-    }
-    checks.done()
-}
-
-fn is_slug(slug: &str) -> bool {
-    (2..=63).contains(&slug.len())
-        && !slug.starts_with('-')
-        && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Make a persona
@@ -120,7 +133,7 @@ fn is_slug(slug: &str) -> bool {
 pub(crate) async fn create_persona(
     State(state): State<AppState>,
     Caller(owner): Caller,
-    Keyed { body: new, key }: Keyed<CreatePersona>,
+    Keyed { body: mut new, key }: Keyed<CreatePersona>,
 ) -> Result<Created<Persona>, ApiError> {
     let mut checks = Checks::default();
     checks.rule(
@@ -133,11 +146,13 @@ pub(crate) async fn create_persona(
         description: Some(&new.description),
         system_prompt: Some(&new.system_prompt),
         temperature: Some(new.temperature),
-        model: new.model.as_deref(),
+        model: new.model.as_deref().into(),
         languages: Some(&new.languages),
-        visibility: Some(new.visibility),
+        ..PersonaChange::default()
     };
-    check(&mut checks, &all)?;
+    check_settings(&mut checks, &all);
+    new.chain = checked_chain(&mut checks, &state.config.providers, new.chain.take().into()).value();
+    checks.done()?;
     once(&state, owner, key, |db| Box::pin(create(db, owner, new))).await
 }
 
@@ -151,6 +166,10 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Res
         system_prompt: &new.system_prompt,
         temperature: new.temperature,
         model: new.model.as_deref(),
+        chain: new.chain.as_deref(),
+        when_cut: new.when_cut,
+        over_budget: new.over_budget,
+        cache_replies: new.cache_replies,
         languages: &new.languages,
         visibility: new.visibility,
     };
@@ -196,22 +215,16 @@ pub(crate) async fn change_persona(
     State(state): State<AppState>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
-    Body(change): Body<ChangePersona>,
+    Body(mut change): Body<ChangePersona>,
 ) -> Result<Json<Persona>, ApiError> {
     if !is_slug(&slug) {
         return Err(MISSING);
     }
-    let change = PersonaChange {
-        name: change.name.as_deref(),
-        description: change.description.as_deref(),
-        system_prompt: change.system_prompt.as_deref(),
-        temperature: change.temperature,
-        model: change.model.as_deref(),
-        languages: change.languages.as_deref(),
-        visibility: change.visibility,
-    };
-    check(&mut Checks::default(), &change)?;
-    personas::update(&state.pool, owner, &slug, &change).await?.map(Json).ok_or(MISSING)
+    let mut checks = Checks::default();
+    check_settings(&mut checks, &change.as_change());
+    change.chain = checked_chain(&mut checks, &state.config.providers, change.chain);
+    checks.done()?;
+    personas::update(&state.pool, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
 }
 
 /// Delete a persona of one's own, with all its conversations

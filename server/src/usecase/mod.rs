@@ -3,8 +3,10 @@
 pub(crate) mod accepts;
 pub(crate) mod await_request;
 pub(crate) mod cancel_request;
+pub(crate) mod chains;
 pub mod demo_account;
 pub(crate) mod once;
+pub(crate) mod persona_settings;
 pub(crate) mod queue_state;
 pub(crate) mod register;
 pub(crate) mod send_message;

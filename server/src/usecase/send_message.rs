@@ -46,6 +46,8 @@ pub(crate) struct Sending {
     pub(crate) content: String,
     pub(crate) if_busy: IfBusy,
     pub(crate) key: Option<String>,
+    /// No reply that was given before will do. No part of what the key stands for: a call made again may differ in it.
+    pub(crate) fresh: bool,
 }
 
 /// What was accepted, now or under the same key before.
@@ -63,7 +65,7 @@ pub(crate) async fn send_message(
     sending: Sending,
     correlation_id: &str,
 ) -> Result<Sent, ApiError> {
-    let Sending { conversation_id, content, if_busy, key } = sending;
+    let Sending { conversation_id, content, if_busy, key, fresh } = sending;
     let limit = state.config.server.max_content;
     if content.len() > limit {
         return Err(ApiError::ContentTooLong { limit });
@@ -86,6 +88,7 @@ pub(crate) async fn send_message(
         correlation_id: correlation_id.to_owned(),
         key: key.clone().map(|Key { key, fingerprint }| MessageKey { key, fingerprint }),
         only_if_idle: if_busy == IfBusy::Reject,
+        fresh,
     };
     if state.gauge.open() >= state.config.queue.max_open {
         let before = sent_before(state, user, key.as_ref(), conversation_id, content).await?;
@@ -163,10 +166,12 @@ fn queued(message: &Message, created_at: DateTime<Utc>) -> Request {
         attempt: 0,
         message_id: message.id,
         reply: None,
+        incomplete: None,
         error: None,
         usage: None,
         provider: None,
         model: None,
+        tries: Vec::new(),
         created_at,
         started_at: None,
         finished_at: None,

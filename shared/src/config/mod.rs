@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
 pub use options::Options;
-pub use providers::{Format, Models, OFFLINE, Provider, Providers, public_address};
+pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
 pub use sources::{ConfigError, Fault};
 
 #[derive(Debug, Clone, Deserialize)]

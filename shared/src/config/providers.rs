@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
 use super::{duration, optional_url};
-use crate::model::providers::{Link, is_alias};
+use crate::model::providers::{CACHE, Link, is_alias};
 
 /// The built-in provider, which needs nothing.
 pub const OFFLINE: &str = "offline";
@@ -77,6 +77,25 @@ pub fn public_address(provider: &str) -> Option<&'static str> {
     PUBLIC.iter().find(|(name, _)| *name == provider).map(|(_, address)| *address)
 }
 
+/// A link that leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownLink {
+    #[error("'{0}': there is no provider '{provider}'", provider = .0.provider)]
+    Provider(Link),
+    #[error("'{0}': '{provider}' has no key '{key}'", provider = .0.provider, key = .0.key.as_deref().unwrap_or_default())]
+    Key(Link),
+}
+
+/// Whether there is such a provider, with such a key.
+pub fn known(providers: &Providers, link: &Link) -> Result<(), UnknownLink> {
+    let provider = providers.get(&link.provider).ok_or_else(|| UnknownLink::Provider(link.clone()))?;
+    if link.key.as_ref().is_none_or(|key| provider.keys.contains_key(key)) {
+        Ok(())
+    } else {
+        Err(UnknownLink::Key(link.clone()))
+    }
+}
+
 impl Models {
     /// The chain that is asked where neither tier nor persona has one.
     pub fn default_chain(&self, providers: &Providers) -> Vec<Link> {
@@ -96,9 +115,8 @@ impl Models {
     /// What is wrong, by setting.
     pub(super) fn check(&self, providers: &Providers, rule: &mut impl FnMut(bool, &str, &str)) {
         for link in &self.chain {
-            let provider = providers.get(&link.provider);
-            let known = provider.is_some_and(|p| link.key.as_ref().is_none_or(|key| p.keys.contains_key(key)));
-            rule(known, "models.chain", &format!("'{link}': there is no such provider or key"));
+            let unknown = known(providers, link).err();
+            rule(unknown.is_none(), "models.chain", &unknown.map(|unknown| unknown.to_string()).unwrap_or_default());
         }
         rule(self.max_reply_tokens > 0, "models.max_reply_tokens", "must be at least 1");
         rule(self.breaker_failures > 0, "models.breaker_failures", "must be at least 1");
@@ -114,6 +132,7 @@ impl Models {
             let key = |setting: &str| format!("providers.{name}.{setting}");
             let sound = is_alias(name) && provider.keys.keys().all(|alias| is_alias(alias));
             rule(sound, &key("keys"), "names are lower-case letters, digits, '-' and '_', 40 at most");
+            rule(name != CACHE, &format!("providers.{name}"), "this name stands for replies that were given before");
             let addressed =
                 provider.base_url.is_some() || provider.format == Format::Offline || public_address(name).is_some();
             rule(addressed, &key("base_url"), "must be set: this provider has no public address");

@@ -29,6 +29,8 @@ pub struct NewMessage {
     pub key: Option<MessageKey>,
     /// Refuse it while an earlier message of the conversation waits for its reply.
     pub only_if_idle: bool,
+    /// A reply of its own is wanted, not one that was given before.
+    pub fresh: bool,
 }
 
 /// Makes sending the same message again harmless.
@@ -87,9 +89,9 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
     let rows = sqlx::query!(
         r#"with new as (
                select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                                    $9::boolean[]) with ordinality
+                                    $9::boolean[], $14::boolean[]) with ordinality
                    as n (request_id, message_id, conversation_id, user_id, content, correlation_id, key, fingerprint,
-                         only_if_idle, place)
+                         only_if_idle, fresh, place)
            ), looked_at as (
                select n.*, u.tier, mine.with_workers,
                    mine.open + row_number() over (partition by n.user_id order by n.place) > $11 as too_many,
@@ -111,10 +113,11 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                on conflict do nothing
                returning request_id
            ), request as (
-               insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches)
+               insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
+                   fresh)
                select request_id, conversation_id, user_id, tier, correlation_id,
                    now() + make_interval(secs => case when first then $12::float8 else least($12::float8, $13::float8) end),
-                   case when first then now() end, case when first then 1 else 0 end
+                   case when first then now() end, case when first then 1 else 0 end, fresh
                from welcome where key is null or request_id in (select request_id from keyed) order by place
                returning id, position, dispatches, created_at
            ), message as (
@@ -138,6 +141,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
         i64::from(limits.open),
         limits.redispatch_after.as_secs_f64(),
         FIRST_LOOK.as_secs_f64(),
+        &new.iter().map(|new| new.fresh).collect::<Vec<_>>(),
     )
     .fetch_all(db)
     .await?;

@@ -15,6 +15,7 @@ use crate::{
     model::{
         Message, Role, Usage,
         admin::{Attempt, DeadLetter, Tokens},
+        providers::Try,
     },
     problem::Problem,
 };
@@ -173,7 +174,8 @@ pub async fn find(db: impl PgExecutor<'_>, id: RequestId) -> Result<Option<DeadL
 pub async fn attempts(db: impl PgExecutor<'_>, id: RequestId) -> Result<Vec<Attempt>> {
     let rows = sqlx::query!(
         r#"select number as "number!", worker as "worker!", started_at as "started_at!", finished_at as "finished_at!",
-               outcome as "outcome!", cause, usage as "usage: Json<Usage>", provider, model
+               outcome as "outcome!", cause, usage as "usage: Json<Usage>", provider, model,
+               trail as "trail: Json<Vec<Try>>"
            from attempt_history where request_id = $1 order by number"#,
         id.as_uuid(),
     )
@@ -191,6 +193,7 @@ pub async fn attempts(db: impl PgExecutor<'_>, id: RequestId) -> Result<Vec<Atte
             usage: row.usage.map(|Json(usage)| usage),
             provider: row.provider,
             model: row.model,
+            tries: row.trail.map(|Json(trail)| trail).unwrap_or_default(),
         })
         .collect())
 }
@@ -235,7 +238,7 @@ pub async fn redrive(
                update requests r set settled_at = now(), redriven_as = w.new,
                    question_id = (select id from messages where request_id = r.id and role = 'user')
                from wanted w where r.id = w.old and r.status = 'failed' and r.settled_at is null
-               returning r.id, r.conversation_id, r.user_id, r.question_id, r.redriven_as, w.place
+               returning r.id, r.conversation_id, r.user_id, r.question_id, r.redriven_as, r.fresh, w.place
            ), owned as (
                select s.*, u.tier,
                    not mine.busy and row_number() over (partition by s.conversation_id order by s.place) = 1
@@ -247,10 +250,10 @@ pub async fn redrive(
                    from requests o where o.user_id = s.user_id and o.finished_at is null) mine
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
-                   redrive_of)
+                   redrive_of, fresh)
                select redriven_as, conversation_id, user_id, tier, $3,
                    now() + make_interval(secs => case when first then $4::float8 else least($4::float8, $6::float8) end),
-                   case when first then now() end, case when first then 1 else 0 end, id
+                   case when first then now() end, case when first then 1 else 0 end, id, fresh
                from owned order by place
                returning id, position, tier, dispatches, created_at, redrive_of
            ), question as (

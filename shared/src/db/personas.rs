@@ -6,7 +6,10 @@ use uuid::Uuid;
 use super::Page;
 use crate::{
     ids::{PersonaId, UserId},
-    model::{Persona, Visibility},
+    model::{
+        Change, Persona, Visibility,
+        providers::{OverBudget, WhenCut},
+    },
 };
 
 /// What a new persona is made of.
@@ -20,6 +23,10 @@ pub struct NewPersona<'a> {
     pub system_prompt: &'a str,
     pub temperature: f32,
     pub model: Option<&'a str>,
+    pub chain: Option<&'a [String]>,
+    pub when_cut: WhenCut,
+    pub over_budget: OverBudget,
+    pub cache_replies: bool,
     pub languages: &'a [String],
     pub visibility: Visibility,
 }
@@ -31,7 +38,11 @@ pub struct PersonaChange<'a> {
     pub description: Option<&'a str>,
     pub system_prompt: Option<&'a str>,
     pub temperature: Option<f32>,
-    pub model: Option<&'a str>,
+    pub model: Change<&'a str>,
+    pub chain: Change<&'a [String]>,
+    pub when_cut: Option<WhenCut>,
+    pub over_budget: Option<OverBudget>,
+    pub cache_replies: Option<bool>,
     pub languages: Option<&'a [String]>,
     pub visibility: Option<Visibility>,
 }
@@ -39,10 +50,12 @@ pub struct PersonaChange<'a> {
 pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Persona> {
     sqlx::query_as!(
         Persona,
-        r#"insert into personas (id, owner_id, slug, name, description, system_prompt, temperature, model, languages, visibility)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        r#"insert into personas (id, owner_id, slug, name, description, system_prompt, temperature, model, languages, visibility,
+               chain, when_cut, over_budget, cache_replies)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
-               temperature, model, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
+               temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
+               cache_replies, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
         new.id.as_uuid(),
         new.owner.as_uuid(),
         new.slug,
@@ -53,6 +66,10 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
         new.model,
         new.languages,
         new.visibility as Visibility,
+        new.chain,
+        new.when_cut as WhenCut,
+        new.over_budget as OverBudget,
+        new.cache_replies,
     )
     .fetch_one(db)
     .await
@@ -64,7 +81,8 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
         Persona,
         r#"select id as "id: PersonaId", slug, name, description,
                case when owner_id = $1 then system_prompt end as system_prompt,
-               temperature, model, languages, visibility as "visibility: Visibility",
+               temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
+               over_budget as "over_budget: OverBudget", cache_replies, languages, visibility as "visibility: Visibility",
                coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
            from personas
            where id in ((select id from personas where owner_id = $1 and id < $2 order by id desc limit $3)
@@ -85,7 +103,8 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
         Persona,
         r#"select id as "id: PersonaId", slug, name, description,
                case when owner_id = $1 then system_prompt end as system_prompt,
-               temperature, model, languages, visibility as "visibility: Visibility",
+               temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
+               over_budget as "over_budget: OverBudget", cache_replies, languages, visibility as "visibility: Visibility",
                coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
            from personas where slug = $2 and (owner_id = $1 or visibility in ('public', 'link'))"#,
         user.as_uuid(),
@@ -107,20 +126,29 @@ pub async fn update(
         r#"update personas set
                name = coalesce($3, name), description = coalesce($4, description),
                system_prompt = coalesce($5, system_prompt), temperature = coalesce($6, temperature),
-               model = coalesce($7, model), languages = coalesce($8, languages),
-               visibility = coalesce($9, visibility), version = version + 1, updated_at = now()
+               model = case when $10 then model else $7 end, languages = coalesce($8, languages),
+               visibility = coalesce($9, visibility), chain = case when $11 then chain else $12 end,
+               when_cut = coalesce($13, when_cut), over_budget = coalesce($14, over_budget),
+               cache_replies = coalesce($15, cache_replies), version = version + 1, updated_at = now()
            where owner_id = $1 and slug = $2
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
-               temperature, model, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
+               temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
+               cache_replies, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
         owner.as_uuid(),
         slug,
         change.name,
         change.description,
         change.system_prompt,
         change.temperature,
-        change.model,
+        change.model.value(),
         change.languages,
         change.visibility as Option<Visibility>,
+        change.model.is_kept(),
+        change.chain.is_kept(),
+        change.chain.value(),
+        change.when_cut as Option<WhenCut>,
+        change.over_budget as Option<OverBudget>,
+        change.cache_replies,
     )
     .fetch_optional(db)
     .await

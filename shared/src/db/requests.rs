@@ -11,7 +11,7 @@ use super::accepts::Limits;
 use crate::{
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
-    model::{Message, Request, RequestStatus, Role, Usage},
+    model::{Message, NumberedTry, Request, RequestStatus, Role, Usage, providers::Incomplete},
     problem::Problem,
 };
 
@@ -20,7 +20,11 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
         r#"select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
                r.status as "status: RequestStatus", r.attempt, coalesce(q.id, r.question_id) as "message_id!: MessageId",
                a.id as "reply_id?: MessageId", a.content as "reply_content?", a.created_at as "reply_at?",
-               r.error as "error: Json<Problem>", r.usage as "usage: Json<Usage>", r.provider, r.model,
+               r.incomplete as "incomplete: Incomplete", r.error as "error: Json<Problem>", r.usage as "usage: Json<Usage>",
+               r.provider, r.model,
+               (select jsonb_agg(t.tried || jsonb_build_object('attempt', h.number) order by h.number, t.place)
+                from attempt_history h, jsonb_array_elements(h.trail) with ordinality as t (tried, place)
+                where h.request_id = r.id) as "tries: Json<Vec<NumberedTry>>",
                r.created_at, r.started_at, r.finished_at
            from requests r
            left join messages q on q.request_id = r.id and q.role = 'user'
@@ -48,10 +52,12 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
             }),
             _ => None,
         },
+        incomplete: row.incomplete,
         error: row.error.map(|Json(error)| error),
         usage: row.usage.map(|Json(usage)| usage),
         provider: row.provider,
         model: row.model,
+        tries: row.tries.map(|Json(tries)| tries).unwrap_or_default(),
         created_at: row.created_at,
         started_at: row.started_at,
         finished_at: row.finished_at,

@@ -2,7 +2,10 @@
 
 use sqlx::{PgExecutor, Result};
 
-use crate::{ids::UserId, model::User};
+use crate::{
+    ids::UserId,
+    model::{Change, User, admin::Tier},
+};
 
 /// A stored account with its password's hash, which goes no further than the sign-in that verifies it.
 pub struct Credentials {
@@ -76,15 +79,30 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
     .await
 }
 
-/// What a user is allowed.
-#[derive(Debug, Clone)]
-pub struct Tier {
-    pub name: String,
-    /// How many of its jobs begin for each one of a tier with weight 1, while both have a backlog.
-    pub queue_weight: i32,
-}
-
 /// All tiers, the heaviest first: one queue each.
 pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<Tier>> {
-    sqlx::query_as!(Tier, "select name, queue_weight from tiers order by queue_weight desc, name").fetch_all(db).await
+    sqlx::query_as!(Tier, "select name, queue_weight, chain from tiers order by queue_weight desc, name")
+        .fetch_all(db)
+        .await
+}
+
+/// Changes what a tier is allowed; `None` where there is no such tier.
+pub async fn change_tier(
+    db: impl PgExecutor<'_>,
+    name: &str,
+    queue_weight: Option<i32>,
+    chain: Change<&[String]>,
+) -> Result<Option<Tier>> {
+    sqlx::query_as!(
+        Tier,
+        r#"update tiers set queue_weight = coalesce($2, queue_weight), chain = case when $3 then chain else $4 end
+           where name = $1
+           returning name, queue_weight, chain"#,
+        name,
+        queue_weight,
+        chain.is_kept(),
+        chain.value(),
+    )
+    .fetch_optional(db)
+    .await
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Usage;
+use super::{Usage, providers::Try};
 use crate::{
     ids::{ConversationId, RequestId, UserId},
     problem::Problem,
@@ -55,7 +55,7 @@ impl std::ops::AddAssign for Tokens {
 }
 
 /// One try of a worker at a request, when it was over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Attempt {
     pub number: i32,
     pub worker: String,
@@ -67,6 +67,20 @@ pub struct Attempt {
     pub usage: Option<Usage>,
     pub provider: Option<String>,
     pub model: Option<String>,
+    /// Who was asked, in this order.
+    pub tries: Vec<Try>,
+}
+
+/// What a user is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Tier {
+    #[schema(example = "free")]
+    pub name: String,
+    /// How many of its jobs begin for each one of a tier with weight 1, while both have a backlog.
+    pub queue_weight: i32,
+    /// Who is asked for its replies, in this order, unless the persona has a chain; null means the configured default.
+    #[schema(example = json!(["anthropic", "openai/gpt-4.1-mini"]))]
+    pub chain: Option<Vec<String>>,
 }
 
 /// A reply that is being written.

@@ -3,11 +3,15 @@
 //! These types are what the API shows; what must not leave the process (hashes, digests) is never part of them.
 
 pub mod admin;
+mod change;
 pub mod providers;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use change::Change;
+use providers::{Incomplete, OverBudget, Try, WhenCut};
 
 use crate::{
     ids::{ConversationId, MessageId, PersonaId, RequestId, UserId},
@@ -51,7 +55,15 @@ pub struct Persona {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
     pub temperature: f32,
+    /// The model of those links of the chain that name none and belong to the chain's first provider.
     pub model: Option<String>,
+    /// Who is asked for its replies, in this order; null means the default. Only the owner sees it.
+    #[schema(example = json!(["openai#spare/gpt-4.1-mini", "anthropic"]))]
+    pub chain: Option<Vec<String>>,
+    pub when_cut: WhenCut,
+    pub over_budget: OverBudget,
+    /// Whether the same question in the same circumstances gets the reply that it got before.
+    pub cache_replies: bool,
     pub languages: Vec<String>,
     pub visibility: Visibility,
     /// Whether the caller owns it, and so may change it.
@@ -134,8 +146,16 @@ pub struct Place {
     pub eta_seconds: Option<u64>,
 }
 
+/// A call of a provider, and the number of the attempt that made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NumberedTry {
+    pub attempt: i32,
+    #[serde(flatten)]
+    pub tried: Try,
+}
+
 /// One reply to be generated, or generated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Request {
     pub id: RequestId,
     pub conversation_id: ConversationId,
@@ -146,12 +166,17 @@ pub struct Request {
     pub message_id: MessageId,
     /// The reply, once there is one.
     pub reply: Option<Message>,
+    /// Why the reply is not all that the model would have said, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<Incomplete>,
     /// Why it failed, if it did.
     pub error: Option<Problem>,
     pub usage: Option<Usage>,
     #[schema(example = "openai")]
     pub provider: Option<String>,
     pub model: Option<String>,
+    /// Who was asked for the reply and what came of it, in this order, by all attempts that are over.
+    pub tries: Vec<NumberedTry>,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,

@@ -21,6 +21,9 @@ pub struct Link {
 #[error("'{0}' is not a link like openai, openai/gpt-4.1-mini or openai#spare/gpt-4.1-mini")]
 pub struct BadLink(String);
 
+/// Stands for the provider in the try of a reply that was given before: nobody was asked.
+pub const CACHE: &str = "cache";
+
 /// Whether it can name a provider or a key.
 pub fn is_alias(name: &str) -> bool {
     (1..=40).contains(&name.len())

@@ -75,11 +75,11 @@ export const isFinal = ({ status }) => status === "completed" || status === "fai
 
 /** `unsure`: the server does not list it as running any more, and how it ended is not known yet. */
 export const newReply = (id, conversation_id) => ({
-  id, conversation_id, status: "queued", attempt: 0, cursor: [0, 0], text: "", message: null, error: null, unsure: false,
+  id, conversation_id, status: "queued", attempt: 0, cursor: [0, 0], text: "", message: null, incomplete: null, error: null, unsure: false,
 });
 
-const ended = (reply, status, { message = null, error = null }) => ({
-  ...reply, status, message, error, text: message?.content ?? (status === "failed" ? reply.text : ""), unsure: false,
+const ended = (reply, status, { message = null, incomplete = null, error = null }) => ({
+  ...reply, status, message, incomplete, error, text: message?.content ?? (status === "failed" ? reply.text : ""), unsure: false,
 });
 
 /** What an event makes of a reply. The very same reply comes back when the event is no news. */
@@ -124,7 +124,7 @@ export const applyMessage = (reply, message) => (isFinal(reply) ? reply : ended(
 /** A request as the API shows it; it tells no cursor, so it only settles what is open. */
 export function applyRequest(reply, request) {
   if (isFinal(reply)) return reply;
-  if (isFinal(request)) return ended(reply, request.status, { message: request.reply, error: request.error });
+  if (isFinal(request)) return ended(reply, request.status, { ...request, message: request.reply });
   return { ...reply, status: reply.status === "queued" ? request.status : reply.status, unsure: false };
 }
 
@@ -622,6 +622,7 @@ const failure = (reply) => sentence(reply.error?.detail ?? "the reply could not 
 function noteOf(reply) {
   if (reply.status === "failed") return failure(reply);
   if (reply.status === "cancelled") return "Stopped.";
+  if (reply.incomplete) return { length: "The reply was too long.", filtered: "The rest was withheld." }[reply.incomplete] ?? "The reply was cut off.";
   if (isFinal(reply) || reply.text) return "";
   if (reply.attempt > 1) return `Trying again, attempt ${reply.attempt}`;
   return reply.status === "queued" ? "Waiting" : "Thinking";

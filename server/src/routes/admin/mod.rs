@@ -3,6 +3,7 @@
 mod dead_letters;
 mod queue;
 mod requests;
+mod tiers;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -15,6 +16,8 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(queue::read_queue))
         .routes(routes!(requests::explain_waiting))
+        .routes(routes!(tiers::list_tiers))
+        .routes(routes!(tiers::change_tier))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(dead_letters::read_dead_letter))
         .routes(routes!(dead_letters::retry_dead_letter))

@@ -1,0 +1,40 @@
+//! Chains of links, as personas and tiers may have them: each link must be one, and lead somewhere.
+//!
+//! Somewhere is a provider and a key of this server's configuration, so servers and workers have to be told of the same ones.
+
+use troupe_shared::{
+    config::{Providers, known},
+    model::{Change, providers::Link},
+};
+
+use crate::extract::checks::Checks;
+
+const MOST_LINKS: usize = 10;
+
+/// The chain as it is stored. An empty one is none.
+pub(crate) fn checked_chain(
+    checks: &mut Checks,
+    providers: &Providers,
+    chain: Change<Vec<String>>,
+) -> Change<Vec<String>> {
+    let links = match chain {
+        Change::Set(links) if links.is_empty() => return Change::Clear,
+        Change::Set(links) => links,
+        unset => return unset,
+    };
+    checks.rule(links.len() <= MOST_LINKS, "chain", format!("must not have more than {MOST_LINKS} links"));
+    let mut stored = Vec::with_capacity(links.len());
+    for (place, text) in links.iter().enumerate().take(MOST_LINKS) {
+        match checked_link(providers, text) {
+            Ok(link) => stored.push(link.to_string()),
+            Err(fault) => _ = checks.rule(false, &format!("chain[{place}]"), fault),
+        }
+    }
+    Change::Set(stored)
+}
+
+fn checked_link(providers: &Providers, text: &str) -> Result<Link, String> {
+    let link: Link = text.parse().map_err(|bad| format!("{bad}"))?;
+    known(providers, &link).map_err(|unknown| unknown.to_string())?;
+    Ok(link)
+}

@@ -1,0 +1,40 @@
+//! What a persona may be: the rules that new and changed ones share.
+
+use troupe_shared::{db::personas::PersonaChange, model::Change};
+
+use crate::extract::checks::Checks;
+
+/// Checks what is there; a chain is checked by [`super::chains`].
+pub(crate) fn check_settings(checks: &mut Checks, change: &PersonaChange<'_>) {
+    if let Some(name) = change.name {
+        checks.text("name", name, 1..=100);
+    }
+    if let Some(description) = change.description {
+        checks.text("description", description, 0..=1_000);
+    }
+    if let Some(prompt) = change.system_prompt {
+        checks.text("system_prompt", prompt, 1..=32_768);
+    }
+    if let Some(temperature) = change.temperature {
+        checks.rule((0.0..=2.0).contains(&temperature), "temperature", "must be from 0 to 2");
+    }
+    if let Change::Set(model) = change.model {
+        checks.text("model", model, 1..=200);
+    }
+    if let Some(languages) = change.languages {
+        let sound =
+            |tag: &String| (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        checks.rule(
+            (1..=20).contains(&languages.len()) && languages.iter().all(sound),
+            "languages",
+            "must be 1 to 20 language tags such as en or pt-BR",
+        );
+    }
+}
+
+/// Whether it can be part of a persona's address.
+pub(crate) fn is_slug(slug: &str) -> bool {
+    (2..=63).contains(&slug.len())
+        && !slug.starts_with('-')
+        && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
