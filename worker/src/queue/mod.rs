@@ -5,6 +5,7 @@ mod begun;
 mod shares;
 mod slots;
 mod tasks;
+mod weights;
 
 use std::{sync::Arc, task::Poll, time::Duration};
 
@@ -13,10 +14,10 @@ use futures::{FutureExt, future::join_all, stream};
 use troupe_shared::{
     adapters::redis::{RedisHandle, queue_name, wake_channel},
     config::Config,
-    db::users::Tier,
     ids::SessionId,
     jobs::GenerateReply,
     lifecycle::Tasks,
+    model::admin::Tier,
 };
 
 pub(crate) use slots::Slots;
@@ -31,7 +32,7 @@ pub(crate) fn worker_name() -> String {
 
 /// Slots for these tiers, in their order.
 pub(crate) fn slots(all: usize, tiers: &[Tier]) -> Arc<Slots> {
-    let weights: Vec<_> = tiers.iter().map(|tier| u32::try_from(tier.queue_weight).unwrap_or(1)).collect();
+    let weights: Vec<_> = tiers.iter().map(weights::weight).collect();
     Slots::new(all, &weights)
 }
 
@@ -67,6 +68,8 @@ impl Consumers<'_> {
         }
         let names = tiers.iter().map(|tier| tier.name.clone()).collect();
         tasks.spawn(announcements::hear(self.redis.clone(), names, self.slots.clone(), tasks.shutdown().clone()));
+        let (pool, known) = (self.replies.pool.clone(), tiers.to_vec());
+        tasks.spawn(weights::follow(pool, known, self.slots.clone(), tasks.shutdown().clone()));
         Ok(Queues { sources, slots: self.slots.clone() })
     }
 }

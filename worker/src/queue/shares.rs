@@ -21,8 +21,13 @@ struct Share {
 
 impl Shares {
     pub(super) fn new(weights: impl IntoIterator<Item = u32>) -> Self {
-        let share = |weight: u32| Share { stride: (STRIDE / u64::from(weight.max(1))).max(1), pass: 0, backlog: false };
+        let share = |weight: u32| Share { stride: stride(weight), pass: 0, backlog: false };
         Self(weights.into_iter().map(share).collect())
+    }
+
+    /// The tier has another weight; what it has begun counts as it did then.
+    pub(super) fn weigh(&mut self, tier: usize, weight: u32) {
+        self.0[tier].stride = stride(weight);
     }
 
     /// There may be jobs for the tier. It joins the others where they are: while it had nothing to do it saved nothing up.
@@ -72,6 +77,10 @@ impl Shares {
     }
 }
 
+fn stride(weight: u32) -> u64 {
+    (STRIDE / u64::from(weight.max(1))).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +116,18 @@ mod tests {
         for ten in turns.chunks(10) {
             assert_eq!(of(FREE, ten), 2, "{turns:?}");
         }
+    }
+
+    #[test]
+    fn another_weight_counts_from_then_on() {
+        let mut shares = pro_and_free();
+        shares.has_backlog(PRO);
+        shares.has_backlog(FREE);
+        shares.begin(FREE, 1);
+        shares.begin(PRO, 4);
+        shares.weigh(FREE, 4);
+        let turns = turns(&mut shares, 100);
+        assert_eq!((of(PRO, &turns), of(FREE, &turns)), (50, 50));
     }
 
     #[test]

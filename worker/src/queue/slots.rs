@@ -60,6 +60,11 @@ impl Slots {
         })
     }
 
+    /// The tier has another weight from now on.
+    pub(super) fn weigh(&self, tier: usize, weight: u32) {
+        self.state.lock().shares.weigh(tier, weight);
+    }
+
     /// Jobs may have come for the tier.
     pub(super) fn announce(&self, tier: usize) {
         let mut state = self.state.lock();
