@@ -29,6 +29,7 @@ pub struct Config {
     pub worker: Worker,
     pub models: Models,
     pub providers: Providers,
+    pub cache: Cache,
     pub events: Events,
     pub retention: Retention,
     pub housekeeping: Housekeeping,
@@ -112,6 +113,15 @@ pub struct Worker {
     pub sweep_interval: Duration,
     #[serde(deserialize_with = "duration")]
     pub drain: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Cache {
+    #[serde(deserialize_with = "duration")]
+    pub reply_ttl: Duration,
+    pub max_reply: usize,
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,11 +2,13 @@
 //!
 //! Object-safe and held as `Arc<dyn …>`; the implementations are in [`crate::adapters`].
 
+mod cache;
 mod provider_board;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+pub use cache::{Cache, Lookups};
 pub use provider_board::{News, ProviderBoard};
 
 use crate::{

@@ -1,4 +1,5 @@
 //! What a reply is made of: the prompt that asks for it, and the events that tell of it.
 
+pub(crate) mod cache;
 pub(crate) mod prompt;
 pub(crate) mod writer;

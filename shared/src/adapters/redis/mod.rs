@@ -1,7 +1,8 @@
-//! Redis: live events and their logs ([`RedisEventBus`]) and the dispatch of jobs ([`RedisJobQueue`]).
+//! Redis: live events and their logs ([`RedisEventBus`]), the dispatch of jobs ([`RedisJobQueue`]), caches ([`RedisCache`]).
 //!
 //! Redis may lose everything at any moment; nothing here may be the only place that knows something.
 
+mod cache;
 mod event_bus;
 mod job_queue;
 mod provider_board;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 use tokio::sync::broadcast::error::RecvError;
 
+pub use cache::RedisCache;
 pub use event_bus::RedisEventBus;
 pub use job_queue::{RedisJobQueue, finished_counter, queue_name, wake_channel};
 pub use provider_board::RedisProviderBoard;

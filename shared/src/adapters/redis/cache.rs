@@ -1,0 +1,77 @@
+//! A cache as plain keys, each with a time to live, and two counters.
+//!
+//! A Redis that is away must not hold up whoever could do without a cache: no command is tried twice or waits for a
+//! connection.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fred::{
+    clients::WithOptions,
+    interfaces::{ClientLike, KeysInterface},
+    prelude::Client,
+    types::{Expiration, config::Options},
+};
+
+use super::RedisHandle;
+use crate::ports::{Cache, Lookups, PortError};
+
+pub struct RedisCache {
+    redis: RedisHandle,
+    name: &'static str,
+}
+
+impl RedisCache {
+    /// A cache of this name: whoever opens it under the same name has the same one.
+    pub fn new(redis: RedisHandle, name: &'static str) -> Self {
+        Self { redis, name }
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}:cache:{}:{key}", self.redis.prefix, self.name)
+    }
+
+    /// The braces keep both counters in one slot of a cluster.
+    fn counter(&self, of: &str) -> String {
+        format!("{{{}:cache:{}}}:{of}", self.redis.prefix, self.name)
+    }
+
+    fn client(&self) -> WithOptions<Client> {
+        let options = Options { max_attempts: Some(1), fail_fast: true, ..Options::default() };
+        self.redis.client().with_options(&options)
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(fred::error::Error) -> PortError {
+    move |error| PortError { what, why: error.to_string() }
+}
+
+#[async_trait]
+impl Cache for RedisCache {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, PortError> {
+        let client = self.client();
+        let found: Option<Bytes> = client.get(self.key(key)).await.map_err(failed("look into a cache"))?;
+        let counted: Result<i64, _> = client.incr(self.counter(if found.is_some() { "hits" } else { "misses" })).await;
+        if let Err(error) = counted {
+            tracing::debug!(%error, "a look into a cache was not counted");
+        }
+        Ok(found)
+    }
+
+    async fn put(&self, key: &str, value: Bytes, time_to_live: Duration) -> Result<(), PortError> {
+        let milliseconds = i64::try_from(time_to_live.as_millis()).unwrap_or(i64::MAX).max(1);
+        let expiration = Some(Expiration::PX(milliseconds));
+        self.client()
+            .set(self.key(key), value, expiration, None, false)
+            .await
+            .map_err(failed("put something into a cache"))
+    }
+
+    async fn lookups(&self) -> Result<Lookups, PortError> {
+        let counters = vec![self.counter("hits"), self.counter("misses")];
+        let counts: Vec<Option<u64>> = self.client().mget(counters).await.map_err(failed("read a cache's counters"))?;
+        let count = |at: usize| counts.get(at).copied().flatten().unwrap_or(0);
+        Ok(Lookups { hits: count(0), misses: count(1) })
+    }
+}
