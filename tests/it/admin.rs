@@ -14,7 +14,7 @@ use crate::small_cluster;
 const DEAD_LETTERS: &str = "/api/v1/admin/dead-letters";
 
 /// A new account, made an admin's as an operator does it.
-async fn admin(cluster: &Cluster) -> Client {
+pub(crate) async fn admin(cluster: &Cluster) -> Client {
     let client = cluster.client(0).await;
     let mut operator = make_admin(cluster, &client.email);
     assert!(operator.ended().await.success(), "{}", operator.lines().join("\n"));

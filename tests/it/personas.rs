@@ -1,6 +1,7 @@
 //! Personas: who may see and change them, and that they are who replies.
 
 use serde_json::{Value, json};
+use troupe_tests::ClusterOptions;
 
 use crate::{cluster, small_cluster};
 
@@ -67,5 +68,61 @@ async fn what_others_see_of_a_persona_follows_its_visibility() {
         stranger.conversation(&format!("my-{visibility}")).await;
     }
     stranger.get("/api/v1/personas/my-private").await.problem(404);
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn who_speaks_for_a_persona_is_set_and_set_back() {
+    let cluster = ClusterOptions::default()
+        .servers(1)
+        .workers(0)
+        .set("TROUPE_PROVIDERS__OPENAI__KEYS__SPARE", "another")
+        .start()
+        .await;
+    let (owner, stranger) = (cluster.client(0).await, cluster.client(0).await);
+    let path = "/api/v1/personas/grandmother";
+    let body =
+        json!({"slug": "grandmother", "name": "Grandmother", "system_prompt": "You are kind.", "visibility": "public"});
+    let created = owner.post("/api/v1/personas", &body).await.expect(201);
+    let settings = |persona: &Value| {
+        ["model", "chain", "when_cut", "over_budget", "cache_replies"].map(|setting| persona[setting].clone())
+    };
+    let defaults = [json!(null), json!(null), json!("restart"), json!("fail"), json!(false)];
+    assert_eq!(settings(&created), defaults);
+
+    let chain = json!(["openai#spare/gpt-4.1-mini", "offline"]);
+    let change = json!({"model": "m", "chain": [" openai#spare/gpt-4.1-mini", "offline"], "when_cut": "continue",
+        "over_budget": "offline", "cache_replies": true});
+    let all = [json!("m"), chain.clone(), json!("continue"), json!("offline"), json!(true)];
+    assert_eq!(settings(&owner.patch(path, &change).await.expect(200)), all);
+    assert_eq!(settings(&owner.get(path).await.expect(200)), all);
+    let seen = stranger.get(path).await.expect(200);
+    assert_eq!((&seen["chain"], &seen["cache_replies"]), (&Value::Null, &json!(true)), "keys are the owner's business");
+
+    // What is left out stays, null and an empty chain are the default again; each change is another version.
+    let version = || cluster.number("select version::bigint from personas where slug = 'grandmother'");
+    let before = version().await;
+    assert_eq!(settings(&owner.patch(path, &json!({"name": "Nan"})).await.expect(200)), all);
+    assert_eq!(owner.patch(path, &json!({"chain": null})).await.expect(200)["chain"], Value::Null);
+    assert_eq!(owner.patch(path, &json!({"chain": chain})).await.expect(200)["chain"], chain);
+    assert_eq!(owner.patch(path, &json!({"chain": []})).await.expect(200)["chain"], Value::Null);
+    let unset = owner.patch(path, &json!({"model": null, "when_cut": "stop"})).await.expect(200);
+    assert_eq!((&unset["model"], &unset["when_cut"]), (&Value::Null, &json!("stop")));
+    assert_eq!(version().await, before + 5);
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_persona_may_be_made_with_all_its_settings() {
+    let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let owner = cluster.client(0).await;
+    let settings = json!({"chain": ["openai/a", "anthropic", "offline"], "when_cut": "stop", "over_budget": "offline",
+        "cache_replies": true, "model": "m"});
+    let mut body = json!({"slug": "grandmother", "name": "Grandmother", "system_prompt": "You are kind."});
+    body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    let created = owner.post("/api/v1/personas", &body).await.expect(201);
+    for (setting, value) in settings.as_object().unwrap() {
+        assert_eq!(created[setting], *value, "{setting}");
+    }
     cluster.assert_quiet().await;
 }

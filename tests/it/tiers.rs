@@ -1,7 +1,10 @@
 //! Tiers share the workers by weight: pro goes before free, and free is not starved.
 
 use futures::future::join_all;
+use serde_json::{Value, json};
 use troupe_tests::{Client, Cluster, ClusterOptions, Gate, Script, provider::default_reply, within};
+
+use crate::admin::admin;
 
 /// Long enough for the shares to show.
 const BACKLOG: usize = 40;
@@ -114,5 +117,38 @@ async fn no_slot_is_kept_for_a_tier_that_has_nothing() {
     for request in waiting {
         free.reply(&request).await;
     }
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn admins_say_who_speaks_for_a_tier_and_how_often_it_has_its_turn() {
+    let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let (admin, user) = (admin(&cluster).await, cluster.client(0).await);
+    let (tiers, free) = ("/api/v1/admin/tiers", "/api/v1/admin/tiers/free");
+    let tier = |name: &str, weight: u32, chain: Value| json!({"name": name, "queue_weight": weight, "chain": chain});
+    let (pro, unset) = (tier("pro", 4, Value::Null), tier("free", 1, Value::Null));
+    assert_eq!(admin.get(tiers).await.expect(200), json!([pro, unset]));
+    assert_eq!(user.get(tiers).await.problem(403)["code"], "forbidden");
+    assert_eq!(user.patch(free, &json!({"queue_weight": 9})).await.problem(403)["code"], "forbidden");
+
+    for (field, change) in [
+        ("queue_weight", json!({"queue_weight": 0})),
+        ("queue_weight", json!({"queue_weight": 1001})),
+        ("queue_weight", json!({"queue_weight": 2_147_483_648_u32})),
+        ("chain[1]", json!({"chain": ["offline", "gpu"], "queue_weight": 5})),
+        ("name", json!({"name": "gratis"})),
+    ] {
+        let answer = admin.patch(free, &change).await;
+        assert_eq!(answer.problem(422)["errors"][0]["field"], field, "{change}");
+    }
+    admin.patch("/api/v1/admin/tiers/none", &json!({"queue_weight": 5})).await.problem(404);
+    admin.patch("/api/v1/admin/tiers/a%00b", &json!({"queue_weight": 5})).await.problem(404);
+    assert_eq!(admin.get(tiers).await.expect(200), json!([pro, unset]), "nothing was stored");
+
+    let chain = json!(["openai/small", "offline"]);
+    assert_eq!(admin.patch(free, &json!({ "chain": chain })).await.expect(200), tier("free", 1, chain.clone()));
+    assert_eq!(admin.patch(free, &json!({"queue_weight": 9})).await.expect(200), tier("free", 9, chain.clone()));
+    assert_eq!(admin.get(tiers).await.expect(200), json!([tier("free", 9, chain), pro]), "the heaviest first");
+    assert_eq!(admin.patch(free, &json!({"chain": null})).await.expect(200), tier("free", 9, Value::Null));
     cluster.assert_quiet().await;
 }

@@ -93,6 +93,7 @@ impl Database {
             correlation_id: "c".to_owned(),
             key: None,
             only_if_idle: false,
+            fresh: false,
         };
         let new: Vec<_> = new.iter().map(message).collect();
         let outcomes = accepts::accept(&self.pool, &new, self.limits()).await.expect("an accept");
