@@ -120,3 +120,12 @@ fn a_provider_that_is_not_whole_is_a_fault_of_its_own() {
     let error = load(&[("TROUPE_PROVIDERS__GPU__COLOUR", "red")]).unwrap_err();
     assert!(error.0[0].key.starts_with("providers.gpu.colour"), "{error}");
 }
+
+#[test]
+fn no_provider_is_called_as_what_is_none() {
+    let gpu = [("FORMAT", "json"), ("BASE_URL", "http://gpu:9000"), ("MODEL", "m")];
+    let variables = gpu.map(|(setting, value)| (format!("TROUPE_PROVIDERS__CACHE__{setting}"), value.to_owned()));
+    let error = Config::from_sources(None, variables).unwrap_err();
+    let keys: Vec<_> = error.0.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["providers.cache"], "{error}");
+}

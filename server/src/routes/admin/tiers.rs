@@ -57,6 +57,6 @@ pub(crate) async fn change_tier(
         return Err(missing);
     }
     let tier = users::change_tier(&state.pool, &name, queue_weight, chain.as_deref()).await?.ok_or(missing)?;
-    tracing::info!(%admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, "a tier was changed");
+    tracing::info!(admin_id = %admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, "a tier was changed");
     Ok(Json(tier))
 }

@@ -19,13 +19,14 @@ use crate::ports::{Cache, Lookups, PortError};
 
 pub struct RedisCache {
     redis: RedisHandle,
+    /// Whoever opens one of the same name has the same one.
     name: &'static str,
 }
 
 impl RedisCache {
-    /// A cache of this name: whoever opens it under the same name has the same one.
-    pub fn new(redis: RedisHandle, name: &'static str) -> Self {
-        Self { redis, name }
+    /// Of replies that may be given again.
+    pub fn replies(redis: RedisHandle) -> Self {
+        Self { redis, name: "replies" }
     }
 
     fn key(&self, key: &str) -> String {
