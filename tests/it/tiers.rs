@@ -60,23 +60,22 @@ fn count(tier: &str, order: &[String]) -> usize {
     order.iter().filter(|asked| *asked == tier).count()
 }
 
-async fn shares(concurrency: usize, heavy: &str, weight: usize) {
-    let cluster = one_worker(concurrency).await;
-    let (pro, free) = (user_of_tier(&cluster, heavy).await, user_of_tier(&cluster, "free").await);
-    let gates = occupy(&cluster, &free, concurrency).await;
+async fn shares(cluster: &Cluster, slots: usize, heavy: &str, weight: usize) {
+    let (pro, free) = (user_of_tier(cluster, heavy).await, user_of_tier(cluster, "free").await);
+    let gates = occupy(cluster, &free, slots).await;
     let mut sent = Vec::new();
     // Free was there first, all of it.
-    for request in fill(&cluster, &free, "free", BACKLOG).await {
+    for request in fill(cluster, &free, "free", BACKLOG).await {
         sent.push((&free, request));
     }
-    for request in fill(&cluster, &pro, heavy, BACKLOG).await {
+    for request in fill(cluster, &pro, heavy, BACKLOG).await {
         sent.push((&pro, request));
     }
     gates.iter().for_each(Gate::open);
     for (user, request) in sent {
         user.reply(&request).await;
     }
-    let order = order(&cluster);
+    let order = order(cluster);
     assert_eq!((count(heavy, &order), count("free", &order)), (BACKLOG, BACKLOG), "{order:?}");
     let both = &order[..=order.iter().rposition(|asked| asked == heavy).unwrap()];
     let share = BACKLOG / weight;
@@ -93,12 +92,21 @@ async fn shares(concurrency: usize, heavy: &str, weight: usize) {
 
 #[tokio::test]
 async fn four_to_one_with_one_slot() {
-    shares(1, "pro", 4).await;
+    shares(&one_worker(1).await, 1, "pro", 4).await;
 }
 
 #[tokio::test]
 async fn four_to_one_with_two_slots() {
-    shares(2, "pro", 4).await;
+    shares(&one_worker(2).await, 2, "pro", 4).await;
+}
+
+#[tokio::test]
+async fn another_weight_needs_no_restart() {
+    let cluster = one_worker(1).await;
+    let change = json!({"queue_weight": 2});
+    admin(&cluster).await.patch("/api/v1/admin/tiers/pro", &change).await.expect(200);
+    cluster.worker_logged("the new weight", |entry| entry["fields"]["message"] == "a tier has another weight").await;
+    shares(&cluster, 1, "pro", 2).await;
 }
 
 /// Whoever is alone has every slot at once, whatever its weight, and the other's first message waits for one slot only.
