@@ -34,6 +34,8 @@ const FILL: &str = "
     insert into idempotency_keys (user_id, key, fingerprint, created_at)
         select u.id, n::text, '', now() - make_interval(hours => case when n <= 900 then 25 else 23 end)
         from users u, generate_series(1, 1000) n;
+    insert into spending (scope, subject, day, spent)
+        select 'tier', 'free', current_date - n, 1 from generate_series(0, 600) n where n not between 391 and 410;
 ";
 
 const OLD_REQUESTS: i64 = 581;
@@ -59,13 +61,15 @@ async fn one_of_many_workers_removes_what_has_had_its_time() {
     let mut cluster = with_old_rows(options).await;
     cluster.add_workers(3).await;
     let kept_house = cluster.worker_logged("that it kept house", |entry| is(entry, "kept house")).await;
-    let removed = ["tickets", "keys", "requests"].map(|what| kept_house["fields"][what].as_i64());
-    assert_eq!(removed, [Some(900), Some(900), Some(OLD_REQUESTS)]);
+    let removed = ["tickets", "keys", "requests", "spending"].map(|what| kept_house["fields"][what].as_i64());
+    assert_eq!(removed, [Some(900), Some(900), Some(OLD_REQUESTS), Some(190)]);
     // Each of the others has looked, and left it to the one.
     let looked = |entry: &Value| is(entry, "kept house") || is(entry, "not due");
     join_all(cluster.workers.iter().map(|worker| worker.logged_where("that it looked", looked))).await;
     assert_eq!(cluster.logs().matches("kept house").count(), 1);
-    for (table, left) in [("socket_tickets", 100), ("idempotency_keys", 100), ("requests", REMAINING_REQUESTS)] {
+    for (table, left) in
+        [("socket_tickets", 100), ("idempotency_keys", 100), ("requests", REMAINING_REQUESTS), ("spending", 391)]
+    {
         assert_eq!(cluster.count(table).await, left, "{table}");
     }
     assert_eq!(cluster.count("requests where finished_at is null").await, 1);

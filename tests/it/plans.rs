@@ -28,6 +28,8 @@ const FILL: &str = "
         select id, 1, 'w', now(), 'retried' from requests where status = 'completed';
     insert into socket_tickets (digest, user_id, expires_at) select sha256(email::bytea), id, now() + interval '1 hour' from users;
     insert into idempotency_keys (user_id, key, fingerprint) select u.id, n, '' from users u, generate_series(1, 4) n;
+    insert into spending (scope, subject, day, spent)
+        select 'user', u.id::text, current_date - n, 1 from users u, generate_series(1, 20) n;
     analyze;
 ";
 
@@ -37,8 +39,17 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 8] =
-    ["idempotency_keys", "users", "personas", "conversations", "requests", "messages", "attempts", "socket_tickets"];
+const BIG: [&str; 9] = [
+    "idempotency_keys",
+    "users",
+    "personas",
+    "conversations",
+    "requests",
+    "messages",
+    "attempts",
+    "socket_tickets",
+    "spending",
+];
 
 /// Every statement that the code can make, as .sqlx/ lists them.
 fn statements() -> Vec<(String, usize)> {

@@ -1,7 +1,7 @@
 //! Housekeeping: what has had its time leaves PostgreSQL, in small batches with pauses between them, so that nobody notices.
 //!
-//! Socket tickets that have expired, idempotency keys past their retention, and, where the operator has set a retention for
-//! them, requests with their messages. An open request is never removed.
+//! Socket tickets that have expired, idempotency keys and days of spending past their retention, and, where the operator has
+//! set a retention for them, requests with their messages. An open request is never removed.
 
 use std::time::Duration;
 
@@ -30,7 +30,11 @@ impl Scheduled for Housekeeping {
             Some(kept) => self.remove_requests(db, kept, shutdown).await?,
             None => 0,
         };
-        tracing::info!(tickets, keys, requests, "kept house");
+        let spending = match self.retention.spending {
+            Some(kept) => self.remove_spending(db, kept, shutdown).await?,
+            None => 0,
+        };
+        tracing::info!(tickets, keys, requests, spending, "kept house");
         Ok(())
     }
 }
@@ -52,6 +56,22 @@ impl Housekeeping {
         loop {
             let kept = self.retention.idempotency_keys;
             let removed = housekeeping::remove_idempotency_keys(&mut *db, kept, self.batch()).await?;
+            all += removed;
+            if !self.goes_on(removed, shutdown).await {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn remove_spending(
+        &self,
+        db: &mut PgConnection,
+        kept: Duration,
+        shutdown: &CancellationToken,
+    ) -> sqlx::Result<u64> {
+        let mut all = 0;
+        loop {
+            let removed = housekeeping::remove_spending(&mut *db, kept, self.batch()).await?;
             all += removed;
             if !self.goes_on(removed, shutdown).await {
                 return Ok(all);

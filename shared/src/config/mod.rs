@@ -137,6 +137,8 @@ pub struct Retention {
     /// `None`: for ever.
     #[serde(deserialize_with = "duration_or_forever")]
     pub requests: Option<Duration>,
+    #[serde(deserialize_with = "duration_or_forever")]
+    pub spending: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -231,6 +233,11 @@ impl Config {
             self.retention.requests.is_none_or(|kept| kept >= self.retention.idempotency_keys),
             "retention.requests",
             "must not be shorter than retention.idempotency_keys, which answer with them",
+        );
+        rule(
+            self.retention.spending.is_none_or(|kept| kept >= Duration::from_hours(48)),
+            "retention.spending",
+            "must not be shorter than 2d: today's is counted with",
         );
         rule(
             self.housekeeping.interval >= Duration::from_millis(100),

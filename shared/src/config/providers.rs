@@ -44,6 +44,8 @@ pub struct Models {
     pub retry_share: f64,
     pub hedge_share: f64,
     #[serde(deserialize_with = "duration")]
+    pub prices_refresh: Duration,
+    #[serde(deserialize_with = "duration")]
     pub offline_word_interval: Duration,
 }
 
@@ -119,6 +121,7 @@ impl Models {
             rule(unknown.is_none(), "models.chain", &unknown.map(|unknown| unknown.to_string()).unwrap_or_default());
         }
         rule(self.max_reply_tokens > 0, "models.max_reply_tokens", "must be at least 1");
+        rule(!self.prices_refresh.is_zero(), "models.prices_refresh", "must be longer than nothing");
         rule(self.breaker_failures > 0, "models.breaker_failures", "must be at least 1");
         rule(
             self.breaker_cap >= self.breaker_pause,

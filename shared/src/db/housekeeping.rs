@@ -37,6 +37,20 @@ pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, mo
     Ok(done.rows_affected())
 }
 
+/// Removes what was spent on days longer ago than this; returns how many rows.
+pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from spending where ctid = any (array(
+             select ctid from spending where day < (now() at time zone 'utc' - make_interval(secs => $1))::date
+             order by day limit $2 for update skip locked))",
+        kept.as_secs_f64(),
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Removes final requests that ended longer ago than this, with their messages: the oldest after the given one. Returns
 /// which.
 ///

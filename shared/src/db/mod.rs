@@ -5,6 +5,7 @@
 
 pub mod accepts;
 pub mod attempts;
+pub mod budgets;
 pub mod cancels;
 pub mod claims;
 pub mod conversations;
@@ -13,6 +14,7 @@ pub mod housekeeping;
 pub mod idempotency;
 pub mod messages;
 pub mod personas;
+pub mod prices;
 pub mod queue_state;
 pub mod requests;
 pub mod schedules;

@@ -4,6 +4,7 @@
 
 pub mod admin;
 mod change;
+pub mod money;
 pub mod providers;
 
 use chrono::{DateTime, Utc};
