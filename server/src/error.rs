@@ -70,6 +70,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("overloaded", "The service has as much to do as it can take. Try again after `Retry-After`."),
     ("unavailable", "A part of the service does not answer. Try again after `Retry-After`."),
     ("internal", "A fault of the server; it has been logged under `request_id`."),
+    (
+        "budget_exhausted",
+        "A budget has not enough left for a reply today; `detail` says which, and when it renews. Send the message again then.",
+    ),
     ("provider_failed", "The model service did not give a reply, after all attempts. Send the message again later."),
 ];
 

@@ -83,6 +83,7 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::login))
         .routes(routes!(accounts::me))
+        .routes(routes!(accounts::my_budget))
         .routes(routes!(personas::create_persona, personas::list_personas))
         .routes(routes!(personas::read_persona, personas::change_persona, personas::delete_persona))
         .routes(routes!(conversations::create_conversation, conversations::list_conversations))

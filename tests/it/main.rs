@@ -16,6 +16,7 @@ mod housekeeping;
 mod keys;
 mod lost_logs;
 mod memory;
+mod money;
 mod openapi;
 mod outages;
 mod personas;

@@ -58,6 +58,24 @@ impl<T> Listed<T> {
     }
 }
 
+/// Where a page begins whose order is by two names, the first of which has no slash.
+pub(crate) struct Pair(pub(crate) String, pub(crate) String);
+
+impl FromStr for Pair {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (first, second) = text.split_once('/').filter(|_| !text.contains('\0')).ok_or(())?;
+        Ok(Self(first.to_owned(), second.to_owned()))
+    }
+}
+
+impl From<Pair> for (String, String) {
+    fn from(Pair(first, second): Pair) -> Self {
+        (first, second)
+    }
+}
+
 /// Query parameters; what cannot be read is named.
 pub(crate) struct Params<T>(pub(crate) T);
 

@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use troupe_shared::{db::users, model::User};
+use troupe_shared::{
+    db::{budgets, users},
+    model::{User, money::Allowance},
+};
 use utoipa::ToSchema;
 
 use crate::{
@@ -104,4 +107,14 @@ pub(crate) async fn login(
 pub(crate) async fn me(State(state): State<AppState>, Caller(user): Caller) -> Result<Json<User>, ApiError> {
     let user = users::find(&state.pool, user).await?;
     user.map(Json).ok_or(ApiError::Unauthenticated("the account is gone"))
+}
+
+/// What the signed-in user may spend today, and has spent
+#[utoipa::path(get, path = "/auth/me/budget", tag = "accounts", responses((status = 200, body = Allowance)))]
+pub(crate) async fn my_budget(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+) -> Result<Json<Allowance>, ApiError> {
+    let allowance = budgets::allowance(&state.pool, user).await?;
+    allowance.map(Json).ok_or(ApiError::Unauthenticated("the account is gone"))
 }

@@ -1,6 +1,8 @@
 //! What admins see and do; everybody else is told 403.
 
+mod budgets;
 mod dead_letters;
+mod prices;
 mod queue;
 mod requests;
 mod tiers;
@@ -24,4 +26,8 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(dead_letters::discard_dead_letter))
         .routes(routes!(dead_letters::retry_dead_letters))
         .routes(routes!(dead_letters::discard_dead_letters))
+        .routes(routes!(prices::list_prices))
+        .routes(routes!(prices::set_price, prices::remove_price))
+        .routes(routes!(budgets::list_budgets))
+        .routes(routes!(budgets::set_budget, budgets::remove_budget))
 }

@@ -1,0 +1,113 @@
+//! What may be spent in a day: by users, tiers, personas, and everyone.
+//!
+//! Personas go by their slug here and by their id in the table, so a budget is never taken over by another persona. That of a
+//! persona which is gone is listed and removed by the id.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use troupe_shared::{
+    db::{Page, budgets, users},
+    ids::UserId,
+    model::money::{ANY, Budget, Scope},
+};
+use utoipa::ToSchema;
+
+use super::TAG;
+use crate::{
+    error::ApiError,
+    extract::{
+        auth::Admin,
+        body::Body,
+        checks::Checks,
+        paging::{Listed, Paging, Pair, Params},
+        path::Id,
+    },
+    state::AppState,
+};
+
+const HIGHEST: f64 = 1e12;
+const NO_SCOPE: ApiError = ApiError::NotFound("scope: budgets are of a user, tier, tier_user, persona or everyone");
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetBudget {
+    /// From midnight to midnight UTC, in the currency of the prices. 0 forbids whatever costs something.
+    #[schema(example = 5.0, minimum = 0)]
+    daily_limit: f64,
+}
+
+/// Budgets, and what is spent of them today
+#[utoipa::path(get, path = "/admin/budgets", tag = TAG, params(Paging), responses((status = 200, body = Listed<Budget>)))]
+pub(crate) async fn list_budgets(
+    State(state): State<AppState>,
+    _admin: Admin,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Listed<Budget>>, ApiError> {
+    let Page { after, limit } = paging.page::<Pair>()?;
+    let items = budgets::list(&state.pool, Page { after: after.map(Into::into), limit }).await?;
+    Ok(Json(Listed::new(items, limit, |budget| format!("{}/{}", budget.scope, budget.stored_subject))))
+}
+
+/// Set what may be spent in a day
+///
+/// The subject is a user's id, a tier's name, a persona's slug, or `*` for everyone. Counts for replies that begin some seconds
+/// later (`models.prices_refresh`); spending is counted from then on.
+#[utoipa::path(put, path = "/admin/budgets/{scope}/{subject}", tag = TAG,
+    params(("scope" = Scope, Path), ("subject" = String, Path)), request_body = SetBudget,
+    responses((status = 204), (status = 404, description = "no such scope or subject")))]
+pub(crate) async fn set_budget(
+    State(state): State<AppState>,
+    Admin(admin): Admin,
+    Id((scope, subject)): Id<(String, String)>,
+    Body(SetBudget { daily_limit }): Body<SetBudget>,
+) -> Result<StatusCode, ApiError> {
+    let scope = scope.parse().map_err(|_| NO_SCOPE)?;
+    let sound = (0.0..=HIGHEST).contains(&daily_limit);
+    Checks::default().rule(sound, "daily_limit", format!("must be from 0 to {HIGHEST}")).done()?;
+    let subject = stored(&state, scope, &subject).await?.ok_or(ApiError::NotFound(match scope {
+        Scope::User => "user",
+        Scope::Tier | Scope::TierUser => "tier",
+        Scope::Persona => "persona",
+        Scope::Everyone => "subject: everyone is *",
+    }))?;
+    budgets::set(&state.pool, scope, &subject, daily_limit).await?;
+    tracing::info!(admin_id = %admin, %scope, subject, daily_limit, "a budget is set");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove a budget
+#[utoipa::path(delete, path = "/admin/budgets/{scope}/{subject}", tag = TAG,
+    params(("scope" = Scope, Path), ("subject" = String, Path)),
+    responses((status = 204), (status = 404, description = "no such budget")))]
+pub(crate) async fn remove_budget(
+    State(state): State<AppState>,
+    Admin(admin): Admin,
+    Id((scope, subject)): Id<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let scope = scope.parse().map_err(|_| NO_SCOPE)?;
+    // What is gone has a budget still, under the name that is stored.
+    let subject = stored(&state, scope, &subject).await?.unwrap_or(subject);
+    if subject.contains('\0') || !budgets::remove(&state.pool, scope, &subject).await? {
+        return Err(ApiError::NotFound("budget"));
+    }
+    tracing::info!(admin_id = %admin, %scope, subject, "a budget is removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The subject as the table has it; `None` where there is no such user, tier or persona.
+async fn stored(state: &AppState, scope: Scope, subject: &str) -> Result<Option<String>, ApiError> {
+    if subject.contains('\0') {
+        return Ok(None);
+    }
+    Ok(match scope {
+        Scope::User => match subject.parse::<UserId>() {
+            Ok(id) => users::find(&state.pool, id).await?.map(|user| user.id.to_string()),
+            Err(_) => None,
+        },
+        Scope::Tier | Scope::TierUser => {
+            users::tiers(&state.pool).await?.into_iter().map(|tier| tier.name).find(|name| name == subject)
+        }
+        Scope::Persona => budgets::persona(&state.pool, subject).await?.map(|id| id.to_string()),
+        Scope::Everyone => (subject == ANY).then(|| ANY.to_owned()),
+    })
+}

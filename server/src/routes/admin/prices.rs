@@ -1,0 +1,113 @@
+//! What models cost. The names of models contain slashes, so they stand in the query.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use troupe_shared::{
+    db::{Page, prices},
+    model::{
+        money::{ANY, Price, Rate},
+        providers::is_alias,
+    },
+};
+use utoipa::{IntoParams, ToSchema};
+
+use super::TAG;
+use crate::{
+    error::ApiError,
+    extract::{
+        auth::Admin,
+        body::Body,
+        checks::Checks,
+        paging::{Listed, Paging, Pair, Params},
+        path::Id,
+    },
+    state::AppState,
+};
+
+const HIGHEST: f64 = 1e6;
+
+/// Which model of the provider.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WhichModel {
+    /// Every model that has no price of its own, unless told.
+    #[serde(default = "any")]
+    #[param(example = "meta-llama/Llama-3")]
+    model: String,
+}
+
+fn any() -> String {
+    ANY.to_owned()
+}
+
+/// For a million tokens, in a currency of the operator's.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetPrice {
+    #[schema(example = 0.5, minimum = 0, maximum = 1_000_000)]
+    prompt_price: f64,
+    #[schema(example = 2.0, minimum = 0, maximum = 1_000_000)]
+    completion_price: f64,
+}
+
+fn named<'a>(checks: &'a mut Checks, provider: &str, model: &str) -> &'a mut Checks {
+    checks
+        .rule(is_alias(provider), "provider", "must be 1 to 40 lower-case letters, digits, '-' and '_'")
+        .text("model", model, 1..=200)
+        .rule(!model.contains(char::is_whitespace), "model", "must not contain white space")
+}
+
+/// What models cost, by provider and model
+#[utoipa::path(get, path = "/admin/prices", tag = TAG, params(Paging), responses((status = 200, body = Listed<Price>)))]
+pub(crate) async fn list_prices(
+    State(state): State<AppState>,
+    _admin: Admin,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Listed<Price>>, ApiError> {
+    let Page { after, limit } = paging.page::<Pair>()?;
+    let items = prices::list(&state.pool, Page { after: after.map(Into::into), limit }).await?;
+    Ok(Json(Listed::new(items, limit, |price| format!("{}/{}", price.provider, price.model))))
+}
+
+/// Set what a model costs
+///
+/// Counts for replies that begin some seconds later (`models.prices_refresh`). What was spent before stays as it was.
+#[utoipa::path(put, path = "/admin/prices/{provider}", tag = TAG, params(("provider" = String, Path), WhichModel),
+    request_body = SetPrice, responses((status = 204)))]
+pub(crate) async fn set_price(
+    State(state): State<AppState>,
+    Admin(admin): Admin,
+    Id(provider): Id<String>,
+    Params(WhichModel { model }): Params<WhichModel>,
+    Body(SetPrice { prompt_price, completion_price }): Body<SetPrice>,
+) -> Result<StatusCode, ApiError> {
+    let mut checks = Checks::default();
+    named(&mut checks, &provider, &model);
+    for (field, price) in [("prompt_price", prompt_price), ("completion_price", completion_price)] {
+        checks.rule((0.0..=HIGHEST).contains(&price), field, format!("must be from 0 to {HIGHEST}"));
+    }
+    checks.done()?;
+    prices::set(&state.pool, &provider, &model, Rate { prompt_price, completion_price }).await?;
+    tracing::info!(admin_id = %admin, provider, model, prompt_price, completion_price, "a price is set");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove a price
+///
+/// The model costs what the provider's other models cost (`*`) then, or nothing.
+#[utoipa::path(delete, path = "/admin/prices/{provider}", tag = TAG, params(("provider" = String, Path), WhichModel),
+    responses((status = 204), (status = 404, description = "no such price")))]
+pub(crate) async fn remove_price(
+    State(state): State<AppState>,
+    Admin(admin): Admin,
+    Id(provider): Id<String>,
+    Params(WhichModel { model }): Params<WhichModel>,
+) -> Result<StatusCode, ApiError> {
+    named(&mut Checks::default(), &provider, &model).done()?;
+    if !prices::remove(&state.pool, &provider, &model).await? {
+        return Err(ApiError::NotFound("price"));
+    }
+    tracing::info!(admin_id = %admin, provider, model, "a price is removed");
+    Ok(StatusCode::NO_CONTENT)
+}
