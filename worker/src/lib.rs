@@ -7,6 +7,7 @@ mod cost;
 mod housekeeping;
 mod jobs;
 mod leases;
+mod money;
 mod presence;
 mod providers;
 mod queue;

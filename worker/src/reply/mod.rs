@@ -2,4 +2,5 @@
 
 pub(crate) mod cache;
 pub(crate) mod prompt;
+pub(crate) mod tokens;
 pub(crate) mod writer;
