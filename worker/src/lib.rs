@@ -3,7 +3,6 @@
 //! [`run`] is the whole process: a consumer per tier ([`queue`]), the renewal of leases, and the sweeper that finds what
 //! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
 
-mod cost;
 mod housekeeping;
 mod jobs;
 mod leases;
@@ -29,10 +28,10 @@ use troupe_shared::{
 };
 
 use crate::{
-    cost::Costs,
     housekeeping::Housekeeping,
     jobs::generate_reply::Replies,
     leases::Leases,
+    money::Money,
     presence::Presence,
     providers::{Chain, Roster, Sharing},
     queue::Consumers,
@@ -62,8 +61,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let (sharing, untold) = Sharing::new(Arc::new(RedisProviderBoard::new(redis.clone())));
     let stop = background.shutdown().clone();
     background.spawn(providers::share(sharing.clone(), untold, roster.clone(), clock.clone(), stop));
-    let costs = Costs::new(&config);
-    let chain = Arc::new(Chain::new(&config.models, roster, sharing, costs, clock.clone()));
+    let money = Money::start(pool.clone(), &config, &background).await?;
+    tokio::task::spawn_blocking(reply::tokens::warm_up);
+    let chain = Arc::new(Chain::new(&config.models, roster, sharing, money.clone(), clock.clone()));
 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
     let stop = background.shutdown().clone();
@@ -88,7 +88,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         clock,
         leases,
         settings: config.worker.clone(),
-        costs,
+        money,
         redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });

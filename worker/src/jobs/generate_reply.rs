@@ -22,16 +22,16 @@ use troupe_shared::{
     jobs::GenerateReply,
     model::{
         Message, Role,
-        providers::{Outcome, Try},
+        providers::{Outcome, OverBudget, Try},
     },
     ports::{EventBus, JobQueue},
     problem::Problem,
 };
 
 use crate::{
-    cost::Costs,
     leases::Leases,
-    providers::{Chain, Ended as Spoken, GaveUp, Said, Trail},
+    money::{Money, NotReserved, Reservation, Spender},
+    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Trail},
     reply::{
         prompt::Prompt,
         writer::{Overtaken, ReplyWriter},
@@ -51,7 +51,7 @@ pub(crate) struct Replies {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
-    pub(crate) costs: Costs,
+    pub(crate) money: Arc<Money>,
     pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
@@ -91,9 +91,20 @@ impl Replies {
             return self.fail(claimed, &error, Vec::new(), writer).await;
         }
         let prompt = Prompt::assemble(claimed, self.settings.prompt_tokens);
+        let (reservation, candidates) = match self.funded(claimed, &prompt).await {
+            Ok(funded) => funded,
+            Err(NotReserved::Exhausted(exhausted)) => {
+                return self.fail_with(claimed, exhausted.problem(), exhausted.to_string(), Vec::new(), writer).await;
+            }
+            Err(error) => {
+                let error = GaveUp::without_asking(&error.to_string());
+                return self.retry_or_fail(claimed, error, Vec::new(), writer).await;
+            }
+        };
         let trail = Trail::default();
-        let written = self.write(claimed, prompt, &mut writer, &trail, lost).await;
+        let written = self.write(claimed, prompt, candidates, &mut writer, &trail, lost).await;
         let trail = trail.take();
+        self.money.settle(reservation, cost_of(&trail)).await;
         match written {
             Written::Whole(spoken) => self.complete(claimed, spoken, trail, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, error, trail, writer).await,
@@ -102,18 +113,32 @@ impl Replies {
         }
     }
 
+    /// Those who may be asked, with the money for the dearest; without any left, the built-in model, if the persona wants it.
+    async fn funded(&self, claimed: &Claimed, prompt: &Prompt) -> Result<(Reservation, Vec<Candidate>), NotReserved> {
+        let persona = &claimed.persona;
+        let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
+        let spender = Spender { user: claimed.user_id, tier: &claimed.tier, persona: persona.id };
+        match self.money.reserve(spender, self.chain.most(prompt, &candidates)).await {
+            Ok(reservation) => Ok((reservation, candidates)),
+            Err(NotReserved::Exhausted(exhausted)) if persona.over_budget == OverBudget::Offline => {
+                tracing::info!(%exhausted, "the built-in model speaks");
+                Ok((self.money.reserve(spender, 0.0).await?, self.chain.offline()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Has the reply spoken into the writer, by whichever provider can.
     async fn write(
         &self,
         claimed: &Claimed,
         prompt: Prompt,
+        candidates: Vec<Candidate>,
         writer: &mut ReplyWriter,
         trail: &Trail,
         lost: &CancellationToken,
     ) -> Written {
-        let persona = &claimed.persona;
-        let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
-        let speech = self.chain.speak(prompt, candidates, persona.when_cut, trail.clone());
+        let speech = self.chain.speak(prompt, candidates, claimed.persona.when_cut, trail.clone());
         let mut speech = pin!(speech.into_stream());
         loop {
             let said = tokio::select! {
@@ -158,7 +183,7 @@ impl Replies {
 
     async fn retry_or_fail(&self, claimed: &Claimed, mut error: GaveUp, trail: Vec<Try>, writer: ReplyWriter) {
         let cost = cost_of(&trail);
-        if self.costs.forbids(claimed.cost + cost, cost) {
+        if self.money.forbids(claimed.cost + cost, cost) {
             error.again = false;
             error.message.push_str("; another attempt would cost more than worker.max_cost");
         }
@@ -182,9 +207,19 @@ impl Replies {
 
     async fn fail(&self, claimed: &Claimed, error: &GaveUp, trail: Vec<Try>, writer: ReplyWriter) {
         tracing::warn!(%error, "failed for good");
-        let mut problem = problem(error);
+        self.fail_with(claimed, problem(error), error.message.clone(), trail, writer).await;
+    }
+
+    async fn fail_with(
+        &self,
+        claimed: &Claimed,
+        mut problem: Problem,
+        cause: String,
+        trail: Vec<Try>,
+        writer: ReplyWriter,
+    ) {
         problem.request_id = Some(claimed.correlation_id.clone());
-        let ending = Ending::Failed { error: problem.clone(), cause: error.message.clone() };
+        let ending = Ending::Failed { error: problem.clone(), cause };
         let Some(ended) = self.finish(claimed, trail, ending).await else { return };
         let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
         self.tell_end(writer, &event, ended).await;

@@ -11,7 +11,7 @@ use troupe_shared::model::{
 };
 
 use super::{Call, Chunk, Chunks, Failure, chain::Chain, roster::Candidate};
-use crate::reply::prompt::{Prompt, estimate_tokens};
+use crate::reply::{prompt::Prompt, tokens};
 
 /// What came of the calls for one reply, in the order of their ends.
 #[derive(Debug, Clone, Default)]
@@ -91,13 +91,9 @@ impl Calling {
         }
     }
 
-    /// The usage as reported, or as good as it can be guessed.
-    pub(super) fn usage(&self) -> Usage {
-        self.usage.unwrap_or_else(|| {
-            let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
-            let completion_tokens = if self.text.is_empty() { 0 } else { count(estimate_tokens(&self.text)) };
-            Usage { prompt_tokens: count(self.purpose.prompt.tokens()), completion_tokens, estimated: true }
-        })
+    /// The usage as reported, or as we count it.
+    pub(super) fn usage(&mut self) -> Usage {
+        *self.usage.get_or_insert_with(|| tokens::usage(&self.purpose.prompt, &self.text))
     }
 
     pub(super) fn failed(mut self, failure: &Failure) {
@@ -134,7 +130,7 @@ impl Calling {
             first_word_ms: self.first_word.map(milliseconds),
             ms: milliseconds(self.began.elapsed()),
             usage,
-            cost: usage.map_or(0.0, |usage| self.chain.costs.price_of(&endpoint.provider, model, usage)),
+            cost: usage.map_or(0.0, |usage| self.chain.money.price_of(&endpoint.provider, model, usage)),
             hedge: self.purpose.hedge,
         };
         self.chain.sharing.count(endpoint, &tried);

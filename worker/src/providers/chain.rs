@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use troupe_shared::{clock::Clock, config, model::providers::WhenCut};
+use troupe_shared::{clock::Clock, config, model::{Usage, providers::WhenCut}};
 
 use super::{
     Failure,
@@ -15,7 +15,7 @@ use super::{
     speech::Speech,
     standing::Admission,
 };
-use crate::{cost::Costs, reply::prompt::Prompt};
+use crate::{money::Money, reply::prompt::Prompt};
 
 /// Further tries, and second calls because of a slow first one, that a worker can save up.
 const MOST_RETRIES: f64 = 20.0;
@@ -24,7 +24,7 @@ const MOST_HEDGES: f64 = 5.0;
 pub(crate) struct Chain {
     pub(super) roster: Arc<Roster>,
     pub(super) sharing: Arc<Sharing>,
-    pub(super) costs: Costs,
+    pub(super) money: Arc<Money>,
     pub(super) max_reply_tokens: u32,
     pub(super) retries: Allowance,
     pub(super) hedges: Allowance,
@@ -36,13 +36,13 @@ impl Chain {
         config: &config::Models,
         roster: Arc<Roster>,
         sharing: Arc<Sharing>,
-        costs: Costs,
+        money: Arc<Money>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             roster,
             sharing,
-            costs,
+            money,
             max_reply_tokens: config.max_reply_tokens,
             retries: Allowance::new(config.retry_share, MOST_RETRIES),
             hedges: Allowance::new(config.hedge_share, MOST_HEDGES),
@@ -53,6 +53,19 @@ impl Chain {
     /// Those whom a persona's chain, or the default, means.
     pub(crate) fn candidates(&self, chain: Option<&[String]>, model: Option<&str>) -> Vec<Candidate> {
         self.roster.candidates(chain, model)
+    }
+
+    /// The built-in model, which costs nothing.
+    pub(crate) fn offline(&self) -> Vec<Candidate> {
+        self.roster.candidates(Some(&[config::OFFLINE.to_owned()]), None)
+    }
+
+    /// What a reply by the dearest of these can cost, about.
+    pub(crate) fn most(&self, prompt: &Prompt, candidates: &[Candidate]) -> f64 {
+        let prompt_tokens = u32::try_from(prompt.tokens()).unwrap_or(u32::MAX);
+        let usage = Usage { prompt_tokens, completion_tokens: self.max_reply_tokens, estimated: true };
+        let price = |one: &Candidate| self.money.price_of(&one.endpoint.provider, &one.model, usage);
+        candidates.iter().map(price).fold(0.0, f64::max)
     }
 
     /// A reply by whichever of these can.

@@ -27,7 +27,7 @@ pub(crate) use {
     calling::Trail,
     chain::Chain,
     failure::Failure,
-    roster::Roster,
+    roster::{Candidate, Roster},
     sharing::{Sharing, follow as share},
     speech::{Ended, GaveUp, Said},
 };

@@ -148,7 +148,7 @@ impl Speech {
                 }
                 Ok(_) => self.fail(calling, Failure::new(Outcome::Empty, "the service sent an empty reply"))?,
                 Err(failure) => {
-                    if let Some(end) = self.leave_it_at_that(&calling, &failure) {
+                    if let Some(end) = self.leave_it_at_that(&mut calling, &failure) {
                         calling.failed(&failure);
                         return Ok(end);
                     }
@@ -168,20 +168,20 @@ impl Speech {
         Said::TakenBack
     }
 
-    fn end(&self, calling: Calling, stop: Stop) -> Said {
+    fn end(&self, mut calling: Calling, stop: Stop) -> Said {
         let (outcome, incomplete) = match stop {
             Stop::Finished => (Outcome::Completed, None),
             Stop::Refused => (Outcome::Refused, None),
             Stop::Length => (Outcome::Completed, Some(Incomplete::Length)),
             Stop::Filtered => (Outcome::Filtered, Some(Incomplete::Filtered)),
         };
-        let end = ended(&calling, incomplete);
+        let end = ended(&mut calling, incomplete);
         calling.succeeded(outcome);
         end
     }
 
     /// The end of a reply that broke off, where it is to be left as it stands.
-    fn leave_it_at_that(&self, calling: &Calling, failure: &Failure) -> Option<Said> {
+    fn leave_it_at_that(&self, calling: &mut Calling, failure: &Failure) -> Option<Said> {
         let incomplete = match failure.outcome {
             Outcome::Filtered => Incomplete::Filtered,
             _ if self.when_cut == WhenCut::Stop => Incomplete::Cut,
@@ -295,7 +295,7 @@ impl Speech {
     }
 }
 
-fn ended(calling: &Calling, incomplete: Option<Incomplete>) -> Said {
+fn ended(calling: &mut Calling, incomplete: Option<Incomplete>) -> Said {
     Said::End(Ended {
         provider: calling.candidate.endpoint.provider.clone(),
         model: calling.candidate.model.clone(),
