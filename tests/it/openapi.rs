@@ -12,9 +12,9 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Calls an operation of the description, with ids that are nobody's.
 async fn call(client: &Client, method: &str, path: &str) -> Answer {
-    let path = ["slug", "name", "provider", "subject"].iter().fold(path.to_owned(), |path, parameter| {
-        path.replace(&format!("{{{parameter}}}"), "nobody")
-    });
+    let path = ["slug", "name", "provider", "subject"]
+        .iter()
+        .fold(path.to_owned(), |path, parameter| path.replace(&format!("{{{parameter}}}"), "nobody"));
     let path = path.replace("{id}", "00000000-0000-7000-8000-00000000000f").replace("{scope}", "tier");
     assert!(!path.contains('{'), "a parameter that this test does not know: {path}");
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();

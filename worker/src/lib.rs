@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
-    adapters::redis::{RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
+    adapters::redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
     clock::{Clock, SystemClock},
     config::Config,
     db,
@@ -35,6 +35,7 @@ use crate::{
     presence::Presence,
     providers::{Chain, Roster, Sharing},
     queue::Consumers,
+    reply::cache::ReplyCache,
     statements::{Claims, Finishes, Statements},
 };
 
@@ -89,6 +90,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         leases,
         settings: config.worker.clone(),
         money,
+        cache: ReplyCache::new(Arc::new(RedisCache::replies(redis.clone())), &config.cache),
         redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });

@@ -4,28 +4,22 @@
 //! In between the lease is renewed elsewhere ([`crate::leases`]), and the attempt stops at once when it learns that it was
 //! overtaken. Whatever happens, the job itself is done afterwards: retries are dispatched from PostgreSQL.
 
+mod endings;
+
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt, stream};
 use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use troupe_shared::{
     clock::Clock,
     config,
-    db::{
-        attempts::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
-        claims::Claimed,
-    },
-    events::Event,
-    ids::MessageId,
+    db::claims::Claimed,
     jobs::GenerateReply,
-    model::{
-        Message, Role,
-        providers::{Outcome, OverBudget, Try},
-    },
+    model::providers::{Link, Outcome, OverBudget, Try},
     ports::{EventBus, JobQueue},
-    problem::Problem,
 };
 
 use crate::{
@@ -33,14 +27,13 @@ use crate::{
     money::{Money, NotReserved, Reservation, Spender},
     providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Trail},
     reply::{
+        cache::{Asked, CachedReply, ReplyCache},
         prompt::Prompt,
         writer::{Overtaken, ReplyWriter},
     },
     statements::Statements,
 };
-
-/// Tries of a statement that ends an attempt, while PostgreSQL is away.
-const FINISH_TRIES: u32 = 8;
+use endings::{cost_of, counted_attempts};
 
 pub(crate) struct Replies {
     pub(crate) pool: PgPool,
@@ -52,6 +45,7 @@ pub(crate) struct Replies {
     pub(crate) leases: Leases,
     pub(crate) settings: config::Worker,
     pub(crate) money: Arc<Money>,
+    pub(crate) cache: ReplyCache,
     pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
@@ -90,8 +84,14 @@ impl Replies {
             let error = GaveUp::without_asking("every attempt was lost with its worker");
             return self.fail(claimed, &error, Vec::new(), writer).await;
         }
-        let prompt = Prompt::assemble(claimed, self.settings.prompt_tokens);
-        let (reservation, candidates) = match self.funded(claimed, &prompt).await {
+        let persona = &claimed.persona;
+        let prompt = Arc::new(Prompt::assemble(claimed, self.settings.prompt_tokens));
+        let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
+        if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {
+            let written = self.write(stream::iter(reply.said_again()), &mut writer, lost).await;
+            return self.end(claimed, written, vec![tried], writer).await;
+        }
+        let (reservation, candidates) = match self.funded(claimed, &prompt, candidates).await {
             Ok(funded) => funded,
             Err(NotReserved::Exhausted(exhausted)) => {
                 return self.fail_with(claimed, exhausted.problem(), exhausted.to_string(), Vec::new(), writer).await;
@@ -102,9 +102,21 @@ impl Replies {
             }
         };
         let trail = Trail::default();
-        let written = self.write(claimed, prompt, candidates, &mut writer, &trail, lost).await;
+        let written = {
+            let speech = self.chain.speak(prompt.clone(), candidates.clone(), persona.when_cut, trail.clone());
+            self.write(speech.into_stream(), &mut writer, lost).await
+        };
         let trail = trail.take();
         self.money.settle(reservation, cost_of(&trail)).await;
+        let kept = self.worth_keeping(&written, &trail, &writer);
+        self.end(claimed, written, trail, writer).await;
+        if let Some(reply) = kept {
+            let links = Chain::links(&candidates);
+            self.cache.keep(&self.asked(claimed, &prompt, &links), &reply).await;
+        }
+    }
+
+    async fn end(&self, claimed: &Claimed, written: Written, trail: Vec<Try>, writer: ReplyWriter) {
         match written {
             Written::Whole(spoken) => self.complete(claimed, spoken, trail, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, error, trail, writer).await,
@@ -113,14 +125,50 @@ impl Replies {
         }
     }
 
+    /// What was replied before, if the persona gives replies again, and how that looks in the trail.
+    async fn recall(&self, claimed: &Claimed, prompt: &Prompt, candidates: &[Candidate]) -> Option<(CachedReply, Try)> {
+        if !claimed.persona.cache_replies {
+            return None;
+        }
+        let began = Instant::now();
+        let reply = self.cache.find(&self.asked(claimed, prompt, &Chain::links(candidates))).await?;
+        let tried = reply.as_try(began.elapsed());
+        Some((reply, tried))
+    }
+
+    /// A whole reply of a model's own. One that it declined to give is worth another try.
+    fn worth_keeping(&self, written: &Written, trail: &[Try], writer: &ReplyWriter) -> Option<CachedReply> {
+        let Written::Whole(Spoken { provider, model, usage, incomplete: None }) = written else { return None };
+        let declined = trail.last().is_none_or(|tried| tried.outcome != Outcome::Completed);
+        let (provider, model, text) = (provider.clone(), model.clone(), writer.text().to_owned());
+        (!declined).then_some(CachedReply { text, usage: *usage, provider, model })
+    }
+
+    fn asked<'a>(&self, claimed: &Claimed, prompt: &'a Prompt, chain: &'a [Link]) -> Asked<'a> {
+        Asked {
+            user_id: claimed.user_id,
+            persona_id: claimed.persona.id,
+            persona_version: claimed.persona.version,
+            public: claimed.persona.public,
+            cache: claimed.persona.cache_replies,
+            fresh: claimed.fresh,
+            chain,
+            max_tokens: self.chain.max_reply_tokens(),
+            prompt,
+        }
+    }
+
     /// Those who may be asked, with the money for the dearest; without any left, the built-in model, if the persona wants it.
-    async fn funded(&self, claimed: &Claimed, prompt: &Prompt) -> Result<(Reservation, Vec<Candidate>), NotReserved> {
-        let persona = &claimed.persona;
-        let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
-        let spender = Spender { user: claimed.user_id, tier: &claimed.tier, persona: persona.id };
+    async fn funded(
+        &self,
+        claimed: &Claimed,
+        prompt: &Prompt,
+        candidates: Vec<Candidate>,
+    ) -> Result<(Reservation, Vec<Candidate>), NotReserved> {
+        let spender = Spender { user: claimed.user_id, tier: &claimed.tier, persona: claimed.persona.id };
         match self.money.reserve(spender, self.chain.most(prompt, &candidates)).await {
             Ok(reservation) => Ok((reservation, candidates)),
-            Err(NotReserved::Exhausted(exhausted)) if persona.over_budget == OverBudget::Offline => {
+            Err(NotReserved::Exhausted(exhausted)) if claimed.persona.over_budget == OverBudget::Offline => {
                 tracing::info!(%exhausted, "the built-in model speaks");
                 Ok((self.money.reserve(spender, 0.0).await?, self.chain.offline()))
             }
@@ -128,18 +176,14 @@ impl Replies {
         }
     }
 
-    /// Has the reply spoken into the writer, by whichever provider can.
+    /// Takes down what is said.
     async fn write(
         &self,
-        claimed: &Claimed,
-        prompt: Prompt,
-        candidates: Vec<Candidate>,
+        speech: impl Stream<Item = Result<Said, GaveUp>>,
         writer: &mut ReplyWriter,
-        trail: &Trail,
         lost: &CancellationToken,
     ) -> Written {
-        let speech = self.chain.speak(prompt, candidates, claimed.persona.when_cut, trail.clone());
-        let mut speech = pin!(speech.into_stream());
+        let mut speech = pin!(speech);
         loop {
             let said = tokio::select! {
                 biased;
@@ -160,156 +204,4 @@ impl Replies {
             }
         }
     }
-
-    async fn complete(&self, claimed: &Claimed, spoken: Spoken, trail: Vec<Try>, writer: ReplyWriter) {
-        let message_id = MessageId::new();
-        let Spoken { provider, model, usage, incomplete } = spoken;
-        let content = writer.text().to_owned();
-        let reply = Reply { message_id, content, usage, provider: provider.clone(), model: model.clone(), incomplete };
-        let Some(ended) = self.finish(claimed, trail, Ending::Completed(reply)).await else { return };
-        let message = Message {
-            id: message_id,
-            conversation_id: claimed.conversation_id,
-            request_id: claimed.request_id,
-            role: Role::Assistant,
-            content: writer.text().to_owned(),
-            created_at: ended.at,
-        };
-        let correlation_id = claimed.correlation_id.clone();
-        let event = Event::Completed { message, usage, provider, model, correlation_id };
-        self.tell_end(writer, &event, ended).await;
-        tracing::info!(completion_tokens = usage.completion_tokens, "replied");
-    }
-
-    async fn retry_or_fail(&self, claimed: &Claimed, mut error: GaveUp, trail: Vec<Try>, writer: ReplyWriter) {
-        let cost = cost_of(&trail);
-        if self.money.forbids(claimed.cost + cost, cost) {
-            error.again = false;
-            error.message.push_str("; another attempt would cost more than worker.max_cost");
-        }
-        let attempts = counted_attempts(claimed);
-        let waited = (self.clock.now() - claimed.created_at).to_std().unwrap_or_default();
-        let enough = if error.asked {
-            attempts >= self.settings.max_attempts
-        } else {
-            waited + error.retry_after.unwrap_or_default() >= self.settings.max_wait
-        };
-        if !error.again || enough {
-            return self.fail(claimed, &error, trail, writer).await;
-        }
-        let pause = pause(&self.settings, attempts, error.retry_after);
-        tracing::warn!(%error, ?pause, "trying again later");
-        let shown = writer.shown();
-        writer.abandon().await;
-        let back = GivenBack { pause, shown, cause: &error.message, cost, trail: &trail, counts: error.asked };
-        self.give_back(claimed, back).await;
-    }
-
-    async fn fail(&self, claimed: &Claimed, error: &GaveUp, trail: Vec<Try>, writer: ReplyWriter) {
-        tracing::warn!(%error, "failed for good");
-        self.fail_with(claimed, problem(error), error.message.clone(), trail, writer).await;
-    }
-
-    async fn fail_with(
-        &self,
-        claimed: &Claimed,
-        mut problem: Problem,
-        cause: String,
-        trail: Vec<Try>,
-        writer: ReplyWriter,
-    ) {
-        problem.request_id = Some(claimed.correlation_id.clone());
-        let ending = Ending::Failed { error: problem.clone(), cause };
-        let Some(ended) = self.finish(claimed, trail, ending).await else { return };
-        let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
-        self.tell_end(writer, &event, ended).await;
-    }
-
-    /// Ends the request in PostgreSQL; tries again while it is away, for as long as the lease may hold.
-    async fn finish(&self, claimed: &Claimed, trail: Vec<Try>, ending: Ending) -> Option<Ended> {
-        let (request_id, attempt, cost) = (claimed.request_id, claimed.attempt, cost_of(&trail));
-        let finished = Finished { request_id, attempt, cost, trail, ending };
-        let mut pause = Duration::from_millis(50);
-        for tries in 0..FINISH_TRIES {
-            match self.statements.finishes.call(finished.clone()).await? {
-                Ok(Some(ended)) => return Some(ended),
-                Ok(None) => {
-                    // The try before may have been stored, and its answer lost. What comes next is left to the sweeper then.
-                    let stored = attempts::ended(&self.pool, claimed.request_id, claimed.attempt);
-                    if tries > 0
-                        && let Ok(Some(at)) = stored.await
-                    {
-                        return Some(Ended { at, next: Vec::new() });
-                    }
-                    tracing::info!("overtaken at the end");
-                    return None;
-                }
-                Err(error) => tracing::warn!(%error, "could not finish; trying again"),
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        }
-        tracing::error!("could not finish: another attempt will, when the lease has run out");
-        None
-    }
-
-    async fn tell_end(&self, writer: ReplyWriter, event: &Event, ended: Ended) {
-        let dispatch = async {
-            if let Err(error) = self.jobs.enqueue(&ended.next).await {
-                tracing::warn!(%error, "the sweeper will hand over the next message");
-            }
-        };
-        tokio::join!(writer.finish(event), dispatch);
-    }
-
-    /// To another worker, ahead of all that has not been under way yet.
-    async fn hand_back(&self, claimed: &Claimed, trail: &[Try], shown: bool) {
-        let redispatch_after = self.redispatch_after;
-        let back = HandedBack { shown, cost: cost_of(trail), trail, redispatch_after };
-        match attempts::hand_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
-            Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
-                Ok(()) => tracing::info!("handed back"),
-                Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),
-            },
-            Ok(None) => tracing::info!("overtaken before it was handed back"),
-            Err(error) => tracing::warn!(%error, "could not hand back: the lease will run out"),
-        }
-    }
-
-    async fn give_back(&self, claimed: &Claimed, back: GivenBack<'_>) {
-        match attempts::give_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
-            Ok(true) => {}
-            Ok(false) => tracing::info!("overtaken before it was given back"),
-            Err(error) => tracing::warn!(%error, "could not give back: the lease will run out"),
-        }
-    }
-}
-
-/// What a user is told. What the service said may hold what is not for users, such as a part of our key.
-fn problem(error: &GaveUp) -> Problem {
-    let told = match error.outcome {
-        Outcome::Filtered => ("content_filtered", "the reply was withheld", "every model service withheld its reply"),
-        Outcome::TooLong => ("prompt_too_long", "the message is too long", "no model takes so long a message"),
-        _ => ("provider_failed", "the model service failed", "no model service gave a reply"),
-    };
-    let (code, title, detail) = told;
-    Problem::new(502, code, title, detail).retryable(error.again)
-}
-
-fn cost_of(trail: &[Try]) -> f64 {
-    trail.iter().map(|tried| tried.cost).sum()
-}
-
-/// The number of this attempt, among those that count.
-fn counted_attempts(claimed: &Claimed) -> u32 {
-    u32::try_from(claimed.attempt - claimed.waits).unwrap_or(u32::MAX)
-}
-
-/// The pause before the attempt after this one: doubled each time, and somewhere in its upper half, so that what failed
-/// together does not come back together; longer where a service asked for it; never above the cap.
-fn pause(settings: &config::Worker, attempts: u32, asked: Option<Duration>) -> Duration {
-    let doublings = attempts.saturating_sub(1).min(20);
-    let whole = settings.retry_base.saturating_mul(1 << doublings).min(settings.retry_cap);
-    let jittered = whole.mul_f64(0.5 + fastrand::f64() / 2.0);
-    jittered.max(asked.unwrap_or_default().min(settings.retry_cap))
 }

@@ -3,7 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use troupe_shared::{clock::Clock, config, model::{Usage, providers::WhenCut}};
+use troupe_shared::{
+    clock::Clock,
+    config,
+    model::{
+        Usage,
+        providers::{Link, WhenCut},
+    },
+};
 
 use super::{
     Failure,
@@ -55,6 +62,20 @@ impl Chain {
         self.roster.candidates(chain, model)
     }
 
+    pub(crate) fn max_reply_tokens(&self) -> u32 {
+        self.max_reply_tokens
+    }
+
+    /// Candidates as links, without their keys: with any key of a provider a model says the same.
+    pub(crate) fn links(candidates: &[Candidate]) -> Vec<Link> {
+        let link = |one: &Candidate| Link {
+            provider: one.endpoint.provider.clone(),
+            key: None,
+            model: Some(one.model.clone()),
+        };
+        candidates.iter().map(link).collect()
+    }
+
     /// The built-in model, which costs nothing.
     pub(crate) fn offline(&self) -> Vec<Candidate> {
         self.roster.candidates(Some(&[config::OFFLINE.to_owned()]), None)
@@ -71,7 +92,7 @@ impl Chain {
     /// A reply by whichever of these can.
     pub(crate) fn speak(
         self: &Arc<Self>,
-        prompt: Prompt,
+        prompt: Arc<Prompt>,
         candidates: Vec<Candidate>,
         when_cut: WhenCut,
         trail: Trail,

@@ -87,7 +87,7 @@ pub(crate) struct Speech {
 impl Speech {
     pub(super) fn new(
         chain: Arc<Chain>,
-        prompt: Prompt,
+        prompt: Arc<Prompt>,
         candidates: Vec<Candidate>,
         when_cut: WhenCut,
         trail: Trail,
@@ -95,7 +95,7 @@ impl Speech {
         Self {
             chain,
             trail,
-            prompt: Arc::new(prompt),
+            prompt,
             when_cut,
             candidates: candidates.into(),
             calling: None,

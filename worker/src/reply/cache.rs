@@ -20,6 +20,7 @@ use troupe_shared::{
 };
 
 use super::prompt::Prompt;
+use crate::providers::{Ended, GaveUp, Said};
 
 /// Changes with what a key is made of: older replies are not found any more.
 const FORM: &str = "reply 1";
@@ -106,6 +107,18 @@ impl ReplyCache {
 }
 
 impl CachedReply {
+    /// As its model said it.
+    pub(crate) fn said_again(&self) -> Vec<Result<Said, GaveUp>> {
+        let ended = Ended {
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            usage: Usage::default(),
+            incomplete: None,
+        };
+        let text = pieces(&self.text).map(|piece| Said::Text(piece.to_owned()));
+        text.chain([Said::End(ended)]).map(Ok).collect()
+    }
+
     /// What stands in the request's trail: nobody was asked.
     pub(crate) fn as_try(&self, took: Duration) -> Try {
         let ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
@@ -124,7 +137,7 @@ impl CachedReply {
 }
 
 /// The text in the pieces in which it is told.
-pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (piece, after) = rest.split_at(end_of_piece(rest));
