@@ -5,18 +5,26 @@
 
 mod allowance;
 mod anthropic;
+mod body;
 mod calling;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod canned;
 mod chain;
 mod failure;
 mod first_words;
 mod http;
 mod json;
+mod lenient;
+mod meaning;
 mod offline;
 mod openai;
 mod roster;
 mod sharing;
 mod speech;
 mod standing;
+mod telling;
+#[cfg(test)]
+mod tests;
 mod time_limits;
 
 use async_trait::async_trait;

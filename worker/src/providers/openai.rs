@@ -4,6 +4,8 @@
 //! reply. Retries are ours, so calls go through a service that makes none, unlike async-openai's own; and so are the time
 //! limits: see [`super::time_limits`].
 
+use std::{ops::ControlFlow, sync::Arc};
+
 use async_openai::{
     Client,
     config::OpenAIConfig,
@@ -11,40 +13,105 @@ use async_openai::{
     middleware::HttpRequestFactory,
 };
 use async_trait::async_trait;
-use futures::{Stream, StreamExt};
-use reqwest::Response;
+use futures::{StreamExt, TryStreamExt, future::ready};
+use parking_lot::Mutex;
+use reqwest::{Body, Response, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use troupe_shared::model::{Role, Usage, providers::Outcome};
+use serde_json::{Value, json};
+use troupe_shared::model::{Role, providers::Outcome};
 
-use super::{Call, ChatModel, Chunk, Chunks, Failure, Stop, http};
+use super::{
+    Call, ChatModel, Chunk, Chunks, Failure, Stop,
+    http::{self, Exchange},
+    lenient::{Words, or_default},
+    meaning,
+    telling::{Listener, tell},
+};
 
 pub(super) struct OpenAiChatModel {
-    client: Client<OpenAIConfig>,
+    exchange: Exchange,
+    /// Or why there can be no call.
+    client: Result<Client<OpenAIConfig>, Failure>,
 }
 
 impl OpenAiChatModel {
     pub(super) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
+        Self::over(http::exchange(http.clone()), http, base, key)
+    }
+
+    pub(super) fn over(exchange: Exchange, http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
         // Services of one's own often want no key; the header is sent all the same.
         let config = OpenAIConfig::new()
             .with_api_base(base.trim_end_matches('/'))
-            .with_api_key(key.map_or("none", ExposeSecret::expose_secret));
-        let client =
-            Client::with_config(config).with_http_service(tower::service_fn(move |call| send(http.clone(), call)));
-        Self { client }
+            .with_api_key(key.map_or("none", ExposeSecret::expose_secret))
+            // It would take these from the environment.
+            .with_org_id("")
+            .with_project_id("");
+        // It would panic over a key that is no header.
+        let sendable = key.map(|key| http::key_header("Bearer ", key)).transpose();
+        Self { exchange, client: sendable.map(|_| Client::build(http, config)) }
+    }
+
+    /// A client for one call, and where it leaves why an answer broke off: in its own errors that would be lost.
+    fn client(&self) -> Result<(Client<OpenAIConfig>, Broken), Failure> {
+        let (exchange, broken) = (self.exchange.clone(), Broken::default());
+        let left = broken.clone();
+        let service = tower::service_fn(move |call| send(exchange.clone(), call, left.clone()));
+        Ok((self.client.clone()?.with_http_service(service), broken))
     }
 }
 
-async fn send(http: reqwest::Client, call: HttpRequestFactory) -> Result<Response, OpenAIError> {
+type Broken = Arc<Mutex<Option<Failure>>>;
+
+async fn send(exchange: Exchange, call: HttpRequestFactory, broken: Broken) -> Result<Response, OpenAIError> {
     let failed = |failure: Failure| OpenAIError::Boxed(Box::new(failure));
-    let response = http.execute(call.build().await?).await.map_err(|error| failed(http::broken(&error)))?;
-    if response.status().is_success() { Ok(response) } else { Err(failed(http::refusal(response).await)) }
+    let request = call.build().await?;
+    let streamed = request.url().path().ends_with("/chat/completions");
+    let response = exchange(request).await.map_err(failed)?;
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if streamed && kind.starts_with("application/json") {
+        return in_one_event(response).await.map_err(failed);
+    }
+    let parts = response.bytes_stream().map_err(move |error| {
+        let failure = http::broken(&error);
+        *broken.lock() = Some(failure.clone());
+        failure
+    });
+    Ok(::http::Response::new(Body::wrap_stream(parts)).into())
+}
+
+/// The answer of a service that does not stream, or that reports an error under a status that says all is well.
+async fn in_one_event(response: Response) -> Result<Response, Failure> {
+    let whole = response.bytes().await.map_err(|error| http::broken(&error))?;
+    let unreadable = |_| Failure::new(Outcome::Malformed, "the service sent what is no JSON");
+    let whole: Value = serde_json::from_slice(&whole).map_err(unreadable)?;
+    Ok(::http::Response::new(format!("data: {whole}\n\n")).into())
+}
+
+#[async_trait]
+impl ChatModel for OpenAiChatModel {
+    async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
+        let (client, broken) = self.client()?;
+        let chunks = client.chat().create_stream_byot::<_, Heard>(Request::of(&call)).await;
+        let chunks = chunks.map_err(|error| failure(error, &broken))?;
+        // Some keep the connection awake with events that hold nothing.
+        let chunks = chunks.filter(|chunk| {
+            ready(!matches!(chunk, Err(OpenAIError::JSONDeserialize(_, said)) if said.trim().is_empty()))
+        });
+        Ok(tell(chunks.map_err(move |error| failure(error, &broken)), Reply::default()))
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        let (client, broken) = self.client()?;
+        client.models().list_byot::<Value>().await.map(drop).map_err(|error| failure(error, &broken))
+    }
 }
 
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,
-    messages: Vec<RequestMessage<'a>>,
+    messages: Vec<Turn<'a>>,
     temperature: f32,
     max_completion_tokens: u32,
     stream: bool,
@@ -57,115 +124,105 @@ struct StreamOptions {
 }
 
 #[derive(Serialize)]
-struct RequestMessage<'a> {
+struct Turn<'a> {
     role: &'static str,
     content: &'a str,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ResponseChunk {
-    choices: Vec<Choice>,
-    usage: Option<ReportedUsage>,
-    /// Some services report an error in the middle of a stream that began well.
-    error: Option<serde_json::Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Choice {
-    delta: Delta,
-    finish_reason: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Delta {
-    content: Option<String>,
-    refusal: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ReportedUsage {
-    prompt_tokens: u32,
-    completion_tokens: u32,
-}
-
-#[async_trait]
-impl ChatModel for OpenAiChatModel {
-    async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
-        let system = RequestMessage { role: "system", content: &call.prompt.system };
-        let turns = call.prompt.messages.iter().map(|message| RequestMessage {
+impl<'a> Request<'a> {
+    fn of(call: &Call<'a>) -> Self {
+        let system = Turn { role: "system", content: &call.prompt.system };
+        let turns = call.prompt.messages.iter().map(|message| Turn {
             role: match message.role {
                 Role::User => "user",
                 Role::Assistant => "assistant",
             },
             content: &message.content,
         });
-        let begun = (!call.said.is_empty()).then_some(RequestMessage { role: "assistant", content: call.said });
-        let request = Request {
+        let begun = (!call.said.is_empty()).then_some(Turn { role: "assistant", content: call.said });
+        Self {
             model: call.model,
             messages: std::iter::once(system).chain(turns).chain(begun).collect(),
             temperature: call.prompt.temperature,
             max_completion_tokens: call.max_tokens,
             stream: true,
             stream_options: StreamOptions { include_usage: true },
-        };
-        let chunks = self.client.chat().create_stream_byot::<_, ResponseChunk>(request).await.map_err(failure)?;
-        Ok(read(chunks.map(|chunk| chunk.map_err(failure))).boxed())
-    }
-
-    async fn check(&self) -> Result<(), Failure> {
-        _ = self.client.models().list_byot::<serde_json::Value>().await.map_err(failure)?;
-        Ok(())
+        }
     }
 }
 
-/// Turns the service's chunks into ours. The end is where the service gave a reason for it: a stream that stops without one
-/// was cut off. Usage comes after the reason, in a chunk of its own: so the end is told when the stream ends.
-fn read(
-    chunks: impl Stream<Item = Result<ResponseChunk, Failure>> + Send,
-) -> impl Stream<Item = Result<Chunk, Failure>> + Send {
-    let chunks = chunks.map(Some).chain(futures::stream::iter([None]));
-    let told = chunks.scan((None, false), |(stop, declined), chunk| {
-        let parts = match chunk {
-            Some(Err(failure)) => vec![Err(failure)],
-            Some(Ok(ResponseChunk { error: Some(error), .. })) => vec![Err(http::reported(&error))],
-            Some(Ok(ResponseChunk { choices, usage, .. })) => {
-                let mut parts = Vec::with_capacity(2);
-                if let Some(Choice { delta, finish_reason }) = choices.into_iter().next() {
-                    *declined |= delta.refusal.as_ref().is_some_and(|said| !said.is_empty());
-                    let text = delta.content.filter(|text| !text.is_empty()).or(delta.refusal).unwrap_or_default();
-                    if !text.is_empty() {
-                        parts.push(Ok(Chunk::Text(text)));
-                    }
-                    if let Some(reason) = finish_reason.filter(|reason| !reason.is_empty()) {
-                        *stop = Some(why(&reason, *declined));
-                    }
-                }
-                if let Some(ReportedUsage { prompt_tokens, completion_tokens }) = usage {
-                    parts.push(Ok(Chunk::Usage(Usage { prompt_tokens, completion_tokens, estimated: false })));
-                }
-                parts
-            }
-            None => stop.iter().map(|stop| Ok(Chunk::End(*stop))).collect(),
-        };
-        std::future::ready(Some(futures::stream::iter(parts)))
-    });
-    told.flatten()
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Heard {
+    #[serde(deserialize_with = "or_default")]
+    choices: Vec<Choice>,
+    usage: Value,
+    /// Some services report an error in the middle of a stream that began well; and some without this field, as an object
+    /// that is one.
+    error: Value,
+    object: Words,
+    message: Value,
 }
 
-fn why(reason: &str, declined: bool) -> Stop {
-    match reason {
-        "length" => Stop::Length,
-        "content_filter" => Stop::Filtered,
-        _ if declined => Stop::Refused,
-        _ => Stop::Finished,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Choice {
+    #[serde(deserialize_with = "or_default")]
+    delta: Delta,
+    /// In the place of the delta, where a service does not stream.
+    #[serde(deserialize_with = "or_default")]
+    message: Delta,
+    finish_reason: Words,
+    error: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Delta {
+    content: Words,
+    refusal: Words,
+}
+
+/// What was said of a reply so far.
+#[derive(Default)]
+struct Reply {
+    declined: bool,
+    stop: Option<Stop>,
+}
+
+impl Listener for Reply {
+    type Heard = Heard;
+
+    fn hear(&mut self, heard: Heard, told: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure> {
+        let Heard { choices, usage, error, object, message } = heard;
+        let choice = choices.into_iter().next().unwrap_or_default();
+        if object.0 == "error" && error.is_null() {
+            return Err(meaning::reported(&json!({ "message": message })));
+        }
+        if let Some(error) = [error, choice.error].iter().find(|error| meaning::is_something(error)) {
+            return Err(meaning::reported(error));
+        }
+        for Delta { content: Words(content), refusal: Words(refusal) } in [choice.delta, choice.message] {
+            self.declined |= !refusal.is_empty();
+            told.extend([content, refusal].into_iter().filter(|text| !text.is_empty()).map(Chunk::Text));
+        }
+        if let Some(stop) = meaning::stop(&choice.finish_reason.0) {
+            self.stop = Some(if stop == Stop::Finished && self.declined { Stop::Refused } else { stop });
+        }
+        told.extend(meaning::usage(&usage).map(Chunk::Usage));
+        // Usage comes after the reason, in an event of its own: so the end is where the stream ends.
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn stop(&self) -> Option<Stop> {
+        self.stop
     }
 }
 
-fn failure(error: OpenAIError) -> Failure {
+fn failure(error: OpenAIError, broken: &Broken) -> Failure {
+    if let Some(failure) = broken.lock().take() {
+        return failure;
+    }
     match error {
         OpenAIError::Boxed(error) => match error.downcast::<Failure>() {
             Ok(failure) => *failure,
@@ -173,51 +230,14 @@ fn failure(error: OpenAIError) -> Failure {
         },
         OpenAIError::InvalidArgument(why) => Failure::new(Outcome::BadCall, why),
         // Its own words would quote the reply.
-        OpenAIError::JSONDeserialize(why, _) => {
-            Failure::new(Outcome::Malformed, format!("the service sent what cannot be read: {why}"))
+        OpenAIError::JSONDeserialize(..) => {
+            Failure::new(Outcome::Malformed, "the service sent an event that cannot be read")
         }
         OpenAIError::StreamError(error) => match *error {
             StreamError::EventStream(why) => Failure::new(Outcome::Cut, format!("the stream broke off: {why}")),
-            other => Failure::new(Outcome::Malformed, other.to_string()),
+            StreamError::UnknownEvent(_) => Failure::new(Outcome::Malformed, "the service sent an unknown event"),
         },
         OpenAIError::Reqwest(error) => http::broken(&error),
         other => Failure::new(Outcome::Failed, other.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn heard(chunks: &[&str]) -> Vec<Result<Chunk, String>> {
-        let chunks: Vec<_> = chunks.iter().map(|json| Ok(serde_json::from_str(json).unwrap())).collect();
-        read(futures::stream::iter(chunks)).map(|chunk| chunk.map_err(|e| e.message)).collect().await
-    }
-
-    #[tokio::test]
-    async fn text_usage_and_end_are_told() {
-        let heard = heard(&[
-            r#"{"id":"x","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"surprise":{}}"#,
-            r#"{"choices":[{"delta":{"content":"The sea"}}]}"#,
-            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"other":1}}"#,
-        ])
-        .await;
-        let usage = Usage { prompt_tokens: 9, completion_tokens: 2, estimated: false };
-        assert_eq!(
-            heard,
-            [Ok(Chunk::Text("The sea".to_owned())), Ok(Chunk::Usage(usage)), Ok(Chunk::End(Stop::Finished))]
-        );
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_just_stops_has_no_end() {
-        assert_eq!(heard(&[r#"{"choices":[{"delta":{"content":"The"}}]}"#]).await, [Ok(Chunk::Text("The".to_owned()))]);
-    }
-
-    #[tokio::test]
-    async fn an_error_inside_the_stream_is_an_error() {
-        let heard = heard(&[r#"{"error":{"message":"overloaded"}}"#]).await;
-        assert_eq!(heard, [Err(r#"the service broke off: {"message":"overloaded"}"#.to_owned())]);
     }
 }

@@ -1,0 +1,89 @@
+//! Services whose answer is given beforehand, in pieces, for tests and fuzz targets: everything but the socket is real.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, LazyLock},
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use reqwest::{Body, Request, Response, header::CONTENT_TYPE};
+use troupe_shared::{lifecycle, model::Role};
+
+use super::{
+    Call, ChatModel, Chunk, Failure,
+    anthropic::AnthropicChatModel,
+    http::{Exchange, answered},
+    json::JsonChatModel,
+    openai::OpenAiChatModel,
+};
+use crate::reply::prompt::{Prompt, PromptMessage};
+
+/// async-openai wants one even where it makes no call.
+static UNUSED: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    lifecycle::install_tls();
+    reqwest::Client::new()
+});
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    OpenAi,
+    Anthropic,
+    Json,
+}
+
+/// All that is heard of a service that answers with these bytes, cut into pieces at these places. Where the answer ends, the
+/// connection is closed in good order.
+///
+/// # Panics
+/// If the stream breaks a promise that all formats make: nothing comes after the end or after a failure.
+pub(crate) fn heard(format: Format, answer: &[u8], cuts: &[usize], said: &str) -> Vec<Result<Chunk, Failure>> {
+    let exchange = exchange(format, pieces(answer, cuts));
+    let model: Box<dyn ChatModel> = match format {
+        Format::OpenAi => Box::new(OpenAiChatModel::over(exchange, UNUSED.clone(), "http://model", None)),
+        Format::Anthropic => Box::new(AnthropicChatModel::over(exchange, "http://model", None)),
+        Format::Json => Box::new(JsonChatModel::over(exchange, "http://model", None)),
+    };
+    let prompt = Prompt {
+        persona: "Ada".to_owned(),
+        system: "You are Ada.".to_owned(),
+        messages: vec![PromptMessage { role: Role::User, content: "?".to_owned() }],
+        temperature: 0.5,
+    };
+    let call = Call { prompt: &prompt, model: "m", max_tokens: 100, said };
+    let listening = async {
+        match model.stream(call).await {
+            Ok(chunks) => chunks.collect().await,
+            Err(failure) => vec![Err(failure)],
+        }
+    };
+    let heard: Vec<_> = block_on(listening);
+    let last = heard.len().saturating_sub(1);
+    for (n, chunk) in heard.iter().enumerate() {
+        assert!(n == last || matches!(chunk, Ok(Chunk::Text(_) | Chunk::Usage(_))), "something came after {chunk:?}");
+        assert!(!matches!(chunk, Ok(Chunk::Text(text)) if text.is_empty()), "empty text is none");
+    }
+    heard
+}
+
+fn exchange(format: Format, pieces: Vec<Vec<u8>>) -> Exchange {
+    let kind = if format == Format::Json { "application/json" } else { "text/event-stream; charset=utf-8" };
+    Arc::new(move |_: Request| -> BoxFuture<'static, Result<Response, Failure>> {
+        let pieces = stream::iter(pieces.clone()).map(Ok::<_, Infallible>);
+        let mut response = ::http::Response::new(Body::wrap_stream(pieces));
+        response.headers_mut().insert(CONTENT_TYPE, ::http::HeaderValue::from_static(kind));
+        answered(response.into()).boxed()
+    })
+}
+
+fn pieces(answer: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (answer.len() + 1)).collect();
+    cuts.sort_unstable();
+    let ends = cuts.iter().copied().chain([answer.len()]);
+    let begins = [0].into_iter().chain(cuts.iter().copied());
+    begins.zip(ends).map(|(begin, end)| answer[begin..end].to_vec()).collect()
+}
+
+#[expect(clippy::expect_used, reason = "without a runtime there is no test")]
+fn block_on<T>(listening: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(listening)
+}

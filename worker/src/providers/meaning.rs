@@ -1,0 +1,332 @@
+//! What services say, and what they mean by it: refusals, reasons for an end, counts. The only place that knows their words.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::{Response, StatusCode, header::HeaderMap};
+use serde_json::Value;
+use troupe_shared::model::{Usage, providers::Outcome};
+
+use super::{Failure, Stop};
+
+/// Bytes of what a service says when it refuses that are read, and characters that are kept for the log.
+const MOST_READ: usize = 64 * 1024;
+const MOST_KEPT: usize = 300;
+
+/// An answer that is not a success.
+pub(super) async fn refusal(mut response: Response) -> Failure {
+    let (status, retry_after) = (response.status(), retry_after(response.headers()));
+    let mut body = Vec::new();
+    while body.len() < MOST_READ
+        && let Ok(Some(part)) = response.chunk().await
+    {
+        body.extend_from_slice(&part);
+    }
+    let said = Said::read(&serde_json::from_slice(&body).unwrap_or(Value::Null));
+    let message = format!("the service answered {status}{}", said.quoted());
+    Failure { outcome: outcome(Some(status), &said), message, retry_after }
+}
+
+/// An error that a service reports inside an answer that began well.
+pub(super) fn reported(said: &Value) -> Failure {
+    let said = Said::read(said);
+    Failure::new(outcome(None, &said), format!("the service reported an error{}", said.quoted()))
+}
+
+/// Whether an error is one: some services put an empty one into every answer.
+pub(super) fn is_something(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
+}
+
+/// What a service says of an error, in small letters but for the message. The rest of its words may quote the prompt.
+#[derive(Debug, Default)]
+struct Said {
+    /// Codes, types and the like: words that do not change.
+    names: Vec<String>,
+    message: String,
+}
+
+impl Said {
+    fn read(said: &Value) -> Self {
+        // Google's come in a list.
+        let said = said.get(0).unwrap_or(said);
+        let error = said.get("error").filter(|error| !error.is_null()).unwrap_or(said);
+        let field = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let places = [
+            error,
+            said,
+            error.get("details").unwrap_or(&Value::Null),
+            error.get("innererror").unwrap_or(&Value::Null),
+        ];
+        let names = ["code", "type", "status", "error_code"];
+        let names = places.iter().flat_map(|place| names.map(|name| field(place, name).to_ascii_lowercase()));
+        let detail = said.get("detail").map_or(&Value::Null, |detail| detail.get(0).unwrap_or(detail));
+        let messages = [
+            error.as_str().unwrap_or_default().to_owned(),
+            field(error, "message"),
+            field(said, "message"),
+            detail.as_str().unwrap_or_default().to_owned(),
+            field(detail, "msg"),
+        ];
+        Self {
+            names: names.filter(|name| !name.is_empty()).collect(),
+            message: messages.into_iter().find(|message| !message.is_empty()).unwrap_or_default(),
+        }
+    }
+
+    fn is(&self, names: &[&str]) -> bool {
+        self.names.iter().any(|said| names.iter().any(|name| said.contains(name)))
+    }
+
+    /// By name, or in so many words.
+    fn says(&self, phrases: &[&str]) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        self.is(phrases) || phrases.iter().any(|phrase| message.contains(phrase))
+    }
+
+    /// For operators.
+    fn quoted(&self) -> String {
+        let name = self.names.first().map(|name| format!(": {name}")).unwrap_or_default();
+        let message: String = self.message.chars().take(MOST_KEPT).collect();
+        if message.is_empty() { name } else { format!("{name}: {message}") }
+    }
+}
+
+const MONEY: &[&str] = &[
+    "insufficient_quota",
+    "insufficient_balance",
+    "insufficient balance",
+    "billing_error",
+    "billing_hard_limit",
+    "billing hard limit",
+    "billing_not_active",
+    "credit balance",
+    "any credits",
+    "available credits",
+    "spend_limit",
+    "spending limit",
+    "api usage limits",
+    "quota exceeded",
+    "exceeded your current quota",
+];
+const RATE: &[&str] = &["rate_limit", "resource_exhausted", "too_many_requests"];
+const KEY: &[&str] =
+    &["invalid_api_key", "authentication_error", "permission_error", "incorrect api key", "api key not valid"];
+const MODEL: &[&str] = &["model_not_found", "not_found_error", "model_not_available", "does not have access to model"];
+const LENGTH: &[&str] = &[
+    "context_length_exceeded",
+    "request_too_large",
+    "string_above_max_length",
+    "context length",
+    "context window",
+    "context limit",
+    "prompt is too long",
+    "maximum prompt length",
+    "too many tokens",
+];
+const POLICY: &[&str] = &[
+    "content_filter",
+    "content_policy",
+    "content management policy",
+    "content filtering policy",
+    "responsible_ai",
+    "responsibleai",
+    "usage guidelines",
+];
+
+/// What an error means, by its status and by the words that services use for it. Their statuses alone say too little: an empty
+/// purse is a 429 here, a 402 there, and elsewhere a 400; a wrong key is a 400 at xAI and Google.
+#[expect(clippy::match_same_arms, reason = "a table by status, in which the order of words matters")]
+fn outcome(status: Option<StatusCode>, said: &Said) -> Outcome {
+    match status.map(|status| status.as_u16()) {
+        Some(402) => Outcome::OutOfMoney,
+        Some(401 | 403) if said.is(MODEL) => Outcome::NoSuchModel,
+        Some(403) if said.says(POLICY) => Outcome::Filtered,
+        Some(401 | 403) if said.says(MONEY) => Outcome::OutOfMoney,
+        Some(401 | 403) => Outcome::KeyRefused,
+        Some(404) => Outcome::NoSuchModel,
+        Some(413) => Outcome::TooLong,
+        // By name first: the message of a rate limit may well speak of billing, and Google's of a quota.
+        Some(429) if said.is(MONEY) => Outcome::OutOfMoney,
+        Some(429) if said.is(RATE) => Outcome::RateLimited,
+        Some(429) if said.says(MONEY) => Outcome::OutOfMoney,
+        Some(429) => Outcome::RateLimited,
+        Some(400 | 422) => fault(said).unwrap_or(Outcome::BadCall),
+        // These ask to be tried again.
+        Some(408 | 409 | 425 | 500..) => Outcome::Failed,
+        Some(400..) => Outcome::BadCall,
+        Some(_) => Outcome::Failed,
+        None if said.is(RATE) => Outcome::RateLimited,
+        None => fault(said).unwrap_or(Outcome::Failed),
+    }
+}
+
+/// What the words alone say.
+fn fault(said: &Said) -> Option<Outcome> {
+    let known = [
+        (LENGTH, Outcome::TooLong),
+        (POLICY, Outcome::Filtered),
+        (MONEY, Outcome::OutOfMoney),
+        (MODEL, Outcome::NoSuchModel),
+        (KEY, Outcome::KeyRefused),
+    ];
+    known.iter().find(|(words, _)| said.says(words)).map(|(_, outcome)| *outcome)
+}
+
+/// Why a model stopped, in the words of every format; `None` for no reason, or for a failure.
+pub(super) fn stop(reason: &str) -> Option<Stop> {
+    match reason.to_ascii_lowercase().as_str() {
+        "" | "error" => None,
+        "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" => Some(Stop::Length),
+        "content_filter" | "safety" | "recitation" | "prohibited_content" => Some(Stop::Filtered),
+        "refusal" => Some(Stop::Refused),
+        _ => Some(Stop::Finished),
+    }
+}
+
+/// Tokens, by the names that any format has for them; `None` where neither is told.
+pub(super) fn usage(said: &Value) -> Option<Usage> {
+    let count = |names: &[&str]| {
+        let told = names.iter().filter_map(|name| said.get(name)?.as_f64().map(|count| count as u32));
+        told.reduce(u32::saturating_add)
+    };
+    let prompt = count(&["prompt_tokens"])
+        .or_else(|| count(&["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"]));
+    let completion = count(&["completion_tokens"]).or_else(|| count(&["output_tokens"]));
+    let (prompt_tokens, completion_tokens) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+    prompt.or(completion).map(|_| Usage { prompt_tokens, completion_tokens, estimated: false })
+}
+
+/// In seconds or as a date, and as some services put it more exactly.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |name: &str| header(name).and_then(|value| value.parse::<f64>().ok());
+    if let Some(milliseconds) = number("retry-after-ms") {
+        return Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
+    }
+    if let Some(seconds) = number("retry-after") {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = DateTime::parse_from_rfc2822(header("retry-after")?).ok()?;
+    #[expect(clippy::disallowed_methods, reason = "a date of the service's is only good against the clock on the wall")]
+    let now = Utc::now();
+    (date.with_timezone(&Utc) - now).to_std().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn statuses_and_words_have_one_meaning_each() {
+        let cases = [
+            (401, json!({}), Outcome::KeyRefused),
+            (402, json!({}), Outcome::OutOfMoney),
+            (403, json!({"code": "x", "error": "Your team doesn't have any credits yet."}), Outcome::OutOfMoney),
+            (403, json!({"error": {"code": "model_not_found"}}), Outcome::NoSuchModel),
+            (404, json!({"error": {"code": "model_not_found"}}), Outcome::NoSuchModel),
+            (404, json!({"type": "error", "error": {"type": "not_found_error"}}), Outcome::NoSuchModel),
+            (413, json!({"error": {"type": "request_too_large"}}), Outcome::TooLong),
+            (
+                429,
+                json!({"error": {"code": "rate_limit_exceeded", "message": "add a card at /billing"}}),
+                Outcome::RateLimited,
+            ),
+            (
+                429,
+                json!({"error": {"message": "Rate limit reached. See https://x/account/billing"}}),
+                Outcome::RateLimited,
+            ),
+            (429, json!({"error": {"code": "insufficient_quota"}}), Outcome::OutOfMoney),
+            (429, json!({"error": {"message": "You exceeded your current quota"}}), Outcome::OutOfMoney),
+            (
+                429,
+                json!([{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota"}}]),
+                Outcome::RateLimited,
+            ),
+            (
+                429,
+                json!({"error": {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}}}),
+                Outcome::OutOfMoney,
+            ),
+            (400, json!({"error": {"code": "context_length_exceeded"}}), Outcome::TooLong),
+            (
+                400,
+                json!({"error": {"type": "invalid_request_error", "message": "prompt is too long: 9"}}),
+                Outcome::TooLong,
+            ),
+            (400, json!({"error": {"message": "Your credit balance is too low"}}), Outcome::OutOfMoney),
+            (
+                400,
+                json!({"error": {"message": "You have reached your specified API usage limits."}}),
+                Outcome::OutOfMoney,
+            ),
+            (400, json!({"error": {"code": "content_filter"}}), Outcome::Filtered),
+            (400, json!({"error": {"message": "Output blocked by content filtering policy"}}), Outcome::Filtered),
+            (
+                400,
+                json!({"code": "invalid argument", "error": "Incorrect API key provided: xa***"}),
+                Outcome::KeyRefused,
+            ),
+            (422, json!({"detail": [{"msg": "exceeds the context window", "input": "secret"}]}), Outcome::TooLong),
+            (400, json!("nonsense"), Outcome::BadCall),
+            (418, Value::Null, Outcome::BadCall),
+            (408, Value::Null, Outcome::Failed),
+            (302, Value::Null, Outcome::Failed),
+            (500, Value::Null, Outcome::Failed),
+            (529, json!({"error": {"type": "overloaded_error"}}), Outcome::Failed),
+        ];
+        for (status, said, meant) in cases {
+            assert_eq!(outcome(StatusCode::from_u16(status).ok(), &Said::read(&said)), meant, "{status} {said}");
+        }
+        let reported = |said: Value| reported(&said).outcome;
+        assert_eq!(reported(json!({"type": "overloaded_error"})), Outcome::Failed);
+        assert_eq!(reported(json!({"error": {"type": "rate_limit_error"}})), Outcome::RateLimited);
+        assert_eq!(reported(json!({"error": {"type": "authentication_error"}})), Outcome::KeyRefused);
+        assert_eq!(reported(json!("content_filter")), Outcome::Filtered);
+    }
+
+    #[test]
+    fn only_its_own_words_are_quoted_of_a_service() {
+        let said =
+            json!({"detail": [{"msg": "Field required", "input": {"messages": ["a secret"]}}], "prompt": "a secret"});
+        assert_eq!(reported(&said).message, "the service reported an error: Field required");
+        let said = json!({"error": {"type": "server_error", "message": "m".repeat(1_000)}});
+        assert_eq!(reported(&said).message.len(), "the service reported an error: server_error: ".len() + MOST_KEPT);
+    }
+
+    #[test]
+    fn tokens_are_counted_under_any_name() {
+        let counted = |said: Value| usage(&said).map(|usage| (usage.prompt_tokens, usage.completion_tokens));
+        assert_eq!(counted(json!({"prompt_tokens": 9, "completion_tokens": 2.0, "input_tokens": 7})), Some((9, 2)));
+        let cached = json!({"input_tokens": 4, "cache_read_input_tokens": 5, "cache_creation_input_tokens": null});
+        assert_eq!(counted(cached), Some((9, 0)));
+        assert_eq!(counted(json!({"output_tokens": -3})), Some((0, 0)));
+        for nothing in [json!({}), json!(null), json!([1]), json!({"prompt_tokens": "many"})] {
+            assert_eq!(counted(nothing.clone()), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn the_time_to_come_again_is_understood_in_every_form() {
+        let asked = |name: &'static str, value: &str| {
+            retry_after(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]))
+        };
+        assert_eq!(asked("retry-after", "7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked("retry-after-ms", "250"), Some(Duration::from_millis(250)));
+        assert!(
+            asked("retry-after", "Tue, 31 Dec 2999 23:59:59 GMT").is_some_and(|time| time > Duration::from_hours(1))
+        );
+        assert_eq!(asked("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT"), None);
+        assert_eq!(asked("retry-after", "soon"), None);
+        assert_eq!(asked("retry-after", "-1"), None);
+        assert_eq!(asked("retry-after", "1e300"), None);
+    }
+}

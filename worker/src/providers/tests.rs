@@ -1,0 +1,295 @@
+//! What holds for the streams of every format, however the network cuts them and wherever they break off.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+use serde_json::{Value, json};
+use troupe_shared::model::{Usage, providers::Outcome};
+
+use super::{
+    Chunk, Failure, Stop,
+    canned::{Format, heard},
+};
+
+/// A stream as it is sent, and what it says.
+#[derive(Debug, Clone)]
+struct Sent {
+    bytes: Vec<u8>,
+    says: Vec<Chunk>,
+}
+
+/// How a service writes its events.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own that services have or lack")]
+struct Hand {
+    line_end: &'static str,
+    space: bool,
+    mark: bool,
+    comments: bool,
+    done: bool,
+}
+
+fn hand() -> impl Strategy<Value = Hand> {
+    let line_end = select(vec!["\n", "\r\n", "\r"]);
+    (line_end, any::<[bool; 4]>()).prop_map(|(line_end, [space, mark, comments, done])| Hand {
+        line_end,
+        space,
+        mark,
+        comments,
+        done,
+    })
+}
+
+impl Hand {
+    fn write(&self, events: &[(&str, Value)]) -> Vec<u8> {
+        let (end, space) = (self.line_end, if self.space { " " } else { "" });
+        let mut written = Vec::from(if self.mark { "\u{feff}" } else { "" });
+        let mut write = |line: String| written.extend([line.as_bytes(), end.as_bytes()].concat());
+        for (kind, event) in events {
+            if self.comments {
+                write(format!(": awake 🌊{end}"));
+            }
+            if !kind.is_empty() {
+                write(format!("event:{space}{kind}"));
+            }
+            write(format!("data:{space}{event}{end}"));
+        }
+        written
+    }
+}
+
+const USAGE: Usage = Usage { prompt_tokens: 9, completion_tokens: 4, estimated: false };
+
+fn openai() -> impl Strategy<Value = Sent> {
+    let stops = vec![("stop", Stop::Finished), ("length", Stop::Length), ("content_filter", Stop::Filtered)];
+    (vec(".{0,12}", 0..8), select(stops), hand()).prop_map(|(texts, (reason, stop), hand)| {
+        let delta = |delta: Value| ("", json!({"choices": [{"delta": delta, "finish_reason": null}], "usage": null}));
+        let mut events = vec![delta(json!({"role": "assistant", "content": null}))];
+        events.extend(texts.iter().map(|text| delta(json!({"content": text, "surprise": [text]}))));
+        events.push(("", json!({"choices": [{"delta": {}, "finish_reason": reason}]})));
+        events.push(("", json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}})));
+        let mut bytes = hand.write(&events);
+        if hand.done {
+            bytes.extend(format!("data: [DONE]{0}{0}", hand.line_end).into_bytes());
+        }
+        // Where a line ends with CR alone, LF may still follow: the last event is not known to be over.
+        let counted = hand.done || hand.line_end != "\r";
+        Sent { bytes, says: said(&texts, &[], counted.then_some(USAGE), stop) }
+    })
+}
+
+fn anthropic() -> impl Strategy<Value = Sent> {
+    let stops = vec![
+        ("end_turn", Stop::Finished),
+        ("max_tokens", Stop::Length),
+        ("model_context_window_exceeded", Stop::Length),
+    ];
+    (vec(".{0,12}", 0..8), select(stops), hand()).prop_map(|(texts, (reason, stop), hand)| {
+        let delta =
+            |delta: Value| ("content_block_delta", json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+        let usage = json!({"input_tokens": 9, "output_tokens": 1, "cache_read_input_tokens": null});
+        let mut events = vec![
+            ("message_start", json!({"type": "message_start", "message": {"content": [], "usage": usage}})),
+            (
+                "content_block_start",
+                json!({"type": "content_block_start", "content_block": {"type": "text", "text": ""}}),
+            ),
+            ("ping", json!({"type": "ping"})),
+            delta(json!({"type": "thinking_delta", "thinking": "hm"})),
+        ];
+        events.extend(texts.iter().map(|text| delta(json!({"type": "text_delta", "text": text}))));
+        let stopped = json!({"delta": {"stop_reason": reason, "stop_sequence": null}, "usage": {"output_tokens": 4}});
+        events.push(("message_delta", stopped));
+        events.push(("message_stop", json!({"type": "message_stop"})));
+        let begun = Usage { completion_tokens: 1, ..USAGE };
+        Sent { bytes: hand.write(&events), says: said(&texts, &[Chunk::Usage(begun)], Some(USAGE), stop) }
+    })
+}
+
+fn json_answer() -> impl Strategy<Value = Sent> {
+    ".{0,40}".prop_map(|text| {
+        let answer = json!({"reply": text, "usage": {"input_tokens": 9, "output_tokens": 4}, "surprise": null});
+        Sent { bytes: answer.to_string().into_bytes(), says: said(&[text], &[], Some(USAGE), Stop::Finished) }
+    })
+}
+
+fn said(texts: &[String], before: &[Chunk], usage: Option<Usage>, stop: Stop) -> Vec<Chunk> {
+    let texts = texts.iter().filter(|text| !text.is_empty()).cloned().map(Chunk::Text);
+    before.iter().cloned().chain(texts).chain(usage.map(Chunk::Usage)).chain([Chunk::End(stop)]).collect()
+}
+
+fn any_format() -> impl Strategy<Value = (Format, Sent)> {
+    prop_oneof![
+        openai().prop_map(|sent| (Format::OpenAi, sent)),
+        anthropic().prop_map(|sent| (Format::Anthropic, sent)),
+        json_answer().prop_map(|sent| (Format::Json, sent)),
+    ]
+}
+
+fn comparable(heard: Vec<Result<Chunk, Failure>>) -> Vec<Result<Chunk, (Outcome, String)>> {
+    heard.into_iter().map(|chunk| chunk.map_err(|failure| (failure.outcome, failure.message))).collect()
+}
+
+/// Bytes that look like a stream of some kind, or like nothing at all.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let pieces = [
+        "data:",
+        "data: ",
+        "event: error",
+        "\n",
+        "\r\n",
+        "\r",
+        "\n\n",
+        ":",
+        "\u{feff}",
+        "{}",
+        "[",
+        "]",
+        "null",
+        "[DONE]",
+        "id: 1",
+        r#"{"choices":null}"#,
+        r#"{"choices":[{"delta":null,"finish_reason":7}],"usage":[]}"#,
+        r#"{"error":{}}"#,
+        r#"{"choices":[{"delta":{"content":"x"}}],"error":false}"#,
+        r#"{"type":"content_block_delta","delta":null}"#,
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"x"}}"#,
+        r#"{"type":"ping"}"#,
+        "\"",
+        "7e999",
+    ];
+    let piece = prop_oneof![
+        3 => select(pieces.map(|piece| piece.as_bytes().to_vec()).to_vec()),
+        1 => vec(any::<u8>(), 0..6),
+    ];
+    vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn a_stream_says_the_same_however_it_is_cut(
+        (format, sent) in any_format(),
+        cuts in vec(any::<usize>(), 0..40),
+    ) {
+        let told: Vec<_> = sent.says.into_iter().map(Ok).collect();
+        prop_assert_eq!(comparable(heard(format, &sent.bytes, &cuts, "")), told);
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_says_a_part_of_it_and_no_end_of_its_own(
+        (format, sent) in any_format(),
+        length in any::<proptest::sample::Index>(),
+        cuts in vec(any::<usize>(), 0..10),
+    ) {
+        let part = &sent.bytes[..length.index(sent.bytes.len() + 1)];
+        let part_said = comparable(heard(format, part, &cuts, ""));
+        let end = sent.says.last();
+        let texts = part_said.iter().flatten().filter(|chunk| !matches!(chunk, Chunk::End(_)));
+        prop_assert!(texts.zip(&sent.says).all(|(part, whole)| part == whole), "{part_said:?}");
+        let ended = part_said.iter().flatten().find(|chunk| matches!(chunk, Chunk::End(_)));
+        prop_assert!(ended.is_none() || ended == end, "{part_said:?}");
+        let reason_given = match format {
+            Format::OpenAi => String::from_utf8_lossy(part).contains(r#"finish_reason":""#),
+            Format::Anthropic => String::from_utf8_lossy(part).contains(r#"stop_reason":""#),
+            Format::Json => part.len() == sent.bytes.len(),
+        };
+        prop_assert!(ended.is_none() || reason_given, "{part_said:?}");
+    }
+
+    #[test]
+    fn noise_is_never_an_end_and_is_the_same_noise_however_it_is_cut(
+        noise in noise(),
+        cuts in vec(any::<usize>(), 0..20),
+    ) {
+        for format in [Format::OpenAi, Format::Anthropic] {
+            let whole = comparable(heard(format, &noise, &[], ""));
+            prop_assert!(!whole.iter().any(|chunk| matches!(chunk, Ok(Chunk::End(_)))), "{whole:?}");
+            prop_assert_eq!(comparable(heard(format, &noise, &cuts, "")), whole);
+        }
+        let whole = comparable(heard(Format::Json, &noise, &[], ""));
+        prop_assert_eq!(comparable(heard(Format::Json, &noise, &cuts, "")), whole);
+    }
+}
+
+/// What is heard of these events.
+fn events(format: Format, events: &[&str]) -> Vec<Result<Chunk, (Outcome, String)>> {
+    let bytes: Vec<_> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    comparable(heard(format, bytes.concat().as_bytes(), &[], ""))
+}
+
+fn text(text: &str) -> Chunk {
+    Chunk::Text(text.to_owned())
+}
+
+#[test]
+fn nothing_where_something_is_due_costs_no_reply() {
+    let openai = events(
+        Format::OpenAi,
+        &[
+            r#"{"choices":null,"usage":null,"error":null,"object":null}"#,
+            "",
+            r#"{"choices":[{"delta":null,"finish_reason":null}],"error":{}}"#,
+            r#"{"choices":[{"delta":{"content":[{"type":"text","text":"The sea"}],"refusal":null}}]}"#,
+            r#"{"choices":[{"delta":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":null}}"#,
+        ],
+    );
+    assert_eq!(openai, [Ok(text("The sea")), Ok(Chunk::End(Stop::Finished))]);
+    let anthropic = events(
+        Format::Anthropic,
+        &[
+            r#"{"type":"message_start","message":null}"#,
+            r#"{"type":"content_block_start","content_block":null}"#,
+            r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"The sea"}}"#,
+            r#"{"type":"something_new","delta":{"partial_json":"{"}}"#,
+            r#"{"type":"message_delta","delta":null,"usage":null}"#,
+            r#"{"type":"message_stop"}"#,
+        ],
+    );
+    assert_eq!(anthropic, [Ok(text("The sea")), Ok(Chunk::End(Stop::Finished))]);
+}
+
+#[test]
+fn a_service_that_declines_says_so() {
+    let openai = events(
+        Format::OpenAi,
+        &[
+            r#"{"choices":[{"delta":{"content":null,"refusal":"I cannot"}}]}"#,
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+        ],
+    );
+    assert_eq!(openai, [Ok(text("I cannot")), Ok(Chunk::End(Stop::Refused))]);
+    let refusal = r#"{"type":"message_delta","delta":{"stop_reason":"refusal"}}"#;
+    let spoke = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"I cannot"}}"#;
+    assert_eq!(events(Format::Anthropic, &[spoke, refusal]), [Ok(text("I cannot")), Ok(Chunk::End(Stop::Refused))]);
+    assert_eq!(events(Format::Anthropic, &[refusal]), [Ok(Chunk::End(Stop::Filtered))]);
+}
+
+#[test]
+fn an_error_inside_a_stream_is_the_last_of_it() {
+    let outcome = |format, said: &[&str]| events(format, said).pop().map(|last| last.map_err(|(outcome, _)| outcome));
+    let spoke = r#"{"choices":[{"delta":{"content":"The"}}]}"#;
+    for (error, meant) in [
+        (r#"{"error":{"message":"overloaded"}}"#, Outcome::Failed),
+        (r#"{"error":{"code":"rate_limit_exceeded"}}"#, Outcome::RateLimited),
+        (r#"{"object":"error","message":"the prompt is too long: 9000"}"#, Outcome::TooLong),
+        (r#"{"choices":[{"delta":{},"finish_reason":"error","error":{"message":"gone"}}]}"#, Outcome::Failed),
+        (r#"{"choices":"#, Outcome::Malformed),
+    ] {
+        assert_eq!(outcome(Format::OpenAi, &[spoke, error, spoke]), Some(Err(meant)), "{error}");
+    }
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+    assert_eq!(outcome(Format::Anthropic, &[overloaded]), Some(Err(Outcome::Failed)));
+    // What breaks after the end costs nothing.
+    let stopped = r#"{"choices":[{"finish_reason":"stop"}]}"#;
+    assert_eq!(outcome(Format::OpenAi, &[spoke, stopped, "nonsense"]), Some(Ok(Chunk::End(Stop::Finished))));
+}
+
+#[test]
+fn a_flood_without_an_end_is_stopped() {
+    let last =
+        |format, flood: &[u8]| heard(format, flood, &[], "").pop().and_then(Result::err).map(|last| last.outcome);
+    let line = vec![b'x'; 2 * 1024 * 1024];
+    assert_eq!(last(Format::OpenAi, &line), Some(Outcome::Malformed));
+    assert_eq!(last(Format::Anthropic, &line), Some(Outcome::Malformed));
+    let padding = "x".repeat(900_000);
+    let events = format!("data: {{\"choices\":[],\"padding\":\"{padding}\"}}\n\n").repeat(20);
+    assert_eq!(last(Format::OpenAi, events.as_bytes()), Some(Outcome::Malformed));
+}
