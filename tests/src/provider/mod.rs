@@ -1,10 +1,12 @@
-//! A model service that says what a test tells it to: OpenAI's chat completions over real HTTP, with every way to fail.
+//! A model service that says what a test tells it to, over real HTTP, in every dialect and with every way to fail.
 //!
 //! Scripts are chosen by the question (the content of the last user message), one after the other when there are several,
 //! the last one for ever after; so requests of one test never get each other's answers. A [`Gate`] stops a script until
 //! the test opens it.
 
+mod dialect;
 mod gate;
+mod perform;
 mod script;
 
 use std::{
@@ -30,28 +32,43 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use dialect::Dialect;
 pub use gate::Gate;
-pub use script::{COMPLETION_TOKENS, PROMPT_TOKENS, Script, default_reply, words_of};
+pub use script::{COMPLETION_TOKENS, Fault, Finish, PROMPT_TOKENS, Script, default_reply, words_of};
 
 use crate::within;
-use script::{Status, perform};
+use perform::perform;
+use script::Status;
 
 /// A call that came in.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub at: Instant,
+    pub dialect: Dialect,
+    pub path: &'static str,
     pub question: String,
     pub body: Value,
     pub authorization: Option<String>,
+    /// In whichever header it came.
+    pub key: Option<String>,
 }
 
 impl Call {
     /// What the prompt says, as (role, content).
     pub fn messages(&self) -> Vec<(String, String)> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let messages = self.body["messages"].as_array().cloned().unwrap_or_default();
-        messages.iter().map(|message| (text(&message["role"]), text(&message["content"]))).collect()
+        self.dialect.messages(&self.body)
     }
+}
+
+/// What is said to those who ask whether the service is well, by its list of models and by its `/health`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Health {
+    #[default]
+    Well,
+    /// An answer with this status.
+    Status(u16),
+    /// 200, but `/health` says that the model is still being loaded.
+    Loading,
 }
 
 /// What a question is answered with that has no scripts, by itself and by how many times it was asked before.
@@ -63,6 +80,8 @@ struct Shared {
     habit: Mutex<Option<Habit>>,
     asked: Mutex<HashMap<String, usize>>,
     calls: watch::Sender<Vec<Call>>,
+    health: Mutex<Health>,
+    checks: watch::Sender<usize>,
 }
 
 impl Shared {
@@ -102,8 +121,25 @@ impl ScriptedProvider {
         provider
     }
 
+    /// For those who speak `OpenAI`'s dialect; with Anthropic's it is good as well.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// For those who speak this dialect.
+    pub fn base_url_for(&self, dialect: Dialect) -> String {
+        if dialect == Dialect::OpenAi { self.base_url() } else { format!("http://{}", self.address) }
+    }
+
+    /// What is said from now on to those who ask whether the service is well.
+    pub fn set_health(&self, health: Health) {
+        *self.shared.health.lock() = health;
+    }
+
+    /// Waits until so many have asked whether the service is well.
+    pub async fn checked(&self, times: usize) {
+        let mut checks = self.shared.checks.subscribe();
+        _ = within(&format!("check {times} of the provider"), checks.wait_for(|count| *count >= times)).await;
     }
 
     /// The question is answered with these, in this order; the last is for every call after that.
@@ -148,9 +184,15 @@ impl ScriptedProvider {
     }
 
     fn serve(&mut self, listener: TcpListener) {
-        let router = Router::new()
-            .route("/v1/chat/completions", post(complete))
+        let speak = |router: Router<Arc<Shared>>, dialect: Dialect| {
+            let answer = move |state, headers, body| answer(dialect, state, headers, body);
+            router.route(dialect.path(), post(answer))
+        };
+        let router = Dialect::ALL
+            .into_iter()
+            .fold(Router::new(), speak)
             .route("/v1/models", get(models))
+            .route("/health", get(health))
             .with_state(self.shared.clone());
         let (stop, stopped) = oneshot::channel();
         let mut serving = JoinSet::new();
@@ -162,35 +204,62 @@ impl ScriptedProvider {
     }
 }
 
-async fn models() -> Json<Value> {
-    Json(json!({"object": "list", "data": [{"id": "scripted", "object": "model", "owned_by": "tests"}]}))
+async fn models(State(shared): State<Arc<Shared>>) -> Response {
+    check(&shared, &json!({"object": "list", "data": [{"id": "scripted", "object": "model", "owned_by": "tests"}]}))
 }
 
-async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    let question = last_question(&body);
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let usage_wanted = body["stream_options"]["include_usage"] == json!(true);
+async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    let loading = *shared.health.lock() == Health::Loading;
+    check(&shared, &json!({"status": if loading { "loading" } else { "ok" }}))
+}
+
+fn check(shared: &Shared, well: &Value) -> Response {
+    let health = *shared.health.lock();
+    shared.checks.send_modify(|count| *count += 1);
+    match health {
+        Health::Status(status) => told(status, json!({"error": {"message": "as scripted"}}).to_string()),
+        Health::Well | Health::Loading => told(200, well.to_string()),
+    }
+}
+
+fn told(status: u16, body: String) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn answer(
+    dialect: Dialect,
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let messages = dialect.messages(&body);
+    let question = messages.into_iter().rev().find(|(role, _)| role == "user").map(|(_, content)| content);
+    let question = question.unwrap_or_default();
     let script = shared.next_script(&question);
-    shared.calls.send_modify(|calls| calls.push(Call { at: Instant::now(), question, body, authorization }));
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let key = dialect.key(&headers);
+    let acts = dialect.acts(&script, &body);
+    let call = Call { at: Instant::now(), dialect, path: dialect.path(), question, body, authorization, key };
+    shared.calls.send_modify(|calls| calls.push(call));
     match script.answer {
         Status::Silence => std::future::pending().await,
+        // The task of a connection that unwinds takes the connection with it.
+        Status::HangUp => std::panic::resume_unwind(Box::new("hung up, as scripted")),
         Status::Error { status, retry_after, body } => {
-            let status = StatusCode::from_u16(status).expect("a status");
-            let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+            let mut response = told(status, body);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }
             response
         }
+        Status::Fault(fault) => {
+            let (status, body) = dialect.fault(fault);
+            told(status, body.to_string())
+        }
         Status::Stream => {
-            let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CONNECTION, "close")];
-            (headers, Body::from_stream(perform(script.steps(usage_wanted), script.torn))).into_response()
+            let headers = [(header::CONTENT_TYPE, dialect.content_type()), (header::CONNECTION, "close")];
+            (headers, Body::from_stream(perform(acts, script.torn))).into_response()
         }
     }
-}
-
-fn last_question(body: &Value) -> String {
-    let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let question = messages.iter().rev().find(|message| message["role"] == "user");
-    question.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
 }

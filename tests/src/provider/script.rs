@@ -1,28 +1,18 @@
-//! What one call is answered with, step by step.
+//! What one call is answered with, step by step, in no dialect yet.
 
-use std::{collections::VecDeque, convert::Infallible, io, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{StreamExt, stream};
-use serde_json::{Value, json};
-
-use super::Gate;
+use super::{Gate, perform::Act};
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     /// A chunk of the reply's text.
     Text(String),
-    /// A `data:` line with exactly this.
-    Raw(String),
-    /// These bytes, as they are.
-    Bytes(Vec<u8>),
-    Wait(Gate),
-    /// Time passes, as it does between the words of a real model.
-    Pause(Duration),
-    /// Nothing more, ever, on an open connection.
-    Stall,
-    /// The connection breaks.
-    Cut,
+    /// A chunk that is no JSON.
+    Malformed,
+    /// An error inside the stream, as some services send it.
+    Error,
+    Act(Act),
 }
 
 /// What one call is answered with.
@@ -30,16 +20,42 @@ pub(super) enum Step {
 #[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own that services have or lack")]
 pub struct Script {
     pub(super) answer: Status,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// A first chunk with the role, an empty content and no text, as `OpenAI` sends it.
-    role: bool,
+    pub(super) role: bool,
     /// The reason for the end: without it a stream is cut short.
-    finish: bool,
-    usage: bool,
-    done: bool,
-    unknown_fields: bool,
-    /// Every few bytes in a write of their own, so that lines and letters are torn.
+    pub(super) finish: Option<Finish>,
+    pub(super) usage: bool,
+    pub(super) done: bool,
+    pub(super) unknown_fields: bool,
     pub(super) torn: bool,
+}
+
+/// Why a reply ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    Stop,
+    /// It came to the most tokens that it may say.
+    Length,
+    /// The rest was withheld.
+    Filtered,
+    /// The model declines; the text says so.
+    Declined,
+}
+
+/// What services find fault with, each in the words of its dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    BadKey,
+    /// There is no money behind the key, under a status that says so.
+    NoCredit,
+    /// There is no money behind the key, under the status of a rate limit or of a bad call.
+    OutOfQuota,
+    NoSuchModel,
+    TooLong,
+    /// The prompt offends.
+    Filtered,
+    Overloaded,
 }
 
 #[derive(Debug, Clone)]
@@ -47,11 +63,14 @@ pub(super) enum Status {
     Stream,
     /// The call is never answered.
     Silence,
+    /// The connection is closed without an answer.
+    HangUp,
     Error {
         status: u16,
         retry_after: Option<u64>,
         body: String,
     },
+    Fault(Fault),
 }
 
 impl Script {
@@ -61,7 +80,7 @@ impl Script {
             answer: Status::Stream,
             steps: chunks.into_iter().map(|chunk| Step::Text(chunk.into())).collect(),
             role: true,
-            finish: true,
+            finish: Some(Finish::Stop),
             usage: true,
             done: true,
             unknown_fields: false,
@@ -83,7 +102,7 @@ impl Script {
     pub fn gated<T: Into<String>>(chunks: impl IntoIterator<Item = T>, gate: &Gate) -> Self {
         let mut script = Self::chunks(Vec::<String>::new());
         for chunk in chunks {
-            script.steps.extend([Step::Wait(gate.clone()), Step::Text(chunk.into())]);
+            script.steps.extend([Step::Act(Act::Wait(gate.clone())), Step::Text(chunk.into())]);
         }
         script.then_wait(gate)
     }
@@ -92,7 +111,7 @@ impl Script {
     pub fn paced(text: &str, pace: Duration) -> Self {
         let mut script = Self::chunks(Vec::<String>::new());
         for word in text.split_inclusive(' ') {
-            script.steps.extend([Step::Pause(pace), Step::Text(word.to_owned())]);
+            script.steps.extend([Step::Act(Act::Pause(pace)), Step::Text(word.to_owned())]);
         }
         script
     }
@@ -104,36 +123,48 @@ impl Script {
 
     /// An error with what the service says of it.
     pub fn error_with(status: u16, body: &str) -> Self {
-        let answer = Status::Error { status, retry_after: None, body: body.to_owned() };
-        Self { answer, ..Self::chunks(Vec::<String>::new()) }
+        Self::answering(Status::Error { status, retry_after: None, body: body.to_owned() })
     }
 
     /// 429, with the seconds after which to come again.
     pub fn too_many(retry_after: u64) -> Self {
-        let answer = Status::Error { status: 429, retry_after: Some(retry_after), body: "{}".to_owned() };
-        Self { answer, ..Self::error(429) }
+        Self::answering(Status::Error { status: 429, retry_after: Some(retry_after), body: "{}".to_owned() })
+    }
+
+    /// A fault as services of the dialect that is spoken tell it.
+    pub fn fault(fault: Fault) -> Self {
+        Self::answering(Status::Fault(fault))
     }
 
     /// The call is taken and never answered.
     pub fn silence() -> Self {
-        Self { answer: Status::Silence, ..Self::chunks(Vec::<String>::new()) }
+        Self::answering(Status::Silence)
+    }
+
+    /// The call is taken, and the connection closed.
+    pub fn hang_up() -> Self {
+        Self::answering(Status::HangUp)
+    }
+
+    fn answering(answer: Status) -> Self {
+        Self { answer, ..Self::chunks(Vec::<String>::new()) }
     }
 
     /// The connection breaks where the reply would end.
     #[must_use]
     pub fn then_cut(self) -> Self {
-        self.then(Step::Cut)
+        self.then(Step::Act(Act::Cut))
     }
 
     /// Nothing more comes where the reply would end, and the connection stays.
     #[must_use]
     pub fn then_stall(self) -> Self {
-        self.then(Step::Stall)
+        self.then(Step::Act(Act::Stall))
     }
 
     #[must_use]
     pub fn then_wait(self, gate: &Gate) -> Self {
-        self.then(Step::Wait(gate.clone()))
+        self.then(Step::Act(Act::Wait(gate.clone())))
     }
 
     #[must_use]
@@ -141,22 +172,25 @@ impl Script {
         self.then(Step::Text(text.to_owned()))
     }
 
-    /// A chunk that is no JSON.
     #[must_use]
     pub fn then_malformed(self) -> Self {
-        self.then(Step::Raw(r#"{"choices":[{"delta":{"content":"#.to_owned()))
+        self.then(Step::Malformed)
     }
 
-    /// An error inside the stream, as some services send it.
     #[must_use]
     pub fn then_error_chunk(self) -> Self {
-        self.then(Step::Raw(r#"{"error":{"message":"overloaded","type":"server_error"}}"#.to_owned()))
+        self.then(Step::Error)
     }
 
-    /// Ends without a reason, without usage and without `[DONE]`, and closes the connection in good order.
+    /// Ends without a reason, without usage and without a last event, and closes the connection in good order.
     #[must_use]
     pub fn then_just_ends(self) -> Self {
-        Self { finish: false, usage: false, done: false, ..self }
+        Self { finish: None, usage: false, done: false, ..self }
+    }
+
+    #[must_use]
+    pub fn ending(self, finish: Finish) -> Self {
+        Self { finish: Some(finish), ..self }
     }
 
     #[must_use]
@@ -175,6 +209,7 @@ impl Script {
         Self { unknown_fields: true, ..self }
     }
 
+    /// Every few bytes in a write of their own, so that lines and letters are torn.
     #[must_use]
     pub fn torn(self) -> Self {
         Self { torn: true, ..self }
@@ -184,85 +219,6 @@ impl Script {
         self.steps.push(step);
         self
     }
-
-    /// All that is written, the end included.
-    pub(super) fn steps(&self, usage_wanted: bool) -> VecDeque<Step> {
-        let mut steps = VecDeque::new();
-        if self.unknown_fields {
-            steps.push_back(Step::Bytes(b": a comment\n\n".to_vec()));
-        }
-        if self.role {
-            steps.push_back(self.chunk(&json!({"role": "assistant", "content": ""}), &Value::Null));
-        }
-        for step in &self.steps {
-            steps.push_back(match step {
-                Step::Text(text) => self.chunk(&json!({ "content": text }), &Value::Null),
-                other => other.clone(),
-            });
-        }
-        if self.finish {
-            steps.push_back(self.chunk(&json!({}), &json!("stop")));
-        }
-        if self.usage && usage_wanted {
-            let usage =
-                json!({"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS, "total_tokens": 19});
-            steps.push_back(Step::Raw(json!({"id": "chatcmpl-1", "choices": [], "usage": usage}).to_string()));
-        }
-        if self.done {
-            steps.push_back(Step::Raw("[DONE]".to_owned()));
-        }
-        steps
-    }
-
-    fn chunk(&self, delta: &Value, finish_reason: &Value) -> Step {
-        let mut chunk = json!({
-            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
-        });
-        if self.unknown_fields {
-            chunk["x_surprise"] = json!({"deeply": ["nested", null, 1e300]});
-            chunk["choices"][0]["delta"]["reasoning_details"] = json!([{"kind": "hidden"}]);
-        }
-        Step::Raw(chunk.to_string())
-    }
-}
-
-/// The bytes of a script as it is performed.
-pub(super) fn perform(
-    steps: VecDeque<Step>,
-    torn: bool,
-) -> impl futures::Stream<Item = Result<Bytes, io::Error>> + Send {
-    let written = stream::unfold(steps, |mut steps| async move {
-        loop {
-            let bytes = match steps.pop_front()? {
-                Step::Text(_) => continue,
-                Step::Raw(line) => Ok(Bytes::from(format!("data: {line}\n\n"))),
-                Step::Bytes(bytes) => Ok(Bytes::from(bytes)),
-                Step::Wait(gate) => {
-                    gate.pass().await;
-                    continue;
-                }
-                Step::Pause(pace) => {
-                    tokio::time::sleep(pace).await;
-                    continue;
-                }
-                Step::Stall => match std::future::pending::<Infallible>().await {},
-                Step::Cut => Err(io::Error::new(io::ErrorKind::ConnectionReset, "cut, as scripted")),
-            };
-            return Some((bytes, steps));
-        }
-    });
-    written.flat_map(move |bytes| {
-        let parts: Vec<_> = match bytes {
-            Ok(bytes) if torn => bytes.chunks(3).map(|part| Ok(Bytes::copy_from_slice(part))).collect(),
-            whole => vec![whole],
-        };
-        // Each part in a turn of its own, so that each is a write of its own.
-        stream::iter(parts).then(|part| async {
-            tokio::task::yield_now().await;
-            part
-        })
-    })
 }
 
 /// What every script says that it used.
