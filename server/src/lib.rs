@@ -22,7 +22,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
-    adapters::redis::{RedisEventBus, RedisHandle, RedisJobQueue},
+    adapters::redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
     batch::Batcher,
     clock::SystemClock,
     config::Config,
@@ -87,6 +87,8 @@ impl Server {
             pool,
             bus,
             jobs,
+            board: Arc::new(RedisProviderBoard::new(redis.clone())),
+            reply_cache: Arc::new(RedisCache::replies(redis.clone())),
             hub,
             accepts,
             dispatcher,

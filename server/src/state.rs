@@ -7,7 +7,7 @@ use troupe_shared::{
     batch::Batcher,
     config::Config,
     db::accepts::Limits,
-    ports::{EventBus, JobQueue},
+    ports::{Cache, EventBus, JobQueue, ProviderBoard},
 };
 
 use crate::{
@@ -22,6 +22,9 @@ pub(crate) struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,
+    /// What workers tell of the model services.
+    pub(crate) board: Arc<dyn ProviderBoard>,
+    pub(crate) reply_cache: Arc<dyn Cache>,
     pub(crate) hub: Hub,
     pub(crate) accepts: Batcher<Accepts>,
     pub(crate) dispatcher: Dispatcher,

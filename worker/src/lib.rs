@@ -33,7 +33,7 @@ use crate::{
     leases::Leases,
     money::Money,
     presence::Presence,
-    providers::{Chain, Roster, Sharing},
+    providers::{Chain, Checks, Roster, Sharing},
     queue::Consumers,
     reply::cache::ReplyCache,
     statements::{Claims, Finishes, Statements},
@@ -65,6 +65,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let money = Money::start(pool.clone(), &config, &background).await?;
     tokio::task::spawn_blocking(reply::tokens::warm_up);
     let chain = Arc::new(Chain::new(&config.models, roster, sharing, money.clone(), clock.clone()));
+
+    let stop = background.shutdown().clone();
+    background.spawn(schedules::follow(Checks::new(chain.clone(), &config.models), pool.clone(), name.clone(), stop));
 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
     let stop = background.shutdown().clone();

@@ -1,6 +1,7 @@
 //! What the service does, in plain values: no use case knows HTTP or sockets.
 
 pub(crate) mod accepts;
+pub(crate) mod ai_status;
 pub(crate) mod await_request;
 pub(crate) mod cancel_request;
 pub(crate) mod chains;

@@ -41,6 +41,10 @@ pub struct Models {
     pub rate_limit_cap: Duration,
     #[serde(deserialize_with = "duration")]
     pub key_out: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub check_interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub check_interval_failing: Duration,
     pub retry_share: f64,
     pub hedge_share: f64,
     #[serde(deserialize_with = "duration")]
@@ -128,6 +132,12 @@ impl Models {
             "models.breaker_cap",
             "must not be shorter than models.breaker_pause",
         );
+        for (interval, key) in [
+            (self.check_interval, "models.check_interval"),
+            (self.check_interval_failing, "models.check_interval_failing"),
+        ] {
+            rule(interval >= Duration::from_secs(1), key, "must be at least 1s");
+        }
         for (share, key) in [(self.retry_share, "models.retry_share"), (self.hedge_share, "models.hedge_share")] {
             rule((0.0..=1.0).contains(&share), key, "must be from 0 to 1");
         }

@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod messages;
 pub mod personas;
 pub mod prices;
+pub mod provider_checks;
 pub mod queue_state;
 pub mod requests;
 pub mod schedules;

@@ -190,6 +190,24 @@ pub struct Rest {
     pub pauses: u32,
 }
 
+/// Whether a provider answers and takes a key, as it was found last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Check {
+    #[serde(skip)]
+    pub provider: String,
+    #[serde(skip)]
+    pub key: Option<String>,
+    /// Nothing before the first.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// `completed` where all was well.
+    #[schema(example = "completed")]
+    pub outcome: Option<String>,
+    /// What the provider said of it.
+    pub detail: Option<String>,
+    pub ms: Option<i32>,
+    pub next_at: DateTime<Utc>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,8 +25,10 @@ pub trait ProviderBoard: Send + Sync {
     async fn news(&self) -> Result<HashMap<String, News>, PortError>;
     /// Whether it is the caller who finds out if the endpoint may be asked again; nobody else for so long.
     async fn take_probe(&self, endpoint: &str, lasting: Duration) -> Result<bool, PortError>;
-    /// Adds to the counters of a minute since the epoch.
-    async fn count(&self, minute: i64, counts: &[(String, u64)]) -> Result<(), PortError>;
-    /// The counters of these minutes, added up.
-    async fn counted(&self, minutes: &[i64]) -> Result<HashMap<String, u64>, PortError>;
+    /// Adds to the counters of the minute, and notes the endpoints that have spoken by now.
+    async fn count(&self, now: DateTime<Utc>, counts: &[(String, u64)], spoke: &[String]) -> Result<(), PortError>;
+    /// The counters of so many minutes until now, added up.
+    async fn counted(&self, now: DateTime<Utc>, minutes: u32) -> Result<HashMap<String, u64>, PortError>;
+    /// When each endpoint has spoken last.
+    async fn spoke(&self) -> Result<HashMap<String, DateTime<Utc>>, PortError>;
 }

@@ -8,7 +8,7 @@ use troupe_shared::{
     config,
     model::{
         Usage,
-        providers::{Link, WhenCut},
+        providers::{Link, Outcome, WhenCut},
     },
 };
 
@@ -122,6 +122,24 @@ impl Chain {
             tracing::info!(endpoint = endpoint.name(), "a provider is well again");
             self.sharing.tell(endpoint, None, now);
         }
+    }
+
+    /// What a check has found. That a service does not answer is known soonest by those who need it; that it refuses a key is
+    /// taken from the check.
+    pub(super) fn checked(&self, endpoint: &Endpoint, found: &Result<(), Failure>) {
+        let now = self.clock.now();
+        match found {
+            Ok(()) if endpoint.standing.checked(now) => {
+                tracing::info!(endpoint = endpoint.name(), "a check went well: the provider may be asked again");
+                self.sharing.tell(endpoint, endpoint.standing.rest(), now);
+            }
+            Err(failure) if failure.outcome == Outcome::KeyRefused => self.failed(endpoint, failure, false),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn endpoints(&self) -> &[Arc<Endpoint>] {
+        self.roster.endpoints()
     }
 
     pub(super) fn failed(&self, endpoint: &Endpoint, failure: &Failure, probe: bool) {

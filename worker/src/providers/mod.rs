@@ -10,6 +10,7 @@ mod calling;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod canned;
 mod chain;
+mod checks;
 mod failure;
 mod first_words;
 mod http;
@@ -34,6 +35,7 @@ use troupe_shared::model::Usage;
 pub(crate) use {
     calling::Trail,
     chain::Chain,
+    checks::Checks,
     failure::Failure,
     roster::{Candidate, Roster},
     sharing::{Sharing, follow as share},

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     buckets::bucket,
     clock::Clock,
-    model::providers::{Rest, Try},
+    model::providers::{Outcome, Rest, Try},
     ports::{News, ProviderBoard},
 };
 
@@ -59,7 +59,9 @@ impl Sharing {
         let mut counts = self.counts.lock();
         let mut add = |what: String| *counts.entry(format!("{name}|{what}")).or_default() += 1;
         add(tried.outcome.to_string());
-        add(format!("whole:{}", bucket(tried.ms)));
+        if tried.outcome == Outcome::Completed {
+            add(format!("whole:{}", bucket(tried.ms)));
+        }
         if let Some(first_word) = tried.first_word_ms {
             add(format!("first_word:{}", bucket(first_word)));
         }
@@ -70,8 +72,10 @@ impl Sharing {
 
     async fn tell_counts(&self, now: DateTime<Utc>) {
         let counts: Vec<_> = mem::take(&mut *self.counts.lock()).into_iter().collect();
+        let completed = format!("|{}", Outcome::Completed);
+        let spoke = counts.iter().filter_map(|(field, _)| field.strip_suffix(&completed).map(str::to_owned));
         if !counts.is_empty()
-            && let Err(error) = self.board.count(now.timestamp() / 60, &counts).await
+            && let Err(error) = self.board.count(now, &counts, &spoke.collect::<Vec<_>>()).await
         {
             tracing::debug!(%error, "what providers did is not counted for now");
         }

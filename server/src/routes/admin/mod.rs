@@ -1,5 +1,6 @@
 //! What admins see and do; everybody else is told 403.
 
+mod ai;
 mod budgets;
 mod dead_letters;
 mod prices;
@@ -16,6 +17,7 @@ pub(crate) const TAG: &str = "admin";
 
 pub(crate) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(ai::read_ai_status))
         .routes(routes!(queue::read_queue))
         .routes(routes!(requests::explain_waiting))
         .routes(routes!(tiers::list_tiers))

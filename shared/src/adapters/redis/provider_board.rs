@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use fred::{
     interfaces::{HashesInterface, KeysInterface},
     types::{Expiration, SetOptions},
@@ -27,8 +28,13 @@ impl RedisProviderBoard {
         format!("{}:providers", self.redis.prefix())
     }
 
+    /// One key a minute since the epoch.
     fn counters(&self, minute: i64) -> String {
         format!("{}:providers:counts:{minute}", self.redis.prefix())
+    }
+
+    fn spoken(&self) -> String {
+        format!("{}:providers:spoke", self.redis.prefix())
     }
 }
 
@@ -64,24 +70,29 @@ impl ProviderBoard for RedisProviderBoard {
         Ok(taken.is_some())
     }
 
-    async fn count(&self, minute: i64, counts: &[(String, u64)]) -> Result<(), PortError> {
+    async fn count(&self, now: DateTime<Utc>, counts: &[(String, u64)], spoke: &[String]) -> Result<(), PortError> {
         let failed = failed("count what providers did");
-        let counters = self.counters(minute);
+        let counters = self.counters(now.timestamp() / 60);
         let pipeline = self.redis.client().pipeline();
         for (field, count) in counts {
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             let _: () = pipeline.hincrby(&counters, field.as_str(), count).await.map_err(&failed)?;
         }
         let _: () = pipeline.expire(&counters, COUNTERS_TTL, None).await.map_err(&failed)?;
+        for endpoint in spoke {
+            let _: () =
+                pipeline.hset(self.spoken(), (endpoint.as_str(), now.timestamp_millis())).await.map_err(&failed)?;
+        }
         let _: Vec<i64> = pipeline.all().await.map_err(&failed)?;
         Ok(())
     }
 
-    async fn counted(&self, minutes: &[i64]) -> Result<HashMap<String, u64>, PortError> {
+    async fn counted(&self, now: DateTime<Utc>, minutes: u32) -> Result<HashMap<String, u64>, PortError> {
         let failed = failed("see what providers did");
         let pipeline = self.redis.client().pipeline();
-        for minute in minutes {
-            let _: () = pipeline.hgetall(self.counters(*minute)).await.map_err(&failed)?;
+        let newest = now.timestamp() / 60;
+        for minute in newest - i64::from(minutes)..=newest {
+            let _: () = pipeline.hgetall(self.counters(minute)).await.map_err(&failed)?;
         }
         let counters: Vec<HashMap<String, u64>> = pipeline.all().await.map_err(&failed)?;
         let mut sums = HashMap::new();
@@ -89,5 +100,12 @@ impl ProviderBoard for RedisProviderBoard {
             *sums.entry(field).or_default() += count;
         }
         Ok(sums)
+    }
+
+    async fn spoke(&self) -> Result<HashMap<String, DateTime<Utc>>, PortError> {
+        let spoke: HashMap<String, i64> =
+            self.redis.client().hgetall(self.spoken()).await.map_err(failed("see when providers spoke"))?;
+        let at = |(endpoint, at)| Some((endpoint, DateTime::from_timestamp_millis(at)?));
+        Ok(spoke.into_iter().filter_map(at).collect())
     }
 }

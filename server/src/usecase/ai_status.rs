@@ -1,0 +1,281 @@
+//! How the model services stand: what workers tell of them, what was counted lately, and what the last checks found.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use troupe_shared::{
+    buckets::percentile,
+    clock::{Clock, SystemClock},
+    db::provider_checks,
+    model::providers::{Check, Link, Outcome, Rest},
+    ports::News,
+};
+use utoipa::ToSchema;
+
+use crate::{error::ApiError, state::AppState};
+
+/// What is counted reaches back so far.
+const MINUTES: u32 = 15;
+/// A share of failures above which a provider is not quite well.
+const MANY: f64 = 0.1;
+
+/// All providers at a moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AiStatus {
+    at: DateTime<Utc>,
+    /// `ok`, or `away`: then nothing is known but the checks.
+    #[schema(example = "ok")]
+    redis: &'static str,
+    /// What is counted reaches back so many minutes.
+    minutes: u32,
+    providers: Vec<ProviderStatus>,
+    cache: CacheStatus,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Light {
+    Green,
+    Amber,
+    Red,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Breaker {
+    /// All may ask.
+    Closed,
+    /// Nobody asks.
+    Open,
+    /// The next call finds out.
+    HalfOpen,
+}
+
+/// One provider with one of its keys.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProviderStatus {
+    #[schema(example = "openai")]
+    provider: String,
+    /// The key's alias.
+    #[schema(example = "default")]
+    key: Option<String>,
+    light: Light,
+    /// Why it is not green.
+    why: Option<String>,
+    breaker: Breaker,
+    /// When it may be asked again, and why it is not asked until then.
+    rest: Option<Rest>,
+    /// When it ended a reply last.
+    last_success: Option<DateTime<Utc>>,
+    calls: u64,
+    error_rate: f64,
+    /// How often each came about.
+    outcomes: HashMap<String, u64>,
+    /// Asked because another one was slow.
+    hedges: u64,
+    /// From the call to the first word.
+    first_word_ms: Percentiles,
+    /// From the call to the end, of whole replies.
+    whole_ms: Percentiles,
+    check: Check,
+}
+
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct Percentiles {
+    p50: Option<u32>,
+    p95: Option<u32>,
+    p99: Option<u32>,
+}
+
+/// Of replies that are given again, since Redis began.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct CacheStatus {
+    hits: u64,
+    misses: u64,
+    hit_rate: Option<f64>,
+}
+
+/// What Redis knows.
+#[derive(Default)]
+struct Board {
+    news: HashMap<String, News>,
+    counts: HashMap<String, u64>,
+    spoke: HashMap<String, DateTime<Utc>>,
+    cache: CacheStatus,
+}
+
+pub(crate) async fn ai_status(state: &AppState) -> Result<AiStatus, ApiError> {
+    let at = SystemClock.now();
+    let checks = provider_checks::all(&state.pool).await?;
+    let (redis, board) = match look(state, at).await {
+        Ok(board) => ("ok", board),
+        Err(error) => {
+            tracing::warn!(%error, "the providers are shown without what workers tell of them");
+            ("away", Board::default())
+        }
+    };
+    let Board { mut news, counts, mut spoke, cache } = board;
+    let mut by_endpoint = by_endpoint(counts);
+    let provider = |check: Check| {
+        let link = Link { provider: check.provider.clone(), key: check.key.clone(), model: None };
+        let name = link.to_string();
+        let rest = news.remove(&name).and_then(|news| news.rest);
+        let counts = by_endpoint.remove(&name).unwrap_or_default();
+        status(check, rest, spoke.remove(&name), &counts, at)
+    };
+    let providers = checks.into_iter().map(provider).collect();
+    Ok(AiStatus { at, redis, minutes: MINUTES, providers, cache })
+}
+
+async fn look(state: &AppState, at: DateTime<Utc>) -> Result<Board, troupe_shared::ports::PortError> {
+    let (news, counts, spoke, lookups) = tokio::try_join!(
+        state.board.news(),
+        state.board.counted(at, MINUTES),
+        state.board.spoke(),
+        state.reply_cache.lookups()
+    )?;
+    let all = lookups.hits + lookups.misses;
+    let hit_rate = (all > 0).then(|| rounded(lookups.hits as f64 / all as f64));
+    Ok(Board { news, counts, spoke, cache: CacheStatus { hits: lookups.hits, misses: lookups.misses, hit_rate } })
+}
+
+/// The counters of each endpoint, by what they count.
+fn by_endpoint(counts: HashMap<String, u64>) -> HashMap<String, HashMap<String, u64>> {
+    let mut sorted: HashMap<String, HashMap<String, u64>> = HashMap::new();
+    for (field, count) in counts {
+        if let Some((endpoint, what)) = field.split_once('|') {
+            sorted.entry(endpoint.to_owned()).or_default().insert(what.to_owned(), count);
+        }
+    }
+    sorted
+}
+
+fn status(
+    check: Check,
+    rest: Option<Rest>,
+    last_success: Option<DateTime<Utc>>,
+    counts: &HashMap<String, u64>,
+    at: DateTime<Utc>,
+) -> ProviderStatus {
+    let is_outcome = |what: &str| !what.contains(':') && what != "hedge";
+    let outcomes: HashMap<_, _> =
+        counts.iter().filter(|(what, _)| is_outcome(what)).map(|(what, count)| (what.clone(), *count)).collect();
+    let calls: u64 = outcomes.values().sum();
+    // What was left, or lost a race, says nothing of the provider.
+    let own = |outcome: Outcome| outcomes.get(&outcome.to_string()).copied().unwrap_or(0);
+    let judged = calls - own(Outcome::Abandoned) - own(Outcome::Outrun);
+    let well = own(Outcome::Completed) + own(Outcome::Refused);
+    let error_rate = if judged == 0 { 0.0 } else { rounded((judged - well) as f64 / judged as f64) };
+    let breaker = match &rest {
+        None => Breaker::Closed,
+        Some(rest) if rest.until > at => Breaker::Open,
+        Some(rest) if rest.why == Outcome::RateLimited => Breaker::Closed,
+        Some(_) => Breaker::HalfOpen,
+    };
+    let (light, why) = light(&check, rest.as_ref(), breaker, error_rate);
+    ProviderStatus {
+        provider: check.provider.clone(),
+        key: check.key.clone(),
+        light,
+        why,
+        breaker,
+        rest: rest.filter(|_| breaker != Breaker::Closed),
+        last_success,
+        calls,
+        error_rate,
+        outcomes,
+        hedges: counts.get("hedge").copied().unwrap_or(0),
+        first_word_ms: percentiles(counts, "first_word:"),
+        whole_ms: percentiles(counts, "whole:"),
+        check,
+    }
+}
+
+fn light(check: &Check, rest: Option<&Rest>, breaker: Breaker, error_rate: f64) -> (Light, Option<String>) {
+    match (breaker, rest) {
+        (Breaker::Open, Some(rest)) if rest.why == Outcome::RateLimited => {
+            return (Light::Amber, Some("its key is used too much and rests".to_owned()));
+        }
+        (Breaker::Open, Some(rest)) => {
+            let why = match rest.why {
+                Outcome::OutOfMoney => "there is no money behind its key".to_owned(),
+                Outcome::KeyRefused => "its key is not accepted".to_owned(),
+                why => format!("it failed too often, last: {why}"),
+            };
+            return (Light::Red, Some(why));
+        }
+        (Breaker::HalfOpen, _) => return (Light::Amber, Some("the next call finds out if it is well".to_owned())),
+        _ => {}
+    }
+    match &check.outcome {
+        Some(outcome) if *outcome != Outcome::Completed.to_string() => {
+            (Light::Red, Some(format!("the last check failed: {outcome}")))
+        }
+        _ if error_rate > MANY => (Light::Amber, Some(format!("{:.0} of 100 calls fail", error_rate * 100.0))),
+        _ => (Light::Green, None),
+    }
+}
+
+fn percentiles(counts: &HashMap<String, u64>, what: &str) -> Percentiles {
+    let buckets: Vec<(u32, u64)> =
+        counts.iter().filter_map(|(field, count)| Some((field.strip_prefix(what)?.parse().ok()?, *count))).collect();
+    let of = |share| percentile(buckets.clone(), share);
+    Percentiles { p50: of(0.5), p95: of(0.95), p99: of(0.99) }
+}
+
+fn rounded(share: f64) -> f64 {
+    (share * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn check(outcome: Outcome) -> Check {
+        Check {
+            provider: "openai".to_owned(),
+            key: Some("default".to_owned()),
+            checked_at: None,
+            outcome: Some(outcome.to_string()),
+            detail: None,
+            ms: None,
+            next_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn seen(counts: &[(&str, u64)], rest: Option<(i64, Outcome)>, checked: Outcome) -> ProviderStatus {
+        let at = DateTime::UNIX_EPOCH + TimeDelta::seconds(100);
+        let until = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let rest = rest.map(|(seconds, why)| Rest { since: at, until: until(seconds), why, pauses: 1 });
+        let counts = counts.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
+        status(check(checked), rest, None, &counts, at)
+    }
+
+    #[test]
+    fn the_light_says_the_worst_that_is_known() {
+        let well = Outcome::Completed;
+        let shown = |counts: &[(&str, u64)], rest, checked| {
+            let status = seen(counts, rest, checked);
+            (status.light, status.breaker)
+        };
+        assert_eq!(shown(&[("completed", 99), ("cut", 1)], None, well), (Light::Green, Breaker::Closed));
+        assert_eq!(shown(&[("completed", 80), ("cut", 20)], None, well), (Light::Amber, Breaker::Closed));
+        assert_eq!(shown(&[], None, Outcome::Unreachable), (Light::Red, Breaker::Closed));
+        assert_eq!(shown(&[], Some((101, Outcome::Failed)), well), (Light::Red, Breaker::Open));
+        assert_eq!(shown(&[], Some((99, Outcome::Failed)), well), (Light::Amber, Breaker::HalfOpen));
+        assert_eq!(shown(&[], Some((101, Outcome::RateLimited)), well), (Light::Amber, Breaker::Open));
+        assert_eq!(shown(&[], Some((99, Outcome::RateLimited)), well), (Light::Green, Breaker::Closed));
+    }
+
+    #[test]
+    fn what_lost_a_race_is_no_error() {
+        let status =
+            seen(&[("completed", 5), ("outrun", 5), ("first_word:21", 3), ("hedge", 2)], None, Outcome::Completed);
+        assert_eq!((status.calls, status.error_rate, status.hedges), (10, 0.0, 2));
+        assert_eq!(status.first_word_ms.p50, Some(108));
+        assert_eq!(status.whole_ms.p50, None);
+    }
+}
