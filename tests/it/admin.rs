@@ -27,7 +27,7 @@ fn make_admin(cluster: &Cluster, email: &str) -> Process {
 }
 
 /// Looks again and again until what an admin sees is like this.
-async fn see(admin: &Client, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn see(admin: &Client, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     within(what, async {
         loop {
             let seen = admin.get(path).await.expect(200);

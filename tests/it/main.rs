@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin;
+mod ai_status;
 mod bad_input;
 mod cache;
 mod cancels;

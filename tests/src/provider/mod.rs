@@ -142,6 +142,11 @@ impl ScriptedProvider {
         _ = within(&format!("check {times} of the provider"), checks.wait_for(|count| *count >= times)).await;
     }
 
+    /// How many have asked so far whether the service is well.
+    pub fn checks(&self) -> usize {
+        *self.shared.checks.borrow()
+    }
+
     /// The question is answered with these, in this order; the last is for every call after that.
     pub fn on(&self, question: &str, scripts: impl IntoIterator<Item = Script>) {
         self.shared.scripts.lock().insert(question.to_owned(), scripts.into_iter().collect());
