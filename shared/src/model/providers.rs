@@ -44,9 +44,10 @@ impl FromStr for Link {
             Some((provider, key)) => (provider, Some(key)),
             None => (service, None),
         };
+        let unseen = |letter: char| letter.is_whitespace() || letter.is_control();
         let sound = is_alias(provider)
             && key.is_none_or(is_alias)
-            && model.is_none_or(|m| (1..=200).contains(&m.len()) && !m.contains(char::is_whitespace));
+            && model.is_none_or(|m| (1..=200).contains(&m.len()) && !m.contains(unseen));
         if !sound {
             return Err(bad());
         }
@@ -219,7 +220,7 @@ mod tests {
         }
         let link: Link = " vllm#a/meta-llama/Llama-3 ".parse().unwrap();
         assert_eq!((link.key.as_deref(), link.model.as_deref()), (Some("a"), Some("meta-llama/Llama-3")));
-        for bad in ["", "/gpt", "openai#/gpt", "openai/", "Open AI/x", "openai/a b"] {
+        for bad in ["", "/gpt", "openai#/gpt", "openai/", "Open AI/x", "openai/a b", "openai/a\0"] {
             assert!(bad.parse::<Link>().is_err(), "{bad}");
         }
     }
