@@ -29,18 +29,26 @@ fn reply(question: &str, before: usize) -> String {
     format!("{question} I was asked {before} times before, and say: {}", words_of(40))
 }
 
-/// The request of a question in a conversation of its own, when it has ended and what is to be kept of it is kept.
-async fn ask(cluster: &Cluster, user: &Client) -> Value {
+/// The request of a question in a conversation of its own, when it has ended.
+async fn ask(user: &Client) -> Value {
     let sent = user.send(&user.conversation("oracle").await, QUESTION).await;
-    ended(cluster, user, &sent.request).await
+    ended(user, &sent.request).await
 }
 
-async fn ended(cluster: &Cluster, user: &Client, request: &str) -> Value {
+async fn ended(user: &Client, request: &str) -> Value {
     let ended = user.finished(request).await;
     assert_eq!(ended["status"], "completed", "{ended}");
-    // It is kept when it has been told.
-    within("a reply to be kept", async { while keys(cluster).await.is_empty() {} }).await;
     ended
+}
+
+/// Waits until so many replies are kept: each is, when it has been told.
+async fn kept(cluster: &Cluster, replies: usize) {
+    within(&format!("{replies} replies to be kept"), async { while keys(cluster).await.len() < replies {} }).await;
+}
+
+/// Waits until a plain question gets this reply, in the place of an older one.
+async fn replaced(user: &Client, reply: &str) {
+    within("the newer reply in the place of the older", async { while said(&ask(user).await) != reply {} }).await;
 }
 
 async fn keys(cluster: &Cluster) -> Vec<String> {
@@ -59,15 +67,19 @@ fn said(request: &Value) -> &str {
 async fn the_same_question_gets_the_same_reply_streamed_and_asks_nobody() {
     let cluster = cluster().await;
     let owner = oracle(&cluster, "private").await;
-    let first = ask(&cluster, &owner).await;
+    let first = ask(&owner).await;
     assert_eq!((said(&first), asked(&cluster)), (&*reply(QUESTION, 0), 1));
     assert_eq!(first["tries"][0]["provider"], "openai");
+    kept(&cluster, 1).await;
 
     // Elsewhere, too: what is kept is every server's and every worker's.
     let there = owner.at(cluster.server(1));
     let sent = there.send(&there.conversation("oracle").await, QUESTION).await;
     let mut streamed = Transcript::strict(&sent.request);
-    streamed.apply_all(there.events(&sent.request, None).await.rest().await.iter().map(|event| &event.data));
+    let events = there.events(&sent.request, None).await.rest().await;
+    streamed.apply_all(events.iter().map(|event| &event.data));
+    let deltas = events.iter().filter(|event| event.event == "reply.delta").count();
+    assert!(deltas > 1, "it is told in {deltas} piece");
     assert_eq!(streamed.completed(), said(&first));
     let again = there.finished(&sent.request).await;
     assert_eq!((said(&again), asked(&cluster)), (said(&first), 1));
@@ -85,17 +97,17 @@ async fn what_one_user_was_told_is_given_to_another_only_if_the_persona_is_publi
     let cluster = small_cluster().await;
     let owner = oracle(&cluster, "link").await;
     let stranger = cluster.client(0).await;
-    let mine = ask(&cluster, &owner).await;
-    let theirs = ask(&cluster, &stranger).await;
+    let mine = ask(&owner).await;
+    let theirs = ask(&stranger).await;
     assert_ne!(said(&mine), said(&theirs));
     assert_eq!(asked(&cluster), 2);
+    kept(&cluster, 2).await;
 
     owner.patch(ORACLE, &json!({"visibility": "public"})).await.expect(200);
-    let before = keys(&cluster).await.len();
-    let public = ask(&cluster, &owner).await;
-    within("the public reply to be kept", async { while keys(&cluster).await.len() == before {} }).await;
+    let public = ask(&owner).await;
+    kept(&cluster, 3).await;
     assert_eq!((said(&public), asked(&cluster)), (&*reply(QUESTION, 2), 3), "it is another persona now");
-    let shared = ask(&cluster, &stranger).await;
+    let shared = ask(&stranger).await;
     assert_eq!((said(&shared), asked(&cluster)), (said(&public), 3));
     cluster.assert_quiet().await;
 }
@@ -106,34 +118,35 @@ async fn other_circumstances_or_the_wish_for_it_have_a_new_reply_written() {
     let owner = oracle(&cluster, "private").await;
     let conversation = owner.conversation("oracle").await;
     let first = owner.send(&conversation, QUESTION).await;
-    ended(&cluster, &owner, &first.request).await;
+    ended(&owner, &first.request).await;
+    kept(&cluster, 1).await;
     let with_history = owner.ask(&conversation, QUESTION).await;
     assert_eq!((with_history, asked(&cluster)), (reply(QUESTION, 1), 2), "the conversation says more now");
+    kept(&cluster, 2).await;
 
     let path = format!("/api/v1/conversations/{}/messages?wait=20", owner.conversation("oracle").await);
     let call = owner.call(Method::POST, &path).header("cache-control", "no-cache");
     let fresh = owner.answer(call.json(&json!({"content": QUESTION}))).await.expect(200);
     assert_eq!((said(&fresh["request"]), asked(&cluster)), (&*reply(QUESTION, 2), 3), "it was to be a new one");
+    replaced(&owner, &reply(QUESTION, 2)).await;
     let mut socket = owner.socket().await;
     let message = json!({"type": "message.send", "ref": "a", "conversation_id": owner.conversation("oracle").await,
         "content": QUESTION, "fresh": true});
     socket.send(&message).await;
     let accepted = socket.wait_for("the answer", |frame| frame["ref"] == "a").await;
-    let newest = ended(&cluster, &owner, accepted["request"]["id"].as_str().expect("an id")).await;
+    let newest = ended(&owner, accepted["request"]["id"].as_str().expect("an id")).await;
     assert_eq!((said(&newest), asked(&cluster)), (&*reply(QUESTION, 3), 4));
-    within("the newest in the place of the first", async {
-        while said(&ask(&cluster, &owner).await) != said(&newest) {}
-    })
-    .await;
+    replaced(&owner, said(&newest)).await;
     assert_eq!(asked(&cluster), 4);
 
     owner.patch(ORACLE, &json!({"system_prompt": "You are young."})).await.expect(200);
-    assert_eq!(said(&ask(&cluster, &owner).await), reply(QUESTION, 4), "another persona speaks");
+    assert_eq!(said(&ask(&owner).await), reply(QUESTION, 4), "another persona speaks");
+    kept(&cluster, 3).await;
     cluster.redis(&["FLUSHALL"]).await;
-    assert_eq!(said(&ask(&cluster, &owner).await), reply(QUESTION, 5), "nothing is kept any more");
+    assert_eq!(said(&ask(&owner).await), reply(QUESTION, 5), "nothing is kept any more");
     owner.patch(ORACLE, &json!({"cache_replies": false})).await.expect(200);
     for before in 6..8 {
-        assert_eq!(said(&ask(&cluster, &owner).await), reply(QUESTION, before), "the persona is set so");
+        assert_eq!(said(&ask(&owner).await), reply(QUESTION, before), "the persona is set so");
     }
     cluster.assert_quiet().await;
 }

@@ -8,7 +8,7 @@ mod endings;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +88,7 @@ impl Replies {
         let prompt = Arc::new(Prompt::assemble(claimed, self.settings.prompt_tokens));
         let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
         if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {
-            let written = self.write(stream::iter(reply.said_again()), &mut writer, lost).await;
+            let written = self.write(reply.said_again(), &mut writer, lost).await;
             return self.end(claimed, written, vec![tried], writer).await;
         }
         let (reservation, candidates) = match self.funded(claimed, &prompt, candidates).await {
@@ -108,7 +108,7 @@ impl Replies {
         };
         let trail = trail.take();
         self.money.settle(reservation, cost_of(&trail)).await;
-        let kept = self.worth_keeping(&written, &trail, &writer);
+        let kept = claimed.persona.cache_replies.then(|| self.worth_keeping(&written, &trail, &writer)).flatten();
         self.end(claimed, written, trail, writer).await;
         if let Some(reply) = kept {
             let links = Chain::links(&candidates);

@@ -6,9 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{Stream, StreamExt, future::ready, stream};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use troupe_shared::{
     config,
     ids::{PersonaId, UserId},
@@ -28,6 +29,8 @@ const FORM: &str = "reply 1";
 /// Of the pieces in which a reply is told, in characters.
 const SHORTEST_PIECE: usize = 24;
 const LONGEST_PIECE: usize = 60;
+/// Between two of them.
+const PACE: Duration = Duration::from_millis(5);
 
 /// What was asked, and in which circumstances.
 #[derive(Debug, Clone, Copy)]
@@ -107,16 +110,16 @@ impl ReplyCache {
 }
 
 impl CachedReply {
-    /// As its model said it.
-    pub(crate) fn said_again(&self) -> Vec<Result<Said, GaveUp>> {
-        let ended = Ended {
-            provider: self.provider.clone(),
-            model: self.model.clone(),
-            usage: Usage::default(),
-            incomplete: None,
-        };
-        let text = pieces(&self.text).map(|piece| Said::Text(piece.to_owned()));
-        text.chain([Said::End(ended)]).map(Ok).collect()
+    /// As its model said it, only faster.
+    pub(crate) fn said_again(self) -> impl Stream<Item = Result<Said, GaveUp>> {
+        let Self { text, provider, model, .. } = self;
+        let pieces: Vec<_> = pieces(&text).map(|piece| Said::Text(piece.to_owned())).collect();
+        let ended = Said::End(Ended { provider, model, usage: Usage::default(), incomplete: None });
+        let paced = stream::iter(pieces).then(async |piece| {
+            sleep(PACE).await;
+            piece
+        });
+        paced.chain(stream::once(ready(ended))).map(Ok)
     }
 
     /// What stands in the request's trail: nobody was asked.

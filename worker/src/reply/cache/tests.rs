@@ -160,6 +160,18 @@ async fn what_cannot_be_read_is_a_miss() {
     assert_eq!(over(&memory, &settings()).find(&asked).await, None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn it_is_said_again_in_pieces() {
+    let text = "The lamp is lit at dusk, and I go up the stairs. ".repeat(9);
+    let mut said: Vec<_> = reply(&text).said_again().map(Result::unwrap).collect().await;
+    let usage = Usage::default();
+    let ended = Ended { provider: "openai".to_owned(), model: "m".to_owned(), usage, incomplete: None };
+    assert_eq!(said.pop(), Some(Said::End(ended)));
+    assert!(said.len() > 7, "{}", said.len());
+    let told: String = said.iter().map(|said| if let Said::Text(piece) = said { piece } else { "" }).collect();
+    assert_eq!(told, text);
+}
+
 #[test]
 fn pieces_are_the_text_cut_between_words() {
     let words = "The lamp is lit at dusk, and I go up the stairs with my father, who counts them aloud. ".repeat(9);
