@@ -9,7 +9,7 @@ use troupe_tests::{
     transcript::types,
 };
 
-use crate::{cluster, small_cluster};
+use crate::{admin::admin, cluster, small_cluster};
 
 #[tokio::test]
 async fn a_service_that_fails_before_the_first_word_is_asked_again() {
@@ -214,5 +214,30 @@ async fn retries_end_where_they_would_cost_too_much() {
     cluster.provider.on("Cheap", [Script::error(500), Script::error(500), Script::words(3)]);
     let cheap = user.send(&user.conversation("demo").await, "Cheap").await;
     assert_eq!(user.reply(&cheap.request).await, words_of(3), "a call that was refused costs nothing");
+    cluster.assert_quiet().await;
+}
+
+/// By every attempt, in order, over the API; admins see it attempt by attempt.
+#[tokio::test]
+async fn a_request_tells_who_was_asked() {
+    let cluster = small_cluster().await;
+    let (user, admin) = (cluster.client(0).await, admin(&cluster).await);
+    cluster.provider.on("Who?", [Script::error(500), Script::text("I.")]);
+    let sent = user.send(&user.conversation("demo").await, "Who?").await;
+    assert_eq!(sent.answer.body["request"]["tries"], json!([]));
+    let finished = user.finished(&sent.request).await;
+    let tries = finished["tries"].as_array().expect("tries");
+    let told: Vec<_> =
+        tries.iter().map(|tried| ["attempt", "provider", "key", "outcome"].map(|of| tried[of].clone())).collect();
+    let expected = |attempt: u32, outcome: &str| [json!(attempt), json!("openai"), json!("default"), json!(outcome)];
+    assert_eq!(told, [expected(1, "failed"), expected(2, "completed")], "{finished}");
+    assert_eq!(tries[1]["usage"], finished["usage"]);
+    assert!(tries.iter().all(|tried| tried["ms"].is_u64() && tried["model"] == finished["model"]), "{finished}");
+    assert!(finished.get("incomplete").is_none(), "{finished}");
+
+    let seen = admin.get(&format!("/api/v1/admin/requests/{}/waiting", sent.request)).await.expect(200);
+    for (attempt, outcome) in ["failed", "completed"].into_iter().enumerate() {
+        assert_eq!(seen["attempts"][attempt]["tries"][0]["outcome"], outcome, "{seen}");
+    }
     cluster.assert_quiet().await;
 }

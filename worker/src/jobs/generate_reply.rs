@@ -108,7 +108,7 @@ impl Replies {
         };
         let trail = trail.take();
         self.money.settle(reservation, cost_of(&trail)).await;
-        let kept = claimed.persona.cache_replies.then(|| self.worth_keeping(&written, &trail, &writer)).flatten();
+        let kept = claimed.persona.cache_replies.then(|| Self::worth_keeping(&written, &trail, &writer)).flatten();
         self.end(claimed, written, trail, writer).await;
         if let Some(reply) = kept {
             let links = Chain::links(&candidates);
@@ -137,7 +137,7 @@ impl Replies {
     }
 
     /// A whole reply of a model's own. One that it declined to give is worth another try.
-    fn worth_keeping(&self, written: &Written, trail: &[Try], writer: &ReplyWriter) -> Option<CachedReply> {
+    fn worth_keeping(written: &Written, trail: &[Try], writer: &ReplyWriter) -> Option<CachedReply> {
         let Written::Whole(Spoken { provider, model, usage, incomplete: None }) = written else { return None };
         let declined = trail.last().is_none_or(|tried| tried.outcome != Outcome::Completed);
         let (provider, model, text) = (provider.clone(), model.clone(), writer.text().to_owned());

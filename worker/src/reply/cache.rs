@@ -4,7 +4,7 @@
 //! prompt; and the user, unless the persona is public. Whoever keeps a reply vouches that it is whole: one that was cut, ran
 //! into a limit, was withheld or declined is not worth giving again. A Redis that does not answer at once is a miss.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, future::ready, stream};
 use ring::digest::{Context, SHA256};
@@ -179,7 +179,10 @@ fn key(asked: &Asked<'_>) -> String {
         });
         digest.add(message.content.as_bytes());
     }
-    digest.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.0.finish().as_ref().iter().fold(String::with_capacity(64), |mut name, byte| {
+        _ = write!(name, "{byte:02x}");
+        name
+    })
 }
 
 /// Lengths before parts: no two lists of parts look the same.
