@@ -6,6 +6,7 @@ mod accounts;
 mod admin;
 mod ai_status;
 mod bad_input;
+mod budgets;
 mod cache;
 mod cancels;
 mod conversations;
