@@ -191,16 +191,14 @@ async fn a_request_that_fails_for_good_says_so_everywhere_and_holds_nobody_up() 
 /// The first attempt breaks off with its text, a second one fits under the ceiling, a third would not.
 #[tokio::test]
 async fn retries_end_where_they_would_cost_too_much() {
-    let options = ClusterOptions::default()
-        .servers(1)
-        .workers(1)
-        .set("TROUPE_PROVIDER__PROMPT_PRICE", "1000000")
-        .set("TROUPE_PROVIDER__COMPLETION_PRICE", "0")
-        .set("TROUPE_WORKER__MAX_COST", "250");
-    let cluster = options.start().await;
+    let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_WORKER__MAX_COST", "250");
+    let mut cluster = options.start().await;
+    let price = "insert into prices (provider, model, prompt_price, completion_price) values ('openai', '*', 1e6, 0)";
+    sqlx::query(price).execute(&cluster.db).await.unwrap();
+    cluster.add_worker().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
-    // The demo persona and the question are estimated at some 90 tokens, each of which costs 1 here.
+    // The demo persona and the question are counted as some 100 tokens, each of which costs 1 here.
     cluster.provider.on("Dear", (0..4).map(|_| Script::text("A beginning ").then_cut()));
     let sent = user.send(&user.conversation("demo").await, "Dear").await;
     let end = socket.ended(&sent.request).await;
