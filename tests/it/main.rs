@@ -12,6 +12,7 @@ mod cancels;
 mod conversations;
 mod correlation;
 mod failover;
+mod failure_table;
 mod failures;
 mod fairness;
 mod housekeeping;
