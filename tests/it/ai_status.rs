@@ -56,7 +56,8 @@ async fn what_came_of_the_calls_is_counted_with_how_long_it_took() {
 
 #[tokio::test]
 async fn a_key_that_a_check_finds_refused_is_not_asked_until_one_finds_it_accepted() {
-    let cluster = options().start().await;
+    // One worker: another might hear of it a second later.
+    let cluster = options().workers(1).start().await;
     let user = cluster.client(0).await;
     user.ask(&user.conversation("demo").await, "Before").await;
     cluster.provider.set_health(Health::Status(401));

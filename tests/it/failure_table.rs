@@ -72,9 +72,13 @@ impl Stage {
             .set("TROUPE_MODELS__FIRST_TOKEN_TIMEOUT", "1s")
             .set("TROUPE_MODELS__TOKEN_GAP_TIMEOUT", "1s")
             .set("TROUPE_MODELS__PRICES_REFRESH", "100ms");
-        let names = (0..rows).map(|row| (format!("ROW{row}"), failing.base_url())).chain([("SECOND".to_owned(), second.base_url())]);
+        let names = (0..rows)
+            .map(|row| (format!("ROW{row}"), failing.base_url()))
+            .chain([("SECOND".to_owned(), second.base_url())]);
         for (name, base) in names {
-            for (key, value) in [("FORMAT", "openai"), ("BASE_URL", &base), ("MODEL", "m"), ("CONTINUES", "yes"), ("KEYS__MAIN", "k")] {
+            for (key, value) in
+                [("FORMAT", "openai"), ("BASE_URL", &base), ("MODEL", "m"), ("CONTINUES", "yes"), ("KEYS__MAIN", "k")]
+            {
                 options = options.set(&format!("TROUPE_PROVIDERS__{name}__{key}"), value);
             }
         }
@@ -106,7 +110,11 @@ impl Stage {
         let cost: f64 = tries.iter().filter_map(|tried| tried["cost"].as_f64()).sum();
         let outcomes: Vec<_> = tries.iter().filter_map(|tried| tried["outcome"].as_str()).collect();
         let seen = seen(&self.socket.events(&sent.request), &end);
-        println!("| {failure} | {when} | {wish} | {seen} | {} | {} | {cost:.6} |", took.as_millis(), outcomes.join(", "));
+        println!(
+            "| {failure} | {when} | {wish} | {seen} | {} | {} | {cost:.6} |",
+            took.as_millis(),
+            outcomes.join(", ")
+        );
         (took, cost)
     }
 }

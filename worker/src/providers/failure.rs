@@ -57,15 +57,14 @@ pub(crate) struct Consequence {
 
 /// The one table.
 pub(crate) const fn consequence(outcome: Outcome) -> Consequence {
-    use {Elsewhere::*, KeyThen::*};
+    use Elsewhere::{Next, Nobody, Shorter};
+    use KeyThen::{Out, OutWithAlarm, Rests, Stays};
     let (elsewhere, key, counts, again) = match outcome {
         Outcome::RateLimited => (Next, Rests, false, true),
         Outcome::OutOfMoney => (Next, Out, false, true),
         Outcome::KeyRefused => (Next, OutWithAlarm, false, true),
-        Outcome::NoSuchModel => (Next, Stays, false, false),
+        Outcome::NoSuchModel | Outcome::Filtered => (Next, Stays, false, false),
         Outcome::TooLong => (Shorter, Stays, false, false),
-        Outcome::BadCall => (Nobody, Stays, false, false),
-        Outcome::Filtered => (Next, Stays, false, false),
         Outcome::Failed
         | Outcome::Unreachable
         | Outcome::Silent
@@ -74,7 +73,9 @@ pub(crate) const fn consequence(outcome: Outcome) -> Consequence {
         | Outcome::Cut
         | Outcome::Malformed
         | Outcome::Empty => (Next, Stays, true, true),
-        Outcome::Completed | Outcome::Refused | Outcome::Outrun | Outcome::Abandoned => (Nobody, Stays, false, false),
+        Outcome::BadCall | Outcome::Completed | Outcome::Refused | Outcome::Outrun | Outcome::Abandoned => {
+            (Nobody, Stays, false, false)
+        }
     };
     Consequence { elsewhere, key, counts, again }
 }

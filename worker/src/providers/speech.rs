@@ -141,7 +141,7 @@ impl Speech {
                     self.calling = Some(calling);
                     return Ok(self.take_in(text));
                 }
-                Ok(Chunk::End(stop)) if calling.has_spoken() => return Ok(self.end(calling, stop)),
+                Ok(Chunk::End(stop)) if calling.has_spoken() => return Ok(Self::end(calling, stop)),
                 Ok(Chunk::End(Stop::Filtered)) => {
                     let failure = Failure::new(Outcome::Filtered, "the service withheld the whole reply");
                     self.fail(calling, failure)?;
@@ -168,7 +168,7 @@ impl Speech {
         Said::TakenBack
     }
 
-    fn end(&self, mut calling: Calling, stop: Stop) -> Said {
+    fn end(mut calling: Calling, stop: Stop) -> Said {
         let (outcome, incomplete) = match stop {
             Stop::Finished => (Outcome::Completed, None),
             Stop::Refused => (Outcome::Refused, None),

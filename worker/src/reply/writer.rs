@@ -87,6 +87,11 @@ impl ReplyWriter {
         &self.text
     }
 
+    /// When the attempt began.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Whether clients may have seen any of the text.
     pub(crate) fn shown(&self) -> bool {
         self.told > 0 || self.retold

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use troupe_shared::{
     config,
     db::{
@@ -32,7 +33,9 @@ impl Replies {
         let Spoken { provider, model, usage, incomplete } = spoken;
         let content = writer.text().to_owned();
         let reply = Reply { message_id, content, usage, provider: provider.clone(), model: model.clone(), incomplete };
+        let (began, written) = (writer.started(), Instant::now());
         let Some(ended) = self.finish(claimed, trail, Ending::Completed(reply)).await else { return };
+        let storing = written.elapsed();
         let message = Message {
             id: message_id,
             conversation_id: claimed.conversation_id,
@@ -44,7 +47,9 @@ impl Replies {
         let correlation_id = claimed.correlation_id.clone();
         let event = Event::Completed { message, usage, provider, model, incomplete, correlation_id };
         self.tell_end(writer, &event, ended).await;
-        tracing::info!(completion_tokens = usage.completion_tokens, "replied");
+        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let (took_us, storing_us) = (microseconds(began.elapsed()), microseconds(storing));
+        tracing::info!(completion_tokens = usage.completion_tokens, took_us, storing_us, "replied");
     }
 
     pub(super) async fn retry_or_fail(

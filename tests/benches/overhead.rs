@@ -1,0 +1,122 @@
+//! What a worker adds to a reply: its own time minus the provider's, by real processes on a real PostgreSQL (without fsync) and a
+//! real Redis.
+//!
+//! `cargo build --release --workspace && cargo bench --package troupe-tests`. The provider measures how long it has a call; the
+//! worker logs how long it had the reply (`took_us`) and how much of that PostgreSQL took to store it (`storing_us`).
+
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark: whatever is unexpected ends it")]
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{Json, Router, body::Body, extract::State, http::header, response::IntoResponse, routing::post};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, time::MissedTickBehavior};
+use troupe_tests::{Client, Cluster, ClusterOptions};
+
+const WARM_UP: usize = 200;
+const REPLIES: usize = 2_000;
+const TOKENS: usize = 16;
+
+/// How long the provider had each call, by its question.
+type Had = Arc<Mutex<HashMap<String, Duration>>>;
+
+async fn complete(State(had): State<Had>, Json(body): Json<Value>) -> impl IntoResponse {
+    let began = Instant::now();
+    let question = body["messages"].as_array().and_then(|all| all.last()).map(|last| last["content"].clone());
+    let question = question.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+    let event = |chunk: Value| Bytes::from(format!("data: {chunk}\n\n"));
+    let word =
+        move |n: usize| event(json!({"choices": [{"delta": {"content": format!("word{n} ")}, "finish_reason": null}]}));
+    let end = [
+        event(json!({"choices": [{"delta": {}, "finish_reason": "stop"}]})),
+        event(json!({"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": TOKENS}})),
+        Bytes::from("data: [DONE]\n\n"),
+    ];
+    let parts = stream::iter((0..TOKENS).map(word).chain(end));
+    let last = stream::once(async move {
+        had.lock().insert(question, began.elapsed());
+        Bytes::new()
+    });
+    let body = parts.chain(last).map(Ok::<_, std::convert::Infallible>);
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(body))
+}
+
+async fn provider(had: Had) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the provider");
+    let address = listener.local_addr().expect("an address");
+    let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(had);
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("serve the provider") });
+    format!("http://{address}/v1")
+}
+
+/// Sends so many messages, so many a second, each in a conversation of its own; returns their questions by request.
+async fn send(user: &Client, name: &str, messages: usize, per_second: u64) -> HashMap<String, String> {
+    let mut conversations = Vec::new();
+    for _ in 0..20 {
+        conversations.push(user.conversation("demo").await);
+    }
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(per_second).expect("a rate"));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut questions = HashMap::new();
+    for n in 0..messages {
+        ticks.tick().await;
+        let question = format!("{name} {n}");
+        let sent = user.send(&conversations[n % conversations.len()], &question).await;
+        questions.insert(sent.request, question);
+    }
+    for request in questions.keys() {
+        user.reply(request).await;
+    }
+    questions
+}
+
+/// Of the replies to these: (what the worker added beside storing, what storing took), in milliseconds.
+fn overheads(cluster: &Cluster, had: &Had, questions: &HashMap<String, String>) -> Vec<(f64, f64)> {
+    let had = had.lock();
+    let lines = cluster.worker_log("\"replied\"");
+    let entries = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let overhead = |entry: Value| {
+        let question = questions.get(entry["span"]["request_id"].as_str()?)?;
+        let number = |field: &str| entry["fields"][field].as_u64().map(|microseconds| microseconds as f64 / 1e3);
+        let (took, storing) = (number("took_us")?, number("storing_us")?);
+        Some((took - storing - had.get(question)?.as_secs_f64() * 1e3, storing))
+    };
+    entries.filter_map(overhead).collect()
+}
+
+fn percentiles(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| values[((values.len() as f64 * share) as usize).min(values.len() - 1)];
+    format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms of {}", at(0.5), at(0.99), at(1.0), values.len())
+}
+
+#[tokio::main]
+async fn main() {
+    let had = Had::default();
+    let options = ClusterOptions::default()
+        .servers(1)
+        .workers(1)
+        .set("TROUPE_MODELS__CHAIN", "bench")
+        .set("TROUPE_PROVIDERS__BENCH__FORMAT", "openai")
+        .set("TROUPE_PROVIDERS__BENCH__BASE_URL", &provider(had.clone()).await)
+        .set("TROUPE_PROVIDERS__BENCH__MODEL", "bench");
+    let cluster = options.start().await;
+    let user = cluster.client(0).await;
+    send(&user, "Warm-up", WARM_UP, 100).await;
+    for per_second in [20, 100] {
+        let messages = if per_second == 20 { REPLIES / 4 } else { REPLIES };
+        let questions = send(&user, &format!("At {per_second}"), messages, per_second).await;
+        let (own, storing): (Vec<_>, Vec<_>) = overheads(&cluster, &had, &questions).into_iter().unzip();
+        let both = own.iter().zip(&storing).map(|(own, storing)| own + storing).collect();
+        println!("{per_second} replies/s: worker beside storing {}", percentiles(own));
+        println!("{per_second} replies/s: storing in PostgreSQL {}", percentiles(storing));
+        println!("{per_second} replies/s: both {}", percentiles(both));
+    }
+}
