@@ -236,13 +236,20 @@ impl Seam {
     }
 
     fn join(&mut self, text: String) -> String {
+        let blank = |c: char| matches!(c, ' ' | '\t');
         let mut rest = text.as_str();
-        while let (Some(shown), Some(next)) = (self.shown.peek(), rest.chars().next()) {
-            if *shown == next {
+        while let (Some(&shown), Some(next)) = (self.shown.peek(), rest.chars().next()) {
+            if shown != next && !blank(next) {
+                // Only a blank may be left out unseen; anything else stands, and all of the rest comes after it.
+                if !blank(shown) {
+                    self.shown = Vec::new().into_iter().peekable();
+                    break;
+                }
                 self.shown.next();
-            } else if !matches!(next, ' ' | '\t') {
-                self.shown = Vec::new().into_iter().peekable();
-                break;
+                continue;
+            }
+            if shown == next {
+                self.shown.next();
             }
             rest = &rest[next.len_utf8()..];
         }
@@ -286,5 +293,7 @@ mod tests {
         assert_eq!(whole("The sea.\n\n", &["\n", "\n", "  - wide"]), "The sea.\n\n  - wide");
         assert_eq!(whole("The sea.\n\n", &[" Wide."]), "The sea.\n\nWide.");
         assert_eq!(whole("The sea. ", &["\n\nWide."]), "The sea. \n\nWide.");
+        assert_eq!(whole("The sea. \n\n", &["\n", "\nWide."]), "The sea. \n\nWide.");
+        assert_eq!(whole("The sea.\n", &["\t", "Wide."]), "The sea.\nWide.");
     }
 }
