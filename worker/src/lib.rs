@@ -3,6 +3,8 @@
 //! [`run`] is the whole process: a consumer per tier ([`queue`]), the renewal of leases, and the sweeper that finds what
 //! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod housekeeping;
 mod jobs;
 mod leases;
