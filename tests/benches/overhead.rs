@@ -18,6 +18,7 @@ use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
+use troupe_shared::lifecycle::Tasks;
 use troupe_tests::{Client, Cluster, ClusterOptions};
 
 const WARM_UP: usize = 200;
@@ -52,7 +53,7 @@ async fn provider(had: Had) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the provider");
     let address = listener.local_addr().expect("an address");
     let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(had);
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("serve the provider") });
+    Tasks::default().spawn(async move { axum::serve(listener, router).await.expect("serve the provider") });
     format!("http://{address}/v1")
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo build --workspace && cargo test -p troupe-tests --test it -- --ignored --nocapture failure_table`
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
