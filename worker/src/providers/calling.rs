@@ -97,7 +97,7 @@ impl Calling {
     }
 
     pub(super) fn failed(mut self, failure: &Failure) {
-        tracing::warn!(endpoint = self.candidate.endpoint.name(), model = self.candidate.model, outcome = ?failure.outcome,
+        tracing::warn!(endpoint = self.candidate.endpoint.name, model = self.candidate.model, outcome = ?failure.outcome,
             %failure, "a provider failed");
         self.chain.failed(&self.candidate.endpoint, failure, self.purpose.probe);
         self.record(failure.outcome);

@@ -119,7 +119,7 @@ impl Chain {
     pub(super) fn succeeded(&self, endpoint: &Endpoint, probe: bool) {
         let now = self.clock.now();
         if endpoint.standing.succeeded(probe, now) {
-            tracing::info!(endpoint = endpoint.name(), "a provider is well again");
+            tracing::info!(endpoint = endpoint.name, "a provider is well again");
             self.sharing.tell(endpoint, None, now);
         }
     }
@@ -130,7 +130,7 @@ impl Chain {
         let now = self.clock.now();
         match found {
             Ok(()) if endpoint.standing.checked(now) => {
-                tracing::info!(endpoint = endpoint.name(), "a check went well: the provider may be asked again");
+                tracing::info!(endpoint = endpoint.name, "a check went well: the provider may be asked again");
                 self.sharing.tell(endpoint, endpoint.standing.rest(), now);
             }
             Err(failure) if failure.outcome == Outcome::KeyRefused => self.failed(endpoint, failure, false),
@@ -155,7 +155,7 @@ impl Chain {
             return;
         }
         let Some(rest) = endpoint.standing.rest() else { return };
-        let (endpoint_name, until, why) = (endpoint.name(), rest.until, rest.why);
+        let (endpoint_name, until, why) = (&endpoint.name, rest.until, rest.why);
         if meaning.key == KeyThen::OutWithAlarm {
             tracing::error!(endpoint = endpoint_name, %until, "a provider does not accept its key");
         } else {

@@ -15,6 +15,8 @@ use super::{
 
 /// A provider with one of its keys.
 pub(crate) struct Endpoint {
+    /// As it is written everywhere: `openai#spare`, or `gpu` where there is no key.
+    pub(crate) name: String,
     pub(crate) provider: String,
     /// The key's alias.
     pub(crate) key: Option<String>,
@@ -25,13 +27,6 @@ pub(crate) struct Endpoint {
     pub(super) model: Box<dyn ChatModel>,
     pub(super) standing: Standing,
     pub(super) first_words: FirstWords,
-}
-
-impl Endpoint {
-    /// As it is written everywhere: `openai#spare`, or `gpu` where there is no key.
-    pub(crate) fn name(&self) -> String {
-        Link { provider: self.provider.clone(), key: self.key.clone(), model: None }.to_string()
-    }
 }
 
 /// One who may be asked for a reply.
@@ -116,7 +111,8 @@ fn endpoints(
             Format::Offline => Box::new(OfflineChatModel::new(config.models.offline_word_interval)),
         }
     };
-    let endpoint = |(alias, key)| Endpoint {
+    let endpoint = |(alias, key): (Option<String>, _)| Endpoint {
+        name: Link { provider: name.to_owned(), key: alias.clone(), model: None }.to_string(),
         provider: name.to_owned(),
         key: alias,
         default_model: provider.model.clone(),
@@ -139,7 +135,7 @@ mod tests {
     }
 
     fn named(candidates: &[Candidate]) -> Vec<String> {
-        candidates.iter().map(|candidate| format!("{}/{}", candidate.endpoint.name(), candidate.model)).collect()
+        candidates.iter().map(|candidate| format!("{}/{}", candidate.endpoint.name, candidate.model)).collect()
     }
 
     #[test]

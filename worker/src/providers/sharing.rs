@@ -43,19 +43,18 @@ impl Sharing {
     }
 
     pub(super) fn tell(&self, endpoint: &Endpoint, rest: Option<Rest>, changed: DateTime<Utc>) {
-        _ = self.news.try_send((endpoint.name(), News { changed, rest }));
+        _ = self.news.try_send((endpoint.name.clone(), News { changed, rest }));
     }
 
     /// Whether no other worker probes; where that cannot be known, this one does.
     pub(super) async fn may_probe(&self, endpoint: &Endpoint) -> bool {
-        let name = endpoint.name();
-        let taken = self.board.take_probe(&name, PROBE);
+        let taken = self.board.take_probe(&endpoint.name, PROBE);
         !matches!(tokio::time::timeout(PROBE_WAIT, taken).await, Ok(Ok(false)))
     }
 
     /// Takes a call into the counters.
     pub(super) fn count(&self, endpoint: &Endpoint, tried: &Try) {
-        let name = endpoint.name();
+        let name = &endpoint.name;
         let mut counts = self.counts.lock();
         let mut add = |what: String| *counts.entry(format!("{name}|{what}")).or_default() += 1;
         add(tried.outcome.to_string());
@@ -85,8 +84,8 @@ impl Sharing {
         match self.board.news().await {
             Ok(mut news) => {
                 for endpoint in roster.endpoints() {
-                    let name = endpoint.name();
-                    let Some(News { changed, rest }) = news.remove(&name) else { continue };
+                    let name = &endpoint.name;
+                    let Some(News { changed, rest }) = news.remove(name) else { continue };
                     let rests = rest.is_some();
                     if endpoint.standing.learn(rest, changed) {
                         tracing::info!(endpoint = name, rests, "another worker tells of a provider");

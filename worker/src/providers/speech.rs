@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use futures::{Stream, stream};
+use futures::{FutureExt, Stream, stream};
 use tokio::time::sleep_until;
 use troupe_shared::model::{
     Usage,
@@ -111,7 +111,8 @@ impl Speech {
 
     /// All that is said; the last is an end or a failure.
     pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Said, GaveUp>> + Send {
-        stream::unfold(Some(self), |speech| async {
+        // Boxed, as is what happens once a reply: the state moves with each word.
+        stream::unfold(Some(Box::new(self)), |speech| async {
             let mut speech = speech?;
             match speech.next().await {
                 end @ (Ok(Said::End(_)) | Err(_)) => Some((end, None)),
@@ -127,12 +128,12 @@ impl Speech {
         loop {
             let mut calling = match self.calling.take() {
                 Some(calling) => calling,
-                None => self.call(false).await.ok_or_else(|| self.give_up())?,
+                None => self.call(false).boxed().await.ok_or_else(|| self.give_up())?,
             };
             let chunk = if calling.has_spoken() {
                 calling.next().await
             } else {
-                let (first, chunk) = self.first_word(calling).await;
+                let (first, chunk) = self.first_word(calling).boxed().await;
                 calling = first;
                 chunk
             };
@@ -259,7 +260,7 @@ impl Speech {
             let chunk = calling.next().await;
             return (calling, chunk);
         };
-        tracing::debug!(endpoint = calling.candidate.endpoint.name(), "slower than usual: the next is asked as well");
+        tracing::debug!(endpoint = calling.candidate.endpoint.name, "slower than usual: the next is asked as well");
         let (winner, loser, chunk) = tokio::select! {
             chunk = calling.next() => (calling, other, chunk),
             chunk = other.next() => (other, calling, chunk),
