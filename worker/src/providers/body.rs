@@ -24,10 +24,11 @@ pub(super) fn bounded(response: Response) -> Response {
     let mut bounded = ::http::Response::new(());
     *bounded.status_mut() = response.status();
     *bounded.headers_mut() = response.headers().clone();
-    let parts = response.bytes_stream().flat_map(move |part| {
+    let parts = response.bytes_stream().map(Some).chain(stream::iter([None])).flat_map(move |part| {
         let (sound, fault) = match part {
-            Ok(part) => bounds.take(&part),
-            Err(error) => (String::new(), Some(http::broken(&error))),
+            Some(Ok(part)) => bounds.take(&part),
+            Some(Err(error)) => (String::new(), Some(http::broken(&error))),
+            None => (String::new(), bounds.torn_off()),
         };
         stream::iter([Some(Ok(sound)), fault.map(Err)]).filter_map(ready)
     });
@@ -83,6 +84,11 @@ impl Bounds {
             fault = malformed("a line of the answer is too long");
         }
         (text, fault)
+    }
+
+    /// What is wrong with an answer that ends here.
+    fn torn_off(&self) -> Option<Failure> {
+        (!self.torn.is_empty()).then(|| Failure::new(Outcome::Cut, "the answer ends in the middle of a letter"))
     }
 
     /// Where the last line ends that is not too long, if one is after it.

@@ -283,6 +283,13 @@ fn an_error_inside_a_stream_is_the_last_of_it() {
 }
 
 #[test]
+fn an_answer_that_ends_in_the_middle_of_a_letter_was_cut() {
+    let answer = [br#"{"reply":"The sea"}"#, &"🌊".as_bytes()[..2]].concat();
+    let last = heard(Format::Json, &answer, &[], "").pop().and_then(Result::err).map(|failure| failure.outcome);
+    assert_eq!(last, Some(Outcome::Cut));
+}
+
+#[test]
 fn a_flood_without_an_end_is_stopped() {
     let last =
         |format, flood: &[u8]| heard(format, flood, &[], "").pop().and_then(Result::err).map(|last| last.outcome);
