@@ -161,6 +161,39 @@ async fn a_persona_may_want_the_next_one_to_go_on() {
 }
 
 #[tokio::test]
+async fn going_on_survives_one_that_fails_one_that_has_nothing_to_add_and_one_that_will_not() {
+    let (cluster, services) =
+        stage(&["first", "second", "third"], |options| options.set("TROUPE_PROVIDERS__THIRD__CONTINUES", "yes")).await;
+    when_cut(&cluster, "continue").await;
+    let user = cluster.client(0).await;
+    let socket = user.socket().await;
+    let cases = [
+        ("Fails", Script::text("lit at dusk."), "The lamp is lit at dusk.", "completed", false),
+        ("Nothing", Script::chunks([""]), "The lamp is ", "completed", false),
+    ];
+    for (question, third, whole, outcome, reset) in cases {
+        services[0].on(question, [Script::text("The lamp is ").then_cut()]);
+        services[1].on(question, [Script::error(500)]);
+        services[2].on(question, [third]);
+        let sent = user.send(&user.conversation("demo").await, question).await;
+        socket.ended(&sent.request).await;
+        assert_eq!(socket.transcript(&sent.request).completed(), whole, "{question}");
+        assert_eq!(types(&socket.events(&sent.request)).contains(&"reply.reset"), reset, "{question}");
+        let expected = pairs([("first", "cut"), ("second", "failed"), ("third", outcome)]);
+        assert_eq!(tries(&cluster, &sent.request).await, expected, "{question}");
+    }
+    services[0].on("Will not", [Script::text("The lamp is ").then_cut()]);
+    services[1].on("Will not", [Script::error(500)]);
+    services[2].on("Will not", [Script::error(400), Script::text("All of it.")]);
+    let sent = user.send(&user.conversation("demo").await, "Will not").await;
+    socket.ended(&sent.request).await;
+    assert_eq!(socket.transcript(&sent.request).completed(), "All of it.");
+    let roles = |call: usize| services[2].calls_of("Will not")[call].messages().last().map(|(role, _)| role.clone());
+    assert_eq!((roles(0).as_deref(), roles(1).as_deref()), (Some("assistant"), Some("user")));
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
 async fn a_persona_may_want_the_reply_left_as_it_stands() {
     let (cluster, services) = stage(&["first", "second"], |options| options).await;
     when_cut(&cluster, "stop").await;

@@ -29,6 +29,8 @@ pub(super) struct Purpose {
     pub(super) prompt: Arc<Prompt>,
     /// Text that it is to go on after.
     pub(super) said: String,
+    /// Among the calls for this reply.
+    pub(super) number: usize,
     /// Whether it finds out if its key may be asked again.
     pub(super) probe: bool,
     /// Whether it was made because another was slow.
@@ -65,6 +67,15 @@ impl Calling {
 
     pub(super) fn has_spoken(&self) -> bool {
         self.first_word.is_some()
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.purpose.number
+    }
+
+    /// Whether it goes on with text that another one said.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.purpose.said.is_empty()
     }
 
     /// The next text, the end, or the failure that is one. Dropping the future loses nothing.

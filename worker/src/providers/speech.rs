@@ -3,7 +3,7 @@
 //! As long as nobody has said a word, failing over is invisible. After that the persona decides: the text stands until the
 //! next provider speaks and is taken back then, or is gone on with, or is left as it is.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, stream};
@@ -72,10 +72,10 @@ pub(crate) struct Speech {
     when_cut: WhenCut,
     candidates: VecDeque<Candidate>,
     calling: Option<Calling>,
-    /// The text that stands.
+    /// The text that stands, and the number of the call that it is of: the first word of another takes it back, unless that
+    /// one goes on with it.
     text: String,
-    /// It is a failed provider's: the next one's first word takes it back.
-    stale: bool,
+    of: usize,
     pending: Option<Said>,
     tries: usize,
     last: Option<Failure>,
@@ -100,7 +100,7 @@ impl Speech {
             candidates: candidates.into(),
             calling: None,
             text: String::new(),
-            stale: false,
+            of: 0,
             pending: None,
             tries: 0,
             last: None,
@@ -139,10 +139,14 @@ impl Speech {
             };
             match chunk {
                 Ok(Chunk::Text(text)) => {
+                    let said = self.take_in(&calling, text);
                     self.calling = Some(calling);
-                    return Ok(self.take_in(text));
+                    return Ok(said);
                 }
-                Ok(Chunk::End(stop)) if calling.has_spoken() => return Ok(Self::end(calling, stop)),
+                // One that goes on may find that all was said.
+                Ok(Chunk::End(stop)) if calling.has_spoken() || calling.goes_on() => {
+                    return Ok(Self::end(calling, stop));
+                }
                 Ok(Chunk::End(Stop::Filtered)) => {
                     let failure = Failure::new(Outcome::Filtered, "the service withheld the whole reply");
                     self.fail(calling, failure)?;
@@ -159,8 +163,9 @@ impl Speech {
         }
     }
 
-    fn take_in(&mut self, text: String) -> Said {
-        if !std::mem::take(&mut self.stale) {
+    fn take_in(&mut self, calling: &Calling, text: String) -> Said {
+        let before = mem::replace(&mut self.of, calling.number());
+        if before == self.of || calling.goes_on() || self.text.is_empty() {
             self.text.push_str(&text);
             return Said::Text(text);
         }
@@ -194,8 +199,11 @@ impl Speech {
     /// Takes a failure in; the next may be asked, unless nobody would do better.
     fn fail(&mut self, calling: Calling, failure: Failure) -> Result<(), GaveUp> {
         let meaning = consequence(failure.outcome);
-        if calling.has_spoken() {
-            self.stale = self.when_cut != WhenCut::Continue;
+        let again_anew = meaning.elsewhere == Elsewhere::Nobody && calling.goes_on();
+        if again_anew {
+            // Not every model takes a reply that was begun.
+            self.when_cut = WhenCut::Restart;
+            self.candidates.push_front(calling.candidate.clone());
         }
         if meaning.elsewhere == Elsewhere::Shorter
             && let Some(shorter) = self.prompt.shorter()
@@ -206,7 +214,7 @@ impl Speech {
         calling.failed(&failure);
         self.again |= meaning.again;
         self.last = Some(failure);
-        if meaning.elsewhere != Elsewhere::Nobody {
+        if meaning.elsewhere != Elsewhere::Nobody || again_anew {
             return Ok(());
         }
         (self.again, self.soonest) = (meaning.again, None);
@@ -231,12 +239,9 @@ impl Speech {
                 return None;
             }
             self.tries += 1;
-            let goes_on = !self.text.is_empty() && !self.stale && candidate.endpoint.continues;
-            if !goes_on && !self.text.is_empty() {
-                self.stale = true;
-            }
+            let goes_on = self.when_cut == WhenCut::Continue && candidate.endpoint.continues;
             let said = if goes_on { self.text.clone() } else { String::new() };
-            let purpose = Purpose { prompt: self.prompt.clone(), said, probe, hedge };
+            let purpose = Purpose { prompt: self.prompt.clone(), said, number: self.tries, probe, hedge };
             return Some(Calling::new(self.chain.clone(), self.trail.clone(), candidate, purpose));
         }
         None
