@@ -166,11 +166,11 @@ impl Replies {
         candidates: Vec<Candidate>,
     ) -> Result<(Reservation, Vec<Candidate>), NotReserved> {
         let spender = Spender { user: claimed.user_id, tier: &claimed.tier, persona: claimed.persona.id };
-        match self.money.reserve(spender, self.chain.most(prompt, &candidates)).await {
+        match self.money.reserve(spender, || self.chain.most(prompt, &candidates)).await {
             Ok(reservation) => Ok((reservation, candidates)),
             Err(NotReserved::Exhausted(exhausted)) if claimed.persona.over_budget == OverBudget::Offline => {
                 tracing::info!(%exhausted, "the built-in model speaks");
-                Ok((self.money.reserve(spender, 0.0).await?, self.chain.offline()))
+                Ok((Reservation::nothing(), self.chain.offline()))
             }
             Err(error) => Err(error),
         }

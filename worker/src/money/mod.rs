@@ -60,6 +60,13 @@ pub(crate) struct Reservation {
     held: Option<(NaiveDate, Vec<Account>)>,
 }
 
+impl Reservation {
+    /// Of what costs nothing.
+    pub(crate) const fn nothing() -> Self {
+        Self { amount: 0.0, held: None }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum NotReserved {
     #[error("{0}")]
@@ -119,10 +126,16 @@ impl Money {
     }
 
     /// Sets money aside in every budget that applies, or says which one has not enough left.
-    pub(crate) async fn reserve(&self, spender: Spender<'_>, most: f64) -> Result<Reservation, NotReserved> {
+    /// What is needed is only asked where a budget applies.
+    pub(crate) async fn reserve(
+        &self,
+        spender: Spender<'_>,
+        most: impl FnOnce() -> f64,
+    ) -> Result<Reservation, NotReserved> {
         let limits = self.known().limits(spender);
-        if limits.is_empty() || most <= 0.0 {
-            return Ok(Reservation { amount: 0.0, held: None });
+        let most = if limits.is_empty() { 0.0 } else { most() };
+        if most <= 0.0 {
+            return Ok(Reservation::nothing());
         }
         let wanted = Wanted { amount: most, purses: limits.iter().map(|limit| limit.purse.clone()).collect() };
         let reserved =
