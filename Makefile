@@ -16,8 +16,8 @@ test: ## Run every test.
 	@scripts/setup test
 	cargo build --locked --workspace --all-targets
 	@if cargo nextest --version >/dev/null 2>&1; \
-	then set -x; cargo nextest run --locked --workspace --all-targets; \
-	else set -x; cargo test --locked --workspace --all-targets -- --test-threads=4; fi
+	then set -x; cargo nextest run --locked --workspace --lib --bins --tests; \
+	else set -x; cargo test --locked --workspace --lib --bins --tests -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
 
 soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS_SEED repeats a run.
