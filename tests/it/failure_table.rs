@@ -73,7 +73,9 @@ impl Stage {
             .workers(1)
             .set("TROUPE_MODELS__FIRST_TOKEN_TIMEOUT", "1s")
             .set("TROUPE_MODELS__TOKEN_GAP_TIMEOUT", "1s")
-            .set("TROUPE_MODELS__PRICES_REFRESH", "100ms");
+            .set("TROUPE_MODELS__PRICES_REFRESH", "100ms")
+            // Every other reply here needs a second try.
+            .set("TROUPE_MODELS__RETRY_SHARE", "1");
         let names = (0..rows)
             .map(|row| (format!("ROW{row}"), failing.base_url()))
             .chain([("SECOND".to_owned(), second.base_url())]);
