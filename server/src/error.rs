@@ -36,6 +36,15 @@ pub(crate) enum ApiError {
         code: &'static str,
         detail: String,
     },
+    /// What was to be changed is not as the caller knew it.
+    Outdated {
+        detail: String,
+    },
+    /// Rows of an import are wrong, so nothing of it was stored.
+    ImportRefused {
+        detail: String,
+        errors: Vec<FieldError>,
+    },
     /// The key was used for something else.
     KeyReused,
     /// The caller has too much under way.
@@ -64,6 +73,17 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("email_taken", "There is an account with this e-mail address already."),
     ("already_settled", "The dead letter was tried again or discarded before. There is nothing left to do."),
     ("slug_taken", "There is a persona with this slug already."),
+    ("question_exists", "This question is in the bank, or among your own, already. Answer that one."),
+    ("question_in_use", "The question is answered, be it in an answer that was deleted, and so cannot be deleted."),
+    (
+        "too_many_questions",
+        "You have as many questions of your own as you may have. Delete some that are not answered.",
+    ),
+    ("outdated", "What you change has changed since you read it (`If-Match`). Read it again."),
+    (
+        "import_refused",
+        "Rows of the import are wrong and nothing was stored; `errors` names rows and columns. Mend them, or import row by row.",
+    ),
     ("conversation_busy", "An earlier message of the conversation waits for its reply, and `if_busy` was `reject`."),
     ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
     ("too_many_requests", "Too much of yours is under way already. Try again after `Retry-After`."),
@@ -133,6 +153,15 @@ impl ApiError {
                 "this address does not take this method".to_owned(),
             ),
             Self::Conflict { code, detail } => problem(StatusCode::CONFLICT, code, "conflict", detail.clone()),
+            Self::Outdated { detail } => {
+                problem(StatusCode::PRECONDITION_FAILED, "outdated", "changed meanwhile", detail.clone())
+            }
+            Self::ImportRefused { detail, errors } => {
+                let mut refused =
+                    problem(StatusCode::UNPROCESSABLE_ENTITY, "import_refused", "import refused", detail.clone());
+                refused.errors.clone_from(errors);
+                refused
+            }
             Self::KeyReused => problem(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -204,11 +233,12 @@ impl From<&sqlx::Error> for ApiError {
             E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::Protocol(_) => {
                 Self::Unavailable(error.to_string())
             }
+            // 40P01: two transactions waited for each other, and this one had to give way.
             // 57P0x: the server is shutting down or starting; 53xxx: it is out of something; 08xxx: the connection broke.
             E::Database(database)
-                if database
-                    .code()
-                    .is_some_and(|c| c.starts_with("57P0") || c.starts_with("53") || c.starts_with("08")) =>
+                if database.code().is_some_and(|c| {
+                    c == "40P01" || c.starts_with("57P0") || c.starts_with("53") || c.starts_with("08")
+                }) =>
             {
                 Self::Unavailable(error.to_string())
             }
@@ -242,6 +272,11 @@ mod tests {
             ApiError::Conflict { code: "slug_taken", detail: String::new() },
             ApiError::Conflict { code: "already_settled", detail: String::new() },
             ApiError::Conflict { code: "conversation_busy", detail: String::new() },
+            ApiError::Conflict { code: "question_exists", detail: String::new() },
+            ApiError::Conflict { code: "question_in_use", detail: String::new() },
+            ApiError::Conflict { code: "too_many_questions", detail: String::new() },
+            ApiError::Outdated { detail: String::new() },
+            ApiError::ImportRefused { detail: String::new(), errors: Vec::new() },
             ApiError::KeyReused,
             ApiError::TooMany { detail: String::new() },
             ApiError::Overloaded,

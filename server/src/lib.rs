@@ -97,6 +97,7 @@ impl Server {
             tokens,
             passwords: Passwords::new(),
             sessions: Sessions::new(config.server.max_sockets, config.server.sockets_per_user),
+            clock: Arc::new(SystemClock),
             config,
         });
         Ok(Self { state, listener, redis, tasks })

@@ -16,7 +16,7 @@ use crate::{
     error::ApiError,
     extract::correlation::correlate,
     pages,
-    routes::{accounts, admin, conversations, health, messages, personas, requests, sockets},
+    routes::{accounts, admin, conversations, health, interview, messages, personas, requests, sockets},
     state::AppState,
 };
 
@@ -98,6 +98,7 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(requests::follow_request))
         .routes(routes!(sockets::create_socket_ticket))
         .routes(routes!(sockets::open_socket))
+        .merge(interview::described())
         .merge(admin::described());
     let mut described = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", api)

@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use sqlx::PgPool;
 use troupe_shared::{
     batch::Batcher,
+    clock::Clock,
     config::Config,
     db::accepts::Limits,
     ports::{Cache, EventBus, JobQueue, ProviderBoard},
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) sessions: Sessions,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
 }
 

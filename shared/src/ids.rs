@@ -60,6 +60,10 @@ ids! {
     PersonaId,
     ConversationId,
     MessageId,
+    /// A question of the interview.
+    QuestionId,
+    /// What a persona's owner answered to one question.
+    ResponseId,
     /// One reply to be generated.
     RequestId,
     /// One open socket.

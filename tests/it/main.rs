@@ -17,6 +17,8 @@ mod failures;
 mod fairness;
 mod formats;
 mod housekeeping;
+mod import;
+mod interview;
 mod keys;
 mod lost_logs;
 mod memory;

@@ -30,6 +30,15 @@ const FILL: &str = "
     insert into idempotency_keys (user_id, key, fingerprint) select u.id, n, '' from users u, generate_series(1, 4) n;
     insert into spending (scope, subject, day, spent)
         select 'user', u.id::text, current_date - n, 1 from users u, generate_series(1, 20) n;
+    insert into questions (id, owner_id, category, text)
+        select gen_random_uuid(), u.id, 'own', 'question ' || n from users u, generate_series(1, 4) n;
+    insert into responses (id, persona_id, question_id, content, status, version)
+        select gen_random_uuid(), p.id, q.id, 'words', 'final', 2 from personas p join questions q on q.owner_id = p.owner_id;
+    insert into response_versions (response_id, version, content, status, written_at)
+        select id, 1, 'words', 'draft', now() from responses;
+    insert into daily_questions (persona_id, question_id, asked_on)
+        select persona_id, question_id, current_date - (row_number() over (partition by persona_id))::int from responses;
+    insert into index_work (source_kind, source_id, persona_id) select 'response', id, persona_id from responses;
     analyze;
 ";
 
@@ -39,7 +48,7 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 9] = [
+const BIG: [&str; 14] = [
     "idempotency_keys",
     "users",
     "personas",
@@ -49,6 +58,11 @@ const BIG: [&str; 9] = [
     "attempts",
     "socket_tickets",
     "spending",
+    "questions",
+    "responses",
+    "response_versions",
+    "daily_questions",
+    "index_work",
 ];
 
 /// Every statement that the code can make, as .sqlx/ lists them.

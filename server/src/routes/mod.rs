@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod admin;
 pub(crate) mod conversations;
 pub(crate) mod health;
+pub(crate) mod interview;
 pub(crate) mod messages;
 pub(crate) mod personas;
 pub(crate) mod requests;

@@ -2,10 +2,14 @@
 
 pub(crate) mod accepts;
 pub(crate) mod ai_status;
+pub(crate) mod answer_question;
 pub(crate) mod await_request;
 pub(crate) mod cancel_request;
 pub(crate) mod chains;
+pub(crate) mod daily_question;
+pub(crate) mod days;
 pub mod demo_account;
+pub(crate) mod exchange;
 pub(crate) mod once;
 pub(crate) mod persona_settings;
 pub(crate) mod queue_state;

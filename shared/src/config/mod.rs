@@ -63,6 +63,7 @@ pub struct Redis {
 pub struct Server {
     pub listen: SocketAddr,
     pub max_body: usize,
+    pub max_import: usize,
     pub max_content: usize,
     #[serde(deserialize_with = "duration")]
     pub max_wait: Duration,
@@ -203,6 +204,7 @@ impl Config {
             "server.max_body",
             "must not be smaller than server.max_content",
         );
+        rule(self.server.max_import > 0, "server.max_import", "must be at least 1");
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
         rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
         rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");

@@ -161,3 +161,25 @@ pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Resul
         .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// The persona with this slug, if it is this owner's.
+pub async fn find_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: PersonaId" from personas where owner_id = $1 and slug = $2"#,
+        owner.as_uuid(),
+        slug
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// The same, and nobody else changes the persona, or what it is made of, until the end of the transaction.
+pub async fn lock_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: PersonaId" from personas where owner_id = $1 and slug = $2 for no key update"#,
+        owner.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
+}

@@ -1,0 +1,41 @@
+//! The interview: questions, what the owner of a persona answered, and how far the two have come.
+
+mod exchange;
+mod progress;
+mod questions;
+mod responses;
+
+use troupe_shared::{
+    db::personas,
+    ids::{PersonaId, UserId},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    state::AppState,
+    usecase::{answer_question::NO_PERSONA, persona_settings::is_slug},
+};
+
+const TAG: &str = "interview";
+
+pub(crate) fn described() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(questions::list_questions, questions::create_question))
+        .routes(routes!(questions::daily_question))
+        .routes(routes!(questions::delete_question))
+        .routes(routes!(responses::list_responses))
+        .routes(routes!(responses::read_response, responses::write_response, responses::delete_response))
+        .routes(routes!(responses::restore_response))
+        .routes(routes!(exchange::import_responses))
+        .routes(routes!(exchange::export_responses))
+        .routes(routes!(progress::read_progress))
+}
+
+/// The persona with this slug, if it is the caller's.
+async fn own_persona(state: &AppState, owner: UserId, slug: &str) -> Result<PersonaId, ApiError> {
+    if !is_slug(slug) {
+        return Err(NO_PERSONA);
+    }
+    personas::find_own(&state.pool, owner, slug).await?.ok_or(NO_PERSONA)
+}

@@ -1,0 +1,71 @@
+//! How far the interview of a persona has come.
+
+use std::collections::BTreeSet;
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use troupe_shared::{db::interview, model::interview::CategoryProgress};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{TAG, own_persona};
+use crate::{
+    error::ApiError,
+    extract::{auth::Caller, paging::Params, path::Id},
+    state::AppState,
+    usecase::days::{self, Streak},
+};
+
+/// Where days begin and end.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Where {
+    /// UTC unless told.
+    #[serde(default = "days::utc")]
+    #[param(example = "Europe/Berlin")]
+    timezone: String,
+}
+
+/// How far an interview has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Progress {
+    /// Questions, of the bank and one's own.
+    total: i64,
+    /// Those with a final answer.
+    answered: i64,
+    drafts: i64,
+    /// Of the final answers.
+    words: i64,
+    last_answer_at: Option<DateTime<Utc>>,
+    /// Days in a row on which something was written.
+    streak: Streak,
+    /// In the order of asking.
+    categories: Vec<CategoryProgress>,
+}
+
+/// How far the interview has come: what is answered, in how many words, and on how many days in a row
+#[utoipa::path(get, path = "/personas/{slug}/analytics", tag = TAG, params(("slug" = String, Path), Where),
+    responses((status = 200, body = Progress)))]
+pub(crate) async fn read_progress(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+    Params(Where { timezone }): Params<Where>,
+) -> Result<Json<Progress>, ApiError> {
+    let zone = days::zone(&timezone)?;
+    let persona = own_persona(&state, owner, &slug).await?;
+    let categories = interview::progress(&state.pool, owner, persona).await?;
+    let written = interview::written_at(&state.pool, persona).await?;
+    let days: BTreeSet<_> = written.into_iter().map(|moment| days::day_of(moment, zone)).collect();
+    let sum = |count: fn(&CategoryProgress) -> i64| categories.iter().map(count).sum();
+    Ok(Json(Progress {
+        total: sum(|category| category.total),
+        answered: sum(|category| category.answered),
+        drafts: sum(|category| category.drafts),
+        words: sum(|category| category.words),
+        last_answer_at: categories.iter().filter_map(|category| category.last_answer_at).max(),
+        streak: days::streak(&days, days::day_of(state.clock.now(), zone)),
+        categories,
+    }))
+}
