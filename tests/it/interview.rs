@@ -89,13 +89,13 @@ async fn the_bank_is_there_and_own_questions_follow_it() {
         let again = user.post("/api/v1/questions", &json!({ "text": text })).await;
         assert_eq!(again.problem(409)["code"], "question_exists", "{text}");
     }
-    let key = |user: &Client, text: &str| {
+    let keyed = async |text: &str| {
         let call = user.call(Method::POST, "/api/v1/questions").header("idempotency-key", "q-1");
-        user.answer(call.json(&json!({"text": text, "category": "kitchen"})))
+        user.answer(call.json(&json!({"text": text, "category": "kitchen"}))).await
     };
-    let (first, again) = (key(&user, "What is in your cellar?").await, key(&user, "What is in your cellar?").await);
+    let (first, again) = (keyed("What is in your cellar?").await, keyed("What is in your cellar?").await);
     assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &first.body));
-    key(&user, "What else?").await.problem(422);
+    keyed("What else?").await.problem(422);
 
     // Nobody else sees them, or deletes them.
     assert_eq!(items(&stranger.get("/api/v1/questions?mine=true").await.expect(200)), [] as [Value; 0]);
