@@ -1,4 +1,4 @@
-//! The interview: questions, answers with their history, the question of the day, and how far it has come.
+//! The interview: questions, and answers with their history.
 
 use std::collections::HashSet;
 
@@ -19,16 +19,16 @@ pub(crate) async fn owner(cluster: &Cluster, slug: &str) -> Client {
     owner
 }
 
-async fn put(user: &Client, slug: &str, question: &str, content: &str, status: &str) -> Answer {
+pub(crate) async fn put(user: &Client, slug: &str, question: &str, content: &str, status: &str) -> Answer {
     let path = format!("/api/v1/personas/{slug}/responses/{question}");
     user.answer(user.call(Method::PUT, &path).json(&json!({"content": content, "status": status}))).await
 }
 
-fn items(page: &Value) -> Vec<Value> {
+pub(crate) fn items(page: &Value) -> Vec<Value> {
     page["items"].as_array().expect("items").clone()
 }
 
-fn texts(values: &[Value], pointer: &str) -> Vec<String> {
+pub(crate) fn texts(values: &[Value], pointer: &str) -> Vec<String> {
     values.iter().map(|value| value.pointer(pointer).and_then(Value::as_str).expect("text").to_owned()).collect()
 }
 
@@ -43,17 +43,6 @@ async fn index_work(cluster: &Cluster) -> Vec<(String, i32)> {
     let work =
         sqlx::query_as("select source_id::text, changes from index_work where source_kind = 'response' order by 1");
     work.fetch_all(&cluster.db).await.unwrap()
-}
-
-/// The time zone in which it is about noon, so that no midnight comes while a test runs.
-async fn noon_zone(cluster: &Cluster) -> String {
-    let hour = cluster.number("select extract(hour from now() at time zone 'utc')::bigint").await;
-    // West of Greenwich these names have a plus.
-    match hour - 12 {
-        0 => "Etc/GMT".to_owned(),
-        behind if behind > 0 => format!("Etc/GMT+{behind}"),
-        ahead => format!("Etc/GMT-{}", -ahead),
-    }
 }
 
 #[tokio::test]
@@ -78,9 +67,9 @@ async fn the_bank_is_there_and_own_questions_follow_it() {
     let text = "How did you learn to bake bread?";
     let own = user.post("/api/v1/questions", &json!({ "text": text })).await.expect(201);
     assert_eq!((&own["text"], &own["category"], &own["own"]), (&json!(text), &json!("own"), &json!(true)));
-    assert_eq!(items(&user.get("/api/v1/questions?mine=true").await.expect(200)), [own.clone()]);
+    assert_eq!(items(&user.get("/api/v1/questions?mine=true").await.expect(200)), std::slice::from_ref(&own));
     assert_eq!(items(&user.get("/api/v1/questions?limit=100").await.expect(200)).last(), Some(&own));
-    assert_eq!(items(&user.get("/api/v1/questions?category=own").await.expect(200)), [own.clone()]);
+    assert_eq!(items(&user.get("/api/v1/questions?category=own").await.expect(200)), std::slice::from_ref(&own));
     let beginnings = items(&user.get("/api/v1/questions?category=beginnings").await.expect(200));
     assert_eq!(beginnings, bank.iter().filter(|q| q["category"] == "beginnings").cloned().collect::<Vec<_>>());
 
@@ -279,119 +268,6 @@ async fn answers_are_listed_by_pages_and_filters() {
     for query in ["answered=true", "category=%00", "after=x", "limit=101", "mine=perhaps"] {
         owner.get(&format!("/api/v1/questions?{query}")).await.problem(422);
     }
-    cluster.assert_quiet().await;
-}
-
-#[tokio::test]
-async fn what_is_asked_today_is_asked_all_day_and_another_thing_tomorrow() {
-    let cluster = cluster().await;
-    let owner = owner(&cluster, "nan").await;
-    let there = owner.at(cluster.server(1));
-    let zone = noon_zone(&cluster).await;
-    let daily = |user: &Client, zone: &str| {
-        let (user, path) =
-            (user.clone(), format!("/api/v1/questions/daily?persona=nan&timezone={}", zone.replace('+', "%2B")));
-        async move { user.get(&path).await.expect(200) }
-    };
-    let id = |daily: &Value| daily["question"]["id"].as_str().expect("a question").to_owned();
-    // All who ask for the first time get the same.
-    let first = join_all((0..8).map(|n| daily(if n % 2 == 0 { &owner } else { &there }, &zone))).await;
-    assert_eq!(first.iter().map(id).collect::<HashSet<_>>().len(), 1);
-    let today = id(&first[0]);
-    put(&owner, "nan", &today, "Answered.", "final").await.expect(201);
-    let after = daily(&there, &zone).await;
-    assert_eq!(
-        (id(&after), &after["question"]["answer"], &after["day"]),
-        (today.clone(), &json!("final"), &first[0]["day"])
-    );
-
-    // Beyond the date line it is another day, with a question of its own; and here it is still the same one.
-    let east = daily(&owner, "Pacific/Kiritimati").await;
-    let west = daily(&owner, "Etc/GMT+12").await;
-    assert_ne!(east["day"], west["day"]);
-    assert_ne!(id(&east), id(&west));
-    assert_eq!(id(&daily(&owner, &zone).await), today);
-    assert_eq!(daily(&owner, "Pacific/Kiritimati").await, east);
-
-    // A week, though its days lie far apart: each day another one, those first that are not answered.
-    let mut asked = HashSet::from([today]);
-    sqlx::query("delete from daily_questions where question_id <> $1::uuid")
-        .bind(asked.iter().next().unwrap().clone())
-        .execute(&cluster.db)
-        .await
-        .unwrap();
-    for _ in 0..7 {
-        sqlx::query("update daily_questions set asked_on = asked_on - 100").execute(&cluster.db).await.unwrap();
-        let question = id(&daily(&there, &zone).await);
-        assert_eq!(id(&daily(&owner, &zone).await), question);
-        assert!(asked.insert(question), "asked on two days");
-    }
-    // When all but one is answered, that one is asked, however lately it was asked before.
-    let last = asked.iter().next().unwrap().clone();
-    sqlx::query(
-        "insert into responses (id, persona_id, question_id, content, status)
-         select gen_random_uuid(), p.id, q.id, 'So.', 'final' from personas p, questions q where p.slug = 'nan'
-         on conflict do nothing",
-    )
-    .execute(&cluster.db)
-    .await
-    .unwrap();
-    sqlx::query("delete from responses where question_id = $1::uuid").bind(&last).execute(&cluster.db).await.unwrap();
-    sqlx::query("update daily_questions set asked_on = asked_on - 100").execute(&cluster.db).await.unwrap();
-    assert_eq!(id(&daily(&owner, &zone).await), last);
-
-    for query in
-        ["persona=nan&timezone=Europe/Nowhere", "persona=nan&timezone=", "timezone=UTC", "persona=nan&timezone=UTC%00"]
-    {
-        owner.get(&format!("/api/v1/questions/daily?{query}")).await.problem(422);
-    }
-    cluster.assert_quiet().await;
-}
-
-#[tokio::test]
-async fn how_far_it_has_come_is_counted() {
-    let cluster = small_cluster().await;
-    let owner = owner(&cluster, "nan").await;
-    let zone = noon_zone(&cluster).await.replace('+', "%2B");
-    let path = format!("/api/v1/personas/nan/analytics?timezone={zone}");
-    let none = owner.get(&path).await.expect(200);
-    let total = cluster.count("questions").await;
-    assert_eq!((&none["total"], &none["answered"], &none["words"]), (&json!(total), &json!(0), &json!(0)));
-    assert_eq!((&none["streak"], &none["last_answer_at"]), (&json!({"current": 0, "longest": 0}), &Value::Null));
-
-    let ids = questions(&owner, 9).await;
-    put(&owner, "nan", &ids[0], "One two\nthree", "final").await.expect(201);
-    put(&owner, "nan", &ids[1], "not counted", "draft").await.expect(201);
-    let last = put(&owner, "nan", &ids[8], "four", "final").await.expect(201);
-    put(&owner, "nan", &ids[2], "gone", "final").await.expect(201);
-    owner.delete(&format!("/api/v1/personas/nan/responses/{}", ids[2])).await;
-    let some = owner.get(&path).await.expect(200);
-    assert_eq!((&some["answered"], &some["drafts"], &some["words"]), (&json!(2), &json!(1), &json!(4)));
-    assert_eq!(some["last_answer_at"], last["written_at"]);
-    assert_eq!(some["streak"], json!({"current": 1, "longest": 1}));
-    let beginnings = &some["categories"][0];
-    assert_eq!(
-        (
-            &beginnings["category"],
-            &beginnings["total"],
-            &beginnings["answered"],
-            &beginnings["drafts"],
-            &beginnings["words"]
-        ),
-        (&json!("beginnings"), &json!(8), &json!(1), &json!(1), &json!(3))
-    );
-
-    // Two days before, and a day of rest before these: by an earlier version, and by another answer.
-    let ago = async |statement: &str| {
-        drop(sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&cluster.db).await.unwrap())
-    };
-    ago("insert into response_versions select id, 100, content, status, now() - interval '1 day' from responses limit 1").await;
-    ago("insert into response_versions select id, 101, content, status, now() - interval '2 days' from responses limit 1").await;
-    for n in 4..8 {
-        ago(&format!("insert into response_versions select id, {}, content, status, now() - interval '{n} days' from responses limit 1", 98 + n)).await;
-    }
-    assert_eq!(owner.get(&path).await.expect(200)["streak"], json!({"current": 3, "longest": 4}));
-    owner.get("/api/v1/personas/nan/analytics?timezone=Mars/Olympus").await.problem(422);
     cluster.assert_quiet().await;
 }
 

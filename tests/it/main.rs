@@ -19,6 +19,7 @@ mod formats;
 mod housekeeping;
 mod import;
 mod interview;
+mod interview_days;
 mod keys;
 mod lost_logs;
 mod memory;

@@ -37,8 +37,10 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(crate) struct How {
     /// What the `Content-Type` says, unless told.
+    #[param(inline)]
     format: Option<Format>,
     #[serde(default)]
+    #[param(inline)]
     mode: Mode,
 }
 
@@ -95,6 +97,7 @@ pub(crate) async fn import_responses(
 pub(crate) struct Written {
     /// `json` unless told.
     #[serde(default = "json")]
+    #[param(inline)]
     format: Format,
 }
 

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, error::DatabaseError};
 use troupe_shared::{
     db::{
         questions::{self, QuestionFilter},
@@ -136,7 +136,7 @@ pub(crate) async fn delete_question(
     match questions::delete(&state.pool, owner, id).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(NO_QUESTION),
-        Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {
+        Err(error) if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) => {
             let detail = "there is an answer to it, or was one that can be restored".to_owned();
             Err(ApiError::Conflict { code: "question_in_use", detail })
         }

@@ -45,7 +45,7 @@ impl Read {
 pub(super) fn read(format: Format, bytes: &[u8]) -> Result<Read, ApiError> {
     let text = str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
-        let line = bytes[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..offset].split(|byte| *byte == b'\n').count();
         ApiError::field("body", format!("is not UTF-8 from byte {offset} on, counted from 0, in line {line}"))
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
