@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Json, Router, body::Body, extract::State, http::header, response::IntoResponse, routing::post};
+use axum::{
+    Json, Router, body::Body, extract::State, http::header, response::IntoResponse, routing::post, serve::ListenerExt,
+};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -52,6 +54,8 @@ async fn complete(State(had): State<Had>, Json(body): Json<Value>) -> impl IntoR
 async fn provider(had: Had) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the provider");
     let address = listener.local_addr().expect("an address");
+    // Otherwise the last words of a reply wait 40 ms for the acknowledgement of the first ones.
+    let listener = listener.tap_io(|connection| connection.set_nodelay(true).expect("a connection without delay"));
     let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(had);
     Tasks::default().spawn(async move { axum::serve(listener, router).await.expect("serve the provider") });
     format!("http://{address}/v1")
