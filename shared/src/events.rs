@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -196,13 +196,12 @@ impl Frame {
     ) -> Self {
         let kind = event.kind();
         let envelope = Envelope { kind, request_id, conversation_id, cursor, at: at.trunc_subsecs(3), event };
-        let mut encoded = BytesMut::with_capacity(384);
-        encoded.put_slice(format!("{request_id} {cursor} {}\n", kind.as_str()).as_bytes());
+        let mut encoded = format!("{request_id} {cursor} {}\n", kind.as_str()).into_bytes();
         let header = encoded.len();
-        let mut writer = encoded.writer();
+        encoded.reserve(384);
         // Strings, numbers and maps with string keys into memory: there is nothing here that could fail.
-        _ = serde_json::to_writer(&mut writer, &envelope);
-        let encoded = writer.into_inner().freeze();
+        _ = serde_json::to_writer(&mut encoded, &envelope);
+        let encoded = Bytes::from(encoded);
         let json = encoded.slice(header..);
         Self { request_id, cursor, kind, encoded, json }
     }

@@ -6,19 +6,15 @@
 use std::{iter::Peekable, ops::ControlFlow, vec};
 
 use async_trait::async_trait;
-use eventsource_stream::{Event, EventStreamError, Eventsource};
-use futures::StreamExt;
-use reqwest::{
-    Response,
-    header::{HeaderMap, HeaderName, HeaderValue},
-};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use troupe_shared::model::{Role, Usage, providers::Outcome};
+use troupe_shared::model::{Role, Usage};
 
 use super::{
     Call, ChatModel, Chunk, Chunks, Failure, Stop,
+    events::{Event, events},
     http::{self, Exchange, Service},
     lenient::{Words, or_default},
     meaning,
@@ -119,16 +115,6 @@ fn turns(prompt: &Prompt, said: &str) -> Vec<Turn> {
     turns
 }
 
-fn events(response: Response) -> impl futures::Stream<Item = Result<Event, Failure>> + Send {
-    let parts = response.bytes_stream().map(|part| part.map_err(|error| http::broken(&error)));
-    parts.eventsource().map(|event| {
-        event.map_err(|error| match error {
-            EventStreamError::Transport(failure) => failure,
-            other => Failure::new(Outcome::Malformed, other.to_string()),
-        })
-    })
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Said {
@@ -194,10 +180,8 @@ impl Listener for Reply {
     type Heard = Event;
 
     fn hear(&mut self, event: Event, told: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure> {
-        // What it says would quote the reply.
-        let unreadable = |_| Failure::new(Outcome::Malformed, "the service sent an event that cannot be read");
-        let said: Said = serde_json::from_str(&event.data).map_err(unreadable)?;
-        let kind = if said.kind.0.is_empty() { &event.event } else { &said.kind.0 };
+        let said: Said = event.read()?;
+        let kind = if said.kind.0.is_empty() { &event.name } else { &said.kind.0 };
         match kind.as_str() {
             "message_start" => told.extend(self.count(&said.message.usage)),
             "content_block_start" => told.extend(self.text(said.content_block, "text")),
@@ -211,7 +195,7 @@ impl Listener for Reply {
                 self.stop = self.stop.or(Some(Stop::Finished));
                 return Ok(ControlFlow::Break(()));
             }
-            "error" => return Err(meaning::reported(&serde_json::from_str(&event.data).map_err(unreadable)?)),
+            "error" => return Err(meaning::reported(&event.read()?)),
             _ => {}
         }
         Ok(ControlFlow::Continue(()))

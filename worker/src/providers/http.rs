@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use troupe_shared::model::providers::Outcome;
 
-use super::{Failure, body, meaning};
+use super::{Failure, meaning};
 
 /// One for all services: connections are kept per address.
 pub(super) fn client(connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
@@ -23,7 +23,12 @@ pub(super) fn client(connect_timeout: Duration) -> reqwest::Result<reqwest::Clie
         .build()
 }
 
-/// How a call reaches a service. What comes back is a success, with a body that is kept within bounds.
+/// Bytes of one answer. Sixty thousand tokens, in an event each, are about so many.
+pub(super) const MOST_READ: usize = 16 * 1024 * 1024;
+
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// How a call reaches a service. What comes back is a success.
 pub(super) type Exchange = Arc<dyn Fn(Request) -> BoxFuture<'static, Result<Response, Failure>> + Send + Sync>;
 
 pub(super) fn exchange(client: reqwest::Client) -> Exchange {
@@ -34,7 +39,23 @@ pub(super) fn exchange(client: reqwest::Client) -> Exchange {
 }
 
 pub(super) async fn answered(response: Response) -> Result<Response, Failure> {
-    if response.status().is_success() { Ok(body::bounded(response)) } else { Err(meaning::refusal(response).await) }
+    if response.status().is_success() { Ok(response) } else { Err(meaning::refusal(response).await) }
+}
+
+/// The whole of an answer that is not streamed.
+pub(super) async fn whole(mut response: Response) -> Result<String, Failure> {
+    let mut whole = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|error| broken(&error))? {
+        whole.extend_from_slice(&part);
+        if whole.len() > MOST_READ {
+            return Err(Failure::new(Outcome::Malformed, "the answer is too long"));
+        }
+    }
+    match str::from_utf8(&whole) {
+        Ok(text) => Ok(text.trim_start_matches(BYTE_ORDER_MARK).to_owned()),
+        Err(error) if error.error_len().is_some() => Err(Failure::new(Outcome::Malformed, "the answer is no text")),
+        Err(_) => Err(Failure::new(Outcome::Cut, "the answer ends in the middle of a letter")),
+    }
 }
 
 /// A service by its address, for the formats that make their calls themselves.
@@ -87,9 +108,6 @@ pub(super) fn key_header(before: &str, key: &SecretString) -> Result<HeaderValue
 pub(super) fn broken(error: &reqwest::Error) -> Failure {
     // Without the address: it may hold a secret, and it is in the configuration.
     let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
-    if let Some(failure) = causes().find_map(|cause| cause.downcast_ref::<Failure>()) {
-        return failure.clone();
-    }
     let why = causes().last().map(ToString::to_string).unwrap_or_default();
     if error.is_connect() {
         Failure::new(Outcome::Unreachable, format!("cannot connect: {why}"))

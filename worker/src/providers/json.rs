@@ -5,10 +5,7 @@
 
 use async_trait::async_trait;
 use futures::stream;
-use reqwest::{
-    Response,
-    header::{AUTHORIZATION, HeaderMap},
-};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,14 +44,15 @@ impl JsonChatModel {
 impl ChatModel for JsonChatModel {
     async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
         let response = self.service.post("/chat", self.headers()?, &Request::of(&call)).await?;
-        let chunks = read(&whole(response).await?)?;
+        let unreadable = |_| Failure::new(Outcome::Malformed, "the service sent what is no JSON");
+        let chunks = read(&serde_json::from_str(&http::whole(response).await?).map_err(unreadable)?)?;
         Ok(Box::pin(stream::iter(chunks.into_iter().map(Ok))))
     }
 
     async fn check(&self) -> Result<(), Failure> {
         let response = self.service.get("/health", self.headers()?).await?;
         // What is no JSON says nothing against the service.
-        let said: Value = serde_json::from_slice(bytes(response).await?.as_ref()).unwrap_or_default();
+        let said: Value = serde_json::from_str(&http::whole(response).await?).unwrap_or_default();
         if is_well(&said) { Ok(()) } else { Err(Failure::new(Outcome::Failed, "the service says that it is not well")) }
     }
 }
@@ -95,15 +93,6 @@ impl<'a> Request<'a> {
             prefix: call.said,
         }
     }
-}
-
-async fn bytes(response: Response) -> Result<impl AsRef<[u8]>, Failure> {
-    response.bytes().await.map_err(|error| http::broken(&error))
-}
-
-async fn whole(response: Response) -> Result<Value, Failure> {
-    let unreadable = |_| Failure::new(Outcome::Malformed, "the service sent what is no JSON");
-    serde_json::from_slice(bytes(response).await?.as_ref()).map_err(unreadable)
 }
 
 fn read(said: &Value) -> Result<Vec<Chunk>, Failure> {

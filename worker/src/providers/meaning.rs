@@ -10,14 +10,14 @@ use troupe_shared::model::{Usage, providers::Outcome};
 use super::{Failure, Stop};
 
 /// Bytes of what a service says when it refuses that are read, and characters that are kept for the log.
-const MOST_READ: usize = 64 * 1024;
+const MOST_OF_A_REFUSAL: usize = 64 * 1024;
 const MOST_KEPT: usize = 300;
 
 /// An answer that is not a success.
 pub(super) async fn refusal(mut response: Response) -> Failure {
     let (status, retry_after) = (response.status(), retry_after(response.headers()));
     let mut body = Vec::new();
-    while body.len() < MOST_READ
+    while body.len() < MOST_OF_A_REFUSAL
         && let Ok(Some(part)) = response.chunk().await
     {
         body.extend_from_slice(&part);

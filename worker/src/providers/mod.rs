@@ -5,12 +5,12 @@
 
 mod allowance;
 mod anthropic;
-mod body;
 mod calling;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod canned;
 mod chain;
 mod checks;
+mod events;
 mod failure;
 mod first_words;
 mod http;

@@ -4,25 +4,20 @@
 //! reply. Retries are ours, so calls go through a service that makes none, unlike async-openai's own; and so are the time
 //! limits: see [`super::time_limits`].
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{error::Error, ops::ControlFlow};
 
-use async_openai::{
-    Client,
-    config::OpenAIConfig,
-    error::{OpenAIError, StreamError},
-    middleware::HttpRequestFactory,
-};
+use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, future::ready};
-use parking_lot::Mutex;
-use reqwest::{Body, Response, header::CONTENT_TYPE};
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
+use reqwest::{Response, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use troupe_shared::model::{Role, providers::Outcome};
 
 use super::{
     Call, ChatModel, Chunk, Chunks, Failure, Stop,
+    events::{Event, events},
     http::{self, Exchange},
     lenient::{Words, or_default},
     meaning,
@@ -30,7 +25,6 @@ use super::{
 };
 
 pub(super) struct OpenAiChatModel {
-    exchange: Exchange,
     /// Or why there can be no call.
     client: Result<Client<OpenAIConfig>, Failure>,
 }
@@ -50,61 +44,53 @@ impl OpenAiChatModel {
             .with_project_id("");
         // It would panic over a key that is no header.
         let sendable = key.map(|key| http::key_header("Bearer ", key)).transpose();
-        Self { exchange, client: sendable.map(|_| Client::build(http, config)) }
-    }
-
-    /// A client for one call, and where it leaves why an answer broke off: in its own errors that would be lost.
-    fn client(&self) -> Result<(Client<OpenAIConfig>, Broken), Failure> {
-        let (exchange, broken) = (self.exchange.clone(), Broken::default());
-        let left = broken.clone();
-        let service = tower::service_fn(move |call| send(exchange.clone(), call, left.clone()));
-        Ok((self.client.clone()?.with_http_service(service), broken))
+        let service = tower::service_fn(move |call| send(exchange.clone(), call));
+        Self { client: sendable.map(|_| Client::build(http, config).with_http_service(service)) }
     }
 }
 
-type Broken = Arc<Mutex<Option<Failure>>>;
+/// An answer on its way past async-openai, which would read it in a task of its own and keep of a fault only words.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is read elsewhere")]
+struct Answer(Response);
 
-async fn send(exchange: Exchange, call: HttpRequestFactory, broken: Broken) -> Result<Response, OpenAIError> {
-    let failed = |failure: Failure| OpenAIError::Boxed(Box::new(failure));
+async fn send(exchange: Exchange, call: HttpRequestFactory) -> Result<Response, OpenAIError> {
     let request = call.build().await?;
     let streamed = request.url().path().ends_with("/chat/completions");
-    let response = exchange(request).await.map_err(failed)?;
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if streamed && kind.starts_with("application/json") {
-        return in_one_event(response).await.map_err(failed);
+    let answer = exchange(request).await.map_err(boxed)?;
+    if streamed {
+        return Err(boxed(Answer(answer)));
     }
-    let parts = response.bytes_stream().map_err(move |error| {
-        let failure = http::broken(&error);
-        *broken.lock() = Some(failure.clone());
-        failure
-    });
-    Ok(::http::Response::new(Body::wrap_stream(parts)).into())
+    Ok(::http::Response::new(http::whole(answer).await.map_err(boxed)?).into())
 }
 
-/// The answer of a service that does not stream, or that reports an error under a status that says all is well.
-async fn in_one_event(response: Response) -> Result<Response, Failure> {
-    let whole = response.bytes().await.map_err(|error| http::broken(&error))?;
-    let unreadable = |_| Failure::new(Outcome::Malformed, "the service sent what is no JSON");
-    let whole: Value = serde_json::from_slice(&whole).map_err(unreadable)?;
-    Ok(::http::Response::new(format!("data: {whole}\n\n")).into())
+fn boxed(error: impl Error + Send + Sync + 'static) -> OpenAIError {
+    OpenAIError::Boxed(Box::new(error))
 }
 
 #[async_trait]
 impl ChatModel for OpenAiChatModel {
     async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
-        let (client, broken) = self.client()?;
-        let chunks = client.chat().create_stream_byot::<_, Heard>(Request::of(&call)).await;
-        let chunks = chunks.map_err(|error| failure(error, &broken))?;
+        let client = self.client.as_ref().map_err(Failure::clone)?;
+        let answer = match client.chat().create_stream_byot::<_, IgnoredAny>(Request::of(&call)).await {
+            Err(error) => answer(error)?,
+            Ok(_) => return Err(Failure::new(Outcome::Failed, "the answer was lost")),
+        };
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("application/json") {
+            // Of a service that does not stream, or that reports an error under a status that says all is well.
+            let whole = Event { data: http::whole(answer).await?, ..Event::default() };
+            return Ok(tell(stream::iter([whole.read()]), Reply::default()));
+        }
         // Some keep the connection awake with events that hold nothing.
-        let chunks = chunks.filter(|chunk| {
-            ready(!matches!(chunk, Err(OpenAIError::JSONDeserialize(_, said)) if said.trim().is_empty()))
-        });
-        Ok(tell(chunks.map_err(move |error| failure(error, &broken)), Reply::default()))
+        let events = events(answer).try_filter(|event| ready(!event.data.trim().is_empty()));
+        let events = events.try_take_while(|event| ready(Ok(event.data != "[DONE]")));
+        Ok(tell(events.map(|event| event?.read()), Reply::default()))
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        let (client, broken) = self.client()?;
-        client.models().list_byot::<Value>().await.map(drop).map_err(|error| failure(error, &broken))
+        let client = self.client.as_ref().map_err(Failure::clone)?;
+        client.models().list_byot::<Value>().await.map(drop).map_err(failure)
     }
 }
 
@@ -219,25 +205,25 @@ impl Listener for Reply {
     }
 }
 
-fn failure(error: OpenAIError, broken: &Broken) -> Failure {
-    if let Some(failure) = broken.lock().take() {
-        return failure;
+fn answer(error: OpenAIError) -> Result<Response, Failure> {
+    match error {
+        OpenAIError::Boxed(error) => match error.downcast::<Answer>() {
+            Ok(answer) => Ok(answer.0),
+            Err(error) => Err(failure(OpenAIError::Boxed(error))),
+        },
+        error => Err(failure(error)),
     }
+}
+
+fn failure(error: OpenAIError) -> Failure {
     match error {
         OpenAIError::Boxed(error) => match error.downcast::<Failure>() {
             Ok(failure) => *failure,
             Err(error) => Failure::new(Outcome::Failed, error.to_string()),
         },
         OpenAIError::InvalidArgument(why) => Failure::new(Outcome::BadCall, why),
-        // Its own words would quote the reply.
-        OpenAIError::JSONDeserialize(..) => {
-            Failure::new(Outcome::Malformed, "the service sent an event that cannot be read")
-        }
-        OpenAIError::StreamError(error) => match *error {
-            StreamError::EventStream(why) => Failure::new(Outcome::Cut, format!("the stream broke off: {why}")),
-            StreamError::UnknownEvent(_) => Failure::new(Outcome::Malformed, "the service sent an unknown event"),
-        },
-        OpenAIError::Reqwest(error) => http::broken(&error),
+        // Its own words would quote the answer.
+        OpenAIError::JSONDeserialize(..) => Failure::new(Outcome::Malformed, "the service sent what is no JSON"),
         other => Failure::new(Outcome::Failed, other.to_string()),
     }
 }

@@ -70,9 +70,7 @@ fn openai() -> impl Strategy<Value = Sent> {
         if hand.done {
             bytes.extend(format!("data: [DONE]{0}{0}", hand.line_end).into_bytes());
         }
-        // Where a line ends with CR alone, LF may still follow: the last event is not known to be over.
-        let counted = hand.done || hand.line_end != "\r";
-        Sent { bytes, says: said(&texts, &[], counted.then_some(USAGE), stop) }
+        Sent { bytes, says: said(&texts, &[], Some(USAGE), stop) }
     })
 }
 

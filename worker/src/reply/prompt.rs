@@ -69,9 +69,10 @@ impl Prompt {
 
 /// About how many tokens a text is: four letters of a Latin script each, one and a half of others, and a few for the frame.
 pub(crate) fn estimate_tokens(text: &str) -> usize {
-    let (ascii, others) = text
-        .chars()
-        .fold((0, 0), |(ascii, others), c| if c.is_ascii() { (ascii + 1, others) } else { (ascii, others + 1) });
+    // By bytes, which is quick: of a letter of several, only the first is none of these.
+    let (letters, ascii) =
+        (text.bytes().filter(|byte| byte & 0xC0 != 0x80).count(), text.bytes().filter(u8::is_ascii).count());
+    let others = letters - ascii;
     4 + ascii / 4 + others * 2 / 3
 }
 
