@@ -10,6 +10,7 @@ pub(crate) mod daily_question;
 pub(crate) mod days;
 pub mod demo_account;
 pub(crate) mod exchange;
+pub(crate) mod index_soon;
 pub(crate) mod once;
 pub(crate) mod persona_settings;
 pub(crate) mod queue_state;
