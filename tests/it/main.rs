@@ -11,6 +11,7 @@ mod cache;
 mod cancels;
 mod conversations;
 mod correlation;
+mod documents;
 mod failover;
 mod failure_table;
 mod failures;
