@@ -1,15 +1,19 @@
 //! HTML: what a browser would show, and the page's title. Scripts, styles and what is hidden are left out.
 //!
-//! Nothing here goes down into itself: pages nest as deep as their makers like.
+//! Read tag by tag, without a tree of the page: what builds one looks through all open elements at each tag, and a few
+//! megabytes of tags that nobody closes keep it busy for hours. Here every tag costs the same.
 
-use scraper::{Html, Node, node::Element};
+mod open;
 
+use html5gum::{DefaultEmitter, HtmlString, StartTag, Token, Tokenizer};
+
+use self::open::Open;
 use super::{Refused, Writing};
 
 /// Their content is not text of the page.
-const UNSEEN: [&str; 17] = [
-    "audio", "button", "canvas", "datalist", "head", "iframe", "math", "noscript", "object", "script", "select",
-    "style", "svg", "template", "textarea", "title", "video",
+const UNSEEN: [&str; 16] = [
+    "audio", "button", "canvas", "datalist", "iframe", "math", "noscript", "object", "script", "select", "style",
+    "svg", "template", "textarea", "title", "video",
 ];
 /// They go on in the same line.
 const INLINE: [&str; 33] = [
@@ -19,90 +23,112 @@ const INLINE: [&str; 33] = [
 ];
 
 pub(super) fn read(html: &str, writing: &mut Writing) -> Result<(), Refused> {
-    let page = Html::parse_document(html);
-    if let Some(title) = title(&page) {
-        writing.title(&title);
-    }
-    let mut reading = Reading::default();
-    let mut next = page.tree.root().first_child();
-    // From each node to its first child, else to its next sibling, else to that of what is around it.
-    while let Some(here) = next {
-        let shown = reading.begin(here.value(), writing)?;
-        next = here.first_child().filter(|_| shown);
-        let mut node = Some(here);
-        while let (None, Some(done)) = (next, node) {
-            reading.end(done.value(), writing)?;
-            next = done.next_sibling();
-            node = done.parent();
-        }
-        if reading.words.len() > writing.left() {
-            return Err(writing.too_long());
+    let mut emitter = DefaultEmitter::default();
+    // What stands in scripts and the like is no tags.
+    emitter.naively_switch_states(true);
+    let mut reading =
+        Reading { writing, words: String::new(), preformatted: false, heading: None, open: Open::default() };
+    for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
+        match token {
+            Token::StartTag(tag) => reading.begin(&tag)?,
+            Token::EndTag(tag) => reading.end(&text_of(&tag.name))?,
+            Token::String(words) => reading.read(&text_of(&words))?,
+            Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => {}
         }
     }
-    reading.flush(writing)
+    reading.flush()
 }
 
-fn title(page: &Html) -> Option<String> {
-    let title = page.tree.nodes().find(|node| node.value().as_element().is_some_and(|e| e.name() == "title"))?;
-    Some(title.children().filter_map(|child| child.value().as_text().map(|text| &**text)).collect())
+fn text_of(bytes: &HtmlString) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
-#[derive(Default)]
-struct Reading {
+struct Reading<'a> {
+    writing: &'a mut Writing,
+    /// Of the paragraph that is being read.
     words: String,
-    /// Open elements whose lines stay lines.
-    preformatted: usize,
+    /// Whether its lines stay lines.
+    preformatted: bool,
+    /// The level of the heading that it is, if it is one.
+    heading: Option<u8>,
+    open: Open,
 }
 
-impl Reading {
-    /// Says whether what is in it is to be read.
-    fn begin(&mut self, node: &Node, writing: &mut Writing) -> Result<bool, Refused> {
-        match node {
-            Node::Text(text) => self.words.push_str(text),
-            Node::Element(element) if UNSEEN.contains(&element.name()) || is_hidden(element) => return Ok(false),
-            Node::Element(element) => match element.name() {
-                "br" => self.words.push('\n'),
-                "td" | "th" => self.words.push_str("  "),
-                name if INLINE.contains(&name) => {}
-                name => {
-                    self.flush(writing)?;
-                    self.preformatted += usize::from(name == "pre");
-                }
-            },
-            _ => {}
+impl Reading<'_> {
+    fn begin(&mut self, tag: &StartTag<()>) -> Result<(), Refused> {
+        let name = &*text_of(&tag.name);
+        let shown = !UNSEEN.contains(&name) && !is_hidden(tag);
+        // What changes nothing need not be followed.
+        if !(shown && self.open.is_shown() && INLINE.contains(&name)) {
+            self.open.begin(name, shown, tag.self_closing);
         }
-        Ok(true)
+        if !self.open.is_shown() {
+            return Ok(());
+        }
+        if parts(name) {
+            self.flush()?;
+        }
+        self.heading = level(name).or(self.heading);
+        match name {
+            "br" => self.read("\n"),
+            "td" | "th" => self.read("  "),
+            _ => Ok(()),
+        }
     }
 
-    fn end(&mut self, node: &Node, writing: &mut Writing) -> Result<(), Refused> {
-        let Node::Element(element) = node else { return Ok(()) };
-        match element.name() {
-            _ if UNSEEN.contains(&element.name()) || is_hidden(element) => {}
-            "br" | "td" | "th" => {}
-            heading @ ("h1" | "h2" | "h3" | "h4" | "h5" | "h6") => {
-                let words = std::mem::take(&mut self.words);
-                writing.heading(heading.as_bytes()[1] - b'0', &words)?;
-            }
-            name if INLINE.contains(&name) => {}
-            name => {
-                self.flush(writing)?;
-                self.preformatted -= usize::from(name == "pre");
-            }
+    fn end(&mut self, name: &str) -> Result<(), Refused> {
+        self.open.end(name);
+        if self.open.is_shown() && parts(name) {
+            self.flush()?;
+            self.heading = self.heading.filter(|_| level(name).is_none());
         }
         Ok(())
     }
 
-    fn flush(&mut self, writing: &mut Writing) -> Result<(), Refused> {
+    fn read(&mut self, words: &str) -> Result<(), Refused> {
+        if self.open.is_shown() {
+            self.words.push_str(words);
+            self.preformatted = self.open.has("pre");
+        } else if self.open.innermost() == Some("title") && !self.open.has("svg") {
+            self.writing.title(words);
+        }
+        if self.words.len() > self.writing.left() {
+            return Err(self.writing.too_long());
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Refused> {
         let words = std::mem::take(&mut self.words);
-        if self.preformatted > 0 { writing.lines(&words) } else { writing.paragraph(&words) }
+        if words.trim().is_empty() {
+            return Ok(());
+        }
+        match self.heading.take() {
+            Some(level) => self.writing.heading(level, &words),
+            None if self.preformatted => self.writing.lines(&words),
+            None => self.writing.paragraph(&words),
+        }
     }
 }
 
-fn is_hidden(element: &Element) -> bool {
+/// Whether what comes before such an element and what comes after it are two paragraphs.
+fn parts(name: &str) -> bool {
+    !INLINE.contains(&name) && !UNSEEN.contains(&name) && !matches!(name, "br" | "td" | "th")
+}
+
+fn level(name: &str) -> Option<u8> {
+    match name.as_bytes() {
+        [b'h', digit @ b'1'..=b'6'] => Some(digit - b'0'),
+        _ => None,
+    }
+}
+
+fn is_hidden(tag: &StartTag<()>) -> bool {
+    let attribute = |name: &str| tag.attributes.get(name.as_bytes()).map(|value| text_of(value));
     let style = || {
-        let style: String = element.attr("style").unwrap_or_default().split_whitespace().collect();
+        let style: String = attribute("style").unwrap_or_default().split_whitespace().collect();
         let style = style.to_ascii_lowercase();
         style.contains("display:none") || style.contains("visibility:hidden")
     };
-    element.attr("hidden").is_some() || element.attr("aria-hidden") == Some("true") || style()
+    attribute("hidden").is_some() || attribute("aria-hidden").as_deref() == Some("true") || style()
 }

@@ -95,9 +95,60 @@ fn of_html_only_what_is_shown_is_read() {
 }
 
 #[test]
-fn html_may_be_nested_deeply() {
-    let html = format!("<body>{}deep{}", "<div>".repeat(1_000), "</div>".repeat(1_000));
-    assert_eq!(read(MediaType::Html, &html).text, "deep");
+fn of_html_with_wrong_tags_what_is_hidden_stays_so_and_nothing_else() {
+    for (html, shown) in [
+        ("<p hidden>no<p>yes", "yes"),
+        ("<div><p hidden>no</div>yes", "yes"),
+        ("<div hidden>no</span> no</p> no</div>yes", "yes"),
+        ("<b>yes<p hidden>no</b>no</p>", "yes"),
+        ("<span hidden>no <span>no</span> no</span>yes", "yes"),
+        ("<ul><li hidden>no<ul><li>no</ul>no<li>yes</ul>", "yes"),
+        ("<dl><dt hidden>no<dd>yes", "yes"),
+        ("<table><tr hidden><td>no<table><tr><td>no</table>no<tr><td>yes</table>", "yes"),
+        ("<div><table><tr><td hidden>no</div>no<td>yes</table></div>", "yes"),
+        ("<head><title>no</title><script>no</script><p>yes", "yes"),
+        ("<body>yes</body></html> and yes", "yes and yes"),
+        ("<svg/>yes<svg><path/><p>no</svg> yes", "yes yes"),
+        ("<div hidden/>no", ""),
+        ("<hr hidden>yes<br hidden> yes<input hidden> yes", "yes yes yes"),
+        ("<h1>yes", "yes"),
+        ("<script>no<!-- </p> <p>no</script>yes<style>no</style> yes", "yes yes"),
+        ("yes<!-- no --> yes<template><p>no</template>", "yes yes"),
+    ] {
+        let found =
+            extract(MediaType::Html, html.as_bytes(), PLENTY).map_or_else(|_| String::new(), |found| found.text);
+        assert_eq!(found.split_whitespace().collect::<Vec<_>>().join(" "), shown, "{html}");
+    }
+}
+
+/// Each of these takes a reader hours that does more at a tag the more there were before it.
+#[test]
+fn html_may_be_of_tags_without_end() {
+    const MANY: usize = 50_000;
+    let numbered = |tag: fn(usize) -> String| (0..MANY).map(tag).collect::<String>();
+    for html in [
+        format!("{}word{}", "<div>".repeat(MANY), "</div>".repeat(MANY)),
+        format!("{}word{}", "<div>".repeat(MANY), "</p>".repeat(MANY)),
+        format!("{}word{}", "<p hidden>".repeat(MANY), "</p>".repeat(MANY)).replace("word", "</p>word"),
+        format!("{}<p>word", numbered(|n| format!("<b id={n}>"))),
+        format!("{}word", numbered(|n| format!("<x-{n}>"))),
+        format!("<p {}>word", numbered(|n| format!("a{n} "))),
+        format!("{}word", "<table><tr><td>".repeat(MANY)),
+        format!("{}word", "<".repeat(MANY)).replace("<word", " word"),
+        format!("word<!--{}", "<!--".repeat(MANY)),
+        format!("word&{};", "amp".repeat(MANY)),
+    ] {
+        let found = read(MediaType::Html, &html).text;
+        assert!(found.contains("word"), "{:?} … gives {:?}", &html[..20], found.chars().take(20).collect::<String>());
+    }
+}
+
+#[test]
+fn markdown_may_be_of_signs_without_end() {
+    for sign in ["*a ", "[", "![", "<", "> ", "- ", "`", "``a", "# ", "|", "[^1]", "[a](", "a\n===\n", "_a*", "&amp"] {
+        let markdown = format!("word\n\n{}", sign.repeat(20_000));
+        assert!(read(MediaType::Markdown, &markdown).text.starts_with("word"), "{sign}");
+    }
 }
 
 #[test]
