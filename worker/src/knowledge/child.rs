@@ -1,7 +1,7 @@
 //! Documents are read in a child process: this same program, started with [`ARGUMENT`].
 //!
-//! It is given the document on its standard input and nothing else: no environment, no file to write, and so much memory and
-//! time. Whatever a document does to its reader, the worker goes on writing replies, and knows what to tell the owner.
+//! It is given the document on its standard input and nothing else: nothing of the environment, no file to write, and so much
+//! memory and time. Whatever a document does to its reader, the worker goes on writing replies, and knows what to tell the owner.
 
 use std::{
     io::{self, Read, Write},
@@ -24,6 +24,8 @@ const ARGUMENT: &str = "extract-document";
 const STACK: usize = 64 * 1_024 * 1_024;
 /// Replies go first.
 const NICE: i32 = 10;
+/// The programs' allocator would reserve more memory ahead than the child may have.
+const RESERVE_NOTHING: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
 /// What it may say about its end.
 const LAST_WORDS: u64 = 16 * 1_024;
 /// The signals' numbers are these on all systems that this runs on.
@@ -90,6 +92,7 @@ pub(crate) async fn extract_apart(
     let mut child = Command::new(this_program()?)
         .args([ARGUMENT, &serde_json::to_string(&task).map_err(io::Error::from)?])
         .env_clear()
+        .envs([RESERVE_NOTHING])
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
