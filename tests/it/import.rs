@@ -239,13 +239,3 @@ async fn an_import_made_again_under_its_key_is_answered_as_the_first_time() {
     assert_eq!(cluster.count("responses").await, 5);
     cluster.assert_quiet().await;
 }
-#[tokio::test]
-async fn zz_measure() {
-    let cluster = small_cluster().await;
-    let user = owner(&cluster, "nan").await;
-    for n in [117, 117, 5000, 5000] {
-        let began = std::time::Instant::now();
-        let r = import(&user, "text/csv", "", csv(&rows(n))).await.expect(200);
-        eprintln!("MEASURED {n} rows {:?} {:?}", began.elapsed(), counts(&r));
-    }
-}
