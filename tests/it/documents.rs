@@ -119,29 +119,25 @@ async fn what_is_no_document_is_refused_and_not_stored() {
         ClusterOptions::default().servers(1).workers(1).set("TROUPE_SERVER__MAX_DOCUMENT", "300000").start().await;
     let user = cluster.client(0).await;
     let path = persona(&user, "grandmother").await;
-    let cases: [(&str, &str, Vec<u8>, u16, &str, &str); 8] = [
-        ("a program", "text/plain", b"\x7fELF\x02\x01\x01\0\0".to_vec(), 415, "unsupported_media_type", "is a program"),
-        ("a script", "text/markdown", b"#!/bin/sh\nrm -rf /\n".to_vec(), 415, "unsupported_media_type", "is a program"),
-        (
-            "a picture",
-            "application/pdf",
-            b"\x89PNG\r\n\x1a\n\0\0".to_vec(),
-            415,
-            "unsupported_media_type",
-            "is a picture",
-        ),
-        ("an archive", "text/html", b"PK\x03\x04\x14\0\0\0".to_vec(), 415, "unsupported_media_type", "is an archive"),
-        ("a zero byte", "text/plain", b"one\0two".to_vec(), 415, "unsupported_media_type", "at byte 3"),
-        ("Latin-1", "text/plain", b"caf\xe9".to_vec(), 422, "invalid", "is not UTF-8: the first fault is at byte 3"),
-        ("nothing", "text/plain", Vec::new(), 422, "invalid", "must not be empty"),
-        ("too much", "text/plain", vec![b'a'; 300_001], 413, "body_too_large", "300000"),
+    let unsupported: [(&str, &[u8], &str); 5] = [
+        ("text/plain", b"\x7fELF\x02\x01\x01\0\0", "is a program"),
+        ("text/markdown", b"#!/bin/sh\nrm -rf /\n", "is a program"),
+        ("application/pdf", b"\x89PNG\r\n\x1a\n\0\0", "is a picture"),
+        ("text/html", b"PK\x03\x04\x14\0\0\0", "is an archive"),
+        ("text/plain", b"one\0two", "at byte 3"),
     ];
-    for (what, kind, document, status, code, detail) in cases {
+    let refused = async |kind, document: &[u8], status, code, detail| {
         let answer = upload(&user, &path, kind, document).await;
         let problem = answer.problem(status);
-        assert_eq!(problem["code"], code, "{what}");
-        assert!(problem["detail"].as_str().unwrap().contains(detail), "{what}: {problem}");
+        assert_eq!(problem["code"], code, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
+    };
+    for (kind, document, detail) in unsupported {
+        refused(kind, document, 415, "unsupported_media_type", detail).await;
     }
+    refused("text/plain", b"caf\xe9", 422, "invalid", "is not UTF-8: the first fault is at byte 3").await;
+    refused("text/plain", b"", 422, "invalid", "must not be empty").await;
+    refused("text/plain", &vec![b'a'; 300_001], 413, "body_too_large", "300000").await;
     let titles = [("", "empty"), ("a".repeat(201).leak(), "200"), ("%00", "zero"), ("%20", "empty")];
     for (title, detail) in titles {
         let answer = upload(&user, &format!("{path}?title={title}"), "text/plain", "words").await;

@@ -73,7 +73,7 @@ async fn an_answer_is_known_as_long_as_it_is_final() {
     // What is no longer known is gone with the call.
     put(&user, "nan", &question, "The marmalade was bitter.", "draft").await.expect(200);
     assert_eq!(cluster.count("passages").await, 0);
-    let long = (0..100).map(|n| format!("Chapter {n} is about the sea. ")).collect::<String>();
+    let long = (0..100).map(|n| format!("Chapter {n} is about the sea.")).collect::<Vec<_>>().join(" ");
     put(&user, "nan", &question, &long, "final").await.expect(200);
     indexed(&cluster).await;
     assert!(cluster.count("passages").await > 1);

@@ -26,14 +26,15 @@ use troupe_shared::{
 use super::{
     child::{Failure, extract_apart},
     cut::cut,
+    extract::Extracted,
 };
 
 /// An announcement that was lost costs at most this, and a pause ends so exactly.
 const SLOW_TICK: Duration = Duration::from_secs(1);
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// Beside the time for reading it, a source is cut and stored.
-const LEASE: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Indexer {
     pub(crate) pool: PgPool,
@@ -47,9 +48,9 @@ enum Source {
     Text {
         text: String,
         outline: Vec<Mark>,
-        /// Whether it was taken out of a document just now, with the name that the document gives itself.
-        fresh: Option<Option<String>>,
     },
+    /// What was taken out of a document just now.
+    Extracted(Extracted),
     Unreadable(String),
 }
 
@@ -132,7 +133,9 @@ impl Indexer {
         let name = format!("{} {}", work.source_kind, work.source_id);
         let cutting = tokio::task::spawn_blocking(move || {
             let passages = match &source {
-                Source::Text { text, outline, .. } => cut(&name, text, outline),
+                Source::Text { text, outline } | Source::Extracted(Extracted { text, outline, .. }) => {
+                    cut(&name, text, outline)
+                }
                 Source::Nothing | Source::Unreadable(_) => Vec::new(),
             };
             (source, passages)
@@ -164,13 +167,13 @@ impl Indexer {
         };
         if let Some(original) = stored.original {
             return match extract_apart(&self.settings, stored.media_type, &original).await {
-                Ok(found) => Ok(Source::Text { text: found.text, outline: found.outline, fresh: Some(found.title) }),
+                Ok(extracted) => Ok(Source::Extracted(extracted)),
                 Err(Failure::Refused(refused)) => Ok(Source::Unreadable(refused.0)),
                 Err(failure) => Err(IndexError::Extraction(failure)),
             };
         }
         Ok(match (stored.content, stored.outline) {
-            (Some(text), Some(outline)) => Source::Text { text, outline: outline.0, fresh: None },
+            (Some(text), Some(outline)) => Source::Text { text, outline: outline.0 },
             _ => Source::Nothing,
         })
     }
@@ -181,7 +184,7 @@ impl From<Option<Said>> for Source {
     fn from(said: Option<Said>) -> Self {
         let Some(Said { question, content }) = said else { return Self::Nothing };
         let outline = vec![Mark::Heading { at: 0, end: question.len(), level: 1 }];
-        Self::Text { text: format!("{question}\n\n{content}"), outline, fresh: None }
+        Self::Text { text: format!("{question}\n\n{content}"), outline }
     }
 }
 
@@ -199,7 +202,7 @@ async fn hold(db: &mut PgConnection, work: &IndexWork) -> sqlx::Result<()> {
 async fn keep(db: &mut PgConnection, work: &IndexWork, source: &Source) -> sqlx::Result<()> {
     let id = work.source_id.into();
     match (source, work.source_kind) {
-        (Source::Text { text, outline, fresh: Some(title) }, SourceKind::Document) => {
+        (Source::Extracted(Extracted { title, text, outline }), _) => {
             documents::keep_text(db, id, title.as_deref(), text, outline).await
         }
         (Source::Unreadable(reason), SourceKind::Document) => documents::fail(db, id, reason).await,

@@ -17,7 +17,7 @@ fn headed(sections: &[(u8, &str, &str)]) -> (String, Vec<Mark>) {
     for (level, heading, words) in sections {
         let at = text.len();
         outline.push(Mark::Heading { at, end: at + heading.len(), level: *level });
-        text.push_str(&format!("{heading}\n\n{words}\n\n"));
+        text.extend([heading, "\n\n", words, "\n\n"]);
     }
     (text, outline)
 }
