@@ -26,6 +26,8 @@ pub(crate) enum ApiError {
         limit: usize,
     },
     UnsupportedMediaType,
+    /// What was uploaded is none of the kinds that can be read.
+    NoDocument(String),
     Unauthenticated(&'static str),
     /// The caller is known, and may not do this.
     Forbidden(&'static str),
@@ -65,7 +67,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("invalid", "One or more fields are wrong; `errors` names each. Mend them."),
     ("content_too_long", "The message is longer than this server takes. Shorten it."),
     ("body_too_large", "The body is larger than this server reads. Send less."),
-    ("unsupported_media_type", "The body must be `application/json`."),
+    (
+        "unsupported_media_type",
+        "The body must be `application/json`, or, where a document is uploaded, one that can be read: `detail` says which.",
+    ),
     ("unauthenticated", "The credentials are missing, wrong or expired. Sign in again."),
     ("forbidden", "This is for admins. Ask one."),
     ("not_found", "There is no such thing, or it is not yours."),
@@ -83,6 +88,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     (
         "import_refused",
         "Rows of the import are wrong and nothing was stored; `errors` names rows and columns. Mend them, or import row by row.",
+    ),
+    (
+        "document_not_ready",
+        "The document has no text: it is still to be read, or could not be. Its `status` and `reason` say which.",
     ),
     ("conversation_busy", "An earlier message of the conversation waits for its reply, and `if_busy` was `reject`."),
     ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
@@ -138,6 +147,12 @@ impl ApiError {
                 "unsupported_media_type",
                 "unsupported media type",
                 "the body must be application/json".to_owned(),
+            ),
+            Self::NoDocument(why) => problem(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "unsupported media type",
+                why.clone(),
             ),
             Self::Unauthenticated(why) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthenticated", "not signed in", (*why).to_owned())
@@ -265,6 +280,8 @@ mod tests {
             ApiError::ContentTooLong { limit: 1 },
             ApiError::BodyTooLarge { limit: 1 },
             ApiError::UnsupportedMediaType,
+            ApiError::NoDocument(String::new()),
+            ApiError::Conflict { code: "document_not_ready", detail: String::new() },
             ApiError::Unauthenticated(""),
             ApiError::Forbidden(""),
             ApiError::NotFound("persona"),

@@ -16,7 +16,7 @@ use crate::{
     error::ApiError,
     extract::correlation::correlate,
     pages,
-    routes::{accounts, admin, conversations, health, interview, messages, personas, requests, sockets},
+    routes::{accounts, admin, conversations, documents, health, interview, messages, personas, requests, sockets},
     state::AppState,
 };
 
@@ -86,6 +86,9 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(accounts::my_budget))
         .routes(routes!(personas::create_persona, personas::list_personas))
         .routes(routes!(personas::read_persona, personas::change_persona, personas::delete_persona))
+        .routes(routes!(documents::create_document, documents::list_documents))
+        .routes(routes!(documents::read_document, documents::delete_document))
+        .routes(routes!(documents::read_content))
         .routes(routes!(conversations::create_conversation, conversations::list_conversations))
         .routes(routes!(
             conversations::read_conversation,

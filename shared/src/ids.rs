@@ -68,6 +68,21 @@ ids! {
     RequestId,
     /// One open socket.
     SessionId,
+    DocumentId,
+    /// One piece of a persona's knowledge. Not made with `new`: see [`PassageId::of`].
+    PassageId,
+}
+
+impl PassageId {
+    /// The same passage of the same source has the same id, however often it is made.
+    pub fn of(source: &str, ordinal: u32, content: &str) -> Self {
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        digest.update(format!("{source} {ordinal}\n").as_bytes());
+        digest.update(content.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.finish().as_ref()[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 impl RequestId {

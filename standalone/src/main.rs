@@ -6,7 +6,7 @@
 mod demo;
 mod engines;
 
-use std::{io::Write, path::PathBuf};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
@@ -34,8 +34,16 @@ struct Arguments {
     data_dir: PathBuf,
 }
 
+fn main() -> anyhow::Result<ExitCode> {
+    if let Some(ended) = troupe_worker::extract_if_asked() {
+        return Ok(ended);
+    }
+    run()?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Some(mut config) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use troupe_tests::{Answer, Client, Cluster, ClusterOptions};
 
 use crate::{
+    cluster_without_workers,
     interview::{owner, questions},
     small_cluster,
 };
 
 const RESPONSES: &str = "/api/v1/personas/nan/responses";
 
-async fn import(user: &Client, content_type: &str, query: &str, body: impl Into<reqwest::Body>) -> Answer {
+pub(crate) async fn import(user: &Client, content_type: &str, query: &str, body: impl Into<reqwest::Body>) -> Answer {
     let path = format!("{RESPONSES}/import?{query}");
     user.answer(user.call(Method::POST, &path).header("content-type", content_type).body(body)).await
 }
@@ -27,11 +28,11 @@ async fn stored(cluster: &Cluster) -> [i64; 4] {
 }
 
 /// So many rows of CSV, each with a line end and quotes in it.
-fn rows(count: usize) -> Vec<String> {
+pub(crate) fn rows(count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("What of number {n}?,\"It is {n}, and\nit \"\"is\"\" so\",final\r\n")).collect()
 }
 
-fn csv(rows: &[String]) -> String {
+pub(crate) fn csv(rows: &[String]) -> String {
     format!("question,content,status\r\n{}", rows.concat())
 }
 
@@ -42,7 +43,7 @@ fn counts(report: &Value) -> [u64; 4] {
 
 #[tokio::test]
 async fn a_hundred_and_seventeen_responses_come_in_with_one_call() {
-    let cluster = small_cluster().await;
+    let cluster = cluster_without_workers().await;
     let user = owner(&cluster, "nan").await;
     let before = stored(&cluster).await;
     let report = import(&user, "text/csv", "", csv(&rows(117))).await.expect(200);
@@ -237,14 +238,4 @@ async fn an_import_made_again_under_its_key_is_answered_as_the_first_time() {
     assert_eq!(call(csv(&rows(6))).await.problem(422)["code"], "idempotency_key_reused");
     assert_eq!(cluster.count("responses").await, 5);
     cluster.assert_quiet().await;
-}
-#[tokio::test]
-async fn zz_measure() {
-    let cluster = small_cluster().await;
-    let user = owner(&cluster, "nan").await;
-    for n in [117, 117, 5000, 5000] {
-        let began = std::time::Instant::now();
-        let r = import(&user, "text/csv", "", csv(&rows(n))).await.expect(200);
-        eprintln!("MEASURED {n} rows {:?} {:?}", began.elapsed(), counts(&r));
-    }
 }

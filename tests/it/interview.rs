@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_tests::{Answer, Client, Cluster};
 
-use crate::{cluster, small_cluster};
+use crate::{cluster, cluster_without_workers, small_cluster};
 
 const NOBODY: &str = "00000000-0000-7000-8000-00000000000f";
 
@@ -99,7 +99,7 @@ async fn the_bank_is_there_and_own_questions_follow_it() {
 
 #[tokio::test]
 async fn every_version_of_an_answer_is_kept() {
-    let cluster = cluster().await;
+    let cluster = cluster_without_workers().await;
     let owner = owner(&cluster, "nan").await;
     let there = owner.at(cluster.server(1));
     let question = questions(&owner, 1).await.remove(0);
@@ -146,7 +146,7 @@ async fn every_version_of_an_answer_is_kept() {
 
 #[tokio::test]
 async fn an_answer_is_deleted_and_restored() {
-    let cluster = small_cluster().await;
+    let cluster = cluster_without_workers().await;
     let owner = owner(&cluster, "nan").await;
     let own = owner.post("/api/v1/questions", &json!({"text": "What is in your cellar?"})).await.expect(201);
     let question = own["id"].as_str().unwrap();

@@ -11,6 +11,7 @@ mod cache;
 mod cancels;
 mod conversations;
 mod correlation;
+mod documents;
 mod failover;
 mod failure_table;
 mod failures;
@@ -21,6 +22,7 @@ mod import;
 mod interview;
 mod interview_days;
 mod keys;
+mod knowledge;
 mod lost_logs;
 mod memory;
 mod money;
@@ -40,6 +42,11 @@ use troupe_tests::{Cluster, ClusterOptions};
 /// Two servers and two workers.
 async fn cluster() -> Cluster {
     ClusterOptions::default().start().await
+}
+
+/// Where nobody takes up what is to be indexed.
+async fn cluster_without_workers() -> Cluster {
+    ClusterOptions::default().workers(0).start().await
 }
 
 /// For what one of each shows as well.

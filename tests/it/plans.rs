@@ -39,6 +39,14 @@ const FILL: &str = "
     insert into daily_questions (persona_id, question_id, asked_on)
         select persona_id, question_id, current_date - (row_number() over (partition by persona_id))::int from responses;
     insert into index_work (source_kind, source_id, persona_id) select 'response', id, persona_id from responses;
+    insert into documents (id, persona_id, media_type, size, digest, status, content, outline)
+        select gen_random_uuid(), id, 'text/plain', 1, sha256(n::text::bytea), 'ready', 'words', '[]' from personas, generate_series(1, 2) n;
+    insert into passages (id, persona_id, source_kind, source_id, ordinal, place, content, language, search)
+        select gen_random_uuid(), persona_id, 'document', id, n, '{}', 'words', 'english',
+            to_tsvector('english', 'lamp w' || n || ' v' || left(id::text, 4))
+        from documents, generate_series(1, 10) n;
+    insert into index_work (source_kind, source_id, persona_id, due_at)
+        select 'document', id, persona_id, now() + interval '1 hour' from documents;
     analyze;
 ";
 
@@ -48,7 +56,10 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 14] = [
+const BIG: [&str; 16] = [
+    "documents",
+    "index_work",
+    "passages",
     "idempotency_keys",
     "users",
     "personas",
@@ -62,7 +73,6 @@ const BIG: [&str; 14] = [
     "responses",
     "response_versions",
     "daily_questions",
-    "index_work",
 ];
 
 /// Every statement that the code can make, as .sqlx/ lists them.

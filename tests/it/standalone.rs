@@ -2,8 +2,11 @@
 
 use std::{ffi::OsStr, fs, os::unix::fs::PermissionsExt, path::Path};
 
+use serde_json::json;
 use tempfile::TempDir;
-use troupe_tests::{Client, Process, Signal};
+use troupe_tests::{Client, Process, Signal, pdf::pdf};
+
+use crate::documents::{added, persona};
 
 /// A place that the user can reach whom root runs PostgreSQL as.
 fn data_dir() -> TempDir {
@@ -46,6 +49,9 @@ async fn it_runs_from_nothing_stops_and_finds_everything_again() {
     let conversation = user.conversation("demo").await;
     let reply = user.ask(&conversation, "Does it work?").await;
     assert!(reply.contains("Does it work?"), "{reply}");
+    let path = persona(&user, "grandmother").await;
+    let document = added(&user, &path, "text/plain", pdf(&["The lamp was lit at dusk."])).await;
+    assert_eq!((&document["status"], &document["passages"]), (&json!("ready"), &json!(1)), "{document}");
     let page = user.get("/").await;
     assert!(page.status == 200 && page.text.contains("/assets/app.js"), "{}", page.text);
 

@@ -13,6 +13,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod pdf;
 mod process;
 pub mod provider;
 pub mod socket;

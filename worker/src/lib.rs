@@ -7,6 +7,7 @@
 pub mod fuzzing;
 mod housekeeping;
 mod jobs;
+mod knowledge;
 mod leases;
 mod money;
 mod presence;
@@ -32,6 +33,7 @@ use troupe_shared::{
 use crate::{
     housekeeping::Housekeeping,
     jobs::generate_reply::Replies,
+    knowledge::index_work::Indexer,
     leases::Leases,
     money::Money,
     presence::Presence,
@@ -40,6 +42,8 @@ use crate::{
     reply::cache::ReplyCache,
     statements::{Claims, Finishes, Statements},
 };
+
+pub use knowledge::child::extract_if_asked;
 
 /// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -70,6 +74,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
     let stop = background.shutdown().clone();
     background.spawn(schedules::follow(Checks::new(chain.clone(), &config.models), pool.clone(), name.clone(), stop));
+
+    let indexer = Indexer { pool: pool.clone(), settings: config.knowledge.clone() };
+    knowledge::index_work::start(indexer, redis.clone(), &background);
 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
     let stop = background.shutdown().clone();

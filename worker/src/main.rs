@@ -1,5 +1,7 @@
 //! `troupe-worker`: consumes jobs and writes replies. Run any number of them against one PostgreSQL and one Redis.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use troupe_shared::{config::Options, lifecycle, telemetry};
 
@@ -14,8 +16,16 @@ struct Arguments {
     options: Options,
 }
 
+fn main() -> anyhow::Result<ExitCode> {
+    if let Some(ended) = troupe_worker::extract_if_asked() {
+        return Ok(ended);
+    }
+    serve()?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn serve() -> anyhow::Result<()> {
     let Some(config) = Arguments::parse().options.load()? else { return Ok(()) };
     lifecycle::install_tls();
     telemetry::init(&config.telemetry)?;

@@ -8,3 +8,4 @@ pub(crate) mod idempotency;
 pub(crate) mod paging;
 pub(crate) mod path;
 pub(crate) mod sending;
+pub(crate) mod upload;

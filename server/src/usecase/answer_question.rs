@@ -3,15 +3,17 @@
 use sqlx::{PgConnection, Postgres, Transaction};
 use troupe_shared::{
     db::{
-        index_work::{self, SourceKind},
-        personas, questions,
+        index_work, personas, questions,
         responses::{self, Written},
     },
     ids::{PersonaId, QuestionId, ResponseId, UserId},
-    model::interview::{Response, ResponseStatus},
+    model::{
+        interview::{Response, ResponseStatus},
+        knowledge::SourceKind,
+    },
 };
 
-use crate::{error::ApiError, state::AppState};
+use crate::{error::ApiError, state::AppState, usecase::index_soon::index_soon};
 
 pub(crate) const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 pub(crate) const NO_QUESTION: ApiError = ApiError::NotFound("question");
@@ -54,7 +56,7 @@ pub(crate) async fn answer(
     responses::write(&mut *transaction, persona, &[written]).await?;
     let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
     let first = before.is_none();
-    finish(transaction, persona, before.as_ref(), &after).await?;
+    finish(state, transaction, persona, before.as_ref(), &after).await?;
     Ok((after, first))
 }
 
@@ -83,20 +85,25 @@ pub(crate) async fn set_deleted(
     }
     responses::set_deleted(&mut *transaction, before.id, deleted).await?;
     let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
-    finish(transaction, persona, Some(&before), &after).await?;
+    finish(state, transaction, persona, Some(&before), &after).await?;
     Ok(after)
 }
 
 /// Commits, and tells the index if the persona knows more, less or something else now.
 async fn finish(
+    state: &AppState,
     mut transaction: Transaction<'_, Postgres>,
     persona: PersonaId,
     before: Option<&Response>,
     after: &Response,
 ) -> Result<(), ApiError> {
-    if after.counts() || before.is_some_and(Response::counts) {
+    let otherwise = after.counts() || before.is_some_and(Response::counts);
+    if otherwise {
         index_work::mark(&mut *transaction, SourceKind::Response, after.id.as_uuid(), persona).await?;
     }
     transaction.commit().await?;
+    if otherwise {
+        index_soon(state).await;
+    }
     Ok(())
 }

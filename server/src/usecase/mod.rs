@@ -1,6 +1,7 @@
 //! What the service does, in plain values: no use case knows HTTP or sockets.
 
 pub(crate) mod accepts;
+pub(crate) mod add_document;
 pub(crate) mod ai_status;
 pub(crate) mod answer_question;
 pub(crate) mod await_request;
@@ -10,6 +11,7 @@ pub(crate) mod daily_question;
 pub(crate) mod days;
 pub mod demo_account;
 pub(crate) mod exchange;
+pub(crate) mod index_soon;
 pub(crate) mod once;
 pub(crate) mod persona_settings;
 pub(crate) mod queue_state;

@@ -30,6 +30,7 @@ pub struct Config {
     pub models: Models,
     pub providers: Providers,
     pub cache: Cache,
+    pub knowledge: Knowledge,
     pub events: Events,
     pub retention: Retention,
     pub housekeeping: Housekeeping,
@@ -65,6 +66,7 @@ pub struct Server {
     pub max_body: usize,
     pub max_import: usize,
     pub max_content: usize,
+    pub max_document: usize,
     #[serde(deserialize_with = "duration")]
     pub max_wait: Duration,
     #[serde(deserialize_with = "duration")]
@@ -123,6 +125,16 @@ pub struct Cache {
     pub max_reply: usize,
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Knowledge {
+    pub max_text: usize,
+    #[serde(deserialize_with = "duration")]
+    pub extract_timeout: Duration,
+    pub extract_memory: u64,
+    pub index_at_once: usize,
+    pub index_attempts: i32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -205,6 +217,12 @@ impl Config {
             "must not be smaller than server.max_content",
         );
         rule(self.server.max_import > 0, "server.max_import", "must be at least 1");
+        rule(
+            (1..=256 * 1_024 * 1_024).contains(&self.server.max_document),
+            "server.max_document",
+            "must be 1 to 268435456 (256 MiB): a document is stored in one piece",
+        );
+        self.knowledge.check(&mut rule);
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
         rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
         rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");
@@ -247,6 +265,25 @@ impl Config {
             "must be at least 100ms",
         );
         rule(self.housekeeping.batch > 0, "housekeeping.batch", "must be at least 1");
+    }
+}
+
+impl Knowledge {
+    fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+        rule(
+            (1_024..=64 * 1_024 * 1_024).contains(&self.max_text),
+            "knowledge.max_text",
+            "must be 1024 to 67108864 (64 MiB): a text is stored in one piece",
+        );
+        let seconds = Duration::from_secs(1)..=Duration::from_mins(10);
+        rule(seconds.contains(&self.extract_timeout), "knowledge.extract_timeout", "must be from 1s to 10m");
+        rule(
+            self.extract_memory >= 256 * 1_024 * 1_024,
+            "knowledge.extract_memory",
+            "must be at least 268435456 (256 MiB): the program itself takes a part of it",
+        );
+        rule((1..=64).contains(&self.index_at_once), "knowledge.index_at_once", "must be 1 to 64");
+        rule((1..=100).contains(&self.index_attempts), "knowledge.index_attempts", "must be 1 to 100");
     }
 }
 

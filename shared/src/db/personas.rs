@@ -183,3 +183,9 @@ pub async fn lock_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Res
     .fetch_optional(db)
     .await
 }
+
+/// Keeps a persona from being deleted until the end of the transaction.
+pub async fn hold(db: impl PgExecutor<'_>, id: PersonaId) -> Result<()> {
+    sqlx::query!("select from personas where id = $1 for key share", id.as_uuid()).execute(db).await?;
+    Ok(())
+}

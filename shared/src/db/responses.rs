@@ -178,3 +178,28 @@ pub async fn set_deleted(db: impl PgExecutor<'_>, id: ResponseId, deleted: bool)
         .await?;
     Ok(())
 }
+
+/// What a persona knows by an answer: the words of the question, and of the answer.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub question: String,
+    pub content: String,
+}
+
+/// `None` where the answer does not count, or is gone.
+pub async fn load_said(db: impl PgExecutor<'_>, id: ResponseId) -> Result<Option<Said>> {
+    sqlx::query_as!(
+        Said,
+        "select q.text as question, r.content from responses r join questions q on q.id = r.question_id
+         where r.id = $1 and r.status = 'final' and r.deleted_at is null",
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Keeps an answer from being changed or deleted until the end of the transaction.
+pub async fn hold(db: impl PgExecutor<'_>, id: ResponseId) -> Result<()> {
+    sqlx::query!("select from responses where id = $1 for no key update", id.as_uuid()).execute(db).await?;
+    Ok(())
+}

@@ -5,6 +5,7 @@
 pub mod admin;
 mod change;
 pub mod interview;
+pub mod knowledge;
 pub mod money;
 pub mod providers;
 

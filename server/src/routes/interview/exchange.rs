@@ -27,6 +27,7 @@ use crate::{
             export::export,
             import::{Mode, Report, import},
         },
+        index_soon::index_soon,
         once::{Created, Key, once},
     },
 };
@@ -85,7 +86,10 @@ pub(crate) async fn import_responses(
         Box::pin(async move { import(db, owner, &slug, (format, how.mode), &bytes).await })
     });
     Ok(match done.await? {
-        Created::Now(report) => Json(report).into_response(),
+        Created::Now(report) => {
+            index_soon(&state).await;
+            Json(report).into_response()
+        }
         Created::Before(report) => ([REPLAYED], Json(report)).into_response(),
     })
 }

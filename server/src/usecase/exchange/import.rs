@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection};
 use troupe_shared::{
     db::{
-        index_work::{self, SourceKind},
+        index_work,
         interview::{self, Known},
         questions,
         responses::{self, Written},
     },
     ids::{QuestionId, ResponseId, UserId},
-    model::interview::ResponseStatus,
+    model::{interview::ResponseStatus, knowledge::SourceKind},
     problem::FieldError,
 };
 use utoipa::ToSchema;

@@ -1,0 +1,44 @@
+//! Takes a document in: what it is, whether it is one at all, and whether it is there already.
+
+use bytes::Bytes;
+use ring::digest::{SHA256, digest};
+use sqlx::PgConnection;
+use troupe_shared::{
+    db::documents::{self, NewDocument, Shelf},
+    ids::DocumentId,
+    media_type::{MediaType, NoDocument, sniff},
+    model::knowledge::Document,
+};
+
+use crate::error::ApiError;
+
+/// A document that can be taken in.
+pub(crate) struct Examined {
+    bytes: Bytes,
+    digest: Vec<u8>,
+    media_type: MediaType,
+}
+
+/// Looks at all of a document; large ones take some hundredths of a second.
+pub(crate) async fn examine(bytes: Bytes, said: Option<MediaType>) -> Result<Examined, ApiError> {
+    let examined = tokio::task::spawn_blocking(move || {
+        let media_type = sniff(&bytes, said)?;
+        Ok(Examined { digest: digest(&SHA256, &bytes).as_ref().to_vec(), media_type, bytes })
+    });
+    examined.await.map_err(|fault| ApiError::Internal(fault.to_string()))?.map_err(|fault: NoDocument| match fault {
+        NoDocument::Other(_) | NoDocument::Binary(_) => ApiError::NoDocument(format!("the document {fault}")),
+        NoDocument::NotUtf8(_) | NoDocument::Empty => ApiError::field("body", fault.to_string()),
+    })
+}
+
+/// Stores it, to be read by a worker.
+pub(crate) async fn add(
+    db: &mut PgConnection,
+    shelf: Shelf<'_>,
+    title: Option<&str>,
+    examined: &Examined,
+) -> Result<Document, ApiError> {
+    let Examined { bytes, digest, media_type } = examined;
+    let new = NewDocument { id: DocumentId::new(), title, media_type: *media_type, digest, original: bytes };
+    documents::add(db, shelf, &new).await?.ok_or(ApiError::NotFound("persona of yours"))
+}

@@ -1,0 +1,73 @@
+//! Markdown: what a reader would see of it, without the signs, the addresses of links, and raw HTML.
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use super::{Refused, Writing};
+
+/// What the words belong to that are being read.
+#[derive(Default)]
+struct Reading {
+    words: String,
+    /// Within a block of code: its lines stay lines.
+    code: bool,
+    /// Within what is not shown.
+    unseen: usize,
+}
+
+pub(super) fn read(markdown: &str, writing: &mut Writing) -> Result<(), Refused> {
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+    let mut reading = Reading::default();
+    for event in Parser::new_ext(markdown, options) {
+        match event {
+            Event::Start(tag) => reading.begin(&tag, writing)?,
+            Event::End(tag) => reading.end(tag, writing)?,
+            Event::Text(words) | Event::Code(words) if reading.unseen == 0 => reading.words.push_str(&words),
+            Event::SoftBreak | Event::HardBreak => reading.words.push('\n'),
+            Event::Rule => reading.flush(writing)?,
+            _ => {}
+        }
+        if reading.words.len() > writing.left() {
+            return Err(writing.too_long());
+        }
+    }
+    reading.flush(writing)
+}
+
+impl Reading {
+    fn begin(&mut self, tag: &Tag<'_>, writing: &mut Writing) -> Result<(), Refused> {
+        match tag {
+            Tag::MetadataBlock(_) | Tag::HtmlBlock => self.unseen += 1,
+            // They go on in the same line.
+            Tag::Emphasis
+            | Tag::Strong
+            | Tag::Strikethrough
+            | Tag::Link { .. }
+            | Tag::Image { .. }
+            | Tag::TableCell => {}
+            _ => self.flush(writing)?,
+        }
+        self.code = matches!(tag, Tag::CodeBlock(_)) || self.code;
+        Ok(())
+    }
+
+    fn end(&mut self, tag: TagEnd, writing: &mut Writing) -> Result<(), Refused> {
+        match tag {
+            TagEnd::MetadataBlock(_) | TagEnd::HtmlBlock => self.unseen -= 1,
+            TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image => {}
+            TagEnd::TableCell => self.words.push_str("  "),
+            TagEnd::Heading(level) => writing.heading(level as u8, &std::mem::take(&mut self.words))?,
+            _ => self.flush(writing)?,
+        }
+        self.code = self.code && tag != TagEnd::CodeBlock;
+        Ok(())
+    }
+
+    fn flush(&mut self, writing: &mut Writing) -> Result<(), Refused> {
+        let words = std::mem::take(&mut self.words);
+        if self.code { writing.lines(&words) } else { writing.paragraph(&words) }
+    }
+}

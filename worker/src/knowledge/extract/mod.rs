@@ -1,0 +1,60 @@
+//! Takes the text out of documents, with its headings and pages. Pure functions from bytes.
+//!
+//! What is read here was made by strangers: it runs in a child process with limits ([`super::child`]), because parsers
+//! loop, panic and inflate.
+
+mod html;
+mod markdown;
+mod pdf;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+use serde::{Deserialize, Serialize};
+use troupe_shared::{
+    media_type::{MediaType, text},
+    model::knowledge::Mark,
+};
+
+use self::writing::Writing;
+
+/// What was found in a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Extracted {
+    /// What it calls itself.
+    pub(crate) title: Option<String>,
+    /// Paragraphs stand apart by an empty line.
+    pub(crate) text: String,
+    /// In the order of the text.
+    pub(crate) outline: Vec<Mark>,
+}
+
+/// Why there is no text, as its owner is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{0}")]
+pub(crate) struct Refused(pub(crate) String);
+
+impl Refused {
+    fn too_long(most: usize) -> Self {
+        Self(format!("holds more text than {most} bytes"))
+    }
+}
+
+/// The text of a document, of so many bytes at most.
+pub(crate) fn extract(media_type: MediaType, bytes: &[u8], most: usize) -> Result<Extracted, Refused> {
+    let mut writing = Writing::new(most);
+    match media_type {
+        MediaType::Text => writing.lines(&text(bytes))?,
+        MediaType::Markdown => markdown::read(&text(bytes), &mut writing)?,
+        MediaType::Html => html::read(&text(bytes), &mut writing)?,
+        MediaType::Pdf => pdf::read(bytes, &mut writing)?,
+    }
+    let extracted = writing.finish();
+    if extracted.text.chars().any(char::is_alphanumeric) {
+        return Ok(extracted);
+    }
+    Err(Refused(match media_type {
+        MediaType::Pdf => "holds no text: pages that are pictures have to be turned into text first".to_owned(),
+        _ => "holds no words".to_owned(),
+    }))
+}
