@@ -16,7 +16,7 @@ use crate::{
     error::ApiError,
     extract::correlation::correlate,
     pages,
-    routes::{accounts, admin, conversations, health, interview, messages, personas, requests, sockets},
+    routes::{accounts, admin, conversations, feedback, health, interview, messages, personas, requests, sockets},
     state::AppState,
 };
 
@@ -96,6 +96,7 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(requests::read_request))
         .routes(routes!(requests::cancel))
         .routes(routes!(requests::follow_request))
+        .routes(routes!(feedback::rate, feedback::read_feedback, feedback::delete_feedback))
         .routes(routes!(sockets::create_socket_ticket))
         .routes(routes!(sockets::open_socket))
         .merge(interview::described())

@@ -15,6 +15,7 @@ mod failover;
 mod failure_table;
 mod failures;
 mod fairness;
+mod feedback;
 mod formats;
 mod housekeeping;
 mod import;

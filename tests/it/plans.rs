@@ -39,6 +39,9 @@ const FILL: &str = "
     insert into daily_questions (persona_id, question_id, asked_on)
         select persona_id, question_id, current_date - (row_number() over (partition by persona_id))::int from responses;
     insert into index_work (source_kind, source_id, persona_id) select 'response', id, persona_id from responses;
+    insert into feedback (request_id, persona_id, rating, note, share)
+        select r.id, c.persona_id, case when r.position % 3 = 0 then 'down' else 'up' end, 'n', r.position % 2 = 0
+        from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
     analyze;
 ";
 
@@ -48,7 +51,7 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 14] = [
+const BIG: [&str; 15] = [
     "idempotency_keys",
     "users",
     "personas",
@@ -63,6 +66,7 @@ const BIG: [&str; 14] = [
     "response_versions",
     "daily_questions",
     "index_work",
+    "feedback",
 ];
 
 /// Every statement that the code can make, as .sqlx/ lists them.

@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod admin;
 pub(crate) mod conversations;
+pub(crate) mod feedback;
 pub(crate) mod health;
 pub(crate) mod interview;
 pub(crate) mod messages;

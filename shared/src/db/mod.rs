@@ -10,6 +10,7 @@ pub mod cancels;
 pub mod claims;
 pub mod conversations;
 pub mod dead_letters;
+pub mod feedback;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod index_work;

@@ -4,6 +4,7 @@
 
 pub mod admin;
 mod change;
+pub mod feedback;
 pub mod interview;
 pub mod money;
 pub mod providers;
