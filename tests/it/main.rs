@@ -35,6 +35,7 @@ mod sockets;
 mod standalone;
 mod stops;
 mod tiers;
+mod training;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

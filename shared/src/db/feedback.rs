@@ -1,6 +1,7 @@
 //! What users think of replies. Written beside the path of messages: no statement of a reply looks here.
 
 use sqlx::{PgExecutor, Result};
+use uuid::Uuid;
 
 use crate::{
     ids::{PersonaId, RequestId, UserId},
@@ -80,6 +81,41 @@ pub async fn remove(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Res
     .execute(db)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// A question with a reply that was rated up.
+#[derive(Debug, Clone)]
+pub struct GoodReply {
+    pub request_id: RequestId,
+    pub question: String,
+    pub reply: String,
+}
+
+/// Whole replies of a persona that were rated up by its owner, or given to the owner by those who did; in the order of asking.
+pub async fn good_replies(
+    db: impl PgExecutor<'_>,
+    persona: PersonaId,
+    owner: UserId,
+    after: Option<RequestId>,
+    limit: i64,
+) -> Result<Vec<GoodReply>> {
+    sqlx::query_as!(
+        GoodReply,
+        r#"select f.request_id as "request_id: RequestId", q.content as question, a.content as reply
+           from feedback f
+           join requests r on r.id = f.request_id
+           join messages q on q.request_id = f.request_id and q.role = 'user'
+           join messages a on a.request_id = f.request_id and a.role = 'assistant'
+           where f.persona_id = $1 and f.rating = 'up' and f.request_id > $3 and (f.share or r.user_id = $2)
+             and r.incomplete is null
+           order by f.request_id limit $4"#,
+        persona.as_uuid(),
+        owner.as_uuid(),
+        after.map_or(Uuid::nil(), RequestId::as_uuid),
+        limit,
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// How a persona's replies were rated.
