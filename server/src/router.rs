@@ -16,7 +16,9 @@ use crate::{
     error::ApiError,
     extract::correlation::correlate,
     pages,
-    routes::{accounts, admin, conversations, feedback, health, interview, messages, personas, requests, sockets},
+    routes::{
+        accounts, admin, conversations, feedback, health, interview, memories, messages, personas, requests, sockets,
+    },
     state::AppState,
 };
 
@@ -86,6 +88,8 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(accounts::my_budget))
         .routes(routes!(personas::create_persona, personas::list_personas))
         .routes(routes!(personas::read_persona, personas::change_persona, personas::delete_persona))
+        .routes(routes!(memories::list_memories, memories::create_memory, memories::delete_memories))
+        .routes(routes!(memories::delete_memory))
         .routes(routes!(conversations::create_conversation, conversations::list_conversations))
         .routes(routes!(
             conversations::read_conversation,

@@ -23,6 +23,7 @@ mod interview;
 mod interview_days;
 mod keys;
 mod lost_logs;
+mod memories;
 mod memory;
 mod money;
 mod openapi;

@@ -42,6 +42,9 @@ const FILL: &str = "
     insert into feedback (request_id, persona_id, rating, note, share)
         select r.id, c.persona_id, case when r.position % 3 = 0 then 'down' else 'up' end, 'n', r.position % 2 = 0
         from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
+    insert into memories (id, user_id, persona_id, fact, request_id)
+        select gen_random_uuid(), c.user_id, c.persona_id, 'fact ' || r.position, r.id
+        from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
     analyze;
 ";
 
@@ -51,7 +54,7 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 15] = [
+const BIG: [&str; 16] = [
     "idempotency_keys",
     "users",
     "personas",
@@ -67,6 +70,7 @@ const BIG: [&str; 15] = [
     "daily_questions",
     "index_work",
     "feedback",
+    "memories",
 ];
 
 /// Every statement that the code can make, as .sqlx/ lists them.

@@ -6,6 +6,7 @@ pub(crate) mod conversations;
 pub(crate) mod feedback;
 pub(crate) mod health;
 pub(crate) mod interview;
+pub(crate) mod memories;
 pub(crate) mod messages;
 pub(crate) mod personas;
 pub(crate) mod requests;

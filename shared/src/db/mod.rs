@@ -15,6 +15,7 @@ pub mod housekeeping;
 pub mod idempotency;
 pub mod index_work;
 pub mod interview;
+pub mod memories;
 pub mod messages;
 pub mod personas;
 pub mod prices;
