@@ -16,7 +16,10 @@ use crate::{
     error::ApiError,
     extract::correlation::correlate,
     pages,
-    routes::{accounts, admin, conversations, documents, health, interview, messages, personas, requests, sockets},
+    routes::{
+        accounts, admin, conversations, documents, feedback, health, interview, memories, messages, personas, requests,
+        sockets,
+    },
     state::AppState,
 };
 
@@ -89,6 +92,8 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(documents::create_document, documents::list_documents))
         .routes(routes!(documents::read_document, documents::delete_document))
         .routes(routes!(documents::read_content))
+        .routes(routes!(memories::list_memories, memories::create_memory, memories::delete_memories))
+        .routes(routes!(memories::delete_memory))
         .routes(routes!(conversations::create_conversation, conversations::list_conversations))
         .routes(routes!(
             conversations::read_conversation,
@@ -99,6 +104,7 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(requests::read_request))
         .routes(routes!(requests::cancel))
         .routes(routes!(requests::follow_request))
+        .routes(routes!(feedback::rate, feedback::read_feedback, feedback::delete_feedback))
         .routes(routes!(sockets::create_socket_ticket))
         .routes(routes!(sockets::open_socket))
         .merge(interview::described())

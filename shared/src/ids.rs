@@ -64,6 +64,8 @@ ids! {
     QuestionId,
     /// What a persona's owner answered to one question.
     ResponseId,
+    /// What a persona remembers of a user.
+    MemoryId,
     /// One reply to be generated.
     RequestId,
     /// One open socket.

@@ -15,6 +15,7 @@ pub mod events;
 pub mod ids;
 pub mod jobs;
 pub mod lifecycle;
+pub mod mask;
 pub mod media_type;
 pub mod model;
 pub mod ports;

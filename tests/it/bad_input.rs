@@ -182,6 +182,7 @@ async fn a_body_that_is_wrong_is_refused_with_the_field_at_fault() {
             "invalid",
             "cache_replies",
         ),
+        ("no way to remember", &post, &personas, persona("remembers", json!(1)), 422, "invalid", "remembers"),
         ("somebody else's persona", &post, &personas, persona("owner_id", json!(NOBODY)), 422, "invalid", "owner_id"),
     ];
     for (name, method, path, body, status, code, field) in cases {

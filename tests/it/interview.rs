@@ -9,7 +9,7 @@ use troupe_tests::{Answer, Client, Cluster};
 
 use crate::{cluster, cluster_without_workers, small_cluster};
 
-const NOBODY: &str = "00000000-0000-7000-8000-00000000000f";
+pub(crate) const NOBODY: &str = "00000000-0000-7000-8000-00000000000f";
 
 /// A user with a persona of their own.
 pub(crate) async fn owner(cluster: &Cluster, slug: &str) -> Client {

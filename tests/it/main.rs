@@ -16,6 +16,7 @@ mod failover;
 mod failure_table;
 mod failures;
 mod fairness;
+mod feedback;
 mod formats;
 mod housekeeping;
 mod import;
@@ -24,6 +25,7 @@ mod interview_days;
 mod keys;
 mod knowledge;
 mod lost_logs;
+mod memories;
 mod memory;
 mod money;
 mod openapi;
@@ -36,6 +38,7 @@ mod sockets;
 mod standalone;
 mod stops;
 mod tiers;
+mod training;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

@@ -85,15 +85,16 @@ async fn who_speaks_for_a_persona_is_set_and_set_back() {
         json!({"slug": "grandmother", "name": "Grandmother", "system_prompt": "You are kind.", "visibility": "public"});
     let created = owner.post("/api/v1/personas", &body).await.expect(201);
     let settings = |persona: &Value| {
-        ["model", "chain", "when_cut", "over_budget", "cache_replies"].map(|setting| persona[setting].clone())
+        ["model", "chain", "when_cut", "over_budget", "cache_replies", "remembers"]
+            .map(|setting| persona[setting].clone())
     };
-    let defaults = [json!(null), json!(null), json!("restart"), json!("fail"), json!(false)];
+    let defaults = [json!(null), json!(null), json!("restart"), json!("fail"), json!(false), json!(false)];
     assert_eq!(settings(&created), defaults);
 
     let chain = json!(["openai#spare/gpt-4.1-mini", "offline"]);
     let change = json!({"model": "m", "chain": [" openai#spare/gpt-4.1-mini", "offline"], "when_cut": "continue",
-        "over_budget": "offline", "cache_replies": true});
-    let all = [json!("m"), chain.clone(), json!("continue"), json!("offline"), json!(true)];
+        "over_budget": "offline", "cache_replies": true, "remembers": true});
+    let all = [json!("m"), chain.clone(), json!("continue"), json!("offline"), json!(true), json!(true)];
     assert_eq!(settings(&owner.patch(path, &change).await.expect(200)), all);
     assert_eq!(settings(&owner.get(path).await.expect(200)), all);
     let seen = stranger.get(path).await.expect(200);
@@ -117,7 +118,7 @@ async fn a_persona_may_be_made_with_all_its_settings() {
     let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
     let owner = cluster.client(0).await;
     let settings = json!({"chain": ["openai/a", "anthropic", "offline"], "when_cut": "stop", "over_budget": "offline",
-        "cache_replies": true, "model": "m"});
+        "cache_replies": true, "remembers": true, "model": "m"});
     let mut body = json!({"slug": "grandmother", "name": "Grandmother", "system_prompt": "You are kind."});
     body.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let created = owner.post("/api/v1/personas", &body).await.expect(201);

@@ -47,6 +47,12 @@ const FILL: &str = "
         from documents, generate_series(1, 10) n;
     insert into index_work (source_kind, source_id, persona_id, due_at)
         select 'document', id, persona_id, now() + interval '1 hour' from documents;
+    insert into feedback (request_id, persona_id, rating, note, share)
+        select r.id, c.persona_id, case when r.position % 3 = 0 then 'down' else 'up' end, 'n', r.position % 2 = 0
+        from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
+    insert into memories (id, user_id, persona_id, fact, request_id)
+        select gen_random_uuid(), c.user_id, c.persona_id, 'fact ' || r.position, r.id
+        from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
     analyze;
 ";
 
@@ -56,9 +62,8 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 16] = [
+const BIG: [&str; 18] = [
     "documents",
-    "index_work",
     "passages",
     "idempotency_keys",
     "users",
@@ -73,6 +78,9 @@ const BIG: [&str; 16] = [
     "responses",
     "response_versions",
     "daily_questions",
+    "index_work",
+    "feedback",
+    "memories",
 ];
 
 /// Every statement that the code can make, as .sqlx/ lists them.

@@ -69,6 +69,9 @@ pub(crate) struct CreatePersona {
     /// persona is public.
     #[serde(default)]
     cache_replies: bool,
+    /// Whether it remembers what its users tell it of themselves, each user's for that user alone.
+    #[serde(default)]
+    remembers: bool,
     #[serde(default = "default_languages")]
     languages: Vec<String>,
     #[serde(default = "default_visibility")]
@@ -105,6 +108,7 @@ pub(crate) struct ChangePersona {
     when_cut: Option<WhenCut>,
     over_budget: Option<OverBudget>,
     cache_replies: Option<bool>,
+    remembers: Option<bool>,
     languages: Option<Vec<String>>,
     visibility: Option<Visibility>,
 }
@@ -121,6 +125,7 @@ impl ChangePersona {
             when_cut: self.when_cut,
             over_budget: self.over_budget,
             cache_replies: self.cache_replies,
+            remembers: self.remembers,
             languages: self.languages.as_deref(),
             visibility: self.visibility,
         }
@@ -170,6 +175,7 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Res
         when_cut: new.when_cut,
         over_budget: new.over_budget,
         cache_replies: new.cache_replies,
+        remembers: new.remembers,
         languages: &new.languages,
         visibility: new.visibility,
     };

@@ -19,4 +19,5 @@ pub(crate) mod register;
 pub(crate) mod send_message;
 pub(crate) mod settle;
 pub(crate) mod stored_queue;
+pub(crate) mod training;
 pub(crate) mod why_waiting;

@@ -36,6 +36,7 @@ pub struct Persona {
     pub when_cut: WhenCut,
     pub over_budget: OverBudget,
     pub cache_replies: bool,
+    pub remembers: bool,
 }
 
 /// A request that is this worker's to answer, with all that the prompt needs.
@@ -92,6 +93,7 @@ pub async fn claim(
                r.fresh, u.name as user_name, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
+               p.remembers,
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
            join users u on u.id = r.user_id
@@ -146,6 +148,7 @@ pub async fn claim(
                     when_cut: row.when_cut,
                     over_budget: row.over_budget,
                     cache_replies: row.cache_replies,
+                    remembers: row.remembers,
                 },
                 history: turns.map(|(role, content)| Turn { role, content }).collect(),
             };

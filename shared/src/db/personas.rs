@@ -27,6 +27,7 @@ pub struct NewPersona<'a> {
     pub when_cut: WhenCut,
     pub over_budget: OverBudget,
     pub cache_replies: bool,
+    pub remembers: bool,
     pub languages: &'a [String],
     pub visibility: Visibility,
 }
@@ -43,6 +44,7 @@ pub struct PersonaChange<'a> {
     pub when_cut: Option<WhenCut>,
     pub over_budget: Option<OverBudget>,
     pub cache_replies: Option<bool>,
+    pub remembers: Option<bool>,
     pub languages: Option<&'a [String]>,
     pub visibility: Option<Visibility>,
 }
@@ -51,11 +53,12 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
     sqlx::query_as!(
         Persona,
         r#"insert into personas (id, owner_id, slug, name, description, system_prompt, temperature, model, languages, visibility,
-               chain, when_cut, over_budget, cache_replies)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+               chain, when_cut, over_budget, cache_replies, remembers)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
-               cache_replies, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
+               updated_at"#,
         new.id.as_uuid(),
         new.owner.as_uuid(),
         new.slug,
@@ -70,6 +73,7 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
         new.when_cut as WhenCut,
         new.over_budget as OverBudget,
         new.cache_replies,
+        new.remembers,
     )
     .fetch_one(db)
     .await
@@ -82,7 +86,8 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
         r#"select id as "id: PersonaId", slug, name, description,
                case when owner_id = $1 then system_prompt end as system_prompt,
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
-               over_budget as "over_budget: OverBudget", cache_replies, languages, visibility as "visibility: Visibility",
+               over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
+               visibility as "visibility: Visibility",
                coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
            from personas
            where id in ((select id from personas where owner_id = $1 and id < $2 order by id desc limit $3)
@@ -104,7 +109,8 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
         r#"select id as "id: PersonaId", slug, name, description,
                case when owner_id = $1 then system_prompt end as system_prompt,
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
-               over_budget as "over_budget: OverBudget", cache_replies, languages, visibility as "visibility: Visibility",
+               over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
+               visibility as "visibility: Visibility",
                coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
            from personas where slug = $2 and (owner_id = $1 or visibility in ('public', 'link'))"#,
         user.as_uuid(),
@@ -129,11 +135,13 @@ pub async fn update(
                model = case when $10 then model else $7 end, languages = coalesce($8, languages),
                visibility = coalesce($9, visibility), chain = case when $11 then chain else $12 end,
                when_cut = coalesce($13, when_cut), over_budget = coalesce($14, over_budget),
-               cache_replies = coalesce($15, cache_replies), version = version + 1, updated_at = now()
+               cache_replies = coalesce($15, cache_replies), remembers = coalesce($16, remembers),
+               version = version + 1, updated_at = now()
            where owner_id = $1 and slug = $2
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
-               cache_replies, languages, visibility as "visibility: Visibility", true as "owned!", created_at, updated_at"#,
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
+               updated_at"#,
         owner.as_uuid(),
         slug,
         change.name,
@@ -149,6 +157,7 @@ pub async fn update(
         change.when_cut as Option<WhenCut>,
         change.over_budget as Option<OverBudget>,
         change.cache_replies,
+        change.remembers,
     )
     .fetch_optional(db)
     .await

@@ -4,8 +4,10 @@
 
 pub mod admin;
 mod change;
+pub mod feedback;
 pub mod interview;
 pub mod knowledge;
+pub mod memory;
 pub mod money;
 pub mod providers;
 
@@ -67,6 +69,8 @@ pub struct Persona {
     pub over_budget: OverBudget,
     /// Whether the same question in the same circumstances gets the reply that it got before.
     pub cache_replies: bool,
+    /// Whether it remembers what its users tell it of themselves.
+    pub remembers: bool,
     pub languages: Vec<String>,
     pub visibility: Visibility,
     /// Whether the caller owns it, and so may change it.

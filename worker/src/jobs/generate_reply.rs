@@ -28,6 +28,7 @@ use crate::{
     providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Trail},
     reply::{
         cache::{Asked, CachedReply, ReplyCache},
+        memory,
         prompt::Prompt,
         writer::{Overtaken, ReplyWriter},
     },
@@ -85,7 +86,11 @@ impl Replies {
             return self.fail(claimed, &error, Vec::new(), writer).await;
         }
         let persona = &claimed.persona;
-        let prompt = Arc::new(Prompt::assemble(claimed, self.settings.prompt_tokens));
+        let prompt = Arc::new(Prompt::assemble(
+            claimed,
+            &memory::recall(&self.pool, claimed).await,
+            self.settings.prompt_tokens,
+        ));
         let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
         if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {
             let written = self.write(reply.said_again(), &mut writer, lost).await;

@@ -1,6 +1,11 @@
 //! The prompt: the persona and as much of the conversation as the budget holds. Pure functions.
 
-use troupe_shared::{db::claims::Claimed, model::Role};
+use troupe_shared::{
+    db::claims::Claimed,
+    model::{Role, memory::Memory},
+};
+
+use super::memory;
 
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,10 +25,13 @@ pub(crate) struct PromptMessage {
 }
 
 impl Prompt {
-    /// Puts the prompt together. The persona and the question are always in it; earlier turns as far as they fit, the newest
+    /// Puts the prompt together. The persona, what it remembers and the question are always in it; earlier turns as far as they fit, the newest
     /// first, and never beginning with an answer whose question was cut away.
-    pub(crate) fn assemble(claimed: &Claimed, token_budget: usize) -> Self {
-        let system = claimed.persona.system_prompt.clone();
+    pub(crate) fn assemble(claimed: &Claimed, memories: &[Memory], token_budget: usize) -> Self {
+        let mut system = claimed.persona.system_prompt.clone();
+        if !memories.is_empty() {
+            system = format!("{system}\n\n{}", memory::lines(memories));
+        }
         let mut left = token_budget.saturating_sub(estimate_tokens(&system));
         let mut messages = Vec::new();
         for (back, turn) in claimed.history.iter().enumerate() {
@@ -116,6 +124,7 @@ mod tests {
                 when_cut: WhenCut::Restart,
                 over_budget: OverBudget::Fail,
                 cache_replies: false,
+                remembers: false,
             },
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
         }
@@ -135,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_short_conversation_is_told_whole_and_in_order() {
-        let prompt = Prompt::assemble(&claimed(&TALK), 1_000);
+        let prompt = Prompt::assemble(&claimed(&TALK), &[], 1_000);
         assert_eq!(said(&prompt), TALK.map(|(_, text)| text));
         assert_eq!(prompt.question(), "third question");
     }
@@ -144,16 +153,16 @@ mod tests {
     fn what_does_not_fit_is_left_out_from_the_oldest_and_never_begins_with_an_answer() {
         // Room for the persona (7) and three turns (7 each): the third from the end is a question.
         assert_eq!(
-            said(&Prompt::assemble(&claimed(&TALK), 28)),
+            said(&Prompt::assemble(&claimed(&TALK), &[], 28)),
             ["second question", "second answer", "third question"]
         );
         // One turn less would begin with an answer.
-        assert_eq!(said(&Prompt::assemble(&claimed(&TALK), 21)), ["third question"]);
+        assert_eq!(said(&Prompt::assemble(&claimed(&TALK), &[], 21)), ["third question"]);
     }
 
     #[test]
     fn the_question_is_asked_however_long_it_is() {
         let long = "why ".repeat(10_000);
-        assert_eq!(said(&Prompt::assemble(&claimed(&[(Role::User, &long)]), 10)), [long.as_str()]);
+        assert_eq!(said(&Prompt::assemble(&claimed(&[(Role::User, &long)]), &[], 10)), [long.as_str()]);
     }
 }

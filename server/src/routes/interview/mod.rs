@@ -1,9 +1,10 @@
-//! The interview: questions, what the owner of a persona answered, and how far the two have come.
+//! The interview: questions, what the owner of a persona answered, how far the two have come, and what a model can learn of it.
 
 mod exchange;
 mod progress;
 mod questions;
 mod responses;
+mod training;
 
 use troupe_shared::{
     db::personas,
@@ -30,6 +31,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(exchange::import_responses))
         .routes(routes!(exchange::export_responses))
         .routes(routes!(progress::read_progress))
+        .routes(routes!(training::export_training))
 }
 
 /// The persona with this slug, if it is the caller's.

@@ -1,11 +1,14 @@
-//! How far the interview of a persona has come.
+//! How far the interview of a persona has come, and how its replies were rated.
 
 use std::collections::BTreeSet;
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{db::interview, model::interview::CategoryProgress};
+use troupe_shared::{
+    db::{feedback, interview},
+    model::{feedback::Ratings, interview::CategoryProgress},
+};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{TAG, own_persona};
@@ -40,11 +43,15 @@ pub(crate) struct Progress {
     last_answer_at: Option<DateTime<Utc>>,
     /// Days in a row on which something was written.
     streak: Streak,
+    /// What users think of its replies.
+    ratings: Ratings,
     /// In the order of asking.
     categories: Vec<CategoryProgress>,
 }
 
 /// How far the interview has come: what is answered, in how many words, and on how many days in a row
+///
+/// And how users rated the persona's replies.
 #[utoipa::path(get, path = "/personas/{slug}/analytics", tag = TAG, params(("slug" = String, Path), Where),
     responses((status = 200, body = Progress)))]
 pub(crate) async fn read_progress(
@@ -57,6 +64,7 @@ pub(crate) async fn read_progress(
     let persona = own_persona(&state, owner, &slug).await?;
     let categories = interview::progress(&state.pool, owner, persona).await?;
     let written = interview::written_at(&state.pool, persona).await?;
+    let ratings = feedback::ratings(&state.pool, persona).await?;
     let days: BTreeSet<_> = written.into_iter().map(|moment| days::day_of(moment, zone)).collect();
     let sum = |count: fn(&CategoryProgress) -> i64| categories.iter().map(count).sum();
     Ok(Json(Progress {
@@ -66,6 +74,7 @@ pub(crate) async fn read_progress(
         words: sum(|category| category.words),
         last_answer_at: categories.iter().filter_map(|category| category.last_answer_at).max(),
         streak: days::streak(&days, days::day_of(state.clock.now(), zone)),
+        ratings,
         categories,
     }))
 }

@@ -21,7 +21,7 @@ use troupe_shared::{
 use super::Replies;
 use crate::{
     providers::{Ended as Spoken, GaveUp},
-    reply::writer::ReplyWriter,
+    reply::{memory, writer::ReplyWriter},
 };
 
 /// Tries of a statement that ends an attempt, while PostgreSQL is away.
@@ -50,6 +50,7 @@ impl Replies {
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (took_us, storing_us) = (microseconds(began.elapsed()), microseconds(storing));
         tracing::info!(completion_tokens = usage.completion_tokens, took_us, storing_us, "replied");
+        memory::keep(&self.pool, claimed).await;
     }
 
     pub(super) async fn retry_or_fail(

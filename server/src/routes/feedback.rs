@@ -1,0 +1,98 @@
+//! What a user thinks of a reply: said, changed, taken back.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use sqlx::PgConnection;
+use troupe_shared::{
+    db::feedback::{self, Outcome, Rated},
+    ids::{RequestId, UserId},
+    model::feedback::{Feedback, LONGEST_NOTE, Rating},
+};
+use utoipa::ToSchema;
+
+use crate::{
+    error::ApiError,
+    extract::{
+        auth::Caller,
+        checks::Checks,
+        idempotency::{Keyed, REPLAYED},
+        path::Id,
+    },
+    state::AppState,
+    usecase::once::{Created, once},
+};
+
+const NO_REQUEST: ApiError = ApiError::NotFound("request of yours");
+const NO_FEEDBACK: ApiError = ApiError::NotFound("feedback of yours");
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rate {
+    rating: Rating,
+    #[schema(min_length = 1, max_length = 2000)]
+    note: Option<String>,
+    /// Whether the persona's owner may have the question and the reply, for training.
+    #[serde(default)]
+    share: bool,
+}
+
+/// Say what you think of a reply
+///
+/// Of one that is completed. The same call again changes what was said.
+#[utoipa::path(post, path = "/requests/{id}/feedback", tag = "requests", params(("id" = RequestId, Path)), request_body = Rate,
+    responses((status = 200, body = Feedback), (status = 404, description = "no such request of yours"),
+        (status = 409, description = "there is no completed reply")))]
+pub(crate) async fn rate(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<RequestId>,
+    Keyed { body: said, key }: Keyed<Rate>,
+) -> Result<Response, ApiError> {
+    if let Some(note) = &said.note {
+        Checks::default().text("note", note, 1..=LONGEST_NOTE).done()?;
+    }
+    Ok(match once(&state, user, key, |db| Box::pin(keep(db, user, id, said))).await? {
+        Created::Now(kept) => Json(kept).into_response(),
+        Created::Before(kept) => ([REPLAYED], Json(kept)).into_response(),
+    })
+}
+
+async fn keep(db: &mut PgConnection, user: UserId, id: RequestId, said: Rate) -> Result<Feedback, ApiError> {
+    let rated = Rated { rating: said.rating, note: said.note.as_deref(), share: said.share };
+    match feedback::rate(db, user, id, rated).await? {
+        Outcome::Kept(kept) => Ok(kept),
+        Outcome::NoRequest => Err(NO_REQUEST),
+        Outcome::NotCompleted(status) => {
+            let detail =
+                if status.is_final() { "it ended without a whole reply" } else { "its reply is not there yet" };
+            Err(ApiError::Conflict { code: "not_completed", detail: detail.to_owned() })
+        }
+    }
+}
+
+/// What you said of a reply
+#[utoipa::path(get, path = "/requests/{id}/feedback", tag = "requests", params(("id" = RequestId, Path)),
+    responses((status = 200, body = Feedback), (status = 404, description = "no such request of yours, or you said nothing")))]
+pub(crate) async fn read_feedback(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<RequestId>,
+) -> Result<Json<Feedback>, ApiError> {
+    feedback::find(&state.pool, user, id).await?.map(Json).ok_or(NO_FEEDBACK)
+}
+
+/// Take back what you said of a reply
+#[utoipa::path(delete, path = "/requests/{id}/feedback", tag = "requests", params(("id" = RequestId, Path)),
+    responses((status = 204), (status = 404, description = "no such request of yours, or you said nothing")))]
+pub(crate) async fn delete_feedback(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<RequestId>,
+) -> Result<StatusCode, ApiError> {
+    if feedback::remove(&state.pool, user, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(NO_FEEDBACK) }
+}
