@@ -227,6 +227,10 @@ impl IntoResponse for ApiError {
             Self::Unauthenticated(_) => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
+            // Nobody reads the rest, so nothing else can come on this connection.
+            Self::BodyTooLarge { .. } => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Self::Unavailable(_) | Self::TooMany { .. } | Self::Overloaded => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }

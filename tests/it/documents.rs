@@ -138,6 +138,8 @@ async fn what_is_no_document_is_refused_and_not_stored() {
     refused("text/plain", b"caf\xe9", 422, "invalid", "is not UTF-8: the first fault is at byte 3").await;
     refused("text/plain", b"", 422, "invalid", "must not be empty").await;
     refused("text/plain", &vec![b'a'; 300_001], 413, "body_too_large", "300000").await;
+    let huge = upload(&user, &path, "application/pdf", vec![b'%'; 300_001]).await;
+    assert_eq!((huge.status.as_u16(), huge.header("connection")), (413, "close"), "{}", huge.text);
     let titles = [("", "empty"), ("a".repeat(201).leak(), "200"), ("%00", "zero"), ("%20", "empty")];
     for (title, detail) in titles {
         let answer = upload(&user, &format!("{path}?title={title}"), "text/plain", "words").await;
