@@ -11,6 +11,7 @@ pub mod claims;
 pub mod conversations;
 pub mod dead_letters;
 pub mod documents;
+pub mod embeddings;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod index_work;
@@ -28,6 +29,9 @@ pub mod schedules;
 pub mod signing_keys;
 pub mod socket_tickets;
 pub mod users;
+pub mod vector_rebuilds;
+pub mod vector_versions;
+pub mod vector_work;
 pub mod workers;
 
 use std::str::FromStr;
