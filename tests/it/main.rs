@@ -30,12 +30,16 @@ mod openapi;
 mod outages;
 mod personas;
 mod plans;
+mod qdrant;
+mod reindex;
 mod reply;
 mod resume;
 mod sockets;
 mod standalone;
 mod stops;
 mod tiers;
+mod vector_stores;
+mod vectors;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

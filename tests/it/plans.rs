@@ -42,11 +42,13 @@ const FILL: &str = "
     insert into documents (id, persona_id, media_type, size, digest, status, content, outline)
         select gen_random_uuid(), id, 'text/plain', 1, sha256(n::text::bytea), 'ready', 'words', '[]' from personas, generate_series(1, 2) n;
     insert into passages (id, persona_id, source_kind, source_id, ordinal, place, content, language, search)
-        select gen_random_uuid(), persona_id, 'document', id, n, '{}', 'words', 'english',
+        select gen_random_uuid(), persona_id, 'document', id, n, '{}', 'words ' || n || id, 'english',
             to_tsvector('english', 'lamp w' || n || ' v' || left(id::text, 4))
         from documents, generate_series(1, 10) n;
     insert into index_work (source_kind, source_id, persona_id, due_at)
         select 'document', id, persona_id, now() + interval '1 hour' from documents;
+    insert into embeddings (digest, model, vector) select digest, 'm', '' from passages;
+    insert into vector_versions (persona_id) select id from personas;
     analyze;
 ";
 
@@ -56,7 +58,7 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 16] = [
+const BIG: [&str; 19] = [
     "documents",
     "index_work",
     "passages",
@@ -73,6 +75,9 @@ const BIG: [&str; 16] = [
     "responses",
     "response_versions",
     "daily_questions",
+    "embeddings",
+    "vector_work",
+    "vector_versions",
 ];
 
 /// Every statement that the code can make, as .sqlx/ lists them.
