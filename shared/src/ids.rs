@@ -71,7 +71,7 @@ ids! {
     /// One open socket.
     SessionId,
     DocumentId,
-    /// One piece of a persona's knowledge. Not made with `new`: see [`PassageId::of`].
+    /// One piece of a persona's knowledge. Not made with `new`, so that it never means other words: see [`PassageId::of`].
     PassageId,
 }
 

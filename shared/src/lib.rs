@@ -20,4 +20,5 @@ pub mod media_type;
 pub mod model;
 pub mod ports;
 pub mod problem;
+pub mod retrieval;
 pub mod telemetry;

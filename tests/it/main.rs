@@ -32,6 +32,8 @@ mod openapi;
 mod outages;
 mod personas;
 mod plans;
+mod qdrant;
+mod reindex;
 mod reply;
 mod resume;
 mod sockets;
@@ -39,6 +41,8 @@ mod standalone;
 mod stops;
 mod tiers;
 mod training;
+mod vector_stores;
+mod vectors;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

@@ -42,7 +42,7 @@ const FILL: &str = "
     insert into documents (id, persona_id, media_type, size, digest, status, content, outline)
         select gen_random_uuid(), id, 'text/plain', 1, sha256(n::text::bytea), 'ready', 'words', '[]' from personas, generate_series(1, 2) n;
     insert into passages (id, persona_id, source_kind, source_id, ordinal, place, content, language, search)
-        select gen_random_uuid(), persona_id, 'document', id, n, '{}', 'words', 'english',
+        select gen_random_uuid(), persona_id, 'document', id, n, '{}', 'words ' || n || id, 'english',
             to_tsvector('english', 'lamp w' || n || ' v' || left(id::text, 4))
         from documents, generate_series(1, 10) n;
     insert into index_work (source_kind, source_id, persona_id, due_at)
@@ -53,6 +53,8 @@ const FILL: &str = "
     insert into memories (id, user_id, persona_id, fact, request_id)
         select gen_random_uuid(), c.user_id, c.persona_id, 'fact ' || r.position, r.id
         from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
+    insert into embeddings (digest, model, vector) select digest, 'm', '' from passages;
+    insert into vector_versions (persona_id) select id from personas;
     analyze;
 ";
 
@@ -62,7 +64,7 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 18] = [
+const BIG: [&str; 21] = [
     "documents",
     "passages",
     "idempotency_keys",
@@ -81,6 +83,9 @@ const BIG: [&str; 18] = [
     "index_work",
     "feedback",
     "memories",
+    "embeddings",
+    "vector_work",
+    "vector_versions",
 ];
 
 /// Every statement that the code can make, as .sqlx/ lists them.

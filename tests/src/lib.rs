@@ -13,9 +13,11 @@
 
 pub mod client;
 pub mod cluster;
+pub mod embedder;
 pub mod pdf;
 mod process;
 pub mod provider;
+pub mod qdrant;
 pub mod socket;
 mod sse;
 pub mod transcript;

@@ -114,6 +114,15 @@ impl Process {
         entry.unwrap_or_else(|| panic!("{} did not log {what}; it logged:\n{}", self.name, self.lines().join("\n")))
     }
 
+    /// Waits for a line with these words that is no log entry, and returns it.
+    pub async fn printed(&self, words: &str) -> String {
+        let mut lines = self.log.lines.subscribe();
+        let found = |lines: &Vec<String>| lines.iter().find(|line| line.contains(words)).cloned();
+        let printed =
+            within(&format!("“{words}” from {}", self.name), lines.wait_for(|lines| found(lines).is_some())).await;
+        printed.ok().and_then(|lines| found(&lines)).expect("the line that was waited for")
+    }
+
     pub fn signal(&self, signal: Signal) {
         let Some(id) = self.child.id() else { panic!("{} has ended already", self.name) };
         signal.send(id).unwrap_or_else(|error| panic!("{}: {error}", self.name));

@@ -17,12 +17,17 @@ mod reply;
 mod schedules;
 mod statements;
 mod sweeper;
+mod vectors;
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
-    adapters::redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
+    adapters::{
+        embedders,
+        redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
+        vector_stores,
+    },
     clock::{Clock, SystemClock},
     config::Config,
     db,
@@ -44,6 +49,7 @@ use crate::{
 };
 
 pub use knowledge::child::extract_if_asked;
+pub use vectors::reindex;
 
 /// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -77,6 +83,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
     let indexer = Indexer { pool: pool.clone(), settings: config.knowledge.clone() };
     knowledge::index_work::start(indexer, redis.clone(), &background);
+    let embedder = embedders::from_config(&config)?;
+    let store = vector_stores::from_config(&config, embedder.as_ref(), pool.clone())?;
+    vectors::start(&config.embeddings, pool.clone(), embedder, store, &name, &background).await?;
 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
     let stop = background.shutdown().clone();

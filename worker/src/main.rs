@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use troupe_shared::{config::Options, lifecycle, telemetry};
 
 /// An eighth of the worker's time went to glibc's allocator, and half of that is enough; for 24 MB more.
@@ -14,6 +14,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(flatten)]
     options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the index of vectors anew, beside the one that is searched, and put it in its place. Goes on where it was stopped.
+    Reindex,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -26,8 +34,13 @@ fn main() -> anyhow::Result<ExitCode> {
 
 #[tokio::main]
 async fn serve() -> anyhow::Result<()> {
-    let Some(config) = Arguments::parse().options.load()? else { return Ok(()) };
+    let arguments = Arguments::parse();
+    let Some(config) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
     telemetry::init(&config.telemetry)?;
-    troupe_worker::run(config, lifecycle::shutdown_on_signal()?).await
+    let shutdown = lifecycle::shutdown_on_signal()?;
+    match arguments.command {
+        Some(Command::Reindex) => troupe_worker::reindex(&config, std::io::stdout(), shutdown).await,
+        None => troupe_worker::run(config, shutdown).await,
+    }
 }

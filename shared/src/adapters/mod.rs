@@ -1,3 +1,5 @@
 //! The ports' implementations, named by their technology. Only the places that build dependencies name them.
 
+pub mod embedders;
 pub mod redis;
+pub mod vector_stores;

@@ -3,6 +3,7 @@
 //! Nothing else reads the environment. Every fault is reported together with its key, so that an operator mends them in
 //! one go. [`Config::load`] is for binaries; [`Config::from_sources`] for tests.
 
+mod embeddings;
 mod options;
 mod providers;
 mod sources;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
+pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
 pub use options::Options;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
 pub use sources::{ConfigError, Fault};
@@ -29,6 +31,8 @@ pub struct Config {
     pub worker: Worker,
     pub models: Models,
     pub providers: Providers,
+    pub embeddings: Embeddings,
+    pub qdrant: Qdrant,
     pub cache: Cache,
     pub knowledge: Knowledge,
     pub events: Events,
@@ -237,6 +241,8 @@ impl Config {
             "must not be negative",
         );
         self.models.check(&self.providers, &mut rule);
+        self.embeddings.check(&self.providers, &mut rule);
+        self.qdrant.check(&mut rule);
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");
         rule(
             self.worker.lease >= Duration::from_secs(1),

@@ -9,7 +9,7 @@ use super::Config;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Environment names that people expect, and the settings that they are.
-const USUAL_NAMES: [(&str, &str); 9] = [
+const USUAL_NAMES: [(&str, &str); 11] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
     ("OPENAI_API_KEY", "providers.openai.keys.default"),
@@ -18,6 +18,8 @@ const USUAL_NAMES: [(&str, &str); 9] = [
     ("ANTHROPIC_BASE_URL", "providers.anthropic.base_url"),
     ("XAI_API_KEY", "providers.xai.keys.default"),
     ("XAI_BASE_URL", "providers.xai.base_url"),
+    ("QDRANT_URL", "qdrant.url"),
+    ("QDRANT_API_KEY", "qdrant.api_key"),
     ("RUST_LOG", "telemetry.filter"),
 ];
 

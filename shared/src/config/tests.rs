@@ -129,3 +129,56 @@ fn no_provider_is_called_as_what_is_none() {
     let keys: Vec<_> = error.0.iter().map(|fault| fault.key.as_str()).collect();
     assert_eq!(keys, ["providers.cache"], "{error}");
 }
+
+#[test]
+fn who_embeds_is_told_whole() {
+    let config = load(&[]).unwrap();
+    assert!(config.embeddings.service(&config.providers).is_none(), "the built-in one needs nothing");
+
+    let openai = [("OPENAI_API_KEY", "k"), ("TROUPE_EMBEDDINGS__PROVIDER", "openai")];
+    let known = ("TROUPE_EMBEDDINGS__MODEL", "text-embedding-3-small");
+    let shorter = ("TROUPE_EMBEDDINGS__DIMENSION", "512");
+    for (dimension, expected) in [(None, (1536, false)), (Some(shorter), (512, true))] {
+        let variables: Vec<_> = openai.into_iter().chain([known]).chain(dimension).collect();
+        let config = load(&variables).unwrap();
+        let service = config.embeddings.service(&config.providers).unwrap();
+        assert_eq!((service.dimension, service.shortened), expected);
+        assert_eq!(service.base_url, "https://api.openai.com/v1");
+    }
+
+    let long = "m".repeat(151);
+    for (more, fault) in [
+        (vec![("TROUPE_EMBEDDINGS__MODEL", "some-other")], "embeddings.dimension"),
+        (vec![("TROUPE_EMBEDDINGS__MODEL", &long), ("TROUPE_EMBEDDINGS__DIMENSION", "8")], "embeddings.model"),
+        (vec![known, ("TROUPE_EMBEDDINGS__PROVIDER", "anthropic")], "embeddings.provider"),
+        (vec![known, ("TROUPE_EMBEDDINGS__BATCH", "0")], "embeddings.batch"),
+        (vec![known, ("TROUPE_EMBEDDINGS__PROVIDER", "lexical")], "embeddings.model"),
+        (vec![known, ("QDRANT_URL", "redis://host")], "qdrant.url"),
+        (vec![known, ("TROUPE_QDRANT__PREFIX", "a/b")], "qdrant.prefix"),
+        (vec![known, ("QDRANT_API_KEY", "two\nlines")], "qdrant.api_key"),
+    ] {
+        let error = load(&openai.into_iter().chain(more).collect::<Vec<_>>()).unwrap_err();
+        assert_eq!(error.0.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), [fault], "{error}");
+    }
+}
+
+/// What stands there in backquotes, and looks like a setting, is one.
+#[test]
+fn the_manual_names_settings_that_exist() {
+    let defaults: toml::Table = include_str!("defaults.toml").parse().unwrap();
+    let manual = include_str!("../../../docs/OPERATIONS.md");
+    let mut named = 0;
+    for word in manual.split('`').skip(1).step_by(2).filter_map(|words| words.split([' ', '=']).next()) {
+        let key = match word.strip_prefix("TROUPE_") {
+            Some(variable) => variable.trim_end_matches("_FILE").replace("__", ".").to_lowercase(),
+            None => word.to_owned(),
+        };
+        let Some((section, name)) = key.split_once('.') else { continue };
+        let Some(section) = defaults.get(section).and_then(toml::Value::as_table) else { continue };
+        if name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+            assert!(section.contains_key(name), "there is no setting {word}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}

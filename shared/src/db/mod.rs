@@ -11,6 +11,7 @@ pub mod claims;
 pub mod conversations;
 pub mod dead_letters;
 pub mod documents;
+pub mod embeddings;
 pub mod feedback;
 pub mod housekeeping;
 pub mod idempotency;
@@ -30,6 +31,9 @@ pub mod schedules;
 pub mod signing_keys;
 pub mod socket_tickets;
 pub mod users;
+pub mod vector_rebuilds;
+pub mod vector_versions;
+pub mod vector_work;
 pub mod workers;
 
 use std::str::FromStr;

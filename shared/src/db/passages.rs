@@ -1,5 +1,6 @@
 //! Passages: what a persona's sources say, piece by piece, as searches find it.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, Result, types::Json};
 use uuid::Uuid;
 
@@ -18,6 +19,17 @@ pub struct NewPassage {
     pub ordinal: u32,
     pub place: Place,
     pub content: String,
+}
+
+/// A passage as it is shown.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    pub id: PassageId,
+    pub content: String,
+    pub place: Json<Place>,
+    pub source_kind: SourceKind,
+    pub source_id: Uuid,
+    pub created_at: DateTime<Utc>,
 }
 
 /// What a search has found, and how well it fits: more is better, and comparable only within one search.
@@ -87,6 +99,20 @@ async fn insert(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Those of these passages that this persona has, in no order. Whoever found the ids elsewhere may be late, or wrong.
+pub async fn of_persona(db: impl PgExecutor<'_>, persona: PersonaId, ids: &[PassageId]) -> Result<Vec<Passage>> {
+    sqlx::query_as!(
+        Passage,
+        r#"select id as "id: PassageId", content, place as "place: Json<Place>", source_kind as "source_kind: SourceKind", source_id,
+               created_at
+           from passages where id = any ($2) and persona_id = $1"#,
+        persona.as_uuid(),
+        ids as &[PassageId],
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// The passages of a persona with words of the query (of its first thousand letters), the best first. The query may have

@@ -3,13 +3,17 @@
 //! Object-safe and held as `Arc<dyn …>`; the implementations are in [`crate::adapters`].
 
 mod cache;
+mod embedder;
 mod provider_board;
+mod vector_store;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use cache::{Cache, Lookups};
+pub use embedder::{EmbedError, Embedder};
 pub use provider_board::{News, ProviderBoard};
+pub use vector_store::{Found, Index, Point, VectorStore, VectorStoreError};
 
 use crate::{
     events::{Cursor, Frame},

@@ -1,0 +1,30 @@
+//! Vector stores: Qdrant, or exact search in memory where there is none.
+
+mod exact;
+mod local;
+mod qdrant;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+pub use exact::ExactIndex;
+pub use local::LocalVectorStore;
+pub use qdrant::QdrantVectorStore;
+
+use crate::{
+    config::Config,
+    ports::{Embedder, VectorStore, VectorStoreError},
+};
+
+/// The one that is configured, for the vectors of this embedder. Nothing is connected yet.
+pub fn from_config(
+    config: &Config,
+    embedder: &dyn Embedder,
+    pool: PgPool,
+) -> Result<Arc<dyn VectorStore>, VectorStoreError> {
+    Ok(match &config.qdrant.url {
+        Some(url) => Arc::new(QdrantVectorStore::new(url, &config.qdrant, embedder.model(), embedder.dimension())?),
+        None => Arc::new(LocalVectorStore::new(pool, embedder.model(), embedder.dimension())),
+    })
+}

@@ -1,0 +1,196 @@
+//! Qdrant, by gRPC: one collection for each embedding model, searched under an alias.
+//!
+//! A point's id is its passage's, so telling it twice changes nothing. Its payload names the persona and the source; every
+//! search is filtered by persona in [`QdrantVectorStore::search`], and nowhere else is anything searched. Whatever changes
+//! goes to the collection behind the alias and to a newer one that is being made ([`collections`]).
+
+mod collections;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qdrant_client::{
+    Payload, Qdrant, QdrantError,
+    qdrant::{
+        Condition, DeletePointsBuilder, DenseVector, Filter, PointId, PointStruct, Query, QueryPointsBuilder,
+        UpsertPointsBuilder, Vector, point_id::PointIdOptions, vector,
+    },
+};
+use secrecy::ExposeSecret;
+use url::Url;
+use uuid::Uuid;
+
+use self::collections::Collections;
+use crate::{
+    config,
+    ids::{PassageId, PersonaId},
+    ports::{Found, Index, Point, PortError, VectorStore, VectorStoreError},
+};
+
+/// In a point's payload.
+const PERSONA: &str = "persona";
+const SOURCE: &str = "source";
+
+/// For whatever is not a search.
+const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// That go in one call: twice four bytes each, so that a call is far from the 32 MiB which Qdrant takes.
+const NUMBERS_IN_A_CALL: usize = 1 << 20;
+
+pub struct QdrantVectorStore {
+    client: Qdrant,
+    collections: Collections,
+    dimension: usize,
+    /// For a search.
+    timeout: Duration,
+}
+
+impl QdrantVectorStore {
+    /// Nothing is connected yet.
+    pub fn new(url: &Url, settings: &config::Qdrant, model: &str, dimension: usize) -> Result<Self, VectorStoreError> {
+        let client = Qdrant::from_url(url.as_str().trim_end_matches('/'))
+            .api_key(settings.api_key.as_ref().map(ExposeSecret::expose_secret))
+            .timeout(PATIENCE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // It would print; what is too old is found by `searched`.
+            .skip_compatibility_check()
+            .build()
+            .map_err(|error| VectorStoreError::Unfit(complaint(&error)))?;
+        let collections = Collections::new(&settings.prefix, model, dimension);
+        Ok(Self { client, collections, dimension, timeout: settings.timeout })
+    }
+
+    async fn upsert_into(&self, collection: &str, points: &[Point]) -> Result<(), VectorStoreError> {
+        for points in points.chunks((NUMBERS_IN_A_CALL / self.dimension.max(1)).max(1)) {
+            let upsert = UpsertPointsBuilder::new(collection, points.iter().map(point).collect::<Vec<_>>()).wait(true);
+            self.client.upsert_points(upsert).await.map_err(failed("tell Qdrant of passages"))?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, selected: Filter) -> Result<(), VectorStoreError> {
+        for collection in self.collections.written(&self.client).await? {
+            let delete = DeletePointsBuilder::new(collection).points(selected.clone()).wait(true);
+            self.client.delete_points(delete).await.map_err(failed("remove passages from Qdrant"))?;
+        }
+        Ok(())
+    }
+
+    /// A vector of another dimension is our own fault, and no reason to ask Qdrant.
+    fn check(&self, vector: &[f32]) -> Result<(), VectorStoreError> {
+        let (has, wants) = (vector.len(), self.dimension);
+        if has == wants {
+            return Ok(());
+        }
+        Err(VectorStoreError::Unfit(format!("a vector of {has} numbers among those of {wants}")))
+    }
+}
+
+#[async_trait]
+impl VectorStore for QdrantVectorStore {
+    async fn searched(&self) -> Result<Option<Index>, VectorStoreError> {
+        self.collections.searched_if_sound(&self.client).await
+    }
+
+    async fn upsert(&self, points: &[Point]) -> Result<(), VectorStoreError> {
+        points.iter().try_for_each(|point| self.check(&point.vector))?;
+        if points.is_empty() {
+            return Ok(());
+        }
+        for collection in self.collections.written(&self.client).await? {
+            self.upsert_into(&collection, points).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, persona: PersonaId, passages: &[PassageId]) -> Result<(), VectorStoreError> {
+        if passages.is_empty() {
+            return Ok(());
+        }
+        let ids = passages.iter().map(|passage| PointId::from(passage.to_string()));
+        self.delete(Filter::must([of(persona), Condition::has_id(ids)])).await
+    }
+
+    async fn remove_persona(&self, persona: PersonaId) -> Result<(), VectorStoreError> {
+        self.delete(Filter::must([of(persona)])).await
+    }
+
+    async fn search(&self, persona: PersonaId, vector: &[f32], limit: usize) -> Result<Vec<Found>, VectorStoreError> {
+        self.check(vector)?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let query = QueryPointsBuilder::new(self.collections.alias())
+            .query(Query::new_nearest(vector.to_vec()))
+            .filter(Filter::must([of(persona)]))
+            .limit(limit as u64)
+            .with_payload(false);
+        let what = "search in Qdrant";
+        let answer = tokio::time::timeout(self.timeout, self.client.query(query)).await;
+        let answer = answer.map_err(|_| {
+            let why = format!("no answer within {}", humantime::format_duration(self.timeout));
+            PortError { what, why }
+        })?;
+        let points = answer.map_err(failed(what))?.result;
+        Ok(points
+            .into_iter()
+            .filter_map(|point| Some(Found { passage: passage(point.id?)?, score: point.score }))
+            .collect())
+    }
+
+    async fn begin(&self) -> Result<Index, VectorStoreError> {
+        self.collections.begin(&self.client).await
+    }
+
+    async fn fill(&self, index: &Index, points: &[Point]) -> Result<(), VectorStoreError> {
+        points.iter().try_for_each(|point| self.check(&point.vector))?;
+        if points.is_empty() {
+            return Ok(());
+        }
+        self.upsert_into(&index.name, points).await
+    }
+
+    async fn finish(&self, index: &Index) -> Result<(), VectorStoreError> {
+        self.collections.finish(&self.client, index).await
+    }
+}
+
+/// The one condition that keeps personas apart.
+fn of(persona: PersonaId) -> Condition {
+    Condition::matches(PERSONA, persona.to_string())
+}
+
+fn point(point: &Point) -> PointStruct {
+    let mut payload = Payload::new();
+    payload.insert(PERSONA, point.persona.to_string());
+    payload.insert(SOURCE, point.source.to_string());
+    PointStruct::new(point.passage.to_string(), dense(&point.vector), payload)
+}
+
+/// In both of its places: the first versions that we speak with know one of them, the latest mean to forget it.
+#[expect(deprecated, reason = "Qdrant 1.10 reads no other")]
+fn dense(vector: &[f32]) -> Vector {
+    let newer = vector::Vector::Dense(DenseVector { data: vector.to_vec() });
+    Vector { data: vector.to_vec(), vector: Some(newer), ..Vector::default() }
+}
+
+fn passage(id: PointId) -> Option<PassageId> {
+    match id.point_id_options? {
+        PointIdOptions::Uuid(id) => Uuid::parse_str(&id).ok().map(PassageId::from),
+        PointIdOptions::Num(_) => None,
+    }
+}
+
+/// In a few words: the error's own would hold every header of the answer.
+fn complaint(error: &QdrantError) -> String {
+    match error {
+        QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. } => {
+            format!("{:?}: {}", status.code(), status.message())
+        }
+        other => other.to_string(),
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(QdrantError) -> VectorStoreError {
+    move |error| PortError { what, why: complaint(&error) }.into()
+}

@@ -1,0 +1,162 @@
+//! What is done with passages that came and went.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use troupe_shared::{
+    config,
+    db::{
+        embeddings::{self, Content},
+        vector_work::{self, Subject, Work},
+    },
+    ids::{PassageId, PersonaId},
+    ports::{EmbedError, Embedder, Point, VectorStore},
+};
+
+use super::{Patience, Trouble};
+
+/// How long nobody else takes up what a worker has taken, beyond the time for embedding it.
+const LEASE: Duration = Duration::from_secs(20);
+/// A text that the embedder refuses is tried again after so long: perhaps another model takes it by then.
+const REFUSED_PAUSE: Duration = Duration::from_hours(6);
+
+pub(super) struct Indexer {
+    pub(super) pool: PgPool,
+    pub(super) embedder: Arc<dyn Embedder>,
+    pub(super) store: Arc<dyn VectorStore>,
+    pub(super) settings: config::Embeddings,
+}
+
+impl Indexer {
+    /// Finds at start what no waiting mends: an embedder or a store that does not fit. One that is away may come back.
+    pub(super) async fn check(&self) -> Result<(), Trouble> {
+        let store = async { self.store.searched().await.map(drop).map_err(Trouble::from) };
+        let embedder = async { self.embedder.embed(&["dimension".to_owned()]).await.map(drop).map_err(Trouble::from) };
+        let (store, embedder) = tokio::join!(store, embedder);
+        for trouble in [store.err(), embedder.err()].into_iter().flatten() {
+            if trouble.is_unfit() {
+                return Err(trouble);
+            }
+            tracing::warn!(%trouble, "retrieval by vectors does not work yet");
+        }
+        Ok(())
+    }
+
+    /// Does some of what is due; says how much it was, or how long to wait.
+    pub(super) async fn round(&self, patience: &mut Patience<'_>) -> Result<usize, (Trouble, Duration)> {
+        let lease = LEASE + self.settings.timeout;
+        let taken = vector_work::take(&self.pool, self.batch() as i64, lease).await;
+        let work = match taken.map_err(Trouble::from) {
+            Ok(work) if work.is_empty() => return Ok(0),
+            Ok(work) => work,
+            Err(trouble) => {
+                let pause = patience.pause(&trouble);
+                return Err((trouble, pause));
+            }
+        };
+        match self.catch_up(&work).await {
+            Ok(()) => {
+                patience.restore();
+                Ok(work.len())
+            }
+            Err(trouble) => {
+                let pause = patience.pause(&trouble);
+                if let Err(error) = vector_work::postpone(&self.pool, &work, pause).await {
+                    tracing::debug!(%error, "not postponed; it is due when its lease ends");
+                }
+                Err((trouble, pause))
+            }
+        }
+    }
+
+    pub(super) fn batch(&self) -> usize {
+        self.embedder.batch()
+    }
+
+    async fn catch_up(&self, work: &[Work]) -> Result<(), Trouble> {
+        let (personas, passages): (Vec<_>, Vec<_>) =
+            work.iter().cloned().partition(|work| work.subject == Subject::Persona);
+        for work in &personas {
+            self.store.remove_persona(work.persona).await?;
+        }
+        vector_work::done(&self.pool, &personas).await?;
+
+        let mut passages: HashMap<_, _> =
+            passages.into_iter().filter_map(|work| Some((passage_of(&work)?, work))).collect();
+        let ids: Vec<_> = passages.keys().copied().collect();
+        self.embed_missing(&ids).await?;
+        let points = embeddings::points(&self.pool, self.embedder.model(), &ids).await?;
+        self.store.upsert(&points).await?;
+        let given: Vec<_> = points.iter().filter_map(|point| passages.remove(&point.passage)).collect();
+        vector_work::given(&self.pool, self.embedder.model(), &given).await?;
+
+        let ids: Vec<_> = passages.keys().copied().collect();
+        let gone = embeddings::gone(&self.pool, &ids).await?;
+        let gone: Vec<_> = gone.iter().filter_map(|passage| passages.remove(passage)).collect();
+        self.remove(&gone).await?;
+        let refused: Vec<_> = passages.into_values().collect();
+        Ok(vector_work::postpone(&self.pool, &refused, REFUSED_PAUSE).await?)
+    }
+
+    /// Embeds what these passages say, unless it has been embedded before. What the embedder refuses is left out.
+    pub(super) async fn embed_missing(&self, passages: &[PassageId]) -> Result<(), Trouble> {
+        let contents = embeddings::missing(&self.pool, self.embedder.model(), passages).await?;
+        for contents in contents.chunks(self.batch()) {
+            match self.embed(contents).await {
+                Err(Trouble::Embedder(EmbedError::Refused(_))) => {
+                    for content in contents {
+                        self.embed_or_leave(content).await?;
+                    }
+                }
+                embedded => embedded?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn embed(&self, contents: &[Content]) -> Result<(), Trouble> {
+        let texts: Vec<_> = contents.iter().map(|content| content.content.clone()).collect();
+        let vectors = self.embedder.embed(&texts).await?;
+        Ok(embeddings::keep(&self.pool, self.embedder.model(), contents, &vectors).await?)
+    }
+
+    async fn embed_or_leave(&self, content: &Content) -> Result<(), Trouble> {
+        match self.embed(std::slice::from_ref(content)).await {
+            Err(Trouble::Embedder(EmbedError::Refused(why))) => {
+                tracing::warn!(why, bytes = content.content.len(), "a passage cannot be found by its vector");
+                Ok(())
+            }
+            embedded => embedded,
+        }
+    }
+
+    async fn remove(&self, work: &[Work]) -> Result<(), Trouble> {
+        let mut by_persona: HashMap<PersonaId, Vec<PassageId>> = HashMap::new();
+        for work in work {
+            by_persona.entry(work.persona).or_default().extend(passage_of(work));
+        }
+        for (persona, passages) in by_persona {
+            self.store.remove(persona, &passages).await?;
+        }
+        let digests: Vec<_> = work.iter().filter_map(|work| work.digest.clone()).collect();
+        embeddings::remove_unused(&self.pool, &digests).await?;
+        Ok(vector_work::done(&self.pool, work).await?)
+    }
+
+    /// Takes back those of these points whose passages have gone while the store was told of them.
+    pub(super) async fn take_back_gone(&self, points: &[Point]) -> Result<(), Trouble> {
+        let ids: Vec<_> = points.iter().map(|point| point.passage).collect();
+        let gone = embeddings::gone(&self.pool, &ids).await?;
+        for point in points.iter().filter(|point| gone.contains(&point.passage)) {
+            self.store.remove(point.persona, &[point.passage]).await?;
+        }
+        Ok(())
+    }
+}
+
+const fn passage_of(work: &Work) -> Option<PassageId> {
+    match work.subject {
+        Subject::Passage(passage) => Some(passage),
+        Subject::Persona => None,
+    }
+}
