@@ -22,13 +22,18 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
-    adapters::redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
+    adapters::{
+        embedders,
+        redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
+        vector_stores,
+    },
     batch::Batcher,
     clock::SystemClock,
     config::Config,
     db::{self, accepts::Limits},
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
+    retrieval::Retriever,
 };
 
 use crate::{
@@ -80,6 +85,15 @@ impl Server {
         let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
         let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
+        let embedder = embedders::from_config(&config)?;
+        let store = vector_stores::from_config(&config, embedder.as_ref(), pool.clone())?;
+        let retriever = Retriever {
+            pool: pool.clone(),
+            embedder,
+            store,
+            settings: config.retrieval.clone(),
+            clock: Arc::new(SystemClock),
+        };
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("listen on {} (server.listen)", config.server.listen))?;
@@ -89,6 +103,7 @@ impl Server {
             jobs,
             board: Arc::new(RedisProviderBoard::new(redis.clone())),
             reply_cache: Arc::new(RedisCache::replies(redis.clone())),
+            retriever,
             hub,
             accepts,
             dispatcher,

@@ -17,8 +17,8 @@ use crate::{
     extract::correlation::correlate,
     pages,
     routes::{
-        accounts, admin, conversations, documents, feedback, health, interview, memories, messages, personas, requests,
-        sockets,
+        accounts, admin, conversations, documents, feedback, health, interview, knowledge, memories, messages,
+        personas, requests, sockets,
     },
     state::AppState,
 };
@@ -92,6 +92,7 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(documents::create_document, documents::list_documents))
         .routes(routes!(documents::read_document, documents::delete_document))
         .routes(routes!(documents::read_content))
+        .routes(routes!(knowledge::search_knowledge))
         .routes(routes!(memories::list_memories, memories::create_memory, memories::delete_memories))
         .routes(routes!(memories::delete_memory))
         .routes(routes!(conversations::create_conversation, conversations::list_conversations))

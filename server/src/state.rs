@@ -9,6 +9,7 @@ use troupe_shared::{
     config::Config,
     db::accepts::Limits,
     ports::{Cache, EventBus, JobQueue, ProviderBoard},
+    retrieval::Retriever,
 };
 
 use crate::{
@@ -26,6 +27,7 @@ pub(crate) struct Parts {
     /// What workers tell of the model services.
     pub(crate) board: Arc<dyn ProviderBoard>,
     pub(crate) reply_cache: Arc<dyn Cache>,
+    pub(crate) retriever: Retriever,
     pub(crate) hub: Hub,
     pub(crate) accepts: Batcher<Accepts>,
     pub(crate) dispatcher: Dispatcher,

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{
     ids::{ConversationId, RequestId},
-    model::{Message, Place, Usage, providers::Incomplete},
+    model::{Message, Place, Usage, grounding::Grounding, providers::Incomplete},
     problem::Problem,
 };
 
@@ -135,6 +135,9 @@ pub enum Event {
         /// Why it is not all that the model would have said, where it is not.
         #[serde(skip_serializing_if = "Option::is_none")]
         incomplete: Option<Incomplete>,
+        /// What it drew on, where the persona knows anything.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grounding: Option<Grounding>,
         correlation_id: String,
     },
     Failed {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod db;
 #[cfg(feature = "engines")]
 pub mod engines;
+pub mod estimate;
 pub mod events;
 pub mod ids;
 pub mod jobs;

@@ -48,7 +48,7 @@ pub(crate) async fn added(user: &Client, path: &str, kind: &str, document: impl 
     settled(user, path, &uploaded).await
 }
 
-pub(crate) async fn find(cluster: &Cluster, slug: &str, query: &str) -> Vec<passages::Found> {
+pub(crate) async fn find(cluster: &Cluster, slug: &str, query: &str) -> Vec<passages::Passage> {
     let id = sqlx::query_scalar::<_, sqlx::types::Uuid>("select id from personas where slug = $1").bind(slug);
     let id: PersonaId = id.fetch_one(&cluster.db).await.expect("a persona").into();
     passages::search(&cluster.db, id, query, 10).await.expect("a search")

@@ -33,6 +33,7 @@ use troupe_shared::{
     db,
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
+    retrieval::Retriever,
 };
 
 use crate::{
@@ -76,7 +77,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     background.spawn(providers::share(sharing.clone(), untold, roster.clone(), clock.clone(), stop));
     let money = Money::start(pool.clone(), &config, &background).await?;
     tokio::task::spawn_blocking(reply::tokens::warm_up);
-    let chain = Arc::new(Chain::new(&config.models, roster, sharing, money.clone(), clock.clone()));
+    let chain = Arc::new(Chain::new(&config.models, roster, sharing.clone(), money.clone(), clock.clone()));
 
     let stop = background.shutdown().clone();
     background.spawn(schedules::follow(Checks::new(chain.clone(), &config.models), pool.clone(), name.clone(), stop));
@@ -85,6 +86,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     knowledge::index_work::start(indexer, redis.clone(), &background);
     let embedder = embedders::from_config(&config)?;
     let store = vector_stores::from_config(&config, embedder.as_ref(), pool.clone())?;
+    let retriever = Retriever {
+        pool: pool.clone(),
+        embedder: embedder.clone(),
+        store: store.clone(),
+        settings: config.retrieval.clone(),
+        clock: clock.clone(),
+    };
     vectors::start(&config.embeddings, pool.clone(), embedder, store, &name, &background).await?;
 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
@@ -112,6 +120,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         settings: config.worker.clone(),
         money,
         cache: ReplyCache::new(Arc::new(RedisCache::replies(redis.clone())), &config.cache),
+        retriever,
+        sharing,
         redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });

@@ -7,6 +7,7 @@ pub(crate) mod documents;
 pub(crate) mod feedback;
 pub(crate) mod health;
 pub(crate) mod interview;
+pub(crate) mod knowledge;
 pub(crate) mod memories;
 pub(crate) mod messages;
 pub(crate) mod personas;

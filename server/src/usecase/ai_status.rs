@@ -9,7 +9,7 @@ use troupe_shared::{
     clock::{Clock, SystemClock},
     db::provider_checks,
     model::providers::{Check, Link, Outcome, Rest},
-    ports::News,
+    ports::{LOOK_UPS, News},
 };
 use utoipa::ToSchema;
 
@@ -30,6 +30,8 @@ pub(crate) struct AiStatus {
     /// What is counted reaches back so many minutes.
     minutes: u32,
     providers: Vec<ProviderStatus>,
+    /// How often passages were looked for in which way: `hybrid`, `keyword`, `vector`, or `none` where nothing was found.
+    look_ups: HashMap<String, u64>,
     cache: CacheStatus,
 }
 
@@ -117,6 +119,7 @@ pub(crate) async fn ai_status(state: &AppState) -> Result<AiStatus, ApiError> {
     };
     let Board { mut news, counts, mut spoke, cache } = board;
     let mut by_endpoint = by_endpoint(counts);
+    let look_ups = by_endpoint.remove(LOOK_UPS).unwrap_or_default();
     let provider = |check: Check| {
         let link = Link { provider: check.provider.clone(), key: check.key.clone(), model: None };
         let name = link.to_string();
@@ -125,7 +128,7 @@ pub(crate) async fn ai_status(state: &AppState) -> Result<AiStatus, ApiError> {
         status(check, rest, spoke.remove(&name), &counts, at)
     };
     let providers = checks.into_iter().map(provider).collect();
-    Ok(AiStatus { at, redis, minutes: MINUTES, providers, cache })
+    Ok(AiStatus { at, redis, minutes: MINUTES, providers, look_ups, cache })
 }
 
 async fn look(state: &AppState, at: DateTime<Utc>) -> Result<Board, troupe_shared::ports::PortError> {

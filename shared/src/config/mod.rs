@@ -6,6 +6,7 @@
 mod embeddings;
 mod options;
 mod providers;
+mod retrieval;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use url::Url;
 pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
 pub use options::Options;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
+pub use retrieval::Retrieval;
 pub use sources::{ConfigError, Fault};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +37,7 @@ pub struct Config {
     pub qdrant: Qdrant,
     pub cache: Cache,
     pub knowledge: Knowledge,
+    pub retrieval: Retrieval,
     pub events: Events,
     pub retention: Retention,
     pub housekeeping: Housekeeping,
@@ -227,6 +230,7 @@ impl Config {
             "must be 1 to 268435456 (256 MiB): a document is stored in one piece",
         );
         self.knowledge.check(&mut rule);
+        self.retrieval.check(&mut rule);
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
         rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
         rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");

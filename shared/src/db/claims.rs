@@ -22,6 +22,7 @@ pub struct Turn {
 
 /// The persona that is asked, as it is now.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that have nothing to do with each other")]
 pub struct Persona {
     pub id: PersonaId,
     pub version: i32,
@@ -37,6 +38,8 @@ pub struct Persona {
     pub over_budget: OverBudget,
     pub cache_replies: bool,
     pub remembers: bool,
+    /// Whether there are passages to look for.
+    pub knows: bool,
 }
 
 /// A request that is this worker's to answer, with all that the prompt needs.
@@ -93,7 +96,7 @@ pub async fn claim(
                r.fresh, u.name as user_name, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
-               p.remembers,
+               p.remembers, exists (select from passages k where k.persona_id = p.id) as "knows!",
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
            join users u on u.id = r.user_id
@@ -149,6 +152,7 @@ pub async fn claim(
                     over_budget: row.over_budget,
                     cache_replies: row.cache_replies,
                     remembers: row.remembers,
+                    knows: row.knows,
                 },
                 history: turns.map(|(role, content)| Turn { role, content }).collect(),
             };

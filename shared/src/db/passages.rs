@@ -32,17 +32,6 @@ pub struct Passage {
     pub created_at: DateTime<Utc>,
 }
 
-/// What a search has found, and how well it fits: more is better, and comparable only within one search.
-#[derive(Debug, Clone)]
-pub struct Found {
-    pub id: PassageId,
-    pub content: String,
-    pub place: Json<Place>,
-    pub source_kind: SourceKind,
-    pub source_id: Uuid,
-    pub score: f32,
-}
-
 /// Makes these the passages of a source, within the caller's transaction. A passage that was there already stays.
 pub async fn replace(
     db: &mut PgConnection,
@@ -118,9 +107,9 @@ pub async fn of_persona(db: impl PgExecutor<'_>, persona: PersonaId, ids: &[Pass
 /// The passages of a persona with words of the query (of its first thousand letters), the best first. The query may have
 /// quoted phrases, `or`, and `-` before words that must not be there; otherwise a passage need not have every word, but those
 /// that do come before others like them.
-pub async fn search(db: impl PgExecutor<'_>, persona: PersonaId, query: &str, limit: i64) -> Result<Vec<Found>> {
+pub async fn search(db: impl PgExecutor<'_>, persona: PersonaId, query: &str, limit: i64) -> Result<Vec<Passage>> {
     sqlx::query_as!(
-        Found,
+        Passage,
         r#"with query as materialized (
                select websearch_to_tsquery(search_configuration(languages[1]), left($2, 1000)) as strict
                from personas where id = $1
@@ -131,10 +120,10 @@ pub async fn search(db: impl PgExecutor<'_>, persona: PersonaId, query: &str, li
                from query
            )
            select p.id as "id: PassageId", p.content, p.place as "place: Json<Place>", p.source_kind as "source_kind: SourceKind",
-               p.source_id, (ts_rank_cd(p.search, strict) + ts_rank(p.search, lenient))::real as "score!"
+               p.source_id, p.created_at
            from asked, passages p
            where p.persona_id = $1 and p.search @@ lenient
-           order by 6 desc, p.id limit $3"#,
+           order by ts_rank_cd(p.search, strict) + ts_rank(p.search, lenient) desc, p.id limit $3"#,
         persona.as_uuid(),
         query,
         limit,

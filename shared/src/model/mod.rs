@@ -5,6 +5,7 @@
 pub mod admin;
 mod change;
 pub mod feedback;
+pub mod grounding;
 pub mod interview;
 pub mod knowledge;
 pub mod memory;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use change::Change;
+use grounding::Grounding;
 use providers::{Incomplete, OverBudget, Try, WhenCut};
 
 use crate::{
@@ -184,6 +186,9 @@ pub struct Request {
     pub model: Option<String>,
     /// Who was asked for the reply and what came of it, in this order, by all attempts that are over.
     pub tries: Vec<NumberedTry>,
+    /// What the reply drew on, where the persona knows anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grounding: Option<Grounding>,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,

@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 
 pub use cache::{Cache, Lookups};
 pub use embedder::{EmbedError, Embedder};
-pub use provider_board::{News, ProviderBoard};
+pub use provider_board::{LOOK_UPS, News, ProviderBoard};
 pub use vector_store::{Found, Index, Point, VectorStore, VectorStoreError};
 
 use crate::{

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::PortError;
 use crate::model::providers::Rest;
 
+/// In the place of an endpoint, where it is counted how passages were looked for.
+pub const LOOK_UPS: &str = "look_ups";
+
 /// How an endpoint stands since a change: resting, or well again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {

@@ -173,7 +173,15 @@ impl Database {
 fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, completed: bool) -> Finished {
     let ending = if completed {
         let (content, provider, model) = ("Well.".to_owned(), "p".to_owned(), "m".to_owned());
-        Ending::Completed(Reply { message_id, content, usage: Usage::default(), provider, model, incomplete: None })
+        Ending::Completed(Reply {
+            message_id,
+            content,
+            usage: Usage::default(),
+            provider,
+            model,
+            incomplete: None,
+            grounding: None,
+        })
     } else {
         Ending::Failed {
             error: Problem::new(502, "provider_failed", "failed", "failed"),

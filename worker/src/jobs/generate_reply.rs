@@ -18,17 +18,21 @@ use troupe_shared::{
     config,
     db::claims::Claimed,
     jobs::GenerateReply,
-    model::providers::{Link, Outcome, OverBudget, Try},
+    model::{
+        grounding::Grounding,
+        providers::{Link, Outcome, OverBudget, Try},
+    },
     ports::{EventBus, JobQueue},
+    retrieval::Retriever,
 };
 
 use crate::{
     leases::Leases,
     money::{Money, NotReserved, Reservation, Spender},
-    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Trail},
+    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Sharing, Trail},
     reply::{
         cache::{Asked, CachedReply, ReplyCache},
-        memory,
+        knowledge, memory,
         prompt::Prompt,
         writer::{Overtaken, ReplyWriter},
     },
@@ -47,6 +51,8 @@ pub(crate) struct Replies {
     pub(crate) settings: config::Worker,
     pub(crate) money: Arc<Money>,
     pub(crate) cache: ReplyCache,
+    pub(crate) retriever: Retriever,
+    pub(crate) sharing: Arc<Sharing>,
     pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must go: what runs is given to others.
     pub(crate) hand_back: CancellationToken,
@@ -86,15 +92,18 @@ impl Replies {
             return self.fail(claimed, &error, Vec::new(), writer).await;
         }
         let persona = &claimed.persona;
-        let prompt = Arc::new(Prompt::assemble(
-            claimed,
-            &memory::recall(&self.pool, claimed).await,
-            self.settings.prompt_tokens,
-        ));
+        let (memories, known) =
+            tokio::join!(memory::recall(&self.pool, claimed), knowledge::look_up(&self.retriever, claimed));
+        if let Some(known) = &known {
+            self.sharing.count_look_up(known.mode);
+        }
+        let passages = known.as_ref().map(knowledge::quotations).unwrap_or_default();
+        let grounding = known.map(|known| known.grounding());
+        let prompt = Arc::new(Prompt::assemble(claimed, &memories, passages, self.settings.prompt_tokens));
         let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
         if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {
             let written = self.write(reply.said_again(), &mut writer, lost).await;
-            return self.end(claimed, written, vec![tried], writer).await;
+            return self.end(claimed, written, vec![tried], grounding, writer).await;
         }
         let (reservation, candidates) = match self.funded(claimed, &prompt, candidates).await {
             Ok(funded) => funded,
@@ -114,16 +123,23 @@ impl Replies {
         let trail = trail.take();
         self.money.settle(reservation, cost_of(&trail)).await;
         let kept = claimed.persona.cache_replies.then(|| Self::worth_keeping(&written, &trail, &writer)).flatten();
-        self.end(claimed, written, trail, writer).await;
+        self.end(claimed, written, trail, grounding, writer).await;
         if let Some(reply) = kept {
             let links = Chain::links(&candidates);
             self.cache.keep(&self.asked(claimed, &prompt, &links), &reply).await;
         }
     }
 
-    async fn end(&self, claimed: &Claimed, written: Written, trail: Vec<Try>, writer: ReplyWriter) {
+    async fn end(
+        &self,
+        claimed: &Claimed,
+        written: Written,
+        trail: Vec<Try>,
+        grounding: Option<Grounding>,
+        writer: ReplyWriter,
+    ) {
         match written {
-            Written::Whole(spoken) => self.complete(claimed, spoken, trail, writer).await,
+            Written::Whole(spoken) => self.complete(claimed, spoken, trail, grounding, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, error, trail, writer).await,
             Written::HandedBack => self.hand_back(claimed, &trail, writer.shown()).await,
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),

@@ -46,6 +46,7 @@ pub(crate) fn heard(format: Format, answer: &[u8], cuts: &[usize], said: &str) -
     let prompt = Prompt {
         persona: "Ada".to_owned(),
         system: "You are Ada.".to_owned(),
+        passages: Vec::new(),
         messages: vec![PromptMessage { role: Role::User, content: "?".to_owned() }],
         temperature: 0.5,
     };

@@ -1,4 +1,4 @@
-//! The built-in model: answers without any service, and says so.
+//! The built-in model: answers without any service, with what the persona said itself of the matter, and says so.
 
 use std::time::Duration;
 
@@ -7,6 +7,9 @@ use futures::{StreamExt, stream};
 
 use super::{Call, ChatModel, Chunk, Chunks, Failure, Stop};
 use crate::reply::prompt::Prompt;
+
+/// Passages that are quoted at most.
+const QUOTED: usize = 3;
 
 pub(crate) struct OfflineChatModel {
     word_interval: Duration,
@@ -44,6 +47,14 @@ fn answer(prompt: &Prompt) -> String {
     } else {
         asked.to_owned()
     };
+    let fitting = &prompt.passages[..prompt.passages.len().min(QUOTED)];
+    if !fitting.is_empty() {
+        return format!(
+            "You asked: “{quoted}”. No model service is set up here, so I cannot put it in words of my own; but this is what I have \
+             said of it:\n\n{}",
+            fitting.join("\n\n")
+        );
+    }
     format!(
         "You wrote: “{quoted}”. I am {}, and I would like to answer that properly, but no model service is set up here: you \
          hear the built-in voice, which can only tell you that everything else works. Your message was stored, queued and \
@@ -56,6 +67,17 @@ fn answer(prompt: &Prompt) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_answers_with_what_the_persona_said() {
+        let passages = ["On the cape.", "By the sea.", "In a storm.", "Long ago."].map(str::to_owned).to_vec();
+        let answer = answer(&Prompt { passages, ..Prompt::asking("Where were you born?") });
+        assert_eq!(
+            answer,
+            "You asked: “Where were you born?”. No model service is set up here, so I cannot put it in words of my own; but this is \
+             what I have said of it:\n\nOn the cape.\n\nBy the sea.\n\nIn a storm."
+        );
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_quotes_the_question_and_says_what_it_is() {

@@ -13,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     buckets::bucket,
     clock::Clock,
-    model::providers::{Outcome, Rest, Try},
-    ports::{News, ProviderBoard},
+    model::{
+        grounding::Mode,
+        providers::{Outcome, Rest, Try},
+    },
+    ports::{LOOK_UPS, News, ProviderBoard},
 };
 
 use super::roster::{Endpoint, Roster};
@@ -67,6 +70,11 @@ impl Sharing {
         if tried.hedge {
             add("hedge".to_owned());
         }
+    }
+
+    /// Takes into the counters how passages were looked for.
+    pub(crate) fn count_look_up(&self, mode: Mode) {
+        *self.counts.lock().entry(format!("{LOOK_UPS}|{mode}")).or_default() += 1;
     }
 
     async fn tell_counts(&self, now: DateTime<Utc>) {

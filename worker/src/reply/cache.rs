@@ -168,7 +168,8 @@ fn key(asked: &Asked<'_>) -> String {
     let chain: Vec<_> = asked.chain.iter().map(Link::to_string).collect();
     digest.add(chain.join(",").as_bytes());
     digest.add(&asked.max_tokens.to_be_bytes());
-    let Prompt { persona, system, messages, temperature } = asked.prompt;
+    // What passages say is in the system prompt as well.
+    let Prompt { persona, system, passages: _, messages, temperature } = asked.prompt;
     digest.add(&temperature.to_be_bytes());
     digest.add(persona.as_bytes());
     digest.add(system.as_bytes());

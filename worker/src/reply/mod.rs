@@ -1,6 +1,7 @@
 //! What a reply is made of: the prompt that asks for it, and the events that tell of it.
 
 pub(crate) mod cache;
+pub(crate) mod knowledge;
 pub(crate) mod memory;
 pub(crate) mod prompt;
 pub(crate) mod tokens;

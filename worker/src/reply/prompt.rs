@@ -2,17 +2,21 @@
 
 use troupe_shared::{
     db::claims::Claimed,
+    estimate::estimate_tokens,
     model::{Role, memory::Memory},
 };
 
-use super::memory;
+use super::{knowledge, memory};
 
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prompt {
     /// The persona's name, for models that speak of it.
     pub(crate) persona: String,
+    /// All that a model is to know beforehand.
     pub(crate) system: String,
+    /// What of that the persona said itself of the matter, for models that can do no more than quote it.
+    pub(crate) passages: Vec<String>,
     /// In the order they were said; the last is the question.
     pub(crate) messages: Vec<PromptMessage>,
     pub(crate) temperature: f32,
@@ -25,12 +29,15 @@ pub(crate) struct PromptMessage {
 }
 
 impl Prompt {
-    /// Puts the prompt together. The persona, what it remembers and the question are always in it; earlier turns as far as they fit, the newest
-    /// first, and never beginning with an answer whose question was cut away.
-    pub(crate) fn assemble(claimed: &Claimed, memories: &[Memory], token_budget: usize) -> Self {
+    /// Puts the prompt together. The persona, what it remembers and knows, and the question are always in it; earlier turns as far
+    /// as they fit, the newest first, and never beginning with an answer whose question was cut away.
+    pub(crate) fn assemble(claimed: &Claimed, memories: &[Memory], passages: Vec<String>, token_budget: usize) -> Self {
         let mut system = claimed.persona.system_prompt.clone();
-        if !memories.is_empty() {
-            system = format!("{system}\n\n{}", memory::lines(memories));
+        for section in
+            [memory::lines(memories), knowledge::lines(&passages)].iter().filter(|section| !section.is_empty())
+        {
+            system.push_str("\n\n");
+            system.push_str(section);
         }
         let mut left = token_budget.saturating_sub(estimate_tokens(&system));
         let mut messages = Vec::new();
@@ -46,14 +53,16 @@ impl Prompt {
             messages.pop();
         }
         messages.reverse();
-        Self { persona: claimed.persona.name.clone(), system, messages, temperature: claimed.persona.temperature }
+        let (persona, temperature) = (claimed.persona.name.clone(), claimed.persona.temperature);
+        Self { persona, system, passages, messages, temperature }
     }
 
     /// A question without a conversation, to Ada.
     #[cfg(test)]
     pub(crate) fn asking(question: &str) -> Self {
         let messages = vec![PromptMessage { role: Role::User, content: question.to_owned() }];
-        Self { persona: "Ada".to_owned(), system: "You are Ada.".to_owned(), messages, temperature: 0.7 }
+        let (persona, system) = ("Ada".to_owned(), "You are Ada.".to_owned());
+        Self { persona, system, passages: Vec::new(), messages, temperature: 0.7 }
     }
 
     /// The same with the older half of what was said before the question left out; `None` where nothing was.
@@ -73,15 +82,6 @@ impl Prompt {
     pub(crate) fn tokens(&self) -> usize {
         estimate_tokens(&self.system) + self.messages.iter().map(|m| estimate_tokens(&m.content)).sum::<usize>()
     }
-}
-
-/// About how many tokens a text is: four letters of a Latin script each, one and a half of others, and a few for the frame.
-pub(crate) fn estimate_tokens(text: &str) -> usize {
-    // By bytes, which is quick: of a letter of several, only the first is none of these.
-    let (letters, ascii) =
-        (text.bytes().filter(|byte| byte & 0xC0 != 0x80).count(), text.bytes().filter(u8::is_ascii).count());
-    let others = letters - ascii;
-    4 + ascii / 4 + others * 2 / 3
 }
 
 #[cfg(test)]
@@ -125,6 +125,7 @@ mod tests {
                 over_budget: OverBudget::Fail,
                 cache_replies: false,
                 remembers: false,
+                knows: false,
             },
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
         }
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_short_conversation_is_told_whole_and_in_order() {
-        let prompt = Prompt::assemble(&claimed(&TALK), &[], 1_000);
+        let prompt = Prompt::assemble(&claimed(&TALK), &[], Vec::new(), 1_000);
         assert_eq!(said(&prompt), TALK.map(|(_, text)| text));
         assert_eq!(prompt.question(), "third question");
     }
@@ -153,16 +154,16 @@ mod tests {
     fn what_does_not_fit_is_left_out_from_the_oldest_and_never_begins_with_an_answer() {
         // Room for the persona (7) and three turns (7 each): the third from the end is a question.
         assert_eq!(
-            said(&Prompt::assemble(&claimed(&TALK), &[], 28)),
+            said(&Prompt::assemble(&claimed(&TALK), &[], Vec::new(), 28)),
             ["second question", "second answer", "third question"]
         );
         // One turn less would begin with an answer.
-        assert_eq!(said(&Prompt::assemble(&claimed(&TALK), &[], 21)), ["third question"]);
+        assert_eq!(said(&Prompt::assemble(&claimed(&TALK), &[], Vec::new(), 21)), ["third question"]);
     }
 
     #[test]
     fn the_question_is_asked_however_long_it_is() {
         let long = "why ".repeat(10_000);
-        assert_eq!(said(&Prompt::assemble(&claimed(&[(Role::User, &long)]), &[], 10)), [long.as_str()]);
+        assert_eq!(said(&Prompt::assemble(&claimed(&[(Role::User, &long)]), &[], Vec::new(), 10)), [long.as_str()]);
     }
 }

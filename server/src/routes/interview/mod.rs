@@ -35,7 +35,7 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
 }
 
 /// The persona with this slug, if it is the caller's.
-async fn own_persona(state: &AppState, owner: UserId, slug: &str) -> Result<PersonaId, ApiError> {
+pub(crate) async fn own_persona(state: &AppState, owner: UserId, slug: &str) -> Result<PersonaId, ApiError> {
     if !is_slug(slug) {
         return Err(NO_PERSONA);
     }

@@ -13,6 +13,7 @@ use troupe_shared::{
     ids::MessageId,
     model::{
         Message, Role,
+        grounding::Grounding,
         providers::{Outcome, Try},
     },
     problem::Problem,
@@ -28,11 +29,26 @@ use crate::{
 const FINISH_TRIES: u32 = 8;
 
 impl Replies {
-    pub(super) async fn complete(&self, claimed: &Claimed, spoken: Spoken, trail: Vec<Try>, writer: ReplyWriter) {
+    pub(super) async fn complete(
+        &self,
+        claimed: &Claimed,
+        spoken: Spoken,
+        trail: Vec<Try>,
+        grounding: Option<Grounding>,
+        writer: ReplyWriter,
+    ) {
         let message_id = MessageId::new();
         let Spoken { provider, model, usage, incomplete } = spoken;
         let content = writer.text().to_owned();
-        let reply = Reply { message_id, content, usage, provider: provider.clone(), model: model.clone(), incomplete };
+        let reply = Reply {
+            message_id,
+            content,
+            usage,
+            provider: provider.clone(),
+            model: model.clone(),
+            incomplete,
+            grounding: grounding.clone(),
+        };
         let (began, written) = (writer.started(), Instant::now());
         let Some(ended) = self.finish(claimed, trail, Ending::Completed(reply)).await else { return };
         let storing = written.elapsed();
@@ -45,7 +61,7 @@ impl Replies {
             created_at: ended.at,
         };
         let correlation_id = claimed.correlation_id.clone();
-        let event = Event::Completed { message, usage, provider, model, incomplete, correlation_id };
+        let event = Event::Completed { message, usage, provider, model, incomplete, grounding, correlation_id };
         self.tell_end(writer, &event, ended).await;
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (took_us, storing_us) = (microseconds(began.elapsed()), microseconds(storing));
