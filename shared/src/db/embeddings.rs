@@ -65,11 +65,11 @@ pub async fn points(db: impl PgExecutor<'_>, model: &str, passages: &[PassageId]
     Ok(points.collect())
 }
 
-/// The passages of a persona that have a vector of this model.
+/// The passages of a persona that have a vector of this model: looked up one by one, never joined with the vectors of all.
 pub async fn of_persona(db: impl PgExecutor<'_>, model: &str, persona: PersonaId) -> Result<Vec<PassageId>> {
     sqlx::query_scalar!(
-        r#"select p.id as "id: PassageId" from passages p join embeddings e on e.digest = p.digest and e.model = $2
-           where p.persona_id = $1"#,
+        r#"select id as "id: PassageId" from passages p
+           where persona_id = $1 and exists (select from embeddings e where e.digest = p.digest and e.model = $2 offset 0)"#,
         persona.as_uuid(),
         model,
     )
