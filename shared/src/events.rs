@@ -137,7 +137,7 @@ pub enum Event {
         incomplete: Option<Incomplete>,
         /// What it drew on, where the persona knows anything.
         #[serde(skip_serializing_if = "Option::is_none")]
-        grounding: Option<Grounding>,
+        retrieval: Option<Grounding>,
         correlation_id: String,
     },
     Failed {

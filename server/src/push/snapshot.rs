@@ -100,7 +100,7 @@ pub(crate) fn end_of(request: &Request) -> Option<Frame> {
             provider: request.provider.clone().unwrap_or_default(),
             model: request.model.clone().unwrap_or_default(),
             incomplete: request.incomplete,
-            grounding: request.grounding.clone(),
+            retrieval: request.retrieval.clone(),
             correlation_id,
         },
         (RequestStatus::Failed, _, Some(error)) => Event::Failed { error: error.clone(), correlation_id },

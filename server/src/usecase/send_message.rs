@@ -172,7 +172,7 @@ fn queued(message: &Message, created_at: DateTime<Utc>) -> Request {
         provider: None,
         model: None,
         tries: Vec::new(),
-        grounding: None,
+        retrieval: None,
         created_at,
         started_at: None,
         finished_at: None,

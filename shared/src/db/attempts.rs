@@ -66,7 +66,7 @@ pub struct Reply {
     pub provider: String,
     pub model: String,
     pub incomplete: Option<Incomplete>,
-    pub grounding: Option<Grounding>,
+    pub retrieval: Option<Grounding>,
 }
 
 /// What ending it brought about.
@@ -91,7 +91,7 @@ struct Endings<'a> {
     providers: Vec<Option<&'a str>>,
     models: Vec<Option<&'a str>>,
     incompletes: Vec<Option<Incomplete>>,
-    groundings: Vec<Option<Json<&'a Grounding>>>,
+    retrievals: Vec<Option<Json<&'a Grounding>>>,
     errors: Vec<Option<Json<&'a Problem>>>,
     causes: Vec<Option<&'a str>>,
 }
@@ -115,7 +115,7 @@ impl<'a> FromIterator<&'a Finished> for Endings<'a> {
             endings.providers.push(reply.map(|reply| reply.provider.as_str()));
             endings.models.push(reply.map(|reply| reply.model.as_str()));
             endings.incompletes.push(reply.and_then(|reply| reply.incomplete));
-            endings.groundings.push(reply.and_then(|reply| reply.grounding.as_ref().map(Json)));
+            endings.retrievals.push(reply.and_then(|reply| reply.retrieval.as_ref().map(Json)));
             endings.errors.push(failure.map(|(error, _)| Json(error)));
             endings.causes.push(failure.map(|(_, cause)| cause.as_str()));
         }
@@ -136,11 +136,11 @@ pub async fn finish(
                select * from unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
                                     $9::jsonb[], $10::text[], $12::float8[], $13::jsonb[], $14::text[], $15::jsonb[])
                    as e (id, attempt, status, message_id, content, usage, provider, model, error, cause, cost, trail, incomplete,
-                         grounding)
+                         retrieval)
            ), finished as (
                update requests r set status = e.status, finished_at = now(), due_at = null, usage = e.usage,
                    provider = e.provider, model = e.model, error = e.error, cost = r.cost + e.cost, trail = e.trail,
-                   incomplete = e.incomplete, grounding = e.grounding
+                   incomplete = e.incomplete, retrieval = e.retrieval
                from ending e
                where r.id = e.id and r.attempt = e.attempt and r.status = 'in_progress'
                returning r.id, r.user_id, r.conversation_id, r.position, r.attempt, r.worker, r.started_at, r.finished_at
@@ -185,7 +185,7 @@ pub async fn finish(
         &endings.costs,
         &endings.trails as &[Json<&[Try]>],
         &endings.incompletes as &[Option<Incomplete>],
-        &endings.groundings as &[Option<Json<&Grounding>>],
+        &endings.retrievals as &[Option<Json<&Grounding>>],
     )
     .fetch_all(db)
     .await?;

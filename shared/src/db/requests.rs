@@ -25,7 +25,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
                (select jsonb_agg(t.tried || jsonb_build_object('attempt', h.number) order by h.number, t.place)
                 from attempt_history h, jsonb_array_elements(h.trail) with ordinality as t (tried, place)
                 where h.request_id = r.id) as "tries: Json<Vec<NumberedTry>>",
-               r.grounding as "grounding: Json<Grounding>",
+               r.retrieval as "retrieval: Json<Grounding>",
                r.created_at, r.started_at, r.finished_at
            from requests r
            left join messages q on q.request_id = r.id and q.role = 'user'
@@ -59,7 +59,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
         provider: row.provider,
         model: row.model,
         tries: row.tries.map(|Json(tries)| tries).unwrap_or_default(),
-        grounding: row.grounding.map(|Json(grounding)| grounding),
+        retrieval: row.retrieval.map(|Json(retrieval)| retrieval),
         created_at: row.created_at,
         started_at: row.started_at,
         finished_at: row.finished_at,

@@ -188,7 +188,7 @@ pub struct Request {
     pub tries: Vec<NumberedTry>,
     /// What the reply drew on, where the persona knows anything.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub grounding: Option<Grounding>,
+    pub retrieval: Option<Grounding>,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,

@@ -180,7 +180,7 @@ fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, complete
             provider,
             model,
             incomplete: None,
-            grounding: None,
+            retrieval: None,
         })
     } else {
         Ending::Failed {

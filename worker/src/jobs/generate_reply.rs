@@ -98,12 +98,12 @@ impl Replies {
             self.sharing.count_look_up(known.mode);
         }
         let passages = known.as_ref().map(knowledge::quotations).unwrap_or_default();
-        let grounding = known.map(|known| known.grounding());
+        let retrieval = known.map(|known| known.grounding());
         let prompt = Arc::new(Prompt::assemble(claimed, &memories, passages, self.settings.prompt_tokens));
         let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
         if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {
             let written = self.write(reply.said_again(), &mut writer, lost).await;
-            return self.end(claimed, written, vec![tried], grounding, writer).await;
+            return self.end(claimed, written, vec![tried], retrieval, writer).await;
         }
         let (reservation, candidates) = match self.funded(claimed, &prompt, candidates).await {
             Ok(funded) => funded,
@@ -123,7 +123,7 @@ impl Replies {
         let trail = trail.take();
         self.money.settle(reservation, cost_of(&trail)).await;
         let kept = claimed.persona.cache_replies.then(|| Self::worth_keeping(&written, &trail, &writer)).flatten();
-        self.end(claimed, written, trail, grounding, writer).await;
+        self.end(claimed, written, trail, retrieval, writer).await;
         if let Some(reply) = kept {
             let links = Chain::links(&candidates);
             self.cache.keep(&self.asked(claimed, &prompt, &links), &reply).await;
@@ -135,11 +135,11 @@ impl Replies {
         claimed: &Claimed,
         written: Written,
         trail: Vec<Try>,
-        grounding: Option<Grounding>,
+        retrieval: Option<Grounding>,
         writer: ReplyWriter,
     ) {
         match written {
-            Written::Whole(spoken) => self.complete(claimed, spoken, trail, grounding, writer).await,
+            Written::Whole(spoken) => self.complete(claimed, spoken, trail, retrieval, writer).await,
             Written::Broken(error) => self.retry_or_fail(claimed, error, trail, writer).await,
             Written::HandedBack => self.hand_back(claimed, &trail, writer.shown()).await,
             Written::Overtaken => tracing::info!("overtaken by a newer attempt"),

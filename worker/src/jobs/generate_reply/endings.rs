@@ -34,7 +34,7 @@ impl Replies {
         claimed: &Claimed,
         spoken: Spoken,
         trail: Vec<Try>,
-        grounding: Option<Grounding>,
+        retrieval: Option<Grounding>,
         writer: ReplyWriter,
     ) {
         let message_id = MessageId::new();
@@ -47,7 +47,7 @@ impl Replies {
             provider: provider.clone(),
             model: model.clone(),
             incomplete,
-            grounding: grounding.clone(),
+            retrieval: retrieval.clone(),
         };
         let (began, written) = (writer.started(), Instant::now());
         let Some(ended) = self.finish(claimed, trail, Ending::Completed(reply)).await else { return };
@@ -61,7 +61,7 @@ impl Replies {
             created_at: ended.at,
         };
         let correlation_id = claimed.correlation_id.clone();
-        let event = Event::Completed { message, usage, provider, model, incomplete, grounding, correlation_id };
+        let event = Event::Completed { message, usage, provider, model, incomplete, retrieval, correlation_id };
         self.tell_end(writer, &event, ended).await;
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (took_us, storing_us) = (microseconds(began.elapsed()), microseconds(storing));
