@@ -106,7 +106,7 @@ impl Random {
     fn vector(&mut self, dimension: usize) -> Vec<f32> {
         let mut vector: Vec<f32> = (0..dimension).map(|_| self.next() as f32 / 16_777_216.0 - 0.5).collect();
         let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
-        for number in vector.iter_mut() {
+        for number in &mut vector {
             *number /= length;
         }
         vector
