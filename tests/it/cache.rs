@@ -42,7 +42,7 @@ async fn ended(user: &Client, request: &str) -> Value {
 }
 
 /// Waits until so many replies are kept: each is, when it has been told.
-async fn kept(cluster: &Cluster, replies: usize) {
+pub(crate) async fn kept(cluster: &Cluster, replies: usize) {
     within(&format!("{replies} replies to be kept"), async { while keys(cluster).await.len() < replies {} }).await;
 }
 

@@ -35,6 +35,9 @@ fn options(embedder: &ScriptedEmbedder) -> ClusterOptions {
         .set("TROUPE_EMBEDDINGS__CHECK_INTERVAL", "400ms")
         .set("TROUPE_EMBEDDINGS__RETRY_BASE", "50ms")
         .set("TROUPE_EMBEDDINGS__RETRY_CAP", "200ms")
+        // Replies that look something up have time for it, on a busy machine too.
+        .set("TROUPE_RETRIEVAL__TIMEOUT", "20s")
+        .set("TROUPE_QDRANT__TIMEOUT", "20s")
 }
 
 /// A cluster with an embedder and a vector store that its test rules.

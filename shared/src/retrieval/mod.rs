@@ -82,6 +82,10 @@ impl Retriever {
     }
 
     async fn by_meaning(&self, persona: PersonaId, question: &str) -> Result<Vec<NearPassage>, Trouble> {
+        // A word that must not be there is near in meaning to what has it: then the words decide alone.
+        if excludes(question) {
+            return Ok(Vec::new());
+        }
         let Some(vector) = self.embedder.embed(&[question.to_owned()]).await?.pop() else { return Ok(Vec::new()) };
         let most = usize::try_from(self.settings.candidates).unwrap_or_default();
         let mut near = nearest(&self.pool, self.store.as_ref(), persona, &vector, most).await?;
@@ -105,5 +109,26 @@ impl Retrieved {
             score: ranked.score,
         };
         Grounding { mode: self.mode, sources: self.passages.iter().map(source).collect() }
+    }
+}
+
+/// Whether words are named that must not be there, as the search by words understands it.
+fn excludes(question: &str) -> bool {
+    let named = |word: &str| {
+        word.strip_prefix('-').is_some_and(|word| word.starts_with(|c: char| c == '"' || c.is_alphanumeric()))
+    };
+    question.split_whitespace().any(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::excludes;
+
+    #[test]
+    fn a_hyphen_excludes_only_before_a_word() {
+        assert!(excludes("lighthouse -lamp") && excludes("-\"the lamp\" lighthouse"));
+        for plain in ["", "-", "- the lamp", "mother-in-law", "the sea -- and the lamp", "the sea — -"] {
+            assert!(!excludes(plain), "{plain}");
+        }
     }
 }

@@ -45,8 +45,8 @@ fn numbers(ranked: &[Ranked]) -> Vec<u128> {
 #[test]
 fn what_both_found_comes_before_what_one_found_first() {
     let found = |numbers: [u128; 3]| numbers.map(|n| passage(n, "words"));
-    let order = order(&found([1, 2, 3]), &found([4, 3, 2]), &settings(), TimeDelta::zero());
-    assert_eq!(order, [2, 3, 1, 4], "equal ones in the order of their ids");
+    let order = order(&found([5, 3, 2]), &found([4, 2, 3]), &settings(), TimeDelta::zero());
+    assert_eq!(order, [3, 2, 5, 4], "of equal ones, those first that were found by their words");
 }
 
 #[test]
