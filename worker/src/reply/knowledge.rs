@@ -25,10 +25,14 @@ pub(crate) async fn look_up(retriever: &Retriever, claimed: &Claimed) -> Option<
 fn asked(history: &[Turn]) -> String {
     let mut questions = history.iter().filter(|turn| turn.role == Role::User).map(|turn| turn.content.as_str());
     let question = questions.next().unwrap_or_default();
-    if question.split_whitespace().count() >= FEW_WORDS {
-        return question.to_owned();
-    }
-    questions.next().map_or_else(|| question.to_owned(), |before| format!("{before}\n{question}"))
+    let enough = question.split_whitespace().count() >= FEW_WORDS;
+    let before = if enough { None } else { questions.next() };
+    before.into_iter().chain([question]).flat_map(str::split_whitespace).map(plain).collect::<Vec<_>>().join(" ")
+}
+
+/// Without the signs that mean something in a search: nobody who talks means them so.
+fn plain(word: &str) -> &str {
+    word.trim_matches(['"', '-'])
 }
 
 /// What a model is told of each passage: where it is from, and its words.
@@ -61,10 +65,11 @@ mod tests {
     fn a_short_question_is_looked_up_with_the_one_before() {
         let before = [said(Role::Assistant, "On the cape."), said(Role::User, "Where did you grow up?")];
         let history = |question: &str| [&[said(Role::User, question)], &before[..]].concat();
-        assert_eq!(asked(&history("And why there?")), "Where did you grow up?\nAnd why there?");
+        assert_eq!(asked(&history("And why there?")), "Where did you grow up? And why there?");
         assert_eq!(asked(&history("What did your mother do all day?")), "What did your mother do all day?");
         assert_eq!(asked(&[said(Role::User, "Why?")]), "Why?");
         assert_eq!(asked(&[]), "");
+        assert_eq!(asked(&history("I \"love\" the sea -really")), "I love the sea really");
     }
 
     #[test]
