@@ -29,7 +29,7 @@ use troupe_shared::{
 use crate::{
     leases::Leases,
     money::{Money, NotReserved, Reservation, Spender},
-    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Sharing, Trail},
+    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Sharing, Speech, Trail},
     reply::{
         cache::{Asked, CachedReply, ReplyCache},
         knowledge, memory,
@@ -117,7 +117,8 @@ impl Replies {
         };
         let trail = Trail::default();
         let written = {
-            let speech = self.chain.speak(prompt.clone(), candidates.clone(), persona.when_cut, trail.clone());
+            let (chain, prompt, candidates) = (self.chain.clone(), prompt.clone(), candidates.clone());
+            let speech = Speech::new(chain, prompt, candidates, persona.when_cut, trail.clone());
             self.write(speech.into_stream(), &mut writer, lost).await
         };
         let trail = trail.take();

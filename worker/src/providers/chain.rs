@@ -8,18 +8,16 @@ use troupe_shared::{
     config,
     model::{
         Usage,
-        providers::{Link, Outcome, WhenCut},
+        providers::{Link, Outcome},
     },
 };
 
 use super::{
     Failure,
     allowance::Allowance,
-    calling::Trail,
     failure::{KeyThen, consequence},
     roster::{Candidate, Endpoint, Roster},
     sharing::Sharing,
-    speech::Speech,
     standing::Admission,
 };
 use crate::{money::Money, reply::prompt::Prompt};
@@ -87,19 +85,6 @@ impl Chain {
         let usage = Usage { prompt_tokens, completion_tokens: self.max_reply_tokens, estimated: true };
         let price = |one: &Candidate| self.money.price_of(&one.endpoint.provider, &one.model, usage);
         candidates.iter().map(price).fold(0.0, f64::max)
-    }
-
-    /// A reply by whichever of these can.
-    pub(crate) fn speak(
-        self: &Arc<Self>,
-        prompt: Arc<Prompt>,
-        candidates: Vec<Candidate>,
-        when_cut: WhenCut,
-        trail: Trail,
-    ) -> Speech {
-        self.retries.deposit();
-        self.hedges.deposit();
-        Speech::new(self.clone(), prompt, candidates, when_cut, trail)
     }
 
     /// Whether an endpoint may be asked now, by the knowledge of all workers.

@@ -39,7 +39,7 @@ pub(crate) use {
     failure::Failure,
     roster::{Candidate, Roster},
     sharing::{Sharing, follow as share},
-    speech::{Ended, GaveUp, Said},
+    speech::{Ended, GaveUp, Said, Speech},
 };
 
 use crate::reply::prompt::Prompt;

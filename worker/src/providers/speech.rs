@@ -85,13 +85,16 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
-    pub(super) fn new(
+    /// A reply by whichever of these can.
+    pub(crate) fn new(
         chain: Arc<Chain>,
         prompt: Arc<Prompt>,
         candidates: Vec<Candidate>,
         when_cut: WhenCut,
         trail: Trail,
     ) -> Self {
+        chain.retries.deposit();
+        chain.hedges.deposit();
         Self {
             chain,
             trail,
