@@ -12,7 +12,7 @@ use crate::{
     model::knowledge::SourceKind,
 };
 
-/// The greater, the less the first ranks stand out. Nobody has found a better one than the first that was tried.
+/// The greater, the less the first ranks stand out. As in the paper that proposed it.
 const RANK_OFFSET: f32 = 60.0;
 /// Of the runs of words of the shorter one: two passages that share so many say the same.
 const SAME: f64 = 0.7;

@@ -2,7 +2,7 @@
 //!
 //! An event counts when the empty line after it has come; what is left at the end was cut off. A fault is told after the events
 //! before it. So it does not matter how the network cut the bytes. async-openai has such a reader, too, and there is a crate;
-//! this one needs neither a task and a queue for each stream nor a fifth of the worker's time, and takes no line without an end.
+//! this one needs no task and queue for each stream, reads no line twice, and takes no line without an end.
 
 use std::{
     pin::Pin,
