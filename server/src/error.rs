@@ -12,6 +12,8 @@ use troupe_shared::{
     problem::{FieldError, Problem},
 };
 
+use crate::auth::permissions::Permission;
+
 #[derive(Debug)]
 pub(crate) enum ApiError {
     /// The body is not JSON.
@@ -30,7 +32,10 @@ pub(crate) enum ApiError {
     NoDocument(String),
     Unauthenticated(&'static str),
     /// The caller is known, and may not do this.
-    Forbidden(&'static str),
+    Forbidden {
+        code: &'static str,
+        detail: String,
+    },
     /// There is no such thing, or it is not the caller's: the answer is the same.
     NotFound(&'static str),
     MethodNotAllowed,
@@ -73,6 +78,11 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ),
     ("unauthenticated", "The credentials are missing, wrong or expired. Sign in again."),
     ("forbidden", "This is for admins. Ask one."),
+    ("cross_site", "The page of another site made the browser call. Programs use an access token or an API key."),
+    (
+        "out_of_scope",
+        "The key was not made for this; `detail` names the permission that it lacks. Make one that has it.",
+    ),
     ("not_found", "There is no such thing, or it is not yours."),
     ("method_not_allowed", "This address exists, and does not do that."),
     ("email_taken", "There is an account with this e-mail address already."),
@@ -111,6 +121,22 @@ pub(crate) const CODES: &[(&str, &str)] = &[
 impl ApiError {
     pub(crate) fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    }
+
+    pub(crate) fn admins_only() -> Self {
+        Self::Forbidden { code: "forbidden", detail: "this is for admins".to_owned() }
+    }
+
+    /// The caller may, but not with the key that was shown.
+    pub(crate) fn out_of_scope(lacking: Permission) -> Self {
+        let detail = format!("this needs the permission {lacking}, which the key does not have");
+        Self::Forbidden { code: "out_of_scope", detail }
+    }
+
+    /// Another site's page made the browser call.
+    pub(crate) fn cross_site() -> Self {
+        let detail = "a session counts for calls of this service's own pages only";
+        Self::Forbidden { code: "cross_site", detail: detail.to_owned() }
     }
 
     pub(crate) fn problem(&self) -> Problem {
@@ -159,7 +185,7 @@ impl ApiError {
             Self::Unauthenticated(why) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthenticated", "not signed in", (*why).to_owned())
             }
-            Self::Forbidden(why) => problem(StatusCode::FORBIDDEN, "forbidden", "not allowed", (*why).to_owned()),
+            Self::Forbidden { code, detail } => problem(StatusCode::FORBIDDEN, code, "not allowed", detail.clone()),
             Self::NotFound(what) => {
                 problem(StatusCode::NOT_FOUND, "not_found", "not found", format!("there is no such {what}"))
             }
@@ -289,7 +315,9 @@ mod tests {
             ApiError::NoDocument(String::new()),
             ApiError::Conflict { code: "document_not_ready", detail: String::new() },
             ApiError::Unauthenticated(""),
-            ApiError::Forbidden(""),
+            ApiError::admins_only(),
+            ApiError::cross_site(),
+            ApiError::out_of_scope(Permission::ChatRead),
             ApiError::NotFound("persona"),
             ApiError::MethodNotAllowed,
             ApiError::Conflict { code: "slug_taken", detail: String::new() },

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     adapters::{
         embedders,
-        redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
+        redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard, RedisSessionStore},
         vector_stores,
     },
     batch::Batcher,
@@ -37,7 +37,7 @@ use troupe_shared::{
 };
 
 use crate::{
-    auth::{passwords::Passwords, tokens::Tokens},
+    auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
@@ -85,6 +85,9 @@ impl Server {
         let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
         let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
+        let sessions = Sessions::new(config.server.max_sockets, config.server.sockets_per_user);
+        let endings = Endings::start(pool.clone(), sessions.clone(), config.auth.access_token_ttl, &tasks).await?;
+        let browsers = RedisSessionStore::new(redis.clone(), Arc::new(SystemClock), config.auth.session_ttl);
         let embedder = embedders::from_config(&config)?;
         let store = vector_stores::from_config(&config, embedder.as_ref(), pool.clone())?;
         let retriever = Retriever {
@@ -111,7 +114,9 @@ impl Server {
             last_stored: LastStored::default(),
             tokens,
             passwords: Passwords::new(),
-            sessions: Sessions::new(config.server.max_sockets, config.server.sockets_per_user),
+            sessions,
+            browsers: Arc::new(browsers),
+            endings,
             clock: Arc::new(SystemClock),
             config,
         });

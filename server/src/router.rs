@@ -7,18 +7,22 @@ use utoipa::{
     openapi::{
         self, Content, PathItem, Ref, RefOr, Response,
         path::{Operation, ParameterIn},
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    auth::{
+        door::{self, Need, Needs},
+        permissions::Permission,
+    },
     error::ApiError,
     extract::correlation::correlate,
     pages,
     routes::{
         accounts, admin, conversations, documents, feedback, health, interview, knowledge, memories, messages,
-        personas, requests, sockets,
+        personas, requests, sign_ins, sockets,
     },
     state::AppState,
 };
@@ -30,7 +34,6 @@ use crate::{
         description = "Talk with AI personas. A message is accepted with 202; its reply comes over the socket, as \
                        Server-Sent Events, or by polling. Errors are problem+json with a stable `code`: see /docs/problems."
     ),
-    security(("token" = [])),
     modifiers(&Security),
     components(schemas(troupe_shared::problem::Problem)),
 )]
@@ -40,15 +43,24 @@ struct Security;
 
 impl Modify for Security {
     fn modify(&self, openapi: &mut openapi::OpenApi) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        openapi.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(bearer));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let permissions: Vec<_> = Permission::ALL.iter().map(|p| format!("`{p}`: {}", p.meaning())).collect();
+        let bearer = bearer
+            .description(Some(format!("An access token or an API key. Permissions:\n\n{}", permissions.join("\n\n"))));
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
+            "__Host-troupe_session",
+            "A browser's session, for calls of this service's own pages.",
+        ));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer.build()));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     }
 }
 
 /// Errors that follow from what an operation takes, so that no route has to repeat them.
 fn describe_errors(operation: &mut Operation) {
-    let open = operation.security.as_ref().is_some_and(|wanted| wanted.contains(&SecurityRequirement::default()));
-    let admins = operation.tags.iter().flatten().any(|tag| tag == admin::TAG);
+    let need = Need::of(operation);
+    let open = need == Need::Nothing;
     let takes = |place: &ParameterIn| {
         let mut parameters = operation.parameters.iter().flatten();
         parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place))
@@ -58,7 +70,7 @@ fn describe_errors(operation: &mut Operation) {
     let common = [
         (body, "400", "the body is not JSON"),
         (!open, "401", "the credentials are missing, wrong or expired"),
-        (admins, "403", "the caller is not an admin"),
+        (!open, "403", "the caller may not do this, or not with the key that was shown"),
         (in_path, "404", "there is no such thing, or it is not yours"),
         (body, "413", "the body is too large"),
         (body, "415", "the body is not application/json"),
@@ -66,6 +78,9 @@ fn describe_errors(operation: &mut Operation) {
         (true, "500", "a fault of the server"),
         (!open || body, "503", "a part of the service does not answer"),
     ];
+    if let (Need::Permission(permission), Some(wanted)) = (need, &mut operation.security) {
+        wanted.push(SecurityRequirement::new("session", [permission.name()]));
+    }
     let responses = &mut operation.responses.responses;
     for (_, status, what) in common.into_iter().filter(|(applies, ..)| *applies) {
         responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(what)));
@@ -84,7 +99,11 @@ fn describe_errors(operation: &mut Operation) {
 fn described() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
         .routes(routes!(accounts::register))
-        .routes(routes!(accounts::login))
+        .routes(routes!(sign_ins::login))
+        .routes(routes!(sign_ins::refresh))
+        .routes(routes!(sign_ins::logout))
+        .routes(routes!(sign_ins::list_sign_ins, sign_ins::end_other_sign_ins))
+        .routes(routes!(sign_ins::end_sign_in))
         .routes(routes!(accounts::me))
         .routes(routes!(accounts::my_budget))
         .routes(routes!(personas::create_persona, personas::list_personas))
@@ -128,7 +147,9 @@ pub fn openapi() -> openapi::OpenApi {
 
 pub(crate) fn build(state: AppState) -> Router {
     let (router, description) = described().split_for_parts();
+    let needs = Needs::of(&description);
     router
+        .layer(middleware::from_fn_with_state((state.clone(), needs), door::enter))
         .merge(pages::router(&description))
         .fallback(async || ApiError::NotFound("address"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)

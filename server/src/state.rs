@@ -8,12 +8,12 @@ use troupe_shared::{
     clock::Clock,
     config::Config,
     db::accepts::Limits,
-    ports::{Cache, EventBus, JobQueue, ProviderBoard},
+    ports::{Cache, EventBus, JobQueue, ProviderBoard, SessionStore},
     retrieval::Retriever,
 };
 
 use crate::{
-    auth::{passwords::Passwords, tokens::Tokens},
+    auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
@@ -35,7 +35,11 @@ pub(crate) struct Parts {
     pub(crate) last_stored: LastStored,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
+    /// Open sockets.
     pub(crate) sessions: Sessions,
+    /// Signed-in browsers.
+    pub(crate) browsers: Arc<dyn SessionStore>,
+    pub(crate) endings: Endings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
 }

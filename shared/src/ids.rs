@@ -57,6 +57,8 @@ macro_rules! ids {
 
 ids! {
     UserId,
+    /// A sign-in, a browser's session or a program's key.
+    CredentialId,
     PersonaId,
     ConversationId,
     MessageId,

@@ -1,11 +1,10 @@
-//! Who is calling: passwords at sign-in, signed tokens afterwards.
+//! Who is calling, and what they may: credentials, permissions, and the door that asks for both.
 
+pub(crate) mod cookie;
+pub(crate) mod door;
+pub(crate) mod endings;
+pub(crate) mod identity;
 pub(crate) mod passwords;
+pub(crate) mod permissions;
+pub(crate) mod secrets;
 pub(crate) mod tokens;
-
-/// A new secret of so many random bytes.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], crate::error::ApiError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| crate::error::ApiError::Internal(format!("no randomness: {e}")))?;
-    Ok(bytes)
-}

@@ -1,4 +1,5 @@
-//! Access tokens: JWTs signed with HS256 under a key id, verified without asking anybody.
+//! Access tokens: JWTs signed with HS256 under a key id, verified without asking anybody. They say whose they are, of which
+//! sign-in and of which tier; what a role may is looked up, never read from a token.
 //!
 //! The keys are in the database, so that every server verifies what any server signed, and a new key can take over while
 //! the old one still verifies. (A JWT crate would bring RSA and two elliptic curves along for these few lines.)
@@ -11,9 +12,17 @@ use parking_lot::RwLock;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use troupe_shared::{clock::Clock, db::signing_keys, ids::UserId};
+use troupe_shared::{
+    clock::Clock,
+    db::signing_keys,
+    ids::{CredentialId, UserId},
+};
 
-use crate::{auth::random, error::ApiError};
+use super::{
+    identity::{Credential, CredentialKind, Identity},
+    permissions::Scopes,
+};
+use crate::error::ApiError;
 
 /// Keys are read again for an unknown key id at most this often.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
@@ -46,6 +55,8 @@ struct Header {
 #[derive(Serialize, Deserialize)]
 struct Claims {
     sub: UserId,
+    sid: CredentialId,
+    tier: String,
     iat: i64,
     exp: i64,
 }
@@ -70,20 +81,21 @@ impl Tokens {
         Ok(Self { pool, clock, ttl, keys })
     }
 
-    pub(crate) fn issue(&self, user: UserId) -> Result<Issued, ApiError> {
+    pub(crate) fn issue(&self, user: UserId, tier: &str, sign_in: CredentialId) -> Result<Issued, ApiError> {
         let keys = self.keys.read();
         let key =
             keys.all.iter().find(|key| !key.retired).ok_or_else(|| ApiError::Internal("no signing key".to_owned()))?;
         let now = self.clock.now().timestamp();
         let header = Header { alg: "HS256".to_owned(), kid: key.id.clone(), typ: "JWT".to_owned() };
-        let claims = Claims { sub: user, iat: now, exp: now + self.ttl.as_secs() as i64 };
+        let tier = tier.to_owned();
+        let claims = Claims { sub: user, sid: sign_in, tier, iat: now, exp: now + self.ttl.as_secs() as i64 };
         let signed = format!("{}.{}", encode(&header)?, encode(&claims)?);
         let signature = BASE64.encode(hmac::sign(&key.hmac, signed.as_bytes()));
         Ok(Issued { token: format!("{signed}.{signature}"), expires_in: self.ttl })
     }
 
     /// Whose token it is.
-    pub(crate) async fn verify(&self, token: &str) -> Result<UserId, ApiError> {
+    pub(crate) async fn verify(&self, token: &str) -> Result<Identity, ApiError> {
         match self.check(token) {
             Err(Refusal::UnknownKey) if self.reload().await? => self.check(token),
             checked => checked,
@@ -97,7 +109,7 @@ impl Tokens {
         })
     }
 
-    fn check(&self, token: &str) -> Result<UserId, Refusal> {
+    fn check(&self, token: &str) -> Result<Identity, Refusal> {
         let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
         let header: Header = decode(header)?;
@@ -110,7 +122,16 @@ impl Tokens {
         let key = keys.all.iter().find(|key| key.id == header.kid).ok_or(Refusal::UnknownKey)?;
         hmac::verify(&key.hmac, signed.as_bytes(), &signature).map_err(|_| Refusal::Forged)?;
         let claims: Claims = decode(claims)?;
-        if claims.exp <= self.clock.now().timestamp() { Err(Refusal::Expired) } else { Ok(claims.sub) }
+        if claims.exp <= self.clock.now().timestamp() {
+            return Err(Refusal::Expired);
+        }
+        let credential = Credential {
+            id: claims.sid,
+            kind: CredentialKind::Token,
+            scopes: Scopes::ALL,
+            expires_at: DateTime::from_timestamp(claims.exp, 0),
+        };
+        Ok(Identity { user: claims.sub, tier: claims.tier, credential })
     }
 
     /// Reads the keys again, unless that was done a moment ago; says whether it did.
@@ -153,17 +174,6 @@ fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Refusal> {
     serde_json::from_slice(&json).map_err(|_| Refusal::Malformed)
 }
 
-/// A one-time ticket and the digest under which it is stored.
-pub(crate) fn socket_ticket() -> Result<(String, Vec<u8>), ApiError> {
-    let ticket = BASE64.encode(random::<32>()?);
-    let digest = socket_ticket_digest(&ticket);
-    Ok((ticket, digest))
-}
-
-pub(crate) fn socket_ticket_digest(ticket: &str) -> Vec<u8> {
-    ring::digest::digest(&ring::digest::SHA256, ticket.as_bytes()).as_ref().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
@@ -200,11 +210,14 @@ mod tests {
         let clock = Arc::new(SetClock(AtomicI64::new(1_000)));
         let tokens = tokens(clock.clone(), &[("a", false)]);
         let user = UserId::new();
-        let Issued { token, .. } = tokens.issue(user).unwrap();
-        assert_eq!(tokens.verify(&token).await.unwrap(), user);
+        let Issued { token, .. } = tokens.issue(user, "free", CredentialId::new()).unwrap();
+        let identity = tokens.verify(&token).await.unwrap();
+        assert_eq!((identity.user, &*identity.tier), (user, "free"));
+        assert_eq!(identity.credential.expires_at.map(|at| at.timestamp()), Some(1_060));
 
+        let claims = decode::<Claims>(token.split('.').nth(1).unwrap()).ok().unwrap();
         let mut parts: Vec<_> = token.split('.').map(str::to_owned).collect();
-        parts[1] = encode(&Claims { sub: UserId::new(), iat: 0, exp: i64::MAX }).unwrap();
+        parts[1] = encode(&Claims { sub: UserId::new(), exp: i64::MAX, ..claims }).unwrap();
         assert!(tokens.verify(&parts.join(".")).await.is_err(), "other claims");
         let none = Header { alg: "none".to_owned(), kid: "a".to_owned(), typ: "JWT".to_owned() };
         assert!(tokens.verify(&format!("{}.{}.", encode(&none).unwrap(), parts[1])).await.is_err(), "no algorithm");
@@ -221,10 +234,11 @@ mod tests {
     async fn a_retired_key_verifies_and_signs_no_more() {
         let clock = Arc::new(SetClock(AtomicI64::new(1_000)));
         let user = UserId::new();
-        let old = tokens(clock.clone(), &[("a", false)]).issue(user).unwrap().token;
+        let sign_in = CredentialId::new();
+        let old = tokens(clock.clone(), &[("a", false)]).issue(user, "free", sign_in).unwrap().token;
         let rotated = tokens(clock, &[("b", false), ("a", true)]);
-        assert_eq!(rotated.verify(&old).await.unwrap(), user);
-        let new = rotated.issue(user).unwrap().token;
+        assert_eq!(rotated.verify(&old).await.unwrap().user, user);
+        let new = rotated.issue(user, "free", sign_in).unwrap().token;
         assert_eq!(decode::<Header>(new.split('.').next().unwrap()).ok().unwrap().kid, "b");
     }
 }

@@ -1,52 +1,33 @@
-//! The caller: who the access token says it is, and whether it is an admin.
+//! The caller, as the door has found out: see [`crate::auth::door`].
 
-use axum::{
-    extract::FromRequestParts,
-    http::{header, request::Parts},
-};
-use troupe_shared::{db::users, ids::UserId};
+use axum::{extract::FromRequestParts, http::request::Parts};
+use troupe_shared::ids::UserId;
 
-use crate::{error::ApiError, state::AppState};
+use crate::{auth::identity::Identity, error::ApiError};
 
 /// The signed-in user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller(pub(crate) UserId);
 
-impl FromRequestParts<AppState> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let token = bearer(parts).ok_or(ApiError::Unauthenticated("an Authorization: Bearer header is needed"))?;
-        state.tokens.verify(token).await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Identified(identity) = Identified::from_request_parts(parts, state).await?;
+        Ok(Self(identity.user))
     }
 }
 
-/// The signed-in user, who is an admin. The database is asked at every call: a role that was taken away is gone at once.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Admin(pub(crate) UserId);
+/// The same, with the credential that was shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Identified(pub(crate) Identity);
 
-impl Admin {
-    /// The same for somebody who is signed in otherwise.
-    pub(crate) async fn check(state: &AppState, user: UserId) -> Result<Self, ApiError> {
-        match users::role(&state.pool, user).await?.as_deref() {
-            Some("admin") => Ok(Self(user)),
-            Some(_) => Err(ApiError::Forbidden("this is for admins")),
-            None => Err(ApiError::Unauthenticated("the account is gone")),
-        }
-    }
-}
-
-impl FromRequestParts<AppState> for Admin {
+impl<S: Send + Sync> FromRequestParts<S> for Identified {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let Caller(user) = Caller::from_request_parts(parts, state).await?;
-        Self::check(state, user).await
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let identity = parts.extensions.get::<Identity>().cloned();
+        // An address that everybody may call knows nobody.
+        identity.map(Self).ok_or(ApiError::Unauthenticated("nobody is signed in"))
     }
-}
-
-pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -4,6 +4,7 @@ pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod checks;
 pub(crate) mod correlation;
+pub(crate) mod device;
 pub(crate) mod idempotency;
 pub(crate) mod paging;
 pub(crate) mod path;

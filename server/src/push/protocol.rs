@@ -3,12 +3,13 @@
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use troupe_shared::{
-    ids::{ConversationId, MessageId, RequestId, UserId},
+    ids::{ConversationId, MessageId, RequestId},
     model::{Message, Place, Request},
     problem::Problem,
 };
 
 use crate::{
+    auth::identity::Identity,
     error::ApiError,
     extract::body,
     usecase::{queue_state::QueueState, send_message::IfBusy},
@@ -138,6 +139,8 @@ impl Notice {
 pub(crate) enum Closing {
     Restart,
     Overload,
+    /// What it was opened with has ended.
+    SignedOut,
     TooSlow,
     /// The user has as many open as is allowed.
     TooMany,
@@ -150,6 +153,7 @@ impl Closing {
         let (code, reason) = match self {
             Self::Restart => return restart(),
             Self::Overload => (1013, "try again later"),
+            Self::SignedOut => (4001, "the credentials have ended: sign in, or refresh, and connect again"),
             Self::TooSlow => (4008, "too slow: connect again and take a snapshot"),
             Self::TooMany => (4009, "too many sockets of yours are open: close another"),
             Self::Misbehaved => (4500, "only text messages of a bounded size are taken"),
@@ -165,8 +169,8 @@ fn restart() -> CloseFrame {
 }
 
 /// Who opened a socket, and what it has seen already.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Opened {
-    pub(crate) user: UserId,
+    pub(crate) identity: Identity,
     pub(crate) after: Option<MessageId>,
 }

@@ -10,7 +10,12 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{db::requests, events::Frame, ids::SessionId};
+use troupe_shared::{
+    db::requests,
+    events::Frame,
+    ids::{RequestId, SessionId, UserId},
+    model::Request,
+};
 
 use super::{
     hub::Delivery,
@@ -19,8 +24,9 @@ use super::{
     snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
+    auth::{door::permit, permissions::Permission},
     error::ApiError,
-    extract::{auth::Admin, correlation::CorrelationId, idempotency},
+    extract::{correlation::CorrelationId, idempotency},
     state::AppState,
     usecase::{
         cancel_request::cancel_request,
@@ -34,6 +40,9 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// When nothing was heard for so long of what has begun here, it is looked up: a worker that dies between storing the end of
 /// a reply and telling it leaves nobody else who would.
 const QUIET: Duration = Duration::from_secs(5);
+
+/// No socket lives so long.
+const FAR: Duration = Duration::from_hours(24 * 365);
 
 pub(crate) struct Session {
     socket: WebSocket,
@@ -57,14 +66,19 @@ enum End {
 
 impl Session {
     /// Runs until either side ends it.
-    pub(crate) async fn open(socket: WebSocket, state: AppState, opened: Opened, correlation: CorrelationId) {
-        let closing = state.sessions.closing().clone();
+    pub(crate) async fn open(
+        socket: WebSocket,
+        state: AppState,
+        opened: Opened,
+        ended: CancellationToken,
+        correlation: CorrelationId,
+    ) {
         let id = SessionId::new();
         let (seen, watch) = (Seen::default(), QueueWatch::default());
         let mut session =
             Self { socket, state, id, opened, correlation, seen, watch, unanswered: 0, heard: Instant::now() };
         tracing::debug!(session_id = %id, "a socket opened");
-        let end = match session.run(&closing).await {
+        let end = match session.run(&ended).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
@@ -81,18 +95,24 @@ impl Session {
         _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     }
 
-    async fn run(&mut self, closing: &CancellationToken) -> Result<std::convert::Infallible, End> {
-        let subscribed = self.state.hub.subscribe(self.opened.user).await;
+    fn user(&self) -> UserId {
+        self.opened.identity.user
+    }
+
+    async fn run(&mut self, ended: &CancellationToken) -> Result<std::convert::Infallible, End> {
+        let subscribed = self.state.hub.subscribe(self.user()).await;
         let mut live = subscribed.map_err(|error| overloaded(&error))?;
         self.say_hello().await?;
         let every = self.state.config.server.ping_interval;
         // The first at a random moment: after a restart thousands of sockets open at once, and must not ping at once.
         let mut pings = interval_at(Instant::now() + every.mul_f64(0.5 + self.share()), every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let expired = self.expiry();
         loop {
             tokio::select! {
                 biased;
-                () = closing.cancelled() => return Err(End::Close(Closing::Restart)),
+                () = ended.cancelled() => return Err(End::Close(self.why_ended())),
+                () = sleep_until(expired) => return Err(End::Close(Closing::SignedOut)),
                 delivery = live.next() => self.deliver(delivery).await?,
                 message = self.socket.recv() => match message {
                     Some(Ok(message)) => self.hear(message).await?,
@@ -108,13 +128,24 @@ impl Session {
         }
     }
 
+    /// When the credential ends by itself; far away for one that does not.
+    fn expiry(&self) -> Instant {
+        let now = Instant::now();
+        let left = self.opened.identity.credential.expires_at.map(|at| at - self.state.clock.now());
+        now + left.map_or(FAR, |left| left.to_std().unwrap_or_default().min(FAR))
+    }
+
+    fn why_ended(&self) -> Closing {
+        if self.state.sessions.closing().is_cancelled() { Closing::Restart } else { Closing::SignedOut }
+    }
+
     async fn look_after_silence(&mut self) -> Result<(), End> {
         self.heard = Instant::now();
         // Not to know it now is no reason to close the socket: it is looked up again.
-        let Ok(open) = requests::open_of(&self.state.pool, self.opened.user).await else { return Ok(()) };
+        let Ok(open) = requests::open_of(&self.state.pool, self.user()).await else { return Ok(()) };
         let mut unfinished = self.seen.unfinished_beside(&Seen::default());
         unfinished.retain(|id| open.iter().all(|open| open.id != *id));
-        let ends = ends_of(&self.state, self.opened.user, unfinished).await.unwrap_or_default();
+        let ends = ends_of(&self.state, self.user(), unfinished).await.unwrap_or_default();
         for end in &ends {
             self.tell(end).await?;
         }
@@ -129,14 +160,13 @@ impl Session {
     }
 
     async fn say_hello(&mut self) -> Result<(), End> {
-        let snapshot = Snapshot::take(&self.state, self.id, self.opened.user, self.opened.after).await;
+        let snapshot = Snapshot::take(&self.state, self.id, self.user(), self.opened.after).await;
         let snapshot = snapshot.map_err(|error| overloaded(&error.problem().detail))?;
         self.say(&snapshot.hello).await?;
         // What this socket had heard the beginning of and runs no more has ended unheard.
         let unheard = self.seen.unfinished_beside(&snapshot.seen);
-        let unheard = ends_of(&self.state, self.opened.user, unheard)
-            .await
-            .map_err(|error| overloaded(&error.problem().detail))?;
+        let unheard =
+            ends_of(&self.state, self.user(), unheard).await.map_err(|error| overloaded(&error.problem().detail))?;
         self.seen.take_over(snapshot.seen);
         for end in snapshot.ends.iter().chain(&unheard) {
             self.tell(end).await?;
@@ -177,7 +207,7 @@ impl Session {
             }
             Ok(FromClient::SendMessage(message)) => self.send_message(message).await,
             Ok(FromClient::CancelRequest(CancelRequest { r#ref, request_id, .. })) => {
-                match cancel_request(&self.state, self.opened.user, request_id).await {
+                match self.cancel(request_id).await {
                     Ok(request) => ToClient::State { r#ref, request },
                     Err(error) => self.error(r#ref, &error),
                 }
@@ -187,13 +217,21 @@ impl Session {
         self.say(&answer).await
     }
 
+    async fn cancel(&mut self, request: RequestId) -> Result<Request, ApiError> {
+        permit(&self.state, &self.opened.identity, Permission::ChatWrite).await?;
+        cancel_request(&self.state, self.user(), request).await
+    }
+
     async fn send_message(&mut self, message: SendMessage) -> ToClient {
         let SendMessage { r#ref, conversation_id, content, if_busy, idempotency_key: key, fresh, .. } = message;
         if let Some(Err(error)) = key.as_deref().map(|key| idempotency::check(key, "idempotency_key")) {
             return self.error(Some(r#ref), &error);
         }
+        if let Err(error) = permit(&self.state, &self.opened.identity, Permission::ChatWrite).await {
+            return self.error(Some(r#ref), &error);
+        }
         let sending = Sending { conversation_id, content, if_busy, key, fresh };
-        match send_message(&self.state, self.opened.user, sending, &self.correlation.0).await {
+        match send_message(&self.state, self.user(), sending, &self.correlation.0).await {
             Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message, place: sent.place },
             Err(error) => self.error(Some(r#ref), &error),
         }
@@ -201,8 +239,8 @@ impl Session {
 
     /// Tells an admin of the queue; anybody else that this is not for them.
     async fn show_queue(&mut self) -> Result<(), End> {
-        let told = match Admin::check(&self.state, self.opened.user).await {
-            Ok(_) => queue_state(&self.state).await.map(ToClient::QueueState),
+        let told = match permit(&self.state, &self.opened.identity, Permission::OperationsRead).await {
+            Ok(()) => queue_state(&self.state).await.map(ToClient::QueueState),
             Err(error) => {
                 self.watch.end();
                 Err(error)

@@ -39,7 +39,7 @@ pub(crate) struct RenameConversation {
 }
 
 /// Open a conversation
-#[utoipa::path(post, path = "/conversations", tag = "conversations", request_body = CreateConversation,
+#[utoipa::path(post, path = "/conversations", tag = "conversations", security(("token" = ["chat:write"])), request_body = CreateConversation,
     responses((status = 201, body = Conversation), (status = 422, description = "no such persona")))]
 pub(crate) async fn create_conversation(
     State(state): State<AppState>,
@@ -62,7 +62,7 @@ pub(crate) async fn create_conversation(
 }
 
 /// One's conversations, the newest first
-#[utoipa::path(get, path = "/conversations", tag = "conversations", params(Paging),
+#[utoipa::path(get, path = "/conversations", tag = "conversations", security(("token" = ["chat:read"])), params(Paging),
     responses((status = 200, body = Listed<Conversation>)))]
 pub(crate) async fn list_conversations(
     State(state): State<AppState>,
@@ -75,7 +75,7 @@ pub(crate) async fn list_conversations(
 }
 
 /// One conversation
-#[utoipa::path(get, path = "/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+#[utoipa::path(get, path = "/conversations/{id}", tag = "conversations", security(("token" = ["chat:read"])), params(("id" = ConversationId, Path)),
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn read_conversation(
     State(state): State<AppState>,
@@ -86,7 +86,7 @@ pub(crate) async fn read_conversation(
 }
 
 /// Rename a conversation
-#[utoipa::path(patch, path = "/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+#[utoipa::path(patch, path = "/conversations/{id}", tag = "conversations", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path)),
     request_body = RenameConversation,
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn rename_conversation(
@@ -100,7 +100,7 @@ pub(crate) async fn rename_conversation(
 }
 
 /// Delete a conversation with all its messages
-#[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+#[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path)),
     responses((status = 204), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn delete_conversation(
     State(state): State<AppState>,

@@ -52,7 +52,7 @@ pub(crate) struct Naming {
 /// The body is the document itself: plain text, Markdown, HTML or PDF. What it is, is found in it; `Content-Type` decides only
 /// between kinds of text. The answer comes at once, with the status `pending`; a worker reads it then. The same content again
 /// is the same document.
-#[utoipa::path(post, path = "/personas/{slug}/documents", tag = "knowledge", params(("slug" = String, Path), Naming),
+#[utoipa::path(post, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:write"])), params(("slug" = String, Path), Naming),
     request_body(content((String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (Vec<u8> = "application/pdf"))),
     responses((status = 201, body = Document), (status = 404, description = "no such persona of yours"),
         (status = 415, description = "neither text, Markdown, HTML nor PDF")))]
@@ -81,7 +81,7 @@ pub(crate) async fn create_document(
 }
 
 /// The documents of a persona of one's own, the newest first
-#[utoipa::path(get, path = "/personas/{slug}/documents", tag = "knowledge", params(("slug" = String, Path), Paging),
+#[utoipa::path(get, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:read"])), params(("slug" = String, Path), Paging),
     responses((status = 200, body = Listed<Document>)))]
 pub(crate) async fn list_documents(
     State(state): State<AppState>,
@@ -99,7 +99,7 @@ pub(crate) async fn list_documents(
 }
 
 /// One document: how far it has come, or why it failed
-#[utoipa::path(get, path = "/personas/{slug}/documents/{id}", tag = "knowledge",
+#[utoipa::path(get, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:read"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
 pub(crate) async fn read_document(
     State(state): State<AppState>,
@@ -110,7 +110,7 @@ pub(crate) async fn read_document(
 }
 
 /// The text that was found in a document
-#[utoipa::path(get, path = "/personas/{slug}/documents/{id}/content", tag = "knowledge",
+#[utoipa::path(get, path = "/personas/{slug}/documents/{id}/content", tag = "knowledge", security(("token" = ["personas:read"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)),
     responses((status = 200, body = String, content_type = "text/plain"),
         (status = 409, description = "it is still to be read, or could not be")))]
@@ -129,7 +129,7 @@ pub(crate) async fn read_content(
 }
 
 /// Delete a document, and all that was made of it
-#[utoipa::path(delete, path = "/personas/{slug}/documents/{id}", tag = "knowledge",
+#[utoipa::path(delete, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_document(
     State(state): State<AppState>,

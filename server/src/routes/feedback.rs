@@ -44,7 +44,7 @@ pub(crate) struct Rate {
 /// Say what you think of a reply
 ///
 /// Of one that is completed. The same call again changes what was said.
-#[utoipa::path(post, path = "/requests/{id}/feedback", tag = "requests", params(("id" = RequestId, Path)), request_body = Rate,
+#[utoipa::path(post, path = "/requests/{id}/feedback", tag = "requests", security(("token" = ["chat:write"])), params(("id" = RequestId, Path)), request_body = Rate,
     responses((status = 200, body = Feedback), (status = 404, description = "no such request of yours"),
         (status = 409, description = "there is no completed reply")))]
 pub(crate) async fn rate(
@@ -76,7 +76,7 @@ async fn keep(db: &mut PgConnection, user: UserId, id: RequestId, said: Rate) ->
 }
 
 /// What you said of a reply
-#[utoipa::path(get, path = "/requests/{id}/feedback", tag = "requests", params(("id" = RequestId, Path)),
+#[utoipa::path(get, path = "/requests/{id}/feedback", tag = "requests", security(("token" = ["chat:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = Feedback), (status = 404, description = "no such request of yours, or you said nothing")))]
 pub(crate) async fn read_feedback(
     State(state): State<AppState>,
@@ -87,7 +87,7 @@ pub(crate) async fn read_feedback(
 }
 
 /// Take back what you said of a reply
-#[utoipa::path(delete, path = "/requests/{id}/feedback", tag = "requests", params(("id" = RequestId, Path)),
+#[utoipa::path(delete, path = "/requests/{id}/feedback", tag = "requests", security(("token" = ["chat:write"])), params(("id" = RequestId, Path)),
     responses((status = 204), (status = 404, description = "no such request of yours, or you said nothing")))]
 pub(crate) async fn delete_feedback(
     State(state): State<AppState>,

@@ -80,7 +80,7 @@ impl From<Ranked> for FoundPassage {
 /// Search what a persona knows, as a reply does
 ///
 /// Words in quotation marks belong together, `or` means either, and `-` stands before what must not be there.
-#[utoipa::path(get, path = "/personas/{slug}/knowledge/search", tag = "knowledge", params(("slug" = String, Path), Asked),
+#[utoipa::path(get, path = "/personas/{slug}/knowledge/search", tag = "knowledge", security(("token" = ["personas:read"])), params(("slug" = String, Path), Asked),
     responses((status = 200, body = SearchResult), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn search_knowledge(
     State(state): State<AppState>,

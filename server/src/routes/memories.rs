@@ -33,7 +33,7 @@ const NO_MEMORY: ApiError = ApiError::NotFound("memory of you");
 /// What a persona remembers of you, the newest first
 ///
 /// Also of a persona that you may not talk with any more.
-#[utoipa::path(get, path = "/personas/{slug}/memories", tag = TAG, params(("slug" = String, Path), Paging),
+#[utoipa::path(get, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:read"])), params(("slug" = String, Path), Paging),
     responses((status = 200, body = Listed<Memory>)))]
 pub(crate) async fn list_memories(
     State(state): State<AppState>,
@@ -59,7 +59,7 @@ pub(crate) struct WriteMemory {
 /// Tell a persona something that it is to remember
 ///
 /// It remembers 100 things of each user; the oldest go. What it knows already is answered as it is.
-#[utoipa::path(post, path = "/personas/{slug}/memories", tag = TAG, params(("slug" = String, Path)), request_body = WriteMemory,
+#[utoipa::path(post, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)), request_body = WriteMemory,
     responses((status = 201, body = Memory), (status = 409, description = "the persona remembers nothing")))]
 pub(crate) async fn create_memory(
     State(state): State<AppState>,
@@ -83,7 +83,7 @@ async fn create(db: &mut PgConnection, user: UserId, slug: String, fact: String)
 }
 
 /// Have a persona forget one thing
-#[utoipa::path(delete, path = "/personas/{slug}/memories/{id}", tag = TAG,
+#[utoipa::path(delete, path = "/personas/{slug}/memories/{id}", tag = TAG, security(("token" = ["chat:write"])),
     params(("slug" = String, Path), ("id" = MemoryId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_memory(
     State(state): State<AppState>,
@@ -95,7 +95,7 @@ pub(crate) async fn delete_memory(
 }
 
 /// Have a persona forget all that it knows of you
-#[utoipa::path(delete, path = "/personas/{slug}/memories", tag = TAG, params(("slug" = String, Path)),
+#[utoipa::path(delete, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete_memories(
     State(state): State<AppState>,

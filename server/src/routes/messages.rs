@@ -54,7 +54,7 @@ pub(crate) struct MessageSent {
 }
 
 /// The messages of a conversation, the newest first
-#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "messages", params(("id" = ConversationId, Path), Paging),
+#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "messages", security(("token" = ["chat:read"])), params(("id" = ConversationId, Path), Paging),
     responses((status = 200, body = Listed<Message>), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn list_messages(
     State(state): State<AppState>,
@@ -72,7 +72,7 @@ pub(crate) async fn list_messages(
 /// Answers 202 as soon as the message is stored; the reply comes over the socket, the event stream, or by polling the
 /// request. With an `Idempotency-Key` the same call made again is answered as the first time. With `wait` it answers 200 with the finished request, or 202 when the time has run out.
 /// With `Cache-Control: no-cache` a persona that gives replies again writes a new one.
-#[utoipa::path(post, path = "/conversations/{id}/messages", tag = "messages", params(("id" = ConversationId, Path), Waiting),
+#[utoipa::path(post, path = "/conversations/{id}/messages", tag = "messages", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path), Waiting),
     request_body = CreateMessage,
     responses(
         (status = 200, body = MessageSent, description = "finished within `wait`"),

@@ -12,4 +12,5 @@ pub(crate) mod memories;
 pub(crate) mod messages;
 pub(crate) mod personas;
 pub(crate) mod requests;
+pub(crate) mod sign_ins;
 pub(crate) mod sockets;

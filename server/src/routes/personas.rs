@@ -133,7 +133,7 @@ impl ChangePersona {
 }
 
 /// Make a persona
-#[utoipa::path(post, path = "/personas", tag = "personas", request_body = CreatePersona,
+#[utoipa::path(post, path = "/personas", tag = "personas", security(("token" = ["personas:write"])), request_body = CreatePersona,
     responses((status = 201, body = Persona), (status = 409, description = "the slug is taken")))]
 pub(crate) async fn create_persona(
     State(state): State<AppState>,
@@ -188,7 +188,7 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Res
 }
 
 /// The personas to talk with: public ones and one's own, the newest first
-#[utoipa::path(get, path = "/personas", tag = "personas", params(Paging), responses((status = 200, body = Listed<Persona>)))]
+#[utoipa::path(get, path = "/personas", tag = "personas", security(("token" = ["personas:read"])), params(Paging), responses((status = 200, body = Listed<Persona>)))]
 pub(crate) async fn list_personas(
     State(state): State<AppState>,
     Caller(user): Caller,
@@ -200,7 +200,7 @@ pub(crate) async fn list_personas(
 }
 
 /// One persona
-#[utoipa::path(get, path = "/personas/{slug}", tag = "personas", params(("slug" = String, Path)),
+#[utoipa::path(get, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:read"])), params(("slug" = String, Path)),
     responses((status = 200, body = Persona), (status = 404, description = "no such persona")))]
 pub(crate) async fn read_persona(
     State(state): State<AppState>,
@@ -214,7 +214,7 @@ pub(crate) async fn read_persona(
 }
 
 /// Change a persona of one's own
-#[utoipa::path(patch, path = "/personas/{slug}", tag = "personas", params(("slug" = String, Path)),
+#[utoipa::path(patch, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:write"])), params(("slug" = String, Path)),
     request_body = ChangePersona,
     responses((status = 200, body = Persona), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn change_persona(
@@ -234,7 +234,7 @@ pub(crate) async fn change_persona(
 }
 
 /// Delete a persona of one's own, with all its conversations
-#[utoipa::path(delete, path = "/personas/{slug}", tag = "personas", params(("slug" = String, Path)),
+#[utoipa::path(delete, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:write"])), params(("slug" = String, Path)),
     responses((status = 204), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn delete_persona(
     State(state): State<AppState>,

@@ -51,7 +51,7 @@ pub(crate) struct Following {
 }
 
 /// A request as it stands, or, with `wait`, as soon as it is finished
-#[utoipa::path(get, path = "/requests/{id}", tag = "requests", params(("id" = RequestId, Path), Waiting),
+#[utoipa::path(get, path = "/requests/{id}", tag = "requests", security(("token" = ["chat:read"])), params(("id" = RequestId, Path), Waiting),
     responses(
         (status = 200, body = Request, headers(("Retry-After" = u32, description = "while it is not finished"))),
         (status = 404, description = "no such request of yours"),
@@ -75,7 +75,7 @@ pub(crate) async fn read_request(
 ///
 /// Whatever it is doing. What had been shown of the reply is kept. One that has ended stays as it ended: cancelling it again,
 /// or too late, is no error.
-#[utoipa::path(post, path = "/requests/{id}/cancel", tag = "requests", params(("id" = RequestId, Path)),
+#[utoipa::path(post, path = "/requests/{id}/cancel", tag = "requests", security(("token" = ["chat:write"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = Request), (status = 404, description = "no such request of yours")))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
@@ -88,7 +88,7 @@ pub(crate) async fn cancel(
 /// The events of a request, as Server-Sent Events
 ///
 /// Begins after the cursor given, and ends after the terminal event; 204 where nothing is to come any more.
-#[utoipa::path(get, path = "/requests/{id}/events", tag = "requests", params(("id" = RequestId, Path), Following),
+#[utoipa::path(get, path = "/requests/{id}/events", tag = "requests", security(("token" = ["chat:read"])), params(("id" = RequestId, Path), Following),
     responses(
         (status = 200, content_type = "text/event-stream", body = String),
         (status = 204, description = "everything has been seen"),

@@ -3,26 +3,19 @@
 use axum::{
     Json,
     extract::{FromRequestParts, State, WebSocketUpgrade},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
-    db::socket_tickets,
-    ids::{MessageId, UserId},
-};
+use troupe_shared::{db::socket_tickets, ids::MessageId};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    auth::tokens::{socket_ticket, socket_ticket_digest},
+    auth::secrets::{self, Fresh},
     error::ApiError,
-    extract::{
-        auth::{Caller, bearer},
-        correlation::CorrelationId,
-        paging::Params,
-    },
+    extract::{auth::Identified, correlation::CorrelationId, paging::Params},
     push::{
-        protocol::{Closing, Opened, SUBPROTOCOL, TICKET_PREFIX},
+        protocol::{Closing, Opened, SUBPROTOCOL},
         session::Session,
         sessions::Full,
     },
@@ -43,14 +36,15 @@ pub(crate) struct SocketTicket {
 }
 
 /// A one-time ticket for a socket, for clients that cannot send headers with an upgrade
-#[utoipa::path(post, path = "/ws-tickets", tag = "live", responses((status = 201, body = SocketTicket)))]
+#[utoipa::path(post, path = "/ws-tickets", tag = "live", security(("token" = ["chat:read"])), responses((status = 201, body = SocketTicket)))]
 pub(crate) async fn create_socket_ticket(
     State(state): State<AppState>,
-    Caller(user): Caller,
+    Identified(identity): Identified,
 ) -> Result<(StatusCode, Json<SocketTicket>), ApiError> {
-    let (ticket, digest) = socket_ticket()?;
+    let Fresh { secret: ticket, digest } = secrets::fresh()?;
     let ttl = state.config.auth.socket_ticket_ttl;
-    socket_tickets::create(&state.pool, &digest, user, ttl).await?;
+    let kept = serde_json::to_value(&identity).map_err(|error| ApiError::Internal(error.to_string()))?;
+    socket_tickets::create(&state.pool, &digest, identity.user, &kept, ttl).await?;
     Ok((StatusCode::CREATED, Json(SocketTicket { ticket, expires_in: ttl.as_secs() })))
 }
 
@@ -63,17 +57,17 @@ pub(crate) struct Resuming {
 }
 
 /// The live connection: see the section on events in the API's description
-#[utoipa::path(get, path = "/ws", tag = "live", params(Resuming),
+#[utoipa::path(get, path = "/ws", tag = "live", security(("token" = ["chat:read"])), params(Resuming),
     responses((status = 101, description = "the socket is open"), (status = 400, description = "not an upgrade"),
         (status = 503, description = "the server has as many sockets as it takes, or is about to stop")))]
 pub(crate) async fn open_socket(
     State(state): State<AppState>,
-    SocketCaller(user): SocketCaller,
+    Identified(identity): Identified,
     correlation: CorrelationId,
     Params(Resuming { after }): Params<Resuming>,
     Upgrade(upgrade): Upgrade,
 ) -> Result<Response, ApiError> {
-    let admitted = state.sessions.admit(user);
+    let admitted = state.sessions.admit(identity.user, identity.credential.id);
     if matches!(admitted, Err(Full::Process)) || state.sessions.closing().is_cancelled() {
         return Err(ApiError::Overloaded);
     }
@@ -86,9 +80,10 @@ pub(crate) async fn open_socket(
         .max_frame_size(largest)
         .on_upgrade(move |socket| async move {
             // A browser is told the reason of a close, and none of a refused upgrade.
-            let Ok(_place) = admitted else { return Session::refuse(socket, Closing::TooMany).await };
+            let Ok(place) = admitted else { return Session::refuse(socket, Closing::TooMany).await };
             let sessions = state.sessions.clone();
-            sessions.run(Session::open(socket, state, Opened { user, after }, correlation)).await;
+            let (opened, ended) = (Opened { identity, after }, place.ended().clone());
+            sessions.run(Session::open(socket, state, opened, ended, correlation)).await;
         }))
 }
 
@@ -104,26 +99,4 @@ impl FromRequestParts<AppState> for Upgrade {
             .map(Self)
             .map_err(|e| ApiError::MalformedJson(format!("this address takes WebSocket upgrades: {}", e.body_text())))
     }
-}
-
-/// Who opens a socket: by token, or by a ticket, which is used up.
-pub(crate) struct SocketCaller(UserId);
-
-impl FromRequestParts<AppState> for SocketCaller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        if bearer(parts).is_some() {
-            return Caller::from_request_parts(parts, state).await.map(|Caller(user)| Self(user));
-        }
-        let refused = ApiError::Unauthenticated("an Authorization header or a ticket as second subprotocol is needed");
-        let ticket = ticket(&parts.headers).ok_or(refused)?;
-        let user = socket_tickets::redeem(&state.pool, &socket_ticket_digest(ticket)).await?;
-        user.map(Self).ok_or(ApiError::Unauthenticated("the ticket is not valid, or was used"))
-    }
-}
-
-fn ticket(headers: &HeaderMap) -> Option<&str> {
-    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
-    offered.split(',').find_map(|protocol| protocol.trim().strip_prefix(TICKET_PREFIX))
 }

@@ -18,6 +18,7 @@ pub(crate) mod queue_state;
 pub(crate) mod register;
 pub(crate) mod send_message;
 pub(crate) mod settle;
+pub(crate) mod sign_ins;
 pub(crate) mod stored_queue;
 pub(crate) mod training;
 pub(crate) mod why_waiting;

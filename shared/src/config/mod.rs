@@ -70,6 +70,8 @@ pub struct Redis {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Server {
     pub listen: SocketAddr,
+    #[serde(deserialize_with = "optional_url")]
+    pub public_url: Option<Url>,
     pub max_body: usize,
     pub max_import: usize,
     pub max_content: usize,
@@ -89,6 +91,14 @@ pub struct Server {
 pub struct Auth {
     #[serde(deserialize_with = "duration")]
     pub access_token_ttl: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub refresh_token_ttl: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub refresh_grace: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub session_ttl: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub sign_in_ttl: Duration,
     #[serde(deserialize_with = "duration")]
     pub socket_ticket_ttl: Duration,
 }
@@ -238,6 +248,7 @@ impl Config {
         rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
         rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");
         rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");
+        self.auth.check(&mut rule);
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
         rule(
             self.worker.max_cost.is_finite() && self.worker.max_cost >= 0.0,
@@ -275,6 +286,28 @@ impl Config {
             "must be at least 100ms",
         );
         rule(self.housekeeping.batch > 0, "housekeeping.batch", "must be at least 1");
+    }
+}
+
+impl Auth {
+    fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+        rule(
+            (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&self.access_token_ttl),
+            "auth.access_token_ttl",
+            "must be from 1s to 24h",
+        );
+        rule(
+            self.refresh_token_ttl >= self.access_token_ttl,
+            "auth.refresh_token_ttl",
+            "must not be shorter than auth.access_token_ttl",
+        );
+        rule(
+            self.sign_in_ttl >= self.session_ttl && self.sign_in_ttl >= self.refresh_token_ttl,
+            "auth.sign_in_ttl",
+            "must not be shorter than auth.session_ttl and auth.refresh_token_ttl",
+        );
+        rule(self.session_ttl >= Duration::from_secs(1), "auth.session_ttl", "must be at least 1s");
+        rule(self.refresh_grace <= Duration::from_mins(1), "auth.refresh_grace", "must not be longer than 1m");
     }
 }
 

@@ -28,6 +28,7 @@ pub mod queue_state;
 pub mod requests;
 pub mod responses;
 pub mod schedules;
+pub mod sign_ins;
 pub mod signing_keys;
 pub mod socket_tickets;
 pub mod users;

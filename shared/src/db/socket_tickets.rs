@@ -2,15 +2,23 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use sqlx::{PgExecutor, Result};
 
 use crate::ids::UserId;
 
-pub async fn create(db: impl PgExecutor<'_>, digest: &[u8], user: UserId, ttl: Duration) -> Result<()> {
+pub async fn create(
+    db: impl PgExecutor<'_>,
+    digest: &[u8],
+    user: UserId,
+    identity: &Value,
+    ttl: Duration,
+) -> Result<()> {
     sqlx::query!(
-        "insert into socket_tickets (digest, user_id, expires_at) values ($1, $2, now() + make_interval(secs => $3))",
+        "insert into socket_tickets (digest, user_id, identity, expires_at) values ($1, $2, $3, now() + make_interval(secs => $4))",
         digest,
         user.as_uuid(),
+        identity,
         ttl.as_secs_f64(),
     )
     .execute(db)
@@ -18,10 +26,10 @@ pub async fn create(db: impl PgExecutor<'_>, digest: &[u8], user: UserId, ttl: D
     Ok(())
 }
 
-/// Uses the ticket up; it opens one socket.
-pub async fn redeem(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Option<UserId>> {
+/// Uses the ticket up: it opens one socket, in the name of whoever asked for it.
+pub async fn redeem(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Option<Value>> {
     sqlx::query_scalar!(
-        r#"delete from socket_tickets where digest = $1 and expires_at > now() returning user_id as "id: UserId""#,
+        "delete from socket_tickets where digest = $1 and expires_at > now() returning identity",
         digest,
     )
     .fetch_optional(db)

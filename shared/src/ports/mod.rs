@@ -5,6 +5,7 @@
 mod cache;
 mod embedder;
 mod provider_board;
+mod session_store;
 mod vector_store;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use futures::stream::BoxStream;
 pub use cache::{Cache, Lookups};
 pub use embedder::{EmbedError, Embedder};
 pub use provider_board::{LOOK_UPS, News, ProviderBoard};
+pub use session_store::{BrowserSession, SessionStore};
 pub use vector_store::{Found, Index, Point, VectorStore, VectorStoreError};
 
 use crate::{

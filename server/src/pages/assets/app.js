@@ -18,9 +18,8 @@ export class Problem extends Error {
 const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 
 async function call(method, path, { body, key } = {}) {
-  const token = session?.token;
+  const caller = session;
   const headers = { Accept: "application/json" };
-  if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   let response, answer;
@@ -35,7 +34,7 @@ async function call(method, path, { body, key } = {}) {
     }
   }
   if (response.ok) return answer;
-  if (response.status === 401 && token && token === session?.token) leave("Your session has ended. Please sign in again.");
+  if (response.status === 401 && caller && caller === session) leave("Your session has ended. Please sign in again.");
   throw new Problem({ ...answer, status: response.status }, Number(response.headers.get("Retry-After")) || 0);
 }
 
@@ -257,6 +256,17 @@ function enter(signedIn) {
   go();
   reconnect = keepConnected({ newest: () => newest?.id, onFrame: hear, onStatus: showConnection });
   setInterval(() => place.name === "chat" && settle(place.id), LOST_FROM_SIGHT / 2);
+}
+
+/** Ends the session where it is kept; without an answer it is ended here alone, and says so. */
+async function signOut() {
+  try {
+    await call("POST", "/auth/logout");
+    leave();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    toast(`You are still signed in. ${problem.message}`);
+  }
 }
 
 /** Ends the session in every tab. What was written and not sent stays for the next one of the same person in this tab. */
@@ -837,7 +847,7 @@ function showApp() {
   $("rename").onclick = renameOpen;
   $("delete").onclick = deleteOpen;
   $("reconnect").onclick = () => reconnect();
-  $("sign-out").onclick = () => leave();
+  $("sign-out").onclick = signOut;
   $("menu").onclick = () => showSide(!document.body.classList.contains("side-open"));
   $("veil").onclick = () => showSide(false);
   $("conversations").addEventListener("click", () => showSide(false));
@@ -880,9 +890,12 @@ function showGate() {
     $("gate-submit").disabled = true;
     try {
       const signedIn = joining
-        ? await call("POST", "/auth/register", { body: { email, password, name }, key: newKey() })
-        : await call("POST", "/auth/login", { body: { email, password } });
-      const next = { token: signedIn.access_token, user: signedIn.user };
+        ? await call("POST", "/auth/register", { body: { email, password, name, session: true }, key: newKey() })
+        : await call("POST", "/auth/login", { body: { email, password, session: true } });
+      // Browsers drop the cookie silently where it is meant for https and the page is not.
+      const kept = await call("GET", "/auth/me").catch(() => null);
+      if (!kept) throw new Problem({ detail: "your browser did not keep the session: this address needs https" });
+      const next = { user: signedIn.user };
       store(localStorage, SESSION, next);
       enter(next);
     } catch (problem) {
@@ -905,5 +918,5 @@ if (typeof document !== "undefined") {
   // Signed in or out in another tab: begin anew as whoever it is now.
   addEventListener("storage", ({ key, storageArea }) => key === SESSION && storageArea === localStorage && location.reload());
   const kept = stored(localStorage, SESSION);
-  kept?.token && kept.user ? enter(kept) : showGate();
+  kept?.user ? enter(kept) : showGate();
 }

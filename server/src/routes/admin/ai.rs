@@ -4,13 +4,12 @@ use axum::{Json, extract::State};
 
 use crate::{
     error::ApiError,
-    extract::auth::Admin,
     state::AppState,
     usecase::ai_status::{AiStatus, ai_status},
 };
 
 /// The model services: which are well, which rest and until when, and how fast they are
-#[utoipa::path(get, path = "/admin/ai/status", tag = super::TAG, responses((status = 200, body = AiStatus)))]
-pub(crate) async fn read_ai_status(State(state): State<AppState>, _admin: Admin) -> Result<Json<AiStatus>, ApiError> {
+#[utoipa::path(get, path = "/admin/ai/status", tag = super::TAG, security(("token" = ["operations:read"])), responses((status = 200, body = AiStatus)))]
+pub(crate) async fn read_ai_status(State(state): State<AppState>) -> Result<Json<AiStatus>, ApiError> {
     ai_status(&state).await.map(Json)
 }

@@ -16,7 +16,7 @@ use super::TAG;
 use crate::{
     error::ApiError,
     extract::{
-        auth::Admin,
+        auth::Caller,
         body::Body,
         checks::Checks,
         paging::{Listed, Paging, Pair, Params},
@@ -37,10 +37,9 @@ pub(crate) struct SetBudget {
 }
 
 /// Budgets, and what is spent of them today
-#[utoipa::path(get, path = "/admin/budgets", tag = TAG, params(Paging), responses((status = 200, body = Listed<Budget>)))]
+#[utoipa::path(get, path = "/admin/budgets", tag = TAG, security(("token" = ["tiers:read"])), params(Paging), responses((status = 200, body = Listed<Budget>)))]
 pub(crate) async fn list_budgets(
     State(state): State<AppState>,
-    _admin: Admin,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Budget>>, ApiError> {
     let Page { after, limit } = paging.page::<Pair>()?;
@@ -52,12 +51,12 @@ pub(crate) async fn list_budgets(
 ///
 /// The subject is a user's id, a tier's name, a persona's slug, or `*` for everyone. Counts for replies that begin some seconds
 /// later (`models.prices_refresh`); spending is counted from then on.
-#[utoipa::path(put, path = "/admin/budgets/{scope}/{subject}", tag = TAG,
+#[utoipa::path(put, path = "/admin/budgets/{scope}/{subject}", tag = TAG, security(("token" = ["tiers:write"])),
     params(("scope" = Scope, Path), ("subject" = String, Path)), request_body = SetBudget,
     responses((status = 204), (status = 404, description = "no such scope or subject")))]
 pub(crate) async fn set_budget(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     Id((scope, subject)): Id<(String, String)>,
     Body(SetBudget { daily_limit }): Body<SetBudget>,
 ) -> Result<StatusCode, ApiError> {
@@ -76,12 +75,12 @@ pub(crate) async fn set_budget(
 }
 
 /// Remove a budget
-#[utoipa::path(delete, path = "/admin/budgets/{scope}/{subject}", tag = TAG,
+#[utoipa::path(delete, path = "/admin/budgets/{scope}/{subject}", tag = TAG, security(("token" = ["tiers:write"])),
     params(("scope" = Scope, Path), ("subject" = String, Path)),
     responses((status = 204), (status = 404, description = "no such budget")))]
 pub(crate) async fn remove_budget(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     Id((scope, subject)): Id<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let scope = scope.parse().map_err(|_| NO_SCOPE)?;

@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     error::ApiError,
     extract::{
-        auth::Admin,
+        auth::Caller,
         body::Body,
         checks::Checks,
         correlation::CorrelationId,
@@ -132,11 +132,10 @@ pub(crate) struct Retried {
 }
 
 /// Dead letters that wait to be settled, the newest first
-#[utoipa::path(get, path = "/admin/dead-letters", tag = super::TAG, params(DeadLetterQuery),
+#[utoipa::path(get, path = "/admin/dead-letters", tag = super::TAG, security(("token" = ["operations:read"])), params(DeadLetterQuery),
     responses((status = 200, body = Listed<DeadLetter>)))]
 pub(crate) async fn list_dead_letters(
     State(state): State<AppState>,
-    _admin: Admin,
     Params(query): Params<DeadLetterQuery>,
 ) -> Result<Json<Listed<DeadLetter>>, ApiError> {
     let DeadLetterQuery { after, limit, tier, user, persona, code, cause, since, until } = query;
@@ -147,11 +146,10 @@ pub(crate) async fn list_dead_letters(
 }
 
 /// One dead letter with its whole history, settled or not
-#[utoipa::path(get, path = "/admin/dead-letters/{id}", tag = super::TAG, params(("id" = RequestId, Path)),
+#[utoipa::path(get, path = "/admin/dead-letters/{id}", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = DeadLetterView), (status = 404, description = "no request that failed")))]
 pub(crate) async fn read_dead_letter(
     State(state): State<AppState>,
-    _admin: Admin,
     Id(id): Id<RequestId>,
 ) -> Result<Json<DeadLetterView>, ApiError> {
     let dead_letter = dead_letters::find(&state.pool, id).await?.ok_or(MISSING)?;
@@ -162,7 +160,7 @@ pub(crate) async fn read_dead_letter(
 /// Try a dead letter again
 ///
 /// A new request takes over the question, at the end of its conversation; the old one stays failed.
-#[utoipa::path(post, path = "/admin/dead-letters/{id}/retry", tag = super::TAG, params(("id" = RequestId, Path)),
+#[utoipa::path(post, path = "/admin/dead-letters/{id}/retry", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = RequestId, Path)),
     responses(
         (status = 202, body = Retried, headers(("Location" = String, description = "why the new request is waiting"))),
         (status = 404, description = "no request that failed"),
@@ -170,7 +168,7 @@ pub(crate) async fn read_dead_letter(
     ))]
 pub(crate) async fn retry_dead_letter(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     CorrelationId(correlation_id): CorrelationId,
     Id(id): Id<RequestId>,
 ) -> Result<Response, ApiError> {
@@ -181,11 +179,11 @@ pub(crate) async fn retry_dead_letter(
 }
 
 /// Discard a dead letter
-#[utoipa::path(post, path = "/admin/dead-letters/{id}/discard", tag = super::TAG, params(("id" = RequestId, Path)),
+#[utoipa::path(post, path = "/admin/dead-letters/{id}/discard", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = RequestId, Path)),
     responses((status = 204), (status = 404, description = "no request that failed"), (status = 409, description = "settled already")))]
 pub(crate) async fn discard_dead_letter(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     Id(id): Id<RequestId>,
 ) -> Result<StatusCode, ApiError> {
     if discard(&state, admin, &[id]).await? == 0 {
@@ -198,11 +196,11 @@ pub(crate) async fn discard_dead_letter(
 /// Try many dead letters again
 ///
 /// At most 10,000 in one call. Calling again after an error does what is left: none is tried twice.
-#[utoipa::path(post, path = "/admin/dead-letters/retry", tag = super::TAG, request_body = SettleMany,
+#[utoipa::path(post, path = "/admin/dead-letters/retry", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleMany,
     responses((status = 200, body = SettledMany)))]
 pub(crate) async fn retry_dead_letters(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     CorrelationId(correlation_id): CorrelationId,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
@@ -213,11 +211,11 @@ pub(crate) async fn retry_dead_letters(
 }
 
 /// Discard many dead letters
-#[utoipa::path(post, path = "/admin/dead-letters/discard", tag = super::TAG, request_body = SettleMany,
+#[utoipa::path(post, path = "/admin/dead-letters/discard", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleMany,
     responses((status = 200, body = SettledMany)))]
 pub(crate) async fn discard_dead_letters(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
     let selection = select(&state, &filter.checked("filter.")?).await?;

@@ -15,7 +15,7 @@ use super::TAG;
 use crate::{
     error::ApiError,
     extract::{
-        auth::Admin,
+        auth::Caller,
         body::Body,
         checks::Checks,
         paging::{Listed, Paging, Pair, Params},
@@ -59,10 +59,9 @@ fn named<'a>(checks: &'a mut Checks, provider: &str, model: &str) -> &'a mut Che
 }
 
 /// What models cost, by provider and model
-#[utoipa::path(get, path = "/admin/prices", tag = TAG, params(Paging), responses((status = 200, body = Listed<Price>)))]
+#[utoipa::path(get, path = "/admin/prices", tag = TAG, security(("token" = ["tiers:read"])), params(Paging), responses((status = 200, body = Listed<Price>)))]
 pub(crate) async fn list_prices(
     State(state): State<AppState>,
-    _admin: Admin,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Price>>, ApiError> {
     let Page { after, limit } = paging.page::<Pair>()?;
@@ -73,11 +72,11 @@ pub(crate) async fn list_prices(
 /// Set what a model costs
 ///
 /// Counts for replies that begin some seconds later (`models.prices_refresh`). What was spent before stays as it was.
-#[utoipa::path(put, path = "/admin/prices/{provider}", tag = TAG, params(("provider" = String, Path), WhichModel),
+#[utoipa::path(put, path = "/admin/prices/{provider}", tag = TAG, security(("token" = ["tiers:write"])), params(("provider" = String, Path), WhichModel),
     request_body = SetPrice, responses((status = 204)))]
 pub(crate) async fn set_price(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     Id(provider): Id<String>,
     Params(WhichModel { model }): Params<WhichModel>,
     Body(SetPrice { prompt_price, completion_price }): Body<SetPrice>,
@@ -96,11 +95,11 @@ pub(crate) async fn set_price(
 /// Remove a price
 ///
 /// The model costs what the provider's other models cost (`*`) then, or nothing.
-#[utoipa::path(delete, path = "/admin/prices/{provider}", tag = TAG, params(("provider" = String, Path), WhichModel),
+#[utoipa::path(delete, path = "/admin/prices/{provider}", tag = TAG, security(("token" = ["tiers:write"])), params(("provider" = String, Path), WhichModel),
     responses((status = 204), (status = 404, description = "no such price")))]
 pub(crate) async fn remove_price(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     Id(provider): Id<String>,
     Params(WhichModel { model }): Params<WhichModel>,
 ) -> Result<StatusCode, ApiError> {

@@ -4,7 +4,6 @@ use axum::{Json, extract::State};
 
 use crate::{
     error::ApiError,
-    extract::auth::Admin,
     state::AppState,
     usecase::queue_state::{QueueState, queue_state},
 };
@@ -12,7 +11,7 @@ use crate::{
 /// The queue: how full, how fast, and who does what
 ///
 /// What is counted in PostgreSQL may be two seconds old. The same comes live over a socket that sends `queue.watch`.
-#[utoipa::path(get, path = "/admin/queue", tag = super::TAG, responses((status = 200, body = QueueState)))]
-pub(crate) async fn read_queue(State(state): State<AppState>, _admin: Admin) -> Result<Json<QueueState>, ApiError> {
+#[utoipa::path(get, path = "/admin/queue", tag = super::TAG, security(("token" = ["operations:read"])), responses((status = 200, body = QueueState)))]
+pub(crate) async fn read_queue(State(state): State<AppState>) -> Result<Json<QueueState>, ApiError> {
     queue_state(&state).await.map(Json)
 }

@@ -5,17 +5,16 @@ use troupe_shared::ids::RequestId;
 
 use crate::{
     error::ApiError,
-    extract::{auth::Admin, path::Id},
+    extract::path::Id,
     state::AppState,
     usecase::why_waiting::{WaitingView, why_waiting},
 };
 
 /// Why a request is waiting
-#[utoipa::path(get, path = "/admin/requests/{id}/waiting", tag = super::TAG, params(("id" = RequestId, Path)),
+#[utoipa::path(get, path = "/admin/requests/{id}/waiting", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = WaitingView), (status = 404, description = "no such request")))]
 pub(crate) async fn explain_waiting(
     State(state): State<AppState>,
-    _admin: Admin,
     Id(id): Id<RequestId>,
 ) -> Result<Json<WaitingView>, ApiError> {
     why_waiting(&state, id).await.map(Json)

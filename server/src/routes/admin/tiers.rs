@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     error::ApiError,
-    extract::{auth::Admin, body::Body, checks::Checks, path::Id},
+    extract::{auth::Caller, body::Body, checks::Checks, path::Id},
     state::AppState,
     usecase::chains::checked_chain,
 };
@@ -31,19 +31,19 @@ pub(crate) struct ChangeTier {
 }
 
 /// All tiers, the heaviest first
-#[utoipa::path(get, path = "/admin/tiers", tag = super::TAG, responses((status = 200, body = Vec<Tier>)))]
-pub(crate) async fn list_tiers(State(state): State<AppState>, _admin: Admin) -> Result<Json<Vec<Tier>>, ApiError> {
+#[utoipa::path(get, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:read"])), responses((status = 200, body = Vec<Tier>)))]
+pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec<Tier>>, ApiError> {
     Ok(Json(users::tiers(&state.pool).await?))
 }
 
 /// Change a tier
 ///
 /// A chain counts from the next reply on, a weight within seconds.
-#[utoipa::path(patch, path = "/admin/tiers/{name}", tag = super::TAG, params(("name" = String, Path)), request_body = ChangeTier,
+#[utoipa::path(patch, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])), params(("name" = String, Path)), request_body = ChangeTier,
     responses((status = 200, body = Tier), (status = 404, description = "no such tier")))]
 pub(crate) async fn change_tier(
     State(state): State<AppState>,
-    Admin(admin): Admin,
+    Caller(admin): Caller,
     Id(name): Id<String>,
     Body(ChangeTier { queue_weight, chain }): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {

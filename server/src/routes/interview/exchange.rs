@@ -63,7 +63,7 @@ impl FromRequest<AppState> for Import {
 /// JSON (an array), JSON Lines or CSV (with a header), up to 5,000 rows. A row names its question by id or by its text, whatever the
 /// case, spaces and mark at the end; a text that is not known becomes a question of one's own. What is there already is left as
 /// it is. `all_or_nothing` stores nothing if one row is wrong; `row_by_row` stores the others.
-#[utoipa::path(post, path = "/personas/{slug}/responses/import", tag = TAG, params(("slug" = String, Path), How),
+#[utoipa::path(post, path = "/personas/{slug}/responses/import", tag = TAG, security(("token" = ["personas:write"])), params(("slug" = String, Path), How),
     request_body(content((Vec<RawRow> = "application/json"), (String = "application/jsonl"), (String = "text/csv"))),
     responses((status = 200, body = Report), (status = 409, description = "there would be too many questions of one's own"),
         (status = 415, description = "neither `format` nor `Content-Type` names a format"),
@@ -110,7 +110,7 @@ fn json() -> Format {
 }
 
 /// Export all responses, as an import takes them
-#[utoipa::path(get, path = "/personas/{slug}/responses/export", tag = TAG, params(("slug" = String, Path), Written),
+#[utoipa::path(get, path = "/personas/{slug}/responses/export", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), Written),
     responses((status = 200, content((Vec<RawRow> = "application/json"), (String = "application/jsonl"), (String = "text/csv")))))]
 pub(crate) async fn export_responses(
     State(state): State<AppState>,

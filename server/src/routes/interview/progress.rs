@@ -52,7 +52,7 @@ pub(crate) struct Progress {
 /// How far the interview has come: what is answered, in how many words, and on how many days in a row
 ///
 /// And how users rated the persona's replies.
-#[utoipa::path(get, path = "/personas/{slug}/analytics", tag = TAG, params(("slug" = String, Path), Where),
+#[utoipa::path(get, path = "/personas/{slug}/analytics", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), Where),
     responses((status = 200, body = Progress)))]
 pub(crate) async fn read_progress(
     State(state): State<AppState>,

@@ -55,7 +55,7 @@ pub(crate) struct WhichQuestions {
 }
 
 /// The questions to answer, the bank's and one's own, in the order of asking
-#[utoipa::path(get, path = "/questions", tag = TAG, params(WhichQuestions),
+#[utoipa::path(get, path = "/questions", tag = TAG, security(("token" = ["personas:read"])), params(WhichQuestions),
     responses((status = 200, body = Listed<Question>), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn list_questions(
     State(state): State<AppState>,
@@ -92,7 +92,7 @@ fn own_category() -> String {
 }
 
 /// Add a question of one's own
-#[utoipa::path(post, path = "/questions", tag = TAG, request_body = CreateQuestion,
+#[utoipa::path(post, path = "/questions", tag = TAG, security(("token" = ["personas:write"])), request_body = CreateQuestion,
     responses((status = 201, body = Question), (status = 409, description = "there is such a question, or there are too many")))]
 pub(crate) async fn create_question(
     State(state): State<AppState>,
@@ -126,7 +126,7 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreateQuestion) -> Re
 }
 
 /// Delete a question of one's own that was never answered
-#[utoipa::path(delete, path = "/questions/{id}", tag = TAG, params(("id" = QuestionId, Path)),
+#[utoipa::path(delete, path = "/questions/{id}", tag = TAG, security(("token" = ["personas:write"])), params(("id" = QuestionId, Path)),
     responses((status = 204), (status = 404, description = "no such question of yours"), (status = 409, description = "it is answered")))]
 pub(crate) async fn delete_question(
     State(state): State<AppState>,
@@ -168,7 +168,7 @@ pub(crate) struct DailyQuestion {
 }
 
 /// The question of the day: unanswered ones first, and the same all day
-#[utoipa::path(get, path = "/questions/daily", tag = TAG, params(ForWhom),
+#[utoipa::path(get, path = "/questions/daily", tag = TAG, security(("token" = ["personas:read"])), params(ForWhom),
     responses((status = 200, body = DailyQuestion), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn daily_question(
     State(state): State<AppState>,

@@ -56,7 +56,7 @@ pub(crate) struct WhichResponses {
 }
 
 /// What was answered for a persona of one's own, the newest first
-#[utoipa::path(get, path = "/personas/{slug}/responses", tag = TAG, params(("slug" = String, Path), WhichResponses),
+#[utoipa::path(get, path = "/personas/{slug}/responses", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichResponses),
     responses((status = 200, body = Listed<Response>)))]
 pub(crate) async fn list_responses(
     State(state): State<AppState>,
@@ -89,7 +89,7 @@ pub(crate) struct ResponseWithHistory {
 }
 
 /// What was answered to one question, with its history
-#[utoipa::path(get, path = "/personas/{slug}/responses/{question_id}", tag = TAG,
+#[utoipa::path(get, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:read"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)),
     responses((status = 200, body = ResponseWithHistory)))]
 pub(crate) async fn read_response(
@@ -118,7 +118,7 @@ pub(crate) struct WriteResponse {
 ///
 /// What was deleted is there again then. With `If-Match` (the `ETag` of a response) it changes only what is still at that
 /// version. The same again makes no new version.
-#[utoipa::path(put, path = "/personas/{slug}/responses/{question_id}", tag = TAG,
+#[utoipa::path(put, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path), ("If-Match" = Option<String>, Header)),
     request_body = WriteResponse,
     responses((status = 200, body = Response), (status = 201, body = Response, description = "the first answer"),
@@ -141,7 +141,7 @@ pub(crate) async fn write_response(
 }
 
 /// Delete what was answered; it can be restored
-#[utoipa::path(delete, path = "/personas/{slug}/responses/{question_id}", tag = TAG,
+#[utoipa::path(delete, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_response(
     State(state): State<AppState>,
@@ -153,7 +153,7 @@ pub(crate) async fn delete_response(
 }
 
 /// Restore what was deleted, as it was
-#[utoipa::path(post, path = "/personas/{slug}/responses/{question_id}/restore", tag = TAG,
+#[utoipa::path(post, path = "/personas/{slug}/responses/{question_id}/restore", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 200, body = Response)))]
 pub(crate) async fn restore_response(
     State(state): State<AppState>,

@@ -7,14 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fred::{
-    clients::WithOptions,
-    interfaces::{ClientLike, KeysInterface},
-    prelude::Client,
-    types::{Expiration, config::Options},
-};
+use fred::{interfaces::KeysInterface, types::Expiration};
 
-use super::RedisHandle;
+use super::{RedisHandle, failing_fast};
 use crate::ports::{Cache, Lookups, PortError};
 
 pub struct RedisCache {
@@ -37,11 +32,6 @@ impl RedisCache {
     fn counter(&self, of: &str) -> String {
         format!("{{{}:cache:{}}}:{of}", self.redis.prefix, self.name)
     }
-
-    fn client(&self) -> WithOptions<Client> {
-        let options = Options { max_attempts: Some(1), fail_fast: true, ..Options::default() };
-        self.redis.client().with_options(&options)
-    }
 }
 
 fn failed(what: &'static str) -> impl Fn(fred::error::Error) -> PortError {
@@ -51,7 +41,7 @@ fn failed(what: &'static str) -> impl Fn(fred::error::Error) -> PortError {
 #[async_trait]
 impl Cache for RedisCache {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, PortError> {
-        let client = self.client();
+        let client = failing_fast(&self.redis);
         let found: Option<Bytes> = client.get(self.key(key)).await.map_err(failed("look into a cache"))?;
         let counted: Result<i64, _> = client.incr(self.counter(if found.is_some() { "hits" } else { "misses" })).await;
         if let Err(error) = counted {
@@ -63,7 +53,7 @@ impl Cache for RedisCache {
     async fn put(&self, key: &str, value: Bytes, time_to_live: Duration) -> Result<(), PortError> {
         let milliseconds = i64::try_from(time_to_live.as_millis()).unwrap_or(i64::MAX).max(1);
         let expiration = Some(Expiration::PX(milliseconds));
-        self.client()
+        failing_fast(&self.redis)
             .set(self.key(key), value, expiration, None, false)
             .await
             .map_err(failed("put something into a cache"))
@@ -71,7 +61,8 @@ impl Cache for RedisCache {
 
     async fn lookups(&self) -> Result<Lookups, PortError> {
         let counters = vec![self.counter("hits"), self.counter("misses")];
-        let counts: Vec<Option<u64>> = self.client().mget(counters).await.map_err(failed("read a cache's counters"))?;
+        let counts: Vec<Option<u64>> =
+            failing_fast(&self.redis).mget(counters).await.map_err(failed("read a cache's counters"))?;
         let count = |at: usize| counts.get(at).copied().flatten().unwrap_or(0);
         Ok(Lookups { hits: count(0), misses: count(1) })
     }

@@ -1,4 +1,5 @@
-//! Redis: live events and their logs ([`RedisEventBus`]), the dispatch of jobs ([`RedisJobQueue`]), caches ([`RedisCache`]).
+//! Redis: live events and their logs ([`RedisEventBus`]), the dispatch of jobs ([`RedisJobQueue`]), browsers'
+//! sessions ([`RedisSessionStore`]), caches ([`RedisCache`]).
 //!
 //! Redis may lose everything at any moment; nothing here may be the only place that knows something.
 
@@ -6,15 +7,16 @@ mod cache;
 mod event_bus;
 mod job_queue;
 mod provider_board;
+mod session_store;
 
 use std::{sync::Arc, time::Duration};
 
 use fred::{
-    clients::{Client, Pool, SubscriberClient},
-    interfaces::{ClientLike, EventInterface, PubsubInterface},
+    clients::{Client, Pool, SubscriberClient, WithOptions},
+    interfaces::{ClientLike, EventInterface, LuaInterface, PubsubInterface},
     types::{
-        Builder, InfoKind,
-        config::{Config as ClientConfig, ReconnectPolicy},
+        Builder, FromValue, InfoKind,
+        config::{Config as ClientConfig, Options, ReconnectPolicy},
         scripts::Script,
     },
 };
@@ -27,6 +29,7 @@ pub use cache::RedisCache;
 pub use event_bus::RedisEventBus;
 pub use job_queue::{RedisJobQueue, finished_counter, index_work_channel, queue_name, wake_channel};
 pub use provider_board::RedisProviderBoard;
+pub use session_store::RedisSessionStore;
 
 use crate::{config::Redis, ports::PortError};
 
@@ -167,6 +170,28 @@ impl RedisHandle {
 
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// For what is better refused at once than kept waiting: no command is tried twice or waits for a connection.
+fn failing_fast(redis: &RedisHandle) -> WithOptions<Client> {
+    redis.client().with_options(&Options { max_attempts: Some(1), fail_fast: true, ..Options::default() })
+}
+
+/// Runs a script in this way; one that Redis does not have yet is loaded.
+async fn run_failing_fast<R: FromValue>(
+    redis: &RedisHandle,
+    script: &Script,
+    key: String,
+    arguments: Vec<String>,
+) -> Result<R, fred::error::Error> {
+    let client = failing_fast(redis);
+    match client.evalsha(&**script.sha1(), vec![key.clone()], arguments.clone()).await {
+        Err(error) if error.details().starts_with("NOSCRIPT") => {
+            _ = client.script_load::<String, _>(script.lua().cloned().unwrap_or_default()).await?;
+            client.evalsha(&**script.sha1(), vec![key], arguments).await
+        }
+        answer => answer,
+    }
 }
 
 fn script(lua: &'static str) -> Script {

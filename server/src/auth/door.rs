@@ -1,0 +1,180 @@
+//! The door: finds out who is calling and whether they may, before any route is called.
+//!
+//! What an address needs is read from its description (`security`), once at start. One that states no need is closed to
+//! everybody. Routes find the caller in the request's extensions, by the extractor [`crate::extract::auth::Caller`].
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, Method, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+use troupe_shared::db::{socket_tickets, users};
+use utoipa::openapi::{OpenApi, path::Operation};
+
+use super::{
+    cookie::{SessionCookie, check_origin},
+    identity::Identity,
+    permissions::{Permission, Roles},
+    secrets::digest_of,
+};
+use crate::{error::ApiError, push::protocol::TICKET_PREFIX, state::AppState};
+
+/// The one address that takes tickets.
+const SOCKET: &str = "/api/v1/ws";
+
+/// What an operation needs of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Nothing,
+    Permission(Permission),
+    /// It does not say: nobody may call it.
+    Unstated,
+}
+
+impl Need {
+    pub(crate) fn of(operation: &Operation) -> Self {
+        let stated = operation.security.as_ref().and_then(|wanted| serde_json::to_value(wanted).ok());
+        // Others that are listed are other ways to the same.
+        let Some(wanted) = stated.as_ref().and_then(|stated| stated.get(0)) else { return Self::Unstated };
+        if wanted.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Self::Nothing;
+        }
+        let permission = wanted["token"].as_array().and_then(|scopes| match scopes.as_slice() {
+            [Value::String(scope)] => scope.parse().ok(),
+            _ => None,
+        });
+        permission.map_or(Self::Unstated, Self::Permission)
+    }
+}
+
+/// The needs of all addresses.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Needs(Arc<HashMap<String, Vec<(Method, Need)>>>);
+
+impl Needs {
+    pub(crate) fn of(description: &OpenApi) -> Self {
+        let needs = description.paths.paths.iter().map(|(path, item)| {
+            let operations = [
+                (Method::GET, &item.get),
+                (Method::PUT, &item.put),
+                (Method::POST, &item.post),
+                (Method::DELETE, &item.delete),
+                (Method::PATCH, &item.patch),
+            ];
+            let stated = operations
+                .into_iter()
+                .filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, Need::of(operation))));
+            (path.clone(), stated.collect())
+        });
+        Self(Arc::new(needs.collect()))
+    }
+
+    /// `None` for what is no address, or takes no such method.
+    fn find(&self, path: &str, method: &Method) -> Option<Need> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.0.get(path)?.iter().find(|(known, _)| known == method).map(|(_, need)| *need)
+    }
+}
+
+pub(crate) async fn enter(
+    State((state, needs)): State<(AppState, Needs)>,
+    path: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let need = path.as_ref().and_then(|path| needs.find(path.as_str(), request.method()));
+    let (Some(path), Some(need)) = (path, need) else { return next.run(request).await };
+    let (mut parts, body) = request.into_parts();
+    if let Err(refused) = admit(&state, need, path.as_str(), &mut parts).await {
+        return refused.into_response();
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+async fn admit(state: &AppState, need: Need, path: &str, parts: &mut Parts) -> Result<(), ApiError> {
+    let permission = match need {
+        Need::Nothing => return Ok(()),
+        Need::Permission(permission) => permission,
+        Need::Unstated => return Err(ApiError::Internal(format!("{path} does not state what it needs"))),
+    };
+    let identity = identify(state, path, parts).await?;
+    permit(state, &identity, permission).await?;
+    parts.extensions.insert(identity);
+    Ok(())
+}
+
+async fn identify(state: &AppState, path: &str, parts: &Parts) -> Result<Identity, ApiError> {
+    let identity = if let Some(token) = bearer(&parts.headers) {
+        state.tokens.verify(token).await?
+    } else if path == SOCKET
+        && let Some(ticket) = ticket(&parts.headers)
+    {
+        let redeemed = socket_tickets::redeem(&state.pool, &digest_of(ticket)).await?;
+        let identity = redeemed.and_then(|identity| serde_json::from_value(identity).ok());
+        identity.ok_or(ApiError::Unauthenticated("the ticket is not valid, or was used"))?
+    } else if let Some(cookie) = SessionCookie::read(&parts.headers, state.config.server.public_url.as_ref()) {
+        check_origin(&parts.method, &parts.headers, state.config.server.public_url.as_ref())?;
+        let session = state.browsers.touch(cookie.user, cookie.id, &digest_of(cookie.secret)).await?;
+        let idle = state.config.auth.session_ttl;
+        session
+            .map(|session| Identity::of_browser(session, idle))
+            .ok_or(ApiError::Unauthenticated("the session has ended"))?
+    } else {
+        return Err(ApiError::Unauthenticated(if path == SOCKET {
+            "an Authorization header, a session or a ticket as second subprotocol is needed"
+        } else {
+            "an Authorization: Bearer header or a session is needed"
+        }));
+    };
+    if state.endings.has(identity.credential.id) {
+        return Err(ApiError::Unauthenticated("the sign-in has ended"));
+    }
+    Ok(identity)
+}
+
+/// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at once.
+pub(crate) async fn permit(state: &AppState, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
+    if !identity.credential.scopes.contain(permission) {
+        return Err(ApiError::out_of_scope(permission));
+    }
+    if permission.roles() == Roles::Everybody {
+        return Ok(());
+    }
+    match users::role(&state.pool, identity.user).await?.as_deref() {
+        Some("admin") => Ok(()),
+        Some(_) => Err(ApiError::admins_only()),
+        None => Err(ApiError::Unauthenticated("the account is gone")),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn ticket(headers: &HeaderMap) -> Option<&str> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').find_map(|protocol| protocol.trim().strip_prefix(TICKET_PREFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_states_a_need() {
+        let needs = Needs::of(&crate::openapi());
+        for (path, operations) in needs.0.iter() {
+            for (method, need) in operations {
+                assert_ne!(*need, Need::Unstated, "{method} {path} does not state which permission it needs");
+                let admins = matches!(need, Need::Permission(permission) if permission.roles() == Roles::Admins);
+                assert_eq!(path.starts_with("/api/v1/admin/"), admins, "{method} {path} needs {need:?}");
+            }
+        }
+    }
+}

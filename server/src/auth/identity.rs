@@ -1,0 +1,57 @@
+//! Who is calling, and by what.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use troupe_shared::{
+    ids::{CredentialId, UserId},
+    ports::BrowserSession,
+};
+use utoipa::ToSchema;
+
+use super::permissions::Scopes;
+
+/// The caller, as [`super::door`] has found out. A ticket for a socket keeps all of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) user: UserId,
+    /// As it was when the credential was given out or looked at.
+    pub(crate) tier: String,
+    pub(crate) credential: Credential,
+}
+
+/// What a caller has shown.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    pub(crate) id: CredentialId,
+    pub(crate) kind: CredentialKind,
+    /// What it was made for.
+    pub(crate) scopes: Scopes,
+    /// When it ends, if nobody ends it before; that of a session moves on while it is used.
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CredentialKind {
+    /// An access token; the id is that of the sign-in.
+    Token,
+    /// A browser's session, by cookie.
+    Session,
+    /// A program's key, or a service's token.
+    Key,
+}
+
+impl Identity {
+    /// Of a browser; a session that is not used for so long ends.
+    pub(crate) fn of_browser(session: BrowserSession, idle: Duration) -> Self {
+        let credential = Credential {
+            id: session.id,
+            kind: CredentialKind::Session,
+            scopes: Scopes::ALL,
+            expires_at: Some(session.ends_at.min(session.last_used_at + idle)),
+        };
+        Self { user: session.user, tier: session.tier, credential }
+    }
+}

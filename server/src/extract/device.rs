@@ -1,0 +1,33 @@
+//! What a caller says it is, and where it is: shown to users who look through their sign-ins.
+
+use std::{convert::Infallible, net::IpAddr};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+use troupe_shared::db::sign_ins::Client;
+
+const LONGEST_AGENT: usize = 300;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Device {
+    pub(crate) agent: Option<String>,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Device {
+    pub(crate) fn as_client(&self) -> Client<'_> {
+        Client { agent: self.agent.as_deref(), address: self.address }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Device {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
+        Ok(Self { agent, address: None })
+    }
+}

@@ -1,0 +1,111 @@
+//! Signing in, staying signed in, and signing out: programs with tokens, browsers with sessions.
+
+use troupe_shared::{
+    db::sign_ins::{self, Lasting, Refreshed},
+    ids::{CredentialId, UserId},
+    model::User,
+    ports::BrowserSession,
+};
+
+use crate::{
+    auth::secrets::{self, Fresh, digest_of},
+    error::ApiError,
+    extract::device::Device,
+    state::AppState,
+};
+
+/// What a program gets: one token to call with, and one to get the next two.
+pub(crate) struct TokenPair {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    /// Seconds that the access token lasts.
+    pub(crate) expires_in: u64,
+}
+
+/// A browser's new session, and the secret that its cookie needs.
+pub(crate) struct NewSession {
+    pub(crate) id: CredentialId,
+    pub(crate) secret: String,
+}
+
+fn lasting(state: &AppState) -> Lasting {
+    let auth = &state.config.auth;
+    Lasting { idle: auth.refresh_token_ttl, at_most: auth.sign_in_ttl, grace: auth.refresh_grace }
+}
+
+pub(crate) async fn begin(state: &AppState, user: &User, device: &Device) -> Result<TokenPair, ApiError> {
+    let (id, Fresh { secret, digest }) = (CredentialId::new(), secrets::fresh()?);
+    sign_ins::create(&state.pool, id, user.id, &digest, device.as_client(), lasting(state)).await?;
+    let issued = state.tokens.issue(user.id, &user.tier, id)?;
+    tracing::info!(user_id = %user.id, credential_id = %id, "signed in");
+    Ok(TokenPair { access: issued.token, refresh: secret, expires_in: issued.expires_in.as_secs() })
+}
+
+/// The next two tokens. A token that was used before was copied by somebody, and nobody knows by whom: the sign-in ends.
+pub(crate) async fn refresh(state: &AppState, token: &str) -> Result<TokenPair, ApiError> {
+    let Fresh { secret, digest } = secrets::fresh()?;
+    let mut transaction = state.pool.begin().await?;
+    let refreshed = sign_ins::refresh(&mut transaction, &digest_of(token), &digest, lasting(state)).await?;
+    transaction.commit().await?;
+    match refreshed {
+        Refreshed::Yes { sign_in, user, tier } => {
+            let issued = state.tokens.issue(user, &tier, sign_in)?;
+            Ok(TokenPair { access: issued.token, refresh: secret, expires_in: issued.expires_in.as_secs() })
+        }
+        Refreshed::Reused { sign_in, user } => {
+            tracing::warn!(user_id = %user, credential_id = %sign_in, "a refresh token came twice: the sign-in was ended");
+            state.endings.add(&[sign_in]);
+            Err(ApiError::Unauthenticated("the refresh token was used before, so the sign-in was ended"))
+        }
+        Refreshed::Unknown => Err(ApiError::Unauthenticated("the refresh token is not valid, or has expired")),
+    }
+}
+
+pub(crate) async fn begin_in_browser(state: &AppState, user: &User, device: &Device) -> Result<NewSession, ApiError> {
+    let Fresh { secret, digest } = secrets::fresh()?;
+    let (id, now) = (CredentialId::new(), state.clock.now());
+    let session = BrowserSession {
+        id,
+        user: user.id,
+        tier: user.tier.clone(),
+        created_at: now,
+        last_used_at: now,
+        ends_at: now + state.config.auth.sign_in_ttl,
+        agent: device.agent.clone(),
+        address: device.address.map(|address| address.to_string()),
+    };
+    state.browsers.create(&session, &digest).await?;
+    tracing::info!(user_id = %user.id, credential_id = %id, "signed in with a browser");
+    Ok(NewSession { id, secret })
+}
+
+/// Ends one of a user's sign-ins, of either kind; says whether there was such a one.
+pub(crate) async fn end(state: &AppState, user: UserId, id: CredentialId) -> Result<bool, ApiError> {
+    let ended = if sign_ins::end(&state.pool, user, id).await? {
+        true
+    } else if state.browsers.end(user, id).await? {
+        sign_ins::mark_ended(&state.pool, &[id]).await?;
+        true
+    } else {
+        false
+    };
+    if ended {
+        state.endings.add(&[id]);
+        tracing::info!(user_id = %user, credential_id = %id, "signed out");
+    }
+    Ok(ended)
+}
+
+/// Ends all of a user's sign-ins but one; returns how many.
+pub(crate) async fn end_all(state: &AppState, user: UserId, but: Option<CredentialId>) -> Result<usize, ApiError> {
+    let browsers = state.browsers.list(user).await?;
+    let mut ended: Vec<_> = browsers.iter().map(|session| session.id).filter(|id| Some(*id) != but).collect();
+    for id in &ended {
+        state.browsers.end(user, *id).await?;
+    }
+    sign_ins::mark_ended(&state.pool, &ended).await?;
+    ended.extend(sign_ins::end_all(&state.pool, user, but).await?);
+    state.endings.add(&ended);
+    tracing::info!(user_id = %user, ended = ended.len(), "signed out everywhere");
+    Ok(ended.len())
+}
