@@ -85,6 +85,8 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ),
     ("not_found", "There is no such thing, or it is not yours."),
     ("method_not_allowed", "This address exists, and does not do that."),
+    ("too_many_keys", "You have as many API keys as you may have. Delete one that is not used."),
+    ("service_exists", "There is a service with this name already."),
     ("email_taken", "There is an account with this e-mail address already."),
     ("already_settled", "The dead letter was tried again or discarded before. There is nothing left to do."),
     ("slug_taken", "There is a persona with this slug already."),
@@ -131,6 +133,12 @@ impl ApiError {
     pub(crate) fn out_of_scope(lacking: Permission) -> Self {
         let detail = format!("this needs the permission {lacking}, which the key does not have");
         Self::Forbidden { code: "out_of_scope", detail }
+    }
+
+    /// The key may, but for signed calls only.
+    pub(crate) fn signature_required() -> Self {
+        let detail = "with an API key this needs a call that is signed";
+        Self::Forbidden { code: "signature_required", detail: detail.to_owned() }
     }
 
     /// Another site's page made the browser call.
@@ -317,10 +325,13 @@ mod tests {
             ApiError::Unauthenticated(""),
             ApiError::admins_only(),
             ApiError::cross_site(),
+            ApiError::signature_required(),
             ApiError::out_of_scope(Permission::ChatRead),
             ApiError::NotFound("persona"),
             ApiError::MethodNotAllowed,
             ApiError::Conflict { code: "slug_taken", detail: String::new() },
+            ApiError::Conflict { code: "too_many_keys", detail: String::new() },
+            ApiError::Conflict { code: "service_exists", detail: String::new() },
             ApiError::Conflict { code: "already_settled", detail: String::new() },
             ApiError::Conflict { code: "conversation_busy", detail: String::new() },
             ApiError::Conflict { code: "remembers_nothing", detail: String::new() },

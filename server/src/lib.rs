@@ -84,9 +84,12 @@ impl Server {
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
         let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
-        let tokens = Tokens::load(pool.clone(), Arc::new(SystemClock), config.auth.access_token_ttl).await?;
+        let ttl = config.auth.access_token_ttl;
+        let tokens = Tokens::start(pool.clone(), Arc::new(SystemClock), ttl, &tasks)
+            .await
+            .map_err(|error| anyhow::anyhow!("read the signing keys: {}", error.problem().detail))?;
         let sessions = Sessions::new(config.server.max_sockets, config.server.sockets_per_user);
-        let endings = Endings::start(pool.clone(), sessions.clone(), config.auth.access_token_ttl, &tasks).await?;
+        let endings = Endings::start(pool.clone(), sessions.clone(), ttl, &tasks).await?;
         let browsers = RedisSessionStore::new(redis.clone(), Arc::new(SystemClock), config.auth.session_ttl);
         let embedder = embedders::from_config(&config)?;
         let store = vector_stores::from_config(&config, embedder.as_ref(), pool.clone())?;

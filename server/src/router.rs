@@ -21,8 +21,8 @@ use crate::{
     extract::correlation::correlate,
     pages,
     routes::{
-        accounts, admin, conversations, documents, feedback, health, interview, knowledge, memories, messages,
-        personas, requests, sign_ins, sockets,
+        accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
+        messages, personas, requests, sign_ins, sockets,
     },
     state::AppState,
 };
@@ -106,6 +106,8 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(sign_ins::end_sign_in))
         .routes(routes!(accounts::me))
         .routes(routes!(accounts::my_budget))
+        .routes(routes!(api_keys::create_api_key, api_keys::list_api_keys))
+        .routes(routes!(api_keys::delete_api_key))
         .routes(routes!(personas::create_persona, personas::list_personas))
         .routes(routes!(personas::read_persona, personas::change_persona, personas::delete_persona))
         .routes(routes!(documents::create_document, documents::list_documents))

@@ -33,7 +33,7 @@ pub(crate) struct Parts {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) gauge: QueueGauge,
     pub(crate) last_stored: LastStored,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) passwords: Passwords,
     /// Open sockets.
     pub(crate) sessions: Sessions,

@@ -28,9 +28,20 @@ const FILL: &str = "
         select gen_random_uuid(), conversation_id, id, position, role, 'words'
         from requests, unnest(array['user', 'assistant']) role where status = 'completed';
     insert into attempts (request_id, number, worker, started_at, outcome) select id, 1, 'w', now(), 'retried' from requests;
-    insert into socket_tickets (digest, user_id, expires_at)
-        select sha256(n::text::bytea), u.id, now() + make_interval(secs => case when n <= 900 then -1 else 3600 end)
+    insert into socket_tickets (digest, user_id, identity, expires_at)
+        select sha256(n::text::bytea), u.id, '{}', now() + make_interval(secs => case when n <= 900 then -1 else 3600 end)
         from users u, generate_series(1, 1000) n;
+    insert into sign_ins (id, user_id, expires_at)
+        select gen_random_uuid(), u.id, now() + make_interval(secs => case when n <= 150 then -1 else 3600 end)
+        from users u, generate_series(1, 200) n;
+    insert into refresh_tokens (digest, sign_in_id, used_at)
+        select sha256(id::text::bytea), id, now() - interval '25 hours' from sign_ins where expires_at > now();
+    insert into refresh_tokens (digest, sign_in_id) select sha256(id::text::bytea || 'x'), id from sign_ins;
+    insert into ended_credentials (id, ended_at) select gen_random_uuid(), now() - make_interval(hours => n) from generate_series(1, 60) n;
+    insert into signed_calls (digest, expires_at)
+        select sha256(n::text::bytea), now() + make_interval(mins => n) from generate_series(-30, 10) n;
+    insert into signing_keys (id, secret, retired_at)
+        select n::text, sha256(n::text::bytea), now() - make_interval(hours => n) from generate_series(40, 50) n;
     insert into idempotency_keys (user_id, key, fingerprint, created_at)
         select u.id, n::text, '', now() - make_interval(hours => case when n <= 900 then 25 else 23 end)
         from users u, generate_series(1, 1000) n;
@@ -38,6 +49,8 @@ const FILL: &str = "
         select 'tier', 'free', current_date - n, 1 from generate_series(0, 600) n where n not between 391 and 410;
 ";
 
+/// Tickets, sign-ins, used refresh tokens, ended credentials, signed calls and signing keys.
+const EXPIRED: i64 = 900 + 150 + 50 + 13 + 31 + 3;
 const OLD_REQUESTS: i64 = 581;
 const REMAINING_REQUESTS: i64 = 3;
 
@@ -61,15 +74,22 @@ async fn one_of_many_workers_removes_what_has_had_its_time() {
     let mut cluster = with_old_rows(options).await;
     cluster.add_workers(3).await;
     let kept_house = cluster.worker_logged("that it kept house", |entry| is(entry, "kept house")).await;
-    let removed = ["tickets", "keys", "requests", "spending"].map(|what| kept_house["fields"][what].as_i64());
-    assert_eq!(removed, [Some(900), Some(900), Some(OLD_REQUESTS), Some(190)]);
+    let removed = ["expired", "keys", "requests", "spending"].map(|what| kept_house["fields"][what].as_i64());
+    assert_eq!(removed, [Some(EXPIRED), Some(900), Some(OLD_REQUESTS), Some(190)]);
     // Each of the others has looked, and left it to the one.
     let looked = |entry: &Value| is(entry, "kept house") || is(entry, "not due");
     join_all(cluster.workers.iter().map(|worker| worker.logged_where("that it looked", looked))).await;
     assert_eq!(cluster.logs().matches("kept house").count(), 1);
-    for (table, left) in
-        [("socket_tickets", 100), ("idempotency_keys", 100), ("requests", REMAINING_REQUESTS), ("spending", 391)]
-    {
+    for (table, left) in [
+        ("socket_tickets", 100),
+        ("sign_ins", 50),
+        ("refresh_tokens", 50),
+        ("ended_credentials", 47),
+        ("signed_calls", 10),
+        ("idempotency_keys", 100),
+        ("requests", REMAINING_REQUESTS),
+        ("spending", 391),
+    ] {
         assert_eq!(cluster.count(table).await, left, "{table}");
     }
     assert_eq!(cluster.count("requests where finished_at is null").await, 1);

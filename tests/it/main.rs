@@ -5,6 +5,7 @@
 mod accounts;
 mod admin;
 mod ai_status;
+mod api_keys;
 mod bad_input;
 mod budgets;
 mod cache;
@@ -40,6 +41,7 @@ mod resume;
 mod retrieval;
 mod retrieval_outages;
 mod retrieval_quality;
+mod sign_ins;
 mod sockets;
 mod standalone;
 mod stops;

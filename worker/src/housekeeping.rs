@@ -1,13 +1,17 @@
 //! Housekeeping: what has had its time leaves PostgreSQL, in small batches with pauses between them, so that nobody notices.
 //!
-//! Socket tickets that have expired, idempotency keys and days of spending past their retention, and, where the operator has
+//! Tickets, sign-ins and the like that have expired, idempotency keys and days of spending past their retention, and, where the operator has
 //! set a retention for them, requests with their messages. An open request is never removed.
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{config, db::housekeeping, ids::RequestId};
+use troupe_shared::{
+    config,
+    db::housekeeping::{self, Expired},
+    ids::RequestId,
+};
 
 use crate::schedules::Scheduled;
 
@@ -24,7 +28,7 @@ impl Scheduled for Housekeeping {
     }
 
     async fn run(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<()> {
-        let tickets = self.remove_tickets(db, shutdown).await?;
+        let expired = self.remove_expired(db, shutdown).await?;
         let keys = self.remove_keys(db, shutdown).await?;
         let requests = match self.retention.requests {
             Some(kept) => self.remove_requests(db, kept, shutdown).await?,
@@ -34,21 +38,25 @@ impl Scheduled for Housekeeping {
             Some(kept) => self.remove_spending(db, kept, shutdown).await?,
             None => 0,
         };
-        tracing::info!(tickets, keys, requests, spending, "kept house");
+        tracing::info!(expired, keys, requests, spending, "kept house");
         Ok(())
     }
 }
 
 impl Housekeeping {
-    async fn remove_tickets(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
+    /// Tickets, sign-ins and whatever else has a date of its own.
+    async fn remove_expired(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
         let mut all = 0;
-        loop {
-            let removed = housekeeping::remove_socket_tickets(&mut *db, self.batch()).await?;
-            all += removed;
-            if !self.goes_on(removed, shutdown).await {
-                return Ok(all);
+        for what in Expired::ALL {
+            loop {
+                let removed = housekeeping::remove_expired(&mut *db, what, self.batch()).await?;
+                all += removed;
+                if !self.goes_on(removed, shutdown).await {
+                    break;
+                }
             }
         }
+        Ok(all)
     }
 
     async fn remove_keys(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {

@@ -6,6 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
+    body::{Body, Bytes, to_bytes},
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
@@ -17,9 +18,11 @@ use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::{
     cookie::{SessionCookie, check_origin},
-    identity::Identity,
-    permissions::{Permission, Roles},
+    identity::{CredentialKind, Identity},
+    keys,
+    permissions::{Keys, Permission, Roles},
     secrets::digest_of,
+    signatures::{self, Call},
 };
 use crate::{error::ApiError, push::protocol::TICKET_PREFIX, state::AppState};
 
@@ -88,58 +91,79 @@ pub(crate) async fn enter(
 ) -> Response {
     let need = path.as_ref().and_then(|path| needs.find(path.as_str(), request.method()));
     let (Some(path), Some(need)) = (path, need) else { return next.run(request).await };
-    let (mut parts, body) = request.into_parts();
-    if let Err(refused) = admit(&state, need, path.as_str(), &mut parts).await {
-        return refused.into_response();
+    match admit(&state, need, path.as_str(), request).await {
+        Ok(admitted) => next.run(admitted).await,
+        Err(refused) => refused.into_response(),
     }
-    next.run(Request::from_parts(parts, body)).await
 }
 
-async fn admit(state: &AppState, need: Need, path: &str, parts: &mut Parts) -> Result<(), ApiError> {
+async fn admit(state: &AppState, need: Need, path: &str, request: Request) -> Result<Request, ApiError> {
     let permission = match need {
-        Need::Nothing => return Ok(()),
+        Need::Nothing => return Ok(request),
         Need::Permission(permission) => permission,
         Need::Unstated => return Err(ApiError::Internal(format!("{path} does not state what it needs"))),
     };
-    let identity = identify(state, path, parts).await?;
+    let (mut parts, mut body) = request.into_parts();
+    let identity = if signatures::is_signed(&parts.headers) {
+        let whole = read_whole(state, body).await?;
+        let path_and_query = parts.uri.path_and_query().map_or("", |path| path.as_str());
+        let call = Call { method: &parts.method, path_and_query, body: &whole };
+        let identity = signatures::identify(state, &parts.headers, &call).await?;
+        body = whole.into();
+        identity
+    } else {
+        identify(state, path, &parts).await?
+    };
+    if state.endings.has(identity.credential.id) {
+        return Err(ApiError::Unauthenticated("the sign-in has ended"));
+    }
     permit(state, &identity, permission).await?;
     parts.extensions.insert(identity);
-    Ok(())
+    Ok(Request::from_parts(parts, body))
+}
+
+/// The body of a signed call, which counts only as a whole.
+async fn read_whole(state: &AppState, body: Body) -> Result<Bytes, ApiError> {
+    let server = &state.config.server;
+    let limit = server.max_body.max(server.max_import).max(server.max_document);
+    to_bytes(body, limit).await.map_err(|_| ApiError::BodyTooLarge { limit })
 }
 
 async fn identify(state: &AppState, path: &str, parts: &Parts) -> Result<Identity, ApiError> {
-    let identity = if let Some(token) = bearer(&parts.headers) {
-        state.tokens.verify(token).await?
+    if let Some(token) = bearer(&parts.headers) {
+        match keys::prefix_of(token) {
+            Some(prefix) => keys::identify(state, token, prefix).await,
+            None => state.tokens.verify(token).await,
+        }
     } else if path == SOCKET
         && let Some(ticket) = ticket(&parts.headers)
     {
         let redeemed = socket_tickets::redeem(&state.pool, &digest_of(ticket)).await?;
         let identity = redeemed.and_then(|identity| serde_json::from_value(identity).ok());
-        identity.ok_or(ApiError::Unauthenticated("the ticket is not valid, or was used"))?
+        identity.ok_or(ApiError::Unauthenticated("the ticket is not valid, or was used"))
     } else if let Some(cookie) = SessionCookie::read(&parts.headers, state.config.server.public_url.as_ref()) {
         check_origin(&parts.method, &parts.headers, state.config.server.public_url.as_ref())?;
         let session = state.browsers.touch(cookie.user, cookie.id, &digest_of(cookie.secret)).await?;
         let idle = state.config.auth.session_ttl;
         session
             .map(|session| Identity::of_browser(session, idle))
-            .ok_or(ApiError::Unauthenticated("the session has ended"))?
+            .ok_or(ApiError::Unauthenticated("the session has ended"))
     } else {
-        return Err(ApiError::Unauthenticated(if path == SOCKET {
+        Err(ApiError::Unauthenticated(if path == SOCKET {
             "an Authorization header, a session or a ticket as second subprotocol is needed"
         } else {
             "an Authorization: Bearer header or a session is needed"
-        }));
-    };
-    if state.endings.has(identity.credential.id) {
-        return Err(ApiError::Unauthenticated("the sign-in has ended"));
+        }))
     }
-    Ok(identity)
 }
 
 /// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at once.
 pub(crate) async fn permit(state: &AppState, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
     if !identity.credential.scopes.contain(permission) {
         return Err(ApiError::out_of_scope(permission));
+    }
+    if permission.keys() == Keys::Signed && identity.credential.kind == CredentialKind::Key {
+        return Err(ApiError::signature_required());
     }
     if permission.roles() == Roles::Everybody {
         return Ok(());

@@ -39,8 +39,10 @@ pub(crate) enum CredentialKind {
     Token,
     /// A browser's session, by cookie.
     Session,
-    /// A program's key, or a service's token.
+    /// A program's key.
     Key,
+    /// The same, and this call is signed with it.
+    SignedKey,
 }
 
 impl Identity {

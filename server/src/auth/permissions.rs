@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 macro_rules! permissions {
-    ($($permission:ident = $name:literal, $roles:ident, $meaning:literal;)+) => {
+    ($($permission:ident = $name:literal, $roles:ident, $keys:ident, $meaning:literal;)+) => {
         /// What somebody may be allowed to do. The order is the table's, and may change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Permission {
@@ -29,6 +29,11 @@ macro_rules! permissions {
             pub(crate) const fn roles(self) -> Roles {
                 match self { $(Self::$permission => Roles::$roles,)+ }
             }
+
+            /// Whether it can be handed on to programs.
+            pub(crate) const fn keys(self) -> Keys {
+                match self { $(Self::$permission => Keys::$keys,)+ }
+            }
         }
     };
 }
@@ -40,21 +45,31 @@ pub(crate) enum Roles {
     Admins,
 }
 
+/// Whether a permission can be handed on to a program, by an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    May,
+    /// For calls that are signed.
+    Signed,
+    /// It needs somebody who has signed in.
+    Never,
+}
+
 permissions! {
-    ChatRead = "chat:read", Everybody, "read one's conversations, messages, requests and live events";
-    ChatWrite = "chat:write", Everybody, "send messages, cancel and rate replies, change conversations and what is remembered";
-    PersonasRead = "personas:read", Everybody, "read personas, and the interview and documents of one's own";
-    PersonasWrite = "personas:write", Everybody, "make, change and delete personas of one's own, with their knowledge";
-    AccountRead = "account:read", Everybody, "read one's account and what it may spend";
-    AccountWrite = "account:write", Everybody, "change the password, sign-ins and keys, export or delete the account";
-    OperationsRead = "operations:read", Admins, "see queues, providers and dead letters";
-    OperationsWrite = "operations:write", Admins, "try dead letters again or discard them";
-    TiersRead = "tiers:read", Admins, "see tiers, prices and budgets";
-    TiersWrite = "tiers:write", Admins, "change tiers, prices and budgets";
-    UsersRead = "users:read", Admins, "see accounts";
-    UsersWrite = "users:write", Admins, "change roles and tiers, sign people out, export and delete accounts";
-    AuditRead = "audit:read", Admins, "read, export and verify the audit log";
-    CredentialsWrite = "credentials:write", Admins, "make services and their tokens, rotate signing keys";
+    ChatRead = "chat:read", Everybody, May, "read one's conversations, messages, requests and live events";
+    ChatWrite = "chat:write", Everybody, May, "send messages, cancel and rate replies, change conversations and what is remembered";
+    PersonasRead = "personas:read", Everybody, May, "read personas, and the interview and documents of one's own";
+    PersonasWrite = "personas:write", Everybody, May, "make, change and delete personas of one's own, with their knowledge";
+    AccountRead = "account:read", Everybody, May, "read one's account and what it may spend";
+    AccountWrite = "account:write", Everybody, Never, "change the password, sign-ins and keys, export or delete the account";
+    OperationsRead = "operations:read", Admins, May, "see queues, providers and dead letters";
+    OperationsWrite = "operations:write", Admins, Signed, "try dead letters again or discard them";
+    TiersRead = "tiers:read", Admins, May, "see tiers, prices and budgets";
+    TiersWrite = "tiers:write", Admins, Signed, "change tiers, prices and budgets";
+    UsersRead = "users:read", Admins, May, "see accounts";
+    UsersWrite = "users:write", Admins, Signed, "change roles and tiers, sign people out, export and delete accounts";
+    AuditRead = "audit:read", Admins, May, "read, export and verify the audit log";
+    CredentialsWrite = "credentials:write", Admins, Never, "make services and their tokens, rotate signing keys";
 }
 
 impl fmt::Display for Permission {

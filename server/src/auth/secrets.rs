@@ -28,3 +28,22 @@ pub(crate) fn fresh() -> Result<Fresh, ApiError> {
 pub(crate) fn digest_of(secret: &str) -> Vec<u8> {
     digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
 }
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_differ_and_are_known_by_their_digests() {
+        let (one, two) = (fresh().unwrap(), fresh().unwrap());
+        assert_ne!(one.secret, two.secret);
+        assert_eq!(digest_of(&one.secret), one.digest);
+        assert_eq!(hex(&digest_of("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -12,20 +12,25 @@ use parking_lot::RwLock;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
+use tokio::time::sleep;
 use troupe_shared::{
     clock::Clock,
-    db::signing_keys,
+    db::signing_keys::{self, KeyView},
     ids::{CredentialId, UserId},
+    lifecycle::Tasks,
 };
 
 use super::{
     identity::{Credential, CredentialKind, Identity},
     permissions::Scopes,
+    secrets::random,
 };
 use crate::error::ApiError;
 
 /// Keys are read again for an unknown key id at most this often.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+/// And without one this often: a new key takes over so soon.
+const READ_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(crate) struct Tokens {
     pool: PgPool,
@@ -68,17 +73,35 @@ pub(crate) struct Issued {
 }
 
 impl Tokens {
-    /// Reads the keys; the first server of a deployment makes the first one.
-    pub(crate) async fn load(pool: PgPool, clock: Arc<dyn Clock>, ttl: Duration) -> anyhow::Result<Self> {
-        let mut secret = [0; 32];
-        let mut id = [0; 6];
-        getrandom::fill(&mut secret)?;
-        getrandom::fill(&mut id)?;
+    /// Reads the keys, and from then on every now and then; the first server of a deployment makes the first one.
+    pub(crate) async fn start(
+        pool: PgPool,
+        clock: Arc<dyn Clock>,
+        ttl: Duration,
+        tasks: &Tasks,
+    ) -> Result<Arc<Self>, ApiError> {
         if signing_keys::list(&pool).await?.iter().all(|key| key.retired) {
-            signing_keys::create_first(&pool, &BASE64.encode(id), &secret).await?;
+            signing_keys::create_first(&pool, &BASE64.encode(random::<6>()?), &random::<32>()?).await?;
         }
         let keys = RwLock::new(Keys { all: read_keys(&pool).await?, read_at: clock.now() });
-        Ok(Self { pool, clock, ttl, keys })
+        let tokens = Arc::new(Self { pool, clock, ttl, keys });
+        let (reading, shutdown) = (tokens.clone(), tasks.shutdown().clone());
+        tasks.spawn(async move {
+            while shutdown.run_until_cancelled(sleep(READ_INTERVAL)).await.is_some() {
+                if let Err(error) = reading.reload().await {
+                    tracing::debug!(?error, "could not read the signing keys; those that are known stay");
+                }
+            }
+        });
+        Ok(tokens)
+    }
+
+    /// Signs with a new key from now on; what others have signed stays valid.
+    pub(crate) async fn rotate(&self) -> Result<KeyView, ApiError> {
+        let key = signing_keys::rotate(&self.pool, &BASE64.encode(random::<6>()?), &random::<32>()?).await?;
+        let all = read_keys(&self.pool).await?;
+        self.keys.write().all = all;
+        Ok(key)
     }
 
     pub(crate) fn issue(&self, user: UserId, tier: &str, sign_in: CredentialId) -> Result<Issued, ApiError> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod admin;
+pub(crate) mod api_keys;
 pub(crate) mod conversations;
 pub(crate) mod documents;
 pub(crate) mod feedback;

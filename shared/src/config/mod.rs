@@ -101,6 +101,9 @@ pub struct Auth {
     pub sign_in_ttl: Duration,
     #[serde(deserialize_with = "duration")]
     pub socket_ticket_ttl: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub signature_window: Duration,
+    pub keys_per_user: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -307,6 +310,12 @@ impl Auth {
             "must not be shorter than auth.session_ttl and auth.refresh_token_ttl",
         );
         rule(self.session_ttl >= Duration::from_secs(1), "auth.session_ttl", "must be at least 1s");
+        rule(
+            (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&self.signature_window),
+            "auth.signature_window",
+            "must be from 1s to 1h",
+        );
+        rule(self.keys_per_user > 0, "auth.keys_per_user", "must be at least 1");
         rule(self.refresh_grace <= Duration::from_mins(1), "auth.refresh_grace", "must not be longer than 1m");
     }
 }

@@ -7,20 +7,6 @@ use uuid::Uuid;
 
 use crate::ids::RequestId;
 
-/// Removes tickets that nobody has used in time; returns how many.
-pub async fn remove_socket_tickets(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
-    let done = sqlx::query!(
-        "with expired as (
-             select digest from socket_tickets where expires_at < now() order by expires_at limit $1 for update skip locked
-         )
-         delete from socket_tickets t using expired e where t.digest = e.digest",
-        most,
-    )
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected())
-}
-
 /// Removes keys that are older than this; returns how many.
 pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, most: i64) -> Result<u64> {
     let done = sqlx::query!(
@@ -78,4 +64,94 @@ pub async fn remove_requests(
     )
     .fetch_all(db)
     .await
+}
+
+/// What has had its time by its own date. The tables are read by an index of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Expired {
+    SocketTickets,
+    SignIns,
+    /// Refresh tokens that were used so long ago; one that comes again later is merely unknown.
+    UsedRefreshTokens,
+    /// Credentials that ended so long ago that nothing of them can be valid.
+    EndedCredentials,
+    SignedCalls,
+    /// Keys that have signed nothing for so long.
+    SigningKeys,
+}
+
+impl Expired {
+    pub const ALL: [Self; 6] = [
+        Self::SocketTickets,
+        Self::SignIns,
+        Self::UsedRefreshTokens,
+        Self::EndedCredentials,
+        Self::SignedCalls,
+        Self::SigningKeys,
+    ];
+}
+
+/// Removes what has expired; returns how many rows.
+pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -> Result<u64> {
+    let done = match what {
+        Expired::SocketTickets => {
+            sqlx::query!(
+                "delete from socket_tickets where ctid = any (array(
+                     select ctid from socket_tickets where expires_at < now()
+                     order by expires_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::SignIns => {
+            sqlx::query!(
+                "delete from sign_ins where ctid = any (array(
+                     select ctid from sign_ins where expires_at < now() order by expires_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::UsedRefreshTokens => {
+            sqlx::query!(
+                "delete from refresh_tokens where ctid = any (array(
+                     select ctid from refresh_tokens where used_at < now() - interval '1 day'
+                     order by used_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::EndedCredentials => {
+            sqlx::query!(
+                "delete from ended_credentials where ctid = any (array(
+                     select ctid from ended_credentials where ended_at < now() - interval '2 days'
+                     order by ended_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::SignedCalls => {
+            sqlx::query!(
+                "delete from signed_calls where ctid = any (array(
+                     select ctid from signed_calls where expires_at < now()
+                     order by expires_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::SigningKeys => {
+            sqlx::query!(
+                "delete from signing_keys where id in (
+                     select id from signing_keys where retired_at < now() - interval '2 days' limit $1)",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+    };
+    Ok(done.rows_affected())
 }

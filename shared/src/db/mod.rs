@@ -4,6 +4,7 @@
 //! The hot path costs three statements a message: [`accepts::accept`], [`attempts::claim`], [`attempts::finish`].
 
 pub mod accepts;
+pub mod api_keys;
 pub mod attempts;
 pub mod budgets;
 pub mod cancels;
@@ -28,6 +29,7 @@ pub mod queue_state;
 pub mod requests;
 pub mod responses;
 pub mod schedules;
+pub mod services;
 pub mod sign_ins;
 pub mod signing_keys;
 pub mod socket_tickets;

@@ -6,6 +6,8 @@ mod dead_letters;
 mod prices;
 mod queue;
 mod requests;
+mod services;
+mod signing_keys;
 mod tiers;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -28,6 +30,11 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(dead_letters::discard_dead_letter))
         .routes(routes!(dead_letters::retry_dead_letters))
         .routes(routes!(dead_letters::discard_dead_letters))
+        .routes(routes!(services::create_service, services::list_services))
+        .routes(routes!(services::delete_service))
+        .routes(routes!(services::create_service_token, services::list_service_tokens))
+        .routes(routes!(services::delete_service_token))
+        .routes(routes!(signing_keys::list_signing_keys, signing_keys::rotate_signing_keys))
         .routes(routes!(prices::list_prices))
         .routes(routes!(prices::set_price, prices::remove_price))
         .routes(routes!(budgets::list_budgets))

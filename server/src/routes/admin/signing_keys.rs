@@ -1,0 +1,27 @@
+//! The keys that sign access tokens: a new one takes over, and nobody is signed out.
+
+use axum::{Json, extract::State, http::StatusCode};
+use troupe_shared::db::signing_keys::{self, KeyView};
+
+use super::TAG;
+use crate::{error::ApiError, state::AppState};
+
+/// The keys, the newest first, without their secrets
+#[utoipa::path(get, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
+    responses((status = 200, body = Vec<KeyView>)))]
+pub(crate) async fn list_signing_keys(State(state): State<AppState>) -> Result<Json<Vec<KeyView>>, ApiError> {
+    Ok(Json(signing_keys::views(&state.pool).await?))
+}
+
+/// Sign with a new key from now on
+///
+/// What the others have signed stays valid until it expires. Every server signs with the new one within half a minute.
+#[utoipa::path(post, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
+    responses((status = 201, body = KeyView)))]
+pub(crate) async fn rotate_signing_keys(
+    State(state): State<AppState>,
+) -> Result<(StatusCode, Json<KeyView>), ApiError> {
+    let key = state.tokens.rotate().await?;
+    tracing::info!(key = key.id, "access tokens are signed with a new key");
+    Ok((StatusCode::CREATED, Json(key)))
+}

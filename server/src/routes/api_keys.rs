@@ -1,0 +1,62 @@
+//! The caller's API keys.
+
+use axum::{Json, extract::State, http::StatusCode};
+use troupe_shared::{
+    db::{
+        api_keys::{self, ApiKey},
+        users,
+    },
+    ids::CredentialId,
+};
+
+use crate::{
+    error::ApiError,
+    extract::{auth::Caller, body::Body, path::Id},
+    state::AppState,
+    usecase::api_keys::{Made, Wanted, make},
+};
+
+const TAG: &str = "accounts";
+
+/// Make an API key
+///
+/// It is shown this once. An `Idempotency-Key` counts for nothing here: an answer with a secret is not kept.
+#[utoipa::path(post, path = "/api-keys", tag = TAG, security(("token" = ["account:write"])), request_body = Wanted,
+    responses((status = 201, body = Made), (status = 409, description = "there are as many keys as there may be")))]
+pub(crate) async fn create_api_key(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Body(wanted): Body<Wanted>,
+) -> Result<(StatusCode, Json<Made>), ApiError> {
+    let role = users::role(&state.pool, user).await?.ok_or(ApiError::Unauthenticated("the account is gone"))?;
+    wanted.check(role == "admin")?;
+    let mut db = state.pool.acquire().await?;
+    let made = make(&mut db, user, &wanted, state.config.auth.keys_per_user).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// One's API keys, the newest first
+#[utoipa::path(get, path = "/api-keys", tag = TAG, security(("token" = ["account:read"])),
+    responses((status = 200, body = Vec<ApiKey>)))]
+pub(crate) async fn list_api_keys(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+) -> Result<Json<Vec<ApiKey>>, ApiError> {
+    Ok(Json(api_keys::list(&state.pool, user).await?))
+}
+
+/// Delete an API key: it ends at once, with its sockets
+#[utoipa::path(delete, path = "/api-keys/{id}", tag = TAG, security(("token" = ["account:write"])),
+    params(("id" = CredentialId, Path)), responses((status = 204), (status = 404, description = "no such key of yours")))]
+pub(crate) async fn delete_api_key(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(id): Id<CredentialId>,
+) -> Result<StatusCode, ApiError> {
+    if !api_keys::delete(&state.pool, user, id).await? {
+        return Err(ApiError::NotFound("API key"));
+    }
+    state.endings.add(&[id]);
+    tracing::info!(user_id = %user, credential_id = %id, "deleted an API key");
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,100 @@
+//! Makes keys for programs: a person's own, and those of services.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use troupe_shared::{
+    db::api_keys::{self, ApiKey, NewApiKey},
+    ids::{CredentialId, UserId},
+};
+use utoipa::ToSchema;
+
+use crate::{
+    auth::{
+        keys::{self, NewKey},
+        permissions::{Keys, Permission, Roles},
+    },
+    error::ApiError,
+    extract::checks::Checks,
+};
+
+const LONGEST_LIFE_DAYS: u32 = 3_650;
+
+/// A key that is to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    #[schema(example = "nightly import", min_length = 1, max_length = 100)]
+    pub(crate) name: String,
+    /// Permissions: see the security schemes.
+    #[schema(example = json!(["chat:read", "chat:write"]), min_items = 1)]
+    pub(crate) scopes: Vec<String>,
+    /// Without it the key lasts until it is deleted.
+    #[schema(minimum = 1, maximum = 3650)]
+    pub(crate) expires_in_days: Option<u32>,
+    /// Whether it counts only for calls that are signed with it.
+    #[serde(default)]
+    pub(crate) signs: bool,
+}
+
+/// A key that was made. This is the only time that it is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Made {
+    #[schema(example = "trp_0123456789ab_…")]
+    pub(crate) key: String,
+    #[serde(flatten)]
+    pub(crate) about: ApiKey,
+}
+
+impl Wanted {
+    /// What it may do, if somebody may give it that who has all permissions of these roles.
+    pub(crate) fn check(&self, of_admin: bool) -> Result<Vec<Permission>, ApiError> {
+        let mut checks = Checks::default();
+        checks.text("name", &self.name, 1..=100);
+        let lasts = self.expires_in_days.is_none_or(|days| (1..=LONGEST_LIFE_DAYS).contains(&days));
+        checks.rule(lasts, "expires_in_days", format!("must be 1 to {LONGEST_LIFE_DAYS}"));
+        checks.rule(!self.scopes.is_empty(), "scopes", "must not be empty");
+        let mut scopes = Vec::new();
+        for (at, name) in self.scopes.iter().enumerate() {
+            let field = format!("scopes[{at}]");
+            match name.parse::<Permission>() {
+                Err(unknown) => drop(checks.rule(false, &field, unknown.to_string())),
+                Ok(scope) => {
+                    checks.rule(scope.keys() != Keys::Never, &field, "cannot be given to a key");
+                    let had = of_admin || scope.roles() == Roles::Everybody;
+                    checks.rule(had, &field, "is a permission that you do not have");
+                    checks.rule(!scopes.contains(&scope), &field, "is there twice");
+                    scopes.push(scope);
+                }
+            }
+        }
+        checks.done()?;
+        Ok(scopes)
+    }
+}
+
+/// Makes a key that was checked.
+pub(crate) async fn make(db: &mut PgConnection, user: UserId, wanted: &Wanted, most: i64) -> Result<Made, ApiError> {
+    if api_keys::count(&mut *db, user).await? >= most {
+        let detail = format!("there are {most} keys already, which is as many as there may be");
+        return Err(ApiError::Conflict { code: "too_many_keys", detail });
+    }
+    let NewKey { key, prefix, digest } = keys::new_key()?;
+    let about = api_keys::create(
+        db,
+        &NewApiKey {
+            id: CredentialId::new(),
+            user,
+            name: wanted.name.trim(),
+            prefix: &prefix,
+            digest: &digest,
+            scopes: &wanted.scopes,
+            signs: wanted.signs,
+            lasts: wanted.expires_in_days.map(|days| Duration::from_hours(24 * u64::from(days))),
+        },
+    )
+    .await?;
+    tracing::info!(user_id = %user, credential_id = %about.id, "made an API key");
+    Ok(Made { key, about })
+}
