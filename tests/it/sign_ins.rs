@@ -2,6 +2,7 @@
 
 use reqwest::{Method, header::SET_COOKIE};
 use serde_json::{Value, json};
+use sqlx::Executor;
 use troupe_tests::{
     Answer, Client, ClusterOptions, Signal, Socket,
     client::PASSWORD,
@@ -245,9 +246,20 @@ async fn a_new_signing_key_signs_nobody_out() {
     let keys = admin.get("/api/v1/admin/signing-keys").await;
     assert!(!keys.text.contains("secret"), "{}", keys.text);
     assert_eq!(keys.expect(200).as_array().map(Vec::len), Some(2));
-    let fresh = login(&user.at(cluster.server(0)), false).await.expect(200);
-    assert_eq!(kid(fresh["access_token"].as_str().unwrap()), text(&made["id"]));
     assert_ne!(made["id"], before);
+    // Not before every server can know it.
+    let fresh = login(&user.at(cluster.server(0)), false).await.expect(200);
+    assert_eq!(kid(fresh["access_token"].as_str().unwrap()), before);
+    cluster.db.execute("update signing_keys set created_at = created_at - interval '1 minute'").await.unwrap();
+    let fresh = within("a token signed with the new key", async {
+        loop {
+            let fresh = login(&user.at(cluster.server(0)), false).await.expect(200);
+            if kid(fresh["access_token"].as_str().unwrap()) == text(&made["id"]) {
+                return fresh;
+            }
+        }
+    })
+    .await;
     for server in 0..2 {
         for token in [user.token.as_str(), fresh["access_token"].as_str().unwrap()] {
             user.at(cluster.server(server)).with_token(token).get("/api/v1/auth/me").await.expect(200);

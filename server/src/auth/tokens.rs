@@ -1,8 +1,8 @@
 //! Access tokens: JWTs signed with HS256 under a key id, verified without asking anybody. They say whose they are, of which
 //! sign-in and of which tier; what a role may is looked up, never read from a token.
 //!
-//! The keys are in the database, so that every server verifies what any server signed, and a new key can take over while
-//! the old one still verifies. (A JWT crate would bring RSA and two elliptic curves along for these few lines.)
+//! The keys are in the database, so that every server verifies what any server signed. A new key signs only when every server
+//! has read it, and the earlier ones verify on, so that a change of keys signs nobody out. (A JWT crate would bring RSA and two elliptic curves along for these few lines.)
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,8 +29,10 @@ use crate::error::ApiError;
 
 /// Keys are read again for an unknown key id at most this often.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
-/// And without one this often: a new key takes over so soon.
+/// And without one this often.
 const READ_INTERVAL: Duration = Duration::from_secs(15);
+/// A key that is so old has been read by every server that can reach the database.
+const KNOWN_AFTER: Duration = Duration::from_secs(45);
 
 pub(crate) struct Tokens {
     pool: PgPool,
@@ -47,7 +49,7 @@ struct Keys {
 struct Key {
     id: String,
     hmac: hmac::Key,
-    retired: bool,
+    created_at: DateTime<Utc>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,7 +98,7 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Signs with a new key from now on; what others have signed stays valid.
+    /// Signs with a new key as soon as every server knows it; what others have signed stays valid.
     pub(crate) async fn rotate(&self) -> Result<KeyView, ApiError> {
         let key = signing_keys::rotate(&self.pool, &BASE64.encode(random::<6>()?), &random::<32>()?).await?;
         let all = read_keys(&self.pool).await?;
@@ -106,9 +108,12 @@ impl Tokens {
 
     pub(crate) fn issue(&self, user: UserId, tier: &str, sign_in: CredentialId) -> Result<Issued, ApiError> {
         let keys = self.keys.read();
-        let key =
-            keys.all.iter().find(|key| !key.retired).ok_or_else(|| ApiError::Internal("no signing key".to_owned()))?;
-        let now = self.clock.now().timestamp();
+        let now = self.clock.now();
+        let known = |key: &&Key| key.created_at + KNOWN_AFTER <= now;
+        // The newest that everybody knows; of a deployment that has just begun, its first.
+        let key = keys.all.iter().find(known).or(keys.all.last());
+        let key = key.ok_or_else(|| ApiError::Internal("no signing key".to_owned()))?;
+        let now = now.timestamp();
         let header = Header { alg: "HS256".to_owned(), kid: key.id.clone(), typ: "JWT".to_owned() };
         let tier = tier.to_owned();
         let claims = Claims { sub: user, sid: sign_in, tier, iat: now, exp: now + self.ttl.as_secs() as i64 };
@@ -184,7 +189,7 @@ async fn read_keys(pool: &PgPool) -> Result<Vec<Key>, sqlx::Error> {
     let stored = signing_keys::list(pool).await?;
     Ok(stored
         .into_iter()
-        .map(|key| Key { id: key.id, hmac: hmac::Key::new(hmac::HMAC_SHA256, &key.secret), retired: key.retired })
+        .map(|key| Key { id: key.id, hmac: hmac::Key::new(hmac::HMAC_SHA256, &key.secret), created_at: key.created_at })
         .collect())
 }
 
@@ -211,13 +216,14 @@ mod tests {
         }
     }
 
-    fn tokens(clock: Arc<SetClock>, ids: &[(&str, bool)]) -> Tokens {
+    /// With keys, the newest first, and when they were made.
+    fn tokens(clock: Arc<SetClock>, ids: &[(&str, i64)]) -> Tokens {
         let all = ids
             .iter()
-            .map(|&(id, retired)| Key {
+            .map(|&(id, created_at)| Key {
                 id: id.to_owned(),
                 hmac: hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes()),
-                retired,
+                created_at: DateTime::from_timestamp(created_at, 0).unwrap(),
             })
             .collect();
         Tokens {
@@ -231,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_holds_until_it_expires_and_only_as_it_was_signed() {
         let clock = Arc::new(SetClock(AtomicI64::new(1_000)));
-        let tokens = tokens(clock.clone(), &[("a", false)]);
+        let tokens = tokens(clock.clone(), &[("a", 1_000)]);
         let user = UserId::new();
         let Issued { token, .. } = tokens.issue(user, "free", CredentialId::new()).unwrap();
         let identity = tokens.verify(&token).await.unwrap();
@@ -254,14 +260,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_retired_key_verifies_and_signs_no_more() {
+    async fn a_new_key_signs_when_everybody_knows_it_and_the_earlier_ones_verify_on() {
         let clock = Arc::new(SetClock(AtomicI64::new(1_000)));
-        let user = UserId::new();
-        let sign_in = CredentialId::new();
-        let old = tokens(clock.clone(), &[("a", false)]).issue(user, "free", sign_in).unwrap().token;
-        let rotated = tokens(clock, &[("b", false), ("a", true)]);
-        assert_eq!(rotated.verify(&old).await.unwrap().user, user);
-        let new = rotated.issue(user, "free", sign_in).unwrap().token;
-        assert_eq!(decode::<Header>(new.split('.').next().unwrap()).ok().unwrap().kid, "b");
+        let (user, sign_in) = (UserId::new(), CredentialId::new());
+        let tokens = tokens(clock.clone(), &[("c", 1_000), ("b", 990), ("a", 0)]);
+        let signed_by = |token: &str| decode::<Header>(token.split('.').next().unwrap()).ok().unwrap().kid;
+        let mut signed = Vec::new();
+        for (now, key) in [(1_000, "a"), (1_034, "a"), (1_035, "b"), (1_044, "b"), (1_045, "c")] {
+            clock.0.store(now, Ordering::Relaxed);
+            let token = tokens.issue(user, "free", sign_in).unwrap().token;
+            assert_eq!(signed_by(&token), key, "at {now}");
+            signed.push(token);
+        }
+        for token in signed {
+            assert_eq!(tokens.verify(&token).await.unwrap().user, user);
+        }
     }
 }

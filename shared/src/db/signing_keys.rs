@@ -9,13 +9,14 @@ pub struct SigningKey {
     pub id: String,
     pub secret: Vec<u8>,
     pub retired: bool,
+    pub created_at: DateTime<Utc>,
 }
 
 /// Every key that may have signed a token that is still valid, the newest first.
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SigningKey>> {
     sqlx::query_as!(
         SigningKey,
-        r#"select id, secret, retired_at is not null as "retired!" from signing_keys order by created_at desc, id"#
+        r#"select id, secret, retired_at is not null as "retired!", created_at from signing_keys order by created_at desc, id"#
     )
     .fetch_all(db)
     .await
@@ -49,7 +50,7 @@ pub async fn views(db: impl PgExecutor<'_>) -> Result<Vec<KeyView>> {
         .await
 }
 
-/// Lets a new key sign from now on, and the others only verify.
+/// Stores a new key; the others are to be removed some time after it has taken over.
 pub async fn rotate(db: &PgPool, id: &str, secret: &[u8]) -> Result<KeyView> {
     let mut transaction = db.begin().await?;
     sqlx::query!("lock table signing_keys in exclusive mode").execute(&mut *transaction).await?;

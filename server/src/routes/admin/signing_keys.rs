@@ -13,15 +13,15 @@ pub(crate) async fn list_signing_keys(State(state): State<AppState>) -> Result<J
     Ok(Json(signing_keys::views(&state.pool).await?))
 }
 
-/// Sign with a new key from now on
+/// Sign with a new key
 ///
-/// What the others have signed stays valid until it expires. Every server signs with the new one within half a minute.
+/// It takes over when every server knows it, in less than a minute. What the others have signed stays valid until it expires.
 #[utoipa::path(post, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
     responses((status = 201, body = KeyView)))]
 pub(crate) async fn rotate_signing_keys(
     State(state): State<AppState>,
 ) -> Result<(StatusCode, Json<KeyView>), ApiError> {
     let key = state.tokens.rotate().await?;
-    tracing::info!(key = key.id, "access tokens are signed with a new key");
+    tracing::info!(key = key.id, "a new key is going to sign access tokens");
     Ok((StatusCode::CREATED, Json(key)))
 }
