@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use troupe_shared::{
     batch::Batcher,
     clock::Clock,
-    config::Config,
+    config::{Config, Live},
     db::accepts::Limits,
     ports::{Cache, EventBus, JobQueue, ProviderBoard, SessionStore},
     retrieval::Retriever,
@@ -41,6 +41,9 @@ pub(crate) struct Parts {
     pub(crate) browsers: Arc<dyn SessionStore>,
     pub(crate) endings: Endings,
     pub(crate) clock: Arc<dyn Clock>,
+    /// With the keys of providers as they are now.
+    pub(crate) live: Live,
+    /// As it was at the start.
     pub(crate) config: Config,
 }
 

@@ -41,6 +41,7 @@ mod resume;
 mod retrieval;
 mod retrieval_outages;
 mod retrieval_quality;
+mod secrets;
 mod sign_ins;
 mod sockets;
 mod standalone;
