@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     adapters::{
         embedders,
+        outgoing::{Outgoing, SystemResolver},
         redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard, RedisSessionStore},
         vector_stores,
     },
@@ -111,6 +112,7 @@ impl Server {
             board: Arc::new(RedisProviderBoard::new(redis.clone())),
             reply_cache: Arc::new(RedisCache::replies(redis.clone())),
             retriever,
+            outgoing: Outgoing::new(&config.outgoing, Arc::new(SystemResolver))?,
             hub,
             accepts,
             dispatcher,

@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use sqlx::PgPool;
 use troupe_shared::{
+    adapters::outgoing::Outgoing,
     batch::Batcher,
     clock::Clock,
     config::{Config, Live},
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<dyn ProviderBoard>,
     pub(crate) reply_cache: Arc<dyn Cache>,
     pub(crate) retriever: Retriever,
+    /// For addresses that users give, and the only way to them.
+    pub(crate) outgoing: Outgoing,
     pub(crate) hub: Hub,
     pub(crate) accepts: Batcher<Accepts>,
     pub(crate) dispatcher: Dispatcher,

@@ -13,6 +13,7 @@ mod cancels;
 mod conversations;
 mod correlation;
 mod documents;
+mod documents_by_url;
 mod failover;
 mod failure_table;
 mod failures;

@@ -6,6 +6,7 @@
 mod embeddings;
 mod live;
 mod options;
+mod outgoing;
 mod providers;
 mod retrieval;
 mod sources;
@@ -22,6 +23,7 @@ use url::Url;
 pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
 pub use live::{Live, LiveSecret};
 pub use options::Options;
+pub use outgoing::Outgoing;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
 pub use retrieval::Retrieval;
 pub use sources::{ConfigError, Fault, Sources};
@@ -41,6 +43,7 @@ pub struct Config {
     pub cache: Cache,
     pub knowledge: Knowledge,
     pub retrieval: Retrieval,
+    pub outgoing: Outgoing,
     pub events: Events,
     pub retention: Retention,
     pub housekeeping: Housekeeping,
@@ -243,6 +246,7 @@ impl Config {
         );
         self.knowledge.check(&mut rule);
         self.retrieval.check(&mut rule);
+        rule(!self.outgoing.timeout.is_zero(), "outgoing.timeout", "must be longer than nothing");
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
         rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
         rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");
