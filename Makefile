@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check build fmt sqlx bench clean
+.PHONY: help run test soak check deny build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -30,6 +30,10 @@ check: ## Formatting, lints, and whether .sqlx/ is what the migrations say.
 	cargo fmt --all --check
 	scripts/sqlx check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	scripts/deny
+
+deny: ## Advisories, licences, doubles and sources of dependencies; a failure also where they cannot be looked at.
+	REQUIRE_ADVISORIES=1 scripts/deny
 
 build: ## Build everything for production.
 	@scripts/setup run
