@@ -7,6 +7,8 @@ mod auth;
 mod dispatcher;
 mod error;
 mod extract;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod pages;
 mod push;
 mod queue_gauge;

@@ -26,6 +26,8 @@ pub use options::Options;
 pub use outgoing::Outgoing;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
 pub use retrieval::Retrieval;
+#[cfg(feature = "fuzzing")]
+pub(crate) use sources::read_text;
 pub use sources::{ConfigError, Fault, Sources};
 
 #[derive(Debug, Clone, Deserialize)]

@@ -105,6 +105,13 @@ impl Sources {
     }
 }
 
+/// A configuration whose file is this text.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_text(file: &str, environment: Vec<(String, String)>) -> Result<Config, ConfigError> {
+    let sources = Sources { environment, ..Sources::default() };
+    Ok(sources.read_with(Some(("the file".to_owned(), Ok(file.to_owned()))))?.config)
+}
+
 fn fault(key: &str, message: String) -> ConfigError {
     ConfigError(vec![Fault { key: key.to_owned(), message }])
 }

@@ -164,6 +164,17 @@ impl Bounds {
     }
 }
 
+/// Of an address that is let through: what of it is a number is public.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    let bounds = Bounds { allowed: Arc::new([]), ports: Arc::new([80, 443]) };
+    let Ok(url) = bounds.checked(text) else { return };
+    assert!(["http", "https"].contains(&url.scheme()) && url.username().is_empty() && url.password().is_none());
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']', '.']);
+    assert!(!host.parse().is_ok_and(|address| !is_public(address)), "{host} is let through");
+    assert!(bounds.checked(url.as_str()).is_ok(), "what was let through is not, once it is written down");
+}
+
 async fn read(mut response: Response, limit: usize) -> Result<Fetched, OutgoingError> {
     let status = response.status();
     if !status.is_success() {
