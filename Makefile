@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check build fmt sqlx bench clean
+.PHONY: help run test schemathesis soak check deny build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -19,6 +19,11 @@ test: ## Run every test.
 	then set -x; cargo nextest run --locked --workspace --lib --bins --tests; \
 	else set -x; cargo test --locked --workspace --lib --bins --tests -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
+	scripts/schemathesis
+
+schemathesis: ## Call a running server with what its OpenAPI document allows and forbids.
+	@scripts/setup test
+	scripts/schemathesis
 
 soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS_SEED repeats a run.
 	@scripts/setup test
@@ -30,6 +35,10 @@ check: ## Formatting, lints, and whether .sqlx/ is what the migrations say.
 	cargo fmt --all --check
 	scripts/sqlx check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	scripts/deny
+
+deny: ## Advisories, licences, doubles and sources of dependencies; a failure also where they cannot be looked at.
+	REQUIRE_ADVISORIES=1 scripts/deny
 
 build: ## Build everything for production.
 	@scripts/setup run

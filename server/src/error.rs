@@ -30,6 +30,8 @@ pub(crate) enum ApiError {
     UnsupportedMediaType,
     /// What was uploaded is none of the kinds that can be read.
     NoDocument(String),
+    /// What was to be fetched from an address is not to be had.
+    NotFetched(String),
     Unauthenticated(&'static str),
     /// The caller is known, and may not do this.
     Forbidden {
@@ -75,6 +77,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     (
         "unsupported_media_type",
         "The body must be `application/json`, or, where a document is uploaded, one that can be read: `detail` says which.",
+    ),
+    (
+        "not_fetched",
+        "Nothing could be fetched from the address; `detail` says why, as far as you may know. Look at it yourself.",
     ),
     ("unauthenticated", "The credentials are missing, wrong or expired. Sign in again."),
     ("forbidden", "This is for admins. Ask one."),
@@ -190,6 +196,9 @@ impl ApiError {
                 "unsupported media type",
                 why.clone(),
             ),
+            Self::NotFetched(why) => {
+                problem(StatusCode::UNPROCESSABLE_ENTITY, "not_fetched", "not fetched", why.clone())
+            }
             Self::Unauthenticated(why) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthenticated", "not signed in", (*why).to_owned())
             }
@@ -321,6 +330,7 @@ mod tests {
             ApiError::BodyTooLarge { limit: 1 },
             ApiError::UnsupportedMediaType,
             ApiError::NoDocument(String::new()),
+            ApiError::NotFetched(String::new()),
             ApiError::Conflict { code: "document_not_ready", detail: String::new() },
             ApiError::Unauthenticated(""),
             ApiError::admins_only(),

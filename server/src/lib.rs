@@ -7,6 +7,8 @@ mod auth;
 mod dispatcher;
 mod error;
 mod extract;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod pages;
 mod push;
 mod queue_gauge;
@@ -24,12 +26,13 @@ use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     adapters::{
         embedders,
+        outgoing::{Outgoing, SystemResolver},
         redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard, RedisSessionStore},
         vector_stores,
     },
     batch::Batcher,
     clock::SystemClock,
-    config::Config,
+    config::{Config, Live},
     db::{self, accepts::Limits},
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
@@ -72,7 +75,8 @@ pub struct Server {
 
 impl Server {
     /// Connects, migrates, and binds.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(live: Live) -> anyhow::Result<Self> {
+        let config = Config::clone(&live.now());
         let pool = db::connect(&config.database, "troupe-server").await?;
         let redis = RedisHandle::connect(&config.redis).await?;
         let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
@@ -91,8 +95,8 @@ impl Server {
         let sessions = Sessions::new(config.server.max_sockets, config.server.sockets_per_user);
         let endings = Endings::start(pool.clone(), sessions.clone(), ttl, &tasks).await?;
         let browsers = RedisSessionStore::new(redis.clone(), Arc::new(SystemClock), config.auth.session_ttl);
-        let embedder = embedders::from_config(&config)?;
-        let store = vector_stores::from_config(&config, embedder.as_ref(), pool.clone())?;
+        let embedder = embedders::from_config(&live)?;
+        let store = vector_stores::from_config(&live, embedder.as_ref(), pool.clone())?;
         let retriever = Retriever {
             pool: pool.clone(),
             embedder,
@@ -110,6 +114,7 @@ impl Server {
             board: Arc::new(RedisProviderBoard::new(redis.clone())),
             reply_cache: Arc::new(RedisCache::replies(redis.clone())),
             retriever,
+            outgoing: Outgoing::new(&config.outgoing, Arc::new(SystemResolver))?,
             hub,
             accepts,
             dispatcher,
@@ -121,6 +126,7 @@ impl Server {
             browsers: Arc::new(browsers),
             endings,
             clock: Arc::new(SystemClock),
+            live,
             config,
         });
         Ok(Self { state, listener, redis, tasks })

@@ -1,7 +1,11 @@
 //! `troupe-server`: the web tier. Run any number of them against one PostgreSQL and one Redis.
 
 use clap::Parser;
-use troupe_shared::{config::Options, lifecycle, telemetry};
+use troupe_shared::{
+    config::Options,
+    lifecycle::{self, Tasks},
+    telemetry,
+};
 
 /// Password hashing takes 19 MiB at a time, on many threads. After 64 registrations a server held 845 MB with glibc's
 /// allocator, and 51 MB with this one.
@@ -21,12 +25,13 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let Some(config) = arguments.options.load()? else { return Ok(()) };
+    let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
-    telemetry::init(&config.telemetry)?;
+    telemetry::init(&live.now().telemetry)?;
     if let Some(email) = arguments.make_admin {
-        return troupe_server::make_admin(&config, &email).await;
+        return troupe_server::make_admin(&live.now(), &email).await;
     }
-    let server = troupe_server::Server::start(config).await?;
-    server.run(lifecycle::shutdown_on_signal()?).await
+    let shutdown = lifecycle::shutdown_on_signal()?;
+    Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
+    troupe_server::Server::start(live).await?.run(shutdown).await
 }

@@ -4,9 +4,10 @@ use std::{ops::Deref, sync::Arc};
 
 use sqlx::PgPool;
 use troupe_shared::{
+    adapters::outgoing::Outgoing,
     batch::Batcher,
     clock::Clock,
-    config::Config,
+    config::{Config, Live},
     db::accepts::Limits,
     ports::{Cache, EventBus, JobQueue, ProviderBoard, SessionStore},
     retrieval::Retriever,
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<dyn ProviderBoard>,
     pub(crate) reply_cache: Arc<dyn Cache>,
     pub(crate) retriever: Retriever,
+    /// For addresses that users give, and the only way to them.
+    pub(crate) outgoing: Outgoing,
     pub(crate) hub: Hub,
     pub(crate) accepts: Batcher<Accepts>,
     pub(crate) dispatcher: Dispatcher,
@@ -41,6 +44,9 @@ pub(crate) struct Parts {
     pub(crate) browsers: Arc<dyn SessionStore>,
     pub(crate) endings: Endings,
     pub(crate) clock: Arc<dyn Clock>,
+    /// With the keys of providers as they are now.
+    pub(crate) live: Live,
+    /// As it was at the start.
     pub(crate) config: Config,
 }
 

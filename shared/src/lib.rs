@@ -13,6 +13,10 @@ pub mod db;
 pub mod engines;
 pub mod estimate;
 pub mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod ids;
 pub mod jobs;
 pub mod lifecycle;

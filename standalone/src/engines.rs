@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use troupe_shared::{
-    config::Config,
+    config::Live,
     engines::{Durability, Postgres, Redis},
 };
 
@@ -16,26 +16,29 @@ pub(crate) struct Engines {
 
 impl Engines {
     /// Starts what the configuration does not name, and names it there.
-    pub(crate) async fn start(dir: &Path, config: &mut Config) -> anyhow::Result<Self> {
-        let (database, redis) = (&mut config.database.url, &mut config.redis.url);
+    pub(crate) async fn start(dir: &Path, live: &Live) -> anyhow::Result<Self> {
+        let config = live.now();
         let postgres = async {
-            if database.is_some() {
+            if config.database.url.is_some() {
                 return Ok(None);
             }
             tracing::info!(dir = %dir.display(), "starting a private PostgreSQL");
             let postgres = Postgres::start(dir, Durability::Durable).await.context("start the private PostgreSQL")?;
-            *database = Some(postgres.url().into());
             anyhow::Ok(Some(postgres))
         };
         let redis = async {
-            if redis.is_some() {
+            if config.redis.url.is_some() {
                 return Ok(None);
             }
             let started = Redis::start(dir, Durability::Durable).await.context("start the private Redis")?;
-            *redis = Some(started.url().into());
             anyhow::Ok(Some(started))
         };
         let (postgres, redis) = tokio::try_join!(postgres, redis)?;
+        live.amend(|config| {
+            let (database, redis) = (postgres.as_ref().map(Postgres::url), redis.as_ref().map(Redis::url));
+            config.database.url = database.map(Into::into).or(config.database.url.take());
+            config.redis.url = redis.map(Into::into).or(config.redis.url.take());
+        });
         Ok(Self { postgres, redis })
     }
 

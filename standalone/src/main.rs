@@ -12,9 +12,10 @@ use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use troupe_server::Server;
 use troupe_shared::{
-    config::{Config, Options},
+    config::{Live, Options},
     engines::DataDir,
-    lifecycle, telemetry,
+    lifecycle::{self, Tasks},
+    telemetry,
 };
 
 use crate::engines::Engines;
@@ -45,23 +46,24 @@ fn main() -> anyhow::Result<ExitCode> {
 #[tokio::main]
 async fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let Some(mut config) = arguments.options.load()? else { return Ok(()) };
+    let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
-    telemetry::init(&config.telemetry)?;
+    telemetry::init(&live.now().telemetry)?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     let dir = DataDir::lock(&arguments.data_dir)?;
     let engines = tokio::select! {
-        engines = Engines::start(dir.path(), &mut config) => engines?,
+        engines = Engines::start(dir.path(), &live) => engines?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let outcome = serve(config, &dir, &engines, shutdown).await;
+    Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
+    let outcome = serve(live, &dir, &engines, shutdown).await;
     engines.stop().await?;
     outcome
 }
 
 /// Server and worker, until the shutdown or until one of them fails.
-async fn serve(config: Config, dir: &DataDir, engines: &Engines, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let server = Server::start(config.clone()).await?;
+async fn serve(live: Live, dir: &DataDir, engines: &Engines, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let server = Server::start(live.clone()).await?;
     let sign_in = if engines.own_database() {
         let (email, password) = (troupe_server::demo_account::EMAIL, demo::password(dir.path())?);
         troupe_server::demo_account::ensure(server.pool(), &password).await?;
@@ -81,7 +83,7 @@ async fn serve(config: Config, dir: &DataDir, engines: &Engines, shutdown: Cance
         outcome
     };
     let mut server = Box::pin(server.run(shutdown.clone()));
-    let mut worker = Box::pin(troupe_worker::run(config, shutdown.clone()));
+    let mut worker = Box::pin(troupe_worker::run(live, shutdown.clone()));
     let (server, worker) = tokio::join!(until_end(&mut server), until_end(&mut worker));
     server.and(worker)
 }

@@ -29,7 +29,7 @@ async fn upload(user: &Client, path: &str, kind: &str, document: impl Into<Vec<u
 }
 
 /// The document once a worker has done with it.
-async fn settled(user: &Client, path: &str, uploaded: &Value) -> Value {
+pub(crate) async fn settled(user: &Client, path: &str, uploaded: &Value) -> Value {
     let path = format!("{path}/{}", uploaded["id"].as_str().expect("an id"));
     within(&format!("the reading of {path}"), async {
         loop {

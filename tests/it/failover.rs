@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use troupe_tests::{
     Cluster, ClusterOptions, Gate, Script, ScriptedProvider,
+    leaks::PROVIDER_KEY,
     provider::{default_reply, words_of},
     transcript::types,
 };
@@ -372,11 +373,12 @@ async fn whom_a_persona_names_is_asked_and_a_tiers_choice_comes_after_it() {
 async fn keys_stay_secret_when_they_fail() {
     let cluster = small_cluster().await;
     let user = cluster.client(0).await;
-    let quoted = r#"{"error":{"message":"Incorrect API key provided: scripted","type":"invalid_request_error"}}"#;
-    cluster.provider.on("Who are you?", [Script::error_with(401, quoted)]);
+    let message = format!("Incorrect API key provided: {PROVIDER_KEY}");
+    let quoted = json!({"error": {"message": message, "type": "invalid_request_error"}}).to_string();
+    cluster.provider.on("Who are you?", [Script::error_with(401, &quoted)]);
     let sent = user.send(&user.conversation("demo").await, "Who are you?").await;
     let ended = user.finished(&sent.request).await;
     assert_eq!((&ended["status"], &ended["error"]["code"]), (&json!("failed"), &json!("provider_failed")));
-    assert!(!ended.to_string().contains("scripted"), "{ended}");
+    assert!(!ended.to_string().contains(PROVIDER_KEY), "{ended}");
     cluster.assert_quiet_but_for(&["does not accept its key"]).await;
 }

@@ -4,6 +4,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use troupe_tests::{
     Gate, Script, Transcript,
+    leaks::PROVIDER_KEY,
     provider::{COMPLETION_TOKENS, PROMPT_TOKENS, default_reply, words_of},
     transcript::{cursor_of, types},
     within,
@@ -133,7 +134,7 @@ async fn the_prompt_tells_the_conversation_in_order() {
     user.ask(&conversation, "Three?").await;
 
     let call = &cluster.provider.calls_of("Three?")[0];
-    assert_eq!(call.authorization.as_deref(), Some("Bearer scripted"));
+    assert_eq!(call.authorization.as_deref(), Some(format!("Bearer {PROVIDER_KEY}").as_str()));
     assert_eq!(call.body["stream"], true);
     let messages = call.messages();
     assert_eq!(messages[0].0, "system");

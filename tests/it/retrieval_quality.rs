@@ -9,6 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use troupe_shared::{
     adapters::{embedders::LexicalEmbedder, vector_stores},
     clock::SystemClock,
+    config::Live,
     db::passages::{self, Passage},
     ids::PersonaId,
     retrieval::{Retriever, nearest},
@@ -68,7 +69,7 @@ impl Library {
         let embedder = LexicalEmbedder::new(64);
         let mut settings = cluster.config().retrieval;
         settings.timeout = Duration::from_secs(20);
-        let store = vector_stores::from_config(&cluster.config(), &embedder, cluster.db.clone()).unwrap();
+        let store = vector_stores::from_config(&Live::fixed(cluster.config()), &embedder, cluster.db.clone()).unwrap();
         let retriever = Retriever {
             pool: cluster.db.clone(),
             embedder: Arc::new(embedder),

@@ -13,7 +13,7 @@ use sqlx::{PgExecutor, PgPool};
 use tempfile::TempDir;
 use troupe_shared::{
     adapters::vector_stores,
-    config::Config,
+    config::{Config, Live},
     db::{self, embeddings},
     engines::{Durability, Postgres},
     ids::{PassageId, PersonaId},
@@ -57,7 +57,7 @@ pub(crate) struct World {
 /// What all worlds of a test stand on.
 pub(crate) struct Ground {
     pub(crate) config: Config,
-    pool: PgPool,
+    pub(crate) pool: PgPool,
     pub(crate) qdrant: FakeQdrant,
     _postgres: Postgres,
     _directory: TempDir,
@@ -81,7 +81,7 @@ impl Ground {
     }
 
     pub(crate) fn store(&self, config: &Config) -> Arc<dyn VectorStore> {
-        vector_stores::from_config(config, &Named, self.pool.clone()).unwrap()
+        vector_stores::from_config(&Live::fixed(config.clone()), &Named, self.pool.clone()).unwrap()
     }
 
     pub(crate) async fn worlds(&self) -> [World; 2] {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use troupe_shared::{
     adapters::{embedders, vector_stores},
+    config::Live,
     ids::{PassageId, PersonaId},
     ports::VectorStore,
     retrieval::nearest,
@@ -314,10 +315,9 @@ async fn without_qdrant_every_process_finds_what_any_has_embedded() {
     let persona = persona(&cluster.db).await;
     let other = crate::vector_stores::persona(&cluster.db).await;
     // As another worker, or a server, makes its own.
-    let config = cluster.config();
-    let asking = embedders::from_config(&config).unwrap();
-    let [here, there] =
-        [0, 1].map(|_| vector_stores::from_config(&config, asking.as_ref(), cluster.db.clone()).unwrap());
+    let live = Live::fixed(cluster.config());
+    let asking = embedders::from_config(&live).unwrap();
+    let [here, there] = [0, 1].map(|_| vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone()).unwrap());
 
     let mut passages = Vec::new();
     for content in ["About lamps.", "About boats.", "About soup."] {
@@ -348,7 +348,7 @@ async fn without_qdrant_every_process_finds_what_any_has_embedded() {
     // A worker that starts later has it all from PostgreSQL.
     cluster.workers[0].kill().await;
     let calls = embedder.calls();
-    let later = vector_stores::from_config(&config, asking.as_ref(), cluster.db.clone()).unwrap();
+    let later = vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone()).unwrap();
     assert_eq!(found(later.as_ref(), persona).await.len(), 2);
     assert_eq!(embedder.calls(), calls);
 }

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::{EventSource, Socket, within};
+use crate::{EventSource, Socket, leaks, within};
 
 /// What a call was answered with.
 #[derive(Debug, Clone)]
@@ -121,6 +121,7 @@ impl Client {
             let (status, headers) = (response.status(), response.headers().clone());
             let text = response.text().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             let body = serde_json::from_str(&text).unwrap_or_default();
+            leaks::guard_answer(&body);
             Answer { status, headers, text, body }
         })
         .await

@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD},
+};
 use futures::future::join_all;
 use serde_json::Value;
 use sqlx::{PgPool, Row};
@@ -11,7 +15,11 @@ use troupe_shared::{
     engines::{Durability, Postgres, Redis, Shutdown},
 };
 
-use crate::{Client, Process, ScriptedProvider, Signal, within};
+use crate::{
+    Client, Process, ScriptedProvider, Signal,
+    leaks::{self, DATABASE_PASSWORD, REDIS_PASSWORD},
+    within,
+};
 
 /// How many of each, and their settings.
 #[derive(Debug, Clone)]
@@ -32,7 +40,7 @@ impl Default for ClusterOptions {
             .set("TROUPE_WORKER__SWEEP_INTERVAL", "200ms")
             // Tests of one cluster must not hold each other up; those of the breaker set their own.
             .set("TROUPE_MODELS__BREAKER_FAILURES", "20")
-            .set("OPENAI_API_KEY", "scripted")
+            .set("OPENAI_API_KEY", leaks::PROVIDER_KEY)
     }
 }
 
@@ -55,9 +63,27 @@ impl ClusterOptions {
         self
     }
 
+    /// Without a setting that every process has otherwise.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self
+    }
+
     pub async fn start(self) -> Cluster {
         Cluster::start(self).await
     }
+}
+
+/// This PostgreSQL asks for none, so it takes any.
+fn with_password(url: &str) -> String {
+    url.replacen('@', &format!(":{DATABASE_PASSWORD}@"), 1)
+}
+
+/// So does this Redis. Its two clients look for it in two places.
+fn redis_with_password(url: &str) -> String {
+    let socket = url.strip_prefix("redis+unix://").expect("a Unix socket");
+    format!("redis+unix://default:{REDIS_PASSWORD}@localhost{socket}?user=default&pass={REDIS_PASSWORD}")
 }
 
 /// Everything of it is stopped when it is dropped; if the test has failed, every log is shown.
@@ -96,8 +122,8 @@ impl Cluster {
         let db = PgPool::connect_lazy(postgres.url()).expect("the address of PostgreSQL");
         let redis_client = redis::Client::open(redis.url()).expect("the address of Redis");
         let mut environment = options.environment;
-        environment.push(("DATABASE_URL".to_owned(), postgres.url().to_owned()));
-        environment.push(("REDIS_URL".to_owned(), redis.url().to_owned()));
+        environment.push(("DATABASE_URL".to_owned(), with_password(postgres.url())));
+        environment.push(("REDIS_URL".to_owned(), redis_with_password(redis.url())));
         environment.push(("OPENAI_BASE_URL".to_owned(), provider.base_url()));
         let mut cluster = Self {
             servers: Vec::new(),
@@ -322,9 +348,24 @@ impl Cluster {
             )
             .await;
         assert_eq!(unrecorded, 0, "requests have attempts that are not recorded");
+        self.assert_no_signing_key_told().await;
         let alarms: Vec<_> =
             self.alarms().into_iter().filter(|line| !expected.iter().any(|known| line.contains(known))).collect();
         assert!(alarms.is_empty(), "errors were logged:\n{}", alarms.join("\n"));
+    }
+
+    /// What signs access tokens was made by a server, and is nowhere but in the database.
+    async fn assert_no_signing_key_told(&self) {
+        let secrets = sqlx::query_scalar::<_, Vec<u8>>("select secret from signing_keys").fetch_all(&self.db).await;
+        let logs = self.logs();
+        for secret in secrets.expect("the signing keys") {
+            let hex = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+            let listed = format!("{secret:?}").trim_matches(['[', ']']).to_owned();
+            let [base64, url_safe] = [STANDARD_NO_PAD.encode(&secret), URL_SAFE_NO_PAD.encode(&secret)];
+            for shown in [hex, listed, base64, url_safe] {
+                assert!(!logs.contains(&shown), "a process has written the key that signs access tokens");
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -34,6 +34,8 @@ struct Shared {
     /// Every text that was embedded, in order.
     texts: watch::Sender<Vec<String>>,
     calls: watch::Sender<usize>,
+    /// Of the last call.
+    key: Mutex<Option<String>>,
 }
 
 /// Dropping it ends it.
@@ -52,6 +54,7 @@ impl ScriptedEmbedder {
             mood: Mutex::default(),
             texts: watch::Sender::default(),
             calls: watch::Sender::new(0),
+            key: Mutex::default(),
         });
         let router = Router::new().route("/v1/embeddings", post(embed)).with_state(shared.clone());
         let mut serving = JoinSet::new();
@@ -85,10 +88,17 @@ impl ScriptedEmbedder {
     pub fn calls(&self) -> usize {
         *self.shared.calls.borrow()
     }
+
+    /// The key of the last call.
+    pub fn key(&self) -> Option<String> {
+        self.shared.key.lock().clone()
+    }
 }
 
-async fn embed(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> Response {
+async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let mood = *shared.mood.lock();
+    let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    *shared.key.lock() = key.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
     let texts: Vec<String> = serde_json::from_value(body["input"].clone()).expect("texts");
     let answer = match mood {
         Mood::Status(status) => failed(status),

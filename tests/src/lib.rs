@@ -14,6 +14,7 @@
 pub mod client;
 pub mod cluster;
 pub mod embedder;
+pub mod leaks;
 pub mod pdf;
 mod process;
 pub mod provider;

@@ -15,12 +15,13 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{DEADLINE, within};
+use crate::{DEADLINE, leaks, within};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// As Ctrl-C sends.
     Interrupt,
+    Hangup,
     Terminate,
     Kill,
     /// Frozen: alive for everybody who only looks at its connections.
@@ -32,6 +33,7 @@ impl Signal {
     const fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "-INT",
+            Self::Hangup => "-HUP",
             Self::Terminate => "-TERM",
             Self::Kill => "-KILL",
             Self::Stop => "-STOP",
@@ -137,6 +139,7 @@ impl Process {
     pub async fn ended(&mut self) -> ExitStatus {
         let status = within(&format!("the end of {}", self.name), self.child.wait()).await;
         while self.readers.join_next().await.is_some() {}
+        self.assert_no_leaks();
         status.unwrap_or_else(|error| panic!("wait for {}: {error}", self.name))
     }
 
@@ -153,10 +156,25 @@ impl Process {
         self.ended().await;
     }
 
+    /// See [`leaks`].
+    fn assert_no_leaks(&self) {
+        let lines = self.lines();
+        let leaks = leaks::leaks(&lines);
+        assert!(leaks.is_empty(), "{} has written a secret:\n{leaks:#?}", self.name);
+    }
+
     /// The lines that no healthy run has.
     pub fn alarms(&self) -> Vec<String> {
         let alarming = |line: &String| line.contains("panicked") || line.contains(r#""level":"ERROR""#);
         self.lines().into_iter().filter(alarming).map(|line| format!("{}: {line}", self.name)).collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_no_leaks();
+        }
     }
 }
 

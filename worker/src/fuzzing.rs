@@ -1,14 +1,51 @@
-//! The parsers of what model services send, as the targets in `fuzz/` need them. Only with the feature `fuzzing`.
+//! The parsers of what model services send, and of documents, as the targets in `fuzz/` need them. Only with the feature
+//! `fuzzing`.
 //!
-//! Each target gives its bytes as an answer to the real model, over everything but a socket: whole, and cut into pieces at
+//! A target for model services gives its bytes as an answer to the real model, over everything but a socket: whole, and cut into pieces at
 //! places that the bytes themselves choose. Both must say the same; nothing may panic; and an end must have been said.
+
+use std::sync::Once;
 
 use serde_json::Value;
 
-use crate::providers::{
-    Chunk,
-    canned::{Format, heard},
+use troupe_shared::media_type::MediaType;
+
+use crate::{
+    knowledge::{PROMISE, extracted},
+    providers::{
+        Chunk,
+        canned::{Format, heard},
+    },
 };
+
+/// Of what is read of a document.
+const MOST_TEXT: usize = 64 * 1024;
+
+pub fn plain_text(document: &[u8]) {
+    extracted(MediaType::Text, document, MOST_TEXT);
+}
+
+pub fn markdown(document: &[u8]) {
+    extracted(MediaType::Markdown, document, MOST_TEXT);
+}
+
+pub fn html(document: &[u8]) {
+    extracted(MediaType::Html, document, MOST_TEXT);
+}
+
+/// Its reader may panic: in the process that reads documents that is an answer as well. It must come to an end.
+pub fn pdf(document: &[u8]) {
+    static QUIET: Once = Once::new();
+    // The fuzzer's hook would end it.
+    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    let read = std::panic::catch_unwind(|| extracted(MediaType::Pdf, document, MOST_TEXT));
+    // Broken promises are no panics of the reader's.
+    if let Err(panic) = read
+        && panic.downcast_ref::<&str>().is_some_and(|said| said.starts_with(PROMISE))
+    {
+        std::process::abort();
+    }
+}
 
 pub fn openai(answer: &[u8]) {
     let ended = says_the_same_in_pieces(Format::OpenAi, answer);

@@ -29,7 +29,7 @@ use troupe_shared::{
         vector_stores,
     },
     clock::{Clock, SystemClock},
-    config::Config,
+    config::{Config, Live},
     db,
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
@@ -53,7 +53,8 @@ pub use knowledge::child::extract_if_asked;
 pub use vectors::reindex;
 
 /// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let config = Config::clone(&live.now());
     let pool = db::connect(&config.database, "troupe-worker").await?;
     let redis = RedisHandle::connect(&config.redis).await?;
     let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::new(redis.clone(), &config.events));
@@ -79,13 +80,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     tokio::task::spawn_blocking(reply::tokens::warm_up);
     let chain = Arc::new(Chain::new(&config.models, roster, sharing.clone(), money.clone(), clock.clone()));
 
+    let (keys, stop) = (chain.clone().follow_keys(live.subscribe()), background.shutdown().clone());
+    background.spawn(async move { stop.run_until_cancelled(keys).await });
     let stop = background.shutdown().clone();
     background.spawn(schedules::follow(Checks::new(chain.clone(), &config.models), pool.clone(), name.clone(), stop));
 
     let indexer = Indexer { pool: pool.clone(), settings: config.knowledge.clone() };
     knowledge::index_work::start(indexer, redis.clone(), &background);
-    let embedder = embedders::from_config(&config)?;
-    let store = vector_stores::from_config(&config, embedder.as_ref(), pool.clone())?;
+    let embedder = embedders::from_config(&live)?;
+    let store = vector_stores::from_config(&live, embedder.as_ref(), pool.clone())?;
     let retriever = Retriever {
         pool: pool.clone(),
         embedder: embedder.clone(),

@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use troupe_shared::{config::Options, lifecycle, telemetry};
+use troupe_shared::{
+    config::Options,
+    lifecycle::{self, Tasks},
+    telemetry,
+};
 
 /// An eighth of the worker's time went to glibc's allocator, and half of that is enough; for 24 MB more.
 #[global_allocator]
@@ -35,12 +39,15 @@ fn main() -> anyhow::Result<ExitCode> {
 #[tokio::main]
 async fn serve() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let Some(config) = arguments.options.load()? else { return Ok(()) };
+    let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
-    telemetry::init(&config.telemetry)?;
+    telemetry::init(&live.now().telemetry)?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     match arguments.command {
-        Some(Command::Reindex) => troupe_worker::reindex(&config, std::io::stdout(), shutdown).await,
-        None => troupe_worker::run(config, shutdown).await,
+        Some(Command::Reindex) => troupe_worker::reindex(&live, std::io::stdout(), shutdown).await,
+        None => {
+            Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
+            troupe_worker::run(live, shutdown).await
+        }
     }
 }

@@ -1,20 +1,51 @@
-//! A body that is a document: its bytes, what it is said to be, and the caller's key.
+//! A body that is a document: its bytes, what it is said to be, and the caller's key. Or JSON, which says where one is.
 
 use axum::{
     body::{Bytes, HttpBody, to_bytes},
     extract::{FromRequest, FromRequestParts, Request},
     http::header,
 };
+use serde::Deserialize;
 use troupe_shared::media_type::MediaType;
+use utoipa::ToSchema;
 
-use super::idempotency::IdempotencyKey;
+use super::{body, idempotency::IdempotencyKey};
 use crate::{error::ApiError, state::AppState, usecase::once::Key};
 
 pub(crate) struct Upload {
-    pub(crate) bytes: Bytes,
-    /// What it is said to be, if that is something that can be read.
-    pub(crate) said: Option<MediaType>,
+    pub(crate) content: Content,
     pub(crate) key: Option<Key>,
+}
+
+pub(crate) enum Content {
+    Document {
+        bytes: Bytes,
+        /// What it is said to be, if that is something that can be read.
+        said: Option<MediaType>,
+    },
+    Address(DocumentAddress),
+}
+
+/// Where a document is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DocumentAddress {
+    /// A public address: `http` or `https`.
+    #[schema(max_length = 2048, format = "uri")]
+    pub(crate) url: String,
+    /// What to call it; what it calls itself unless told.
+    #[schema(min_length = 1, max_length = 200)]
+    title: Option<String>,
+}
+
+impl Content {
+    /// What it is to be called, if that is said beside it.
+    pub(crate) fn title(&self) -> Option<String> {
+        match self {
+            Self::Address(address) => address.title.clone(),
+            Self::Document { .. } => None,
+        }
+    }
 }
 
 impl FromRequest<AppState> for Upload {
@@ -23,7 +54,9 @@ impl FromRequest<AppState> for Upload {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let (mut parts, content) = request.into_parts();
         let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
-        let limit = state.config.server.max_document;
+        let is_json = body::is_json(&parts.headers);
+        let server = &state.config.server;
+        let limit = if is_json { server.max_body } else { server.max_document };
         // What is said to be too large need not be read to know.
         if content.size_hint().lower() > limit as u64 {
             return Err(ApiError::BodyTooLarge { limit });
@@ -32,6 +65,11 @@ impl FromRequest<AppState> for Upload {
         let said = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let address = format!("{} {}", parts.method, parts.uri);
         let key = key.map(|key| Key::new(key, &[address.as_bytes(), said.as_bytes(), &bytes]));
-        Ok(Self { said: MediaType::named(said), bytes, key })
+        let content = if is_json {
+            Content::Address(body::parse(&bytes)?)
+        } else {
+            Content::Document { said: MediaType::named(said), bytes }
+        };
+        Ok(Self { content, key })
     }
 }

@@ -24,13 +24,13 @@ use crate::{
         checks::Checks,
         paging::{Listed, Paging, Params},
         path::Id,
-        upload::Upload,
+        upload::{Content, DocumentAddress, Upload},
     },
     state::AppState,
     usecase::{
-        add_document::{add, examine},
+        add_document::{add, examine, fetch},
         index_soon::index_soon,
-        once::{Created, once},
+        once::{Created, before, once},
         persona_settings::is_slug,
     },
 };
@@ -49,11 +49,11 @@ pub(crate) struct Naming {
 
 /// Give a persona a document to draw on
 ///
-/// The body is the document itself: plain text, Markdown, HTML or PDF. What it is, is found in it; `Content-Type` decides only
-/// between kinds of text. The answer comes at once, with the status `pending`; a worker reads it then. The same content again
-/// is the same document.
+/// The body is the document itself: plain text, Markdown, HTML or PDF; or, as `application/json`, the address where it is, from
+/// which it is fetched now, once. What it is, is found in it; `Content-Type` decides only between kinds of text. The answer
+/// has the status `pending`; a worker reads the document then. The same content again is the same document.
 #[utoipa::path(post, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:write"])), params(("slug" = String, Path), Naming),
-    request_body(content((String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (Vec<u8> = "application/pdf"))),
+    request_body(content((DocumentAddress = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (Vec<u8> = "application/pdf"))),
     responses((status = 201, body = Document), (status = 404, description = "no such persona of yours"),
         (status = 415, description = "neither text, Markdown, HTML nor PDF")))]
 pub(crate) async fn create_document(
@@ -61,14 +61,24 @@ pub(crate) async fn create_document(
     Caller(owner): Caller,
     Id(slug): Id<String>,
     Params(Naming { title }): Params<Naming>,
-    Upload { bytes, said, key }: Upload,
+    Upload { content, key }: Upload,
 ) -> Result<Created<Document>, ApiError> {
     if !is_slug(&slug) {
         return Err(NO_PERSONA);
     }
+    let title = content.title().or(title);
     if let Some(title) = &title {
         Checks::default().text("title", title, 1..=200).done()?;
     }
+    let (bytes, said) = match content {
+        Content::Document { bytes, said } => (bytes, said),
+        Content::Address(DocumentAddress { url, .. }) => {
+            if let Some(before) = before(&state, owner, key.as_ref()).await? {
+                return Ok(before);
+            }
+            fetch(&state, Shelf { owner, slug: &slug }, &url).await?
+        }
+    };
     let examined = examine(bytes, said).await?;
     let created = once(&state, owner, key, |db| {
         Box::pin(async move { add(db, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })

@@ -156,7 +156,7 @@ pub(crate) async fn create_persona(
         ..PersonaChange::default()
     };
     check_settings(&mut checks, &all);
-    new.chain = checked_chain(&mut checks, &state.config.providers, new.chain.take().into()).value();
+    new.chain = checked_chain(&mut checks, &state.live.now().providers, new.chain.take().into()).value();
     checks.done()?;
     once(&state, owner, key, |db| Box::pin(create(db, owner, new))).await
 }
@@ -228,7 +228,7 @@ pub(crate) async fn change_persona(
     }
     let mut checks = Checks::default();
     check_settings(&mut checks, &change.as_change());
-    change.chain = checked_chain(&mut checks, &state.config.providers, change.chain);
+    change.chain = checked_chain(&mut checks, &state.live.now().providers, change.chain);
     checks.done()?;
     personas::update(&state.pool, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
 }

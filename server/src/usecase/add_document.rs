@@ -4,19 +4,41 @@ use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use sqlx::PgConnection;
 use troupe_shared::{
-    db::documents::{self, NewDocument, Shelf},
+    adapters::outgoing::{Fetched, OutgoingError},
+    db::{
+        documents::{self, NewDocument, Shelf},
+        personas,
+    },
     ids::DocumentId,
     media_type::{MediaType, NoDocument, sniff},
     model::knowledge::Document,
 };
 
-use crate::error::ApiError;
+use crate::{error::ApiError, state::AppState};
 
 /// A document that can be taken in.
 pub(crate) struct Examined {
     bytes: Bytes,
     digest: Vec<u8>,
     media_type: MediaType,
+}
+
+/// What is at an address, for a persona that must be its owner's: nobody else has us call anybody.
+pub(crate) async fn fetch(
+    state: &AppState,
+    shelf: Shelf<'_>,
+    address: &str,
+) -> Result<(Bytes, Option<MediaType>), ApiError> {
+    if !personas::find(&state.pool, shelf.owner, shelf.slug).await?.is_some_and(|persona| persona.owned) {
+        return Err(ApiError::NotFound("persona of yours"));
+    }
+    let fetched = state.outgoing.get(address, state.config.server.max_document).await;
+    let Fetched { bytes, content_type } = fetched.map_err(|fault| match fault {
+        OutgoingError::Address(what) => ApiError::field("url", what),
+        OutgoingError::Busy => ApiError::Overloaded,
+        fault => ApiError::NotFetched(format!("the address {fault}")),
+    })?;
+    Ok((bytes.into(), content_type.and_then(|named| MediaType::named(&named))))
 }
 
 /// Looks at all of a document; large ones take some hundredths of a second.

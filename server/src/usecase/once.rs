@@ -31,6 +31,18 @@ pub(crate) enum Created<T> {
     Before(Value),
 }
 
+/// What was created under this key before, for those who have much to do until they can create it.
+pub(crate) async fn before<T>(
+    state: &AppState,
+    user: UserId,
+    key: Option<&Key>,
+) -> Result<Option<Created<T>>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    let known = idempotency::find(&state.pool, user, &key.key).await?;
+    let same = known.filter(|known| known.fingerprint == key.fingerprint);
+    Ok(same.and_then(|known| known.answer).map(Created::Before))
+}
+
 pub(crate) async fn once<T, F>(
     state: &AppState,
     user: UserId,

@@ -6,7 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::{Format, Providers, duration, optional_secret, optional_url, public_address};
+use super::{
+    Format, HOLDS_A_SECRET, Providers, duration, holds_no_secret, optional_secret, optional_url, public_address,
+};
 
 /// The built-in embedder, which needs nothing.
 const LEXICAL: &str = "lexical";
@@ -120,6 +122,7 @@ impl Qdrant {
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         let scheme = self.url.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
         rule(scheme, "qdrant.url", "must begin with http:// or https://");
+        rule(self.url.as_ref().is_none_or(holds_no_secret), "qdrant.url", HOLDS_A_SECRET);
         rule(
             (1..=50).contains(&self.prefix.len())
                 && self.prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),

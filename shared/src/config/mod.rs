@@ -1,10 +1,12 @@
-//! Configuration: embedded defaults < optional TOML file < environment, typed and validated once at start.
+//! Configuration: embedded defaults < optional TOML file < directory of secrets < environment, typed and validated once at start.
 //!
 //! Nothing else reads the environment. Every fault is reported together with its key, so that an operator mends them in
-//! one go. [`Config::load`] is for binaries; [`Config::from_sources`] for tests.
+//! one go. Binaries get theirs from [`Options::load`], as [`Live`]: keys in it may change while they run.
 
 mod embeddings;
+mod live;
 mod options;
+mod outgoing;
 mod providers;
 mod retrieval;
 mod sources;
@@ -15,13 +17,18 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use toml::Value;
 use url::Url;
 
 pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
+pub use live::{Live, LiveSecret};
 pub use options::Options;
+pub use outgoing::Outgoing;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
 pub use retrieval::Retrieval;
-pub use sources::{ConfigError, Fault};
+#[cfg(feature = "fuzzing")]
+pub(crate) use sources::read_text;
+pub use sources::{ConfigError, Fault, Sources};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
@@ -38,6 +45,7 @@ pub struct Config {
     pub cache: Cache,
     pub knowledge: Knowledge,
     pub retrieval: Retrieval,
+    pub outgoing: Outgoing,
     pub events: Events,
     pub retention: Retention,
     pub housekeeping: Housekeeping,
@@ -202,17 +210,13 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads the file, if one is given, and this process's environment.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::from_sources(file, std::env::vars())
-    }
-
     pub fn from_sources(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        sources::read(file, environment)
+        let environment = environment.into_iter().collect();
+        let sources = Sources { file: file.map(Path::to_owned), secrets: None, environment };
+        Ok(sources.read()?.config)
     }
 
     /// What a type cannot say: rules between settings, each with the key at fault.
@@ -244,6 +248,7 @@ impl Config {
         );
         self.knowledge.check(&mut rule);
         self.retrieval.check(&mut rule);
+        rule(!self.outgoing.timeout.is_zero(), "outgoing.timeout", "must be longer than nothing");
         rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
         rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
         rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");
@@ -354,8 +359,16 @@ fn duration_or_forever<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 }
 
 fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let text = secret_text(Value::deserialize(deserializer)?)?;
     Ok((!text.is_empty()).then(|| text.into()))
+}
+
+/// The usual complaint about what is no text would show it.
+fn secret_text<E: serde::de::Error>(value: Value) -> Result<String, E> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err(E::custom("must be a text, in quotes")),
+    }
 }
 
 fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
@@ -363,5 +376,13 @@ fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|e| D::Error::custom(format!("'{text}' is not an address: {e}")))
+    // Without the text: it may hold a password.
+    text.parse().map(Some).map_err(|e| D::Error::custom(format!("is not an address: {e}")))
 }
+
+/// An address is shown in logs and in `Debug`, so it is no place for secrets.
+fn holds_no_secret(url: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none()
+}
+
+const HOLDS_A_SECRET: &str = "must not hold a user or a password: they belong into a key";

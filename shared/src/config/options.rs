@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::{Config, ConfigError};
+use super::{ConfigError, Live, Sources};
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// A TOML file with settings; the environment overrides it.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// A directory with a file for each secret, named like its variable or its setting; the environment overrides it.
+    #[arg(long, value_name = "DIRECTORY", env = "TROUPE_SECRETS_DIR")]
+    secrets_dir: Option<PathBuf>,
     /// Check the configuration and exit.
     #[arg(long)]
     check_config: bool,
@@ -16,8 +19,11 @@ pub struct Options {
 
 impl Options {
     /// The configuration; `None` where checking it was all.
-    pub fn load(&self) -> Result<Option<Config>, ConfigError> {
-        let config = Config::load(self.config.as_deref())?;
-        Ok((!self.check_config).then_some(config))
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn load(&self) -> Result<Option<Live>, ConfigError> {
+        let environment = std::env::vars().collect();
+        let (file, secrets) = (self.config.clone(), self.secrets_dir.clone());
+        let live = Live::new(Sources { file, secrets, environment })?;
+        Ok((!self.check_config).then_some(live))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use toml::Value;
 use url::Url;
 
-use super::{duration, optional_url};
+use super::{HOLDS_A_SECRET, duration, holds_no_secret, optional_url, secret_text};
 use crate::model::providers::{CACHE, Link, is_alias};
 
 /// The built-in provider, which needs nothing.
@@ -149,6 +150,8 @@ impl Models {
             let addressed =
                 provider.base_url.is_some() || provider.format == Format::Offline || public_address(name).is_some();
             rule(addressed, &key("base_url"), "must be set: this provider has no public address");
+            let plain = provider.base_url.as_ref().is_none_or(holds_no_secret);
+            rule(plain, &key("base_url"), HOLDS_A_SECRET);
             rule(!provider.model.is_empty(), &key("model"), "must be set");
         }
     }
@@ -171,7 +174,13 @@ fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>,
 
 /// Those that are set; an empty one is none.
 fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, SecretString>, D::Error> {
-    let mut keys = BTreeMap::<String, SecretString>::deserialize(deserializer)?;
-    keys.retain(|_, key| !key.expose_secret().is_empty());
-    Ok(keys)
+    let keys = BTreeMap::<String, Value>::deserialize(deserializer)?;
+    let mut set = BTreeMap::new();
+    for (alias, key) in keys {
+        let key = secret_text(key)?;
+        if !key.is_empty() {
+            set.insert(alias, key.into());
+        }
+    }
+    Ok(set)
 }

@@ -1,6 +1,12 @@
 //! Where settings come from, and how all their faults are found at once.
+//!
+//! Embedded defaults < TOML file < directory of secrets < environment. What was read from a file is never quoted in a fault: a
+//! secret may have got into the wrong one.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use toml::{Table, Value};
 
@@ -46,49 +52,90 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-pub(super) fn read(
-    file: Option<&Path>,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Config, ConfigError> {
-    let defaults = parse(DEFAULTS).map_err(|fault| ConfigError(vec![fault]))?;
-    let mut merged = defaults.clone();
-    let mut faults = Vec::new();
-    if let Some(path) = file {
-        match std::fs::read_to_string(path).map_err(|e| whole_file(path, &e)).and_then(|text| {
-            parse(&text).map_err(|fault| Fault { key: path.display().to_string(), message: fault.message })
-        }) {
-            Ok(table) => merge_file(&mut merged, &table, &mut faults),
-            Err(fault) => faults.push(fault),
+/// All that settings are read from. It holds secrets: it is never shown.
+#[derive(Clone, Default)]
+pub struct Sources {
+    pub file: Option<PathBuf>,
+    /// One file for each setting, as Kubernetes and Vault's agent write them.
+    pub secrets: Option<PathBuf>,
+    pub environment: Vec<(String, String)>,
+}
+
+/// A configuration that is sound, with the values that it was made of.
+pub(super) struct Reading {
+    pub(super) config: Config,
+    pub(super) values: Table,
+}
+
+impl Sources {
+    /// Reads all of them, now.
+    pub(super) fn read(&self) -> Result<Reading, ConfigError> {
+        let text = |path: &PathBuf| std::fs::read_to_string(path).map_err(|error| unreadable(&error));
+        self.read_with(self.file.as_ref().map(|path| (path.display().to_string(), text(path))))
+    }
+
+    /// With the text of the file, under its name.
+    fn read_with(&self, file: Option<(String, Result<String, String>)>) -> Result<Reading, ConfigError> {
+        let defaults = parse(DEFAULTS).map_err(|message| fault("defaults", message))?;
+        let mut merged = defaults.clone();
+        let (mut faults, mut from_files) = (Vec::new(), Vec::new());
+        if let Some((key, text)) = file
+            && let Err(message) = text.and_then(|text| merge_file(&mut merged, &text, &mut faults))
+        {
+            faults.push(Fault { key, message });
+        }
+        if let Some(directory) = &self.secrets {
+            from_files.extend(merge_directory(&mut merged, directory, &mut faults));
+        }
+        for (name, value) in &self.environment {
+            from_files.extend(merge_variable(&mut merged, name, value, &mut faults));
+        }
+        let sound_so_far = faults.len();
+        let config = deserialize(merged.clone(), &defaults, &mut faults);
+        for fault in faults.iter_mut().skip(sound_so_far).filter(|fault| from_files.contains(&fault.key)) {
+            "its file holds no such value".clone_into(&mut fault.message);
+        }
+        if let Some(config) = &config {
+            config.check(&mut faults);
+        }
+        match config {
+            Some(config) if faults.is_empty() => Ok(Reading { config, values: merged }),
+            _ => Err(ConfigError(faults)),
         }
     }
-    for (name, value) in environment {
-        merge_variable(&mut merged, &name, value, &mut faults);
-    }
-    let config = deserialize(merged, &defaults, &mut faults);
-    if let Some(config) = &config {
-        config.check(&mut faults);
-    }
-    match config {
-        Some(config) if faults.is_empty() => Ok(config),
-        _ => Err(ConfigError(faults)),
-    }
 }
 
-fn whole_file(path: &Path, error: &std::io::Error) -> Fault {
-    Fault { key: path.display().to_string(), message: format!("cannot be read: {error}") }
+/// A configuration whose file is this text.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_text(file: &str, environment: Vec<(String, String)>) -> Result<Config, ConfigError> {
+    let sources = Sources { environment, ..Sources::default() };
+    Ok(sources.read_with(Some(("the file".to_owned(), Ok(file.to_owned()))))?.config)
 }
 
-fn parse(text: &str) -> Result<Table, Fault> {
-    text.parse().map_err(|e: toml::de::Error| Fault { key: "defaults".to_owned(), message: e.to_string() })
+fn fault(key: &str, message: String) -> ConfigError {
+    ConfigError(vec![Fault { key: key.to_owned(), message }])
 }
 
-fn merge_file(merged: &mut Table, file: &Table, faults: &mut Vec<Fault>) {
-    for (section, values) in file {
+fn unreadable(error: &std::io::Error) -> String {
+    format!("cannot be read: {error}")
+}
+
+/// The parser's own words would show the line, which may hold a secret.
+fn parse(text: &str) -> Result<Table, String> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("line {}: {}", before.matches('\n').count() + 1, error.message())
+    })
+}
+
+fn merge_file(merged: &mut Table, text: &str, faults: &mut Vec<Fault>) -> Result<(), String> {
+    for (section, values) in &parse(text)? {
         match values {
             Value::Table(values) if merged.contains_key(section) => merge_table(merged, section, values, faults),
             _ => faults.push(unknown(section.clone())),
         }
     }
+    Ok(())
 }
 
 /// The settings at this path, and under it.
@@ -107,35 +154,73 @@ fn unknown(key: String) -> Fault {
     Fault { key, message: "there is no such setting".to_owned() }
 }
 
-fn merge_variable(merged: &mut Table, name: &str, value: String, faults: &mut Vec<Fault>) {
+/// The settings that were found. Files whose names begin with a dot belong to whoever writes the directory, such as Kubernetes'
+/// `..data`.
+fn merge_directory(merged: &mut Table, directory: &Path, faults: &mut Vec<Fault>) -> Vec<String> {
+    let names = std::fs::read_dir(directory).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<Vec<_>>>()
+    });
+    let mut names = match names {
+        Ok(names) => names,
+        Err(error) => {
+            faults.push(Fault { key: directory.display().to_string(), message: unreadable(&error) });
+            return Vec::new();
+        }
+    };
+    names.sort();
+    let mut found = Vec::new();
+    for name in names.iter().filter(|name| !name.starts_with('.')) {
+        let path = directory.join(name);
+        let setting = setting_of(name).unwrap_or_else(|| name.clone());
+        let Some(slot) = slot(merged, &setting).filter(|slot| !slot.is_table()) else {
+            faults.push(unknown(path.display().to_string()));
+            continue;
+        };
+        match take_file(slot, &path) {
+            Ok(()) => found.push(setting),
+            Err(message) => faults.push(Fault { key: setting, message: format!("{}: {message}", path.display()) }),
+        }
+    }
+    found
+}
+
+/// The setting, if its value was found in a file.
+fn merge_variable(merged: &mut Table, name: &str, value: &str, faults: &mut Vec<Fault>) -> Option<String> {
     let (plain, from_file) = match name.strip_suffix("_FILE") {
         Some(plain) => (plain, true),
         None => (name, false),
     };
-    let usual = USUAL_NAMES.iter().find(|(usual, _)| *usual == plain).map(|(_, key)| (*key).to_owned());
-    let Some(key) = usual.or_else(|| {
-        plain
-            .strip_prefix("TROUPE_")
-            .filter(|rest| rest.contains("__"))
-            .map(|rest| rest.to_lowercase().replace("__", "."))
-    }) else {
-        return;
-    };
+    let key = setting_of(plain)?;
     let Some(slot) = slot(merged, &key) else {
-        return faults.push(unknown(format!("{key} ({name})")));
+        faults.push(unknown(format!("{key} ({name})")));
+        return None;
     };
-    let text = if from_file {
-        match std::fs::read_to_string(&value) {
-            Ok(text) => text.trim_end().to_owned(),
-            Err(e) => return faults.push(Fault { key, message: format!("{name}: cannot read '{value}': {e}") }),
-        }
+    let taken = if from_file {
+        take_file(slot, Path::new(value)).map_err(|message| format!("'{value}' {message}"))
     } else {
-        value
+        typed(value, slot).map(|value| *slot = value).map_err(|what| format!("'{value}' is {what}"))
     };
-    match typed(&text, slot) {
-        Ok(value) => *slot = value,
-        Err(message) => faults.push(Fault { key, message: format!("{name}: {message}") }),
+    if let Err(message) = taken {
+        faults.push(Fault { key, message: format!("{name}: {message}") });
+        return None;
     }
+    from_file.then_some(key)
+}
+
+/// The setting that a variable means, if it means one.
+fn setting_of(variable: &str) -> Option<String> {
+    if let Some((_, key)) = USUAL_NAMES.iter().find(|(usual, _)| *usual == variable) {
+        return Some((*key).to_owned());
+    }
+    let rest = variable.strip_prefix("TROUPE_").filter(|rest| rest.contains("__"))?;
+    Some(rest.to_lowercase().replace("__", "."))
+}
+
+/// A file's text as the value of a setting.
+fn take_file(slot: &mut Value, path: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    *slot = typed(text.trim_end(), slot).map_err(|what| format!("holds {what}"))?;
+    Ok(())
 }
 
 /// Where a setting is. Providers and their keys may have names that the defaults do not know: they come into being here.
@@ -165,14 +250,12 @@ fn nameless_provider() -> Table {
         .collect()
 }
 
-/// An environment's text, as a value of the type that the default has.
-fn typed(text: &str, default: &Value) -> Result<Value, String> {
+/// A text as a value of the type that the default has; or what it is instead.
+fn typed(text: &str, default: &Value) -> Result<Value, &'static str> {
     match default {
-        Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| format!("'{text}' is not a whole number")),
-        Value::Float(_) => text.parse().map(Value::Float).map_err(|_| format!("'{text}' is not a number")),
-        Value::Boolean(_) => {
-            text.parse().map(Value::Boolean).map_err(|_| format!("'{text}' is neither true nor false"))
-        }
+        Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| "not a whole number"),
+        Value::Float(_) => text.parse().map(Value::Float).map_err(|_| "not a number"),
+        Value::Boolean(_) => text.parse().map(Value::Boolean).map_err(|_| "neither true nor false"),
         _ => Ok(Value::String(text.to_owned())),
     }
 }

@@ -42,6 +42,8 @@ pub struct DeadLetter {
 
 /// What another try would cost, about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
+// Others are what a sign-in gives.
+#[schema(as = EstimatedTokens)]
 pub struct Tokens {
     pub prompt_tokens: i64,
     pub completion_tokens: i64,

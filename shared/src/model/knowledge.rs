@@ -81,6 +81,8 @@ pub enum Mark {
 
 /// Where in its source a passage stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+// Another place is that of a request in the queue.
+#[schema(as = PlaceInSource)]
 pub struct Place {
     /// The headings above its beginning, the outermost first.
     pub headings: Vec<String>,

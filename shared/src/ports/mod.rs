@@ -5,6 +5,7 @@
 mod cache;
 mod embedder;
 mod provider_board;
+mod resolver;
 mod session_store;
 mod vector_store;
 
@@ -14,6 +15,7 @@ use futures::stream::BoxStream;
 pub use cache::{Cache, Lookups};
 pub use embedder::{EmbedError, Embedder};
 pub use provider_board::{LOOK_UPS, News, ProviderBoard};
+pub use resolver::Resolver;
 pub use session_store::{BrowserSession, SessionStore};
 pub use vector_store::{Found, Index, Point, VectorStore, VectorStoreError};
 

@@ -82,6 +82,8 @@ struct Shared {
     calls: watch::Sender<Vec<Call>>,
     health: Mutex<Health>,
     checks: watch::Sender<usize>,
+    /// The only one that is taken; any is where there is none.
+    key: Mutex<Option<String>>,
 }
 
 impl Shared {
@@ -145,6 +147,11 @@ impl ScriptedProvider {
     /// How many have asked so far whether the service is well.
     pub fn checks(&self) -> usize {
         *self.shared.checks.borrow()
+    }
+
+    /// Takes no other key from now on, and quotes each that it refuses.
+    pub fn take_only(&self, key: &str) {
+        *self.shared.key.lock() = Some(key.to_owned());
     }
 
     /// The question is answered with these, in this order; the last is for every call after that.
@@ -241,9 +248,17 @@ async fn answer(
     let messages = dialect.messages(&body);
     let question = messages.into_iter().rev().find(|(role, _)| role == "user").map(|(_, content)| content);
     let question = question.unwrap_or_default();
-    let script = shared.next_script(&question);
+    let wanted = shared.key.lock().clone();
     let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let key = dialect.key(&headers);
+    let wrong = key.clone().filter(|key| wanted.is_some_and(|wanted| wanted != *key));
+    let script = match wrong {
+        Some(key) => {
+            let quoted = json!({"error": {"message": format!("Incorrect API key provided: {key}")}});
+            Script::error_with(401, &quoted.to_string())
+        }
+        None => shared.next_script(&question),
+    };
     let acts = dialect.acts(&script, &body);
     let call = Call { at: Instant::now(), dialect, path: dialect.path(), question, body, authorization, key };
     shared.calls.send_modify(|calls| calls.push(call));

@@ -47,7 +47,7 @@ struct Shared {
     state: Mutex<State>,
     trouble: Mutex<Trouble>,
     version: Mutex<&'static str>,
-    api_key: Option<&'static str>,
+    api_key: Mutex<Option<&'static str>>,
     tls: Option<Tls>,
     /// How many calls came that change or search points.
     calls: watch::Sender<usize>,
@@ -57,7 +57,8 @@ impl Shared {
     /// Lets a call in, or not.
     async fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let key = request.metadata().get("api-key").and_then(|value| value.to_str().ok());
-        if self.api_key.is_some() && key != self.api_key {
+        let wanted = *self.api_key.lock();
+        if wanted.is_some() && key != wanted {
             return Err(Status::permission_denied("Invalid api-key"));
         }
         let trouble = *self.trouble.lock();
@@ -136,13 +137,18 @@ impl FakeQdrant {
             state: Mutex::default(),
             trouble: Mutex::default(),
             version: Mutex::new("1.15.1"),
-            api_key,
+            api_key: Mutex::new(api_key),
             tls,
             calls: watch::Sender::new(0),
         });
         let mut qdrant = Self { shared, address, serving: None };
         qdrant.serve(listener);
         qdrant
+    }
+
+    /// Wants this key from now on.
+    pub fn set_key(&self, key: &'static str) {
+        *self.shared.api_key.lock() = Some(key);
     }
 
     pub fn url(&self) -> String {

@@ -7,3 +7,23 @@ pub(crate) mod child;
 mod cut;
 mod extract;
 pub(crate) mod index_work;
+
+/// What is said where a document's text is not as it must be.
+#[cfg(feature = "fuzzing")]
+pub(crate) const PROMISE: &str = "a promise is broken";
+
+/// Takes the text out of a document, and looks whether it is bounded, in order and can be stored.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn extracted(media_type: troupe_shared::media_type::MediaType, document: &[u8], most: usize) {
+    use troupe_shared::model::knowledge::Mark;
+
+    let Ok(found) = extract::extract(media_type, document, most) else { return };
+    let places = found.outline.iter().map(|mark| match *mark {
+        Mark::Heading { at, end, .. } => (at, end),
+        Mark::Page { at, .. } => (at, at),
+    });
+    let ordered = places.clone().is_sorted_by_key(|(at, _)| at)
+        && places.clone().all(|(at, end)| at <= end && found.text.get(at..end).is_some());
+    let storable = !found.text.contains('\0') && !found.title.is_some_and(|title| title.contains('\0'));
+    assert!(found.text.len() <= most && ordered && storable, "a promise is broken");
+}

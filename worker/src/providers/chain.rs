@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 use troupe_shared::{
     clock::Clock,
     config,
@@ -55,6 +56,20 @@ impl Chain {
         }
     }
 
+    /// Follows the configuration's keys until the shutdown. One that is new has done nothing yet, whatever its predecessor did,
+    /// and the other workers are told so: what they say of the old one must not hold it up.
+    pub(crate) async fn follow_keys(self: Arc<Self>, mut configs: watch::Receiver<Arc<config::Config>>) {
+        while configs.changed().await.is_ok() {
+            let config = configs.borrow_and_update().clone();
+            let now = self.clock.now();
+            self.roster.take_over(&config, |endpoint| {
+                endpoint.standing.learn(None, now);
+                self.sharing.tell(endpoint, None, now);
+                tracing::info!(endpoint = endpoint.name, "a provider has another key now");
+            });
+        }
+    }
+
     /// Those whom a persona's chain, or the default, means.
     pub(crate) fn candidates(&self, chain: Option<&[String]>, model: Option<&str>) -> Vec<Candidate> {
         self.roster.candidates(chain, model)
@@ -103,7 +118,7 @@ impl Chain {
 
     pub(super) fn succeeded(&self, endpoint: &Endpoint, probe: bool) {
         let now = self.clock.now();
-        if endpoint.standing.succeeded(probe, now) {
+        if endpoint.standing.succeeded(probe, now) && self.roster.uses(endpoint) {
             tracing::info!(endpoint = endpoint.name, "a provider is well again");
             self.sharing.tell(endpoint, None, now);
         }
@@ -123,7 +138,7 @@ impl Chain {
         }
     }
 
-    pub(crate) fn endpoints(&self) -> &[Arc<Endpoint>] {
+    pub(crate) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         self.roster.endpoints()
     }
 
@@ -136,7 +151,7 @@ impl Chain {
             // The call was at fault, not the service.
             return self.succeeded(endpoint, probe);
         };
-        if !rests {
+        if !rests || !self.roster.uses(endpoint) {
             return;
         }
         let Some(rest) = endpoint.standing.rest() else { return };

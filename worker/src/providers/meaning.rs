@@ -23,14 +23,18 @@ pub(super) async fn refusal(mut response: Response) -> Failure {
         body.extend_from_slice(&part);
     }
     let said = Said::read(&serde_json::from_slice(&body).unwrap_or(Value::Null));
-    let message = format!("the service answered {status}{}", said.quoted());
-    Failure { outcome: outcome(Some(status), &said), message, retry_after }
+    let outcome = meant(Some(status), &said);
+    // Some quote a key that they do not take.
+    let quoted = if outcome == Outcome::KeyRefused { said.name() } else { said.quoted() };
+    Failure { outcome, message: format!("the service answered {status}{quoted}"), retry_after }
 }
 
 /// An error that a service reports inside an answer that began well.
 pub(super) fn reported(said: &Value) -> Failure {
     let said = Said::read(said);
-    Failure::new(outcome(None, &said), format!("the service reported an error{}", said.quoted()))
+    let outcome = meant(None, &said);
+    let quoted = if outcome == Outcome::KeyRefused { said.name() } else { said.quoted() };
+    Failure::new(outcome, format!("the service reported an error{quoted}"))
 }
 
 /// Whether an error is one: some services put an empty one into every answer.
@@ -89,9 +93,13 @@ impl Said {
         self.is(phrases) || phrases.iter().any(|phrase| message.contains(phrase))
     }
 
+    fn name(&self) -> String {
+        self.names.first().map(|name| format!(": {name}")).unwrap_or_default()
+    }
+
     /// For operators.
     fn quoted(&self) -> String {
-        let name = self.names.first().map(|name| format!(": {name}")).unwrap_or_default();
+        let name = self.name();
         let message: String = self.message.chars().take(MOST_KEPT).collect();
         if message.is_empty() { name } else { format!("{name}: {message}") }
     }
@@ -142,7 +150,7 @@ const POLICY: &[&str] = &[
 /// What an error means, by its status and by the words that services use for it. Their statuses alone say too little: an empty
 /// purse is a 429 here, a 402 there, and elsewhere a 400; a wrong key is a 400 at xAI and Google.
 #[expect(clippy::match_same_arms, reason = "a table by status, in which the order of words matters")]
-fn outcome(status: Option<StatusCode>, said: &Said) -> Outcome {
+fn meant(status: Option<StatusCode>, said: &Said) -> Outcome {
     match status.map(|status| status.as_u16()) {
         Some(402) => Outcome::OutOfMoney,
         Some(401 | 403) if said.is(MODEL) => Outcome::NoSuchModel,
@@ -284,7 +292,7 @@ mod tests {
             (529, json!({"error": {"type": "overloaded_error"}}), Outcome::Failed),
         ];
         for (status, said, meant) in cases {
-            assert_eq!(outcome(StatusCode::from_u16(status).ok(), &Said::read(&said)), meant, "{status} {said}");
+            assert_eq!(super::meant(StatusCode::from_u16(status).ok(), &Said::read(&said)), meant, "{status} {said}");
         }
         let reported = |said: Value| reported(&said).outcome;
         assert_eq!(reported(json!({"type": "overloaded_error"})), Outcome::Failed);

@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context;
+use parking_lot::RwLock;
+use secrecy::{ExposeSecret, SecretString};
 use troupe_shared::{
     config::{self, Format, public_address},
     model::providers::Link,
@@ -24,6 +26,8 @@ pub(crate) struct Endpoint {
     default_model: String,
     /// Whether it can go on where another provider broke off.
     pub(super) continues: bool,
+    /// To know it from another one under the same alias.
+    secret: Option<SecretString>,
     pub(super) model: Box<dyn ChatModel>,
     pub(super) standing: Standing,
     pub(super) first_words: FirstWords,
@@ -37,6 +41,13 @@ pub(crate) struct Candidate {
 }
 
 pub(crate) struct Roster {
+    client: reqwest::Client,
+    known: RwLock<Arc<Known>>,
+}
+
+/// Those who may be asked now.
+#[derive(Default)]
+struct Known {
     endpoints: Vec<Arc<Endpoint>>,
     default_chain: Vec<Link>,
 }
@@ -44,33 +55,71 @@ pub(crate) struct Roster {
 impl Roster {
     pub(crate) fn from_config(config: &config::Config) -> anyhow::Result<Self> {
         let client = http::client(config.models.connect_timeout).context("set up the client for model services")?;
-        let endpoints = config.providers.iter().flat_map(|(name, provider)| endpoints(name, provider, config, &client));
-        Ok(Self { endpoints: endpoints.collect(), default_chain: config.models.default_chain(&config.providers) })
+        let roster = Self { client, known: RwLock::default() };
+        roster.take_over(config, |_| ());
+        Ok(roster)
+    }
+
+    /// Asks with these keys from now on, and tells which of them are new, just before. Whoever speaks goes on with an old one.
+    pub(super) fn take_over(&self, config: &config::Config, mut is_new: impl FnMut(&Endpoint)) {
+        let old = self.known();
+        let endpoints =
+            config.providers.iter().flat_map(|(name, provider)| endpoints(name, provider, config, &self.client));
+        let old_or_new = |endpoint: Arc<Endpoint>| match old.endpoints.iter().find(|old| old.is_same(&endpoint)) {
+            Some(old) => old.clone(),
+            None => {
+                is_new(&endpoint);
+                endpoint
+            }
+        };
+        let endpoints = endpoints.map(old_or_new).collect();
+        let default_chain = config.models.default_chain(&config.providers);
+        *self.known.write() = Arc::new(Known { endpoints, default_chain });
+    }
+
+    fn known(&self) -> Arc<Known> {
+        self.known.read().clone()
     }
 
     /// As it is written in the configuration.
     pub(crate) fn default_chain(&self) -> String {
-        self.default_chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        self.known().default_chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    pub(crate) fn endpoints(&self) -> &[Arc<Endpoint>] {
-        &self.endpoints
+    pub(crate) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.known().endpoints.clone()
+    }
+
+    /// Whether its key is in use: what becomes of one that was replaced says nothing of the new one.
+    pub(super) fn uses(&self, endpoint: &Endpoint) -> bool {
+        self.known().endpoints.iter().any(|known| std::ptr::eq(&raw const **known, endpoint))
     }
 
     /// Those whom a chain means, in its order; the default chain's where it is `None`, or means nobody who is known here.
     /// `model` is that of the links which name none and are of the chain's first provider.
     pub(crate) fn candidates(&self, chain: Option<&[String]>, model: Option<&str>) -> Vec<Candidate> {
         let links: Vec<Link> = chain.unwrap_or_default().iter().filter_map(|link| link.parse().ok()).collect();
-        let candidates = self.of_links(&links, model);
+        let known = self.known();
+        let candidates = known.of_links(&links, model);
         if candidates.is_empty() {
             if !links.is_empty() {
                 tracing::warn!(?chain, "nobody of this chain is configured here: the default chain is asked");
             }
-            return self.of_links(&self.default_chain, model);
+            return known.of_links(&known.default_chain, model);
         }
         candidates
     }
+}
 
+impl Endpoint {
+    /// The same key of the same provider.
+    fn is_same(&self, other: &Self) -> bool {
+        let secret = |endpoint: &Self| endpoint.secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        self.name == other.name && secret(self) == secret(other)
+    }
+}
+
+impl Known {
     fn of_links(&self, links: &[Link], model: Option<&str>) -> Vec<Candidate> {
         let first = links.first().map(|link| link.provider.as_str());
         let of_link = |link: &Link| {
@@ -116,6 +165,7 @@ fn endpoints(
         provider: name.to_owned(),
         key: alias,
         default_model: provider.model.clone(),
+        secret: Option::<&SecretString>::cloned(key),
         continues: provider.continues.unwrap_or(provider.format == Format::Anthropic),
         model: model(key),
         standing: Standing::new((&config.models).into()),

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     adapters::{embedders, vector_stores},
-    config::Config,
+    config::Live,
     db::{
         self, embeddings, schedules,
         vector_rebuilds::{self, Progress},
@@ -58,10 +58,11 @@ impl Indexer {
 }
 
 /// `troupe-worker reindex`: makes a new index beside the one that is searched, and puts it in its place.
-pub async fn reindex(config: &Config, mut out: impl Write + Send, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn reindex(live: &Live, mut out: impl Write + Send, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let config = live.now();
     let pool = db::connect(&config.database, "troupe-worker reindex").await?;
-    let embedder = embedders::from_config(config)?;
-    let store = vector_stores::from_config(config, embedder.as_ref(), pool.clone())?;
+    let embedder = embedders::from_config(live)?;
+    let store = vector_stores::from_config(live, embedder.as_ref(), pool.clone())?;
     let mut lock = pool.acquire().await?.detach();
     let mut told = false;
     while !schedules::hold(&mut lock, Filling::NAME).await? {

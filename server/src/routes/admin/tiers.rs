@@ -50,7 +50,7 @@ pub(crate) async fn change_tier(
     let mut checks = Checks::default();
     let sound = queue_weight.is_none_or(|weight| (1..=MOST_WEIGHT).contains(&weight));
     checks.rule(sound, "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
-    let chain = checked_chain(&mut checks, &state.config.providers, chain);
+    let chain = checked_chain(&mut checks, &state.live.now().providers, chain);
     checks.done()?;
     let missing = ApiError::NotFound("tier");
     if name.len() > LONGEST_NAME || name.contains('\0') {

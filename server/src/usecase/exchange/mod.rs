@@ -57,6 +57,14 @@ impl Format {
     }
 }
 
+/// Whether a body can be read at all.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn rows_of(format: Format, bytes: &[u8]) -> Result<(), crate::error::ApiError> {
+    let read = read::read(format, bytes)?;
+    assert!(read.rows.len() + read.faults.len() >= read.count, "a row is neither good nor at fault");
+    Ok(())
+}
+
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Fault {

@@ -9,16 +9,14 @@ use std::sync::Arc;
 pub use lexical::LexicalEmbedder;
 pub use openai::OpenAiEmbedder;
 
-use crate::{
-    config::{Config, Embeddings},
-    ports::Embedder,
-};
+use crate::{config::Live, ports::Embedder};
 
-/// The one that is configured.
-pub fn from_config(config: &Config) -> Result<Arc<dyn Embedder>, reqwest::Error> {
-    let Embeddings { batch, .. } = config.embeddings;
-    Ok(match config.embeddings.service(&config.providers) {
-        Some(service) => Arc::new(OpenAiEmbedder::new(&service, &config.embeddings, config.models.connect_timeout)?),
-        None => Arc::new(LexicalEmbedder::new(batch)),
-    })
+/// The one that is configured. Its key is asked for at each call.
+pub fn from_config(live: &Live) -> Result<Arc<dyn Embedder>, reqwest::Error> {
+    let config = live.now();
+    let Some(service) = config.embeddings.service(&config.providers) else {
+        return Ok(Arc::new(LexicalEmbedder::new(config.embeddings.batch)));
+    };
+    let key = live.secret(|config| config.embeddings.service(&config.providers)?.key);
+    Ok(Arc::new(OpenAiEmbedder::new(&service, key, &config.embeddings, config.models.connect_timeout)?))
 }

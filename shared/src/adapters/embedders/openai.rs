@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
-use reqwest::{Response, StatusCode, header::RETRY_AFTER};
-use secrecy::ExposeSecret;
+use reqwest::{
+    Response, StatusCode,
+    header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
+};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::unit::normalise;
 use crate::{
-    config::{EmbeddingService, Embeddings},
+    config::{EmbeddingService, Embeddings, LiveSecret},
     ports::{EmbedError, Embedder},
 };
 
@@ -34,6 +37,7 @@ pub struct OpenAiEmbedder {
 impl OpenAiEmbedder {
     pub fn new(
         service: &EmbeddingService,
+        key: LiveSecret,
         settings: &Embeddings,
         connect_timeout: Duration,
     ) -> Result<Self, reqwest::Error> {
@@ -44,14 +48,14 @@ impl OpenAiEmbedder {
             .build()?;
         let config = OpenAIConfig::new()
             .with_api_base(service.base_url.trim_end_matches('/'))
-            .with_api_key(service.key.as_ref().map_or("none", ExposeSecret::expose_secret))
-            // It would take these from the environment.
+            // It would take these from the environment. The key is put in by `send`.
+            .with_api_key("none")
             .with_org_id("")
             .with_project_id("");
         let most = settings.batch * service.dimension * BYTES_PER_NUMBER + LONGEST_COMPLAINT;
         let send = tower::service_fn({
             let http = http.clone();
-            move |call| send(http.clone(), call, most)
+            move |call| send(http.clone(), call, key.now(), most)
         });
         Ok(Self {
             client: Client::build(http, config).with_http_service(send),
@@ -63,9 +67,21 @@ impl OpenAiEmbedder {
     }
 }
 
-async fn send(http: reqwest::Client, call: HttpRequestFactory, most: usize) -> Result<Response, OpenAIError> {
+async fn send(
+    http: reqwest::Client,
+    call: HttpRequestFactory,
+    key: Option<SecretString>,
+    most: usize,
+) -> Result<Response, OpenAIError> {
     let failed = |error| OpenAIError::Boxed(Box::new(error));
-    let mut response = http.execute(call.build().await?).await.map_err(|error| failed(unreachable(&error)))?;
+    let mut call = call.build().await?;
+    if let Some(key) = key {
+        let key = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()));
+        let mut key = key.map_err(|_| failed(unavailable("the key cannot be sent: it is no single line")))?;
+        key.set_sensitive(true);
+        call.headers_mut().insert(AUTHORIZATION, key);
+    }
+    let mut response = http.execute(call).await.map_err(|error| failed(unreachable(&error)))?;
     let (status, retry_after) = (response.status(), retry_after(&response));
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|error| failed(unreachable(&error)))? {
@@ -78,7 +94,11 @@ async fn send(http: reqwest::Client, call: HttpRequestFactory, most: usize) -> R
         return Ok(http::Response::new(body).into());
     }
     let said = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect::<String>();
-    let why = format!("{status}: {said}");
+    let why = match status {
+        // Some quote the key.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => status.to_string(),
+        _ => format!("{status}: {said}"),
+    };
     Err(failed(match status {
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
             EmbedError::Refused(why)

@@ -41,7 +41,7 @@ const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A connection pool and what was learned of the server behind it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RedisHandle {
     pool: Pool,
     subscribers: Arc<Mutex<Vec<SubscriberClient>>>,

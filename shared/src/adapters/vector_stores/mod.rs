@@ -13,18 +13,20 @@ pub use local::LocalVectorStore;
 pub use qdrant::QdrantVectorStore;
 
 use crate::{
-    config::Config,
+    config::Live,
     ports::{Embedder, VectorStore, VectorStoreError},
 };
 
 /// The one that is configured, for the vectors of this embedder. Nothing is connected yet.
 pub fn from_config(
-    config: &Config,
+    live: &Live,
     embedder: &dyn Embedder,
     pool: PgPool,
 ) -> Result<Arc<dyn VectorStore>, VectorStoreError> {
-    Ok(match &config.qdrant.url {
-        Some(url) => Arc::new(QdrantVectorStore::new(url, &config.qdrant, embedder.model(), embedder.dimension())?),
+    let settings = &live.now().qdrant;
+    let key = live.secret(|config| config.qdrant.api_key.clone());
+    Ok(match &settings.url {
+        Some(url) => Arc::new(QdrantVectorStore::new(url, settings, key, embedder.model(), embedder.dimension())?),
         None => Arc::new(LocalVectorStore::new(pool, embedder.model(), embedder.dimension())),
     })
 }

@@ -9,6 +9,7 @@ mod collections;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::RwLock;
 use qdrant_client::{
     Payload, Qdrant, QdrantError,
     qdrant::{
@@ -16,13 +17,13 @@ use qdrant_client::{
         UpsertPointsBuilder, Vector, point_id::PointIdOptions, vector,
     },
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
 
 use self::collections::Collections;
 use crate::{
-    config,
+    config::{self, LiveSecret},
     ids::{PassageId, PersonaId},
     ports::{Found, Index, Point, PortError, VectorStore, VectorStoreError},
 };
@@ -38,7 +39,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const NUMBERS_IN_A_CALL: usize = 1 << 20;
 
 pub struct QdrantVectorStore {
-    client: Qdrant,
+    url: String,
+    key: LiveSecret,
+    /// Made with the key beside it.
+    client: RwLock<(Option<SecretString>, Qdrant)>,
     collections: Collections,
     dimension: usize,
     /// For a search.
@@ -47,31 +51,48 @@ pub struct QdrantVectorStore {
 
 impl QdrantVectorStore {
     /// Nothing is connected yet.
-    pub fn new(url: &Url, settings: &config::Qdrant, model: &str, dimension: usize) -> Result<Self, VectorStoreError> {
-        let client = Qdrant::from_url(url.as_str().trim_end_matches('/'))
-            .api_key(settings.api_key.as_ref().map(ExposeSecret::expose_secret))
-            .timeout(PATIENCE)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // It would print; what is too old is found by `searched`.
-            .skip_compatibility_check()
-            .build()
-            .map_err(|error| VectorStoreError::Unfit(complaint(&error)))?;
+    pub fn new(
+        url: &Url,
+        settings: &config::Qdrant,
+        key: LiveSecret,
+        model: &str,
+        dimension: usize,
+    ) -> Result<Self, VectorStoreError> {
+        let url = url.as_str().trim_end_matches('/').to_owned();
+        let now = key.now();
+        let client = RwLock::new((now.clone(), connect(&url, now.as_ref())?));
         let collections = Collections::new(&settings.prefix, model, dimension);
-        Ok(Self { client, collections, dimension, timeout: settings.timeout })
+        Ok(Self { url, key, client, collections, dimension, timeout: settings.timeout })
     }
 
-    async fn upsert_into(&self, collection: &str, points: &[Point]) -> Result<(), VectorStoreError> {
+    /// With the key as it is now. Calls that are under way keep theirs.
+    fn client(&self) -> Result<Qdrant, VectorStoreError> {
+        let expose = |key: &Option<SecretString>| key.as_ref().map(|key| key.expose_secret().to_owned());
+        let key = self.key.now();
+        let known = self.client.read();
+        if expose(&known.0) == expose(&key) {
+            return Ok(known.1.clone());
+        }
+        drop(known);
+        let client = connect(&self.url, key.as_ref())?;
+        *self.client.write() = (key, client.clone());
+        tracing::info!("Qdrant is asked with another key now");
+        Ok(client)
+    }
+
+    async fn upsert_into(&self, client: &Qdrant, collection: &str, points: &[Point]) -> Result<(), VectorStoreError> {
         for points in points.chunks((NUMBERS_IN_A_CALL / self.dimension.max(1)).max(1)) {
             let upsert = UpsertPointsBuilder::new(collection, points.iter().map(point).collect::<Vec<_>>()).wait(true);
-            self.client.upsert_points(upsert).await.map_err(failed("tell Qdrant of passages"))?;
+            client.upsert_points(upsert).await.map_err(failed("tell Qdrant of passages"))?;
         }
         Ok(())
     }
 
     async fn delete(&self, selected: Filter) -> Result<(), VectorStoreError> {
-        for collection in self.collections.written(&self.client).await? {
+        let client = self.client()?;
+        for collection in self.collections.written(&client).await? {
             let delete = DeletePointsBuilder::new(collection).points(selected.clone()).wait(true);
-            self.client.delete_points(delete).await.map_err(failed("remove passages from Qdrant"))?;
+            client.delete_points(delete).await.map_err(failed("remove passages from Qdrant"))?;
         }
         Ok(())
     }
@@ -89,7 +110,7 @@ impl QdrantVectorStore {
 #[async_trait]
 impl VectorStore for QdrantVectorStore {
     async fn searched(&self) -> Result<Option<Index>, VectorStoreError> {
-        self.collections.searched_if_sound(&self.client).await
+        self.collections.searched_if_sound(&self.client()?).await
     }
 
     async fn upsert(&self, points: &[Point]) -> Result<(), VectorStoreError> {
@@ -97,8 +118,9 @@ impl VectorStore for QdrantVectorStore {
         if points.is_empty() {
             return Ok(());
         }
-        for collection in self.collections.written(&self.client).await? {
-            self.upsert_into(&collection, points).await?;
+        let client = self.client()?;
+        for collection in self.collections.written(&client).await? {
+            self.upsert_into(&client, &collection, points).await?;
         }
         Ok(())
     }
@@ -126,7 +148,8 @@ impl VectorStore for QdrantVectorStore {
             .limit(limit as u64)
             .with_payload(false);
         let what = "search in Qdrant";
-        let answer = tokio::time::timeout(self.timeout, self.client.query(query)).await;
+        let client = self.client()?;
+        let answer = tokio::time::timeout(self.timeout, client.query(query)).await;
         let answer = answer.map_err(|_| {
             let why = format!("no answer within {}", humantime::format_duration(self.timeout));
             PortError { what, why }
@@ -139,7 +162,7 @@ impl VectorStore for QdrantVectorStore {
     }
 
     async fn begin(&self) -> Result<Index, VectorStoreError> {
-        self.collections.begin(&self.client).await
+        self.collections.begin(&self.client()?).await
     }
 
     async fn fill(&self, index: &Index, points: &[Point]) -> Result<(), VectorStoreError> {
@@ -147,12 +170,23 @@ impl VectorStore for QdrantVectorStore {
         if points.is_empty() {
             return Ok(());
         }
-        self.upsert_into(&index.name, points).await
+        self.upsert_into(&self.client()?, &index.name, points).await
     }
 
     async fn finish(&self, index: &Index) -> Result<(), VectorStoreError> {
-        self.collections.finish(&self.client, index).await
+        self.collections.finish(&self.client()?, index).await
     }
+}
+
+fn connect(url: &str, key: Option<&SecretString>) -> Result<Qdrant, VectorStoreError> {
+    Qdrant::from_url(url)
+        .api_key(key.map(ExposeSecret::expose_secret))
+        .timeout(PATIENCE)
+        .connect_timeout(CONNECT_TIMEOUT)
+        // It would print; what is too old is found by `searched`.
+        .skip_compatibility_check()
+        .build()
+        .map_err(|error| VectorStoreError::Unfit(complaint(&error)))
 }
 
 /// The one condition that keeps personas apart.

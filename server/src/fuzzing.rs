@@ -1,0 +1,63 @@
+//! What this crate reads from outside, as the targets in `fuzz/` need it. Only with the feature `fuzzing`.
+//!
+//! Whatever is refused must be refused as the caller's fault, in words: anything else would be a fault of ours.
+
+use serde::Deserialize;
+use troupe_shared::events::Cursor;
+use uuid::Uuid;
+
+use crate::{
+    error::ApiError,
+    extract::{
+        body, idempotency,
+        paging::{Paging, Pair},
+    },
+    push::protocol::FromClient,
+    usecase::exchange,
+};
+
+/// An import; the first byte says how its rows are written down.
+pub fn import(bytes: &[u8]) {
+    let formats = [exchange::Format::Csv, exchange::Format::Json, exchange::Format::Jsonl];
+    let format = formats[usize::from(bytes.first().copied().unwrap_or_default()) % formats.len()];
+    refused_well(exchange::rows_of(format, bytes.get(1..).unwrap_or_default()));
+}
+
+/// A JSON body with a bit of everything, nested.
+pub fn body(json: &[u8]) {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is refused matters here")]
+    struct Sent {
+        content: String,
+        count: Option<u8>,
+        id: Option<Uuid>,
+        #[serde(default)]
+        tags: Vec<String>,
+        inner: Option<Box<Sent>>,
+    }
+    refused_well(body::parse::<Sent>(json).map(drop));
+}
+
+/// What a client says over a socket.
+pub fn socket(text: &str) {
+    refused_well(FromClient::read(text).map(drop));
+}
+
+/// Where a page begins, where events go on, and the name that a caller gives a call.
+pub fn cursor(text: &str) {
+    let paging = || Paging { after: Some(text.to_owned()), limit: Some(7) };
+    refused_well(paging().page::<Uuid>().map(drop));
+    refused_well(paging().page::<Pair>().map(drop));
+    refused_well(idempotency::check(text, "Idempotency-Key"));
+    if let Ok(cursor) = text.parse::<Cursor>() {
+        assert_eq!(cursor.to_string().parse::<Cursor>().ok(), Some(cursor), "what was read is written as it is read");
+    }
+}
+
+fn refused_well(outcome: Result<(), ApiError>) {
+    let Err(error) = outcome else { return };
+    let problem = error.problem();
+    assert!((400..500).contains(&problem.status), "{problem:?}");
+    assert!(problem.errors.iter().all(|fault| !fault.field.is_empty() && !fault.message.is_empty()), "{problem:?}");
+}

@@ -1,0 +1,10 @@
+//! Finds the addresses of a name.
+
+use std::{io, net::IpAddr};
+
+use async_trait::async_trait;
+
+#[async_trait]
+pub trait Resolver: Send + Sync {
+    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+}

@@ -1,0 +1,239 @@
+//! Keys that change while processes run, and secrets that never show.
+
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use troupe_shared::{
+    adapters::{embedders, vector_stores},
+    config::{Live, Sources},
+};
+use troupe_tests::{
+    Cluster, ClusterOptions, Gate, Process, Script, Signal, embedder::ScriptedEmbedder, leaks, qdrant::FakeQdrant,
+};
+
+use crate::vector_stores::Ground;
+
+const OLD: &str = "sk-canary-old-0e1f5a9b";
+const NEW: &str = "sk-canary-new-c47d2268";
+
+/// One server and one worker whose provider's key lies in this directory.
+async fn cluster(secrets: &Path) -> Cluster {
+    [OLD, NEW].into_iter().for_each(leaks::guard);
+    let options = ClusterOptions::default().servers(1).workers(1).without("OPENAI_API_KEY");
+    options.set("TROUPE_SECRETS_DIR", secrets.to_str().unwrap()).start().await
+}
+
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    directory
+}
+
+/// The names of settings in a log entry of this kind.
+async fn settings(process: &Process, message: &str) -> Value {
+    process.logged(message).await["fields"]["settings"].clone()
+}
+
+async fn failed(cluster: &Cluster, question: &str) {
+    let user = cluster.client(0).await;
+    let sent = user.send(&user.conversation("demo").await, question).await;
+    assert_eq!(user.finished(&sent.request).await["status"], "failed");
+}
+
+async fn asked_with(cluster: &Cluster, question: &str) -> String {
+    let user = cluster.client(0).await;
+    user.ask(&user.conversation("demo").await, question).await;
+    cluster.provider.calls_of(question).pop().unwrap().key.unwrap()
+}
+
+#[tokio::test]
+async fn a_new_key_is_used_without_a_restart_and_what_runs_ends_with_the_old_one() {
+    let secrets = directory(&[("OPENAI_API_KEY", &format!("{OLD}\n"))]);
+    let cluster = cluster(secrets.path()).await;
+    cluster.provider.take_only(OLD);
+    let user = cluster.client(0).await;
+    let gate = Gate::new();
+    cluster.provider.on("Long?", [Script::gated(["It was ", "long."], &gate)]);
+    let running = user.send(&user.conversation("demo").await, "Long?").await;
+    gate.reached(1).await;
+
+    cluster.provider.take_only(NEW);
+    failed(&cluster, "Refused?").await;
+    let calls = cluster.provider.calls().len();
+    failed(&cluster, "Not asked?").await;
+    assert_eq!(cluster.provider.calls().len(), calls, "a key that was refused is left alone");
+
+    fs::write(secrets.path().join("OPENAI_API_KEY"), NEW).unwrap();
+    cluster.workers[0].signal(Signal::Hangup);
+    cluster.workers[0].logged("a provider has another key now").await;
+    assert_eq!(settings(&cluster.workers[0], "these settings are taken over").await, "providers.openai.keys.default");
+    assert_eq!(asked_with(&cluster, "Now?").await, NEW);
+    gate.open();
+    assert_eq!(user.reply(&running.request).await, "It was long.");
+    cluster.assert_quiet_but_for(&["does not accept its key"]).await;
+}
+
+/// Two workers, of which one has the new key first: what the other one still says of the old key must not stop it for long.
+#[tokio::test]
+async fn workers_take_a_new_key_one_after_the_other() {
+    let secrets = directory(&[("providers.openai.keys.default", OLD)]);
+    let mut cluster = cluster(secrets.path()).await;
+    cluster.add_worker().await;
+    cluster.provider.take_only(NEW);
+    failed(&cluster, "Refused?").await;
+    fs::write(secrets.path().join("providers.openai.keys.default"), NEW).unwrap();
+    for worker in &cluster.workers {
+        worker.signal(Signal::Hangup);
+        worker.logged("a provider has another key now").await;
+    }
+    for n in 0..8 {
+        assert_eq!(asked_with(&cluster, &format!("Question {n}?")).await, NEW);
+    }
+    cluster.assert_quiet_but_for(&["does not accept its key"]).await;
+}
+
+/// As Kubernetes does it: what is named points to `..data`, and that to the files of the day.
+#[tokio::test]
+async fn a_change_of_the_files_is_enough() {
+    let secrets = directory(&[]);
+    let at = |name: &str| secrets.path().join(name);
+    for (day, key) in [("..monday", OLD), ("..tuesday", NEW)] {
+        fs::create_dir(at(day)).unwrap();
+        fs::write(at(day).join("OPENAI_API_KEY"), key).unwrap();
+    }
+    symlink("..monday", at("..data")).unwrap();
+    symlink("..data/OPENAI_API_KEY", at("OPENAI_API_KEY")).unwrap();
+    let cluster = cluster(secrets.path()).await;
+    assert_eq!(asked_with(&cluster, "Monday?").await, OLD);
+    symlink("..tuesday", at("..data_tmp")).unwrap();
+    fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    cluster.workers[0].logged("a provider has another key now").await;
+    cluster.servers[0].logged("these settings are taken over").await;
+    assert_eq!(asked_with(&cluster, "Tuesday?").await, NEW);
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_faulty_configuration_is_refused_as_a_whole_and_what_needs_a_restart_is_named() {
+    let secrets = directory(&[("OPENAI_API_KEY", OLD)]);
+    let cluster = cluster(secrets.path()).await;
+    let put = |name: &str, text: &str| fs::write(secrets.path().join(name), text).unwrap();
+    put("OPENAI_API_KEY", NEW);
+    // A secret in the wrong place, and one that nobody knows.
+    put("TROUPE_WORKER__LEASE", NEW);
+    put("TROUPE_WORKER__COLOUR", NEW);
+    cluster.workers[0].signal(Signal::Hangup);
+    let refused = cluster.workers[0].logged("the new configuration is refused: the old one stays").await;
+    let faults = refused["fields"]["error"].as_str().unwrap();
+    for fault in ["worker.lease: its file holds no such value", "TROUPE_WORKER__COLOUR: there is no such setting"] {
+        assert!(faults.contains(fault), "{faults}");
+    }
+    assert_eq!(asked_with(&cluster, "Still the old one?").await, OLD);
+
+    put("TROUPE_WORKER__LEASE", "20s");
+    fs::remove_file(secrets.path().join("TROUPE_WORKER__COLOUR")).unwrap();
+    cluster.workers[0].signal(Signal::Hangup);
+    cluster.workers[0].logged("a provider has another key now").await;
+    let waiting = settings(&cluster.workers[0], "these settings have changed, and need a restart").await;
+    assert_eq!(waiting, "worker.lease");
+    assert_eq!(asked_with(&cluster, "The new one?").await, NEW);
+    cluster.assert_quiet_but_for(&["the old one stays"]).await;
+}
+
+#[tokio::test]
+async fn qdrant_and_the_embedder_are_asked_with_the_key_of_the_moment() {
+    let ground = Ground::new().await;
+    let (qdrant, embedder) = (FakeQdrant::start_with_key("qdrant-old").await, ScriptedEmbedder::start(8).await);
+    let secrets = directory(&[("QDRANT_API_KEY", "qdrant-old"), ("OPENAI_API_KEY", "embedder-old")]);
+    let environment = [
+        ("QDRANT_URL", qdrant.url()),
+        ("OPENAI_BASE_URL", embedder.base_url().to_owned()),
+        ("TROUPE_EMBEDDINGS__PROVIDER", "openai".to_owned()),
+        ("TROUPE_EMBEDDINGS__MODEL", "scripted".to_owned()),
+        ("TROUPE_EMBEDDINGS__DIMENSION", "8".to_owned()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let live = Live::new(Sources { file: None, secrets: Some(secrets.path().to_owned()), environment }).unwrap();
+    let asking = embedders::from_config(&live).unwrap();
+    let store = vector_stores::from_config(&live, asking.as_ref(), ground.pool.clone()).unwrap();
+    asking.embed(&["A text".to_owned()]).await.unwrap();
+    assert_eq!(embedder.key().as_deref(), Some("embedder-old"));
+    assert_eq!(store.searched().await.unwrap(), None);
+
+    qdrant.set_key("qdrant-new");
+    assert!(store.searched().await.unwrap_err().to_string().contains("PermissionDenied"));
+    fs::write(secrets.path().join("QDRANT_API_KEY"), "qdrant-new").unwrap();
+    fs::write(secrets.path().join("OPENAI_API_KEY"), "embedder-new").unwrap();
+    live.read_again();
+    assert_eq!(store.searched().await.unwrap(), None);
+    asking.embed(&["A text".to_owned()]).await.unwrap();
+    assert_eq!(embedder.key().as_deref(), Some("embedder-new"));
+}
+
+/// Starts a server that must not come up; what it said.
+async fn complaint(environment: &[(&str, &str)], file: &str) -> String {
+    let directory = directory(&[("troupe.toml", file)]);
+    let path = directory.path().join("troupe.toml");
+    let environment: Vec<_> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let arguments = ["--config".as_ref(), path.as_os_str()];
+    let mut server = Process::start("troupe-server", "a server that fails".to_owned(), &arguments, &environment);
+    assert!(!server.ended().await.success());
+    server.lines().join("\n")
+}
+
+/// All that a process writes is searched for secrets when it ends: these are the places where one could get out.
+#[tokio::test]
+async fn faults_name_settings_and_tell_no_secrets() {
+    leaks::guard("canary-hunter2-77");
+    for (environment, file, named) in [
+        (&[("DATABASE_URL", "postgres://u:canary-hunter2-77@127.0.0.1:1/d")][..], "", "connect to PostgreSQL"),
+        (&[("DATABASE_URL", "postgres://u:canary-hunter2-77@host:port/d")], "", "connect to PostgreSQL"),
+        (&[("DATABASE_URL", "canary-hunter2-77")], "", "connect to PostgreSQL"),
+        (&[], "[database]\nurl = \"postgres://u:canary-hunter2-77@h/d\n", "line 2"),
+        (&[], "[database]\nurl = [\"postgres://u:canary-hunter2-77@h/d\"]\n", "database.url"),
+        (&[], "[providers.openai]\nkeys.default = [\"canary-hunter2-77\"]\n", "providers.openai.keys"),
+        (&[], "[providers.openai]\nbase_url = \"https://u:canary-hunter2-77@h/\"\n", "providers.openai.base_url"),
+        (&[("OPENAI_BASE_URL", "https:u:canary-hunter2-77@h:x/")], "", "providers.openai.base_url"),
+        (&[("QDRANT_URL", "https://u:canary-hunter2-77@h/")], "", "qdrant.url"),
+        (&[("QDRANT_API_KEY", "canary-hunter2-77\n")], "", "qdrant.api_key"),
+    ] {
+        let said = complaint(environment, file).await;
+        assert!(said.contains(named), "{named}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn redis_that_cannot_be_reached_is_named_without_its_password() {
+    leaks::guard("canary-hunter2-77");
+    let cluster = ClusterOptions::default().servers(0).workers(0).start().await;
+    let (_, database) = cluster.environment().iter().find(|(name, _)| name == "DATABASE_URL").unwrap();
+    for address in
+        ["redis://:canary-hunter2-77@127.0.0.1:1/0", "redis://u:canary-hunter2-77@host:port", "canary-hunter2-77"]
+    {
+        let environment = [("DATABASE_URL", database.as_str()), ("REDIS_URL", address)];
+        let said = complaint(&environment, "[redis]\ncommand_timeout = \"1s\"\n").await;
+        assert!(said.contains("connect to Redis"), "{said}");
+    }
+}
+
+/// The proof that the search for secrets finds one: a value of the environment that is wrong is quoted.
+#[tokio::test]
+#[should_panic(expected = "has written a secret")]
+async fn a_secret_that_gets_out_fails_the_test() {
+    leaks::guard("canary-hunter2-77");
+    complaint(&[("TROUPE_WORKER__CONCURRENCY", "canary-hunter2-77")], "").await;
+}
+
+/// The same where nobody waits for the end of the process.
+#[tokio::test]
+#[should_panic(expected = "has written a secret")]
+async fn a_secret_is_found_where_the_process_is_dropped() {
+    leaks::guard("canary-hunter2-77");
+    let environment = [("TROUPE_WORKER__CONCURRENCY".to_owned(), "canary-hunter2-77".to_owned())];
+    let server = Process::start("troupe-server", "a server that fails".to_owned(), &[], &environment);
+    server.printed("worker.concurrency").await;
+}
