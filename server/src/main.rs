@@ -1,6 +1,7 @@
 //! `troupe-server`: the web tier. Run any number of them against one PostgreSQL and one Redis.
 
 use clap::Parser;
+use troupe_server::commands::{self, Command};
 use troupe_shared::{config::Options, lifecycle, telemetry};
 
 /// Password hashing takes 19 MiB at a time, on many threads. After 64 registrations a server held 845 MB with glibc's
@@ -13,9 +14,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Make the account with this address an admin's, and exit.
+    /// The same as `admin create` for an account that is there.
     #[arg(long, value_name = "EMAIL")]
     make_admin: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 #[tokio::main]
@@ -25,7 +28,10 @@ async fn main() -> anyhow::Result<()> {
     lifecycle::install_tls();
     telemetry::init(&config.telemetry)?;
     if let Some(email) = arguments.make_admin {
-        return troupe_server::make_admin(&config, &email).await;
+        return commands::make_admin(&config, &email).await;
+    }
+    if let Some(command) = arguments.command {
+        return commands::run(command, &config, std::io::stdout()).await;
     }
     let server = troupe_server::Server::start(config).await?;
     server.run(lifecycle::shutdown_on_signal()?).await
