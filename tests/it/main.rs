@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin;
+mod admin_users;
 mod ai_status;
 mod api_keys;
 mod bad_input;
@@ -32,6 +33,8 @@ mod memory;
 mod money;
 mod openapi;
 mod outages;
+mod password_resets;
+mod passwords;
 mod personas;
 mod plans;
 mod qdrant;

@@ -1,5 +1,7 @@
 //! Letters by SMTP: a connection for each, encrypted before anything is said unless the server is on this machine.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use async_trait::async_trait;
 use lettre::{
@@ -8,6 +10,7 @@ use lettre::{
     transport::smtp::client::{Tls, TlsParameters},
 };
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 use troupe_shared::config;
 
 use super::{Letter, Mailer, NotSent};
@@ -18,6 +21,7 @@ const SUBMISSION_PORT: u16 = 587;
 pub(super) struct SmtpMailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
+    timeout: Duration,
 }
 
 impl SmtpMailer {
@@ -32,7 +36,8 @@ impl SmtpMailer {
             transport = transport.tls(Tls::Required(TlsParameters::new(host).context("set up TLS for mail.url")?));
             transport = transport.port(server.port().unwrap_or(SUBMISSION_PORT));
         }
-        Ok(Some(Self { transport: transport.timeout(Some(config.timeout)).build(), from }))
+        let timeout = config.timeout;
+        Ok(Some(Self { transport: transport.timeout(Some(timeout)).build(), from, timeout }))
     }
 }
 
@@ -48,7 +53,10 @@ impl Mailer for SmtpMailer {
             .header(ContentType::TEXT_PLAIN)
             .body(letter.text.clone())
             .map_err(|e| never(e.to_string()))?;
-        let sent = self.transport.send(message).await;
+        // The transport's own limit is for the connection; a server that falls silent later would hold the line for ever.
+        let Ok(sent) = timeout(self.timeout, self.transport.send(message)).await else {
+            return Err(NotSent { again: true, why: "the mail server took too long".to_owned() });
+        };
         sent.map(drop).map_err(|error| NotSent { again: !error.is_permanent(), why: error.to_string() })
     }
 }
