@@ -62,6 +62,8 @@ pub(crate) enum ApiError {
     },
     /// The service has too much under way.
     Overloaded,
+    /// Nobody is set up who could bring a letter.
+    MailNotConfigured,
     /// A part that is needed does not answer.
     Unavailable(String),
     /// Our fault; what it was goes to the log, not to the caller.
@@ -94,6 +96,12 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("too_many_keys", "You have as many API keys as you may have. Delete one that is not used."),
     ("service_exists", "There is a service with this name already."),
     ("email_taken", "There is an account with this e-mail address already."),
+    ("last_admin", "There would be no admin any more. Make somebody else one first."),
+    ("tier_taken", "There is a tier with this name already."),
+    (
+        "tier_in_use",
+        "There are users of the tier, or replies to them that are not final. Move the users to another tier, and wait.",
+    ),
     ("already_settled", "The dead letter was tried again or discarded before. There is nothing left to do."),
     ("slug_taken", "There is a persona with this slug already."),
     ("question_exists", "This question is in the bank, or among your own, already. Answer that one."),
@@ -117,12 +125,14 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
     ("too_many_requests", "Too much of yours is under way already. Try again after `Retry-After`."),
     ("overloaded", "The service has as much to do as it can take. Try again after `Retry-After`."),
+    ("mail_not_configured", "This service is not set up to send mail. Ask whoever runs it for a link."),
     ("unavailable", "A part of the service does not answer. Try again after `Retry-After`."),
     ("internal", "A fault of the server; it has been logged under `request_id`."),
     (
         "budget_exhausted",
         "A budget has not enough left for a reply today; `detail` says which, and when it renews. Send the message again then.",
     ),
+    ("no_model_allowed", "Your tier allows none of the models that could answer. Ask an admin."),
     ("provider_failed", "The model service did not give a reply, after all attempts. Send the message again later."),
 ];
 
@@ -239,6 +249,12 @@ impl ApiError {
                 "there is more to do than this service can take; try again in a moment".to_owned(),
             )
             .retryable(true),
+            Self::MailNotConfigured => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "mail_not_configured",
+                "mail is not set up",
+                "this service is not set up to send mail: ask whoever runs it".to_owned(),
+            ),
             Self::Unavailable(_) => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -354,6 +370,10 @@ mod tests {
             ApiError::KeyReused,
             ApiError::TooMany { detail: String::new() },
             ApiError::Overloaded,
+            ApiError::MailNotConfigured,
+            ApiError::Conflict { code: "last_admin", detail: String::new() },
+            ApiError::Conflict { code: "tier_taken", detail: String::new() },
+            ApiError::Conflict { code: "tier_in_use", detail: String::new() },
             ApiError::Unavailable(String::new()),
             ApiError::Internal(String::new()),
         ];

@@ -4,11 +4,13 @@
 //! connection subscribes to: sockets, event streams and calls that wait.
 
 mod auth;
+pub mod commands;
 mod dispatcher;
 mod error;
 mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod mail;
 mod pages;
 mod push;
 mod queue_gauge;
@@ -42,6 +44,7 @@ use troupe_shared::{
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
+    mail::outbox::Outbox,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
     state::{AppState, Parts},
@@ -49,21 +52,11 @@ use crate::{
 };
 
 pub use router::openapi;
-pub use usecase::demo_account;
+pub use usecase::demo_account::EMAIL as DEMO_EMAIL;
 
 /// Statements that accept messages: so many at a time, for so many messages each.
 const ACCEPT_LANES: usize = 1;
 const ACCEPT_BATCH: usize = 64;
-
-/// Makes the account with this address an admin's.
-pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
-    let pool = db::connect(&config.database, "troupe-server").await?;
-    let user_id = db::users::make_admin(&pool, email.trim()).await?;
-    let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
-    tracing::info!(%user_id, "is an admin now");
-    pool.close().await;
-    Ok(())
-}
 
 /// A web tier that is connected and bound, and not yet serving.
 pub struct Server {
@@ -88,6 +81,9 @@ impl Server {
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
         let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
+        let passwords = Passwords::new(&config.auth)?;
+        commands::ensure_configured_admin(&pool, &passwords, &config).await?;
+        let outbox = Outbox::new(mail::from_config(&config.mail)?, &config.mail, &tasks);
         let ttl = config.auth.access_token_ttl;
         let tokens = Tokens::start(pool.clone(), Arc::new(SystemClock), ttl, &tasks)
             .await
@@ -121,7 +117,8 @@ impl Server {
             gauge,
             last_stored: LastStored::default(),
             tokens,
-            passwords: Passwords::new(),
+            passwords,
+            outbox,
             sessions,
             browsers: Arc::new(browsers),
             endings,
@@ -136,9 +133,10 @@ impl Server {
         Ok(self.listener.local_addr()?)
     }
 
-    /// For what has to be there before anybody calls: see [`demo_account`].
-    pub fn pool(&self) -> &sqlx::PgPool {
-        &self.state.pool
+    /// Makes sure that the demo account is there, before anybody calls.
+    pub async fn ensure_demo_account(&self, password: &str) -> anyhow::Result<()> {
+        let ensured = usecase::demo_account::ensure(&self.state.pool, &self.state.passwords, password).await;
+        ensured.map_err(|error| anyhow::anyhow!("make sure of the demo account: {error:?}"))
     }
 
     /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.

@@ -1,6 +1,7 @@
 //! `troupe-server`: the web tier. Run any number of them against one PostgreSQL and one Redis.
 
 use clap::Parser;
+use troupe_server::commands::{self, Command};
 use troupe_shared::{
     config::Options,
     lifecycle::{self, Tasks},
@@ -17,9 +18,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Make the account with this address an admin's, and exit.
+    /// The same as `admin create` for an account that is there.
     #[arg(long, value_name = "EMAIL")]
     make_admin: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 #[tokio::main]
@@ -29,7 +32,10 @@ async fn main() -> anyhow::Result<()> {
     lifecycle::install_tls();
     telemetry::init(&live.now().telemetry)?;
     if let Some(email) = arguments.make_admin {
-        return troupe_server::make_admin(&live.now(), &email).await;
+        return commands::make_admin(&live.now(), &email).await;
+    }
+    if let Some(command) = arguments.command {
+        return commands::run(command, &live.now(), std::io::stdout()).await;
     }
     let shutdown = lifecycle::shutdown_on_signal()?;
     Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));

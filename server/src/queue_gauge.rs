@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use troupe_shared::{
     clock::Clock,
-    db::queue_state,
+    db::{queue_state, users},
     lifecycle::Tasks,
     model::Place,
     ports::{JobQueue, QueueLevel},
@@ -42,7 +42,8 @@ pub(crate) struct TierLoad {
 pub(crate) struct QueueGauge(Arc<Inner>);
 
 struct Inner {
-    tiers: Vec<String>,
+    /// Looked up again with what is open: there may be others by now.
+    tiers: RwLock<Arc<[String]>>,
     last: RwLock<Last>,
 }
 
@@ -56,13 +57,13 @@ struct Last {
 impl QueueGauge {
     /// Looks until the shutdown.
     pub(crate) fn start(
-        tiers: Vec<String>,
+        tiers: Arc<[String]>,
         pool: PgPool,
         jobs: Arc<dyn JobQueue>,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
     ) -> Self {
-        let gauge = Self(Arc::new(Inner { tiers, last: RwLock::default() }));
+        let gauge = Self(Arc::new(Inner { tiers: RwLock::new(tiers), last: RwLock::default() }));
         let (inner, shutdown) = (gauge.0.clone(), tasks.shutdown().clone());
         tasks.spawn(async move { shutdown.run_until_cancelled(inner.look_at_redis(jobs, clock)).map(drop).await });
         let (inner, shutdown) = (gauge.0.clone(), tasks.shutdown().clone());
@@ -75,8 +76,8 @@ impl QueueGauge {
     }
 
     /// Every tier, the one of most weight first.
-    pub(crate) fn tiers(&self) -> &[String] {
-        &self.0.tiers
+    pub(crate) fn tiers(&self) -> Arc<[String]> {
+        self.0.tiers.read().clone()
     }
 
     /// Requests that are not final, [`MOST_OPEN`] at most.
@@ -104,24 +105,29 @@ impl TierLoad {
 
 impl Inner {
     async fn look_at_redis(&self, jobs: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) {
-        let mut rates: Vec<(Rate, Rate)> = self.tiers.iter().map(|_| Default::default()).collect();
+        let mut rates: HashMap<String, (Rate, Rate)> = HashMap::new();
         let mut ticks = interval(LOOK_AT_REDIS);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let looked = timeout(PATIENCE, jobs.levels(&self.tiers)).await;
+            let tiers = self.tiers.read().clone();
+            let looked = timeout(PATIENCE, jobs.levels(&tiers)).await;
             let Ok(Ok(levels)) = looked else {
                 self.last.write().redis_answers = false;
                 continue;
             };
             let (at, now) = (Instant::now(), clock.now().timestamp_millis() as u64);
-            let loads = levels.iter().zip(&mut rates).map(|(level, (arrivals, completions))| TierLoad {
-                waiting: level.waiting,
-                oldest: age(level, now),
-                arrivals_per_second: arrivals.after(at, level.pushed),
-                completions_per_second: completions.after(at, level.finished),
-            });
-            let loads = self.tiers.iter().cloned().zip(loads).collect();
+            let mut load = |(tier, level): (&String, &QueueLevel)| {
+                let (arrivals, completions) = rates.entry(tier.clone()).or_default();
+                let load = TierLoad {
+                    waiting: level.waiting,
+                    oldest: age(level, now),
+                    arrivals_per_second: arrivals.after(at, level.pushed),
+                    completions_per_second: completions.after(at, level.finished),
+                };
+                (tier.clone(), load)
+            };
+            let loads = tiers.iter().zip(&levels).map(&mut load).collect();
             let mut last = self.last.write();
             (last.loads, last.redis_answers) = (loads, true);
         }
@@ -135,6 +141,9 @@ impl Inner {
             match queue_state::open(&pool, MOST_OPEN).await {
                 Ok(open) => self.last.write().open = open.unsigned_abs(),
                 Err(error) => tracing::debug!(%error, "could not count what is open"),
+            }
+            if let Ok(tiers) = users::tiers(&pool).await {
+                *self.tiers.write() = tiers.into_iter().map(|tier| tier.name).collect();
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     pages,
     routes::{
         accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
-        messages, personas, requests, sign_ins, sockets,
+        messages, passwords, personas, requests, sign_ins, sockets,
     },
     state::AppState,
 };
@@ -104,6 +104,8 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(sign_ins::logout))
         .routes(routes!(sign_ins::list_sign_ins, sign_ins::end_other_sign_ins))
         .routes(routes!(sign_ins::end_sign_in))
+        .routes(routes!(passwords::change_password))
+        .routes(routes!(passwords::ask_for_reset, passwords::reset_password))
         .routes(routes!(accounts::me))
         .routes(routes!(accounts::my_budget))
         .routes(routes!(api_keys::create_api_key, api_keys::list_api_keys))

@@ -16,6 +16,7 @@ use troupe_shared::{
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
+    mail::outbox::Outbox,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
     usecase::{accepts::Accepts, stored_queue::LastStored},
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) last_stored: LastStored,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) passwords: Passwords,
+    pub(crate) outbox: Outbox,
     /// Open sockets.
     pub(crate) sessions: Sessions,
     /// Signed-in browsers.

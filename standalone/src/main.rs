@@ -63,10 +63,13 @@ async fn run() -> anyhow::Result<()> {
 
 /// Server and worker, until the shutdown or until one of them fails.
 async fn serve(live: Live, dir: &DataDir, engines: &Engines, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // Whoever runs everything on one machine reads the log; nobody is to need a mail server for that.
+    let own = engines.own_database();
+    live.amend(|config| config.mail.to_log |= own && config.mail.url.is_none());
     let server = Server::start(live.clone()).await?;
     let sign_in = if engines.own_database() {
-        let (email, password) = (troupe_server::demo_account::EMAIL, demo::password(dir.path())?);
-        troupe_server::demo_account::ensure(server.pool(), &password).await?;
+        let (email, password) = (troupe_server::DEMO_EMAIL, demo::password(dir.path())?);
+        server.ensure_demo_account(&password).await?;
         format!("  Sign in as    {email}  with password  {password}\n")
     } else {
         String::new()

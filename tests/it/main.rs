@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin;
+mod admin_users;
 mod ai_status;
 mod api_keys;
 mod bad_input;
@@ -35,6 +36,8 @@ mod money;
 mod openapi;
 mod outages;
 mod owasp;
+mod password_resets;
+mod passwords;
 mod personas;
 mod plans;
 mod qdrant;

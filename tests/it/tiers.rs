@@ -133,7 +133,7 @@ async fn admins_say_who_speaks_for_a_tier_and_how_often_it_has_its_turn() {
     let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
     let (admin, user) = (admin(&cluster).await, cluster.client(0).await);
     let (tiers, free) = ("/api/v1/admin/tiers", "/api/v1/admin/tiers/free");
-    let tier = |name: &str, weight: u32, chain: Value| json!({"name": name, "queue_weight": weight, "chain": chain});
+    let tier = |name: &str, weight: u32, chain: Value| json!({"name": name, "queue_weight": weight, "chain": chain, "models": null});
     let (pro, unset) = (tier("pro", 4, Value::Null), tier("free", 1, Value::Null));
     assert_eq!(admin.get(tiers).await.expect(200), json!([pro, unset]));
     assert_eq!(user.get(tiers).await.problem(403)["code"], "forbidden");

@@ -7,7 +7,7 @@ import test from "node:test";
 // Read as a browser does: what is served has no package.json to tell Node that it is a module.
 const source = await readFile(new URL("../../server/src/pages/assets/app.js", import.meta.url), "utf8");
 const {
-  applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, backoff, isAfter, isFinal, keepCodePoints, newReply,
+  applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, backoff, faultsOf, isAfter, isFinal, keepCodePoints, newReply,
   parseCursor, pauseOf, placeAt, sentAs, titleOf, toStop, turnsOf,
 } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
@@ -143,5 +143,20 @@ test("an address that makes no sense leads home", () => {
   const home = { name: "home" };
   assert.deepEqual(placeAt("#/c/01a1fdc1-f925"), { name: "chat", id: "01a1fdc1-f925" });
   assert.deepEqual(placeAt("#/new/a%20b"), { name: "new", slug: "a b" });
-  for (const hash of ["", "#", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/what"]) assert.deepEqual(placeAt(hash), home);
+  assert.deepEqual(placeAt("#/reset/aB3_-x"), { name: "reset", token: "aB3_-x" });
+  for (const hash of ["", "#", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/reset/", "#/reset/a%20b", "#/what"]) assert.deepEqual(placeAt(hash), home);
+});
+
+test("a fault stands at its field, if that is shown, and below the form if not", () => {
+  const error = (field, message) => ({ field, message });
+  const faults = (problem, fields) => {
+    const { named, below } = faultsOf({ message: "Everything at once.", errors: [], ...problem }, fields);
+    return [Object.fromEntries(named), below];
+  };
+  const fields = ["email", "password"];
+  assert.deepEqual(faults({}, fields), [{}, "Everything at once."]);
+  assert.deepEqual(faults({ errors: [error("password", "must be long")] }, fields), [{ password: "Must be long." }, ""]);
+  assert.deepEqual(faults({ errors: [error("name", "must not be empty")] }, fields), [{}, "Must not be empty."]);
+  const both = { errors: [error("token", "is not valid any more"), error("password", "must be long")] };
+  assert.deepEqual(faults(both, ["password"]), [{ password: "Must be long." }, "This link is not valid any more."]);
 });

@@ -139,6 +139,10 @@ impl Client {
         self.answer(self.call(Method::PATCH, path).json(body)).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.answer(self.call(Method::PUT, path).json(body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         self.answer(self.call(Method::DELETE, path)).await
     }

@@ -15,6 +15,7 @@ pub mod client;
 pub mod cluster;
 pub mod embedder;
 pub mod leaks;
+pub mod mail;
 pub mod pdf;
 mod process;
 pub mod provider;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub use client::{Answer, Client, Sent};
 pub use cluster::{Cluster, ClusterOptions};
+pub use mail::{MailServer, Manner};
 pub use process::{Process, Signal};
 pub use provider::{Gate, Script, ScriptedProvider};
 pub use socket::Socket;

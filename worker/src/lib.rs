@@ -44,7 +44,7 @@ use crate::{
     money::Money,
     presence::Presence,
     providers::{Chain, Checks, Roster, Sharing},
-    queue::Consumers,
+    queue::{Consumers, Slots},
     reply::cache::ReplyCache,
     statements::{Claims, Finishes, Statements},
 };
@@ -129,9 +129,11 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
         hand_back: hand_back.clone(),
     });
     let tiers = db::users::tiers(&pool).await?;
-    let slots = queue::slots(config.worker.concurrency, &tiers);
-    let consumers = Consumers { name, redis: &redis, config: &config, slots: slots.clone(), replies };
-    let queues = consumers.start(&tiers, &tasks).await?;
+    let slots = Slots::new(config.worker.concurrency, &[]);
+    let (settings, slots_of_queues) = (config.redis.clone(), slots.clone());
+    let consumers =
+        Consumers { name, redis: redis.clone(), settings, slots: slots_of_queues, replies, tasks: tasks.clone() };
+    let queues = consumers.start(&tiers).await?;
     tracing::info!("worker ready");
 
     shutdown.cancelled().await;

@@ -3,8 +3,10 @@
 pub(crate) mod cookie;
 pub(crate) mod door;
 pub(crate) mod endings;
+mod hashing;
 pub(crate) mod identity;
 pub(crate) mod keys;
+pub(crate) mod password_rules;
 pub(crate) mod passwords;
 pub(crate) mod permissions;
 pub(crate) mod secrets;

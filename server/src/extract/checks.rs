@@ -27,6 +27,13 @@ impl Checks {
         self.rule(!text.contains('\0'), field, "must not contain a zero character")
     }
 
+    /// Something before an @ and a domain after it; whether it can be reached, only a letter tells.
+    pub(crate) fn email(&mut self, field: &str, email: &str) -> &mut Self {
+        let parts = email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        let sound = parts && !email.chars().any(|c| c.is_whitespace() || c.is_control());
+        self.text(field, email, 3..=320).rule(sound, field, "must be an e-mail address")
+    }
+
     pub(crate) fn done(&mut self) -> Result<(), ApiError> {
         if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(std::mem::take(&mut self.0))) }
     }

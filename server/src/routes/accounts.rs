@@ -14,6 +14,7 @@ use troupe_shared::{
 use utoipa::ToSchema;
 
 use crate::{
+    auth::password_rules::{self, Owner},
     error::ApiError,
     extract::{
         auth::Caller,
@@ -51,23 +52,15 @@ pub(crate) async fn register(
     headers: HeaderMap,
     Body(Register { email, password, name, session }): Body<Register>,
 ) -> Result<Response, ApiError> {
-    let email = email.trim();
-    Checks::default()
-        .text("email", email, 3..=320)
-        .rule(is_address(email), "email", "must be an e-mail address")
-        .text("password", &password, 8..=200)
-        .text("name", &name, 1..=100)
-        .done()?;
-    let (user, replayed) = register::register(&state, Newcomer { email, name: name.trim(), password }, key).await?;
+    let (email, name) = (email.trim(), name.trim());
+    let mut checks = Checks::default();
+    checks.email("email", email).text("name", name, 1..=100);
+    password_rules::check(&mut checks, "password", &password, Owner { email, name });
+    checks.done()?;
+    let (user, replayed) = register::register(&state, Newcomer { email, name, password }, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
     let signed_in = welcome(&state, user, session, &device, &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())
-}
-
-/// Something before an @ and a domain after it; whether it can be reached, only a letter tells.
-fn is_address(email: &str) -> bool {
-    let Some((local, domain)) = email.rsplit_once('@') else { return false };
-    !local.is_empty() && !domain.is_empty() && !email.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
 /// The signed-in user

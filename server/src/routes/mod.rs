@@ -11,6 +11,7 @@ pub(crate) mod interview;
 pub(crate) mod knowledge;
 pub(crate) mod memories;
 pub(crate) mod messages;
+pub(crate) mod passwords;
 pub(crate) mod personas;
 pub(crate) mod requests;
 pub(crate) mod sign_ins;

@@ -8,11 +8,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
-    db::{sign_ins, users},
-    ids::CredentialId,
-    model::User,
-};
+use troupe_shared::{db::sign_ins, ids::CredentialId, model::User};
 use utoipa::ToSchema;
 
 use crate::{
@@ -24,7 +20,10 @@ use crate::{
     error::ApiError,
     extract::{auth::Identified, body::Body, device::Device, path::Id},
     state::AppState,
-    usecase::sign_ins::{self as usecase, NewSession, TokenPair},
+    usecase::{
+        passwords,
+        sign_ins::{self as usecase, NewSession, TokenPair},
+    },
 };
 
 const TAG: &str = "accounts";
@@ -106,13 +105,8 @@ pub(crate) async fn login(
     headers: HeaderMap,
     Body(Login { email, password, session }): Body<Login>,
 ) -> Result<Response, ApiError> {
-    let found = if email.contains('\0') { None } else { users::credentials(&state.pool, email.trim()).await? };
-    let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
-    let right = state.passwords.verify(password, hash).await?;
-    match user {
-        Some(user) if right => welcome(&state, user, session, &device, &headers).await,
-        _ => Err(ApiError::Unauthenticated("the address or the password is wrong")),
-    }
+    let user = passwords::check(&state, &email, password).await?;
+    welcome(&state, user, session, &device, &headers).await
 }
 
 /// Get the next tokens

@@ -10,6 +10,7 @@ use troupe_shared::{
 use crate::extract::checks::Checks;
 
 const MOST_LINKS: usize = 10;
+const MOST_MODELS: usize = 100;
 
 /// The chain as it is stored. An empty one is none.
 pub(crate) fn checked_chain(
@@ -28,6 +29,31 @@ pub(crate) fn checked_chain(
         match checked_link(providers, text) {
             Ok(link) => stored.push(link.to_string()),
             Err(fault) => _ = checks.rule(false, &format!("chain[{place}]"), fault),
+        }
+    }
+    Change::Set(stored)
+}
+
+/// The providers and models that a tier allows, as they are stored. An empty list allows all.
+pub(crate) fn checked_models(
+    checks: &mut Checks,
+    providers: &Providers,
+    models: Change<Vec<String>>,
+) -> Change<Vec<String>> {
+    let models = match models {
+        Change::Set(models) if models.is_empty() => return Change::Clear,
+        Change::Set(models) => models,
+        unset => return unset,
+    };
+    checks.rule(models.len() <= MOST_MODELS, "models", format!("must not be more than {MOST_MODELS}"));
+    let mut stored = Vec::with_capacity(models.len());
+    for (place, text) in models.iter().enumerate().take(MOST_MODELS) {
+        match checked_link(providers, text) {
+            Ok(link) if link.key.is_none() => stored.push(link.to_string()),
+            Ok(_) => {
+                _ = checks.rule(false, &format!("models[{place}]"), "must not name a key: with any key it is the same")
+            }
+            Err(fault) => _ = checks.rule(false, &format!("models[{place}]"), fault),
         }
     }
     Change::Set(stored)

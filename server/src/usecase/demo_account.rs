@@ -2,27 +2,23 @@
 
 use sqlx::PgPool;
 use troupe_shared::{
-    db::{users, violated_constraint},
+    db::{passwords, users, violated_constraint},
     ids::UserId,
 };
 
-use crate::auth::passwords::Passwords;
+use crate::{auth::passwords::Passwords, error::ApiError};
 
 pub const EMAIL: &str = "demo@example.com";
 
 /// Makes sure that the demo account is there with this password, and is an admin's: the machine is its owner's own.
-pub async fn ensure(pool: &PgPool, password: &str) -> anyhow::Result<()> {
-    let passwords = Passwords::new();
-    let hash = |password: String| async {
-        passwords.hash(password).await.map_err(|e| anyhow::anyhow!("hash the demo password: {}", e.problem().detail))
-    };
+pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, password: &str) -> Result<(), ApiError> {
     if let Some(existing) = users::credentials(pool, EMAIL).await? {
-        let same = passwords.verify(password.to_owned(), Some(existing.password_hash)).await;
-        if !same.is_ok_and(|same| same) {
-            users::set_password(pool, existing.user.id, &hash(password.to_owned()).await?).await?;
+        if !hashes.verify(password.to_owned(), existing.password_hash).await?.right {
+            passwords::set(pool, existing.user.id, &hashes.hash(password.to_owned()).await?).await?;
         }
     } else {
-        let created = users::create(pool, UserId::new(), EMAIL, "Demo", &hash(password.to_owned()).await?).await;
+        let hash = hashes.hash(password.to_owned()).await?;
+        let created = users::create(pool, UserId::new(), EMAIL, "Demo", Some(&hash)).await;
         if let Err(error) = created
             && violated_constraint(&error).is_none()
         {

@@ -27,7 +27,7 @@ pub(crate) async fn register(
     let key = key.map(|key| Key::new(key, &[b"register", email.as_bytes(), name.as_bytes()]));
     let hash = state.passwords.hash(password.clone()).await?;
     let mut transaction = state.pool.begin().await?;
-    let user = match users::create(&mut *transaction, UserId::new(), email, name, &hash).await {
+    let user = match users::create(&mut *transaction, UserId::new(), email, name, Some(&hash)).await {
         Ok(user) => user,
         Err(error) if violated_constraint(&error) == Some("users_email_key") => {
             drop(transaction);
@@ -59,6 +59,6 @@ async fn registered_before(
     };
     let used = idempotency::find(&state.pool, found.user.id, &key).await?;
     let same = used.is_some_and(|used| used.fingerprint == fingerprint)
-        && state.passwords.verify(password, Some(found.password_hash)).await?;
+        && state.passwords.verify(password, found.password_hash).await?.right;
     Ok(same.then_some(found.user))
 }

@@ -5,6 +5,7 @@
 
 mod embeddings;
 mod live;
+mod mail;
 mod options;
 mod outgoing;
 mod providers;
@@ -22,6 +23,7 @@ use url::Url;
 
 pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
 pub use live::{Live, LiveSecret};
+pub use mail::{Admin, Mail};
 pub use options::Options;
 pub use outgoing::Outgoing;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
@@ -36,6 +38,8 @@ pub struct Config {
     pub redis: Redis,
     pub server: Server,
     pub auth: Auth,
+    pub admin: Admin,
+    pub mail: Mail,
     pub queue: Queue,
     pub worker: Worker,
     pub models: Models,
@@ -112,6 +116,16 @@ pub struct Auth {
     #[serde(deserialize_with = "duration")]
     pub signature_window: Duration,
     pub keys_per_user: i64,
+    pub password_memory: u32,
+    pub password_passes: u32,
+    pub password_threads: usize,
+    pub password_queue: usize,
+    #[serde(deserialize_with = "duration")]
+    pub refusal_time: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub reset_ttl: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub reset_interval: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -246,6 +260,8 @@ impl Config {
             "server.max_document",
             "must be 1 to 268435456 (256 MiB): a document is stored in one piece",
         );
+        self.mail.check(self.server.public_url.as_ref(), &mut rule);
+        self.admin.check(&mut rule);
         self.knowledge.check(&mut rule);
         self.retrieval.check(&mut rule);
         rule(!self.outgoing.timeout.is_zero(), "outgoing.timeout", "must be longer than nothing");
@@ -322,6 +338,24 @@ impl Auth {
         );
         rule(self.keys_per_user > 0, "auth.keys_per_user", "must be at least 1");
         rule(self.refresh_grace <= Duration::from_mins(1), "auth.refresh_grace", "must not be longer than 1m");
+        // Less of one needs more of the other: by OWASP's table 46 MiB once, 19 MiB twice, or 7 MiB five times.
+        rule(
+            (7_168..=1_048_576).contains(&self.password_memory),
+            "auth.password_memory",
+            "must be 7168 to 1048576 (KiB)",
+        );
+        rule(
+            (1..=100).contains(&self.password_passes)
+                && u64::from(self.password_memory) * u64::from(self.password_passes) >= 35_840,
+            "auth.password_passes",
+            "must be 1 to 100, and times auth.password_memory at least 35840: less work is guessed too soon",
+        );
+        rule(self.password_threads <= 64, "auth.password_threads", "must be 0 to 64");
+        rule((1..=10_000).contains(&self.password_queue), "auth.password_queue", "must be 1 to 10000");
+        rule(self.refusal_time <= Duration::from_secs(10), "auth.refusal_time", "must not be longer than 10s");
+        let hours = Duration::from_mins(1)..=Duration::from_hours(48);
+        rule(hours.contains(&self.reset_ttl), "auth.reset_ttl", "must be from 1m to 2d");
+        rule(self.reset_interval < self.reset_ttl, "auth.reset_interval", "must be shorter than auth.reset_ttl");
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Claimed {
     /// The sender wants a reply of its own, not one that was given before.
     pub fresh: bool,
     pub user_name: String,
+    /// The models that the user's tier allows; `None` for all.
+    pub models: Option<Vec<String>>,
     pub persona: Persona,
     /// The newest turns, the newest first; the one to be answered is the first.
     pub history: Vec<Turn>,
@@ -94,7 +96,7 @@ pub async fn claim(
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
                r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
                r.fresh, u.name as user_name, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
-               p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain,
+               p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
                p.remembers, exists (select from passages k where k.persona_id = p.id) as "knows!",
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
@@ -139,6 +141,7 @@ pub async fn claim(
                 cost: row.cost,
                 fresh: row.fresh,
                 user_name: row.user_name,
+                models: row.models,
                 persona: Persona {
                     id: row.persona_id,
                     version: row.version,

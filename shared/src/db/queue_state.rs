@@ -25,6 +25,15 @@ pub async fn open(db: impl PgExecutor<'_>, at_most: i64) -> Result<i64> {
     .await
 }
 
+/// Whether any request of the tier is open.
+pub async fn is_waited_for(db: impl PgExecutor<'_>, tier: &str) -> Result<bool> {
+    let open = sqlx::query_scalar!(
+        r#"select 1 as "one!" from requests where finished_at is null and tier = $1 limit 1"#,
+        tier,
+    );
+    Ok(open.fetch_optional(db).await?.is_some())
+}
+
 /// What every worker is doing, the oldest first.
 pub async fn running(db: impl PgExecutor<'_>) -> Result<Vec<Running>> {
     let mut running = sqlx::query_as!(

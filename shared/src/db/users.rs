@@ -10,10 +10,17 @@ use crate::{
 /// A stored account with its password's hash, which goes no further than the sign-in that verifies it.
 pub struct Credentials {
     pub user: User,
-    pub password_hash: String,
+    /// Nothing where the owner has not set one yet.
+    pub password_hash: Option<String>,
 }
 
-pub async fn create(db: impl PgExecutor<'_>, id: UserId, email: &str, name: &str, password_hash: &str) -> Result<User> {
+pub async fn create(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    email: &str,
+    name: &str,
+    password_hash: Option<&str>,
+) -> Result<User> {
     sqlx::query_as!(
         User,
         r#"insert into users (id, email, name, password_hash) values ($1, $2, $3, $4)
@@ -58,12 +65,6 @@ pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<
     }))
 }
 
-/// Gives an account a new password.
-pub async fn set_password(db: impl PgExecutor<'_>, id: UserId, password_hash: &str) -> Result<()> {
-    sqlx::query!("update users set password_hash = $2 where id = $1", id.as_uuid(), password_hash).execute(db).await?;
-    Ok(())
-}
-
 /// What an account may do; `None` where there is no such account.
 pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<String>> {
     sqlx::query_scalar!("select role from users where id = $1", id.as_uuid()).fetch_optional(db).await
@@ -79,9 +80,30 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
     .await
 }
 
+/// The address as it is stored, and the hash of its password; `None` where there is no such account.
+pub async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Credentials>> {
+    let row = sqlx::query!(
+        r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash from users where id = $1"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Credentials {
+        user: User {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            role: row.role,
+            tier: row.tier,
+            created_at: row.created_at,
+        },
+        password_hash: row.password_hash,
+    }))
+}
+
 /// All tiers, the heaviest first: one queue each.
 pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<Tier>> {
-    sqlx::query_as!(Tier, "select name, queue_weight, chain from tiers order by queue_weight desc, name")
+    sqlx::query_as!(Tier, "select name, queue_weight, chain, models from tiers order by queue_weight desc, name")
         .fetch_all(db)
         .await
 }
@@ -92,17 +114,48 @@ pub async fn change_tier(
     name: &str,
     queue_weight: Option<i32>,
     chain: Change<&[String]>,
+    models: Change<&[String]>,
 ) -> Result<Option<Tier>> {
     sqlx::query_as!(
         Tier,
-        r#"update tiers set queue_weight = coalesce($2, queue_weight), chain = case when $3 then chain else $4 end
+        r#"update tiers set queue_weight = coalesce($2, queue_weight), chain = case when $3 then chain else $4 end,
+               models = case when $5 then models else $6 end
            where name = $1
-           returning name, queue_weight, chain"#,
+           returning name, queue_weight, chain, models"#,
         name,
         queue_weight,
         chain.is_kept(),
         chain.value(),
+        models.is_kept(),
+        models.value(),
     )
     .fetch_optional(db)
     .await
+}
+
+/// Adds a tier; its name must be free.
+pub async fn create_tier(
+    db: impl PgExecutor<'_>,
+    name: &str,
+    queue_weight: i32,
+    chain: Option<&[String]>,
+    models: Option<&[String]>,
+) -> Result<Tier> {
+    sqlx::query_as!(
+        Tier,
+        r#"insert into tiers (name, queue_weight, chain, models) values ($1, $2, $3, $4)
+           returning name, queue_weight, chain, models"#,
+        name,
+        queue_weight,
+        chain,
+        models,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Removes a tier; says whether there was one. It fails while there are users of it.
+pub async fn delete_tier(db: impl PgExecutor<'_>, name: &str) -> Result<bool> {
+    let done = sqlx::query!("delete from tiers where name = $1", name).execute(db).await?;
+    Ok(done.rows_affected() == 1)
 }

@@ -83,6 +83,10 @@ pub struct Tier {
     /// Who is asked for its replies, in this order, unless the persona has a chain; null means the configured default.
     #[schema(example = json!(["anthropic", "openai/gpt-4.1-mini"]))]
     pub chain: Option<Vec<String>>,
+    /// Who may speak to its users at all: providers, or single models of them; null means everybody. What else a chain names is
+    /// passed over.
+    #[schema(example = json!(["openai/gpt-4.1-mini", "offline"]))]
+    pub models: Option<Vec<String>>,
 }
 
 /// A reply that is being written.

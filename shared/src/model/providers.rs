@@ -24,6 +24,14 @@ pub struct BadLink(String);
 /// Stands for the provider in the try of a reply that was given before: nobody was asked.
 pub const CACHE: &str = "cache";
 
+/// Whether a list of providers (`openai`) and single models (`openai/gpt-4.1-mini`) has this one in it.
+pub fn is_among(models: &[String], provider: &str, model: &str) -> bool {
+    models.iter().any(|allowed| match allowed.split_once('/') {
+        Some(only) => only == (provider, model),
+        None => allowed == provider,
+    })
+}
+
 /// Whether it can name a provider or a key.
 pub fn is_alias(name: &str) -> bool {
     (1..=40).contains(&name.len())
@@ -212,6 +220,15 @@ pub struct Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_models_allows_providers_and_single_models() {
+        let models = ["offline", "openai/gpt-4.1-mini", "vllm/meta-llama/Llama-3"].map(str::to_owned);
+        let among = |provider, model| is_among(&models, provider, model);
+        assert!(among("offline", "any") && among("openai", "gpt-4.1-mini") && among("vllm", "meta-llama/Llama-3"));
+        assert!(!among("openai", "gpt-4.1") && !among("vllm", "meta-llama") && !among("off", "line"));
+        assert!(!is_among(&[], "offline", "offline"));
+    }
 
     #[test]
     fn a_link_says_provider_key_and_model() {

@@ -100,7 +100,11 @@ impl Replies {
         let passages = known.as_ref().map(knowledge::quotations).unwrap_or_default();
         let retrieval = known.map(|known| known.grounding());
         let prompt = Arc::new(Prompt::assemble(claimed, &memories, passages, self.settings.prompt_tokens));
-        let candidates = self.chain.candidates(persona.chain.as_deref(), persona.model.as_deref());
+        let candidates = self.chain.candidates(claimed);
+        if candidates.is_empty() {
+            let (problem, cause) = (endings::no_model_allowed(), "the tier allows nobody of the chain".to_owned());
+            return self.fail_with(claimed, problem, cause, Vec::new(), writer).await;
+        }
         if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {
             let written = self.write(reply.said_again(), &mut writer, lost).await;
             return self.end(claimed, written, vec![tried], retrieval, writer).await;

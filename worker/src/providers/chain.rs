@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use troupe_shared::{
     clock::Clock,
     config,
+    db::claims::Claimed,
     model::{
         Usage,
         providers::{Link, Outcome},
@@ -70,9 +71,10 @@ impl Chain {
         }
     }
 
-    /// Those whom a persona's chain, or the default, means.
-    pub(crate) fn candidates(&self, chain: Option<&[String]>, model: Option<&str>) -> Vec<Candidate> {
-        self.roster.candidates(chain, model)
+    /// Those whom a persona's chain, or the default, means, as far as the user's tier allows them.
+    pub(crate) fn candidates(&self, claimed: &Claimed) -> Vec<Candidate> {
+        let persona = &claimed.persona;
+        self.roster.candidates(persona.chain.as_deref(), persona.model.as_deref(), claimed.models.as_deref())
     }
 
     pub(crate) fn max_reply_tokens(&self) -> u32 {
@@ -91,7 +93,7 @@ impl Chain {
 
     /// The built-in model, which costs nothing.
     pub(crate) fn offline(&self) -> Vec<Candidate> {
-        self.roster.candidates(Some(&[config::OFFLINE.to_owned()]), None)
+        self.roster.candidates(Some(&[config::OFFLINE.to_owned()]), None, None)
     }
 
     /// What a reply by the dearest of these can cost, about.

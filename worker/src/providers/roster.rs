@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use troupe_shared::{
     config::{self, Format, public_address},
-    model::providers::Link,
+    model::providers::{Link, is_among},
 };
 
 use super::{
@@ -38,6 +38,12 @@ pub(crate) struct Endpoint {
 pub(crate) struct Candidate {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) model: String,
+}
+
+impl Candidate {
+    fn is_among(&self, models: &[String]) -> bool {
+        is_among(models, &self.endpoint.provider, &self.model)
+    }
 }
 
 pub(crate) struct Roster {
@@ -95,17 +101,31 @@ impl Roster {
         self.known().endpoints.iter().any(|known| std::ptr::eq(&raw const **known, endpoint))
     }
 
-    /// Those whom a chain means, in its order; the default chain's where it is `None`, or means nobody who is known here.
-    /// `model` is that of the links which name none and are of the chain's first provider.
-    pub(crate) fn candidates(&self, chain: Option<&[String]>, model: Option<&str>) -> Vec<Candidate> {
+    /// Those whom a chain means, in its order, as far as they are among the `allowed`; the default chain's where it is `None`, or
+    /// means nobody who is known here and allowed. `model` is that of the links which name none and are of the chain's first
+    /// provider.
+    pub(crate) fn candidates(
+        &self,
+        chain: Option<&[String]>,
+        model: Option<&str>,
+        allowed: Option<&[String]>,
+    ) -> Vec<Candidate> {
         let links: Vec<Link> = chain.unwrap_or_default().iter().filter_map(|link| link.parse().ok()).collect();
         let known = self.known();
-        let candidates = known.of_links(&links, model);
+        let allow = |candidates: Vec<Candidate>| match allowed {
+            Some(allowed) => candidates.into_iter().filter(|one| one.is_among(allowed)).collect(),
+            None => candidates,
+        };
+        let candidates = allow(known.of_links(&links, model));
         if candidates.is_empty() {
             if !links.is_empty() {
-                tracing::warn!(?chain, "nobody of this chain is configured here: the default chain is asked");
+                tracing::warn!(
+                    ?chain,
+                    ?allowed,
+                    "nobody of this chain is configured here and allowed: the default chain is asked"
+                );
             }
-            return known.of_links(&known.default_chain, model);
+            return allow(known.of_links(&known.default_chain, model));
         }
         candidates
     }
@@ -196,7 +216,7 @@ mod tests {
             ("ANTHROPIC_API_KEY", "c"),
             ("TROUPE_MODELS__CHAIN", "openai#spare/large, anthropic, openai"),
         ]);
-        let default = roster.candidates(None, None);
+        let default = roster.candidates(None, None, None);
         assert_eq!(
             named(&default),
             [
@@ -208,10 +228,27 @@ mod tests {
         );
         let chain = ["anthropic".to_owned(), "offline".to_owned()];
         assert_eq!(
-            named(&roster.candidates(Some(&chain), Some("opus"))),
+            named(&roster.candidates(Some(&chain), Some("opus"), None)),
             ["anthropic#default/opus", "offline/offline"]
         );
         let gone = ["gone/away".to_owned()];
-        assert_eq!(named(&roster.candidates(Some(&gone), None)), named(&default));
+        assert_eq!(named(&roster.candidates(Some(&gone), None, None)), named(&default));
+    }
+    #[test]
+    fn whom_the_tier_does_not_allow_is_passed_over() {
+        let roster = roster(&[
+            ("OPENAI_API_KEY", "a"),
+            ("ANTHROPIC_API_KEY", "c"),
+            ("TROUPE_MODELS__CHAIN", "openai/large, openai, offline"),
+        ]);
+        let list = |links: &[&str]| links.iter().map(|link| (*link).to_owned()).collect::<Vec<_>>();
+        let (small, chain) = (list(&["openai/gpt-4.1-mini", "offline"]), list(&["anthropic/opus", "openai"]));
+        assert_eq!(named(&roster.candidates(Some(&chain), None, Some(&small))), ["openai#default/gpt-4.1-mini"]);
+        // A model that the persona sets is another one.
+        let set = roster.candidates(Some(&list(&["openai"])), Some("large"), Some(&small));
+        assert_eq!(named(&set), ["offline/offline"], "the default chain, as far as it is allowed");
+        let default = roster.candidates(None, None, Some(&small));
+        assert_eq!(named(&default), ["openai#default/gpt-4.1-mini", "offline/offline"]);
+        assert!(roster.candidates(Some(&chain), None, Some(&list(&["xai"]))).is_empty());
     }
 }

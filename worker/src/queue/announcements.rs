@@ -6,15 +6,15 @@ use futures::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 use troupe_shared::adapters::redis::{RedisHandle, wake_channel};
 
-use super::Slots;
+use super::{Queues, Slots};
 
 /// An announcement that was lost costs at most this.
 const SLOW_TICK: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Tells the slots of every announcement, until the shutdown. The tiers are in the order in which the slots count them.
-pub(super) async fn hear(redis: RedisHandle, tiers: Vec<String>, slots: Arc<Slots>, shutdown: CancellationToken) {
-    let announce_all = || (0..tiers.len()).for_each(|tier| slots.announce(tier));
+/// Tells the slots of every announcement, until the shutdown.
+pub(super) async fn hear(redis: RedisHandle, queues: Arc<Queues>, slots: Arc<Slots>, shutdown: CancellationToken) {
+    let announce_all = || (0..queues.count()).for_each(|tier| slots.announce(tier));
     let ticks = async {
         let mut ticks = tokio::time::interval(SLOW_TICK);
         loop {
@@ -27,7 +27,7 @@ pub(super) async fn hear(redis: RedisHandle, tiers: Vec<String>, slots: Arc<Slot
             match redis.announcements(&wake_channel(redis.prefix())).await {
                 Ok(mut announced) => {
                     while let Some(tier) = announced.next().await {
-                        match tier.and_then(|tier| tiers.iter().position(|known| *known == tier)) {
+                        match tier.and_then(|tier| queues.number(&tier)) {
                             Some(tier) => slots.announce(tier),
                             None => announce_all(),
                         }

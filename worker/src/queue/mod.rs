@@ -5,15 +5,16 @@ mod begun;
 mod shares;
 mod slots;
 mod tasks;
-mod weights;
+mod tiers;
 
 use std::{sync::Arc, task::Poll, time::Duration};
 
 use apalis_core::{backend::ext::BackendExt, worker::builder::WorkerBuilder};
 use futures::{FutureExt, future::join_all, stream};
+use parking_lot::Mutex;
 use troupe_shared::{
     adapters::redis::{RedisHandle, queue_name, wake_channel},
-    config::Config,
+    config,
     ids::SessionId,
     jobs::GenerateReply,
     lifecycle::Tasks,
@@ -30,55 +31,70 @@ pub(crate) fn worker_name() -> String {
     SessionId::new().to_string()
 }
 
-/// Slots for these tiers, in their order.
-pub(crate) fn slots(all: usize, tiers: &[Tier]) -> Arc<Slots> {
-    let weights: Vec<_> = tiers.iter().map(weights::weight).collect();
-    Slots::new(all, &weights)
-}
-
-pub(crate) struct Consumers<'a> {
+/// What it takes to consume a queue.
+pub(crate) struct Consumers {
     pub(crate) name: String,
-    pub(crate) redis: &'a RedisHandle,
-    pub(crate) config: &'a Config,
+    pub(crate) redis: RedisHandle,
+    pub(crate) settings: config::Redis,
     pub(crate) slots: Arc<Slots>,
     pub(crate) replies: Arc<Replies>,
+    pub(crate) tasks: Tasks,
 }
 
-/// The queues from which this process takes jobs.
+/// The queues from which this process takes jobs, in the order in which the slots count them.
 pub(crate) struct Queues {
-    sources: Vec<RedisTasks>,
-    slots: Arc<Slots>,
+    consumers: Consumers,
+    sources: Mutex<Vec<RedisTasks>>,
 }
 
-impl Consumers<'_> {
-    /// Starts a consumer for each tier. They fetch until the shutdown; a consumer that ends before it is started again.
-    pub(crate) async fn start(&self, tiers: &[Tier], tasks: &Tasks) -> anyhow::Result<Queues> {
-        let mut sources = Vec::with_capacity(tiers.len());
-        for (number, tier) in tiers.iter().enumerate() {
-            let source = tasks::Source {
-                worker: format!("{}:{}", self.name, tier.name),
-                queue: queue_name(self.redis.prefix(), &tier.name),
-                tier: tier.name.clone(),
-                number,
-                wake_channel: wake_channel(self.redis.prefix()),
-            };
-            let source = RedisTasks::connect(&self.config.redis, source, self.slots.clone()).await?;
-            sources.push(source.clone());
-            tasks.spawn(keep_consuming(source, self.replies.clone(), tasks.clone()));
+impl Consumers {
+    /// Starts a consumer for each tier there is, and for each that comes later. They fetch until the shutdown; a consumer that ends
+    /// before it is started again.
+    pub(crate) async fn start(self, tiers: &[Tier]) -> anyhow::Result<Arc<Queues>> {
+        let (pool, redis, slots) = (self.replies.pool.clone(), self.redis.clone(), self.slots.clone());
+        let tasks = self.tasks.clone();
+        let queues = Arc::new(Queues { consumers: self, sources: Mutex::default() });
+        for tier in tiers {
+            queues.open(tier).await?;
         }
-        let names = tiers.iter().map(|tier| tier.name.clone()).collect();
-        tasks.spawn(announcements::hear(self.redis.clone(), names, self.slots.clone(), tasks.shutdown().clone()));
-        let (pool, known) = (self.replies.pool.clone(), tiers.to_vec());
-        tasks.spawn(weights::follow(pool, known, self.slots.clone(), tasks.shutdown().clone()));
-        Ok(Queues { sources, slots: self.slots.clone() })
+        tasks.spawn(announcements::hear(redis, queues.clone(), slots, tasks.shutdown().clone()));
+        tasks.spawn(tiers::follow(pool, tiers.to_vec(), queues.clone(), tasks.shutdown().clone()));
+        Ok(queues)
     }
 }
 
 impl Queues {
+    /// Takes jobs from the queue of one more tier. Only one task does this at a time.
+    async fn open(&self, tier: &Tier) -> Result<(), redis::RedisError> {
+        let Consumers { name, redis, settings, slots, replies, tasks } = &self.consumers;
+        let source = tasks::Source {
+            worker: format!("{name}:{}", tier.name),
+            queue: queue_name(redis.prefix(), &tier.name),
+            tier: tier.name.clone(),
+            number: self.sources.lock().len(),
+            wake_channel: wake_channel(redis.prefix()),
+        };
+        let source = RedisTasks::connect(settings, source, slots.clone()).await?;
+        slots.add(tiers::weight(tier));
+        self.sources.lock().push(source.clone());
+        tasks.spawn(keep_consuming(source, replies.clone(), tasks.clone()));
+        Ok(())
+    }
+
+    /// The tier's place among the queues.
+    fn number(&self, tier: &str) -> Option<usize> {
+        self.sources.lock().iter().position(|source| source.tier() == tier)
+    }
+
+    fn count(&self) -> usize {
+        self.sources.lock().len()
+    }
+
     /// Begins nothing more, and puts back what was fetched and has not begun, so that other workers have it at once.
     pub(crate) async fn close(&self) {
-        self.slots.close();
-        join_all(self.sources.iter().map(RedisTasks::hand_back_unbegun)).await;
+        self.consumers.slots.close();
+        let sources = self.sources.lock().clone();
+        join_all(sources.iter().map(RedisTasks::hand_back_unbegun)).await;
     }
 }
 

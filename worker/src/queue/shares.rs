@@ -21,8 +21,12 @@ struct Share {
 
 impl Shares {
     pub(super) fn new(weights: impl IntoIterator<Item = u32>) -> Self {
-        let share = |weight: u32| Share { stride: stride(weight), pass: 0, backlog: false };
         Self(weights.into_iter().map(share).collect())
+    }
+
+    /// One more tier; its place is the new last one.
+    pub(super) fn add(&mut self, weight: u32) {
+        self.0.push(share(weight));
     }
 
     /// The tier has another weight; what it has begun counts as it did then.
@@ -75,6 +79,10 @@ impl Shares {
         let share = &mut self.0[tier];
         share.pass = share.pass.saturating_sub(share.stride.saturating_mul(jobs as u64));
     }
+}
+
+fn share(weight: u32) -> Share {
+    Share { stride: stride(weight), pass: 0, backlog: false }
 }
 
 fn stride(weight: u32) -> u64 {
@@ -136,6 +144,17 @@ mod tests {
         (0..3).for_each(|tier| shares.has_backlog(tier));
         let turns = turns(&mut shares, 1000);
         assert_eq!([0, 1, 2].map(|tier| of(tier, &turns)), [700, 200, 100]);
+    }
+
+    #[test]
+    fn a_tier_that_is_added_gets_its_share_from_then_on() {
+        let mut shares = Shares::new([1]);
+        shares.has_backlog(0);
+        shares.begin(0, 1000);
+        shares.add(4);
+        shares.has_backlog(1);
+        let turns = turns(&mut shares, 100);
+        assert_eq!((of(0, &turns), of(1, &turns)), (20, 80));
     }
 
     #[test]

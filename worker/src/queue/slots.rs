@@ -8,7 +8,7 @@
 use std::{sync::Arc, task::Context};
 
 use futures::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::shares::Shares;
@@ -16,7 +16,7 @@ use super::shares::Shares;
 pub(crate) struct Slots {
     state: Mutex<State>,
     /// The consumer of each tier.
-    consumers: Vec<AtomicWaker>,
+    consumers: RwLock<Vec<AtomicWaker>>,
     ended: Notify,
 }
 
@@ -55,9 +55,18 @@ impl Slots {
         };
         Arc::new(Self {
             state: Mutex::new(state),
-            consumers: weights.iter().map(|_| AtomicWaker::new()).collect(),
+            consumers: RwLock::new(weights.iter().map(|_| AtomicWaker::new()).collect()),
             ended: Notify::new(),
         })
+    }
+
+    /// One more tier of this weight; returns its number.
+    pub(super) fn add(&self, weight: u32) -> usize {
+        let mut state = self.state.lock();
+        state.shares.add(weight);
+        state.announcements.push(0);
+        self.consumers.write().push(AtomicWaker::new());
+        state.announcements.len() - 1
     }
 
     /// The tier has another weight from now on.
@@ -71,12 +80,12 @@ impl Slots {
         state.shares.has_backlog(tier);
         state.announcements[tier] += 1;
         drop(state);
-        self.consumers[tier].wake();
+        self.consumers.read()[tier].wake();
     }
 
     /// Has the tier's consumer woken when it may be worth its while to ask again.
     pub(super) fn wake_me(&self, tier: usize, cx: &Context<'_>) {
-        self.consumers[tier].register(cx.waker());
+        self.consumers.read()[tier].register(cx.waker());
     }
 
     /// Takes up to so many slots, as far as they are the tier's.
@@ -132,7 +141,7 @@ impl Slots {
             && let Some(next) = state.shares.next()
             && Some(next) != caller
         {
-            self.consumers[next].wake();
+            self.consumers.read()[next].wake();
         }
     }
 }
@@ -240,6 +249,17 @@ mod tests {
         assert_eq!(slots.reserve(FREE, 8).count(), 0);
         slots.announce(FREE);
         assert_eq!(slots.reserve(FREE, 8).count(), 5);
+    }
+
+    #[test]
+    fn a_tier_that_is_added_is_served_like_the_others() {
+        let slots = slots(2);
+        slots.announce(FREE);
+        let added = slots.add(1);
+        let consumer = Consumer::of(&slots, added);
+        slots.announce(added);
+        assert!(consumer.woken());
+        assert_eq!((slots.reserve(FREE, 2).count(), slots.reserve(added, 2).count()), (1, 1));
     }
 
     #[test]

@@ -116,6 +116,10 @@ impl RedisTasks {
         self.source.number
     }
 
+    pub(super) fn tier(&self) -> &str {
+        &self.source.tier
+    }
+
     pub(super) fn slots(&self) -> &Arc<Slots> {
         &self.slots
     }

@@ -112,6 +112,7 @@ mod tests {
             cost: 0.0,
             fresh: false,
             user_name: "Grace".to_owned(),
+            models: None,
             persona: Persona {
                 id: PersonaId::from(id),
                 version: 1,

@@ -9,6 +9,7 @@ mod requests;
 mod services;
 mod signing_keys;
 mod tiers;
+mod users;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,8 +23,11 @@ pub(crate) fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(ai::read_ai_status))
         .routes(routes!(queue::read_queue))
         .routes(routes!(requests::explain_waiting))
-        .routes(routes!(tiers::list_tiers))
-        .routes(routes!(tiers::change_tier))
+        .routes(routes!(tiers::list_tiers, tiers::create_tier))
+        .routes(routes!(tiers::change_tier, tiers::delete_tier))
+        .routes(routes!(users::list_users))
+        .routes(routes!(users::read_user, users::change_user))
+        .routes(routes!(users::sign_user_out))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(dead_letters::read_dead_letter))
         .routes(routes!(dead_letters::retry_dead_letter))

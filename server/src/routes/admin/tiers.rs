@@ -1,19 +1,24 @@
 //! Tiers: what their users are allowed, and who is asked for their replies.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_shared::{
-    db::users,
+    db::{queue_state, users, violated_constraint},
     model::{Change, admin::Tier},
 };
 use utoipa::ToSchema;
 
 use crate::{
     error::ApiError,
-    extract::{auth::Caller, body::Body, checks::Checks, path::Id},
+    extract::{auth::Caller, body::Body, checks::Checks, idempotency::Keyed, path::Id},
     state::AppState,
-    usecase::chains::checked_chain,
+    usecase::{
+        chains::{checked_chain, checked_models},
+        once::{Created, once},
+    },
 };
+
+const FREE: &str = "free";
 
 const LONGEST_NAME: usize = 31;
 const MOST_WEIGHT: i32 = 1_000;
@@ -28,12 +33,69 @@ pub(crate) struct ChangeTier {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 10)]
     chain: Change<Vec<String>>,
+    /// Null, or an empty list, allows all.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    models: Change<Vec<String>>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateTier {
+    /// Small letters, digits and underscores; a letter first.
+    #[schema(example = "team", max_length = 31)]
+    name: String,
+    /// 1 unless told.
+    #[schema(minimum = 1, maximum = 1000)]
+    queue_weight: Option<i32>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 10)]
+    chain: Change<Vec<String>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    models: Change<Vec<String>>,
 }
 
 /// All tiers, the heaviest first
 #[utoipa::path(get, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:read"])), responses((status = 200, body = Vec<Tier>)))]
 pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec<Tier>>, ApiError> {
     Ok(Json(users::tiers(&state.pool).await?))
+}
+
+/// Add a tier
+///
+/// Workers take up its queue within seconds.
+#[utoipa::path(post, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:write"])), request_body = CreateTier,
+    responses((status = 201, body = Tier), (status = 409, description = "there is a tier with this name")))]
+pub(crate) async fn create_tier(
+    State(state): State<AppState>,
+    Caller(admin): Caller,
+    Keyed { body: CreateTier { name, queue_weight, chain, models }, key }: Keyed<CreateTier>,
+) -> Result<Created<Tier>, ApiError> {
+    let mut checks = Checks::default();
+    let named = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= LONGEST_NAME
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    checks.rule(named, "name", "must be 1 to 31 small letters, digits and underscores, a letter first");
+    let queue_weight = queue_weight.unwrap_or(1);
+    check_weight(&mut checks, queue_weight);
+    let chain = checked_chain(&mut checks, &state.live.now().providers, chain).value();
+    let models = checked_models(&mut checks, &state.live.now().providers, models).value();
+    checks.done()?;
+    let created = once(&state, admin, key, move |db| {
+        Box::pin(async move {
+            let created = users::create_tier(db, &name, queue_weight, chain.as_deref(), models.as_deref()).await;
+            created.map_err(|error| match violated_constraint(&error) {
+                Some(_) => conflict("tier_taken", "there is a tier with this name"),
+                None => error.into(),
+            })
+        })
+    })
+    .await?;
+    if let Created::Now(tier) = &created {
+        tracing::info!(admin_id = %admin, tier = tier.name, "a tier was added");
+    }
+    Ok(created)
 }
 
 /// Change a tier
@@ -45,18 +107,64 @@ pub(crate) async fn change_tier(
     State(state): State<AppState>,
     Caller(admin): Caller,
     Id(name): Id<String>,
-    Body(ChangeTier { queue_weight, chain }): Body<ChangeTier>,
+    Body(ChangeTier { queue_weight, chain, models }): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {
     let mut checks = Checks::default();
-    let sound = queue_weight.is_none_or(|weight| (1..=MOST_WEIGHT).contains(&weight));
-    checks.rule(sound, "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
-    let chain = checked_chain(&mut checks, &state.live.now().providers, chain);
+    check_weight(&mut checks, queue_weight.unwrap_or(1));
+    let providers = &state.live.now().providers;
+    let chain = checked_chain(&mut checks, providers, chain);
+    let models = checked_models(&mut checks, providers, models);
     checks.done()?;
     let missing = ApiError::NotFound("tier");
     if name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(missing);
     }
-    let tier = users::change_tier(&state.pool, &name, queue_weight, chain.as_deref()).await?.ok_or(missing)?;
-    tracing::info!(admin_id = %admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, "a tier was changed");
+    let changed = users::change_tier(&state.pool, &name, queue_weight, chain.as_deref(), models.as_deref()).await?;
+    let tier = changed.ok_or(missing)?;
+    let Tier { name, queue_weight, chain, models } = &tier;
+    tracing::info!(admin_id = %admin, tier = name, queue_weight, ?chain, ?models, "a tier was changed");
     Ok(Json(tier))
+}
+
+/// Remove a tier
+///
+/// Nobody may be of it. New users are of the tier `free`, so that one stays.
+#[utoipa::path(delete, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])),
+    params(("name" = String, Path)),
+    responses((status = 204), (status = 409, description = "there are users of the tier")))]
+pub(crate) async fn delete_tier(
+    State(state): State<AppState>,
+    Caller(admin): Caller,
+    Id(name): Id<String>,
+) -> Result<StatusCode, ApiError> {
+    if name.len() > LONGEST_NAME || name.contains('\0') {
+        return Err(ApiError::NotFound("tier"));
+    }
+    if name == FREE {
+        return Err(conflict("tier_in_use", "new users are of this tier"));
+    }
+    let mut transaction = state.pool.begin().await?;
+    let there = match users::delete_tier(&mut *transaction, &name).await {
+        Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {
+            return Err(conflict("tier_in_use", "there are users of this tier"));
+        }
+        there => there?,
+    };
+    if !there {
+        return Err(ApiError::NotFound("tier"));
+    }
+    if queue_state::is_waited_for(&mut *transaction, &name).await? {
+        return Err(conflict("tier_in_use", "there are replies to users of this tier that are not final"));
+    }
+    transaction.commit().await?;
+    tracing::info!(admin_id = %admin, tier = name, "a tier was removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn check_weight(checks: &mut Checks, weight: i32) {
+    checks.rule((1..=MOST_WEIGHT).contains(&weight), "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
+}
+
+fn conflict(code: &'static str, detail: &str) -> ApiError {
+    ApiError::Conflict { code, detail: detail.to_owned() }
 }

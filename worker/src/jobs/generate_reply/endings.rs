@@ -190,6 +190,11 @@ fn problem(error: &GaveUp) -> Problem {
     Problem::new(502, code, title, detail).retryable(error.again)
 }
 
+pub(super) fn no_model_allowed() -> Problem {
+    let detail = "your tier allows none of the models that could answer";
+    Problem::new(403, "no_model_allowed", "no model allowed", detail)
+}
+
 pub(super) fn cost_of(trail: &[Try]) -> f64 {
     trail.iter().map(|tried| tried.cost).sum()
 }

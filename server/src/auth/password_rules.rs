@@ -1,0 +1,114 @@
+//! What a password must not be: too short, what everybody takes, or what everybody knows of its owner.
+//!
+//! No rule asks for signs or capitals: they make passwords that people forget and programs guess. Lengths are counted in
+//! characters as [`super::passwords`] hashes them.
+
+use std::sync::LazyLock;
+
+use super::passwords::normal;
+use crate::extract::checks::Checks;
+
+/// Those that are guessed first, of eight characters and more: in small letters, sorted. What only repeats itself or counts is not
+/// among them: it is known by [`is_monotonous`].
+static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+
+/// The longest piece whose repetition is no password.
+const LONGEST_PIECE: usize = 4;
+
+/// Whose password it is to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    pub(crate) email: &'a str,
+    pub(crate) name: &'a str,
+}
+
+/// Notes each rule that the password breaks.
+pub(crate) fn check(checks: &mut Checks, field: &str, password: &str, owner: Owner<'_>) {
+    let password = normal(password);
+    checks.text(field, &password, 8..=200);
+    let small = password.to_lowercase();
+    let long_enough = small.chars().count() >= 8;
+    let common = COMMON.binary_search(&small.as_str()).is_ok() || is_monotonous(&small);
+    checks.rule(!(long_enough && common), field, "must not be one that is guessed first: it is very common");
+    checks.rule(!is_of(&small, owner), field, "must not be your e-mail address or your name");
+}
+
+/// Whether it only repeats a piece, counts up or counts down.
+fn is_monotonous(password: &str) -> bool {
+    let letters: Vec<char> = password.chars().collect();
+    let number = |letter: char| i64::from(u32::from(letter));
+    let counts = |by: i64| letters.windows(2).all(|pair| number(pair[1]) - number(pair[0]) == by);
+    let repeats = |piece: usize| {
+        letters.len() >= 2 * piece && letters.iter().zip(letters.iter().skip(piece)).all(|(one, other)| one == other)
+    };
+    counts(1) || counts(-1) || (1..=LONGEST_PIECE).any(repeats)
+}
+
+/// Whether it is the address, the part of it before the @, or the name: spaces and signs do not count.
+fn is_of(password: &str, owner: Owner<'_>) -> bool {
+    let bare = |text: &str| normal(text).to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+    let password = bare(password);
+    let before_at = owner.email.rsplit_once('@').map_or("", |(local, _)| local);
+    [owner.email, before_at, owner.name].iter().any(|known| !password.is_empty() && bare(known) == password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: Owner<'_> = Owner { email: "ada.lovelace@example.com", name: "Ada King Noel" };
+
+    fn faults(password: &str) -> Vec<String> {
+        let mut checks = Checks::default();
+        check(&mut checks, "password", password, ADA);
+        let Err(refused) = checks.done() else { return Vec::new() };
+        refused.problem().errors.into_iter().map(|error| error.message).collect()
+    }
+
+    #[test]
+    fn the_list_can_be_searched_and_holds_no_word_too_many() {
+        assert!(COMMON.len() > 3_000);
+        assert!(COMMON.is_sorted(), "it is searched by halves");
+        for word in COMMON.iter() {
+            let sound = word.len() >= 8 && !word.contains(char::is_uppercase) && word.trim() == *word;
+            assert!(sound && !is_monotonous(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn each_rule_says_what_is_wrong() {
+        let (short, long) = ("must have at least 8 characters", "must not have more than 200 characters");
+        let common = "must not be one that is guessed first: it is very common";
+        let own = "must not be your e-mail address or your name";
+        for (password, fault) in [
+            ("seven77", short),
+            // Eight as it is typed, seven as it is hashed.
+            ("cafe\u{301} au", short),
+            (&*"y7z!q".repeat(41), long),
+            ("password123", common),
+            ("PassWord123", common),
+            ("IloveYou", common),
+            ("aaaaaaaaaaaa", common),
+            ("12345678", common),
+            ("zyxwvutsr", common),
+            ("abc1abc1abc", common),
+            ("ada.lovelace@example.com", own),
+            ("Ada.Lovelace", own),
+            ("adalovelace", own),
+            ("ada king noel", own),
+            ("with a \0 in it", "must not contain a zero character"),
+        ] {
+            assert_eq!(faults(password), [fault], "{password}");
+        }
+        assert_eq!(faults(""), ["must not be empty"]);
+    }
+
+    #[test]
+    fn what_is_long_and_ones_own_is_taken() {
+        for password in
+            ["correct horse battery staple", "ada.lovelace's", "пароль от дома", "🐎🔋📎✅🐎🔋📎✅🦄", "g7#kq9!z"]
+        {
+            assert_eq!(faults(password), Vec::<String>::new(), "{password}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What operators do on the command line, beside serving. Each reads the same configuration, and needs only the database.
+
+use std::{
+    io::{BufRead, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::Subcommand;
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use troupe_shared::{
+    config::Config,
+    db::{self, passwords, users},
+};
+
+use crate::{
+    auth::{
+        passwords::Passwords,
+        secrets::{self, Fresh},
+    },
+    error::ApiError,
+    usecase::{
+        first_admin::{self, Done, Wanted},
+        import_users, password_resets,
+    },
+};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Admins.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Users.
+    #[command(subcommand)]
+    Users(UsersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Make an admin of the account with this address, or open one. Prints a link by which its owner sets a password.
+    Create {
+        #[arg(long)]
+        email: String,
+        /// Of an account that is opened.
+        #[arg(long, default_value = "Admin")]
+        name: String,
+        /// Read the password from standard input (one line) instead of printing a link.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// Open an account for each line of a file: {"email", "name", "password_hash", "tier"}. All of them, or none.
+    Import { file: PathBuf },
+    /// Print a link by which the owner of an account sets a new password.
+    ResetLink {
+        #[arg(long)]
+        email: String,
+    },
+}
+
+pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyhow::Result<()> {
+    let pool = db::connect(&config.database, "troupe-server").await?;
+    match command {
+        Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
+            let password = password_stdin.then(read_line).transpose()?;
+            let wanted = Wanted { email: &email, name: &name, password: password.as_deref() };
+            match first_admin::ensure(&pool, &Passwords::new(&config.auth)?, wanted).await.map_err(told)? {
+                Done::Opened(_) if password.is_none() => print_link(&pool, config, &email, &mut out).await?,
+                Done::Opened(_) => writeln!(out, "{email} has an account now, and is an admin")?,
+                Done::Raised(_) => writeln!(out, "{email} is an admin now, with the password as it was")?,
+                Done::Nothing(_) => writeln!(out, "{email} is an admin already")?,
+            }
+        }
+        Command::Users(UsersCommand::Import { file }) => {
+            let content = std::fs::read(&file).with_context(|| format!("read {}", file.display()))?;
+            let imported = import_users::import(&pool, &content).await?;
+            writeln!(out, "{imported} accounts were imported")?;
+        }
+        Command::Users(UsersCommand::ResetLink { email }) => print_link(&pool, config, &email, &mut out).await?,
+    }
+    pool.close().await;
+    Ok(())
+}
+
+/// As `--make-admin` has always done it: of an account that is there.
+pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
+    let pool = db::connect(&config.database, "troupe-server").await?;
+    let user_id = users::make_admin(&pool, email.trim()).await?;
+    let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
+    tracing::info!(%user_id, "is an admin now");
+    pool.close().await;
+    Ok(())
+}
+
+async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl Write) -> anyhow::Result<()> {
+    let (Fresh { secret, digest }, ttl) = (secrets::fresh().map_err(told)?, config.auth.reset_ttl);
+    // An operator may make one after the other.
+    let made = passwords::make_link(pool, email.trim(), &digest, ttl, Duration::ZERO).await?;
+    made.with_context(|| format!("there is no account with the address {email}"))?;
+    let (link, ttl) = (password_resets::link(config, &secret), humantime::format_duration(ttl));
+    writeln!(out, "a password for {email} is set here, once and within {ttl}: {link}")?;
+    Ok(())
+}
+
+fn read_line() -> anyhow::Result<String> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("read a password from standard input")?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// An error as somebody at a terminal is told of it.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn told(error: ApiError) -> anyhow::Error {
+    match error {
+        ApiError::Internal(cause) | ApiError::Unavailable(cause) => anyhow::anyhow!(cause),
+        error => anyhow::anyhow!(error.problem().detail),
+    }
+}
+
+/// The admin whom the configuration names, at every start.
+pub(crate) async fn ensure_configured_admin(pool: &PgPool, hashes: &Passwords, config: &Config) -> anyhow::Result<()> {
+    let admin = &config.admin;
+    if admin.email.is_empty() {
+        return Ok(());
+    }
+    let password = admin.password.as_ref().map(ExposeSecret::expose_secret);
+    let wanted = Wanted { email: &admin.email, name: "Admin", password };
+    first_admin::ensure(pool, hashes, wanted).await.map_err(told).context("make sure of the admin (admin.email)")?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Letters by SMTP: a connection for each, encrypted before anything is said unless the server is on this machine.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+    transport::smtp::client::{Tls, TlsParameters},
+};
+use secrecy::ExposeSecret;
+use tokio::time::timeout;
+use troupe_shared::config;
+
+use super::{Letter, Mailer, NotSent};
+
+/// Of a server whose address names none, when the connection is encrypted by STARTTLS.
+const SUBMISSION_PORT: u16 = 587;
+
+pub(super) struct SmtpMailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    timeout: Duration,
+}
+
+impl SmtpMailer {
+    pub(super) fn from_config(config: &config::Mail) -> anyhow::Result<Option<Self>> {
+        let (Some(url), Some(server)) = (&config.url, config.server()) else { return Ok(None) };
+        let from = config.from.parse().context("mail.from is not an address like Troupe <troupe@example.com>")?;
+        // Its error could repeat the address, and a password is in that.
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret());
+        let mut transport = transport.map_err(|_| anyhow::anyhow!("mail.url is not the address of a mail server"))?;
+        if server.scheme() == "smtp" && config.starttls {
+            let host = server.host_str().unwrap_or_default().to_owned();
+            transport = transport.tls(Tls::Required(TlsParameters::new(host).context("set up TLS for mail.url")?));
+            transport = transport.port(server.port().unwrap_or(SUBMISSION_PORT));
+        }
+        let timeout = config.timeout;
+        Ok(Some(Self { transport: transport.timeout(Some(timeout)).build(), from, timeout }))
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, letter: &Letter) -> Result<(), NotSent> {
+        let never = |why: String| NotSent { again: false, why };
+        let to = letter.to.parse::<Mailbox>().map_err(|_| never("the address cannot be written to".to_owned()))?;
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&letter.subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(letter.text.clone())
+            .map_err(|e| never(e.to_string()))?;
+        // The transport's own limit is for the connection; a server that falls silent later would hold the line for ever.
+        let Ok(sent) = timeout(self.timeout, self.transport.send(message)).await else {
+            return Err(NotSent { again: true, why: "the mail server took too long".to_owned() });
+        };
+        sent.map(drop).map_err(|error| NotSent { again: !error.is_permanent(), why: error.to_string() })
+    }
+}

@@ -1,0 +1,80 @@
+//! The first admin, by the word of whoever runs the service: at start (`[admin]`), or by `troupe-server admin create`.
+//!
+//! It makes admins and never lowers anybody: who is one already stays one, with the password that it has.
+
+use sqlx::PgPool;
+use troupe_shared::{
+    db::{users, violated_constraint},
+    ids::UserId,
+};
+
+use crate::{
+    auth::{
+        password_rules::{self, Owner},
+        passwords::Passwords,
+    },
+    error::ApiError,
+    extract::checks::Checks,
+};
+
+/// Who is to be an admin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) email: &'a str,
+    pub(crate) name: &'a str,
+    /// Only for an account that is opened now.
+    pub(crate) password: Option<&'a str>,
+}
+
+/// What had to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    Opened(UserId),
+    Raised(UserId),
+    Nothing(UserId),
+}
+
+/// Makes sure that there is an account with this address, and that it is an admin's.
+pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>) -> Result<Done, ApiError> {
+    let Wanted { email, name, password } = wanted;
+    let email = email.trim();
+    if let Some(done) = raise(pool, email).await? {
+        return Ok(done);
+    }
+    let mut checks = Checks::default();
+    checks.email("email", email).text("name", name, 1..=100);
+    if let Some(password) = password {
+        password_rules::check(&mut checks, "password", password, Owner { email, name });
+    }
+    checks.done()?;
+    let hash = match password {
+        Some(password) => Some(hashes.hash(password.to_owned()).await?),
+        None => None,
+    };
+    let mut transaction = pool.begin().await?;
+    match users::create(&mut *transaction, UserId::new(), email, name, hash.as_deref()).await {
+        Ok(user) => {
+            users::make_admin(&mut *transaction, email).await?;
+            transaction.commit().await?;
+            tracing::info!(user_id = %user.id, "an admin's account was opened");
+            Ok(Done::Opened(user.id))
+        }
+        // Another server was quicker.
+        Err(error) if violated_constraint(&error).is_some() => {
+            drop(transaction);
+            raise(pool, email).await?.ok_or_else(|| ApiError::Unavailable("an account vanished".to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
+    let Some(found) = users::credentials(pool, email).await? else { return Ok(None) };
+    let id = found.user.id;
+    if found.user.role == "admin" {
+        return Ok(Some(Done::Nothing(id)));
+    }
+    users::make_admin(pool, email).await?;
+    tracing::info!(user_id = %id, "is an admin now");
+    Ok(Some(Done::Raised(id)))
+}

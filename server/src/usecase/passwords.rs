@@ -1,0 +1,77 @@
+//! Passwords at sign-in, and their change by those who know them.
+
+use tokio::time::{Instant, sleep_until};
+use troupe_shared::{
+    db::{passwords, users},
+    ids::{CredentialId, UserId},
+    model::User,
+};
+
+use super::sign_ins;
+use crate::{
+    auth::{
+        identity::Identity,
+        password_rules::{self, Owner},
+        passwords::Verified,
+    },
+    error::ApiError,
+    extract::checks::Checks,
+    state::AppState,
+};
+
+/// Whose address and password these are. Who is refused learns nothing else, by the answer's time neither.
+pub(crate) async fn check(state: &AppState, email: &str, password: String) -> Result<User, ApiError> {
+    let refused_at = Instant::now() + state.config.auth.refusal_time;
+    let found = if email.contains('\0') { None } else { users::credentials(&state.pool, email.trim()).await? };
+    let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
+    let hash = hash.flatten();
+    let Verified { right, better } = state.passwords.verify(password, hash.clone()).await?;
+    let Some(user) = user.filter(|_| right) else {
+        sleep_until(refused_at).await;
+        return Err(ApiError::Unauthenticated("the address or the password is wrong"));
+    };
+    if let (Some(better), Some(hash)) = (better, hash) {
+        match passwords::improve(&state.pool, user.id, &hash, &better).await {
+            Ok(()) => tracing::info!(user_id = %user.id, "a password has a stronger hash now"),
+            // At the next sign-in, then.
+            Err(error) => tracing::warn!(user_id = %user.id, %error, "a stronger hash could not be stored"),
+        }
+    }
+    Ok(user)
+}
+
+/// Another password for somebody who knows the present one. All other sign-ins end.
+pub(crate) async fn change(
+    state: &AppState,
+    caller: &Identity,
+    current: String,
+    password: String,
+) -> Result<(), ApiError> {
+    let user = caller.user;
+    let found = users::credentials_of(&state.pool, user).await?;
+    let found = found.ok_or(ApiError::Unauthenticated("the account is gone"))?;
+    let mut checks = Checks::default();
+    password_rules::check(&mut checks, "password", &password, owner(&found.user));
+    checks.done()?;
+    if !state.passwords.verify(current, found.password_hash).await?.right {
+        return Err(ApiError::field("current_password", "is not your password"));
+    }
+    let hash = state.passwords.hash(password).await?;
+    sign_ins::end_all(state, user, Some(caller.credential.id)).await?;
+    passwords::set(&state.pool, user, &hash).await?;
+    end_late_comers(state, user, Some(caller.credential.id)).await;
+    tracing::info!(user_id = %user, "a password was changed");
+    Ok(())
+}
+
+/// Ends what began with the old password while the new one was stored. All else has ended before: had that not been possible, the
+/// password would be the old one still, and nobody would believe others to be out.
+pub(crate) async fn end_late_comers(state: &AppState, user: UserId, but: Option<CredentialId>) {
+    if let Err(error) = sign_ins::end_all(state, user, but).await {
+        tracing::error!(user_id = %user, ?error, "sign-ins of the last moment could not be ended");
+    }
+}
+
+pub(crate) fn owner(user: &User) -> Owner<'_> {
+    Owner { email: &user.email, name: &user.name }
+}

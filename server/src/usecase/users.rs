@@ -1,0 +1,49 @@
+//! What admins do with users: there is always one admin left.
+
+use troupe_shared::{db::user_lists, ids::UserId, model::User};
+
+use crate::{error::ApiError, state::AppState};
+
+/// What becomes of a user; what is `None` stays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UserChange<'a> {
+    pub(crate) role: Option<&'a str>,
+    pub(crate) tier: Option<&'a str>,
+}
+
+/// The user as it is now; `None` where there is no such user.
+pub(crate) async fn change(
+    state: &AppState,
+    admin: UserId,
+    id: UserId,
+    change: UserChange<'_>,
+) -> Result<Option<User>, ApiError> {
+    let UserChange { role, tier } = change;
+    let mut transaction = state.pool.begin().await?;
+    if role.is_some_and(|role| role != "admin") {
+        // Two admins who lower each other come one after the other.
+        let admins = user_lists::lock_admins(&mut *transaction).await?;
+        if admins == [id] {
+            return Err(ApiError::Conflict {
+                code: "last_admin",
+                detail: "this is the last admin: make somebody else one first".to_owned(),
+            });
+        }
+    }
+    let changed = user_lists::change(&mut *transaction, id, role, tier).await;
+    let gone = |error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.is_foreign_key_violation());
+    let user = match changed {
+        Err(error) if gone(&error) => return Err(ApiError::field("tier", "there is no such tier")),
+        changed => changed?,
+    };
+    transaction.commit().await?;
+    if let Some(user) = &user {
+        if tier.is_some()
+            && let Err(error) = state.browsers.change_tier(id, &user.tier).await
+        {
+            tracing::warn!(%error, user_id = %id, "sessions have the limits of the earlier tier until they end");
+        }
+        tracing::info!(admin_id = %admin, user_id = %id, role, tier, "a user was changed");
+    }
+    Ok(user)
+}

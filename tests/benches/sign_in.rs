@@ -1,0 +1,112 @@
+//! What sign-ins do to everybody else: how long the accept of a message takes at 100 messages a second, without and with 20 sign-ins a
+//! second beside them, by real processes on a real PostgreSQL (without fsync) and a real Redis.
+//!
+//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench sign_in`. Rounds without and with sign-ins alternate, so that
+//! whatever else the machine does hits both. A message is sent when its time has come, whether the one before is answered or not, and
+//! its accept counts from that time on: whoever is kept waiting shows.
+
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark: whatever is unexpected ends it")]
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::{task::JoinSet, time::Instant};
+use troupe_tests::{Client, ClusterOptions, client::PASSWORD};
+
+const MESSAGES_A_SECOND: u32 = 100;
+const SIGN_INS_A_SECOND: u32 = 20;
+const ROUND: Duration = Duration::from_secs(10);
+const ROUNDS: usize = 4;
+const USERS: usize = 20;
+
+/// Somebody with a conversation.
+#[derive(Clone)]
+struct Talker {
+    user: Client,
+    conversation: String,
+}
+
+/// Makes a call at every tick for as long as a round lasts; returns how long each took, from its tick on, in milliseconds, and how many
+/// were not answered as they should.
+async fn load<C, F>(a_second: u32, call: C) -> (Vec<f64>, usize)
+where
+    C: Fn(usize) -> F,
+    F: Future<Output = bool> + Send + 'static,
+{
+    let (began, pause) = (Instant::now(), Duration::from_secs(1) / a_second);
+    let mut calls = JoinSet::new();
+    for number in 0..(ROUND.as_secs_f64() * f64::from(a_second)) as usize {
+        let due = began + pause * u32::try_from(number).expect("a number of calls");
+        tokio::time::sleep_until(due).await;
+        let call = call(number);
+        calls.spawn(async move {
+            let fine = call.await;
+            (due.elapsed().as_secs_f64() * 1e3, fine)
+        });
+    }
+    let all = calls.join_all().await;
+    let wrong = all.iter().filter(|(_, fine)| !fine).count();
+    (all.into_iter().map(|(took, _)| took).collect(), wrong)
+}
+
+async fn chat(talkers: &[Talker]) -> (Vec<f64>, usize) {
+    load(MESSAGES_A_SECOND, |number| {
+        let Talker { user, conversation } = talkers[number % talkers.len()].clone();
+        async move { user.send_waiting(&conversation, &format!("Question {number}"), 0).await.status == 202 }
+    })
+    .await
+}
+
+async fn sign_ins(user: &Client) -> (Vec<f64>, usize) {
+    load(SIGN_INS_A_SECOND, |_| {
+        let user = user.clone();
+        async move {
+            let credentials = json!({"email": user.email, "password": PASSWORD});
+            user.post("/api/v1/auth/login", &credentials).await.status == 200
+        }
+    })
+    .await
+}
+
+fn percentile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() as f64 * share) as usize).min(values.len() - 1)]
+}
+
+fn show(what: &str, values: &mut [f64], wrong: usize) -> f64 {
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| percentile(values, share));
+    println!(
+        "{what}: p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms of {} ({wrong} not as they should)",
+        values.len()
+    );
+    p99
+}
+
+#[tokio::main]
+async fn main() {
+    let cluster = ClusterOptions::default().servers(1).workers(1).start().await;
+    let mut talkers = Vec::new();
+    for _ in 0..USERS {
+        let user = cluster.client(0).await;
+        let conversation = user.conversation("demo").await;
+        talkers.push(Talker { user, conversation });
+    }
+    let signing_in = cluster.client(0).await;
+    chat(&talkers).await;
+    let (mut without, mut with, mut signed_in) = (Vec::new(), Vec::new(), Vec::new());
+    let mut wrong = [0; 3];
+    for _ in 0..ROUNDS {
+        let (took, faults) = chat(&talkers).await;
+        without.extend(took);
+        wrong[0] += faults;
+        let ((took, faults), (others_took, others)) = tokio::join!(chat(&talkers), sign_ins(&signing_in));
+        with.extend(took);
+        signed_in.extend(others_took);
+        wrong[1] += faults;
+        wrong[2] += others;
+    }
+    let alone = show("accepts alone", &mut without, wrong[0]);
+    let beside = show("accepts beside sign-ins", &mut with, wrong[1]);
+    show("sign-ins", &mut signed_in, wrong[2]);
+    println!("p99 beside sign-ins / alone: {:.2}", beside / alone);
+}

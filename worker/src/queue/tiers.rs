@@ -1,0 +1,42 @@
+//! The tiers as admins change them: looked up now and then, so that another weight, or another tier, needs no restart.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use troupe_shared::{db::users, model::admin::Tier};
+
+use super::Queues;
+
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Until the shutdown. The queue of a tier that was removed stays open: nothing comes from it.
+pub(super) async fn follow(pool: PgPool, mut known: Vec<Tier>, queues: Arc<Queues>, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        // Not to know them now is no harm: those of before hold.
+        let Ok(tiers) = users::tiers(&pool).await else { continue };
+        for tier in tiers {
+            let before = known.iter_mut().find(|before| before.name == tier.name);
+            match (queues.number(&tier.name), before) {
+                (Some(number), Some(before)) => {
+                    if before.queue_weight != tier.queue_weight {
+                        tracing::info!(tier = tier.name, weight = tier.queue_weight, "a tier has another weight");
+                        queues.consumers.slots.weigh(number, weight(&tier));
+                        *before = tier;
+                    }
+                }
+                _ => match queues.open(&tier).await {
+                    Ok(()) => {
+                        tracing::info!(tier = tier.name, weight = tier.queue_weight, "there is another tier");
+                        known.push(tier);
+                    }
+                    Err(error) => tracing::warn!(%error, tier = tier.name, "could not open the queue of a tier yet"),
+                },
+            }
+        }
+    }
+}
+
+pub(super) fn weight(tier: &Tier) -> u32 {
+    u32::try_from(tier.queue_weight).unwrap_or(1)
+}
