@@ -7,24 +7,29 @@ mod auth;
 mod dispatcher;
 mod error;
 mod extract;
+mod gate;
+mod limits;
 mod pages;
 mod push;
 mod queue_gauge;
 mod router;
 mod routes;
+mod serve;
 mod state;
 mod usecase;
 
-use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     adapters::{
         embedders,
-        redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard, RedisSessionStore},
+        limiters::StandingIn,
+        redis::{
+            RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisLimiter, RedisProviderBoard, RedisSessionStore,
+        },
         vector_stores,
     },
     batch::Batcher,
@@ -39,6 +44,7 @@ use troupe_shared::{
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
+    limits::{places::Places, rates::Rates},
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
     state::{AppState, Parts},
@@ -82,7 +88,11 @@ impl Server {
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
         let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
-        let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
+        let tiers = db::users::tiers(&pool).await?;
+        let limiter = RedisLimiter::new(redis.clone(), config.rate_limits.timeout);
+        let limiter = Arc::new(StandingIn::new(Arc::new(limiter)));
+        let rates = Rates::start(config.rate_limits.clone(), limiter, &tiers, pool.clone(), &tasks);
+        let tiers = tiers.into_iter().map(|tier| tier.name).collect();
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
         let ttl = config.auth.access_token_ttl;
         let tokens = Tokens::start(pool.clone(), Arc::new(SystemClock), ttl, &tasks)
@@ -117,6 +127,8 @@ impl Server {
             last_stored: LastStored::default(),
             tokens,
             passwords: Passwords::new(),
+            places: Places::new(&config.server),
+            rates,
             sessions,
             browsers: Arc::new(browsers),
             endings,
@@ -141,25 +153,19 @@ impl Server {
         let Self { state, listener, redis, tasks } = self;
         let sessions = state.sessions.clone();
         let drain = state.config.server.drain;
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "a connection without TCP_NODELAY");
-            }
-        });
         let app = router::build(state.clone());
-        let stop = shutdown.clone();
-        let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+        let serving = serve::serve(listener, app, &state.config.server, shutdown.clone());
         let closing = async {
             shutdown.cancelled().await;
             sessions.close_all(drain).await;
         };
-        let both = async { tokio::join!(serving.into_future(), closing).0 };
+        let both = async { tokio::join!(serving, closing) };
         let overtime = async {
             shutdown.cancelled().await;
             tokio::time::sleep(drain).await;
         };
         tokio::select! {
-            served = both => served?,
+            ((), ()) = both => {}
             () = overtime => tracing::warn!("calls in flight were cut off"),
         }
         tasks.finish(drain).await;

@@ -18,7 +18,8 @@ use crate::{
         permissions::Permission,
     },
     error::ApiError,
-    extract::correlation::correlate,
+    gate,
+    limits::rates,
     pages,
     routes::{
         accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
@@ -156,7 +157,8 @@ pub(crate) fn build(state: AppState) -> Router {
         .fallback(async || ApiError::NotFound("address"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(correlate))
+        .layer(middleware::from_fn_with_state(state.clone(), rates::limit))
+        .layer(middleware::from_fn_with_state(state.clone(), gate::pass))
         .with_state(state)
 }
 

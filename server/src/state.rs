@@ -15,6 +15,7 @@ use troupe_shared::{
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
+    limits::{places::Places, rates::Rates},
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
     usecase::{accepts::Accepts, stored_queue::LastStored},
@@ -40,6 +41,8 @@ pub(crate) struct Parts {
     /// Signed-in browsers.
     pub(crate) browsers: Arc<dyn SessionStore>,
     pub(crate) endings: Endings,
+    pub(crate) places: Places,
+    pub(crate) rates: Rates,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
 }

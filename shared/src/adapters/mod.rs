@@ -1,5 +1,6 @@
 //! The ports' implementations, named by their technology. Only the places that build dependencies name them.
 
 pub mod embedders;
+pub mod limiters;
 pub mod redis;
 pub mod vector_stores;

@@ -81,27 +81,37 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
 
 /// All tiers, the heaviest first: one queue each.
 pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<Tier>> {
-    sqlx::query_as!(Tier, "select name, queue_weight, chain from tiers order by queue_weight desc, name")
-        .fetch_all(db)
-        .await
+    sqlx::query_as!(
+        Tier,
+        "select name, queue_weight, chain, calls_per_minute, chat_per_minute from tiers order by queue_weight desc, name"
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What is to be different about a tier.
+#[derive(Debug, Default)]
+pub struct TierChange<'a> {
+    pub queue_weight: Option<i32>,
+    pub chain: Change<&'a [String]>,
+    pub calls_per_minute: Option<i32>,
+    pub chat_per_minute: Option<i32>,
 }
 
 /// Changes what a tier is allowed; `None` where there is no such tier.
-pub async fn change_tier(
-    db: impl PgExecutor<'_>,
-    name: &str,
-    queue_weight: Option<i32>,
-    chain: Change<&[String]>,
-) -> Result<Option<Tier>> {
+pub async fn change_tier(db: impl PgExecutor<'_>, name: &str, change: TierChange<'_>) -> Result<Option<Tier>> {
     sqlx::query_as!(
         Tier,
-        r#"update tiers set queue_weight = coalesce($2, queue_weight), chain = case when $3 then chain else $4 end
+        r#"update tiers set queue_weight = coalesce($2, queue_weight), chain = case when $3 then chain else $4 end,
+             calls_per_minute = coalesce($5, calls_per_minute), chat_per_minute = coalesce($6, chat_per_minute)
            where name = $1
-           returning name, queue_weight, chain"#,
+           returning name, queue_weight, chain, calls_per_minute, chat_per_minute"#,
         name,
-        queue_weight,
-        chain.is_kept(),
-        chain.value(),
+        change.queue_weight,
+        change.chain.is_kept(),
+        change.chain.value(),
+        change.calls_per_minute,
+        change.chat_per_minute,
     )
     .fetch_optional(db)
     .await

@@ -81,6 +81,10 @@ pub struct Tier {
     /// Who is asked for its replies, in this order, unless the persona has a chain; null means the configured default.
     #[schema(example = json!(["anthropic", "openai/gpt-4.1-mini"]))]
     pub chain: Option<Vec<String>>,
+    /// Calls of one user.
+    pub calls_per_minute: i32,
+    /// Messages that one user sends; they count as calls too.
+    pub chat_per_minute: i32,
 }
 
 /// A reply that is being written.

@@ -4,6 +4,7 @@
 
 mod cache;
 mod embedder;
+mod limiter;
 mod provider_board;
 mod session_store;
 mod vector_store;
@@ -13,6 +14,7 @@ use futures::stream::BoxStream;
 
 pub use cache::{Cache, Lookups};
 pub use embedder::{EmbedError, Embedder};
+pub use limiter::{Limit, Limiter, Refused, Verdict};
 pub use provider_board::{LOOK_UPS, News, ProviderBoard};
 pub use session_store::{BrowserSession, SessionStore};
 pub use vector_store::{Found, Index, Point, VectorStore, VectorStoreError};

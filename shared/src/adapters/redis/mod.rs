@@ -1,11 +1,12 @@
 //! Redis: live events and their logs ([`RedisEventBus`]), the dispatch of jobs ([`RedisJobQueue`]), browsers'
-//! sessions ([`RedisSessionStore`]), caches ([`RedisCache`]).
+//! sessions ([`RedisSessionStore`]), caches ([`RedisCache`]), rate limits ([`RedisLimiter`]).
 //!
 //! Redis may lose everything at any moment; nothing here may be the only place that knows something.
 
 mod cache;
 mod event_bus;
 mod job_queue;
+mod limiter;
 mod provider_board;
 mod session_store;
 
@@ -28,6 +29,7 @@ use tokio::sync::broadcast::error::RecvError;
 pub use cache::RedisCache;
 pub use event_bus::RedisEventBus;
 pub use job_queue::{RedisJobQueue, finished_counter, index_work_channel, queue_name, wake_channel};
+pub use limiter::RedisLimiter;
 pub use provider_board::RedisProviderBoard;
 pub use session_store::RedisSessionStore;
 
