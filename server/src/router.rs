@@ -18,9 +18,7 @@ use crate::{
         permissions::Permission,
     },
     error::ApiError,
-    gate,
-    limits::rates,
-    pages,
+    gate, pages,
     routes::{
         accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
         messages, personas, requests, sign_ins, sockets,
@@ -152,12 +150,11 @@ pub(crate) fn build(state: AppState) -> Router {
     let (router, description) = described().split_for_parts();
     let needs = Needs::of(&description);
     router
-        .layer(middleware::from_fn_with_state((state.clone(), needs), door::enter))
         .merge(pages::router(&description))
         .fallback(async || ApiError::NotFound("address"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state((state.clone(), needs), door::enter))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(state.clone(), rates::limit))
         .layer(middleware::from_fn_with_state(state.clone(), gate::pass))
         .with_state(state)
 }

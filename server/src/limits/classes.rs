@@ -66,7 +66,9 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
             "GET" | "HEAD",
             Some("/" | "/docs" | "/docs/problems" | "/openapi.json" | "/assets/{name}" | "/health" | "/ready"),
         ) => (Rate::Free, Pace::Quick),
-        ("POST", Some(path)) if SIGN_IN.contains(&path) => (Rate::SignIn, Pace::Quick),
+        // Passwords, tokens and mailed links are tried here.
+        ("POST", Some("/auth/login" | "/auth/register" | "/auth/refresh" | "/auth/password-resets"))
+        | ("PUT", Some("/auth/password" | "/auth/password-resets")) => (Rate::SignIn, Pace::Quick),
         ("POST", Some("/conversations/{id}/messages")) => (Rate::Chat, patience),
         ("GET", Some("/requests/{id}")) => (Rate::General, patience),
         (
@@ -80,9 +82,6 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
     };
     Class { rate, pace }
 }
-
-/// Where passwords, tokens and mailed links are tried.
-const SIGN_IN: [&str; 2] = ["/auth/login", "/auth/register"];
 
 fn asks_to_wait(query: &str) -> bool {
     query.split('&').any(|parameter| parameter.strip_prefix("wait=").is_some_and(|time| time != "0"))

@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use axum::{body::Body, http::request::Parts, response::Response};
+use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use troupe_shared::{config::Server, ids::UserId};
 
+use super::classes::Pace;
 use crate::error::ApiError;
 
 #[derive(Clone)]
@@ -21,7 +24,7 @@ pub(crate) struct Places {
 pub(crate) struct CallPlace(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl CallPlace {
-    pub(crate) fn leave(&self) {
+    fn leave(&self) {
         self.0.lock().take();
     }
 }
@@ -50,7 +53,16 @@ impl Places {
         Ok(CallPlace(Arc::new(Mutex::new(Some(place)))))
     }
 
-    pub(crate) fn waiting(&self, user: UserId) -> Result<WaitingPlace, ApiError> {
+    /// For a call that waits, which leaves its other place.
+    pub(crate) fn wait(&self, user: UserId, parts: &Parts) -> Result<WaitingPlace, ApiError> {
+        let place = self.waiting(user)?;
+        if let Some(left) = parts.extensions.get::<CallPlace>() {
+            left.leave();
+        }
+        Ok(place)
+    }
+
+    fn waiting(&self, user: UserId) -> Result<WaitingPlace, ApiError> {
         let place = self.waiting.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
         let mut of_users = self.of_users.lock();
         let count = of_users.entry(user).or_default();
@@ -63,6 +75,17 @@ impl Places {
         drop(of_users);
         Ok(WaitingPlace { _place: place, of_users: self.of_users.clone(), user })
     }
+}
+
+/// The answer of a call that had a place, which one that streams keeps until it has ended.
+pub(crate) fn held(response: Response, pace: Pace, place: Option<WaitingPlace>) -> Response {
+    let Some(place) = place.filter(|_| pace == Pace::Streams) else { return response };
+    response.map(|body| {
+        Body::from_stream(body.into_data_stream().map(move |part| {
+            _ = &place;
+            part
+        }))
+    })
 }
 
 impl Drop for WaitingPlace {

@@ -1,15 +1,14 @@
 //! How often anybody may call: one question to the limiter per call, however many limits apply, and none to PostgreSQL.
 //!
-//! A call that is refused does nothing else: it is asked before the handler, and before a password is looked at.
+//! A call that is refused does nothing else: it is counted as soon as it is known whose it is, before anything else is looked
+//! up, and before a password is looked at.
 
 use std::{fmt::Write, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
-    middleware::Next,
-    response::{IntoResponse, Response},
+    http::{HeaderName, HeaderValue, request::Parts},
+    response::Response,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use ring::digest;
@@ -17,30 +16,25 @@ use serde::Deserialize;
 use sqlx::PgPool;
 use troupe_shared::{
     config,
-    ids::UserId,
     lifecycle::Tasks,
     model::admin::Tier,
     ports::{Limit, Limiter, Verdict},
 };
 
-use super::{
-    classes::{Class, Pace, Rate},
-    places::{CallPlace, WaitingPlace},
-    tiers::TierLimits,
-};
+use super::{classes::Rate, tiers::TierLimits};
 use crate::{
+    auth::identity::Identity,
     error::ApiError,
-    extract::{auth::bearer_of, body::receive, client_address::ClientAddress},
-    state::AppState,
+    extract::{body::receive, client_address::ClientAddress},
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Whose call it is, as far as limits go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Subject {
-    User(UserId, String),
+#[derive(Debug, Clone, Copy)]
+enum Subject<'a> {
+    User(&'a Identity),
     Address(IpAddr),
 }
 
@@ -51,7 +45,7 @@ pub(crate) struct Rates {
 }
 
 /// How a call stands with its limits.
-struct Counted {
+pub(crate) struct Counted {
     limits: Vec<Limit>,
     verdict: Verdict,
 }
@@ -68,13 +62,32 @@ impl Rates {
     }
 
     /// A message that comes over a socket.
-    pub(crate) async fn chat(&self, user: UserId, tier: &str) -> Result<(), ApiError> {
-        let counted = self.count(Rate::Chat, &Subject::User(user, tier.to_owned()), None).await;
-        counted.map_or(Ok(()), |counted| counted.refusal().map_or(Ok(()), Err))
+    pub(crate) async fn chat(&self, identity: &Identity) -> Result<(), ApiError> {
+        let counted = self.count(Rate::Chat, Subject::User(identity), None).await;
+        counted.and_then(|counted| counted.refusal()).map_or(Ok(()), Err)
+    }
+
+    /// A call over HTTP. Its body comes back as it was: where it names an account, it has been looked into.
+    pub(crate) async fn count_call(
+        &self,
+        config: &config::Server,
+        rate: Rate,
+        caller: Option<&Identity>,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<(Option<Counted>, Body), ApiError> {
+        let address = parts.extensions.get().copied().unwrap_or(ClientAddress::UNKNOWN).subscriber();
+        let subject = caller.map_or(Subject::Address(address), Subject::User);
+        if rate != Rate::SignIn || !self.settings.enabled {
+            return Ok((self.count(rate, subject, None).await, body));
+        }
+        let bytes = receive(body, config.max_body, config.body_timeout).await?;
+        let account = named_account(&bytes);
+        Ok((self.count(rate, subject, account.as_deref()).await, Body::from(bytes)))
     }
 
     /// `None` where nothing limits it.
-    async fn count(&self, rate: Rate, subject: &Subject, account: Option<&str>) -> Option<Counted> {
+    async fn count(&self, rate: Rate, subject: Subject<'_>, account: Option<&str>) -> Option<Counted> {
         if !self.settings.enabled {
             return None;
         }
@@ -89,7 +102,7 @@ impl Rates {
     }
 
     /// The limits of a call, and what they are counted under.
-    fn limits(&self, rate: Rate, subject: &Subject, account: Option<&str>) -> Option<(String, Vec<Limit>)> {
+    fn limits(&self, rate: Rate, subject: Subject<'_>, account: Option<&str>) -> Option<(String, Vec<Limit>)> {
         let limit = |name, subject: String, quota| Limit { name, subject, quota };
         match (rate, subject) {
             (Rate::Free, _) => None,
@@ -106,17 +119,28 @@ impl Rates {
             (Rate::General | Rate::Chat, Subject::Address(address)) => {
                 Some((format!("address:{address}"), vec![limit("anonymous", String::new(), self.settings.anonymous)]))
             }
-            (rate, Subject::User(user, tier)) => {
+            (rate, Subject::User(Identity { user, tier, .. })) => {
                 let quotas = self.tiers.of(tier)?;
-                let mut limits = Vec::with_capacity(2);
-                if rate == Rate::Chat {
-                    limits.push(limit("chat", String::new(), quotas.chat));
-                }
-                limits.push(limit("calls", String::new(), quotas.calls));
-                Some((format!("user:{user}"), limits))
+                let own = match rate {
+                    Rate::Chat => Some(limit("chat", String::new(), quotas.chat)),
+                    // Of somebody who is signed in and shows a password once more.
+                    Rate::SignIn => Some(limit("sign-in-account", String::new(), self.settings.sign_in_account)),
+                    Rate::Free | Rate::General => None,
+                };
+                let limits = own.into_iter().chain([limit("calls", String::new(), quotas.calls)]);
+                Some((format!("user:{user}"), limits.collect()))
             }
         }
     }
+}
+
+/// The account that a call which signs in is about. What cannot be read names nobody, and the handler says why.
+fn named_account(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        email: Option<String>,
+    }
+    serde_json::from_slice(body).ok().and_then(|Named { email }| email)
 }
 
 /// Addresses of people do not go to Redis.
@@ -126,7 +150,7 @@ fn account_digest(account: &str) -> String {
 }
 
 impl Counted {
-    fn refusal(&self) -> Option<ApiError> {
+    pub(crate) fn refusal(&self) -> Option<ApiError> {
         let refused = self.verdict.refused?;
         let Limit { name, quota, .. } = self.limits.get(refused.limit)?;
         Some(ApiError::RateLimited {
@@ -138,7 +162,7 @@ impl Counted {
     }
 
     /// `RateLimit` and `RateLimit-Policy`, as structured fields.
-    fn tell(&self, response: &mut Response) {
+    pub(crate) fn tell(&self, response: &mut Response) {
         let (mut policy, mut standing) = (String::new(), String::new());
         for (Limit { name, quota, .. }, owed) in self.limits.iter().zip(&self.verdict.owed) {
             let comma = if policy.is_empty() { "" } else { ", " };
@@ -158,73 +182,4 @@ impl Counted {
 /// Whole ones, and none too few.
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// The layer: counts the call, and gives one that waits a place of its own.
-pub(crate) async fn limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let class = request.extensions().get::<Class>().copied().unwrap_or_else(|| Class::of(&request));
-    let address = request.extensions().get().copied().unwrap_or(ClientAddress::UNKNOWN);
-    let subject = subject(&state, request.headers(), address).await;
-    let (request, account) = match named_account(&state, class.rate, request).await {
-        Ok(named) => named,
-        Err(error) => return error.into_response(),
-    };
-    let counted = state.rates.count(class.rate, &subject, account.as_deref()).await;
-    let refusal = counted.as_ref().and_then(Counted::refusal);
-    let mut response = match refusal {
-        Some(refusal) => refusal.into_response(),
-        None => placed(&state, class.pace, &subject, request, next).await,
-    };
-    if let Some(counted) = counted {
-        counted.tell(&mut response);
-    }
-    response
-}
-
-async fn subject(state: &AppState, headers: &HeaderMap, address: ClientAddress) -> Subject {
-    if let Some(token) = bearer_of(headers)
-        && let Ok(user) = state.tokens.verify(token).await
-    {
-        return Subject::User(user, String::new());
-    }
-    Subject::Address(address.subscriber())
-}
-
-/// The account that a call which signs in is about: its body names it.
-async fn named_account(state: &AppState, rate: Rate, request: Request) -> Result<(Request, Option<String>), ApiError> {
-    #[derive(Deserialize)]
-    struct Named {
-        email: Option<String>,
-    }
-    if rate != Rate::SignIn || !state.rates.settings.enabled {
-        return Ok((request, None));
-    }
-    let (parts, body) = request.into_parts();
-    let config = &state.config.server;
-    let bytes = receive(body, config.max_body, config.body_timeout).await?;
-    // What cannot be read names nobody, and the handler says why.
-    let account = serde_json::from_slice(&bytes).ok().and_then(|Named { email }| email);
-    Ok((Request::from_parts(parts, Body::from(bytes)), account))
-}
-
-async fn placed(state: &AppState, pace: Pace, subject: &Subject, request: Request, next: Next) -> Response {
-    let (Pace::Waits | Pace::Streams, Subject::User(user, _)) = (pace, subject) else { return next.run(request).await };
-    let place = match state.places.waiting(*user) {
-        Ok(place) => place,
-        Err(error) => return error.into_response(),
-    };
-    if let Some(place) = request.extensions().get::<CallPlace>() {
-        place.leave();
-    }
-    let response = next.run(request).await;
-    if pace == Pace::Streams { response.map(|body| held(body, place)) } else { response }
-}
-
-/// The body, which keeps the place until it has ended.
-fn held(body: Body, place: WaitingPlace) -> Body {
-    use futures::StreamExt;
-    Body::from_stream(body.into_data_stream().map(move |part| {
-        _ = &place;
-        part
-    }))
 }

@@ -6,17 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fred::{
-    clients::WithOptions,
-    error::Error,
     interfaces::ClientLike,
-    prelude::Client,
-    types::{ClusterHash, CustomCommand, Value, config::Options, scripts::Script},
+    types::{Value, config::Options, scripts::Script},
 };
 
-use super::{RedisHandle, script};
+use super::{RedisHandle, run, script};
 use crate::ports::{Limit, Limiter, PortError, Refused, Verdict};
-
-const SCRIPT: &str = include_str!("limiter.lua");
 
 pub struct RedisLimiter {
     redis: RedisHandle,
@@ -28,7 +23,7 @@ impl RedisLimiter {
     /// Nobody waits for longer than this.
     pub fn new(redis: RedisHandle, timeout: Duration) -> Self {
         let options = Options { max_attempts: Some(1), fail_fast: true, timeout: Some(timeout), ..Options::default() };
-        Self { redis, script: script(SCRIPT), options }
+        Self { redis, script: script(include_str!("limiter.lua")), options }
     }
 
     /// The braces keep all that is counted together in one slot of a cluster.
@@ -36,34 +31,17 @@ impl RedisLimiter {
         let Limit { name, subject, .. } = limit;
         format!("{{{}:limits:{together}}}:{name}:{subject}", self.redis.prefix)
     }
-
-    async fn run(&self, script: (&'static str, &str), arguments: &[Value]) -> Result<Vec<i64>, Error> {
-        let (command, script) = script;
-        let client: WithOptions<Client> = self.redis.client().with_options(&self.options);
-        // The slot is that of the first key, after the script and the number of keys.
-        let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);
-        let mut all: Vec<Value> = Vec::with_capacity(arguments.len() + 1);
-        all.push(script.into());
-        all.extend_from_slice(arguments);
-        client.custom(command, all).await
-    }
 }
 
 #[async_trait]
 impl Limiter for RedisLimiter {
     async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
         let failed = |why: String| PortError { what: "count a call in Redis", why };
-        let mut arguments: Vec<Value> = Vec::with_capacity(1 + limits.len() * 3);
-        arguments.push((limits.len() as i64).into());
-        arguments.extend(limits.iter().map(|limit| Value::from(self.key(together, limit))));
-        for Limit { quota, .. } in limits {
-            arguments.extend([microseconds(quota.cost()), microseconds(quota.most())].map(Value::from));
-        }
-        let said = match self.run(("EVALSHA", self.script.sha1()), &arguments).await {
-            // After a restart of Redis; with its text the script is known from then on.
-            Err(error) if error.details().starts_with("NOSCRIPT") => self.run(("EVAL", SCRIPT), &arguments).await,
-            said => said,
-        };
+        let client = self.redis.client().with_options(&self.options);
+        let keys = limits.iter().map(|limit| self.key(together, limit)).collect();
+        let amounts = limits.iter().flat_map(|Limit { quota, .. }| [quota.cost(), quota.most()]);
+        let arguments = amounts.map(microseconds).map(Value::from).collect();
+        let said: Result<Vec<i64>, _> = run(&client, &self.script, keys, arguments).await;
         let said = said.map_err(|error| failed(error.to_string()))?;
         read(&said, limits).ok_or_else(|| failed(format!("the script said {said:?}")))
     }
