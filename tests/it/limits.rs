@@ -16,7 +16,7 @@ const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
 /// Slowloris: a head that does not end is given up, however often a byte of it comes, and so is a connection that says nothing.
 #[tokio::test]
 async fn a_head_must_come_in_time() {
-    let cluster = one_server(&[("TROUPE_SERVER__HEADER_TIMEOUT", "500ms")]).await;
+    let cluster = one_server(&[("TROUPE_SERVER__HEADER_TIMEOUT", "2s")]).await;
     let mut silent = RawConnection::open(cluster.server(0)).await;
     assert_eq!(silent.hung_up().await, b"");
     let mut slow = RawConnection::open(cluster.server(0)).await;
@@ -34,8 +34,7 @@ async fn a_head_must_come_in_time() {
 /// An idle connection has a time of its own, which begins with each answer; another is not closed by the time for a head.
 #[tokio::test]
 async fn a_connection_is_kept_between_calls_for_a_while() {
-    let cluster =
-        one_server(&[("TROUPE_SERVER__HEADER_TIMEOUT", "50ms"), ("TROUPE_SERVER__IDLE_TIMEOUT", "10m")]).await;
+    let cluster = one_server(&[("TROUPE_SERVER__HEADER_TIMEOUT", "1s"), ("TROUPE_SERVER__IDLE_TIMEOUT", "10m")]).await;
     let mut idle = RawConnection::open(cluster.server(0)).await;
     idle.send(HEALTH).await;
     assert_eq!(idle.answer().await.status, 200);
@@ -82,7 +81,7 @@ async fn heads_and_addresses_have_a_size() {
 /// A body that does not come is answered, and nothing of it is done; on every address that takes one.
 #[tokio::test]
 async fn a_body_must_come_in_time() {
-    let times = [("TROUPE_SERVER__BODY_TIMEOUT", "300ms"), ("TROUPE_SERVER__UPLOAD_TIMEOUT", "300ms")];
+    let times = [("TROUPE_SERVER__BODY_TIMEOUT", "500ms"), ("TROUPE_SERVER__UPLOAD_TIMEOUT", "500ms")];
     let cluster = one_server(&times).await;
     let user = cluster.client(0).await;
     let persona = json!({"slug": "slow", "name": "Slow", "system_prompt": "You are slow.", "visibility": "private"});
@@ -238,7 +237,7 @@ async fn turned_away(user: &Client, waiting: &str) -> Answer {
 async fn a_full_server_says_so_and_a_call_has_its_time() {
     let cluster = one_server(&[
         ("TROUPE_SERVER__MAX_CALLS", "2"),
-        ("TROUPE_SERVER__CALL_TIMEOUT", "2s"),
+        ("TROUPE_SERVER__CALL_TIMEOUT", "5s"),
         ("TROUPE_SERVER__BODY_TIMEOUT", "1s"),
     ])
     .await;

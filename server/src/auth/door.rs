@@ -99,7 +99,7 @@ pub(crate) async fn enter(
     request: Request,
     next: Next,
 ) -> Response {
-    let class = Class::of(&request);
+    let class = request.extensions().get().copied().unwrap_or_else(|| Class::of(&request));
     if class.rate == Rate::Free {
         return next.run(request).await;
     }

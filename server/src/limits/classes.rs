@@ -59,13 +59,13 @@ impl Class {
 
 fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
     let patience = if waits { Pace::Waits } else { Pace::Quick };
-    let (rate, pace) = match (method.as_str(), path.map(|path| path.strip_prefix("/api/v1").unwrap_or(path))) {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let (rate, pace) = match (method, path.map(|path| path.strip_prefix("/api/v1").unwrap_or(path))) {
         // What is nobody's address is looked for by those who do not know their way about.
         (_, None) => (Rate::General, Pace::Quick),
-        (
-            "GET" | "HEAD",
-            Some("/" | "/docs" | "/docs/problems" | "/openapi.json" | "/assets/{name}" | "/health" | "/ready"),
-        ) => (Rate::Free, Pace::Quick),
+        ("GET", Some("/" | "/docs" | "/docs/problems" | "/openapi.json" | "/assets/{name}" | "/health" | "/ready")) => {
+            (Rate::Free, Pace::Quick)
+        }
         // Passwords, tokens and mailed links are tried here.
         ("POST", Some("/auth/login" | "/auth/register" | "/auth/refresh" | "/auth/password-resets"))
         | ("PUT", Some("/auth/password" | "/auth/password-resets")) => (Rate::SignIn, Pace::Quick),
@@ -98,5 +98,31 @@ mod tests {
         {
             assert_eq!(asks_to_wait(query), waits, "{query}");
         }
+    }
+
+    /// A path that is renamed must not lose its class silently.
+    #[test]
+    fn the_addresses_that_are_named_are_addresses() {
+        let described = crate::openapi().paths.paths;
+        for (method, path, rate, pace) in [
+            (Method::POST, "/api/v1/auth/login", Rate::SignIn, Pace::Quick),
+            (Method::POST, "/api/v1/auth/register", Rate::SignIn, Pace::Quick),
+            (Method::POST, "/api/v1/auth/refresh", Rate::SignIn, Pace::Quick),
+            (Method::POST, "/api/v1/conversations/{id}/messages", Rate::Chat, Pace::Waits),
+            (Method::GET, "/api/v1/requests/{id}", Rate::General, Pace::Waits),
+            (Method::HEAD, "/api/v1/requests/{id}", Rate::General, Pace::Waits),
+            (Method::GET, "/api/v1/requests/{id}/events", Rate::General, Pace::Streams),
+            (Method::GET, "/api/v1/personas/{slug}/responses/export", Rate::General, Pace::Streams),
+            (Method::GET, "/api/v1/personas/{slug}/training.jsonl", Rate::General, Pace::Streams),
+            (Method::POST, "/api/v1/personas/{slug}/documents", Rate::General, Pace::Uploads),
+            (Method::POST, "/api/v1/personas/{slug}/responses/import", Rate::General, Pace::Uploads),
+            (Method::GET, "/api/v1/ws", Rate::General, Pace::Quick),
+            (Method::GET, "/health", Rate::Free, Pace::Quick),
+            (Method::GET, "/ready", Rate::Free, Pace::Quick),
+        ] {
+            assert!(described.contains_key(path), "{path} is no address");
+            assert_eq!(class(&method, Some(path), true), Class { rate, pace }, "{method} {path}");
+        }
+        assert_eq!(class(&Method::GET, None, true), Class { rate: Rate::General, pace: Pace::Quick });
     }
 }
