@@ -1,7 +1,9 @@
 //! What a call can fail with, and how it is told: problem+json with a stable code.
 //!
-//! The response carries the [`Problem`] as an extension; [`crate::extract::correlation`] adds the correlation id and writes
-//! the body, so that every error looks the same wherever it arose.
+//! The response carries the [`Problem`] as an extension; [`crate::gate`] adds the correlation id and writes the body,
+//! so that every error looks the same wherever it arose.
+
+use std::time::Duration;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -25,6 +27,13 @@ pub(crate) enum ApiError {
         limit: usize,
     },
     BodyTooLarge {
+        limit: usize,
+    },
+    /// The body did not come in the time that it has.
+    BodyTooSlow,
+    /// The body is compressed: it could be any size.
+    PackedBody,
+    UrlTooLong {
         limit: usize,
     },
     UnsupportedMediaType,
@@ -60,10 +69,20 @@ pub(crate) enum ApiError {
     TooMany {
         detail: String,
     },
+    /// The caller has called too often.
+    RateLimited {
+        limit: &'static str,
+        calls: u32,
+        window: Duration,
+        /// In seconds.
+        retry_after: u64,
+    },
     /// The service has too much under way.
     Overloaded,
     /// Nobody is set up who could bring a letter.
     MailNotConfigured,
+    /// It took longer than a call may.
+    TimedOut,
     /// A part that is needed does not answer.
     Unavailable(String),
     /// Our fault; what it was goes to the log, not to the caller.
@@ -76,9 +95,12 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("invalid", "One or more fields are wrong; `errors` names each. Mend them."),
     ("content_too_long", "The message is longer than this server takes. Shorten it."),
     ("body_too_large", "The body is larger than this server reads. Send less."),
+    ("body_too_slow", "The body did not come in the time that it has. Send it faster, or less of it."),
+    ("url_too_long", "The address is longer than this server reads. Shorten it."),
     (
         "unsupported_media_type",
-        "The body must be `application/json`, or, where a document is uploaded, one that can be read: `detail` says which.",
+        "The body must be `application/json`, or, where a document is uploaded, one that can be read: `detail` says which. \
+         No body may be compressed.",
     ),
     (
         "not_fetched",
@@ -124,6 +146,14 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("not_completed", "There is no whole reply to be rated. Wait until the request is completed."),
     ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
     ("too_many_requests", "Too much of yours is under way already. Try again after `Retry-After`."),
+    (
+        "rate_limited",
+        "You call more often than you may; `RateLimit-Policy` says how often that is. Try again after `Retry-After`.",
+    ),
+    (
+        "timed_out",
+        "The call took longer than it may, and it is not known what of it was done. Make it again, with the same `Idempotency-Key`.",
+    ),
     ("overloaded", "The service has as much to do as it can take. Try again after `Retry-After`."),
     ("mail_not_configured", "This service is not set up to send mail. Ask whoever runs it for a link."),
     ("unavailable", "A part of the service does not answer. Try again after `Retry-After`."),
@@ -194,6 +224,25 @@ impl ApiError {
                 "body too large",
                 format!("the body must not be larger than {limit} bytes"),
             ),
+            Self::BodyTooSlow => problem(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_too_slow",
+                "body too slow",
+                "the body did not come in the time that it has".to_owned(),
+            )
+            .retryable(true),
+            Self::PackedBody => problem(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "unsupported media type",
+                "the body must not be compressed (Content-Encoding)".to_owned(),
+            ),
+            Self::UrlTooLong { limit } => problem(
+                StatusCode::URI_TOO_LONG,
+                "url_too_long",
+                "address too long",
+                format!("the address must not be longer than {limit} bytes"),
+            ),
             Self::UnsupportedMediaType => problem(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -242,6 +291,23 @@ impl ApiError {
                 problem(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "too many requests", detail.clone())
                     .retryable(true)
             }
+            Self::RateLimited { limit, calls, window, retry_after } => problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "called too often",
+                format!(
+                    "the limit \"{limit}\" is {calls} per {} seconds; it has room again in {retry_after} seconds",
+                    window.as_secs_f32()
+                ),
+            )
+            .retryable(true),
+            Self::TimedOut => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timed_out",
+                "timed out",
+                "the call took longer than it may; it is not known what of it was done".to_owned(),
+            )
+            .retryable(true),
             Self::Overloaded => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",
@@ -277,6 +343,7 @@ impl IntoResponse for ApiError {
         match &self {
             Self::Internal(cause) => tracing::error!(cause, "a call failed"),
             Self::Unavailable(cause) => tracing::warn!(cause, "a call was turned away"),
+            Self::TimedOut => tracing::warn!("a call took too long"),
             _ => {}
         }
         let problem = self.problem();
@@ -287,10 +354,13 @@ impl IntoResponse for ApiError {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             // Nobody reads the rest, so nothing else can come on this connection.
-            Self::BodyTooLarge { .. } => {
+            Self::BodyTooLarge { .. } | Self::BodyTooSlow => {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Unavailable(_) | Self::TooMany { .. } | Self::Overloaded => {
+            Self::RateLimited { retry_after, .. } => {
+                response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
+            }
+            Self::Unavailable(_) | Self::TooMany { .. } | Self::Overloaded | Self::TimedOut => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }
             _ => {}
@@ -345,6 +415,11 @@ mod tests {
             ApiError::ContentTooLong { limit: 1 },
             ApiError::BodyTooLarge { limit: 1 },
             ApiError::UnsupportedMediaType,
+            ApiError::BodyTooSlow,
+            ApiError::PackedBody,
+            ApiError::UrlTooLong { limit: 1 },
+            ApiError::RateLimited { limit: "calls", calls: 1, window: Duration::from_secs(1), retry_after: 1 },
+            ApiError::TimedOut,
             ApiError::NoDocument(String::new()),
             ApiError::NotFetched(String::new()),
             ApiError::Conflict { code: "document_not_ready", detail: String::new() },

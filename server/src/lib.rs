@@ -11,25 +11,30 @@ mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod mail;
+mod gate;
+mod limits;
 mod pages;
 mod push;
 mod queue_gauge;
 mod router;
 mod routes;
+mod serve;
 mod state;
 mod usecase;
 
-use std::{future::IntoFuture, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use troupe_shared::{
     adapters::{
         embedders,
+        limiters::StandingIn,
         outgoing::{Outgoing, SystemResolver},
-        redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard, RedisSessionStore},
+        redis::{
+            RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisLimiter, RedisProviderBoard, RedisSessionStore,
+        },
         vector_stores,
     },
     batch::Batcher,
@@ -45,6 +50,7 @@ use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
     mail::outbox::Outbox,
+    limits::{places::Places, rates::Rates},
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
     state::{AppState, Parts},
@@ -79,7 +85,11 @@ impl Server {
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
         let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
-        let tiers = db::users::tiers(&pool).await?.into_iter().map(|tier| tier.name).collect();
+        let tiers = db::users::tiers(&pool).await?;
+        let limiter = RedisLimiter::new(redis.clone(), config.rate_limits.timeout);
+        let limiter = Arc::new(StandingIn::new(Arc::new(limiter)));
+        let rates = Rates::start(config.rate_limits.clone(), limiter, &tiers, pool.clone(), &tasks);
+        let tiers = tiers.into_iter().map(|tier| tier.name).collect();
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
         let passwords = Passwords::new(&config.auth)?;
         commands::ensure_configured_admin(&pool, &passwords, &config).await?;
@@ -119,6 +129,8 @@ impl Server {
             tokens,
             passwords,
             outbox,
+            places: Places::new(&config.server),
+            rates,
             sessions,
             browsers: Arc::new(browsers),
             endings,
@@ -145,25 +157,19 @@ impl Server {
         let Self { state, listener, redis, tasks } = self;
         let sessions = state.sessions.clone();
         let drain = state.config.server.drain;
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "a connection without TCP_NODELAY");
-            }
-        });
         let app = router::build(state.clone());
-        let stop = shutdown.clone();
-        let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+        let serving = serve::serve(listener, app, &state.config.server, shutdown.clone());
         let closing = async {
             shutdown.cancelled().await;
             sessions.close_all(drain).await;
         };
-        let both = async { tokio::join!(serving.into_future(), closing).0 };
+        let both = async { tokio::join!(serving, closing) };
         let overtime = async {
             shutdown.cancelled().await;
             tokio::time::sleep(drain).await;
         };
         tokio::select! {
-            served = both => served?,
+            ((), ()) = both => {}
             () = overtime => tracing::warn!("calls in flight were cut off"),
         }
         tasks.finish(drain).await;

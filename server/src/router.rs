@@ -18,8 +18,7 @@ use crate::{
         permissions::Permission,
     },
     error::ApiError,
-    extract::correlation::correlate,
-    pages,
+    gate, pages,
     routes::{
         accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
         messages, passwords, personas, requests, sign_ins, sockets,
@@ -67,16 +66,19 @@ fn describe_errors(operation: &mut Operation) {
     };
     let (in_path, in_query, body) =
         (takes(&ParameterIn::Path), takes(&ParameterIn::Query), operation.request_body.is_some());
+    let limited = operation.tags.iter().flatten().all(|tag| tag != health::TAG);
     let common = [
         (body, "400", "the body is not JSON"),
         (!open, "401", "the credentials are missing, wrong or expired"),
         (!open, "403", "the caller may not do this, or not with the key that was shown"),
         (in_path, "404", "there is no such thing, or it is not yours"),
+        (body, "408", "the body did not come in time"),
         (body, "413", "the body is too large"),
-        (body, "415", "the body is not application/json"),
+        (body, "415", "the body is not application/json, or compressed"),
         (body || in_query, "422", "a field is wrong; `errors` names it"),
+        (limited, "429", "the caller has called too often"),
         (true, "500", "a fault of the server"),
-        (!open || body, "503", "a part of the service does not answer"),
+        (true, "503", "a part of the service does not answer, or there is too much to do"),
     ];
     if let (Need::Permission(permission), Some(wanted)) = (need, &mut operation.security) {
         wanted.push(SecurityRequirement::new("session", [permission.name()]));
@@ -153,12 +155,12 @@ pub(crate) fn build(state: AppState) -> Router {
     let (router, description) = described().split_for_parts();
     let needs = Needs::of(&description);
     router
-        .layer(middleware::from_fn_with_state((state.clone(), needs), door::enter))
         .merge(pages::router(&description))
         .fallback(async || ApiError::NotFound("address"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state((state.clone(), needs), door::enter))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(correlate))
+        .layer(middleware::from_fn_with_state(state.clone(), gate::pass))
         .with_state(state)
 }
 

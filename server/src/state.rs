@@ -16,6 +16,7 @@ use troupe_shared::{
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
+    limits::{places::Places, rates::Rates},
     mail::outbox::Outbox,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
@@ -45,6 +46,8 @@ pub(crate) struct Parts {
     /// Signed-in browsers.
     pub(crate) browsers: Arc<dyn SessionStore>,
     pub(crate) endings: Endings,
+    pub(crate) places: Places,
+    pub(crate) rates: Rates,
     pub(crate) clock: Arc<dyn Clock>,
     /// With the keys of providers as they are now.
     pub(crate) live: Live,

@@ -25,5 +25,6 @@ pub mod media_type;
 pub mod model;
 pub mod ports;
 pub mod problem;
+pub mod quota;
 pub mod retrieval;
 pub mod telemetry;

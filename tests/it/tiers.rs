@@ -133,7 +133,10 @@ async fn admins_say_who_speaks_for_a_tier_and_how_often_it_has_its_turn() {
     let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
     let (admin, user) = (admin(&cluster).await, cluster.client(0).await);
     let (tiers, free) = ("/api/v1/admin/tiers", "/api/v1/admin/tiers/free");
-    let tier = |name: &str, weight: u32, chain: Value| json!({"name": name, "queue_weight": weight, "chain": chain, "models": null});
+    let tier = |name: &str, weight: u32, chain: Value| {
+        let (calls, chat) = if name == "pro" { (1_200, 60) } else { (300, 10) };
+        json!({"name": name, "queue_weight": weight, "chain": chain, "models": null, "calls_per_minute": calls, "chat_per_minute": chat})
+    };
     let (pro, unset) = (tier("pro", 4, Value::Null), tier("free", 1, Value::Null));
     assert_eq!(admin.get(tiers).await.expect(200), json!([pro, unset]));
     assert_eq!(user.get(tiers).await.problem(403)["code"], "forbidden");
@@ -144,6 +147,8 @@ async fn admins_say_who_speaks_for_a_tier_and_how_often_it_has_its_turn() {
         ("queue_weight", json!({"queue_weight": 1001})),
         ("queue_weight", json!({"queue_weight": 2_147_483_648_u32})),
         ("chain[1]", json!({"chain": ["offline", "gpu"], "queue_weight": 5})),
+        ("calls_per_minute", json!({"calls_per_minute": 0})),
+        ("chat_per_minute", json!({"chat_per_minute": 1_000_001, "queue_weight": 5})),
         ("name", json!({"name": "gratis"})),
     ] {
         let answer = admin.patch(free, &change).await;

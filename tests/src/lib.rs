@@ -20,6 +20,7 @@ pub mod pdf;
 mod process;
 pub mod provider;
 pub mod qdrant;
+pub mod raw;
 pub mod socket;
 mod sse;
 pub mod transcript;

@@ -1,4 +1,4 @@
-//! The door: finds out who is calling and whether they may, before any route is called.
+//! The door: finds out who is calling, whether they call too often, and whether they may, before any route is called.
 //!
 //! What an address needs is read from its description (`security`), once at start. One that states no need is closed to
 //! everybody. Routes find the caller in the request's extensions, by the extractor [`crate::extract::auth::Caller`].
@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes},
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
@@ -24,7 +24,17 @@ use super::{
     secrets::digest_of,
     signatures::{self, Call},
 };
-use crate::{error::ApiError, push::protocol::TICKET_PREFIX, state::AppState};
+use crate::{
+    error::ApiError,
+    extract::body::receive,
+    limits::{
+        classes::{Class, Pace, Rate},
+        places::{WaitingPlace, held},
+        rates::Counted,
+    },
+    push::protocol::TICKET_PREFIX,
+    state::AppState,
+};
 
 /// The one address that takes tickets.
 const SOCKET: &str = "/api/v1/ws";
@@ -89,44 +99,95 @@ pub(crate) async fn enter(
     request: Request,
     next: Next,
 ) -> Response {
-    let need = path.as_ref().and_then(|path| needs.find(path.as_str(), request.method()));
-    let (Some(path), Some(need)) = (path, need) else { return next.run(request).await };
-    match admit(&state, need, path.as_str(), request).await {
-        Ok(admitted) => next.run(admitted).await,
-        Err(refused) => refused.into_response(),
+    let class = request.extensions().get().copied().unwrap_or_else(|| Class::of(&request));
+    if class.rate == Rate::Free {
+        return next.run(request).await;
     }
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    let need = needs.find(path, request.method()).unwrap_or(Need::Nothing);
+    let (mut parts, body) = request.into_parts();
+    let (identity, body) = match need {
+        Need::Nothing | Need::Unstated => (Ok(None), body),
+        Need::Permission(_) => recognise(&state, path, class.pace, &parts, body).await,
+    };
+    // Whoever shows what does not count is a caller like any other without.
+    let caller = identity.as_ref().ok().and_then(Option::as_ref);
+    let (counted, body) = match state.rates.count_call(&state.config.server, class.rate, caller, &parts, body).await {
+        Ok(counted) => counted,
+        Err(refused) => return refused.into_response(),
+    };
+    let admitted = async {
+        if let Some(refusal) = counted.as_ref().and_then(Counted::refusal) {
+            return Err(refusal);
+        }
+        admit(&state, need, path, identity?, class.pace, &mut parts).await
+    };
+    let mut response = match admitted.await {
+        Ok(place) => held(next.run(Request::from_parts(parts, body)).await, class.pace, place),
+        Err(refused) => refused.into_response(),
+    };
+    if let Some(counted) = counted {
+        counted.tell(&mut response);
+    }
+    response
 }
 
-async fn admit(state: &AppState, need: Need, path: &str, request: Request) -> Result<Request, ApiError> {
-    let permission = match need {
-        Need::Nothing => return Ok(request),
-        Need::Permission(permission) => permission,
-        Need::Unstated => return Err(ApiError::Internal(format!("{path} does not state what it needs"))),
+/// Whether the caller may, and, for a call that waits, its place.
+async fn admit(
+    state: &AppState,
+    need: Need,
+    path: &str,
+    identity: Option<Identity>,
+    pace: Pace,
+    parts: &mut Parts,
+) -> Result<Option<WaitingPlace>, ApiError> {
+    if need == Need::Unstated {
+        return Err(ApiError::Internal(format!("{path} does not state what it needs")));
+    }
+    let Some(identity) = identity else { return Ok(None) };
+    if let Need::Permission(permission) = need {
+        permit(state, &identity, permission).await?;
+    }
+    let place = match pace {
+        Pace::Waits | Pace::Streams => Some(state.places.wait(identity.user, parts)?),
+        Pace::Quick | Pace::Uploads => None,
     };
-    let (mut parts, mut body) = request.into_parts();
-    let identity = if signatures::is_signed(&parts.headers) {
-        let whole = read_whole(state, body).await?;
+    parts.extensions.insert(identity);
+    Ok(place)
+}
+
+/// Who is calling, or why that does not count; and the body, which counts only as a whole where it is signed.
+async fn recognise(
+    state: &AppState,
+    path: &str,
+    pace: Pace,
+    parts: &Parts,
+    body: Body,
+) -> (Result<Option<Identity>, ApiError>, Body) {
+    let (identity, body) = if signatures::is_signed(&parts.headers) {
+        let whole = match read_whole(state, pace, body).await {
+            Ok(whole) => whole,
+            Err(refused) => return (Err(refused), Body::empty()),
+        };
         let path_and_query = parts.uri.path_and_query().map_or("", |path| path.as_str());
         let call = Call { method: &parts.method, path_and_query, body: &whole };
-        let identity = signatures::identify(state, &parts.headers, &call).await?;
-        body = whole.into();
-        identity
+        (signatures::identify(state, &parts.headers, &call).await, Body::from(whole))
     } else {
-        identify(state, path, &parts).await?
+        (identify(state, path, parts).await, body)
     };
-    if state.endings.has(identity.credential.id) {
-        return Err(ApiError::Unauthenticated("the sign-in has ended"));
-    }
-    permit(state, &identity, permission).await?;
-    parts.extensions.insert(identity);
-    Ok(Request::from_parts(parts, body))
+    let identity = identity.and_then(|identity| {
+        let ended = state.endings.has(identity.credential.id);
+        if ended { Err(ApiError::Unauthenticated("the sign-in has ended")) } else { Ok(Some(identity)) }
+    });
+    (identity, body)
 }
 
-/// The body of a signed call, which counts only as a whole.
-async fn read_whole(state: &AppState, body: Body) -> Result<Bytes, ApiError> {
+async fn read_whole(state: &AppState, pace: Pace, body: Body) -> Result<Bytes, ApiError> {
     let server = &state.config.server;
-    let limit = server.max_body.max(server.max_import).max(server.max_document);
-    to_bytes(body, limit).await.map_err(|_| ApiError::BodyTooLarge { limit })
+    match pace {
+        Pace::Uploads => receive(body, server.max_import.max(server.max_document), server.upload_timeout).await,
+        Pace::Quick | Pace::Waits | Pace::Streams => receive(body, server.max_body, server.body_timeout).await,
+    }
 }
 
 async fn identify(state: &AppState, path: &str, parts: &Parts) -> Result<Identity, ApiError> {

@@ -1,21 +1,17 @@
 //! The correlation id: from the call to the job, the events and every log line.
 //!
-//! It is the caller's `X-Request-Id`, else the trace id of its `traceparent`, else a new one. The same layer writes the
-//! bodies of errors, because it knows the id that belongs in them.
+//! It is the caller's `X-Request-Id`, else the trace id of its `traceparent`, else a new one. The gate finds it, and writes it into
+//! answers and the bodies of errors.
 
 use std::convert::Infallible;
 
 use axum::{
-    body::Body,
-    extract::{FromRequestParts, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
-    middleware::Next,
-    response::{IntoResponse, Response},
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, request::Parts},
 };
-use tracing::Instrument;
-use troupe_shared::{ids::RequestId, problem::Problem};
+use troupe_shared::ids::RequestId;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
 
 /// The id under which everything about this call can be found.
@@ -31,7 +27,7 @@ impl<S: Sync> FromRequestParts<S> for CorrelationId {
 }
 
 impl CorrelationId {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let own = given(X_REQUEST_ID.as_str()).filter(|id| {
             (1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
@@ -48,35 +44,10 @@ fn trace_id(traceparent: &str) -> Option<&str> {
     sound.then_some(id)
 }
 
-/// The outermost layer: gives each call its id, and errors their bodies.
-pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
-    let id = CorrelationId::of(request.headers());
-    request.extensions_mut().insert(id.clone());
-    let span =
-        tracing::info_span!("call", method = %request.method(), path = request.uri().path(), correlation_id = id.0);
-    let mut response = next.run(request).instrument(span).await;
-    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
-        problem.request_id = Some(id.0.clone());
-        response = with_problem(response, &problem);
-    }
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
-    }
-    response
-}
-
-fn with_problem(response: Response, problem: &Problem) -> Response {
-    let (mut parts, _) = response.into_parts();
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    match serde_json::to_vec(problem) {
-        Ok(json) => Response::from_parts(parts, Body::from(json)),
-        Err(_) => parts.status.into_response(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn id(headers: &[(&'static str, &'static str)]) -> String {

@@ -8,6 +8,8 @@ use axum::{
 };
 use troupe_shared::db::sign_ins::Client;
 
+use super::client_address::ClientAddress;
+
 const LONGEST_AGENT: usize = 300;
 
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,7 @@ impl<S: Sync> FromRequestParts<S> for Device {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
-        Ok(Self { agent, address: None })
+        let address = parts.extensions.get().map(|ClientAddress(address)| *address);
+        Ok(Self { agent, address })
     }
 }

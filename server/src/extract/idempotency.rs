@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    body::to_bytes,
     extract::{FromRequest, FromRequestParts, Request},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -58,8 +57,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
             return Ok(Self { body, key: None });
         };
         let address = format!("{} {}", parts.method, parts.uri.path());
-        let limit = state.config.server.max_body;
-        let bytes = to_bytes(content, limit).await.map_err(|_| ApiError::BodyTooLarge { limit })?;
+        let config = &state.config.server;
+        let bytes = body::receive(content, config.max_body, config.body_timeout).await?;
         if !body::is_json(&parts.headers) {
             return Err(ApiError::UnsupportedMediaType);
         }

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod checks;
+pub(crate) mod client_address;
 pub(crate) mod correlation;
 pub(crate) mod device;
 pub(crate) mod idempotency;

@@ -1,7 +1,7 @@
 //! A body that is a document: its bytes, what it is said to be, and the caller's key. Or JSON, which says where one is.
 
 use axum::{
-    body::{Bytes, HttpBody, to_bytes},
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
     http::header,
 };
@@ -9,7 +9,10 @@ use serde::Deserialize;
 use troupe_shared::media_type::MediaType;
 use utoipa::ToSchema;
 
-use super::{body, idempotency::IdempotencyKey};
+use super::{
+    body::{self, receive},
+    idempotency::IdempotencyKey,
+};
 use crate::{error::ApiError, state::AppState, usecase::once::Key};
 
 pub(crate) struct Upload {
@@ -57,11 +60,7 @@ impl FromRequest<AppState> for Upload {
         let is_json = body::is_json(&parts.headers);
         let server = &state.config.server;
         let limit = if is_json { server.max_body } else { server.max_document };
-        // What is said to be too large need not be read to know.
-        if content.size_hint().lower() > limit as u64 {
-            return Err(ApiError::BodyTooLarge { limit });
-        }
-        let bytes = to_bytes(content, limit).await.map_err(|_| ApiError::BodyTooLarge { limit })?;
+        let bytes = receive(content, limit, server.upload_timeout).await?;
         let said = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let address = format!("{} {}", parts.method, parts.uri);
         let key = key.map(|key| Key::new(key, &[address.as_bytes(), said.as_bytes(), &bytes]));

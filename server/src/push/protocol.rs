@@ -146,6 +146,8 @@ pub(crate) enum Closing {
     TooMany,
     /// It sent what is no text, or too much of it.
     Misbehaved,
+    /// It sent more frames than anybody may.
+    Flooded,
 }
 
 impl Closing {
@@ -157,6 +159,7 @@ impl Closing {
             Self::TooSlow => (4008, "too slow: connect again and take a snapshot"),
             Self::TooMany => (4009, "too many sockets of yours are open: close another"),
             Self::Misbehaved => (4500, "only text messages of a bounded size are taken"),
+            Self::Flooded => (4501, "too many frames a second"),
         };
         CloseFrame { code, reason: Utf8Bytes::from_static(reason) }
     }

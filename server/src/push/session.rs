@@ -18,6 +18,7 @@ use troupe_shared::{
 };
 
 use super::{
+    flood::Flood,
     hub::Delivery,
     protocol::{CancelRequest, Closing, FromClient, Notice, Opened, SendMessage, ToClient},
     queue_watch::QueueWatch,
@@ -52,6 +53,7 @@ pub(crate) struct Session {
     correlation: CorrelationId,
     seen: Seen,
     watch: QueueWatch,
+    flood: Flood,
     /// Pings that were not answered yet.
     unanswered: u8,
     /// The last event, or the last look after a silence.
@@ -75,8 +77,10 @@ impl Session {
     ) {
         let id = SessionId::new();
         let (seen, watch) = (Seen::default(), QueueWatch::default());
+        let limits = &state.config.rate_limits;
+        let flood = Flood::new(limits.enabled.then_some(limits.socket_frames));
         let mut session =
-            Self { socket, state, id, opened, correlation, seen, watch, unanswered: 0, heard: Instant::now() };
+            Self { socket, state, id, opened, correlation, seen, watch, flood, unanswered: 0, heard: Instant::now() };
         tracing::debug!(session_id = %id, "a socket opened");
         let end = match session.run(&ended).await {
             Ok(never) => match never {},
@@ -185,6 +189,9 @@ impl Session {
     }
 
     async fn hear(&mut self, message: Message) -> Result<(), End> {
+        if self.flood.is_one_more() {
+            return Err(End::Close(Closing::Flooded));
+        }
         let text = match message {
             Message::Text(text) => text,
             Message::Pong(_) => {
@@ -228,6 +235,9 @@ impl Session {
             return self.error(Some(r#ref), &error);
         }
         if let Err(error) = permit(&self.state, &self.opened.identity, Permission::ChatWrite).await {
+            return self.error(Some(r#ref), &error);
+        }
+        if let Err(error) = self.state.rates.chat(&self.opened.identity).await {
             return self.error(Some(r#ref), &error);
         }
         let sending = Sending { conversation_id, content, if_busy, key, fresh };

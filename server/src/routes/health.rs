@@ -9,6 +9,9 @@ use utoipa::ToSchema;
 
 use crate::state::AppState;
 
+/// Of those who look after the process: nothing limits them.
+pub(crate) const TAG: &str = "operations";
+
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Serialize, ToSchema)]
@@ -28,7 +31,7 @@ pub(crate) struct Readiness {
 }
 
 /// Whether the process lives
-#[utoipa::path(get, path = "/health", tag = "operations", security(()), responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/health", tag = TAG, security(()), responses((status = 200, body = Health)))]
 pub(crate) async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -36,7 +39,7 @@ pub(crate) async fn health() -> Json<Health> {
 /// Whether it can take messages
 ///
 /// PostgreSQL must answer; without Redis messages are still taken, and replies are late.
-#[utoipa::path(get, path = "/ready", tag = "operations", security(()),
+#[utoipa::path(get, path = "/ready", tag = TAG, security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let postgres = timeout(PATIENCE, sqlx::query("select 1").execute(&state.pool));

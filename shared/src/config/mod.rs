@@ -9,12 +9,14 @@ mod mail;
 mod options;
 mod outgoing;
 mod providers;
+mod rate_limits;
 mod retrieval;
+mod server;
 mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -27,7 +29,9 @@ pub use mail::{Admin, Mail};
 pub use options::Options;
 pub use outgoing::Outgoing;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
+pub use rate_limits::RateLimits;
 pub use retrieval::Retrieval;
+pub use server::Server;
 #[cfg(feature = "fuzzing")]
 pub(crate) use sources::read_text;
 pub use sources::{ConfigError, Fault, Sources};
@@ -77,26 +81,6 @@ pub struct Redis {
     pub connections: usize,
     #[serde(deserialize_with = "duration")]
     pub command_timeout: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Server {
-    pub listen: SocketAddr,
-    #[serde(deserialize_with = "optional_url")]
-    pub public_url: Option<Url>,
-    pub max_body: usize,
-    pub max_import: usize,
-    pub max_content: usize,
-    pub max_document: usize,
-    #[serde(deserialize_with = "duration")]
-    pub max_wait: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub drain: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub ping_interval: Duration,
-    pub session_backlog: usize,
-    pub max_sockets: usize,
-    pub sockets_per_user: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -206,11 +190,6 @@ pub struct Housekeeping {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct RateLimits {
-    pub enabled: bool,
-}
-
-#[derive(Debug, Clone, Deserialize)]
 pub struct Telemetry {
     pub format: LogFormat,
     pub filter: String,
@@ -248,27 +227,13 @@ impl Config {
             "redis.prefix",
             "must be letters, digits, '-', '_' or '.'",
         );
-        rule(self.server.max_content > 0, "server.max_content", "must be at least 1");
-        rule(
-            self.server.max_body >= self.server.max_content,
-            "server.max_body",
-            "must not be smaller than server.max_content",
-        );
-        rule(self.server.max_import > 0, "server.max_import", "must be at least 1");
-        rule(
-            (1..=256 * 1_024 * 1_024).contains(&self.server.max_document),
-            "server.max_document",
-            "must be 1 to 268435456 (256 MiB): a document is stored in one piece",
-        );
+        self.server.check(&mut rule);
+        self.rate_limits.check(&mut rule);
         self.mail.check(self.server.public_url.as_ref(), &mut rule);
         self.admin.check(&mut rule);
         self.knowledge.check(&mut rule);
         self.retrieval.check(&mut rule);
         rule(!self.outgoing.timeout.is_zero(), "outgoing.timeout", "must be longer than nothing");
-        rule(self.server.session_backlog >= 16, "server.session_backlog", "must be at least 16");
-        rule(self.server.max_sockets > 0, "server.max_sockets", "must be at least 1");
-        rule(self.server.sockets_per_user > 0, "server.sockets_per_user", "must be at least 1");
-        rule(!self.server.ping_interval.is_zero(), "server.ping_interval", "must be longer than nothing");
         rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
         rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");
         rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");

@@ -182,3 +182,31 @@ fn the_manual_names_settings_that_exist() {
     }
     assert!(named > 20, "{named}");
 }
+
+#[test]
+fn networks_origins_and_quotas_are_read_or_refused_by_name() {
+    let config = load(&[
+        ("TROUPE_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1, fd00::/8"),
+        ("TROUPE_SERVER__CORS_ORIGINS", "https://app.example.com, http://localhost:5173/"),
+        ("TROUPE_RATE_LIMITS__ANONYMOUS", "5 per 1m"),
+    ]);
+    let config = config.unwrap();
+    assert!(config.server.trusted_proxies[1].contains(&"127.0.0.1".parse::<std::net::IpAddr>().unwrap()));
+    assert_eq!(config.server.cors_origins, ["https://app.example.com", "http://localhost:5173"]);
+    assert_eq!(config.rate_limits.anonymous.calls, 5);
+    for (name, wrong) in [
+        ("TROUPE_SERVER__TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TROUPE_SERVER__TRUSTED_PROXIES", "proxy.example.com"),
+        ("TROUPE_SERVER__CORS_ORIGINS", "*"),
+        ("TROUPE_SERVER__CORS_ORIGINS", "https://app.example.com/path"),
+        ("TROUPE_SERVER__CORS_ORIGINS", "null"),
+        ("TROUPE_SERVER__PUBLIC_URL", "ftp://example.com"),
+        ("TROUPE_SERVER__CALL_TIMEOUT", "1s"),
+        ("TROUPE_RATE_LIMITS__ANONYMOUS", "many"),
+        ("TROUPE_RATE_LIMITS__SOCKET_FRAMES", "0"),
+    ] {
+        let error = load(&[(name, wrong)]).unwrap_err();
+        let key = name.trim_start_matches("TROUPE_").to_lowercase().replace("__", ".");
+        assert_eq!(error.0.iter().map(|fault| &*fault.key).collect::<Vec<_>>(), [key], "{wrong}");
+    }
+}

@@ -103,31 +103,41 @@ pub async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> Result<Optio
 
 /// All tiers, the heaviest first: one queue each.
 pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<Tier>> {
-    sqlx::query_as!(Tier, "select name, queue_weight, chain, models from tiers order by queue_weight desc, name")
-        .fetch_all(db)
-        .await
+    sqlx::query_as!(
+        Tier,
+        "select name, queue_weight, chain, models, calls_per_minute, chat_per_minute from tiers order by queue_weight desc, name"
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What is to be different about a tier.
+#[derive(Debug, Default)]
+pub struct TierChange<'a> {
+    pub queue_weight: Option<i32>,
+    pub chain: Change<&'a [String]>,
+    pub models: Change<&'a [String]>,
+    pub calls_per_minute: Option<i32>,
+    pub chat_per_minute: Option<i32>,
 }
 
 /// Changes what a tier is allowed; `None` where there is no such tier.
-pub async fn change_tier(
-    db: impl PgExecutor<'_>,
-    name: &str,
-    queue_weight: Option<i32>,
-    chain: Change<&[String]>,
-    models: Change<&[String]>,
-) -> Result<Option<Tier>> {
+pub async fn change_tier(db: impl PgExecutor<'_>, name: &str, change: TierChange<'_>) -> Result<Option<Tier>> {
     sqlx::query_as!(
         Tier,
         r#"update tiers set queue_weight = coalesce($2, queue_weight), chain = case when $3 then chain else $4 end,
-               models = case when $5 then models else $6 end
+             calls_per_minute = coalesce($5, calls_per_minute), chat_per_minute = coalesce($6, chat_per_minute),
+             models = case when $7 then models else $8 end
            where name = $1
-           returning name, queue_weight, chain, models"#,
+           returning name, queue_weight, chain, models, calls_per_minute, chat_per_minute"#,
         name,
-        queue_weight,
-        chain.is_kept(),
-        chain.value(),
-        models.is_kept(),
-        models.value(),
+        change.queue_weight,
+        change.chain.is_kept(),
+        change.chain.value(),
+        change.calls_per_minute,
+        change.chat_per_minute,
+        change.models.is_kept(),
+        change.models.value(),
     )
     .fetch_optional(db)
     .await
@@ -144,7 +154,7 @@ pub async fn create_tier(
     sqlx::query_as!(
         Tier,
         r#"insert into tiers (name, queue_weight, chain, models) values ($1, $2, $3, $4)
-           returning name, queue_weight, chain, models"#,
+           returning name, queue_weight, chain, models, calls_per_minute, chat_per_minute"#,
         name,
         queue_weight,
         chain,

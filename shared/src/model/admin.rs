@@ -87,6 +87,10 @@ pub struct Tier {
     /// passed over.
     #[schema(example = json!(["openai/gpt-4.1-mini", "offline"]))]
     pub models: Option<Vec<String>>,
+    /// Calls of one user.
+    pub calls_per_minute: i32,
+    /// Messages that one user sends; they count as calls too.
+    pub chat_per_minute: i32,
 }
 
 /// A reply that is being written.

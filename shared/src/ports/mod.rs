@@ -4,6 +4,7 @@
 
 mod cache;
 mod embedder;
+mod limiter;
 mod provider_board;
 mod resolver;
 mod session_store;
@@ -14,6 +15,7 @@ use futures::stream::BoxStream;
 
 pub use cache::{Cache, Lookups};
 pub use embedder::{EmbedError, Embedder};
+pub use limiter::{Limit, Limiter, Refused, Verdict};
 pub use provider_board::{LOOK_UPS, News, ProviderBoard};
 pub use resolver::Resolver;
 pub use session_store::{BrowserSession, SessionStore};

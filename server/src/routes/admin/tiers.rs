@@ -3,7 +3,11 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_shared::{
-    db::{queue_state, users, violated_constraint},
+    db::{
+        queue_state,
+        users::{self, TierChange},
+        violated_constraint,
+    },
     model::{Change, admin::Tier},
 };
 use utoipa::ToSchema;
@@ -22,6 +26,7 @@ const FREE: &str = "free";
 
 const LONGEST_NAME: usize = 31;
 const MOST_WEIGHT: i32 = 1_000;
+const MOST_PER_MINUTE: i32 = 1_000_000;
 
 /// What changes; what is left out stays.
 #[derive(Deserialize, ToSchema)]
@@ -37,6 +42,10 @@ pub(crate) struct ChangeTier {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 100)]
     models: Change<Vec<String>>,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    calls_per_minute: Option<i32>,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    chat_per_minute: Option<i32>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -100,17 +109,21 @@ pub(crate) async fn create_tier(
 
 /// Change a tier
 ///
-/// A chain counts from the next reply on, a weight within seconds.
+/// A chain counts from the next reply on, a weight and what may be called a minute within seconds.
 #[utoipa::path(patch, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])), params(("name" = String, Path)), request_body = ChangeTier,
     responses((status = 200, body = Tier), (status = 404, description = "no such tier")))]
 pub(crate) async fn change_tier(
     State(state): State<AppState>,
     Caller(admin): Caller,
     Id(name): Id<String>,
-    Body(ChangeTier { queue_weight, chain, models }): Body<ChangeTier>,
+    Body(ChangeTier { queue_weight, chain, models, calls_per_minute, chat_per_minute }): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {
     let mut checks = Checks::default();
     check_weight(&mut checks, queue_weight.unwrap_or(1));
+    for (field, calls) in [("calls_per_minute", calls_per_minute), ("chat_per_minute", chat_per_minute)] {
+        let sound = calls.is_none_or(|calls| (1..=MOST_PER_MINUTE).contains(&calls));
+        checks.rule(sound, field, format!("must be from 1 to {MOST_PER_MINUTE}"));
+    }
     let providers = &state.live.now().providers;
     let chain = checked_chain(&mut checks, providers, chain);
     let models = checked_models(&mut checks, providers, models);
@@ -119,10 +132,16 @@ pub(crate) async fn change_tier(
     if name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(missing);
     }
-    let changed = users::change_tier(&state.pool, &name, queue_weight, chain.as_deref(), models.as_deref()).await?;
-    let tier = changed.ok_or(missing)?;
-    let Tier { name, queue_weight, chain, models } = &tier;
-    tracing::info!(admin_id = %admin, tier = name, queue_weight, ?chain, ?models, "a tier was changed");
+    let change = TierChange {
+        queue_weight,
+        chain: chain.as_deref(),
+        models: models.as_deref(),
+        calls_per_minute,
+        chat_per_minute,
+    };
+    let tier = users::change_tier(&state.pool, &name, change).await?.ok_or(missing)?;
+    tracing::info!(admin_id = %admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, models = ?tier.models,
+        calls_per_minute = tier.calls_per_minute, chat_per_minute = tier.chat_per_minute, "a tier was changed");
     Ok(Json(tier))
 }
 

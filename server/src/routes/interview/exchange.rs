@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{FromRequest, Request, State},
     http::header,
     response::{IntoResponse, Response},
@@ -16,6 +16,7 @@ use crate::{
     error::ApiError,
     extract::{
         auth::Caller,
+        body::receive,
         idempotency::{IdempotencyKey, REPLAYED},
         paging::Params,
         path::Id,
@@ -52,9 +53,8 @@ impl FromRequest<AppState> for Import {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let limit = state.config.server.max_import;
-        let bytes = to_bytes(request.into_body(), limit).await;
-        bytes.map(Self).map_err(|_| ApiError::BodyTooLarge { limit })
+        let config = &state.config.server;
+        receive(request.into_body(), config.max_import, config.upload_timeout).await.map(Self)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Redis: live events and their logs ([`RedisEventBus`]), the dispatch of jobs ([`RedisJobQueue`]), browsers'
-//! sessions ([`RedisSessionStore`]), caches ([`RedisCache`]).
+//! sessions ([`RedisSessionStore`]), caches ([`RedisCache`]), rate limits ([`RedisLimiter`]).
 //!
 //! Redis may lose everything at any moment; nothing here may be the only place that knows something.
 
 mod cache;
 mod event_bus;
 mod job_queue;
+mod limiter;
 mod provider_board;
 mod session_store;
 
@@ -13,9 +14,9 @@ use std::{sync::Arc, time::Duration};
 
 use fred::{
     clients::{Client, Pool, SubscriberClient, WithOptions},
-    interfaces::{ClientLike, EventInterface, LuaInterface, PubsubInterface},
+    interfaces::{ClientLike, EventInterface, PubsubInterface},
     types::{
-        Builder, FromValue, InfoKind,
+        Builder, ClusterHash, CustomCommand, FromValue, InfoKind, Value,
         config::{Config as ClientConfig, Options, ReconnectPolicy},
         scripts::Script,
     },
@@ -28,6 +29,7 @@ use tokio::sync::broadcast::error::RecvError;
 pub use cache::RedisCache;
 pub use event_bus::RedisEventBus;
 pub use job_queue::{RedisJobQueue, finished_counter, index_work_channel, queue_name, wake_channel};
+pub use limiter::RedisLimiter;
 pub use provider_board::RedisProviderBoard;
 pub use session_store::RedisSessionStore;
 
@@ -177,20 +179,36 @@ fn failing_fast(redis: &RedisHandle) -> WithOptions<Client> {
     redis.client().with_options(&Options { max_attempts: Some(1), fail_fast: true, ..Options::default() })
 }
 
-/// Runs a script in this way; one that Redis does not have yet is loaded.
+/// Runs a script in this way.
 async fn run_failing_fast<R: FromValue>(
     redis: &RedisHandle,
     script: &Script,
     key: String,
     arguments: Vec<String>,
 ) -> Result<R, fred::error::Error> {
-    let client = failing_fast(redis);
-    match client.evalsha(&**script.sha1(), vec![key.clone()], arguments.clone()).await {
+    let arguments = arguments.into_iter().map(Value::from).collect();
+    run(&failing_fast(redis), script, vec![key], arguments).await
+}
+
+/// Runs a script with the client's options. (Its own `evalsha` is the one of a client without: that tries twice, and waits for a
+/// connection.) One that Redis does not have yet goes there with its text, and is known from then on.
+async fn run<R: FromValue>(
+    client: &WithOptions<Client>,
+    script: &Script,
+    keys: Vec<String>,
+    arguments: Vec<Value>,
+) -> Result<R, fred::error::Error> {
+    let call = async |command: &'static str, script: Value| {
+        // The slot is that of the first key, after the script and the number of keys.
+        let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);
+        let head = [script, (keys.len() as i64).into()].into_iter().chain(keys.iter().map(Value::from));
+        client.custom(command, head.chain(arguments.iter().cloned()).collect()).await
+    };
+    match call("EVALSHA", script.sha1().clone().into()).await {
         Err(error) if error.details().starts_with("NOSCRIPT") => {
-            _ = client.script_load::<String, _>(script.lua().cloned().unwrap_or_default()).await?;
-            client.evalsha(&**script.sha1(), vec![key], arguments).await
+            call("EVAL", script.lua().cloned().unwrap_or_default().into()).await
         }
-        answer => answer,
+        said => said,
     }
 }
 

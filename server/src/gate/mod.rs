@@ -1,0 +1,107 @@
+//! The outermost layer, one for all: what each call is given, and what each answer bears.
+//!
+//! A call gets its correlation id, the address that it comes from and its class, a place, and so much time. What is too
+//! long, packed, or too much at once is turned away here. An answer gets the body of its problem, and what browsers are to know.
+
+mod browsers;
+mod cors;
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::time::timeout;
+use tracing::Instrument;
+use troupe_shared::problem::Problem;
+
+use crate::{
+    error::ApiError,
+    extract::{
+        client_address::ClientAddress,
+        correlation::{CorrelationId, X_REQUEST_ID},
+    },
+    limits::{
+        classes::{Class, Rate},
+        places::CallPlace,
+    },
+    serve::Peer,
+    state::AppState,
+};
+
+pub(crate) async fn pass(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let config = &state.config.server;
+    let id = CorrelationId::of(request.headers());
+    let class = Class::of(&request);
+    let address = ClientAddress::of(&request, &config.trusted_proxies);
+    let origin = cors::listed(&config.cors_origins, request.headers());
+    let span =
+        tracing::info_span!("call", method = %request.method(), path = request.uri().path(), correlation_id = id.0);
+    let extensions = request.extensions_mut();
+    extensions.insert(id.clone());
+    extensions.insert(class);
+    extensions.insert(address);
+    let mut response = if origin.is_some() && cors::is_preflight(&request) {
+        cors::preflight()
+    } else {
+        match enter(&state, class, &mut request) {
+            Ok(place) => in_time(class.time(config), place, request, next).instrument(span).await,
+            Err(error) => span.in_scope(|| error.into_response()),
+        }
+    };
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.request_id = Some(id.0.clone());
+        response = with_problem(response, &problem);
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    browsers::protect(headers, config.is_https());
+    if !config.cors_origins.is_empty() {
+        cors::tell(headers, origin);
+    }
+    response
+}
+
+/// What can be said of a call before anything is done for it.
+fn enter(state: &AppState, class: Class, request: &mut Request) -> Result<Option<CallPlace>, ApiError> {
+    let limit = state.config.server.max_url;
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if request.extensions().get::<Peer>().is_some_and(|peer| peer.crowded) {
+        return Err(ApiError::Overloaded);
+    }
+    if length > limit {
+        return Err(ApiError::UrlTooLong { limit });
+    }
+    if request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(ApiError::PackedBody);
+    }
+    // Those who look after this process must be answered however full it is.
+    if class.rate == Rate::Free {
+        return Ok(None);
+    }
+    let place = state.places.call()?;
+    request.extensions_mut().insert(place.clone());
+    Ok(Some(place))
+}
+
+async fn in_time(time: Duration, place: Option<CallPlace>, request: Request, next: Next) -> Response {
+    let response = timeout(time, next.run(request)).await;
+    drop(place);
+    response.unwrap_or_else(|_| ApiError::TimedOut.into_response())
+}
+
+fn with_problem(response: Response, problem: &Problem) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    match serde_json::to_vec(problem) {
+        Ok(json) => Response::from_parts(parts, Body::from(json)),
+        Err(_) => parts.status.into_response(),
+    }
+}

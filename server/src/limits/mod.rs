@@ -1,0 +1,8 @@
+//! What anybody may have of this server: how often they may call, how many calls there may be at once, how long each may take.
+//!
+//! [`classes`] says for each address of the API what holds for it; nothing else does.
+
+pub(crate) mod classes;
+pub(crate) mod places;
+pub(crate) mod rates;
+mod tiers;

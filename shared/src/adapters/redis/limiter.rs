@@ -1,0 +1,84 @@
+//! Limits in Redis, which all servers share: one call of one script, however many limits there are.
+//!
+//! A Redis that is away or slow must hold nobody up: nothing is tried twice, and nothing waits for a connection.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fred::{
+    interfaces::ClientLike,
+    types::{Value, config::Options, scripts::Script},
+};
+
+use super::{RedisHandle, run, script};
+use crate::ports::{Limit, Limiter, PortError, Refused, Verdict};
+
+pub struct RedisLimiter {
+    redis: RedisHandle,
+    script: Script,
+    options: Options,
+}
+
+impl RedisLimiter {
+    /// Nobody waits for longer than this.
+    pub fn new(redis: RedisHandle, timeout: Duration) -> Self {
+        let options = Options { max_attempts: Some(1), fail_fast: true, timeout: Some(timeout), ..Options::default() };
+        Self { redis, script: script(include_str!("limiter.lua")), options }
+    }
+
+    /// The braces keep all that is counted together in one slot of a cluster.
+    fn key(&self, together: &str, limit: &Limit) -> String {
+        let Limit { name, subject, .. } = limit;
+        format!("{{{}:limits:{together}}}:{name}:{subject}", self.redis.prefix)
+    }
+}
+
+#[async_trait]
+impl Limiter for RedisLimiter {
+    async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
+        let failed = |why: String| PortError { what: "count a call in Redis", why };
+        let client = self.redis.client().with_options(&self.options);
+        let keys = limits.iter().map(|limit| self.key(together, limit)).collect();
+        let amounts = limits.iter().flat_map(|Limit { quota, .. }| [quota.cost(), quota.most()]);
+        let arguments = amounts.map(microseconds).map(Value::from).collect();
+        let said: Result<Vec<i64>, _> = run(&client, &self.script, keys, arguments).await;
+        let said = said.map_err(|error| failed(error.to_string()))?;
+        read(&said, limits).ok_or_else(|| failed(format!("the script said {said:?}")))
+    }
+}
+
+fn microseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn read(said: &[i64], limits: &[Limit]) -> Option<Verdict> {
+    let [refusing, wait, owed @ ..] = said else { return None };
+    let duration = |micros: i64| u64::try_from(micros).ok().map(Duration::from_micros);
+    let owed: Vec<_> = owed.iter().copied().map(duration).collect::<Option<_>>()?;
+    let refused = match usize::try_from(*refusing).ok()?.checked_sub(1) {
+        Some(limit) => Some(Refused { limit, retry_after: duration(*wait)? }),
+        None => None,
+    };
+    (owed.len() == limits.len() && refused.is_none_or(|refused| refused.limit < limits.len()))
+        .then_some(Verdict { owed, refused })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::Quota;
+
+    #[test]
+    fn what_the_script_says_is_read_or_refused() {
+        let limit = |name| Limit { name, subject: String::new(), quota: Quota::per_minute(10) };
+        let limits = [limit("chat"), limit("calls")];
+        let second = Duration::from_secs(1);
+        let admitted = Verdict { owed: vec![second, second * 2], refused: None };
+        assert_eq!(read(&[0, 0, 1_000_000, 2_000_000], &limits), Some(admitted));
+        let refused = Some(Refused { limit: 1, retry_after: second });
+        assert_eq!(read(&[2, 1_000_000, 0, 0], &limits).unwrap().refused, refused);
+        for wrong in [&[][..], &[0, 0, 1], &[3, 1, 0, 0], &[-1, 0, 0, 0], &[0, 0, -1, 0]] {
+            assert_eq!(read(wrong, &limits), None, "{wrong:?}");
+        }
+    }
+}

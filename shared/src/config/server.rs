@@ -1,0 +1,130 @@
+//! The web tier: where it listens, whom it believes, and what it takes at most.
+
+use std::{net::SocketAddr, time::Duration};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use url::{Origin, Url};
+
+use super::{duration, optional_url};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Server {
+    pub listen: SocketAddr,
+    #[serde(deserialize_with = "optional_url")]
+    pub public_url: Option<Url>,
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    #[serde(deserialize_with = "origins")]
+    pub cors_origins: Vec<String>,
+    pub max_body: usize,
+    pub max_import: usize,
+    pub max_content: usize,
+    pub max_document: usize,
+    pub max_url: usize,
+    pub max_header: usize,
+    #[serde(deserialize_with = "duration")]
+    pub max_wait: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub header_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub upload_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub call_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub drain: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub ping_interval: Duration,
+    pub session_backlog: usize,
+    pub max_sockets: usize,
+    pub sockets_per_user: usize,
+    pub max_connections: usize,
+    pub max_calls: usize,
+    pub max_waiting: usize,
+    pub waiting_per_user: usize,
+}
+
+impl Server {
+    /// Whether browsers reach this service by TLS.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
+    /// What is wrong, by setting.
+    pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+        let scheme = self.public_url.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
+        rule(scheme, "server.public_url", "must begin with http:// or https://");
+        rule(self.max_content > 0, "server.max_content", "must be at least 1");
+        rule(self.max_body >= self.max_content, "server.max_body", "must not be smaller than server.max_content");
+        rule(self.max_import > 0, "server.max_import", "must be at least 1");
+        rule(
+            (1..=256 * 1_024 * 1_024).contains(&self.max_document),
+            "server.max_document",
+            "must be 1 to 268435456 (256 MiB): a document is stored in one piece",
+        );
+        rule((256..=65_534).contains(&self.max_url), "server.max_url", "must be 256 to 65534");
+        rule(
+            (8_192..=1_048_576).contains(&self.max_header) && self.max_header >= self.max_url,
+            "server.max_header",
+            "must be 8192 to 1048576, and not smaller than server.max_url, which is a part of it",
+        );
+        rule(self.session_backlog >= 16, "server.session_backlog", "must be at least 16");
+        for (setting, most) in [
+            ("server.max_sockets", self.max_sockets),
+            ("server.sockets_per_user", self.sockets_per_user),
+            ("server.max_connections", self.max_connections),
+            ("server.max_calls", self.max_calls),
+            ("server.max_waiting", self.max_waiting),
+            ("server.waiting_per_user", self.waiting_per_user),
+        ] {
+            rule(most > 0, setting, "must be at least 1");
+        }
+        for (setting, time) in [
+            ("server.ping_interval", self.ping_interval),
+            ("server.header_timeout", self.header_timeout),
+            ("server.idle_timeout", self.idle_timeout),
+            ("server.body_timeout", self.body_timeout),
+            ("server.upload_timeout", self.upload_timeout),
+            ("server.call_timeout", self.call_timeout),
+        ] {
+            rule(!time.is_zero(), setting, "must be longer than nothing");
+        }
+        rule(
+            self.call_timeout > self.body_timeout,
+            "server.call_timeout",
+            "must be longer than server.body_timeout, which is a part of it",
+        );
+    }
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// `10.0.0.0/8, 127.0.0.1`.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let network =
+        |part: &str| part.parse().ok().or_else(|| part.parse().ok().map(|address: std::net::IpAddr| address.into()));
+    let networks =
+        list(&text).map(|part| network(part).ok_or_else(|| format!("'{part}' is no network like 10.0.0.0/8")));
+    networks.collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
+/// Origins in the form in which browsers send them.
+fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let origin = |part: &str| {
+        let origin = part.parse::<Url>().ok().map(|url| url.origin()).filter(Origin::is_tuple)?.ascii_serialization();
+        (origin == part.trim_end_matches('/')).then_some(origin)
+    };
+    let origins = list(&text).map(|part| {
+        origin(part)
+            .ok_or_else(|| format!("'{part}' is no origin like https://app.example.com (in full, without a path)"))
+    });
+    origins.collect::<Result<_, _>>().map_err(D::Error::custom)
+}
