@@ -32,6 +32,7 @@ use troupe_shared::{
     config::Config,
     db::{self, accepts::Limits},
     lifecycle::Tasks,
+    model::audit::{By, On},
     ports::{EventBus, JobQueue},
     retrieval::Retriever,
 };
@@ -55,9 +56,22 @@ const ACCEPT_BATCH: usize = 64;
 /// Makes the account with this address an admin's.
 pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
     let pool = db::connect(&config.database, "troupe-server").await?;
-    let user_id = db::users::make_admin(&pool, email.trim()).await?;
+    let mut transaction = pool.begin().await?;
+    let user_id = db::users::make_admin(&mut *transaction, email.trim()).await?;
     let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
+    db::audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin")).await?;
+    transaction.commit().await?;
     tracing::info!(%user_id, "is an admin now");
+    pool.close().await;
+    Ok(())
+}
+
+/// Gives a role of the database what servers and workers need, and no more; brings the schema up to date before, unless told
+/// otherwise.
+pub async fn grant_runtime(config: &Config, role: &str) -> anyhow::Result<()> {
+    let pool = db::connect(&config.database, "troupe-server").await?;
+    db::runtime_role::grant(&pool, role).await.with_context(|| format!("give the role {role} what it needs"))?;
+    tracing::info!(role, "may run servers and workers now");
     pool.close().await;
     Ok(())
 }
@@ -148,6 +162,7 @@ impl Server {
         });
         let app = router::build(state.clone());
         let stop = shutdown.clone();
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
         let closing = async {
             shutdown.cancelled().await;

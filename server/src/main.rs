@@ -16,6 +16,9 @@ struct Arguments {
     /// Make the account with this address an admin's, and exit.
     #[arg(long, value_name = "EMAIL")]
     make_admin: Option<String>,
+    /// Bring the schema up to date, give this role of the database what servers and workers need and no more, and exit.
+    #[arg(long, value_name = "ROLE", conflicts_with = "make_admin")]
+    grant_runtime: Option<String>,
 }
 
 #[tokio::main]
@@ -26,6 +29,9 @@ async fn main() -> anyhow::Result<()> {
     telemetry::init(&config.telemetry)?;
     if let Some(email) = arguments.make_admin {
         return troupe_server::make_admin(&config, &email).await;
+    }
+    if let Some(role) = arguments.grant_runtime {
+        return troupe_server::grant_runtime(&config, &role).await;
     }
     let server = troupe_server::Server::start(config).await?;
     server.run(lifecycle::shutdown_on_signal()?).await

@@ -6,6 +6,7 @@ mod accounts;
 mod admin;
 mod ai_status;
 mod api_keys;
+mod audit;
 mod bad_input;
 mod budgets;
 mod cache;

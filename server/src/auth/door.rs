@@ -7,13 +7,16 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use troupe_shared::db::{socket_tickets, users};
+use troupe_shared::{
+    db::{socket_tickets, users},
+    model::audit::{By, On},
+};
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::{
@@ -24,7 +27,7 @@ use super::{
     secrets::digest_of,
     signatures::{self, Call},
 };
-use crate::{error::ApiError, push::protocol::TICKET_PREFIX, state::AppState};
+use crate::{error::ApiError, push::protocol::TICKET_PREFIX, state::AppState, usecase::audit::note};
 
 /// The one address that takes tickets.
 const SOCKET: &str = "/api/v1/ws";
@@ -117,9 +120,14 @@ async fn admit(state: &AppState, need: Need, path: &str, request: Request) -> Re
     if state.endings.has(identity.credential.id) {
         return Err(ApiError::Unauthenticated("the sign-in has ended"));
     }
-    permit(state, &identity, permission).await?;
+    let permitted = permit(state, &identity, permission).await;
     parts.extensions.insert(identity);
-    Ok(Request::from_parts(parts, body))
+    if let Err(ApiError::Forbidden { .. }) = permitted {
+        let address = On::thing("address", format!("{} {path}", parts.method));
+        let Ok(by) = By::from_request_parts(&mut parts, state).await;
+        note(&state.pool, &by.does("access.refused").on(address)).await?;
+    }
+    permitted.map(|()| Request::from_parts(parts, body))
 }
 
 /// The body of a signed call, which counts only as a whole.

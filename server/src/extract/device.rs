@@ -1,9 +1,12 @@
 //! What a caller says it is, and where it is: shown to users who look through their sign-ins.
 
-use std::{convert::Infallible, net::IpAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{ConnectInfo, FromRequestParts},
     http::{header, request::Parts},
 };
 use troupe_shared::db::sign_ins::Client;
@@ -28,6 +31,8 @@ impl<S: Sync> FromRequestParts<S> for Device {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
-        Ok(Self { agent, address: None })
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = peer.map(|ConnectInfo(address)| address.ip().to_canonical());
+        Ok(Self { agent, address })
     }
 }

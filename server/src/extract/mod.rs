@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod body;
+mod by;
 pub(crate) mod checks;
 pub(crate) mod correlation;
 pub(crate) mod device;

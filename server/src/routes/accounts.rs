@@ -9,7 +9,7 @@ use axum::{
 use serde::Deserialize;
 use troupe_shared::{
     db::{budgets, users},
-    model::{User, money::Allowance},
+    model::{User, audit::By, money::Allowance},
 };
 use utoipa::ToSchema;
 
@@ -46,6 +46,7 @@ pub(crate) struct Register {
     responses((status = 201, body = SignedIn), (status = 409, description = "the address has an account")))]
 pub(crate) async fn register(
     State(state): State<AppState>,
+    by: By,
     IdempotencyKey(key): IdempotencyKey,
     device: Device,
     headers: HeaderMap,
@@ -58,7 +59,7 @@ pub(crate) async fn register(
         .text("password", &password, 8..=200)
         .text("name", &name, 1..=100)
         .done()?;
-    let (user, replayed) = register::register(&state, Newcomer { email, name: name.trim(), password }, key).await?;
+    let (user, replayed) = register::register(&state, &by, Newcomer { email, name: name.trim(), password }, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
     let signed_in = welcome(&state, user, session, &device, &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())

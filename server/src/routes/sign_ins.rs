@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use troupe_shared::{
     db::{sign_ins, users},
     ids::CredentialId,
-    model::User,
+    model::{
+        User,
+        audit::{By, On},
+    },
 };
 use utoipa::ToSchema;
 
@@ -24,7 +27,10 @@ use crate::{
     error::ApiError,
     extract::{auth::Identified, body::Body, device::Device, path::Id},
     state::AppState,
-    usecase::sign_ins::{self as usecase, NewSession, TokenPair},
+    usecase::{
+        audit::note,
+        sign_ins::{self as usecase, NewSession, TokenPair},
+    },
 };
 
 const TAG: &str = "accounts";
@@ -102,6 +108,7 @@ pub(crate) async fn welcome(
         (status = 403, description = "a session was asked for by another site's page")))]
 pub(crate) async fn login(
     State(state): State<AppState>,
+    by: By,
     device: Device,
     headers: HeaderMap,
     Body(Login { email, password, session }): Body<Login>,
@@ -109,9 +116,16 @@ pub(crate) async fn login(
     let found = if email.contains('\0') { None } else { users::credentials(&state.pool, email.trim()).await? };
     let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
     let right = state.passwords.verify(password, hash).await?;
+    let on = user.as_ref().map(|user| On::user(user.id));
     match user {
-        Some(user) if right => welcome(&state, user, session, &device, &headers).await,
-        _ => Err(ApiError::Unauthenticated("the address or the password is wrong")),
+        Some(user) if right => {
+            note(&state.pool, &by.as_user(user.id).does("sign_in").maybe_on(on)).await?;
+            welcome(&state, user, session, &device, &headers).await
+        }
+        _ => {
+            note(&state.pool, &by.does("sign_in.refused").maybe_on(on)).await?;
+            Err(ApiError::Unauthenticated("the address or the password is wrong"))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod add_document;
 pub(crate) mod ai_status;
 pub(crate) mod answer_question;
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod await_request;
 pub(crate) mod cancel_request;
 pub(crate) mod chains;

@@ -6,6 +6,7 @@
 pub mod accepts;
 pub mod api_keys;
 pub mod attempts;
+pub mod audit;
 pub mod budgets;
 pub mod cancels;
 pub mod claims;
@@ -28,6 +29,7 @@ pub mod questions;
 pub mod queue_state;
 pub mod requests;
 pub mod responses;
+pub mod runtime_role;
 pub mod schedules;
 pub mod services;
 pub mod sign_ins;

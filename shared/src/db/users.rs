@@ -86,6 +86,13 @@ pub async fn tiers(db: impl PgExecutor<'_>) -> Result<Vec<Tier>> {
         .await
 }
 
+/// A tier as it is, until the end of the transaction.
+pub async fn lock_tier(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Tier>> {
+    sqlx::query_as!(Tier, "select name, queue_weight, chain from tiers where name = $1 for update", name)
+        .fetch_optional(db)
+        .await
+}
+
 /// Changes what a tier is allowed; `None` where there is no such tier.
 pub async fn change_tier(
     db: impl PgExecutor<'_>,

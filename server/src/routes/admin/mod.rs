@@ -1,6 +1,7 @@
 //! What admins see and do; everybody else is told 403.
 
 mod ai;
+mod audit;
 mod budgets;
 mod dead_letters;
 mod prices;
@@ -20,6 +21,9 @@ pub(crate) const TAG: &str = "admin";
 pub(crate) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(ai::read_ai_status))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
+        .routes(routes!(audit::verify_audit))
         .routes(routes!(queue::read_queue))
         .routes(routes!(requests::explain_waiting))
         .routes(routes!(tiers::list_tiers))

@@ -4,7 +4,11 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use troupe_shared::{
     db::users,
-    model::{Change, admin::Tier},
+    model::{
+        Change,
+        admin::Tier,
+        audit::{By, On},
+    },
 };
 use utoipa::ToSchema;
 
@@ -12,7 +16,7 @@ use crate::{
     error::ApiError,
     extract::{auth::Caller, body::Body, checks::Checks, path::Id},
     state::AppState,
-    usecase::chains::checked_chain,
+    usecase::{audit::note, chains::checked_chain},
 };
 
 const LONGEST_NAME: usize = 31;
@@ -44,6 +48,7 @@ pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec
 pub(crate) async fn change_tier(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Id(name): Id<String>,
     Body(ChangeTier { queue_weight, chain }): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {
@@ -56,7 +61,12 @@ pub(crate) async fn change_tier(
     if name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(missing);
     }
-    let tier = users::change_tier(&state.pool, &name, queue_weight, chain.as_deref()).await?.ok_or(missing)?;
+    let mut transaction = state.pool.begin().await?;
+    let before = users::lock_tier(&mut *transaction, &name).await?;
+    let tier = users::change_tier(&mut *transaction, &name, queue_weight, chain.as_deref()).await?.ok_or(missing)?;
+    let changed = by.does("tier.changed").on(On::thing("tier", &name)).before(before).after(&tier);
+    note(&mut *transaction, &changed).await?;
+    transaction.commit().await?;
     tracing::info!(admin_id = %admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, "a tier was changed");
     Ok(Json(tier))
 }
