@@ -59,7 +59,8 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await?;
     let user_id = db::users::make_admin(&mut *transaction, email.trim()).await?;
     let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
-    db::audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin")).await?;
+    db::audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin"))
+        .await?;
     transaction.commit().await?;
     tracing::info!(%user_id, "is an admin now");
     pool.close().await;

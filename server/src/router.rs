@@ -21,7 +21,7 @@ use crate::{
     extract::correlation::correlate,
     pages,
     routes::{
-        accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
+        account_data, accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
         messages, personas, requests, sign_ins, sockets,
     },
     state::AppState,
@@ -104,7 +104,11 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(sign_ins::logout))
         .routes(routes!(sign_ins::list_sign_ins, sign_ins::end_other_sign_ins))
         .routes(routes!(sign_ins::end_sign_in))
-        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::me, account_data::close_account))
+        .routes(routes!(account_data::create_export))
+        .routes(routes!(account_data::read_export))
+        .routes(routes!(account_data::read_export_content))
+        .routes(routes!(account_data::read_deletion))
         .routes(routes!(accounts::my_budget))
         .routes(routes!(api_keys::create_api_key, api_keys::list_api_keys))
         .routes(routes!(api_keys::delete_api_key))

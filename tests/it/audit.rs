@@ -76,7 +76,12 @@ async fn what_is_done_is_noted_with_who_from_where_and_what_was_there_before() {
                 target => format!("{} {}", target["kind"].as_str().unwrap(), target["id"].as_str().unwrap()),
             };
             let from = entry["address"].as_str().unwrap_or("here");
-            format!("{actor} {} {on} from {from}: {} to {}", entry["verb"].as_str().unwrap(), entry["before"], entry["after"])
+            format!(
+                "{actor} {} {on} from {from}: {} to {}",
+                entry["verb"].as_str().unwrap(),
+                entry["before"],
+                entry["after"]
+            )
         })
         .collect();
     let price = |prompt: f64| format!(r#"{{"completion_price":2.0,"prompt_price":{prompt:?}}}"#);
@@ -160,7 +165,9 @@ async fn the_log_is_looked_through_by_what_is_known_page_by_page_and_taken_away_
     let next = first["next"].as_str().expect("a next page");
     let second = admin.get(&format!("{AUDIT}?limit=3&verb=sign_in&after={next}")).await.expect(200);
     assert_eq!((first["items"].as_array().unwrap().len(), second["items"].as_array().unwrap().len()), (3, 2));
-    assert!(second["next"].is_null() && second["items"][0]["position"].as_i64() < first["items"][2]["position"].as_i64());
+    assert!(
+        second["next"].is_null() && second["items"][0]["position"].as_i64() < first["items"][2]["position"].as_i64()
+    );
 
     let (third, correlation) = (all[2]["at"].as_str().unwrap(), all[2]["correlation_id"].as_str().unwrap());
     let subject = all[0]["actor"]["subject"].as_str().unwrap();
@@ -265,7 +272,11 @@ async fn whatever_was_changed_in_the_log_is_found() {
     for (meddling, position) in cases {
         meddler.execute(AssertSqlSafe(meddling.clone())).await.unwrap();
         let found = verify(&admin).await;
-        assert_eq!((&found["whole"], &found["broken"]["position"]), (&json!(false), &json!(position)), "{meddling}: {found}");
+        assert_eq!(
+            (&found["whole"], &found["broken"]["position"]),
+            (&json!(false), &json!(position)),
+            "{meddling}: {found}"
+        );
         let restore = "delete from audit_entries; insert into audit_entries select * from kept;
             delete from audit_details; insert into audit_details select * from kept_details;
             delete from audit_head; insert into audit_head select * from kept_head";
@@ -338,10 +349,16 @@ async fn servers_and_workers_run_under_a_role_that_may_not_change_the_log() {
 
     // All that servers and workers do every day.
     let user = cluster.client(server).await;
-    assert_eq!(user.ask(&user.conversation("demo").await, "Hello").await, troupe_tests::provider::default_reply("Hello"));
-    user.post("/api/v1/personas", &json!({"slug": "nan", "name": "Nan", "system_prompt": "You are kind.", "remembers": true}))
-        .await
-        .expect(201);
+    assert_eq!(
+        user.ask(&user.conversation("demo").await, "Hello").await,
+        troupe_tests::provider::default_reply("Hello")
+    );
+    user.post(
+        "/api/v1/personas",
+        &json!({"slug": "nan", "name": "Nan", "system_prompt": "You are kind.", "remembers": true}),
+    )
+    .await
+    .expect(201);
     let rows = json!([{"question": "What is it?", "content": "A lamp."}]);
     user.post("/api/v1/personas/nan/responses/import", &rows).await.expect(200);
     let document = user.call(Method::POST, "/api/v1/personas/nan/documents").header("content-type", "text/plain");
@@ -376,7 +393,10 @@ async fn servers_and_workers_run_under_a_role_that_may_not_change_the_log() {
         assert!(["permission denied", "must be owner"].iter().any(|words| said.contains(words)), "{statement}: {said}");
     }
     // Nor is the function that appends led to tables of the caller's own.
-    connection.execute("create temp table audit_head as select 7::bigint as position, now() as at, sha256('x') as hash").await.unwrap();
+    connection
+        .execute("create temp table audit_head as select 7::bigint as position, now() as at, sha256('x') as hash")
+        .await
+        .unwrap();
     connection
         .execute("select audit_append('system', null, null, 'tried', null, null, null, null, null, null)")
         .await

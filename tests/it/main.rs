@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
+mod account_data;
 mod accounts;
 mod admin;
 mod ai_status;

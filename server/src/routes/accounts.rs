@@ -59,7 +59,8 @@ pub(crate) async fn register(
         .text("password", &password, 8..=200)
         .text("name", &name, 1..=100)
         .done()?;
-    let (user, replayed) = register::register(&state, &by, Newcomer { email, name: name.trim(), password }, key).await?;
+    let (user, replayed) =
+        register::register(&state, &by, Newcomer { email, name: name.trim(), password }, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
     let signed_in = welcome(&state, user, session, &device, &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())

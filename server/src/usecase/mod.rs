@@ -1,6 +1,7 @@
 //! What the service does, in plain values: no use case knows HTTP or sockets.
 
 pub(crate) mod accepts;
+pub(crate) mod account_data;
 pub(crate) mod add_document;
 pub(crate) mod ai_status;
 pub(crate) mod answer_question;

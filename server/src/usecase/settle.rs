@@ -76,7 +76,7 @@ pub(crate) async fn retry(
         transaction.commit().await?;
         for letter in redriven {
             let (dead_letter, request) = (letter.dead_letter, letter.question.request_id);
-            tracing::info!(admin_id = ?by.user, %dead_letter, request_id = %request, "a dead letter is tried again");
+            tracing::info!(admin_id = by.user.map(tracing::field::display), %dead_letter, request_id = %request, "a dead letter is tried again");
             let conversation = letter.question.conversation_id;
             let news =
                 Event::Queued { message: letter.question, place: None, correlation_id: correlation_id.to_owned() };
@@ -103,7 +103,7 @@ pub(crate) async fn discard(state: &AppState, by: &By, dead_letters: &[RequestId
         }
         transaction.commit().await?;
         for (dead_letter, _) in &settled {
-            tracing::info!(admin_id = ?by.user, %dead_letter, "a dead letter is discarded");
+            tracing::info!(admin_id = by.user.map(tracing::field::display), %dead_letter, "a dead letter is discarded");
         }
         discarded += settled.len();
     }

@@ -167,6 +167,8 @@ pub struct Events {
 pub struct Retention {
     #[serde(deserialize_with = "duration")]
     pub idempotency_keys: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub exports: Duration,
     /// `None`: for ever.
     #[serde(deserialize_with = "duration_or_forever")]
     pub requests: Option<Duration>,

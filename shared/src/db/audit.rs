@@ -106,12 +106,7 @@ impl From<Row> for AuditEntry {
 }
 
 /// A page of the log, from after a position on.
-pub async fn list(
-    db: impl PgExecutor<'_>,
-    filter: &Filter,
-    order: Order,
-    page: Page<i64>,
-) -> Result<Vec<AuditEntry>> {
+pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, order: Order, page: Page<i64>) -> Result<Vec<AuditEntry>> {
     let mut query = QueryBuilder::new(
         "select e.position, e.at, e.actor_kind, e.actor_subject, a.user_id as actor_user, e.actor_id, e.verb, e.target_kind,
              e.target_subject, t.user_id as target_user, e.target_id, o.details->>'address' as address,
@@ -157,7 +152,9 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     // Entries are in the order of their times, so a time is a position.
     for (comparison, time) in [(">=", filter.since), ("<", filter.until)] {
         if let Some(time) = time {
-            query.push(format!(" and e.position {comparison} coalesce((select position from audit_entries where at >= "));
+            query.push(format!(
+                " and e.position {comparison} coalesce((select position from audit_entries where at >= "
+            ));
             query.push_bind(time).push(format!(" order by at, position limit 1), {})", i64::MAX));
         }
     }

@@ -4,6 +4,7 @@
 //! The hot path costs three statements a message: [`accepts::accept`], [`attempts::claim`], [`attempts::finish`].
 
 pub mod accepts;
+pub mod account_jobs;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
@@ -12,8 +13,10 @@ pub mod cancels;
 pub mod claims;
 pub mod conversations;
 pub mod dead_letters;
+pub mod deletions;
 pub mod documents;
 pub mod embeddings;
+pub mod exports;
 pub mod feedback;
 pub mod housekeeping;
 pub mod idempotency;

@@ -1,4 +1,4 @@
-//! Accounts.
+//! Accounts. One that is closed is on its way out: for everybody it is gone already.
 
 use sqlx::{PgExecutor, Result};
 
@@ -30,7 +30,7 @@ pub async fn create(db: impl PgExecutor<'_>, id: UserId, email: &str, name: &str
 pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
     sqlx::query_as!(
         User,
-        r#"select id as "id: UserId", email, name, role, tier, created_at from users where id = $1"#,
+        r#"select id as "id: UserId", email, name, role, tier, created_at from users where id = $1 and closed_at is null"#,
         id.as_uuid(),
     )
     .fetch_optional(db)
@@ -40,7 +40,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
 pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
         r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash
-           from users where lower(email) = lower($1)"#,
+           from users where lower(email) = lower($1) and closed_at is null"#,
         email,
     )
     .fetch_optional(db)
@@ -58,6 +58,13 @@ pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<
     }))
 }
 
+/// The hash of an account's password, which goes no further than what verifies it.
+pub async fn password_hash(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<String>> {
+    sqlx::query_scalar!("select password_hash from users where id = $1 and closed_at is null", id.as_uuid())
+        .fetch_optional(db)
+        .await
+}
+
 /// Gives an account a new password.
 pub async fn set_password(db: impl PgExecutor<'_>, id: UserId, password_hash: &str) -> Result<()> {
     sqlx::query!("update users set password_hash = $2 where id = $1", id.as_uuid(), password_hash).execute(db).await?;
@@ -66,13 +73,15 @@ pub async fn set_password(db: impl PgExecutor<'_>, id: UserId, password_hash: &s
 
 /// What an account may do; `None` where there is no such account.
 pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<String>> {
-    sqlx::query_scalar!("select role from users where id = $1", id.as_uuid()).fetch_optional(db).await
+    sqlx::query_scalar!("select role from users where id = $1 and closed_at is null", id.as_uuid())
+        .fetch_optional(db)
+        .await
 }
 
 /// Makes the account with this address an admin's; `None` where there is no such account.
 pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<UserId>> {
     sqlx::query_scalar!(
-        r#"update users set role = 'admin' where lower(email) = lower($1) returning id as "id: UserId""#,
+        r#"update users set role = 'admin' where lower(email) = lower($1) and closed_at is null returning id as "id: UserId""#,
         email,
     )
     .fetch_optional(db)

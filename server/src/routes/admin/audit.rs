@@ -105,18 +105,7 @@ pub(crate) async fn list_audit(
     State(state): State<AppState>,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Listed<AuditEntry>>, ApiError> {
-    let AuditQuery {
-        after,
-        limit,
-        actor,
-        about,
-        verb,
-        target_kind,
-        target_id,
-        since,
-        until,
-        correlation_id,
-    } = query;
+    let AuditQuery { after, limit, actor, about, verb, target_kind, target_id, since, until, correlation_id } = query;
     let page = Paging { after, limit }.page()?;
     let span = AuditSpan { actor, about, verb, target_kind, target_id, since, until, correlation_id };
     let items = audit::list(&state.pool, &span.checked()?, Order::NewestFirst, page).await?;

@@ -70,7 +70,12 @@ pub(crate) async fn verify(pool: &PgPool, after: Option<Place>) -> Result<Verifi
         }
     }
     if at.position >= newest && at != (Place { position: newest, hash: newest_hash }) {
-        return Ok(Verified::broken(at.position - began, &at, at.position, "it is not the newest entry that was written"));
+        return Ok(Verified::broken(
+            at.position - began,
+            &at,
+            at.position,
+            "it is not the newest entry that was written",
+        ));
     }
     let next = (at.position < newest).then(|| at.to_string());
     Ok(Verified { whole: true, entries: at.position - began, reached: at.to_string(), next, broken: None })

@@ -98,7 +98,8 @@ pub(crate) async fn import(
     index_work::mark_all(&mut *transaction, SourceKind::Response, &marked, persona).await?;
     let Plan { imported, changed, unchanged, .. } = plan;
     let told = json!({"imported": imported, "changed": changed});
-    note(&mut *transaction, &by.does("answers.imported").on(On::thing("persona", persona).of(owner)).after(told)).await?;
+    note(&mut *transaction, &by.does("answers.imported").on(On::thing("persona", persona).of(owner)).after(told))
+        .await?;
     transaction.commit().await?;
     let refused_rows = count - imported - changed - unchanged;
     Ok(Report { rows: count, imported, changed, unchanged, refused_rows, questions_made, refused: faults })
