@@ -280,6 +280,7 @@ impl Config {
             "retention.requests",
             "must not be shorter than retention.idempotency_keys, which answer with them",
         );
+        rule(!self.retention.exports.is_zero(), "retention.exports", "must be longer than nothing");
         rule(
             self.retention.spending.is_none_or(|kept| kept >= Duration::from_hours(48)),
             "retention.spending",
