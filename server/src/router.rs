@@ -21,8 +21,8 @@ use crate::{
     extract::correlation::correlate,
     pages,
     routes::{
-        account_data, accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
-        messages, personas, requests, sign_ins, sockets,
+        account_data, accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge,
+        memories, messages, personas, requests, sign_ins, sockets,
     },
     state::AppState,
 };

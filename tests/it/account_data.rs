@@ -225,6 +225,7 @@ async fn left_of(cluster: &Cluster, user: &str) -> Vec<(&'static str, i64)> {
         ("idempotency_keys", format!("user_id = '{user}'")),
         ("spending", format!("subject = '{user}'")),
         ("budgets", format!("subject = '{user}'")),
+        ("api_keys", format!("user_id = '{user}'")),
         ("sign_ins", format!("user_id = '{user}'")),
         ("account_jobs", format!("user_id = '{user}'")),
         ("audit_subjects", format!("user_id = '{user}'")),
@@ -254,6 +255,10 @@ async fn a_deleted_account_leaves_nothing_but_entries_that_name_nobody() {
         admin.call(Method::PUT, &format!("/api/v1/admin/budgets/user/{user}")).json(&json!({"daily_limit": 3.0}));
     assert_eq!(admin.answer(budget).await.status, 204);
     let socket = person.socket().await;
+    let key = json!({"name": "a program", "scopes": ["chat:read"]});
+    let key = person.post("/api/v1/api-keys", &key).await.expect(201);
+    let program = person.with_token(key["key"].as_str().unwrap());
+    program.get("/api/v1/conversations").await.expect(200);
     let subject =
         admin.get(&format!("/api/v1/admin/audit?actor={user}")).await.expect(200)["items"][0]["actor"]["subject"]
             .clone();
@@ -270,7 +275,9 @@ async fn a_deleted_account_leaves_nothing_but_entries_that_name_nobody() {
     let again = json!({"email": person.email, "password": PASSWORD});
     person.post("/api/v1/auth/login", &again).await.problem(401);
     person.get("/api/v1/auth/me").await.problem(401);
-    person.get("/api/v1/conversations").await.problem(401);
+    for caller in [&person, &program] {
+        caller.get("/api/v1/conversations").await.problem(401);
+    }
     stranger.get("/api/v1/personas/nan").await.problem(404);
 
     let done =

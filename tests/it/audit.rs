@@ -152,6 +152,54 @@ async fn dead_letters_and_exports_are_noted_one_by_one() {
 }
 
 #[tokio::test]
+async fn keys_and_services_are_noted_and_whatever_is_refused_to_them() {
+    let cluster = servers().await;
+    let admin = admin(&cluster).await;
+    let wanted = json!({"name": "a program", "scopes": ["chat:read"]});
+    let key = admin.post("/api/v1/api-keys", &wanted).await.expect(201);
+    let program = admin.with_token(key["key"].as_str().unwrap());
+    program.get("/api/v1/personas").await.problem(403);
+    assert_eq!(admin.delete(&format!("/api/v1/api-keys/{}", key["id"].as_str().unwrap())).await.status, 204);
+    let service = json!({"name": "crm-sync", "token": wanted});
+    let made = admin.post("/api/v1/admin/services", &service).await.expect(201);
+    let machine = admin.with_token(made["token"]["key"].as_str().unwrap());
+    machine.get(AUDIT).await.problem(403);
+    let id = made["service"]["id"].as_str().unwrap();
+    assert_eq!(admin.delete(&format!("/api/v1/admin/services/{id}")).await.status, 204);
+    assert_eq!(admin.delete(&format!("/api/v1/admin/services/{id}")).await.status, 404);
+    admin.post("/api/v1/admin/signing-keys", &json!({})).await.expect(201);
+
+    let all = entries(&admin, "limit=100").await;
+    let seen: Vec<_> = all[..all.len() - 2]
+        .iter()
+        .rev()
+        .map(|entry| (entry["actor"]["kind"].as_str().unwrap(), entry["verb"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("user", "key.created"),
+            ("api_key", "access.refused"),
+            ("user", "key.deleted"),
+            ("user", "service.created"),
+            ("user", "key.created"),
+            ("service", "access.refused"),
+            ("user", "service.deleted"),
+            ("user", "signing_key.rotated"),
+        ]
+    );
+    let refused = &all[all.len() - 4];
+    assert_eq!((&refused["actor"]["id"], &refused["actor"]["user_id"]), (&key["id"], &admin.user["id"]));
+    assert_eq!(refused["target"]["id"], "GET /api/v1/personas");
+    let told = admin.get(&format!("{AUDIT}/export")).await.text;
+    for secret in [&program.token, &machine.token] {
+        let (_, secret) = secret.rsplit_once('_').unwrap();
+        assert!(!told.contains(secret), "a secret is in the log");
+    }
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
 async fn the_log_is_looked_through_by_what_is_known_page_by_page_and_taken_away_whole() {
     let cluster = servers().await;
     let (admin, user) = (admin(&cluster).await, cluster.client(0).await);

@@ -6,10 +6,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use troupe_shared::model::audit::{ActorKind, By};
 
 use super::{correlation::CorrelationId, device::Device};
-use crate::{
-    auth::identity::{CredentialKind, Identity},
-    state::AppState,
-};
+use crate::{auth::identity::Identity, state::AppState};
 
 impl FromRequestParts<AppState> for By {
     type Rejection = Infallible;
@@ -18,7 +15,7 @@ impl FromRequestParts<AppState> for By {
         let CorrelationId(correlation_id) = CorrelationId::from_request_parts(parts, state).await?;
         let Device { address, .. } = Device::from_request_parts(parts, state).await?;
         let identity = parts.extensions.get::<Identity>();
-        let key = identity.map(|identity| identity.credential).filter(|shown| shown.kind == CredentialKind::Key);
+        let key = identity.map(|identity| identity.credential).filter(|shown| shown.is_key());
         let kind = match (identity, key) {
             (_, Some(_)) => ActorKind::ApiKey,
             (Some(_), None) => ActorKind::User,

@@ -136,9 +136,10 @@ pub(crate) async fn login(
     responses((status = 200, body = Tokens), (status = 401, description = "the token is not valid, or was used")))]
 pub(crate) async fn refresh(
     State(state): State<AppState>,
+    by: By,
     Body(Refresh { refresh_token }): Body<Refresh>,
 ) -> Result<Json<Tokens>, ApiError> {
-    usecase::refresh(&state, &refresh_token).await.map(|pair| Json(pair.into()))
+    usecase::refresh(&state, &by, &refresh_token).await.map(|pair| Json(pair.into()))
 }
 
 /// Sign out

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::{PgConnection, PgPool};
 use troupe_shared::{
-    db::{account_jobs, deletions, users, violated_constraint},
+    db::{account_jobs, api_keys, deletions, users, violated_constraint},
     ids::{AccountJobId, UserId},
     model::{
         account_data::{AccountJob, AccountJobKind},
@@ -52,8 +52,10 @@ pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<Acc
         return Err(NO_USER);
     }
     let job = account_jobs::start(&mut *transaction, AccountJobId::new(), user, AccountJobKind::Deletion).await?;
+    let keys = api_keys::delete_all(&mut *transaction, user).await?;
     note(&mut *transaction, &by.does("account.closed").on(On::user(user))).await?;
     transaction.commit().await?;
+    state.endings.add(&keys);
     if sign_ins::end_all(state, user, None).await.is_err() {
         tracing::warn!(user_id = %user, "a closed account may still be signed in somewhere, until it is deleted");
     }

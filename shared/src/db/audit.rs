@@ -23,7 +23,9 @@ pub async fn append(db: impl PgExecutor<'_>, act: &Act<'_>) -> Result<()> {
     let known = [("before", before), ("after", after)].into_iter().filter(|(_, value)| !value.is_null());
     let change: serde_json::Map<_, _> = known.map(|(name, value)| (name.to_owned(), value.clone())).collect();
     sqlx::query!(
-        "select audit_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "select audit_append(
+             case when $1 = 'api_key' and exists (select from users where id = $2 and kind = 'service') then 'service' else $1 end,
+             $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         by.kind as ActorKind,
         by.user.map(UserId::as_uuid),
         by.credential.as_deref(),

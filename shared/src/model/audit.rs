@@ -76,6 +76,11 @@ impl On {
         Self { kind: "user", user: Some(user), id: None }
     }
 
+    /// A machine's account.
+    pub fn service(service: UserId) -> Self {
+        Self { kind: "service", user: Some(service), id: None }
+    }
+
     pub fn thing(kind: &'static str, id: impl ToString) -> Self {
         Self { kind, user: None, id: Some(id.to_string()) }
     }
