@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use troupe_shared::{
     config::Config,
     db::{self, passwords, users},
+    model::audit::{By, On},
 };
 
 use crate::{
@@ -35,6 +36,8 @@ pub enum Command {
     /// Users.
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Bring the schema up to date, and give this role of the database what servers and workers need and no more.
+    GrantRuntime { role: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,17 +84,30 @@ pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyh
             let imported = import_users::import(&pool, &content).await?;
             writeln!(out, "{imported} accounts were imported")?;
         }
+        Command::GrantRuntime { role } => grant_runtime(&pool, &role).await?,
         Command::Users(UsersCommand::ResetLink { email }) => print_link(&pool, config, &email, &mut out).await?,
     }
     pool.close().await;
     Ok(())
 }
 
+/// Gives a role of the database what servers and workers need, and no more; brings the schema up to date before, unless told
+/// otherwise.
+async fn grant_runtime(pool: &PgPool, role: &str) -> anyhow::Result<()> {
+    db::runtime_role::grant(pool, role).await.with_context(|| format!("give the role {role} what it needs"))?;
+    tracing::info!(role, "may run servers and workers now");
+    Ok(())
+}
+
 /// As `--make-admin` has always done it: of an account that is there.
 pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
     let pool = db::connect(&config.database, "troupe-server").await?;
-    let user_id = users::make_admin(&pool, email.trim()).await?;
+    let mut transaction = pool.begin().await?;
+    let user_id = users::make_admin(&mut *transaction, email.trim()).await?;
     let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
+    db::audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin"))
+        .await?;
+    transaction.commit().await?;
     tracing::info!(%user_id, "is an admin now");
     pool.close().await;
     Ok(())

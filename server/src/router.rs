@@ -20,8 +20,8 @@ use crate::{
     error::ApiError,
     gate, pages,
     routes::{
-        accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge, memories,
-        messages, passwords, personas, requests, sign_ins, sockets,
+        account_data, accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge,
+        memories, messages, passwords, personas, requests, sign_ins, sockets,
     },
     state::AppState,
 };
@@ -108,7 +108,11 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(sign_ins::end_sign_in))
         .routes(routes!(passwords::change_password))
         .routes(routes!(passwords::ask_for_reset, passwords::reset_password))
-        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::me, account_data::close_account))
+        .routes(routes!(account_data::create_export))
+        .routes(routes!(account_data::read_export))
+        .routes(routes!(account_data::read_export_content))
+        .routes(routes!(account_data::read_deletion))
         .routes(routes!(accounts::my_budget))
         .routes(routes!(api_keys::create_api_key, api_keys::list_api_keys))
         .routes(routes!(api_keys::delete_api_key))

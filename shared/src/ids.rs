@@ -73,6 +73,8 @@ ids! {
     /// One open socket.
     SessionId,
     DocumentId,
+    /// An export of what is somebody's, or the deletion of it.
+    AccountJobId,
     /// One piece of a persona's knowledge. Not made with `new`, so that it never means other words: see [`PassageId::of`].
     PassageId,
 }

@@ -2,11 +2,13 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
+mod account_data;
 mod accounts;
 mod admin;
 mod admin_users;
 mod ai_status;
 mod api_keys;
+mod audit;
 mod bad_input;
 mod browser;
 mod budgets;

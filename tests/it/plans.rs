@@ -26,7 +26,8 @@ const FILL: &str = "
         from requests, unnest(array['user', 'assistant']) role where status = 'completed';
     insert into attempts (request_id, number, worker, started_at, outcome)
         select id, 1, 'w', now(), 'retried' from requests where status = 'completed';
-    insert into socket_tickets (digest, user_id, expires_at) select sha256(email::bytea), id, now() + interval '1 hour' from users;
+    insert into socket_tickets (digest, user_id, expires_at, identity)
+        select sha256(email::bytea), id, now() + interval '1 hour', '{}' from users;
     insert into idempotency_keys (user_id, key, fingerprint) select u.id, n, '' from users u, generate_series(1, 4) n;
     insert into spending (scope, subject, day, spent)
         select 'user', u.id::text, current_date - n, 1 from users u, generate_series(1, 20) n;
@@ -55,6 +56,14 @@ const FILL: &str = "
         from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
     insert into embeddings (digest, model, vector) select digest, 'm', '' from passages;
     insert into vector_versions (persona_id) select id from personas;
+    insert into audit_subjects (user_id) select id from users;
+    insert into audit_entries (position, at, actor_kind, actor_subject, target_subject, verb, hash)
+        select row_number() over (), now(), 'user', id, id, 'sign_in', sha256('x') from audit_subjects, generate_series(1, 4);
+    insert into audit_details (position, part, subject, salt, details)
+        select position, part, actor_subject, uuid_send(gen_random_uuid()), '{}' from audit_entries, unnest(array['origin', 'change']) part;
+    insert into account_jobs (id, user_id, kind, steps, status, finished_at, due_at, expires_at)
+        select gen_random_uuid(), u.id, 'export', 1, 'done', now(), null, now() + interval '1 hour' from users u, generate_series(1, 4);
+    insert into export_parts (job_id, attempt, number, content) select id, 0, n, '' from account_jobs, generate_series(0, 2) n;
     analyze;
 ";
 
@@ -64,7 +73,12 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 21] = [
+const BIG: [&str; 26] = [
+    "audit_subjects",
+    "audit_entries",
+    "audit_details",
+    "account_jobs",
+    "export_parts",
     "documents",
     "passages",
     "idempotency_keys",

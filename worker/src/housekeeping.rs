@@ -38,7 +38,8 @@ impl Scheduled for Housekeeping {
             Some(kept) => self.remove_spending(db, kept, shutdown).await?,
             None => 0,
         };
-        tracing::info!(expired, keys, requests, spending, "kept house");
+        let exports = self.remove_exports(db, shutdown).await?;
+        tracing::info!(expired, keys, requests, spending, exports, "kept house");
         Ok(())
     }
 }
@@ -82,6 +83,19 @@ impl Housekeeping {
             let removed = housekeeping::remove_spending(&mut *db, kept, self.batch()).await?;
             all += removed;
             if !self.goes_on(removed, shutdown).await {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Exports past their time, their files before them.
+    async fn remove_exports(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
+        let mut all = 0;
+        loop {
+            let parts = housekeeping::remove_export_parts(&mut *db, self.batch()).await?;
+            let removed = housekeeping::remove_account_jobs(&mut *db, self.batch()).await?;
+            all += removed;
+            if !self.goes_on(parts.max(removed), shutdown).await {
                 return Ok(all);
             }
         }

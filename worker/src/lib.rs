@@ -3,6 +3,7 @@
 //! [`run`] is the whole process: a consumer per tier ([`queue`]), the renewal of leases, and the sweeper that finds what
 //! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
 
+mod account_data;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod housekeeping;
@@ -37,6 +38,7 @@ use troupe_shared::{
 };
 
 use crate::{
+    account_data::AccountData,
     housekeeping::Housekeeping,
     jobs::generate_reply::Replies,
     knowledge::index_work::Indexer,
@@ -101,6 +103,14 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
     let stop = background.shutdown().clone();
     background.spawn(schedules::follow(housekeeping, pool.clone(), name.clone(), stop));
+
+    let account_data = AccountData {
+        pool: pool.clone(),
+        lease: config.worker.lease,
+        pace: config.housekeeping.clone(),
+        kept: config.retention.exports,
+    };
+    background.spawn(account_data::work(account_data, background.shutdown().clone()));
 
     let claims = Claims {
         pool: pool.clone(),

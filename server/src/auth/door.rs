@@ -7,13 +7,16 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use troupe_shared::db::{socket_tickets, users};
+use troupe_shared::{
+    db::{socket_tickets, users},
+    model::audit::{By, On},
+};
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::{
@@ -34,6 +37,7 @@ use crate::{
     },
     push::protocol::TICKET_PREFIX,
     state::AppState,
+    usecase::audit::note,
 };
 
 /// The one address that takes tickets.
@@ -145,15 +149,22 @@ async fn admit(
         return Err(ApiError::Internal(format!("{path} does not state what it needs")));
     }
     let Some(identity) = identity else { return Ok(None) };
-    if let Need::Permission(permission) = need {
-        permit(state, &identity, permission).await?;
-    }
-    let place = match pace {
-        Pace::Waits | Pace::Streams => Some(state.places.wait(identity.user, parts)?),
-        Pace::Quick | Pace::Uploads => None,
+    let user = identity.user;
+    let permitted = match need {
+        Need::Permission(permission) => permit(state, &identity, permission).await,
+        Need::Nothing | Need::Unstated => Ok(()),
     };
     parts.extensions.insert(identity);
-    Ok(place)
+    if let Err(ApiError::Forbidden { .. }) = permitted {
+        let address = On::thing("address", format!("{} {path}", parts.method));
+        let Ok(by) = By::from_request_parts(parts, state).await;
+        note(&state.pool, &by.does("access.refused").on(address)).await?;
+    }
+    permitted?;
+    match pace {
+        Pace::Waits | Pace::Streams => state.places.wait(user, parts).map(Some),
+        Pace::Quick | Pace::Uploads => Ok(None),
+    }
 }
 
 /// Who is calling, or why that does not count; and the body, which counts only as a whole where it is signed.

@@ -45,6 +45,12 @@ pub(crate) enum CredentialKind {
     SignedKey,
 }
 
+impl Credential {
+    pub(crate) fn is_key(self) -> bool {
+        matches!(self.kind, CredentialKind::Key | CredentialKind::SignedKey)
+    }
+}
+
 impl Identity {
     /// Of a browser; a session that is not used for so long ends.
     pub(crate) fn of_browser(session: BrowserSession, idle: Duration) -> Self {

@@ -1,9 +1,12 @@
 //! What a caller says it is, and where it is: shown to users who look through their sign-ins.
 
-use std::{convert::Infallible, net::IpAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{ConnectInfo, FromRequestParts},
     http::{header, request::Parts},
 };
 use troupe_shared::db::sign_ins::Client;

@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod body;
+mod by;
 pub(crate) mod checks;
 pub(crate) mod client_address;
 pub(crate) mod correlation;

@@ -9,7 +9,7 @@ use axum::{
 use serde::Deserialize;
 use troupe_shared::{
     db::{budgets, users},
-    model::{User, money::Allowance},
+    model::{User, audit::By, money::Allowance},
 };
 use utoipa::ToSchema;
 
@@ -47,6 +47,7 @@ pub(crate) struct Register {
     responses((status = 201, body = SignedIn), (status = 409, description = "the address has an account")))]
 pub(crate) async fn register(
     State(state): State<AppState>,
+    by: By,
     IdempotencyKey(key): IdempotencyKey,
     device: Device,
     headers: HeaderMap,
@@ -57,7 +58,7 @@ pub(crate) async fn register(
     checks.email("email", email).text("name", name, 1..=100);
     password_rules::check(&mut checks, "password", &password, Owner { email, name });
     checks.done()?;
-    let (user, replayed) = register::register(&state, Newcomer { email, name, password }, key).await?;
+    let (user, replayed) = register::register(&state, &by, Newcomer { email, name, password }, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
     let signed_in = welcome(&state, user, session, &device, &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())

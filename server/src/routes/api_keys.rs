@@ -7,13 +7,17 @@ use troupe_shared::{
         users,
     },
     ids::CredentialId,
+    model::audit::{By, On},
 };
 
 use crate::{
     error::ApiError,
     extract::{auth::Caller, body::Body, path::Id},
     state::AppState,
-    usecase::api_keys::{Made, Wanted, make},
+    usecase::{
+        api_keys::{Made, Wanted, make},
+        audit::note,
+    },
 };
 
 const TAG: &str = "accounts";
@@ -26,12 +30,14 @@ const TAG: &str = "accounts";
 pub(crate) async fn create_api_key(
     State(state): State<AppState>,
     Caller(user): Caller,
+    by: By,
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let role = users::role(&state.pool, user).await?.ok_or(ApiError::Unauthenticated("the account is gone"))?;
     wanted.check(role == "admin")?;
-    let mut db = state.pool.acquire().await?;
-    let made = make(&mut db, user, &wanted, state.config.auth.keys_per_user).await?;
+    let mut transaction = state.pool.begin().await?;
+    let made = make(&mut transaction, &by, user, &wanted, state.config.auth.keys_per_user).await?;
+    transaction.commit().await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -51,11 +57,15 @@ pub(crate) async fn list_api_keys(
 pub(crate) async fn delete_api_key(
     State(state): State<AppState>,
     Caller(user): Caller,
+    by: By,
     Id(id): Id<CredentialId>,
 ) -> Result<StatusCode, ApiError> {
-    if !api_keys::delete(&state.pool, user, id).await? {
+    let mut transaction = state.pool.begin().await?;
+    if !api_keys::delete(&mut *transaction, user, id).await? {
         return Err(ApiError::NotFound("API key"));
     }
+    note(&mut *transaction, &by.does("key.deleted").on(On::thing("api_key", id).of(user))).await?;
+    transaction.commit().await?;
     state.endings.add(&[id]);
     tracing::info!(user_id = %user, credential_id = %id, "deleted an API key");
     Ok(StatusCode::NO_CONTENT)

@@ -1,5 +1,6 @@
 //! The API, a file per resource: extract, call, respond.
 
+pub(crate) mod account_data;
 pub(crate) mod accounts;
 pub(crate) mod admin;
 pub(crate) mod api_keys;

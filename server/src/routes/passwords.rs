@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use troupe_shared::model::audit::By;
 use utoipa::ToSchema;
 
 use crate::{
@@ -50,9 +51,10 @@ pub(crate) struct ResetPassword {
 pub(crate) async fn change_password(
     State(state): State<AppState>,
     Identified(identity): Identified,
+    by: By,
     Body(ChangePassword { current_password, password }): Body<ChangePassword>,
 ) -> Result<StatusCode, ApiError> {
-    passwords::change(&state, &identity, current_password, password).await?;
+    passwords::change(&state, &identity, &by, current_password, password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -79,8 +81,9 @@ pub(crate) async fn ask_for_reset(
     responses((status = 204)))]
 pub(crate) async fn reset_password(
     State(state): State<AppState>,
+    by: By,
     Body(ResetPassword { token, password }): Body<ResetPassword>,
 ) -> Result<StatusCode, ApiError> {
-    password_resets::set(&state, &token, password).await?;
+    password_resets::set(&state, &by, &token, password).await?;
     Ok(StatusCode::NO_CONTENT)
 }

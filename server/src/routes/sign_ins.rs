@@ -8,7 +8,14 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{db::sign_ins, ids::CredentialId, model::User};
+use troupe_shared::{
+    db::sign_ins,
+    ids::CredentialId,
+    model::{
+        User,
+        audit::{By, On},
+    },
+};
 use utoipa::ToSchema;
 
 use crate::{
@@ -21,6 +28,7 @@ use crate::{
     extract::{auth::Identified, body::Body, device::Device, path::Id},
     state::AppState,
     usecase::{
+        audit::note,
         passwords,
         sign_ins::{self as usecase, NewSession, TokenPair},
     },
@@ -101,11 +109,13 @@ pub(crate) async fn welcome(
         (status = 403, description = "a session was asked for by another site's page")))]
 pub(crate) async fn login(
     State(state): State<AppState>,
+    by: By,
     device: Device,
     headers: HeaderMap,
     Body(Login { email, password, session }): Body<Login>,
 ) -> Result<Response, ApiError> {
-    let user = passwords::check(&state, &email, password).await?;
+    let user = passwords::check(&state, &by, &email, password).await?;
+    note(&state.pool, &by.as_user(user.id).does("sign_in").on(On::user(user.id))).await?;
     welcome(&state, user, session, &device, &headers).await
 }
 
@@ -116,9 +126,10 @@ pub(crate) async fn login(
     responses((status = 200, body = Tokens), (status = 401, description = "the token is not valid, or was used")))]
 pub(crate) async fn refresh(
     State(state): State<AppState>,
+    by: By,
     Body(Refresh { refresh_token }): Body<Refresh>,
 ) -> Result<Json<Tokens>, ApiError> {
-    usecase::refresh(&state, &refresh_token).await.map(|pair| Json(pair.into()))
+    usecase::refresh(&state, &by, &refresh_token).await.map(|pair| Json(pair.into()))
 }
 
 /// Sign out

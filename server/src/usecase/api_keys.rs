@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::PgConnection;
 use troupe_shared::{
     db::api_keys::{self, ApiKey, NewApiKey},
     ids::{CredentialId, UserId},
+    model::audit::{By, On},
 };
 use utoipa::ToSchema;
 
+use super::audit::note;
 use crate::{
     auth::{
         keys::{self, NewKey},
@@ -74,15 +77,21 @@ impl Wanted {
     }
 }
 
-/// Makes a key that was checked.
-pub(crate) async fn make(db: &mut PgConnection, user: UserId, wanted: &Wanted, most: i64) -> Result<Made, ApiError> {
+/// Makes a key that was checked, in a transaction: it is noted at its end.
+pub(crate) async fn make(
+    db: &mut PgConnection,
+    by: &By,
+    user: UserId,
+    wanted: &Wanted,
+    most: i64,
+) -> Result<Made, ApiError> {
     if api_keys::count(&mut *db, user).await? >= most {
         let detail = format!("there are {most} keys already, which is as many as there may be");
         return Err(ApiError::Conflict { code: "too_many_keys", detail });
     }
     let NewKey { key, prefix, digest } = keys::new_key()?;
     let about = api_keys::create(
-        db,
+        &mut *db,
         &NewApiKey {
             id: CredentialId::new(),
             user,
@@ -95,6 +104,8 @@ pub(crate) async fn make(db: &mut PgConnection, user: UserId, wanted: &Wanted, m
         },
     )
     .await?;
+    let made = by.does("key.created").on(On::thing("api_key", about.id).of(user));
+    note(db, &made.after(json!({"scopes": wanted.scopes, "signs": wanted.signs}))).await?;
     tracing::info!(user_id = %user, credential_id = %about.id, "made an API key");
     Ok(Made { key, about })
 }

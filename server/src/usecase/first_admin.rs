@@ -4,8 +4,9 @@
 
 use sqlx::PgPool;
 use troupe_shared::{
-    db::{users, violated_constraint},
+    db::{audit, users, violated_constraint},
     ids::UserId,
+    model::audit::{By, On},
 };
 
 use crate::{
@@ -55,6 +56,7 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
     match users::create(&mut *transaction, UserId::new(), email, name, hash.as_deref()).await {
         Ok(user) => {
             users::make_admin(&mut *transaction, email).await?;
+            audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user.id)).after("admin")).await?;
             transaction.commit().await?;
             tracing::info!(user_id = %user.id, "an admin's account was opened");
             Ok(Done::Opened(user.id))
@@ -74,7 +76,10 @@ async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
     if found.user.role == "admin" {
         return Ok(Some(Done::Nothing(id)));
     }
-    users::make_admin(pool, email).await?;
+    let mut transaction = pool.begin().await?;
+    users::make_admin(&mut *transaction, email).await?;
+    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(id)).after("admin")).await?;
+    transaction.commit().await?;
     tracing::info!(user_id = %id, "is an admin now");
     Ok(Some(Done::Raised(id)))
 }

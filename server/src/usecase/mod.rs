@@ -1,10 +1,12 @@
 //! What the service does, in plain values: no use case knows HTTP or sockets.
 
 pub(crate) mod accepts;
+pub(crate) mod account_data;
 pub(crate) mod add_document;
 pub(crate) mod ai_status;
 pub(crate) mod answer_question;
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod await_request;
 pub(crate) mod cancel_request;
 pub(crate) mod chains;

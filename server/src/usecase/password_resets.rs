@@ -59,7 +59,7 @@ async fn write(state: &AppState, email: &str) -> Result<Option<Letter>, ApiError
 }
 
 /// Sets the password of the account that the link was made for. All its sign-ins end.
-pub(crate) async fn set(state: &AppState, token: &str, password: String) -> Result<(), ApiError> {
+pub(crate) async fn set(state: &AppState, by: &By, token: &str, password: String) -> Result<(), ApiError> {
     let digest = digest_of(token);
     let void = || ApiError::field("token", VOID);
     let user = passwords::owner_of_link(&state.pool, &digest).await?.ok_or_else(void)?;
@@ -69,6 +69,7 @@ pub(crate) async fn set(state: &AppState, token: &str, password: String) -> Resu
     let hash = state.passwords.hash(password).await?;
     sign_ins::end_all(state, user.id, None).await?;
     let user = passwords::use_link(&state.pool, &digest, &hash).await?.ok_or_else(void)?;
+    note(&state.pool, &by.as_user(user).does("password.reset").on(On::user(user))).await?;
     end_late_comers(state, user, None).await;
     tracing::info!(user_id = %user, "a password was set by a link");
     Ok(())

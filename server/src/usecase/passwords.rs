@@ -4,10 +4,13 @@ use tokio::time::{Instant, sleep_until};
 use troupe_shared::{
     db::{passwords, users},
     ids::{CredentialId, UserId},
-    model::User,
+    model::{
+        User,
+        audit::{By, On},
+    },
 };
 
-use super::sign_ins;
+use super::{audit::note, sign_ins};
 use crate::{
     auth::{
         identity::Identity,
@@ -20,13 +23,15 @@ use crate::{
 };
 
 /// Whose address and password these are. Who is refused learns nothing else, by the answer's time neither.
-pub(crate) async fn check(state: &AppState, email: &str, password: String) -> Result<User, ApiError> {
+pub(crate) async fn check(state: &AppState, by: &By, email: &str, password: String) -> Result<User, ApiError> {
     let refused_at = Instant::now() + state.config.auth.refusal_time;
     let found = if email.contains('\0') { None } else { users::credentials(&state.pool, email.trim()).await? };
     let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
     let hash = hash.flatten();
     let Verified { right, better } = state.passwords.verify(password, hash.clone()).await?;
+    let on = user.as_ref().map(|user| On::user(user.id));
     let Some(user) = user.filter(|_| right) else {
+        note(&state.pool, &by.does("sign_in.refused").maybe_on(on)).await?;
         sleep_until(refused_at).await;
         return Err(ApiError::Unauthenticated("the address or the password is wrong"));
     };
@@ -44,6 +49,7 @@ pub(crate) async fn check(state: &AppState, email: &str, password: String) -> Re
 pub(crate) async fn change(
     state: &AppState,
     caller: &Identity,
+    by: &By,
     current: String,
     password: String,
 ) -> Result<(), ApiError> {
@@ -59,6 +65,7 @@ pub(crate) async fn change(
     let hash = state.passwords.hash(password).await?;
     sign_ins::end_all(state, user, Some(caller.credential.id)).await?;
     passwords::set(&state.pool, user, &hash).await?;
+    note(&state.pool, &by.does("password.changed").on(On::user(user))).await?;
     end_late_comers(state, user, Some(caller.credential.id)).await;
     tracing::info!(user_id = %user, "a password was changed");
     Ok(())

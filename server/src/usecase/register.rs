@@ -3,10 +3,13 @@
 use troupe_shared::{
     db::{idempotency, users, violated_constraint},
     ids::UserId,
-    model::User,
+    model::{
+        User,
+        audit::{By, On},
+    },
 };
 
-use super::once::Key;
+use super::{audit::note, once::Key};
 use crate::{error::ApiError, state::AppState};
 
 /// Who registers.
@@ -19,6 +22,7 @@ pub(crate) struct Newcomer<'a> {
 /// The account, and whether the same call had opened it before.
 pub(crate) async fn register(
     state: &AppState,
+    by: &By,
     newcomer: Newcomer<'_>,
     key: Option<String>,
 ) -> Result<(User, bool), ApiError> {
@@ -42,6 +46,7 @@ pub(crate) async fn register(
     if let Some(Key { key, fingerprint }) = key {
         idempotency::take(&mut *transaction, user.id, &key, &fingerprint).await?;
     }
+    note(&mut *transaction, &by.as_user(user.id).does("user.registered").on(On::user(user.id))).await?;
     transaction.commit().await?;
     tracing::info!(user_id = %user.id, "registered");
     Ok((user, false))

@@ -9,10 +9,14 @@ use troupe_shared::{
         dead_letters::{self, Filter},
     },
     events::{Cursor, Event, Frame},
-    ids::{RequestId, UserId},
-    model::admin::Tokens,
+    ids::RequestId,
+    model::{
+        admin::Tokens,
+        audit::{By, On},
+    },
 };
 
+use super::audit::note;
 use crate::{dispatcher::Accepted, error::ApiError, state::AppState};
 
 /// More are not settled in one call: each new request wants a worker, and the caller an answer.
@@ -57,16 +61,22 @@ pub(crate) async fn select(state: &AppState, filter: &Filter) -> Result<Selectio
 /// Tries dead letters again; returns each with its new request. Those that are settled already are passed over.
 pub(crate) async fn retry(
     state: &AppState,
-    admin: UserId,
+    by: &By,
     dead_letters: &[RequestId],
     correlation_id: &str,
 ) -> Result<Vec<(RequestId, RequestId)>, ApiError> {
     let mut retried = Vec::with_capacity(dead_letters.len());
     for batch in dead_letters.chunks(BATCH) {
-        let redriven = dead_letters::redrive(&state.pool, batch, correlation_id, state.limits()).await?;
+        let mut transaction = state.pool.begin().await?;
+        let redriven = dead_letters::redrive(&mut *transaction, batch, correlation_id, state.limits()).await?;
+        for letter in &redriven {
+            let on = On::thing("dead_letter", letter.dead_letter).of(letter.user_id);
+            note(&mut *transaction, &by.does("dead_letter.retried").on(on).after(letter.question.request_id)).await?;
+        }
+        transaction.commit().await?;
         for letter in redriven {
             let (dead_letter, request) = (letter.dead_letter, letter.question.request_id);
-            tracing::info!(admin_id = %admin, %dead_letter, request_id = %request, "a dead letter is tried again");
+            tracing::info!(admin_id = by.user.map(tracing::field::display), %dead_letter, request_id = %request, "a dead letter is tried again");
             let conversation = letter.question.conversation_id;
             let news =
                 Event::Queued { message: letter.question, place: None, correlation_id: correlation_id.to_owned() };
@@ -82,13 +92,20 @@ pub(crate) async fn retry(
 }
 
 /// Settles dead letters without another try; returns how many.
-pub(crate) async fn discard(state: &AppState, admin: UserId, dead_letters: &[RequestId]) -> Result<usize, ApiError> {
+pub(crate) async fn discard(state: &AppState, by: &By, dead_letters: &[RequestId]) -> Result<usize, ApiError> {
     let mut discarded = 0;
     for batch in dead_letters.chunks(BATCH) {
-        for dead_letter in dead_letters::discard(&state.pool, batch).await? {
-            tracing::info!(admin_id = %admin, %dead_letter, "a dead letter is discarded");
-            discarded += 1;
+        let mut transaction = state.pool.begin().await?;
+        let settled = dead_letters::discard(&mut *transaction, batch).await?;
+        for (dead_letter, user) in &settled {
+            let on = On::thing("dead_letter", dead_letter).of(*user);
+            note(&mut *transaction, &by.does("dead_letter.discarded").on(on)).await?;
         }
+        transaction.commit().await?;
+        for (dead_letter, _) in &settled {
+            tracing::info!(admin_id = by.user.map(tracing::field::display), %dead_letter, "a dead letter is discarded");
+        }
+        discarded += settled.len();
     }
     Ok(discarded)
 }

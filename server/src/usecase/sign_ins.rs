@@ -3,10 +3,14 @@
 use troupe_shared::{
     db::sign_ins::{self, Lasting, Refreshed},
     ids::{CredentialId, UserId},
-    model::User,
+    model::{
+        User,
+        audit::{By, On},
+    },
     ports::BrowserSession,
 };
 
+use super::audit::note;
 use crate::{
     auth::secrets::{self, Fresh, digest_of},
     error::ApiError,
@@ -42,7 +46,7 @@ pub(crate) async fn begin(state: &AppState, user: &User, device: &Device) -> Res
 }
 
 /// The next two tokens. A token that was used before was copied by somebody, and nobody knows by whom: the sign-in ends.
-pub(crate) async fn refresh(state: &AppState, token: &str) -> Result<TokenPair, ApiError> {
+pub(crate) async fn refresh(state: &AppState, by: &By, token: &str) -> Result<TokenPair, ApiError> {
     let Fresh { secret, digest } = secrets::fresh()?;
     let mut transaction = state.pool.begin().await?;
     let refreshed = sign_ins::refresh(&mut transaction, &digest_of(token), &digest, lasting(state)).await?;
@@ -55,6 +59,7 @@ pub(crate) async fn refresh(state: &AppState, token: &str) -> Result<TokenPair, 
         Refreshed::Reused { sign_in, user } => {
             tracing::warn!(user_id = %user, credential_id = %sign_in, "a refresh token came twice: the sign-in was ended");
             state.endings.add(&[sign_in]);
+            note(&state.pool, &by.does("refresh_token.reused").on(On::thing("sign_in", sign_in).of(user))).await?;
             Err(ApiError::Unauthenticated("the refresh token was used before, so the sign-in was ended"))
         }
         Refreshed::Unknown => Err(ApiError::Unauthenticated("the refresh token is not valid, or has expired")),

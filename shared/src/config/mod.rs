@@ -173,6 +173,8 @@ pub struct Events {
 pub struct Retention {
     #[serde(deserialize_with = "duration")]
     pub idempotency_keys: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub exports: Duration,
     /// `None`: for ever.
     #[serde(deserialize_with = "duration_or_forever")]
     pub requests: Option<Duration>,
@@ -264,6 +266,7 @@ impl Config {
             "retention.requests",
             "must not be shorter than retention.idempotency_keys, which answer with them",
         );
+        rule(!self.retention.exports.is_zero(), "retention.exports", "must be longer than nothing");
         rule(
             self.retention.spending.is_none_or(|kept| kept >= Duration::from_hours(48)),
             "retention.spending",

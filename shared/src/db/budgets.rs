@@ -95,6 +95,17 @@ pub async fn set(db: impl PgExecutor<'_>, scope: Scope, subject: &str, daily_lim
     Ok(())
 }
 
+/// What may be spent in a day, until the end of the transaction.
+pub async fn hold_limit(db: impl PgExecutor<'_>, scope: Scope, subject: &str) -> Result<Option<f64>> {
+    sqlx::query_scalar!(
+        "select daily_limit from budgets where scope = $1 and subject = $2 for update",
+        scope.name(),
+        subject,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Removes a budget; says whether there was one.
 pub async fn remove(db: impl PgExecutor<'_>, scope: Scope, subject: &str) -> Result<bool> {
     let done = sqlx::query!("delete from budgets where scope = $1 and subject = $2", scope.name(), subject)

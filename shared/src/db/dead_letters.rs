@@ -297,16 +297,17 @@ pub async fn redrive(
         .collect())
 }
 
-/// Settles dead letters without another try; returns those that were not settled before.
-pub async fn discard(db: impl PgExecutor<'_>, dead_letters: &[RequestId]) -> Result<Vec<RequestId>> {
-    sqlx::query_scalar!(
+/// Settles dead letters without another try; returns those that were not settled before, each with its user.
+pub async fn discard(db: impl PgExecutor<'_>, dead_letters: &[RequestId]) -> Result<Vec<(RequestId, UserId)>> {
+    let rows = sqlx::query!(
         r#"update requests r set settled_at = now() from unnest($1::uuid[]) as unwanted (id)
            where r.id = unwanted.id and r.status = 'failed' and r.settled_at is null
-           returning r.id as "id: RequestId""#,
+           returning r.id as "id: RequestId", r.user_id as "user_id: UserId""#,
         &uuids(dead_letters),
     )
     .fetch_all(db)
-    .await
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.user_id)).collect())
 }
 
 fn uuids(ids: &[RequestId]) -> Vec<Uuid> {

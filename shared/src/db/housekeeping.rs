@@ -37,6 +37,34 @@ pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, most: i64)
     Ok(done.rows_affected())
 }
 
+/// Removes files that people have made of their data, past their time; returns how many pieces.
+pub async fn remove_export_parts(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from export_parts p using (
+             select p.job_id, p.attempt, p.number from account_jobs j join export_parts p on p.job_id = j.id
+             where j.expires_at <= now() limit $1) old
+         where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes what was known of exports and deletions past their time, once their files are gone; returns how many.
+pub async fn remove_account_jobs(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from account_jobs where id in (
+             select id from account_jobs j
+             where expires_at <= now() and not exists (select from export_parts p where p.job_id = j.id)
+             order by expires_at limit $1 for update skip locked)",
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Removes final requests that ended longer ago than this, with their messages: the oldest after the given one. Returns
 /// which.
 ///

@@ -4,15 +4,19 @@
 //! The hot path costs three statements a message: [`accepts::accept`], [`attempts::claim`], [`attempts::finish`].
 
 pub mod accepts;
+pub mod account_jobs;
 pub mod api_keys;
 pub mod attempts;
+pub mod audit;
 pub mod budgets;
 pub mod cancels;
 pub mod claims;
 pub mod conversations;
 pub mod dead_letters;
+pub mod deletions;
 pub mod documents;
 pub mod embeddings;
+pub mod exports;
 pub mod feedback;
 pub mod housekeeping;
 pub mod idempotency;
@@ -29,6 +33,7 @@ pub mod questions;
 pub mod queue_state;
 pub mod requests;
 pub mod responses;
+pub mod runtime_role;
 pub mod schedules;
 pub mod services;
 pub mod sign_ins;

@@ -27,6 +27,18 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<Price>> {
         .await
 }
 
+/// What a model costs, until the end of the transaction.
+pub async fn lock(db: impl PgExecutor<'_>, provider: &str, model: &str) -> Result<Option<Rate>> {
+    sqlx::query_as!(
+        Rate,
+        "select prompt_price, completion_price from prices where provider = $1 and model = $2 for update",
+        provider,
+        model,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Sets what a model costs.
 pub async fn set(db: impl PgExecutor<'_>, provider: &str, model: &str, rate: Rate) -> Result<()> {
     sqlx::query!(

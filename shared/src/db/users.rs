@@ -1,4 +1,4 @@
-//! Accounts.
+//! Accounts. One that is closed is on its way out: for everybody it is gone already.
 
 use sqlx::{PgExecutor, Result};
 
@@ -37,7 +37,7 @@ pub async fn create(
 pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
     sqlx::query_as!(
         User,
-        r#"select id as "id: UserId", email, name, role, tier, created_at from users where id = $1"#,
+        r#"select id as "id: UserId", email, name, role, tier, created_at from users where id = $1 and closed_at is null"#,
         id.as_uuid(),
     )
     .fetch_optional(db)
@@ -47,7 +47,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
 pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
         r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash
-           from users where lower(email) = lower($1)"#,
+           from users where lower(email) = lower($1) and closed_at is null"#,
         email,
     )
     .fetch_optional(db)
@@ -67,13 +67,15 @@ pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<
 
 /// What an account may do; `None` where there is no such account.
 pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<String>> {
-    sqlx::query_scalar!("select role from users where id = $1", id.as_uuid()).fetch_optional(db).await
+    sqlx::query_scalar!("select role from users where id = $1 and closed_at is null", id.as_uuid())
+        .fetch_optional(db)
+        .await
 }
 
 /// Makes the account with this address an admin's; `None` where there is no such account.
 pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<UserId>> {
     sqlx::query_scalar!(
-        r#"update users set role = 'admin' where lower(email) = lower($1) returning id as "id: UserId""#,
+        r#"update users set role = 'admin' where lower(email) = lower($1) and closed_at is null returning id as "id: UserId""#,
         email,
     )
     .fetch_optional(db)
@@ -119,6 +121,13 @@ pub struct TierChange<'a> {
     pub models: Change<&'a [String]>,
     pub calls_per_minute: Option<i32>,
     pub chat_per_minute: Option<i32>,
+}
+
+/// A tier as it is, until the end of the transaction.
+pub async fn lock_tier(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Tier>> {
+    sqlx::query_as!(Tier, "select name, queue_weight, chain from tiers where name = $1 for update", name)
+        .fetch_optional(db)
+        .await
 }
 
 /// Changes what a tier is allowed; `None` where there is no such tier.

@@ -2,7 +2,9 @@
 //!
 //! These types are what the API shows; what must not leave the process (hashes, digests) is never part of them.
 
+pub mod account_data;
 pub mod admin;
+pub mod audit;
 mod change;
 pub mod feedback;
 pub mod grounding;

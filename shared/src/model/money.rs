@@ -12,7 +12,7 @@ use super::Usage;
 pub const ANY: &str = "*";
 
 /// For a million tokens, in a currency of the operator's.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rate {
     pub prompt_price: f64,
     pub completion_price: f64,

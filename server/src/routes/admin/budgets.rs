@@ -8,7 +8,10 @@ use serde::Deserialize;
 use troupe_shared::{
     db::{Page, budgets, users},
     ids::UserId,
-    model::money::{ANY, Budget, Scope},
+    model::{
+        audit::{By, On},
+        money::{ANY, Budget, Scope},
+    },
 };
 use utoipa::ToSchema;
 
@@ -23,6 +26,7 @@ use crate::{
         path::Id,
     },
     state::AppState,
+    usecase::audit::note,
 };
 
 const HIGHEST: f64 = 1e12;
@@ -57,6 +61,7 @@ pub(crate) async fn list_budgets(
 pub(crate) async fn set_budget(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Id((scope, subject)): Id<(String, String)>,
     Body(SetBudget { daily_limit }): Body<SetBudget>,
 ) -> Result<StatusCode, ApiError> {
@@ -69,7 +74,12 @@ pub(crate) async fn set_budget(
         Scope::Persona => "persona",
         Scope::Everyone => "subject: everyone is *",
     }))?;
-    budgets::set(&state.pool, scope, &subject, daily_limit).await?;
+    let mut transaction = state.pool.begin().await?;
+    let before = budgets::hold_limit(&mut *transaction, scope, &subject).await?;
+    budgets::set(&mut *transaction, scope, &subject, daily_limit).await?;
+    let set = by.does("budget.set").on(budget_of(scope, &subject)).before(before).after(daily_limit);
+    note(&mut *transaction, &set).await?;
+    transaction.commit().await?;
     tracing::info!(admin_id = %admin, %scope, subject, daily_limit, "a budget is set");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -81,16 +91,31 @@ pub(crate) async fn set_budget(
 pub(crate) async fn remove_budget(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Id((scope, subject)): Id<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let scope = scope.parse().map_err(|_| NO_SCOPE)?;
     // What is gone has a budget still, under the name that is stored.
     let subject = stored(&state, scope, &subject).await?.unwrap_or(subject);
-    if subject.contains('\0') || !budgets::remove(&state.pool, scope, &subject).await? {
-        return Err(ApiError::NotFound("budget"));
+    let missing = ApiError::NotFound("budget");
+    if subject.contains('\0') {
+        return Err(missing);
     }
+    let mut transaction = state.pool.begin().await?;
+    let before = budgets::hold_limit(&mut *transaction, scope, &subject).await?.ok_or(missing)?;
+    budgets::remove(&mut *transaction, scope, &subject).await?;
+    note(&mut *transaction, &by.does("budget.removed").on(budget_of(scope, &subject)).before(before)).await?;
+    transaction.commit().await?;
     tracing::info!(admin_id = %admin, %scope, subject, "a budget is removed");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A budget as the audit log has it, which knows people by another name.
+fn budget_of(scope: Scope, subject: &str) -> On {
+    match subject.parse() {
+        Ok(user) if scope == Scope::User => On { user: Some(user), id: None, kind: "budget" },
+        _ => On::thing("budget", format!("{scope}/{subject}")),
+    }
 }
 
 /// The subject as the table has it; `None` where there is no such user, tier or persona.

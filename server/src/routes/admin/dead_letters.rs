@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 use troupe_shared::{
     db::dead_letters::{self, Filter},
     ids::{RequestId, UserId},
-    model::admin::{Attempt, DeadLetter, Tokens},
+    model::{
+        admin::{Attempt, DeadLetter, Tokens},
+        audit::By,
+    },
 };
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     error::ApiError,
     extract::{
-        auth::Caller,
         body::Body,
         checks::Checks,
         correlation::CorrelationId,
@@ -168,11 +170,11 @@ pub(crate) async fn read_dead_letter(
     ))]
 pub(crate) async fn retry_dead_letter(
     State(state): State<AppState>,
-    Caller(admin): Caller,
+    by: By,
     CorrelationId(correlation_id): CorrelationId,
     Id(id): Id<RequestId>,
 ) -> Result<Response, ApiError> {
-    let retried = retry(&state, admin, &[id], &correlation_id).await?;
+    let retried = retry(&state, &by, &[id], &correlation_id).await?;
     let Some(&(redrive_of, request_id)) = retried.first() else { return Err(unsettleable(&state, id).await) };
     let location = [(header::LOCATION, format!("/api/v1/admin/requests/{request_id}/waiting"))];
     Ok((StatusCode::ACCEPTED, location, Json(Retried { request_id, redrive_of })).into_response())
@@ -183,10 +185,10 @@ pub(crate) async fn retry_dead_letter(
     responses((status = 204), (status = 404, description = "no request that failed"), (status = 409, description = "settled already")))]
 pub(crate) async fn discard_dead_letter(
     State(state): State<AppState>,
-    Caller(admin): Caller,
+    by: By,
     Id(id): Id<RequestId>,
 ) -> Result<StatusCode, ApiError> {
-    if discard(&state, admin, &[id]).await? == 0 {
+    if discard(&state, &by, &[id]).await? == 0 {
         Err(unsettleable(&state, id).await)
     } else {
         Ok(StatusCode::NO_CONTENT)
@@ -200,13 +202,13 @@ pub(crate) async fn discard_dead_letter(
     responses((status = 200, body = SettledMany)))]
 pub(crate) async fn retry_dead_letters(
     State(state): State<AppState>,
-    Caller(admin): Caller,
+    by: By,
     CorrelationId(correlation_id): CorrelationId,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
     let selection = select(&state, &filter.checked("filter.")?).await?;
     let count =
-        if dry_run { selection.ids.len() } else { retry(&state, admin, &selection.ids, &correlation_id).await?.len() };
+        if dry_run { selection.ids.len() } else { retry(&state, &by, &selection.ids, &correlation_id).await?.len() };
     Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
 }
 
@@ -215,11 +217,11 @@ pub(crate) async fn retry_dead_letters(
     responses((status = 200, body = SettledMany)))]
 pub(crate) async fn discard_dead_letters(
     State(state): State<AppState>,
-    Caller(admin): Caller,
+    by: By,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
     let selection = select(&state, &filter.checked("filter.")?).await?;
-    let count = if dry_run { selection.ids.len() } else { discard(&state, admin, &selection.ids).await? };
+    let count = if dry_run { selection.ids.len() } else { discard(&state, &by, &selection.ids).await? };
     Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
 }
 

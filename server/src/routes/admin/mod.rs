@@ -1,6 +1,8 @@
 //! What admins see and do; everybody else is told 403.
 
+mod account_data;
 mod ai;
+mod audit;
 mod budgets;
 mod dead_letters;
 mod prices;
@@ -21,6 +23,12 @@ pub(crate) const TAG: &str = "admin";
 pub(crate) fn described() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(ai::read_ai_status))
+        .routes(routes!(account_data::create_users_export))
+        .routes(routes!(account_data::read_users_export))
+        .routes(routes!(account_data::close_users_account))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
+        .routes(routes!(audit::verify_audit))
         .routes(routes!(queue::read_queue))
         .routes(routes!(requests::explain_waiting))
         .routes(routes!(tiers::list_tiers, tiers::create_tier))

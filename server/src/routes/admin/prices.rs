@@ -5,6 +5,7 @@ use serde::Deserialize;
 use troupe_shared::{
     db::{Page, prices},
     model::{
+        audit::{By, On},
         money::{ANY, Price, Rate},
         providers::is_alias,
     },
@@ -22,6 +23,7 @@ use crate::{
         path::Id,
     },
     state::AppState,
+    usecase::audit::note,
 };
 
 const HIGHEST: f64 = 1e6;
@@ -77,6 +79,7 @@ pub(crate) async fn list_prices(
 pub(crate) async fn set_price(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Id(provider): Id<String>,
     Params(WhichModel { model }): Params<WhichModel>,
     Body(SetPrice { prompt_price, completion_price }): Body<SetPrice>,
@@ -87,7 +90,13 @@ pub(crate) async fn set_price(
         checks.rule((0.0..=HIGHEST).contains(&price), field, format!("must be from 0 to {HIGHEST}"));
     }
     checks.done()?;
-    prices::set(&state.pool, &provider, &model, Rate { prompt_price, completion_price }).await?;
+    let rate = Rate { prompt_price, completion_price };
+    let mut transaction = state.pool.begin().await?;
+    let before = prices::lock(&mut *transaction, &provider, &model).await?;
+    prices::set(&mut *transaction, &provider, &model, rate).await?;
+    let price = On::thing("price", format!("{provider}/{model}"));
+    note(&mut *transaction, &by.does("price.set").on(price).before(before).after(rate)).await?;
+    transaction.commit().await?;
     tracing::info!(admin_id = %admin, provider, model, prompt_price, completion_price, "a price is set");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -100,13 +109,19 @@ pub(crate) async fn set_price(
 pub(crate) async fn remove_price(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Id(provider): Id<String>,
     Params(WhichModel { model }): Params<WhichModel>,
 ) -> Result<StatusCode, ApiError> {
     named(&mut Checks::default(), &provider, &model).done()?;
-    if !prices::remove(&state.pool, &provider, &model).await? {
+    let mut transaction = state.pool.begin().await?;
+    let before = prices::lock(&mut *transaction, &provider, &model).await?;
+    if !prices::remove(&mut *transaction, &provider, &model).await? {
         return Err(ApiError::NotFound("price"));
     }
+    let price = On::thing("price", format!("{provider}/{model}"));
+    note(&mut *transaction, &by.does("price.removed").on(price).before(before)).await?;
+    transaction.commit().await?;
     tracing::info!(admin_id = %admin, provider, model, "a price is removed");
     Ok(StatusCode::NO_CONTENT)
 }

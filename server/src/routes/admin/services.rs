@@ -9,6 +9,7 @@ use troupe_shared::{
         violated_constraint,
     },
     ids::{CredentialId, UserId},
+    model::audit::{By, On},
 };
 use utoipa::ToSchema;
 
@@ -18,7 +19,10 @@ use crate::{
     error::ApiError,
     extract::{body::Body, checks::Checks, path::Id},
     state::AppState,
-    usecase::api_keys::{Made, Wanted, make},
+    usecase::{
+        api_keys::{Made, Wanted, make},
+        audit::note,
+    },
 };
 
 const MISSING: ApiError = ApiError::NotFound("service");
@@ -53,6 +57,7 @@ fn is_name(name: &str) -> bool {
     responses((status = 201, body = NewService), (status = 409, description = "there is one of this name")))]
 pub(crate) async fn create_service(
     State(state): State<AppState>,
+    by: By,
     Body(CreateService { name, token }): Body<CreateService>,
 ) -> Result<(StatusCode, Json<NewService>), ApiError> {
     let rule = "must be 2 to 63 small letters, digits and hyphens, and not begin with one";
@@ -66,7 +71,8 @@ pub(crate) async fn create_service(
             error.into()
         }
     })?;
-    let token = make(&mut transaction, service.id, &token, state.config.auth.keys_per_user).await?;
+    note(&mut *transaction, &by.does("service.created").on(On::service(service.id)).after(&service.name)).await?;
+    let token = make(&mut transaction, &by, service.id, &token, state.config.auth.keys_per_user).await?;
     transaction.commit().await?;
     Ok((StatusCode::CREATED, Json(NewService { service, token })))
 }
@@ -81,8 +87,16 @@ pub(crate) async fn list_services(State(state): State<AppState>) -> Result<Json<
 /// Delete a service with its tokens and all that is its own
 #[utoipa::path(delete, path = "/admin/services/{id}", tag = TAG, security(("token" = ["credentials:write"])),
     params(("id" = UserId, Path)), responses((status = 204)))]
-pub(crate) async fn delete_service(State(state): State<AppState>, Id(id): Id<UserId>) -> Result<StatusCode, ApiError> {
-    let ended = services::delete(&state.pool, id).await?.ok_or(MISSING)?;
+pub(crate) async fn delete_service(
+    State(state): State<AppState>,
+    by: By,
+    Id(id): Id<UserId>,
+) -> Result<StatusCode, ApiError> {
+    let mut transaction = state.pool.begin().await?;
+    // Before, while the log can still say which.
+    note(&mut *transaction, &by.does("service.deleted").on(On::service(id))).await?;
+    let ended = services::delete(&mut *transaction, id).await?.ok_or(MISSING)?;
+    transaction.commit().await?;
     state.endings.add(&ended);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -93,13 +107,15 @@ pub(crate) async fn delete_service(State(state): State<AppState>, Id(id): Id<Use
     responses((status = 201, body = Made), (status = 409, description = "it has as many tokens as it may")))]
 pub(crate) async fn create_service_token(
     State(state): State<AppState>,
+    by: By,
     Id(id): Id<UserId>,
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let service = services::find(&state.pool, id).await?.ok_or(MISSING)?;
     wanted.check(service.role == "admin")?;
-    let mut db = state.pool.acquire().await?;
-    let made = make(&mut db, service.id, &wanted, state.config.auth.keys_per_user).await?;
+    let mut transaction = state.pool.begin().await?;
+    let made = make(&mut transaction, &by, service.id, &wanted, state.config.auth.keys_per_user).await?;
+    transaction.commit().await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -119,12 +135,16 @@ pub(crate) async fn list_service_tokens(
     params(("id" = UserId, Path), ("token_id" = CredentialId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_service_token(
     State(state): State<AppState>,
+    by: By,
     Id((id, token)): Id<(UserId, CredentialId)>,
 ) -> Result<StatusCode, ApiError> {
     let service = services::find(&state.pool, id).await?.ok_or(MISSING)?;
-    if !api_keys::delete(&state.pool, service.id, token).await? {
+    let mut transaction = state.pool.begin().await?;
+    if !api_keys::delete(&mut *transaction, service.id, token).await? {
         return Err(ApiError::NotFound("token"));
     }
+    note(&mut *transaction, &by.does("key.deleted").on(On::thing("api_key", token).of(service.id))).await?;
+    transaction.commit().await?;
     state.endings.add(&[token]);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,10 +1,13 @@
 //! The keys that sign access tokens: a new one takes over, and nobody is signed out.
 
 use axum::{Json, extract::State, http::StatusCode};
-use troupe_shared::db::signing_keys::{self, KeyView};
+use troupe_shared::{
+    db::signing_keys::{self, KeyView},
+    model::audit::{By, On},
+};
 
 use super::TAG;
-use crate::{error::ApiError, state::AppState};
+use crate::{error::ApiError, state::AppState, usecase::audit::note};
 
 /// The keys, the newest first, without their secrets
 #[utoipa::path(get, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
@@ -20,8 +23,10 @@ pub(crate) async fn list_signing_keys(State(state): State<AppState>) -> Result<J
     responses((status = 201, body = KeyView)))]
 pub(crate) async fn rotate_signing_keys(
     State(state): State<AppState>,
+    by: By,
 ) -> Result<(StatusCode, Json<KeyView>), ApiError> {
     let key = state.tokens.rotate().await?;
+    note(&state.pool, &by.does("signing_key.rotated").on(On::thing("signing_key", &key.id))).await?;
     tracing::info!(key = key.id, "a new key is going to sign access tokens");
     Ok((StatusCode::CREATED, Json(key)))
 }

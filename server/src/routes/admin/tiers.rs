@@ -8,7 +8,11 @@ use troupe_shared::{
         users::{self, TierChange},
         violated_constraint,
     },
-    model::{Change, admin::Tier},
+    model::{
+        Change,
+        admin::Tier,
+        audit::{By, On},
+    },
 };
 use utoipa::ToSchema;
 
@@ -17,6 +21,7 @@ use crate::{
     extract::{auth::Caller, body::Body, checks::Checks, idempotency::Keyed, path::Id},
     state::AppState,
     usecase::{
+        audit::note,
         chains::{checked_chain, checked_models},
         once::{Created, once},
     },
@@ -115,6 +120,7 @@ pub(crate) async fn create_tier(
 pub(crate) async fn change_tier(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Id(name): Id<String>,
     Body(ChangeTier { queue_weight, chain, models, calls_per_minute, chat_per_minute }): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {
@@ -139,7 +145,12 @@ pub(crate) async fn change_tier(
         calls_per_minute,
         chat_per_minute,
     };
-    let tier = users::change_tier(&state.pool, &name, change).await?.ok_or(missing)?;
+    let mut transaction = state.pool.begin().await?;
+    let before = users::lock_tier(&mut *transaction, &name).await?;
+    let tier = users::change_tier(&mut *transaction, &name, change).await?.ok_or(missing)?;
+    let changed = by.does("tier.changed").on(On::thing("tier", &name)).before(before).after(&tier);
+    note(&mut *transaction, &changed).await?;
+    transaction.commit().await?;
     tracing::info!(admin_id = %admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, models = ?tier.models,
         calls_per_minute = tier.calls_per_minute, chat_per_minute = tier.chat_per_minute, "a tier was changed");
     Ok(Json(tier))

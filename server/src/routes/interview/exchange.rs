@@ -9,6 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use serde::Deserialize;
+use troupe_shared::model::audit::{By, On};
 use utoipa::IntoParams;
 
 use super::{TAG, own_persona};
@@ -23,6 +24,7 @@ use crate::{
     },
     state::AppState,
     usecase::{
+        audit::note,
         exchange::{
             Format, RawRow,
             export::export,
@@ -71,6 +73,7 @@ impl FromRequest<AppState> for Import {
 pub(crate) async fn import_responses(
     State(state): State<AppState>,
     Caller(owner): Caller,
+    by: By,
     Id(slug): Id<String>,
     Params(how): Params<How>,
     IdempotencyKey(key): IdempotencyKey,
@@ -83,7 +86,7 @@ pub(crate) async fn import_responses(
     let what = format!("import {slug} {} {:?}", format.name(), how.mode);
     let key = key.map(|key| Key::new(key, &[what.as_bytes(), &bytes]));
     let done = once(&state, owner, key, |db| {
-        Box::pin(async move { import(db, owner, &slug, (format, how.mode), &bytes).await })
+        Box::pin(async move { import(db, &by, owner, &slug, (format, how.mode), &bytes).await })
     });
     Ok(match done.await? {
         Created::Now(report) => {
@@ -115,10 +118,12 @@ fn json() -> Format {
 pub(crate) async fn export_responses(
     State(state): State<AppState>,
     Caller(owner): Caller,
+    by: By,
     Id(slug): Id<String>,
     Params(Written { format }): Params<Written>,
 ) -> Result<Response, ApiError> {
     let persona = own_persona(&state, owner, &slug).await?;
+    note(&state.pool, &by.does("answers.exported").on(On::thing("persona", persona).of(owner))).await?;
     let disposition = format!("attachment; filename=\"{slug}-responses.{}\"", format.name());
     let headers = [
         (header::CONTENT_TYPE, format.content_type().to_owned()),

@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_shared::db::personas;
+use troupe_shared::{
+    db::personas,
+    model::audit::{By, On},
+};
 use utoipa::IntoParams;
 
 use super::TAG;
@@ -17,6 +20,7 @@ use crate::{
     state::AppState,
     usecase::{
         answer_question::NO_PERSONA,
+        audit::note,
         persona_settings::is_slug,
         training::{Chat, Part, Training, chats},
     },
@@ -52,6 +56,7 @@ fn tenth() -> f64 {
 pub(crate) async fn export_training(
     State(state): State<AppState>,
     Caller(owner): Caller,
+    by: By,
     Id(slug): Id<String>,
     Params(WhichChats { part, validation }): Params<WhichChats>,
 ) -> Result<Response, ApiError> {
@@ -62,6 +67,7 @@ pub(crate) async fn export_training(
         return Err(NO_PERSONA);
     }
     let persona = personas::find(&state.pool, owner, &slug).await?.filter(|persona| persona.owned).ok_or(NO_PERSONA)?;
+    note(&state.pool, &by.does("training.exported").on(On::thing("persona", persona.id).of(owner))).await?;
     let system_prompt = persona.system_prompt.unwrap_or_default();
     let disposition = format!("attachment; filename=\"{slug}-{}.jsonl\"", part.map_or("training", Part::name));
     let headers = [

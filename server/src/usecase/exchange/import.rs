@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use troupe_shared::{
     db::{
@@ -14,7 +15,11 @@ use troupe_shared::{
         responses::{self, Written},
     },
     ids::{QuestionId, ResponseId, UserId},
-    model::{interview::ResponseStatus, knowledge::SourceKind},
+    model::{
+        audit::{By, On},
+        interview::ResponseStatus,
+        knowledge::SourceKind,
+    },
     problem::FieldError,
 };
 use utoipa::ToSchema;
@@ -24,7 +29,10 @@ use super::{
     read::{Read, read},
     rows::Row,
 };
-use crate::{error::ApiError, usecase::answer_question};
+use crate::{
+    error::ApiError,
+    usecase::{answer_question, audit::note},
+};
 
 /// The most questions of one's own.
 pub(crate) const MOST_QUESTIONS: i64 = 5_000;
@@ -63,6 +71,7 @@ pub(crate) struct Report {
 /// Imports a body of this format into a persona of this owner's.
 pub(crate) async fn import(
     db: &mut PgConnection,
+    by: &By,
     owner: UserId,
     slug: &str,
     (format, mode): (Format, Mode),
@@ -87,8 +96,11 @@ pub(crate) async fn import(
     let marked = written.iter().filter(|(_, question)| plan.counting.contains(question));
     let marked: Vec<_> = marked.map(|(id, _)| id.as_uuid()).collect();
     index_work::mark_all(&mut *transaction, SourceKind::Response, &marked, persona).await?;
-    transaction.commit().await?;
     let Plan { imported, changed, unchanged, .. } = plan;
+    let told = json!({"imported": imported, "changed": changed});
+    note(&mut *transaction, &by.does("answers.imported").on(On::thing("persona", persona).of(owner)).after(told))
+        .await?;
+    transaction.commit().await?;
     let refused_rows = count - imported - changed - unchanged;
     Ok(Report { rows: count, imported, changed, unchanged, refused_rows, questions_made, refused: faults })
 }

@@ -1,0 +1,157 @@
+//! The audit log, for admins: look through it, take it away, see that it is whole.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use troupe_shared::{
+    db::audit::{self, Filter, Order},
+    model::audit::{AuditEntry, By},
+};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::TAG;
+use crate::{
+    error::ApiError,
+    extract::{
+        checks::Checks,
+        paging::{Listed, Paging, Params},
+    },
+    state::AppState,
+    usecase::audit::{
+        export::lines,
+        note,
+        verify::{Verified, verify},
+    },
+};
+
+const LONGEST: usize = 500;
+
+/// Which entries, and which page of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuditQuery {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// How many items at most: 1 to 100, 50 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// Who did it: the id of a user, or the `subject` by which the log knows somebody.
+    actor: Option<Uuid>,
+    /// To whom, or to whose, it was done; likewise.
+    about: Option<Uuid>,
+    /// What was done.
+    #[param(example = "tier.changed")]
+    verb: Option<String>,
+    #[param(example = "tier")]
+    target_kind: Option<String>,
+    target_id: Option<String>,
+    /// At this time or later.
+    since: Option<DateTime<Utc>>,
+    /// Before this time.
+    until: Option<DateTime<Utc>>,
+    correlation_id: Option<String>,
+}
+
+/// Which entries are exported.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuditSpan {
+    /// Who did it: the id of a user, or the `subject` by which the log knows somebody.
+    actor: Option<Uuid>,
+    /// To whom, or to whose, it was done; likewise.
+    about: Option<Uuid>,
+    /// What was done.
+    verb: Option<String>,
+    target_kind: Option<String>,
+    target_id: Option<String>,
+    /// At this time or later.
+    since: Option<DateTime<Utc>>,
+    /// Before this time.
+    until: Option<DateTime<Utc>>,
+    correlation_id: Option<String>,
+}
+
+impl AuditSpan {
+    fn checked(self) -> Result<Filter, ApiError> {
+        let Self { actor, about, verb, target_kind, target_id, since, until, correlation_id } = self;
+        let mut checks = Checks::default();
+        for (name, text) in [
+            ("verb", &verb),
+            ("target_kind", &target_kind),
+            ("target_id", &target_id),
+            ("correlation_id", &correlation_id),
+        ] {
+            if let Some(text) = text {
+                checks.text(name, text, 1..=LONGEST);
+            }
+        }
+        checks.done()?;
+        Ok(Filter { actor, about, verb, target_kind, target_id, since, until, correlation_id })
+    }
+}
+
+/// The audit log, the newest first
+#[utoipa::path(get, path = "/admin/audit", tag = TAG, security(("token" = ["audit:read"])), params(AuditQuery), responses((status = 200, body = Listed<AuditEntry>)))]
+pub(crate) async fn list_audit(
+    State(state): State<AppState>,
+    Params(query): Params<AuditQuery>,
+) -> Result<Json<Listed<AuditEntry>>, ApiError> {
+    let AuditQuery { after, limit, actor, about, verb, target_kind, target_id, since, until, correlation_id } = query;
+    let page = Paging { after, limit }.page()?;
+    let span = AuditSpan { actor, about, verb, target_kind, target_id, since, until, correlation_id };
+    let items = audit::list(&state.pool, &span.checked()?, Order::NewestFirst, page).await?;
+    Ok(Json(Listed::new(items, page.limit, |entry| entry.position)))
+}
+
+/// Export the audit log
+///
+/// JSON Lines, the oldest first: every entry with its hash. That it was exported is an entry itself.
+#[utoipa::path(get, path = "/admin/audit/export", tag = TAG, security(("token" = ["audit:read"])), params(AuditSpan),
+    responses((status = 200, content((AuditEntry = "application/jsonl")), description = "an entry a line")))]
+pub(crate) async fn export_audit(
+    State(state): State<AppState>,
+    by: By,
+    Params(span): Params<AuditSpan>,
+) -> Result<Response, ApiError> {
+    let filter = span.checked()?;
+    note(&state.pool, &by.does("audit.exported")).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/jsonl"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Body::from_stream(lines(state.pool.clone(), filter))).into_response())
+}
+
+/// From where the log is looked at.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FromWhere {
+    /// A `reached` or `next` of an earlier answer; from the beginning unless told.
+    after: Option<String>,
+}
+
+/// Look whether the audit log is whole
+///
+/// Every entry must be in its place, with the hash that follows from all before it. 100,000 in one call; `next` goes on.
+#[utoipa::path(get, path = "/admin/audit/verify", tag = TAG, security(("token" = ["audit:read"])), params(FromWhere), responses((status = 200, body = Verified)))]
+pub(crate) async fn verify_audit(
+    State(state): State<AppState>,
+    Params(FromWhere { after }): Params<FromWhere>,
+) -> Result<Json<Verified>, ApiError> {
+    let after = after.as_deref().map(str::parse).transpose();
+    let after = after.map_err(|()| ApiError::field("after", "is not the reached or next of any answer"))?;
+    let verified = verify(&state.pool, after).await?;
+    verified.log();
+    Ok(Json(verified))
+}

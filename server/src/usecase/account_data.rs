@@ -1,0 +1,75 @@
+//! A person's data: a file of all of it, and the end of all of it. Workers do both; here they are begun.
+
+use bytes::Bytes;
+use futures::{Stream, stream};
+use sqlx::{PgConnection, PgPool};
+use troupe_shared::{
+    db::{account_jobs, api_keys, deletions, users, violated_constraint},
+    ids::{AccountJobId, UserId},
+    model::{
+        account_data::{AccountJob, AccountJobKind},
+        audit::{By, On},
+    },
+};
+
+use super::{audit::note, sign_ins};
+use crate::{error::ApiError, state::AppState};
+
+pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
+
+/// Has a file made. Earlier ones are removed then: one is kept of each user.
+pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
+    users::find(&mut *db, user).await?.ok_or(NO_USER)?;
+    let started = account_jobs::start(&mut *db, AccountJobId::new(), user, AccountJobKind::Export).await;
+    let job = started.map_err(|error| match violated_constraint(&error) {
+        Some("account_jobs_open_key") => ApiError::Conflict {
+            code: "export_under_way",
+            detail: "an export of this account is under way already".to_owned(),
+        },
+        _ => error.into(),
+    })?;
+    account_jobs::forget_exports(&mut *db, user).await?;
+    note(&mut *db, &by.does("account.export_started").on(On::thing("export", job.id).of(user))).await?;
+    Ok(job)
+}
+
+/// Whether this is the password of the account; if not, that is noted.
+pub(crate) async fn confirm(state: &AppState, by: &By, user: UserId, password: String) -> Result<(), ApiError> {
+    let hash = users::credentials_of(&state.pool, user).await?.and_then(|found| found.password_hash);
+    if state.passwords.verify(password, hash).await?.right {
+        return Ok(());
+    }
+    note(&state.pool, &by.does("account.close_refused").on(On::user(user))).await?;
+    Err(ApiError::field("password", "is not the password of this account"))
+}
+
+/// Closes an account at once, and has all that is its deleted.
+pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
+    // Before, so that nothing is half done where Redis is away; and after, for who signs in at the same moment.
+    sign_ins::end_all(state, user, None).await?;
+    let mut transaction = state.pool.begin().await?;
+    if !deletions::close(&mut *transaction, user).await? {
+        return Err(NO_USER);
+    }
+    let job = account_jobs::start(&mut *transaction, AccountJobId::new(), user, AccountJobKind::Deletion).await?;
+    let keys = api_keys::delete_all(&mut *transaction, user).await?;
+    note(&mut *transaction, &by.does("account.closed").on(On::user(user))).await?;
+    transaction.commit().await?;
+    state.endings.add(&keys);
+    if sign_ins::end_all(state, user, None).await.is_err() {
+        tracing::warn!(user_id = %user, "a closed account may still be signed in somewhere, until it is deleted");
+    }
+    tracing::info!(user_id = %user, job_id = %job.id, "an account is closed");
+    Ok(job)
+}
+
+/// The file of an export, piece by piece.
+pub(crate) fn file(pool: PgPool, id: AccountJobId) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + Send {
+    stream::try_unfold(0, move |number| {
+        let pool = pool.clone();
+        async move {
+            let part = account_jobs::part(&pool, id, number).await?;
+            Ok(part.map(|part| (Bytes::from(part), number + 1)))
+        }
+    })
+}

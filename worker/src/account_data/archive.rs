@@ -1,0 +1,102 @@
+//! A zip that is kept in the database piece by piece while it is packed: no more of it is in memory than one piece and what was
+//! written last.
+
+use std::{
+    io::{self, Write},
+    mem,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use troupe_shared::db::account_jobs;
+use zip::{
+    CompressionMethod, ZipWriter,
+    write::{SimpleFileOptions, StreamWriter},
+};
+
+use super::{AccountData, Failure, Taken};
+
+const PIECE: usize = 1 << 20;
+
+/// What was packed and is not kept yet.
+#[derive(Clone, Default)]
+struct Packed(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Packed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+type Zip = ZipWriter<StreamWriter<Packed>>;
+
+pub(super) struct Archive<'a> {
+    account_data: &'a AccountData,
+    taken: &'a Taken,
+    zip: Zip,
+    packed: Packed,
+    pieces: i32,
+}
+
+impl<'a> Archive<'a> {
+    pub(super) fn begin(account_data: &'a AccountData, taken: &'a Taken) -> Self {
+        let packed = Packed::default();
+        let zip = ZipWriter::new_stream(packed.clone()).set_auto_large_file();
+        Self { account_data, taken, zip, packed, pieces: 0 }
+    }
+
+    /// What is written from now on is in a file of this name.
+    pub(super) fn file(&mut self, name: &str) -> Result<(), Failure> {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        Ok(self.zip.start_file(name, options)?)
+    }
+
+    /// Packs more of the file, away from where replies are written.
+    pub(super) async fn write(&mut self, bytes: impl Into<Bytes>) -> Result<(), Failure> {
+        let mut bytes: Bytes = bytes.into();
+        while !bytes.is_empty() {
+            let some = bytes.split_to(PIECE.min(bytes.len()));
+            let mut zip = mem::replace(&mut self.zip, ZipWriter::new_stream(Packed::default()));
+            let packing = tokio::task::spawn_blocking(move || {
+                let written = zip.write_all(&some);
+                (zip, written)
+            });
+            let (zip, written) = packing.await?;
+            self.zip = zip;
+            written?;
+            self.keep(PIECE).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the zip and keeps the rest of it.
+    pub(super) async fn finish(mut self) -> Result<(), Failure> {
+        mem::replace(&mut self.zip, ZipWriter::new_stream(Packed::default())).finish()?;
+        self.keep(1).await
+    }
+
+    /// Keeps pieces for as long as there is so much.
+    async fn keep(&mut self, least: usize) -> Result<(), Failure> {
+        loop {
+            let piece = {
+                let mut packed = self.packed.0.lock();
+                if packed.len() < least {
+                    return Ok(());
+                }
+                let end = PIECE.min(packed.len());
+                let rest = packed.split_off(end);
+                mem::replace(&mut *packed, rest)
+            };
+            if !account_jobs::keep_part(&self.account_data.pool, self.taken, self.pieces, &piece).await? {
+                return Err(Failure::Lost);
+            }
+            self.pieces += 1;
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! All that is somebody's, as a zip of JSON files: read page by page, so that no account is too large for it.
+//!
+//! It is read while it may change: what comes or goes meanwhile may be in it or not.
+
+use troupe_shared::{
+    db::{
+        account_jobs, audit,
+        exports::{self, Item},
+    },
+    ids::{ConversationId, DocumentId, PersonaId, ResponseId},
+    model::{
+        account_data::AccountJobStatus,
+        audit::{By, On},
+    },
+};
+
+use super::{AccountData, Failure, Steps, Taken, archive::Archive};
+
+/// Rows may hold a message each, of 32 KiB.
+const PAGE: i64 = 100;
+const EARLIER_PARTS: i64 = 100;
+
+struct Export<'a> {
+    account_data: &'a AccountData,
+    taken: &'a Taken,
+    archive: Archive<'a>,
+    steps: Steps,
+}
+
+/// Makes the file; returns how many things are in it.
+pub(super) async fn export(account_data: &AccountData, taken: &Taken) -> Result<i64, Failure> {
+    while account_jobs::remove_earlier_parts(&account_data.pool, taken, EARLIER_PARTS).await? > 0 {}
+    let archive = Archive::begin(account_data, taken);
+    let mut export = Export { account_data, taken, archive, steps: Steps::of(7) };
+    export.account().await?;
+    let personas = export.personas().await?;
+    export.questions().await?;
+    export.documents(&personas).await?;
+    export.conversations().await?;
+    export.memories().await?;
+    export.audit().await?;
+    let Export { archive, steps, .. } = export;
+    archive.finish().await?;
+    let mut transaction = account_data.pool.begin().await?;
+    if !account_jobs::finish(&mut *transaction, taken, AccountJobStatus::Done, account_data.kept).await? {
+        return Err(Failure::Lost);
+    }
+    let made = By::SYSTEM.does("account.exported").on(On::thing("export", taken.id).of(taken.user));
+    audit::append(&mut *transaction, &made).await?;
+    transaction.commit().await?;
+    Ok(steps.at.items)
+}
+
+impl Export<'_> {
+    async fn account(&mut self) -> Result<(), Failure> {
+        self.steps.next("account");
+        let account = exports::account(&self.account_data.pool, self.taken.user).await?;
+        self.archive.file("account.json")?;
+        self.archive.write(account.ok_or(Failure::Lost)?).await?;
+        self.wrote(1).await
+    }
+
+    /// The personas, and what their owner has answered for each; returns which.
+    async fn personas(&mut self) -> Result<Vec<Named>, Failure> {
+        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+        self.steps.next("personas");
+        let page = |after: Option<Named>| exports::personas(&pool, user, after.map(|(id, _)| id), PAGE);
+        let personas = self.list("personas.json", page).await?;
+        for (persona, slug) in &personas {
+            self.archive.file(&format!("answers/{slug}.json"))?;
+            let page = |after: Option<ResponseId>| exports::answers(&pool, *persona, after, PAGE);
+            let earlier = |answer: ResponseId, after| exports::versions(&pool, answer, after, PAGE);
+            self.nested(page, "earlier", earlier).await?;
+        }
+        Ok(personas)
+    }
+
+    async fn questions(&mut self) -> Result<(), Failure> {
+        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+        self.steps.next("questions");
+        self.list("questions.json", |after: Option<i64>| exports::questions(&pool, user, after, PAGE)).await?;
+        Ok(())
+    }
+
+    /// Each persona's documents, and then each as it was given or, where that is gone, as its text.
+    async fn documents(&mut self, personas: &[Named]) -> Result<(), Failure> {
+        let pool = self.account_data.pool.clone();
+        self.steps.next("documents");
+        for (persona, slug) in personas {
+            let page = |after: Option<DocumentId>| exports::documents(&pool, *persona, after, PAGE);
+            for document in self.list(&format!("documents/{slug}.json"), page).await? {
+                let Some(found) = exports::contents(&pool, document).await? else { continue };
+                let extension = if found.original.is_some() { extension(&found.media_type) } else { "txt" };
+                self.archive.file(&format!("documents/{slug}/{document}.{extension}"))?;
+                let text = found.text.unwrap_or_default().into_bytes();
+                self.archive.write(found.original.unwrap_or(text)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn conversations(&mut self) -> Result<(), Failure> {
+        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+        self.steps.next("conversations");
+        self.archive.file("conversations.json")?;
+        let page = |after: Option<ConversationId>| exports::conversations(&pool, user, after, PAGE);
+        let messages = |conversation: ConversationId, after| exports::messages(&pool, conversation, after, PAGE);
+        self.nested(page, "messages", messages).await
+    }
+
+    async fn memories(&mut self) -> Result<(), Failure> {
+        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+        self.steps.next("memories");
+        self.list("memories.json", |after| exports::memories(&pool, user, after, PAGE)).await?;
+        Ok(())
+    }
+
+    async fn audit(&mut self) -> Result<(), Failure> {
+        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+        self.steps.next("audit");
+        self.list("audit.json", |after| exports::audit(&pool, user, after, PAGE)).await?;
+        Ok(())
+    }
+
+    /// A file that is an array of all that the pages hold; returns what was in it.
+    async fn list<Id, F, P>(&mut self, file: &str, page: F) -> Result<Vec<Id>, Failure>
+    where
+        Id: Clone,
+        F: Fn(Option<Id>) -> P,
+        P: Future<Output = sqlx::Result<Vec<Item<Id>>>>,
+    {
+        self.archive.file(file)?;
+        let mut ids = Vec::new();
+        self.archive.write("[").await?;
+        loop {
+            let items = page(ids.last().cloned()).await?;
+            self.archive.write(separated(&items, ids.is_empty())).await?;
+            self.wrote(items.len()).await?;
+            let more = items.len() as i64 == PAGE;
+            ids.extend(items.into_iter().map(|item| item.id));
+            if !more {
+                self.archive.write("]\n").await?;
+                return Ok(ids);
+            }
+        }
+    }
+
+    /// An array in whose objects, under a name, are arrays of their own.
+    async fn nested<Id, F, P, Inner, G, Q>(&mut self, page: F, name: &str, inner: G) -> Result<(), Failure>
+    where
+        Id: Copy,
+        F: Fn(Option<Id>) -> P,
+        P: Future<Output = sqlx::Result<Vec<Item<Id>>>>,
+        Inner: Copy,
+        G: Fn(Id, Option<Inner>) -> Q,
+        Q: Future<Output = sqlx::Result<Vec<Item<Inner>>>>,
+    {
+        self.archive.write("[").await?;
+        let mut after = None;
+        loop {
+            let outer = page(after).await?;
+            for item in &outer {
+                let comma = if after.is_none() { "" } else { ",\n" };
+                let opened = item.json.strip_suffix('}').unwrap_or(&item.json);
+                self.archive.write(format!("{comma}{opened}, \"{name}\": [")).await?;
+                self.pages(|last| inner(item.id, last)).await?;
+                self.archive.write("]}").await?;
+                after = Some(item.id);
+            }
+            self.wrote(outer.len()).await?;
+            if (outer.len() as i64) < PAGE {
+                return self.archive.write("]\n").await;
+            }
+        }
+    }
+
+    /// All that the pages hold, separated by commas.
+    async fn pages<Id, F, P>(&mut self, page: F) -> Result<(), Failure>
+    where
+        Id: Copy,
+        F: Fn(Option<Id>) -> P,
+        P: Future<Output = sqlx::Result<Vec<Item<Id>>>>,
+    {
+        let mut last = None;
+        loop {
+            let items = page(last).await?;
+            self.archive.write(separated(&items, last.is_none())).await?;
+            self.wrote(items.len()).await?;
+            last = items.last().map(|item| item.id).or(last);
+            if (items.len() as i64) < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells how far it is; fails where that is another's business by now.
+    async fn wrote(&mut self, items: usize) -> Result<(), Failure> {
+        self.steps.at.items += items as i64;
+        let AccountData { pool, lease, .. } = self.account_data;
+        let still = account_jobs::renew(pool, self.taken, self.steps.at, *lease).await?;
+        if still { Ok(()) } else { Err(Failure::Lost) }
+    }
+}
+
+/// A persona and its slug.
+type Named = (PersonaId, String);
+
+fn separated<Id>(items: &[Item<Id>], first: bool) -> String {
+    let texts: Vec<_> = items.iter().map(|item| item.json.as_str()).collect();
+    let comma = if first || items.is_empty() { "" } else { ",\n" };
+    format!("{comma}{}", texts.join(",\n"))
+}
+
+fn extension(media_type: &str) -> &'static str {
+    match media_type {
+        "application/pdf" => "pdf",
+        "text/html" => "html",
+        "text/markdown" => "md",
+        _ => "txt",
+    }
+}
