@@ -26,7 +26,8 @@ const FILL: &str = "
         from requests, unnest(array['user', 'assistant']) role where status = 'completed';
     insert into attempts (request_id, number, worker, started_at, outcome)
         select id, 1, 'w', now(), 'retried' from requests where status = 'completed';
-    insert into socket_tickets (digest, user_id, expires_at) select sha256(email::bytea), id, now() + interval '1 hour' from users;
+    insert into socket_tickets (digest, user_id, expires_at, identity)
+        select sha256(email::bytea), id, now() + interval '1 hour', '{}' from users;
     insert into idempotency_keys (user_id, key, fingerprint) select u.id, n, '' from users u, generate_series(1, 4) n;
     insert into spending (scope, subject, day, spent)
         select 'user', u.id::text, current_date - n, 1 from users u, generate_series(1, 20) n;

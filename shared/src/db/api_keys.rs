@@ -116,6 +116,17 @@ pub async fn delete(db: impl PgExecutor<'_>, user: UserId, id: CredentialId) -> 
     Ok(done.rows_affected() > 0)
 }
 
+/// Deletes all of a user's; returns which.
+pub async fn delete_all(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<CredentialId>> {
+    sqlx::query_scalar!(
+        r#"with gone as (delete from api_keys where user_id = $1 returning id)
+           insert into ended_credentials (id) select id from gone returning id as "id: CredentialId""#,
+        user.as_uuid(),
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Takes a signed call down; says whether it is the first time that it was made.
 pub async fn take_signed_call(db: impl PgExecutor<'_>, digest: &[u8], kept: Duration) -> Result<bool> {
     let done = sqlx::query!(
