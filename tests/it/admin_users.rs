@@ -177,8 +177,13 @@ async fn admins_change_roles_and_tiers_and_sign_people_out() {
     user.get(USERS).await.problem(403);
 
     let socket = user.socket().await;
+    let key = json!({"name": "a program", "scopes": ["account:read"]});
+    let key = user.post("/api/v1/api-keys", &key).await.expect(201)["key"].as_str().expect("a key").to_owned();
+    let program = user.with_token(&key);
+    program.get("/api/v1/auth/me").await.expect(200);
     assert_eq!(admin.post(&format!("{path}/sign-out"), &json!({})).await.status, 204);
     user.get("/api/v1/auth/me").await.problem(401);
+    program.get("/api/v1/auth/me").await.problem(401);
     assert_eq!(socket.closed().await, End::Code(4001));
     assert!(signs_in(&user, PASSWORD).await, "signed out is not locked out");
     cluster.assert_quiet().await;

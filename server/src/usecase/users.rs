@@ -1,7 +1,12 @@
 //! What admins do with users: there is always one admin left.
 
-use troupe_shared::{db::user_lists, ids::UserId, model::User};
+use troupe_shared::{
+    db::{api_keys, user_lists},
+    ids::UserId,
+    model::User,
+};
 
+use super::sign_ins;
 use crate::{error::ApiError, state::AppState};
 
 /// What becomes of a user; what is `None` stays.
@@ -46,4 +51,13 @@ pub(crate) async fn change(
         tracing::info!(admin_id = %admin, user_id = %id, role, tier, "a user was changed");
     }
     Ok(user)
+}
+
+/// Ends everything by which somebody can call as this user: sign-ins and API keys. They may sign in again.
+pub(crate) async fn sign_out(state: &AppState, admin: UserId, id: UserId) -> Result<(), ApiError> {
+    sign_ins::end_all(state, id, None).await?;
+    let keys = api_keys::delete_all(&state.pool, id).await?;
+    state.endings.add(&keys);
+    tracing::info!(admin_id = %admin, user_id = %id, keys = keys.len(), "a user was signed out by an admin");
+    Ok(())
 }

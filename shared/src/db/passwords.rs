@@ -49,7 +49,7 @@ pub async fn make_link(
     sqlx::query_as!(
         Addressee,
         r#"update users set reset_digest = $2, reset_until = now() + make_interval(secs => $3)
-           where lower(email) = lower($1)
+           where lower(email) = lower($1) and kind = 'person'
              and (reset_until is null or reset_until <= now() + make_interval(secs => $3) - make_interval(secs => $4))
            returning id as "id: UserId", email"#,
         email,

@@ -1,4 +1,4 @@
-//! Users as admins look for them, change them, and bring them along from elsewhere.
+//! Users as admins look for them, change them, and bring them along from elsewhere. Services are accounts too, and no users.
 
 use sqlx::{PgExecutor, Result};
 use uuid::Uuid;
@@ -24,7 +24,8 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<UserId
            from tiers t
            cross join unnest($1::text[]) as r (role)
            cross join lateral (
-               select * from users where tier = t.name and role = r.role and id < $3 order by id desc limit $4) u
+               select * from users where tier = t.name and role = r.role and kind = 'person' and id < $3
+               order by id desc limit $4) u
            where t.name = coalesce($2, t.name)
            order by u.id desc limit $4"#,
         &roles(filter.role),
@@ -45,7 +46,7 @@ pub async fn search(db: impl PgExecutor<'_>, words: &str, filter: Filter<'_>, pa
         User,
         r#"select id as "id: UserId", email, name, role, tier, created_at
            from (select * from users where email_words(email) @@ $1::text::tsquery offset 0) found
-           where role = any ($2) and tier = coalesce($3, tier) and id < $4
+           where role = any ($2) and tier = coalesce($3, tier) and kind = 'person' and id < $4
            order by id desc limit $5"#,
         query,
         &roles(filter.role),
@@ -68,11 +69,12 @@ fn query(words: &str) -> Option<String> {
     (!words.is_empty()).then(|| format!("{}:*", words.join(" & ")))
 }
 
-/// The admins there are. They stay admins until the transaction ends.
+/// The people who are admins. They stay it until the transaction ends.
 pub async fn lock_admins(db: impl PgExecutor<'_>) -> Result<Vec<UserId>> {
     sqlx::query_scalar!(
         r#"select id as "id: UserId" from users
-           where tier = any (array(select name from tiers)) and role = 'admin' order by id for no key update"#,
+           where tier = any (array(select name from tiers)) and role = 'admin' and kind = 'person'
+           order by id for no key update"#,
     )
     .fetch_all(db)
     .await

@@ -24,10 +24,7 @@ use crate::{
         path::Id,
     },
     state::AppState,
-    usecase::{
-        sign_ins,
-        users::{self as change, UserChange},
-    },
+    usecase::users::{self as change, UserChange},
 };
 
 const ROLES: [&str; 2] = ["user", "admin"];
@@ -106,6 +103,8 @@ pub(crate) async fn change_user(
 }
 
 /// Sign a user out everywhere
+///
+/// Ends all sign-ins and deletes all API keys.
 #[utoipa::path(post, path = "/admin/users/{id}/sign-out", tag = TAG, security(("token" = ["users:write"])),
     params(("id" = UserId, Path)), responses((status = 204)))]
 pub(crate) async fn sign_user_out(
@@ -114,7 +113,6 @@ pub(crate) async fn sign_user_out(
     Id(id): Id<UserId>,
 ) -> Result<StatusCode, ApiError> {
     let user = users::find(&state.pool, id).await?.ok_or(ApiError::NotFound("user"))?;
-    sign_ins::end_all(&state, user.id, None).await?;
-    tracing::info!(admin_id = %admin, user_id = %id, "a user was signed out by an admin");
+    change::sign_out(&state, admin, user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
