@@ -10,9 +10,9 @@ mod error;
 mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod mail;
 mod gate;
 mod limits;
+mod mail;
 mod pages;
 mod push;
 mod queue_gauge;
@@ -50,8 +50,8 @@ use troupe_shared::{
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
     dispatcher::Dispatcher,
-    mail::outbox::Outbox,
     limits::{places::Places, rates::Rates},
+    mail::outbox::Outbox,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
     state::{AppState, Parts},

@@ -56,7 +56,8 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
     match users::create(&mut *transaction, UserId::new(), email, name, hash.as_deref()).await {
         Ok(user) => {
             users::make_admin(&mut *transaction, email).await?;
-            audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user.id)).after("admin")).await?;
+            audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user.id)).after("admin"))
+                .await?;
             transaction.commit().await?;
             tracing::info!(user_id = %user.id, "an admin's account was opened");
             Ok(Done::Opened(user.id))

@@ -6,9 +6,11 @@
 use troupe_shared::{
     config::Config,
     db::passwords::{self, Addressee},
+    model::audit::{By, On},
 };
 
 use super::{
+    audit::note,
     passwords::{end_late_comers, owner},
     sign_ins,
 };

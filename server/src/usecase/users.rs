@@ -1,12 +1,15 @@
 //! What admins do with users: there is always one admin left.
 
 use troupe_shared::{
-    db::{api_keys, user_lists},
+    db::{api_keys, user_lists, users},
     ids::UserId,
-    model::User,
+    model::{
+        User,
+        audit::{By, On},
+    },
 };
 
-use super::sign_ins;
+use super::{audit::note, sign_ins};
 use crate::{error::ApiError, state::AppState};
 
 /// What becomes of a user; what is `None` stays.
@@ -19,7 +22,7 @@ pub(crate) struct UserChange<'a> {
 /// The user as it is now; `None` where there is no such user.
 pub(crate) async fn change(
     state: &AppState,
-    admin: UserId,
+    by: &By,
     id: UserId,
     change: UserChange<'_>,
 ) -> Result<Option<User>, ApiError> {
@@ -35,12 +38,23 @@ pub(crate) async fn change(
             });
         }
     }
+    let before = users::find(&mut *transaction, id).await?;
     let changed = user_lists::change(&mut *transaction, id, role, tier).await;
     let gone = |error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.is_foreign_key_violation());
     let user = match changed {
         Err(error) if gone(&error) => return Err(ApiError::field("tier", "there is no such tier")),
         changed => changed?,
     };
+    if let (Some(before), Some(user)) = (&before, &user) {
+        if before.role != user.role {
+            let act = by.does("role.changed").on(On::user(id)).before(&before.role).after(&user.role);
+            note(&mut *transaction, &act).await?;
+        }
+        if before.tier != user.tier {
+            let act = by.does("user_tier.changed").on(On::user(id)).before(&before.tier).after(&user.tier);
+            note(&mut *transaction, &act).await?;
+        }
+    }
     transaction.commit().await?;
     if let Some(user) = &user {
         if tier.is_some()
@@ -48,16 +62,17 @@ pub(crate) async fn change(
         {
             tracing::warn!(%error, user_id = %id, "sessions have the limits of the earlier tier until they end");
         }
-        tracing::info!(admin_id = %admin, user_id = %id, role, tier, "a user was changed");
+        tracing::info!(user_id = %id, role, tier, "a user was changed");
     }
     Ok(user)
 }
 
 /// Ends everything by which somebody can call as this user: sign-ins and API keys. They may sign in again.
-pub(crate) async fn sign_out(state: &AppState, admin: UserId, id: UserId) -> Result<(), ApiError> {
+pub(crate) async fn sign_out(state: &AppState, by: &By, id: UserId) -> Result<(), ApiError> {
+    note(&state.pool, &by.does("user.signed_out").on(On::user(id))).await?;
     sign_ins::end_all(state, id, None).await?;
     let keys = api_keys::delete_all(&state.pool, id).await?;
     state.endings.add(&keys);
-    tracing::info!(admin_id = %admin, user_id = %id, keys = keys.len(), "a user was signed out by an admin");
+    tracing::info!(user_id = %id, keys = keys.len(), "a user was signed out by an admin");
     Ok(())
 }

@@ -125,7 +125,11 @@ pub struct TierChange<'a> {
 
 /// A tier as it is, until the end of the transaction.
 pub async fn lock_tier(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Tier>> {
-    sqlx::query_as!(Tier, "select name, queue_weight, chain from tiers where name = $1 for update", name)
+    sqlx::query_as!(
+        Tier,
+        "select name, queue_weight, chain, models, calls_per_minute, chat_per_minute from tiers where name = $1 for update",
+        name,
+    )
         .fetch_optional(db)
         .await
 }

@@ -84,6 +84,7 @@ pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec
 pub(crate) async fn create_tier(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Keyed { body: CreateTier { name, queue_weight, chain, models }, key }: Keyed<CreateTier>,
 ) -> Result<Created<Tier>, ApiError> {
     let mut checks = Checks::default();
@@ -98,11 +99,13 @@ pub(crate) async fn create_tier(
     checks.done()?;
     let created = once(&state, admin, key, move |db| {
         Box::pin(async move {
-            let created = users::create_tier(db, &name, queue_weight, chain.as_deref(), models.as_deref()).await;
-            created.map_err(|error| match violated_constraint(&error) {
+            let created = users::create_tier(&mut *db, &name, queue_weight, chain.as_deref(), models.as_deref()).await;
+            let tier = created.map_err(|error| match violated_constraint(&error) {
                 Some(_) => conflict("tier_taken", "there is a tier with this name"),
                 None => error.into(),
-            })
+            })?;
+            note(&mut *db, &by.does("tier.created").on(On::thing("tier", &tier.name)).after(&tier)).await?;
+            Ok(tier)
         })
     })
     .await?;
@@ -165,6 +168,7 @@ pub(crate) async fn change_tier(
 pub(crate) async fn delete_tier(
     State(state): State<AppState>,
     Caller(admin): Caller,
+    by: By,
     Id(name): Id<String>,
 ) -> Result<StatusCode, ApiError> {
     if name.len() > LONGEST_NAME || name.contains('\0') {
@@ -186,6 +190,7 @@ pub(crate) async fn delete_tier(
     if queue_state::is_waited_for(&mut *transaction, &name).await? {
         return Err(conflict("tier_in_use", "there are replies to users of this tier that are not final"));
     }
+    note(&mut *transaction, &by.does("tier.deleted").on(On::thing("tier", &name))).await?;
     transaction.commit().await?;
     tracing::info!(admin_id = %admin, tier = name, "a tier was removed");
     Ok(StatusCode::NO_CONTENT)

@@ -9,7 +9,7 @@ use troupe_shared::{
         users,
     },
     ids::UserId,
-    model::User,
+    model::{User, audit::By},
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,7 +17,6 @@ use super::TAG;
 use crate::{
     error::ApiError,
     extract::{
-        auth::Caller,
         body::Body,
         checks::Checks,
         paging::{Listed, Paging, Params},
@@ -90,7 +89,7 @@ pub(crate) async fn read_user(State(state): State<AppState>, Id(id): Id<UserId>)
     responses((status = 200, body = User), (status = 409, description = "there would be no admin any more")))]
 pub(crate) async fn change_user(
     State(state): State<AppState>,
-    Caller(admin): Caller,
+    by: By,
     Id(id): Id<UserId>,
     Body(ChangeUser { role, tier }): Body<ChangeUser>,
 ) -> Result<Json<User>, ApiError> {
@@ -99,7 +98,7 @@ pub(crate) async fn change_user(
     checks.rule(tier.as_deref().is_none_or(|tier| !tier.contains('\0')), "tier", NO_TIER);
     checks.done()?;
     let wanted = UserChange { role: role.as_deref(), tier: tier.as_deref() };
-    change::change(&state, admin, id, wanted).await?.map(Json).ok_or(ApiError::NotFound("user"))
+    change::change(&state, &by, id, wanted).await?.map(Json).ok_or(ApiError::NotFound("user"))
 }
 
 /// Sign a user out everywhere
@@ -109,10 +108,10 @@ pub(crate) async fn change_user(
     params(("id" = UserId, Path)), responses((status = 204)))]
 pub(crate) async fn sign_user_out(
     State(state): State<AppState>,
-    Caller(admin): Caller,
+    by: By,
     Id(id): Id<UserId>,
 ) -> Result<StatusCode, ApiError> {
     let user = users::find(&state.pool, id).await?.ok_or(ApiError::NotFound("user"))?;
-    change::sign_out(&state, admin, user.id).await?;
+    change::sign_out(&state, &by, user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
