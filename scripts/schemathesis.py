@@ -50,11 +50,15 @@ ids = {
 }
 paths = json.load(urllib.request.urlopen(f"{address}/openapi.json"))["paths"]
 with open(configuration, "w") as file:
-    for path in paths:
+    for path, methods in paths.items():
         known = [ids[begin] for begin in sorted(ids, key=len) if path == begin or path.startswith(begin + "/")]
-        if known:
-            file.write(f'[[operations]]\ninclude-path = {json.dumps(path)}\n[operations.parameters]\n')
-            for name, value in known[-1].items():
-                file.write(f'"path.{name}" = {json.dumps(value)}\n')
+        # What everything else hangs on stays until the end.
+        kept = ("delete",) if path in ("/api/v1/personas/{slug}", "/api/v1/conversations/{id}") else ()
+        for method in methods if known else ():
+            if method not in kept:
+                name = json.dumps(f"{method.upper()} {path}")
+                file.write(f"[[operations]]\ninclude-name = {name}\n[operations.parameters]\n")
+                for parameter, value in known[-1].items():
+                    file.write(f'"path.{parameter}" = {json.dumps(value)}\n')
 print(address)
 print(token)

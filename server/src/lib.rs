@@ -42,7 +42,6 @@ use troupe_shared::{
     config::{Config, Live},
     db::{self, accepts::Limits},
     lifecycle::Tasks,
-    model::audit::{By, On},
     ports::{EventBus, JobQueue},
     retrieval::Retriever,
 };

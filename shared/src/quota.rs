@@ -73,7 +73,7 @@ mod tests {
             assert_eq!(quota.left(owed), left);
         }
         assert_eq!(quota.take(owed), Err(Duration::from_secs(15)));
-        owed = quota.take(owed - Duration::from_secs(15)).unwrap();
+        owed = quota.take(owed.saturating_sub(Duration::from_secs(15))).unwrap();
         assert_eq!(quota.take(owed), Err(Duration::from_secs(15)));
     }
 

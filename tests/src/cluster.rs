@@ -359,7 +359,7 @@ impl Cluster {
         let secrets = sqlx::query_scalar::<_, Vec<u8>>("select secret from signing_keys").fetch_all(&self.db).await;
         let logs = self.logs();
         for secret in secrets.expect("the signing keys") {
-            let hex = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = secret.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             let listed = format!("{secret:?}").trim_matches(['[', ']']).to_owned();
             let [base64, url_safe] = [STANDARD_NO_PAD.encode(&secret), URL_SAFE_NO_PAD.encode(&secret)];
             for shown in [hex, listed, base64, url_safe] {

@@ -1,12 +1,9 @@
 //! What a caller says it is, and where it is: shown to users who look through their sign-ins.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-};
+use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::FromRequestParts,
     http::{header, request::Parts},
 };
 use troupe_shared::db::sign_ins::Client;

@@ -68,12 +68,19 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         }
         // Passwords, tokens and mailed links are tried here.
         ("POST", Some("/auth/login" | "/auth/register" | "/auth/refresh" | "/auth/password-resets"))
-        | ("PUT", Some("/auth/password" | "/auth/password-resets")) => (Rate::SignIn, Pace::Quick),
+        | ("PUT", Some("/auth/password" | "/auth/password-resets"))
+        | ("DELETE", Some("/auth/me")) => (Rate::SignIn, Pace::Quick),
         ("POST", Some("/conversations/{id}/messages")) => (Rate::Chat, patience),
         ("GET", Some("/requests/{id}")) => (Rate::General, patience),
         (
             "GET",
-            Some("/requests/{id}/events" | "/personas/{slug}/responses/export" | "/personas/{slug}/training.jsonl"),
+            Some(
+                "/requests/{id}/events"
+                | "/personas/{slug}/responses/export"
+                | "/personas/{slug}/training.jsonl"
+                | "/auth/me/exports/{id}/content"
+                | "/admin/audit/export",
+            ),
         ) => (Rate::General, Pace::Streams),
         ("POST", Some("/personas/{slug}/documents" | "/personas/{slug}/responses/import")) => {
             (Rate::General, Pace::Uploads)
@@ -107,6 +114,9 @@ mod tests {
         for (method, path, rate, pace) in [
             (Method::POST, "/api/v1/auth/login", Rate::SignIn, Pace::Quick),
             (Method::POST, "/api/v1/auth/register", Rate::SignIn, Pace::Quick),
+            (Method::DELETE, "/api/v1/auth/me", Rate::SignIn, Pace::Quick),
+            (Method::GET, "/api/v1/auth/me/exports/{id}/content", Rate::General, Pace::Streams),
+            (Method::GET, "/api/v1/admin/audit/export", Rate::General, Pace::Streams),
             (Method::POST, "/api/v1/auth/refresh", Rate::SignIn, Pace::Quick),
             (Method::POST, "/api/v1/conversations/{id}/messages", Rate::Chat, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}", Rate::General, Pace::Waits),

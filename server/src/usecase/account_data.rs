@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::{PgConnection, PgPool};
 use troupe_shared::{
-    db::{account_jobs, api_keys, deletions, users, violated_constraint},
+    db::{account_jobs, api_keys, deletions, user_lists, users, violated_constraint},
     ids::{AccountJobId, UserId},
     model::{
         account_data::{AccountJob, AccountJobKind},
@@ -45,9 +45,15 @@ pub(crate) async fn confirm(state: &AppState, by: &By, user: UserId, password: S
 
 /// Closes an account at once, and has all that is its deleted.
 pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
+    let mut transaction = state.pool.begin().await?;
+    if user_lists::lock_admins(&mut *transaction).await? == [user] {
+        return Err(ApiError::Conflict {
+            code: "last_admin",
+            detail: "this is the last admin's account: make somebody else one first".to_owned(),
+        });
+    }
     // Before, so that nothing is half done where Redis is away; and after, for who signs in at the same moment.
     sign_ins::end_all(state, user, None).await?;
-    let mut transaction = state.pool.begin().await?;
     if !deletions::close(&mut *transaction, user).await? {
         return Err(NO_USER);
     }

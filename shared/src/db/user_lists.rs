@@ -74,6 +74,7 @@ pub async fn lock_admins(db: impl PgExecutor<'_>) -> Result<Vec<UserId>> {
     sqlx::query_scalar!(
         r#"select id as "id: UserId" from users
            where tier = any (array(select name from tiers)) and role = 'admin' and kind = 'person'
+             and closed_at is null
            order by id for no key update"#,
     )
     .fetch_all(db)

@@ -81,6 +81,7 @@ impl On {
         Self { kind: "service", user: Some(service), id: None }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "ids and names come as they are")]
     pub fn thing(kind: &'static str, id: impl ToString) -> Self {
         Self { kind, user: None, id: Some(id.to_string()) }
     }

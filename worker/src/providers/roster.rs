@@ -71,12 +71,12 @@ impl Roster {
         let old = self.known();
         let endpoints =
             config.providers.iter().flat_map(|(name, provider)| endpoints(name, provider, config, &self.client));
-        let old_or_new = |endpoint: Arc<Endpoint>| match old.endpoints.iter().find(|old| old.is_same(&endpoint)) {
-            Some(old) => old.clone(),
-            None => {
-                is_new(&endpoint);
-                endpoint
+        let old_or_new = |endpoint: Arc<Endpoint>| {
+            if let Some(old) = old.endpoints.iter().find(|old| old.is_same(&endpoint)) {
+                return old.clone();
             }
+            is_new(&endpoint);
+            endpoint
         };
         let endpoints = endpoints.map(old_or_new).collect();
         let default_chain = config.models.default_chain(&config.providers);

@@ -42,7 +42,7 @@ pub(crate) async fn read_users_export(
 ///
 /// As if they had done it themselves: it is closed at once. How far it is, says `GET /auth/deletions/{id}`.
 #[utoipa::path(delete, path = "/admin/users/{id}", tag = super::TAG, security(("token" = ["users:write"])),
-    params(("id" = UserId, Path)), responses((status = 202, body = AccountJob)))]
+    params(("id" = UserId, Path)), responses((status = 202, body = AccountJob), (status = 409, description = "it is the last admin's")))]
 pub(crate) async fn close_users_account(
     State(state): State<AppState>,
     by: By,
