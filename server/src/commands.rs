@@ -117,7 +117,8 @@ async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl 
     let (Fresh { secret, digest }, ttl) = (secrets::fresh().map_err(told)?, config.auth.reset_ttl);
     // An operator may make one after the other.
     let made = passwords::make_link(pool, email.trim(), &digest, ttl, Duration::ZERO).await?;
-    made.with_context(|| format!("there is no account with the address {email}"))?;
+    let made = made.with_context(|| format!("there is no account with the address {email}"))?;
+    db::audit::append(pool, &By::OPERATOR.does("password.link_made").on(On::user(made.id))).await?;
     let (link, ttl) = (password_resets::link(config, &secret), humantime::format_duration(ttl));
     writeln!(out, "a password for {email} is set here, once and within {ttl}: {link}")?;
     Ok(())
@@ -146,6 +147,10 @@ pub(crate) async fn ensure_configured_admin(pool: &PgPool, hashes: &Passwords, c
     }
     let password = admin.password.as_ref().map(ExposeSecret::expose_secret);
     let wanted = Wanted { email: &admin.email, name: "Admin", password };
-    first_admin::ensure(pool, hashes, wanted).await.map_err(told).context("make sure of the admin (admin.email)")?;
+    match first_admin::ensure(pool, hashes, wanted).await {
+        // It is no reason not to serve.
+        Err(ApiError::Conflict { detail, .. }) => tracing::warn!(detail, "there is no such admin yet (admin.email)"),
+        ensured => _ = ensured.map_err(told).context("make sure of the admin (admin.email)")?,
+    }
     Ok(())
 }

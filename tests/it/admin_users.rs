@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use futures::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_tests::{Client, Cluster, ClusterOptions, client::PASSWORD, provider::default_reply, socket::End};
 
@@ -196,6 +197,9 @@ async fn there_is_always_an_admin_left() {
     let lower = json!({"role": "user"});
     let of = |user: &Client| format!("{USERS}/{}", id(user));
     assert_eq!(first.patch(&of(&first), &lower).await.problem(409)["code"], "last_admin");
+    let close = first.call(Method::DELETE, "/api/v1/auth/me").json(&json!({"password": PASSWORD}));
+    assert_eq!(first.answer(close).await.problem(409)["code"], "last_admin");
+    first.get(USERS).await.expect(200);
     first.patch(&of(&second), &lower).await.expect(200);
     for _ in 0..5 {
         let (mut one, mut other) = (&first, &second);

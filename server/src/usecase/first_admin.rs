@@ -65,7 +65,10 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
         // Another server was quicker.
         Err(error) if violated_constraint(&error).is_some() => {
             drop(transaction);
-            raise(pool, email).await?.ok_or_else(|| ApiError::Unavailable("an account vanished".to_owned()))
+            raise(pool, email).await?.ok_or(ApiError::Conflict {
+                code: "email_taken",
+                detail: "the account with this address is being deleted: it can be opened again after that".to_owned(),
+            })
         }
         Err(error) => Err(error.into()),
     }

@@ -10,10 +10,12 @@ use serde::Deserialize;
 use sqlx::PgPool;
 use troupe_shared::{
     db::{
+        audit,
         user_lists::{self, Imported},
         users, violated_constraint,
     },
     ids::UserId,
+    model::audit::By,
     problem::FieldError,
 };
 
@@ -96,6 +98,7 @@ pub(crate) async fn import(pool: &PgPool, file: &[u8]) -> anyhow::Result<u64> {
             anyhow::Error::from(error).context(why)
         })?;
     }
+    audit::append(&mut *transaction, &By::OPERATOR.does("users.imported").after(imported)).await?;
     transaction.commit().await?;
     tracing::info!(imported, "accounts were imported");
     Ok(imported)

@@ -49,7 +49,7 @@ pub async fn make_link(
     sqlx::query_as!(
         Addressee,
         r#"update users set reset_digest = $2, reset_until = now() + make_interval(secs => $3)
-           where lower(email) = lower($1) and kind = 'person'
+           where lower(email) = lower($1) and kind = 'person' and closed_at is null
              and (reset_until is null or reset_until <= now() + make_interval(secs => $3) - make_interval(secs => $4))
            returning id as "id: UserId", email"#,
         email,
@@ -66,7 +66,7 @@ pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Opt
     sqlx::query_as!(
         User,
         r#"select id as "id: UserId", email, name, role, tier, created_at from users
-           where reset_digest = $1 and reset_until > now()"#,
+           where reset_digest = $1 and reset_until > now() and closed_at is null"#,
         digest,
     )
     .fetch_optional(db)
@@ -77,7 +77,7 @@ pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Opt
 pub async fn use_link(db: impl PgExecutor<'_>, digest: &[u8], hash: &str) -> Result<Option<UserId>> {
     sqlx::query_scalar!(
         r#"update users set password_hash = $2, reset_digest = null, reset_until = null
-           where reset_digest = $1 and reset_until > now()
+           where reset_digest = $1 and reset_until > now() and closed_at is null
            returning id as "id: UserId""#,
         digest,
         hash,

@@ -10,6 +10,9 @@ use crate::ids::{CredentialId, UserId};
 /// What stands where a password's hash would: no password has it.
 const NO_PASSWORD: &str = "!";
 
+/// More are not listed.
+const MOST: i64 = 1_000;
+
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Service {
     pub id: UserId,
@@ -36,10 +39,13 @@ pub async fn create(db: impl PgExecutor<'_>, id: UserId, name: &str, admin: bool
     .await
 }
 
+/// The newest first.
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Service>> {
     sqlx::query_as!(
         Service,
-        r#"select id as "id: UserId", name, role, tier, created_at from users where kind = 'service' order by id desc"#,
+        r#"select id as "id: UserId", name, role, tier, created_at from users where kind = 'service' order by id desc
+           limit $1"#,
+        MOST,
     )
     .fetch_all(db)
     .await

@@ -24,7 +24,7 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<UserId
            from tiers t
            cross join unnest($1::text[]) as r (role)
            cross join lateral (
-               select * from users where tier = t.name and role = r.role and kind = 'person' and id < $3
+               select * from users where tier = t.name and role = r.role and kind = 'person' and closed_at is null and id < $3
                order by id desc limit $4) u
            where t.name = coalesce($2, t.name)
            order by u.id desc limit $4"#,
@@ -46,7 +46,7 @@ pub async fn search(db: impl PgExecutor<'_>, words: &str, filter: Filter<'_>, pa
         User,
         r#"select id as "id: UserId", email, name, role, tier, created_at
            from (select * from users where email_words(email) @@ $1::text::tsquery offset 0) found
-           where role = any ($2) and tier = coalesce($3, tier) and kind = 'person' and id < $4
+           where role = any ($2) and tier = coalesce($3, tier) and kind = 'person' and closed_at is null and id < $4
            order by id desc limit $5"#,
         query,
         &roles(filter.role),
@@ -90,7 +90,7 @@ pub async fn change(
 ) -> Result<Option<User>> {
     sqlx::query_as!(
         User,
-        r#"update users set role = coalesce($2, role), tier = coalesce($3, tier) where id = $1
+        r#"update users set role = coalesce($2, role), tier = coalesce($3, tier) where id = $1 and closed_at is null
            returning id as "id: UserId", email, name, role, tier, created_at"#,
         id.as_uuid(),
         role,
