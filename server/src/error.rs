@@ -109,6 +109,7 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("unauthenticated", "The credentials are missing, wrong or expired. Sign in again."),
     ("forbidden", "This is for admins. Ask one."),
     ("cross_site", "The page of another site made the browser call. Programs use an access token or an API key."),
+    ("signature_required", "With an API key this counts only when the call is signed: see API.md."),
     (
         "out_of_scope",
         "The key was not made for this; `detail` names the permission that it lacks. Make one that has it.",
