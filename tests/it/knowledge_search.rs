@@ -76,8 +76,9 @@ async fn words_belong_together_or_must_not_be_there() {
     assert_eq!(by_words(&user, "\"lamp of the lighthouse\"").await, these(&[1]));
     assert_eq!(by_words(&user, "\"lighthouse of the lamp\"").await, these(&[]));
     assert_eq!(sorted(by_words(&user, "kippers or almanac").await), sorted(these(&[2, 3])));
-    let without = found(&user, "lighthouse -lamp").await;
-    assert_eq!(texts(&without, "/source_id"), these(&[0]), "{without:?}");
+    let without = search(&user, &[("q", "lighthouse -lamp")]).await.expect(200);
+    assert_eq!(without["mode"], "keyword", "meaning was not asked: {without}");
+    assert_eq!(texts(without["passages"].as_array().expect("passages"), "/source_id"), these(&[0]), "{without}");
     cluster.assert_quiet().await;
 }
 

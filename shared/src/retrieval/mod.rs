@@ -60,10 +60,11 @@ impl Retriever {
 
     /// The same with another number of passages at most.
     pub async fn find(&self, persona: PersonaId, question: &str, most: usize) -> Retrieved {
-        let (keyword, vector) = tokio::join!(
-            self.in_time("by words", self.by_words(persona, question)),
-            self.in_time("by meaning", self.by_meaning(persona, question)),
-        );
+        let by_meaning = async {
+            // A word that must not be there is near in meaning to what has it: then the words decide alone.
+            if excludes(question) { None } else { self.in_time("by meaning", self.by_meaning(persona, question)).await }
+        };
+        let (keyword, vector) = tokio::join!(self.in_time("by words", self.by_words(persona, question)), by_meaning);
         let mode = match (&keyword, &vector) {
             (Some(_), Some(_)) => Mode::Hybrid,
             (Some(_), None) => Mode::Keyword,
@@ -82,10 +83,6 @@ impl Retriever {
     }
 
     async fn by_meaning(&self, persona: PersonaId, question: &str) -> Result<Vec<NearPassage>, Trouble> {
-        // A word that must not be there is near in meaning to what has it: then the words decide alone.
-        if excludes(question) {
-            return Ok(Vec::new());
-        }
         let Some(vector) = self.embedder.embed(&[question.to_owned()]).await?.pop() else { return Ok(Vec::new()) };
         let most = usize::try_from(self.settings.candidates).unwrap_or_default();
         let mut near = nearest(&self.pool, self.store.as_ref(), persona, &vector, most).await?;
