@@ -240,7 +240,8 @@ async fn tiers_come_and_go_and_none_that_somebody_is_of() {
 
     let team = json!({"name": "team", "queue_weight": 2, "models": ["openai/small", "offline"]});
     let made = admin.post(TIERS, &team).await.expect(201);
-    let whole = json!({"name": "team", "queue_weight": 2, "chain": null, "models": ["openai/small", "offline"]});
+    let mut whole = json!({"name": "team", "queue_weight": 2, "chain": null, "models": ["openai/small", "offline"]});
+    (whole["calls_per_minute"], whole["chat_per_minute"]) = (json!(300), json!(10));
     assert_eq!(made, whole);
     assert_eq!(admin.post(TIERS, &team).await.problem(409)["code"], "tier_taken");
     let all = admin.patch(&format!("{TIERS}/team"), &json!({"models": null})).await.expect(200);

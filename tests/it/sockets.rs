@@ -164,7 +164,8 @@ async fn a_socket_needs_credentials_and_a_ticket_opens_one() {
     let again = Socket::with_protocols(base, &protocols).await.map(|(socket, _)| socket);
     assert_eq!(refusal(again).status(), 401, "a ticket opens one socket");
     let stored: Vec<u8> = sqlx::query_scalar(
-        "insert into socket_tickets values (sha256('stale'), $1::uuid, now() - interval '1s') returning digest",
+        "insert into socket_tickets (digest, user_id, identity, expires_at)
+         values (sha256('stale'), $1::uuid, '{}', now() - interval '1s') returning digest",
     )
     .bind(user.user["id"].as_str())
     .fetch_one(&cluster.db)
