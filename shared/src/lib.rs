@@ -15,8 +15,6 @@ pub mod estimate;
 pub mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-#[cfg(feature = "fuzzing")]
-pub mod fuzzing;
 pub mod ids;
 pub mod jobs;
 pub mod lifecycle;
