@@ -85,7 +85,10 @@ async fn what_is_done_is_noted_with_who_from_where_and_what_was_there_before() {
         })
         .collect();
     let price = |prompt: f64| format!(r#"{{"completion_price":2.0,"prompt_price":{prompt:?}}}"#);
-    let pro = |weight: u32| format!(r#"{{"chain":null,"name":"pro","queue_weight":{weight}}}"#);
+    let pro = |weight: u32| {
+        let limits = r#""calls_per_minute":1200,"chain":null,"chat_per_minute":60,"models":null"#;
+        format!(r#"{{{limits},"name":"pro","queue_weight":{weight}}}"#)
+    };
     assert_eq!(
         seen,
         [
@@ -390,7 +393,7 @@ async fn servers_and_workers_run_under_a_role_that_may_not_change_the_log() {
         assert!(operator.ended().await.success(), "{:?}", operator.lines());
     }
     let owners = cluster.environment().iter().rfind(|(key, _)| key == "DATABASE_URL").unwrap().1.clone();
-    let runtimes = owners.replace("postgres://troupe@", "postgres://runtime@");
+    let runtimes = owners.replace("postgres://troupe:", "postgres://runtime:");
     assert_ne!(owners, runtimes);
     cluster.set("DATABASE_URL", &runtimes);
     cluster.set("TROUPE_DATABASE__MIGRATE", "false");

@@ -30,7 +30,8 @@ pub async fn next_conversation(db: impl PgExecutor<'_>, user: UserId) -> Result<
         r#"select id as "id!: ConversationId" from (
                (select id from conversations where user_id = $1 order by id limit 1)
                union all
-               (select c.id from personas p join conversations c on c.persona_id = p.id where p.owner_id = $1 limit 1)
+               (select c.id from personas p
+                cross join lateral (select id from conversations where persona_id = p.id limit 1) c where p.owner_id = $1 limit 1)
            ) any_of_them limit 1"#,
         user.as_uuid(),
     )
@@ -63,7 +64,8 @@ pub async fn delete_memories(db: impl PgExecutor<'_>, user: UserId, most: i64) -
         "delete from memories where id in (
              (select id from memories where user_id = $1 limit $2)
              union
-             (select m.id from personas p join memories m on m.persona_id = p.id where p.owner_id = $1 limit $2))",
+             (select m.id from personas p
+              cross join lateral (select id from memories where persona_id = p.id limit $2) m where p.owner_id = $1 limit $2))",
         user.as_uuid(),
         most,
     )
@@ -75,7 +77,8 @@ pub async fn delete_memories(db: impl PgExecutor<'_>, user: UserId, most: i64) -
 pub async fn delete_documents(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from documents where id in (
-             select d.id from personas p join documents d on d.persona_id = p.id where p.owner_id = $1 limit $2)",
+             select d.id from personas p
+              cross join lateral (select id from documents where persona_id = p.id limit $2) d where p.owner_id = $1 limit $2)",
         user.as_uuid(),
         most,
     )
@@ -87,7 +90,8 @@ pub async fn delete_documents(db: impl PgExecutor<'_>, user: UserId, most: i64) 
 pub async fn delete_answers(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from responses where id in (
-             select r.id from personas p join responses r on r.persona_id = p.id where p.owner_id = $1 limit $2)",
+             select r.id from personas p
+              cross join lateral (select id from responses where persona_id = p.id limit $2) r where p.owner_id = $1 limit $2)",
         user.as_uuid(),
         most,
     )
