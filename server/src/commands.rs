@@ -57,7 +57,7 @@ pub enum AdminCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum UsersCommand {
-    /// Open an account for each line of a file: {"email", "name", "password_hash", "tier"}. All of them, or none.
+    /// Open an account for each line of a file: `{"email", "name", "password_hash", "tier"}`. All of them, or none.
     Import { file: PathBuf },
     /// Print a link by which the owner of an account sets a new password.
     ResetLink {
@@ -131,7 +131,6 @@ fn read_line() -> anyhow::Result<String> {
 }
 
 /// An error as somebody at a terminal is told of it.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn told(error: ApiError) -> anyhow::Error {
     match error {
         ApiError::Internal(cause) | ApiError::Unavailable(cause) => anyhow::anyhow!(cause),

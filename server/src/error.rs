@@ -196,6 +196,7 @@ impl ApiError {
         Self::Forbidden { code: "cross_site", detail: detail.to_owned() }
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind of error, and nothing else")]
     pub(crate) fn problem(&self) -> Problem {
         let problem = |status: StatusCode, code: &str, title: &str, detail: String| {
             Problem::new(status.as_u16(), code, title, detail)

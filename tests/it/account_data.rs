@@ -185,7 +185,8 @@ async fn an_export_of_many_pages_and_pieces_is_whole() {
             from requests, unnest(array['user', 'assistant']) role";
     cluster.db.execute(fill).await.unwrap();
     // Of many pieces, none of which can be packed well.
-    let noise: String = (0..120_000).map(|n: u64| format!("{:x} ", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    let noise: String = (0..120_000u64)
+        .fold(String::new(), |noise, n| noise + &format!("{:x} ", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
     upload(&person, "nan", "text/plain", noise.clone().into_bytes()).await;
     let job = exported(&person).await;
     assert!(cluster.count("export_parts").await > 3, "{} pieces", cluster.count("export_parts").await);

@@ -124,7 +124,7 @@ async fn packed_and_broken_and_bottomless_bodies_are_refused() {
     let bottomless = [
         deep("[", "]"),
         format!("{{\"persona\": {}}}", deep("[", "]")),
-        format!("{{\"persona\": \"demo\", \"unknown\": {}}}", deep("{\"a\":", "}").replacen("}", "1}", 1)),
+        format!("{{\"persona\": \"demo\", \"unknown\": {}}}", deep("{\"a\":", "}").replacen('}', "1}", 1)),
         format!("{{\"persona\": \"demo\", \"title\": {}", "[".repeat(100_000)),
     ];
     for body in bottomless {

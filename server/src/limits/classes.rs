@@ -61,8 +61,6 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
     let patience = if waits { Pace::Waits } else { Pace::Quick };
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let (rate, pace) = match (method, path.map(|path| path.strip_prefix("/api/v1").unwrap_or(path))) {
-        // What is nobody's address is looked for by those who do not know their way about.
-        (_, None) => (Rate::General, Pace::Quick),
         ("GET", Some("/" | "/docs" | "/docs/problems" | "/openapi.json" | "/assets/{name}" | "/health" | "/ready")) => {
             (Rate::Free, Pace::Quick)
         }
@@ -85,6 +83,7 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         ("POST", Some("/personas/{slug}/documents" | "/personas/{slug}/responses/import")) => {
             (Rate::General, Pace::Uploads)
         }
+        // Also what is nobody's address: it is looked for by those who do not know their way about.
         _ => (Rate::General, Pace::Quick),
     };
     Class { rate, pace }

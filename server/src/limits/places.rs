@@ -78,11 +78,11 @@ impl Places {
 }
 
 /// The answer of a call that had a place, which one that streams keeps until it has ended.
-pub(crate) fn held(response: Response, pace: Pace, place: Option<WaitingPlace>) -> Response {
-    let Some(place) = place.filter(|_| pace == Pace::Streams) else { return response };
+pub(crate) fn held(response: Response, pace: Pace, waiting: Option<WaitingPlace>) -> Response {
+    let Some(kept) = waiting.filter(|_| pace == Pace::Streams) else { return response };
     response.map(|body| {
         Body::from_stream(body.into_data_stream().map(move |part| {
-            _ = &place;
+            _ = &kept;
             part
         }))
     })

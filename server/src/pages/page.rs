@@ -14,6 +14,8 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use ring::digest;
 
+use crate::auth::secrets::hex;
+
 /// How long it may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
@@ -70,7 +72,7 @@ impl Page {
 /// What is in it, in a dozen characters.
 pub(super) fn digest_of(content: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, content);
-    digest.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.as_ref()[..6])
 }
 
 fn packed(content: &[u8]) -> Bytes {

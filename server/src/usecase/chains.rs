@@ -51,7 +51,7 @@ pub(crate) fn checked_models(
         match checked_link(providers, text) {
             Ok(link) if link.key.is_none() => stored.push(link.to_string()),
             Ok(_) => {
-                _ = checks.rule(false, &format!("models[{place}]"), "must not name a key: with any key it is the same")
+                _ = checks.rule(false, &format!("models[{place}]"), "must not name a key: with any key it is the same");
             }
             Err(fault) => _ = checks.rule(false, &format!("models[{place}]"), fault),
         }

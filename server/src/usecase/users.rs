@@ -40,9 +40,10 @@ pub(crate) async fn change(
     }
     let before = users::find(&mut *transaction, id).await?;
     let changed = user_lists::change(&mut *transaction, id, role, tier).await;
-    let gone = |error: &sqlx::Error| error.as_database_error().is_some_and(|e| e.is_foreign_key_violation());
     let user = match changed {
-        Err(error) if gone(&error) => return Err(ApiError::field("tier", "there is no such tier")),
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            return Err(ApiError::field("tier", "there is no such tier"));
+        }
         changed => changed?,
     };
     if let (Some(before), Some(user)) = (&before, &user) {

@@ -40,7 +40,7 @@ pub(super) async fn export(account_data: &AccountData, taken: &Taken) -> Result<
     export.memories().await?;
     export.audit().await?;
     let Export { archive, steps, .. } = export;
-    archive.finish().await?;
+    Box::pin(archive.finish()).await?;
     let mut transaction = account_data.pool.begin().await?;
     if !account_jobs::finish(&mut *transaction, taken, AccountJobStatus::Done, account_data.kept).await? {
         return Err(Failure::Lost);

@@ -90,8 +90,8 @@ impl AccountData {
 
     async fn run(&self, taken: &Taken) -> Result<i64, Failure> {
         match taken.kind {
-            AccountJobKind::Export => export::export(self, taken).await,
-            AccountJobKind::Deletion => deletion::delete(self, taken).await,
+            AccountJobKind::Export => Box::pin(export::export(self, taken)).await,
+            AccountJobKind::Deletion => Box::pin(deletion::delete(self, taken)).await,
         }
     }
 

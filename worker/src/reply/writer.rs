@@ -69,8 +69,9 @@ impl ReplyWriter {
         writer
     }
 
+    /// Without zero characters, of which PostgreSQL stores none: a reply that has one could never be finished.
     pub(crate) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
+        self.text.extend(text.split('\0'));
     }
 
     /// Takes back all text: a failed provider's, before the first word of the next. What nobody was told of needs no news.

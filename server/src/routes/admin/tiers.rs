@@ -179,7 +179,7 @@ pub(crate) async fn delete_tier(
     }
     let mut transaction = state.pool.begin().await?;
     let there = match users::delete_tier(&mut *transaction, &name).await {
-        Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
             return Err(conflict("tier_in_use", "there are users of this tier"));
         }
         there => there?,

@@ -70,6 +70,7 @@ impl FromRequest<AppState> for Import {
     responses((status = 200, body = Report), (status = 409, description = "there would be too many questions of one's own"),
         (status = 415, description = "neither `format` nor `Content-Type` names a format"),
         (status = 422, description = "rows are wrong; `errors` names rows and columns")))]
+#[expect(clippy::too_many_arguments, reason = "each is a part of the call")]
 pub(crate) async fn import_responses(
     State(state): State<AppState>,
     Caller(owner): Caller,

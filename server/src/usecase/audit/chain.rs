@@ -6,6 +6,8 @@
 use ring::digest::{Context, SHA256};
 use troupe_shared::db::audit::Link;
 
+use crate::auth::secrets::hex as hex_of;
+
 /// What stands before the first entry.
 pub(super) fn beginning() -> Vec<u8> {
     sha256(&[b"troupe audit log"])
@@ -44,7 +46,7 @@ fn is_kept((digest, salt, text, gone): Details<'_>) -> bool {
 
 /// The same bytes as `audit_canonical` in the migrations.
 fn canonical(link: &Link) -> String {
-    let hex = |digest: &Option<Vec<u8>>| digest.as_deref().map(hex);
+    let hex = |digest: &Option<Vec<u8>>| digest.as_deref().map(hex_of);
     let fields = [
         Some(link.position.to_string()),
         Some(link.at.to_string()),
@@ -62,12 +64,10 @@ fn canonical(link: &Link) -> String {
     fields.map(|field| field.map_or_else(|| "-".to_owned(), |field| format!("{}:{field}", field.len()))).concat()
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn sha256(parts: &[&[u8]]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     context.finish().as_ref().to_vec()
 }

@@ -10,7 +10,8 @@ use sqlx::PgPool;
 use troupe_shared::db::audit;
 use utoipa::ToSchema;
 
-use super::chain::{beginning, fault, hex};
+use super::chain::{beginning, fault};
+use crate::auth::secrets::hex;
 use crate::error::ApiError;
 
 const PAGE: i64 = 1_000;
