@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
-    extract::body::receive,
+    extract::receiving::receive,
     limits::{
         classes::{Class, Pace, Rate},
         places::{WaitingPlace, held},

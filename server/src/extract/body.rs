@@ -1,15 +1,12 @@
 //! JSON bodies: bounded, typed, and refused with the name of the field at fault.
 
-use std::time::Duration;
-
 use axum::{
-    body::{self, Bytes, HttpBody},
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
+use super::receiving::receive;
 use crate::{error::ApiError, state::AppState};
 
 /// A JSON body.
@@ -26,20 +23,6 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
         let config = &state.config.server;
         let bytes = receive(request.into_body(), config.max_body, config.body_timeout).await?;
         parse(&bytes).map(Self)
-    }
-}
-
-/// All of a body, if it is not too large and does not take too long.
-pub(crate) async fn receive(body: body::Body, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
-    // What is said to be too large need not be read to know.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(ApiError::BodyTooLarge { limit });
-    }
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
-        Ok(Ok(all)) => Ok(all.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge { limit }),
-        Ok(Err(_)) => Err(ApiError::MalformedJson("the body broke off, or its chunks are none".to_owned())),
-        Err(_) => Err(ApiError::BodyTooSlow),
     }
 }
 

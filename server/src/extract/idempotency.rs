@@ -8,7 +8,10 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::body::{self, Body};
+use super::{
+    body::{self, Body},
+    receiving,
+};
 use crate::{
     error::ApiError,
     state::AppState,
@@ -58,7 +61,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
         };
         let address = format!("{} {}", parts.method, parts.uri.path());
         let config = &state.config.server;
-        let bytes = body::receive(content, config.max_body, config.body_timeout).await?;
+        let bytes = receiving::receive(content, config.max_body, config.body_timeout).await?;
         if !body::is_json(&parts.headers) {
             return Err(ApiError::UnsupportedMediaType);
         }

@@ -10,5 +10,6 @@ pub(crate) mod device;
 pub(crate) mod idempotency;
 pub(crate) mod paging;
 pub(crate) mod path;
+pub(crate) mod receiving;
 pub(crate) mod sending;
 pub(crate) mod upload;

@@ -9,10 +9,7 @@ use serde::Deserialize;
 use troupe_shared::media_type::MediaType;
 use utoipa::ToSchema;
 
-use super::{
-    body::{self, receive},
-    idempotency::IdempotencyKey,
-};
+use super::{body, idempotency::IdempotencyKey, receiving::receive};
 use crate::{error::ApiError, state::AppState, usecase::once::Key};
 
 pub(crate) struct Upload {

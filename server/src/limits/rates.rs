@@ -25,7 +25,7 @@ use super::{classes::Rate, tiers::TierLimits};
 use crate::{
     auth::identity::Identity,
     error::ApiError,
-    extract::{body::receive, client_address::ClientAddress},
+    extract::{client_address::ClientAddress, receiving::receive},
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

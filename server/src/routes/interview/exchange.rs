@@ -17,10 +17,10 @@ use crate::{
     error::ApiError,
     extract::{
         auth::Caller,
-        body::receive,
         idempotency::{IdempotencyKey, REPLAYED},
         paging::Params,
         path::Id,
+        receiving::receive,
     },
     state::AppState,
     usecase::{
