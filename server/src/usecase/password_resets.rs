@@ -70,8 +70,10 @@ pub(crate) async fn set(state: &AppState, by: &By, token: &str, password: String
     checks.done()?;
     let hash = state.passwords.hash(password).await?;
     sign_ins::end_all(state, user.id, None).await?;
-    let user = passwords::use_link(&state.pool, &digest, &hash).await?.ok_or_else(void)?;
-    note(&state.pool, &by.as_user(user).does("password.reset").on(On::user(user))).await?;
+    let mut transaction = state.pool.begin().await?;
+    let user = passwords::use_link(&mut *transaction, &digest, &hash).await?.ok_or_else(void)?;
+    note(&mut *transaction, &by.as_user(user).does("password.reset").on(On::user(user))).await?;
+    transaction.commit().await?;
     end_late_comers(state, user, None).await;
     tracing::info!(user_id = %user, "a password was set by a link");
     Ok(())

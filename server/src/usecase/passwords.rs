@@ -64,8 +64,10 @@ pub(crate) async fn change(
     }
     let hash = state.passwords.hash(password).await?;
     sign_ins::end_all(state, user, Some(caller.credential.id)).await?;
-    passwords::set(&state.pool, user, &hash).await?;
-    note(&state.pool, &by.does("password.changed").on(On::user(user))).await?;
+    let mut transaction = state.pool.begin().await?;
+    passwords::set(&mut *transaction, user, &hash).await?;
+    note(&mut *transaction, &by.does("password.changed").on(On::user(user))).await?;
+    transaction.commit().await?;
     end_late_comers(state, user, Some(caller.credential.id)).await;
     tracing::info!(user_id = %user, "a password was changed");
     Ok(())
