@@ -166,6 +166,7 @@ pub(crate) const CODES: &[(&str, &str)] = &[
         "A budget has not enough left for a reply today; `detail` says which, and when it renews. Send the message again then.",
     ),
     ("no_model_allowed", "Your tier allows none of the models that could answer. Ask an admin."),
+    ("not_storable", "The reply was there and could not be stored. Operators are told."),
     ("provider_failed", "The model service did not give a reply, after all attempts. Send the message again later."),
 ];
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::Executor;
 use troupe_tests::{
     ClusterOptions, Gate, Script, Transcript,
     provider::{default_reply, words_of},
@@ -238,4 +239,28 @@ async fn a_request_tells_who_was_asked() {
         assert_eq!(seen["attempts"][attempt]["tries"][0]["outcome"], outcome, "{seen}");
     }
     cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_reply_that_postgresql_refuses_fails_once_and_alone() {
+    let cluster = small_cluster().await;
+    let user = cluster.client(0).await;
+    let refusal = "alter table messages add constraint refused check (content not like '%unspeakable%')";
+    cluster.db.execute(refusal).await.expect("a constraint");
+    cluster.provider.on("Say it", [Script::text("The unspeakable word")]);
+    cluster.provider.on("Break", [Script::error_with(400, r#"{"error":{"message":"a zero \u0000 inside"}}"#)]);
+    let (conversation, other) = (user.conversation("demo").await, user.conversation("demo").await);
+    let refused = user.send(&conversation, "Say it").await.request;
+    let next = user.send(&conversation, "Go on").await.request;
+    let broken = user.send(&other, "Break").await.request;
+
+    let ended = user.finished(&refused).await;
+    assert_eq!((&ended["status"], &ended["error"]["code"]), (&json!("failed"), &json!("not_storable")), "{ended}");
+    assert_eq!(cluster.provider.calls_of("Say it").len(), 1, "another attempt would have come to the same end");
+    user.reply(&next).await;
+    // What a service says of its failure may be just as strange.
+    assert_eq!(user.finished(&broken).await["error"]["code"], "provider_failed");
+    let told = "select count(*) from attempts where cause like '%a zero  inside%'";
+    assert_eq!(cluster.number(told).await, 1);
+    cluster.assert_quiet_but_for(&["PostgreSQL refuses what this request would end with"]).await;
 }

@@ -17,8 +17,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// Without zero characters, of which PostgreSQL stores none: what a service says may hold anything.
     pub(crate) fn new(outcome: Outcome, message: impl Into<String>) -> Self {
-        Self { outcome, message: message.into(), retry_after: None }
+        let mut message = message.into();
+        message.retain(|c| c != '\0');
+        Self { outcome, message, retry_after: None }
     }
 }
 

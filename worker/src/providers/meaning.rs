@@ -26,7 +26,7 @@ pub(super) async fn refusal(mut response: Response) -> Failure {
     let outcome = meant(Some(status), &said);
     // Some quote a key that they do not take.
     let quoted = if outcome == Outcome::KeyRefused { said.name() } else { said.quoted() };
-    Failure { outcome, message: format!("the service answered {status}{quoted}"), retry_after }
+    Failure { retry_after, ..Failure::new(outcome, format!("the service answered {status}{quoted}")) }
 }
 
 /// An error that a service reports inside an answer that began well.

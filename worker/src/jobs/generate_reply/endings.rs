@@ -1,7 +1,8 @@
 //! How attempts end: with a reply, a failure, another attempt later, or in other hands.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use sqlx::error::DatabaseError;
 use tokio::time::Instant;
 use troupe_shared::{
     config,
@@ -28,6 +29,15 @@ use crate::{
 /// Tries of a statement that ends an attempt, while PostgreSQL is away.
 const FINISH_TRIES: u32 = 8;
 
+/// What became of an ending.
+enum Stored {
+    Yes(Ended),
+    /// PostgreSQL refuses it for what is in it.
+    Never(Arc<sqlx::Error>),
+    /// Somebody else ends the request, or will.
+    Unknown,
+}
+
 impl Replies {
     pub(super) async fn complete(
         &self,
@@ -50,7 +60,8 @@ impl Replies {
             retrieval: retrieval.clone(),
         };
         let (began, written) = (writer.started(), Instant::now());
-        let Some(ended) = self.finish(claimed, trail, Ending::Completed(reply)).await else { return };
+        let ending = Ending::Completed(reply);
+        let Some((ended, writer)) = self.finish(claimed, trail, ending, writer).await else { return };
         let storing = written.elapsed();
         let message = Message {
             id: message_id,
@@ -114,37 +125,76 @@ impl Replies {
     ) {
         problem.request_id = Some(claimed.correlation_id.clone());
         let ending = Ending::Failed { error: problem.clone(), cause };
-        let Some(ended) = self.finish(claimed, trail, ending).await else { return };
+        let Some((ended, writer)) = self.finish(claimed, trail, ending, writer).await else { return };
         let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
         self.tell_end(writer, &event, ended).await;
     }
 
+    /// Stores an ending that is to be told; `None` where there is nothing to tell any more.
+    async fn finish(
+        &self,
+        claimed: &Claimed,
+        trail: Vec<Try>,
+        ending: Ending,
+        writer: ReplyWriter,
+    ) -> Option<(Ended, ReplyWriter)> {
+        let cost = cost_of(&trail);
+        match self
+            .store(Finished { request_id: claimed.request_id, attempt: claimed.attempt, cost, trail, ending })
+            .await
+        {
+            Stored::Yes(ended) => return Some((ended, writer)),
+            Stored::Never(error) => self.fail_unstored(claimed, &error, cost, writer).await,
+            Stored::Unknown => {}
+        }
+        None
+    }
+
+    /// Fails a request whose ending PostgreSQL refuses for what is in it: every attempt would come to the same end. What is stored
+    /// instead holds nothing that came from outside.
+    async fn fail_unstored(&self, claimed: &Claimed, refused: &sqlx::Error, cost: f64, writer: ReplyWriter) {
+        tracing::error!(error = %refused, "PostgreSQL refuses what this request would end with");
+        let mut problem = Problem::new(500, "not_storable", "the reply is lost", "the reply could not be stored");
+        problem.request_id = Some(claimed.correlation_id.clone());
+        let cause = "PostgreSQL refused the ending: see the worker's log".to_owned();
+        let ending = Ending::Failed { error: problem.clone(), cause };
+        let (request_id, attempt) = (claimed.request_id, claimed.attempt);
+        match self.store(Finished { request_id, attempt, cost, trail: Vec::new(), ending }).await {
+            Stored::Yes(ended) => {
+                let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
+                self.tell_end(writer, &event, ended).await;
+            }
+            Stored::Never(error) => tracing::error!(%error, "nor could that be stored"),
+            Stored::Unknown => {}
+        }
+    }
+
     /// Ends the request in PostgreSQL; tries again while it is away, for as long as the lease may hold.
-    async fn finish(&self, claimed: &Claimed, trail: Vec<Try>, ending: Ending) -> Option<Ended> {
-        let (request_id, attempt, cost) = (claimed.request_id, claimed.attempt, cost_of(&trail));
-        let finished = Finished { request_id, attempt, cost, trail, ending };
+    async fn store(&self, finished: Finished) -> Stored {
         let mut pause = Duration::from_millis(50);
         for tries in 0..FINISH_TRIES {
-            match self.statements.finishes.call(finished.clone()).await? {
-                Ok(Some(ended)) => return Some(ended),
+            let Some(answer) = self.statements.finishes.call(finished.clone()).await else { return Stored::Unknown };
+            match answer {
+                Ok(Some(ended)) => return Stored::Yes(ended),
                 Ok(None) => {
                     // The try before may have been stored, and its answer lost. What comes next is left to the sweeper then.
-                    let stored = attempts::ended(&self.pool, claimed.request_id, claimed.attempt);
+                    let stored = attempts::ended(&self.pool, finished.request_id, finished.attempt);
                     if tries > 0
                         && let Ok(Some(at)) = stored.await
                     {
-                        return Some(Ended { at, next: Vec::new() });
+                        return Stored::Yes(Ended { at, next: Vec::new() });
                     }
                     tracing::info!("overtaken at the end");
-                    return None;
+                    return Stored::Unknown;
                 }
+                Err(error) if is_refusal(&error) => return Stored::Never(error),
                 Err(error) => tracing::warn!(%error, "could not finish; trying again"),
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
         tracing::error!("could not finish: another attempt will, when the lease has run out");
-        None
+        Stored::Unknown
     }
 
     async fn tell_end(&self, writer: ReplyWriter, event: &Event, ended: Ended) {
@@ -177,6 +227,13 @@ impl Replies {
             Err(error) => tracing::warn!(%error, "could not give back: the lease will run out"),
         }
     }
+}
+
+/// Whether an error is about what was to be stored: of SQLSTATE's classes, "data exception", "integrity constraint violation" and
+/// "program limit exceeded".
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
 /// What a user is told. What the service said may hold what is not for users, such as a part of our key.
