@@ -4,7 +4,7 @@ use reqwest::{Method, header::SET_COOKIE};
 use serde_json::{Value, json};
 use sqlx::Executor;
 use troupe_tests::{
-    Answer, Client, ClusterOptions, Signal, Socket,
+    Answer, Client, ClusterOptions, Gate, Script, Signal, Socket,
     client::PASSWORD,
     socket::{End, upgrade},
     within,
@@ -151,6 +151,11 @@ async fn whoever_signs_out_is_out_everywhere() {
     // One of them is ended by its id, on the other server.
     let program = there.with_token(&token);
     let socket = program.socket().await;
+    let conversation = program.conversation("demo").await;
+    let gate = Gate::new();
+    cluster.provider.on("Tell me", [Script::gated(["One ", "two"], &gate)]);
+    let sent = program.send(&conversation, "Tell me").await;
+    let followed = program.events(&sent.request, None).await;
     let id = text(
         &program
             .get("/api/v1/auth/sign-ins")
@@ -167,6 +172,10 @@ async fn whoever_signs_out_is_out_everywhere() {
     let ended = by_cookie(&user, Method::DELETE, &format!("/api/v1/auth/sign-ins/{id}"), &mine).await;
     assert_eq!(ended.status, 204);
     assert_eq!(socket.closed().await, End::Code(4001));
+    let seen = followed.rest().await;
+    assert!(seen.iter().all(|event| event.event != "reply.completed"), "{seen:?}");
+    gate.open();
+    user.reply(&sent.request).await;
     within("the end of the token", async { while program.get("/api/v1/auth/me").await.status != 401 {} }).await;
 
     // The browser signs out: the cookie is of no use any more, on no server.

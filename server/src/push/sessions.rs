@@ -1,4 +1,4 @@
-//! The open sessions of this process: admitted, counted, asked to end, waited for.
+//! The open sessions of this process: admitted, counted, asked to end, waited for. And the event streams, which end with their credentials.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -25,26 +25,43 @@ pub(crate) enum Full {
     User,
 }
 
-/// A credential with open sessions.
+/// A credential by which something is open.
 #[derive(Debug)]
 struct Standing {
+    /// Cancelled when the credential has ended.
+    signed_out: CancellationToken,
+    /// Cancelled then, and when every session must end.
     ended: CancellationToken,
-    sessions: usize,
+    held: usize,
+}
+
+/// Something is open by a credential, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    sessions: Sessions,
+    credential: CredentialId,
+    signed_out: CancellationToken,
+    ended: CancellationToken,
 }
 
 /// A place for one session, free again when dropped.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    sessions: Sessions,
     user: UserId,
-    credential: CredentialId,
-    ended: CancellationToken,
+    held: Held,
+}
+
+impl Held {
+    /// Cancelled when the credential has ended.
+    pub(crate) fn signed_out(&self) -> &CancellationToken {
+        &self.signed_out
+    }
 }
 
 impl Admitted {
     /// Cancelled when the session must end: its credential has, or every session does.
     pub(crate) fn ended(&self) -> &CancellationToken {
-        &self.ended
+        &self.held.ended
     }
 }
 
@@ -76,19 +93,25 @@ impl Sessions {
         }
         *count += 1;
         drop(counts);
-        let mut credentials = self.credentials.lock();
-        let new = || Standing { ended: self.closing.child_token(), sessions: 0 };
-        let standing = credentials.entry(credential).or_insert_with(new);
-        standing.sessions += 1;
-        let ended = standing.ended.clone();
-        drop(credentials);
-        Ok(Admitted { sessions: self.clone(), user, credential, ended })
+        Ok(Admitted { user, held: self.hold(credential) })
     }
 
-    /// Asks the sessions of these credentials to end.
+    /// For what is open by a credential and has no place of its own.
+    pub(crate) fn hold(&self, credential: CredentialId) -> Held {
+        let mut credentials = self.credentials.lock();
+        let new = || Standing { signed_out: CancellationToken::new(), ended: self.closing.child_token(), held: 0 };
+        let standing = credentials.entry(credential).or_insert_with(new);
+        standing.held += 1;
+        let (signed_out, ended) = (standing.signed_out.clone(), standing.ended.clone());
+        drop(credentials);
+        Held { sessions: self.clone(), credential, signed_out, ended }
+    }
+
+    /// Asks what is open by these credentials to end.
     pub(crate) fn end(&self, credentials: &[CredentialId]) {
         let standing = self.credentials.lock();
         for standing in credentials.iter().filter_map(|id| standing.get(id)) {
+            standing.signed_out.cancel();
             standing.ended.cancel();
         }
     }
@@ -110,18 +133,22 @@ impl Sessions {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut counts = self.sessions.counts.lock();
+        let mut counts = self.held.sessions.counts.lock();
         if let Some(count) = counts.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {
                 counts.remove(&self.user);
             }
         }
-        drop(counts);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
         let mut credentials = self.sessions.credentials.lock();
         if let Some(standing) = credentials.get_mut(&self.credential) {
-            standing.sessions -= 1;
-            if standing.sessions == 0 {
+            standing.held -= 1;
+            if standing.held == 0 {
                 credentials.remove(&self.credential);
             }
         }
@@ -149,13 +176,15 @@ mod tests {
         let sessions = Sessions::new(10, 10);
         let (user, laptop, phone) = (UserId::new(), CredentialId::new(), CredentialId::new());
         let (first, second) = (sessions.admit(user, laptop).unwrap(), sessions.admit(user, laptop).unwrap());
-        let other = sessions.admit(user, phone).unwrap();
+        let (other, stream) = (sessions.admit(user, phone).unwrap(), sessions.hold(laptop));
         sessions.end(&[laptop, CredentialId::new()]);
-        assert!(first.ended().is_cancelled() && second.ended().is_cancelled() && !other.ended().is_cancelled());
-        drop((first, second));
+        assert!([first.ended(), second.ended(), stream.signed_out()].iter().all(|ended| ended.is_cancelled()));
+        assert!(!other.ended().is_cancelled());
+        drop((first, second, stream));
         // Whoever signs in anew, even under the same id, is not ended by what was.
         assert!(!sessions.admit(user, laptop).unwrap().ended().is_cancelled());
+        let stream = sessions.hold(phone);
         sessions.close_all(Duration::ZERO).await;
-        assert!(other.ended().is_cancelled());
+        assert!(other.ended().is_cancelled() && !stream.signed_out().is_cancelled(), "calls in flight are answered");
     }
 }

@@ -1,4 +1,6 @@
 //! Server-Sent Events of one request: what is logged after the cursor, then live, and the end after the terminal event.
+//!
+//! A stream also ends when its credential does.
 
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
@@ -18,15 +20,22 @@ use troupe_shared::{
 
 use super::{
     hub::{Delivery, Subscription},
+    sessions::Held,
     snapshot::end_of,
 };
-use crate::{error::ApiError, state::AppState};
+use crate::{auth::identity::Identity, error::ApiError, state::AppState};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(crate) async fn follow(state: AppState, user: UserId, id: RequestId, after: Cursor) -> Result<Response, ApiError> {
+pub(crate) async fn follow(
+    state: AppState,
+    identity: &Identity,
+    id: RequestId,
+    after: Cursor,
+) -> Result<Response, ApiError> {
+    let (user, held) = (identity.user, state.sessions.hold(identity.credential.id));
     let live = state.hub.subscribe(user).await?;
-    let mut follower = Follower { state, user, id, last: after, waiting: VecDeque::new(), live, over: false };
+    let mut follower = Follower { state, user, held, id, last: after, waiting: VecDeque::new(), live, over: false };
     follower.look().await?;
     if follower.over && follower.waiting.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -42,6 +51,7 @@ pub(crate) async fn follow(state: AppState, user: UserId, id: RequestId, after: 
 struct Follower {
     state: AppState,
     user: UserId,
+    held: Held,
     id: RequestId,
     last: Cursor,
     waiting: VecDeque<Frame>,
@@ -85,7 +95,8 @@ impl Follower {
             if self.over {
                 return None;
             }
-            match timeout(KEEP_ALIVE, self.live.next()).await {
+            let next = timeout(KEEP_ALIVE, self.live.next());
+            match self.held.signed_out().run_until_cancelled(next).await? {
                 Err(_) => {
                     // Its end may be stored, and the worker gone that would have told it. Not to know it now is no end either.
                     if self.look().await.is_err() || self.waiting.is_empty() {

@@ -14,7 +14,11 @@ use utoipa::IntoParams;
 
 use crate::{
     error::ApiError,
-    extract::{auth::Caller, paging::Params, path::Id},
+    extract::{
+        auth::{Caller, Identified},
+        paging::Params,
+        path::Id,
+    },
     push::sse,
     state::AppState,
     usecase::{await_request::await_request, cancel_request::cancel_request},
@@ -96,7 +100,7 @@ pub(crate) async fn cancel(
     ))]
 pub(crate) async fn follow_request(
     State(state): State<AppState>,
-    Caller(user): Caller,
+    Identified(identity): Identified,
     Id(id): Id<RequestId>,
     Params(following): Params<Following>,
     headers: HeaderMap,
@@ -106,5 +110,5 @@ pub(crate) async fn follow_request(
         Some(cursor) => cursor.parse().map_err(|e| ApiError::field("after", format!("{e}")))?,
         None => Cursor::START,
     };
-    sse::follow(state, user, id, after).await
+    sse::follow(state, &identity, id, after).await
 }
