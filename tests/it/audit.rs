@@ -47,7 +47,11 @@ async fn what_is_done_is_noted_with_who_from_where_and_what_was_there_before() {
         .post("/api/v1/auth/login", &json!({"email": "nobody@example.com", "password": PASSWORD}))
         .await
         .problem(401);
-    Client::sign_in(cluster.server(1), &user.email, PASSWORD).await;
+    let second = Client::sign_in(cluster.server(1), &user.email, PASSWORD).await;
+    let change = json!({"current_password": "a wrong password", "password": "a horse of another colour"});
+    assert_eq!(user.answer(user.call(Method::PUT, "/api/v1/auth/password").json(&change)).await.status, 422);
+    assert_eq!(second.delete("/api/v1/auth/sign-ins").await.status, 204);
+    assert_eq!(second.post("/api/v1/auth/logout", &json!({})).await.status, 204);
     let call = admin.call(Method::PATCH, "/api/v1/admin/tiers/pro").json(&json!({"queue_weight": 7}));
     assert_eq!(admin.answer(call.header("x-request-id", "mine-1")).await.status, 200);
     put(&admin, "/api/v1/admin/prices/openai?model=m", &json!({"prompt_price": 1.0, "completion_price": 2.0})).await;
@@ -98,6 +102,9 @@ async fn what_is_done_is_noted_with_who_from_where_and_what_was_there_before() {
             "anonymous sign_in.refused user user from 127.0.0.1: null to null".to_owned(),
             "anonymous sign_in.refused nothing from 127.0.0.1: null to null".to_owned(),
             "user sign_in user user from 127.0.0.1: null to null".to_owned(),
+            "user password.change_refused user user from 127.0.0.1: null to null".to_owned(),
+            "user user.signed_out_elsewhere user user from 127.0.0.1: null to 1".to_owned(),
+            "user sign_in.ended sign_in user from 127.0.0.1: null to null".to_owned(),
             format!("admin tier.changed tier pro from 127.0.0.1: {} to {}", pro(4), pro(7)),
             format!("admin price.set price openai/m from 127.0.0.1: null to {}", price(1.0)),
             format!("admin price.set price openai/m from 127.0.0.1: {} to {}", price(1.0), price(1.5)),
@@ -110,7 +117,7 @@ async fn what_is_done_is_noted_with_who_from_where_and_what_was_there_before() {
     // A change that comes to nothing is not noted.
     assert_eq!(admin.delete(&budget).await.status, 404);
     assert_eq!(admin.patch("/api/v1/admin/tiers/none", &json!({"queue_weight": 7})).await.status, 404);
-    assert_eq!(verify(&admin).await["entries"], 12);
+    assert_eq!(verify(&admin).await["entries"], 15);
     cluster.assert_quiet().await;
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn register(
     checks.done()?;
     let (user, replayed) = register::register(&state, &by, Newcomer { email, name, password }, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
-    let signed_in = welcome(&state, user, session, &device, &headers).await?;
+    let signed_in = welcome(&state, user, session, (&by, &device), &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())
 }
 

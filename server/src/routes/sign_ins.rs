@@ -83,7 +83,7 @@ pub(crate) async fn welcome(
     state: &AppState,
     user: User,
     session: bool,
-    device: &Device,
+    (by, device): (&By, &Device),
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     if !session {
@@ -95,7 +95,7 @@ pub(crate) async fn welcome(
     if let Some(earlier) = SessionCookie::read(headers, public_url)
         && state.browsers.touch(earlier.user, earlier.id, &digest_of(earlier.secret)).await?.is_some()
     {
-        usecase::end(state, earlier.user, earlier.id).await?;
+        usecase::end(state, &by.as_user(earlier.user), earlier.user, earlier.id).await?;
     }
     let NewSession { id, secret } = usecase::begin_in_browser(state, &user, device).await?;
     let cookie = SessionCookie { user: user.id, id, secret: &secret };
@@ -116,7 +116,7 @@ pub(crate) async fn login(
 ) -> Result<Response, ApiError> {
     let user = passwords::check(&state, &by, &email, password).await?;
     note(&state.pool, &by.as_user(user.id).does("sign_in").on(On::user(user.id))).await?;
-    welcome(&state, user, session, &device, &headers).await
+    welcome(&state, user, session, (&by, &device), &headers).await
 }
 
 /// Get the next tokens
@@ -139,9 +139,10 @@ pub(crate) async fn refresh(
 pub(crate) async fn logout(
     State(state): State<AppState>,
     Identified(identity): Identified,
+    by: By,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    usecase::end(&state, identity.user, identity.credential.id).await?;
+    usecase::end(&state, &by, identity.user, identity.credential.id).await?;
     let mut done = StatusCode::NO_CONTENT.into_response();
     if identity.credential.kind == CredentialKind::Session {
         let gone = cookie::removed(&headers, state.config.server.public_url.as_ref())?;
@@ -209,9 +210,10 @@ pub(crate) async fn list_sign_ins(
 pub(crate) async fn end_sign_in(
     State(state): State<AppState>,
     Identified(identity): Identified,
+    by: By,
     Id(id): Id<CredentialId>,
 ) -> Result<StatusCode, ApiError> {
-    let ended = usecase::end(&state, identity.user, id).await?;
+    let ended = usecase::end(&state, &by, identity.user, id).await?;
     if ended { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NotFound("sign-in")) }
 }
 
@@ -220,7 +222,8 @@ pub(crate) async fn end_sign_in(
 pub(crate) async fn end_other_sign_ins(
     State(state): State<AppState>,
     Identified(identity): Identified,
+    by: By,
 ) -> Result<StatusCode, ApiError> {
-    usecase::end_all(&state, identity.user, Some(identity.credential.id)).await?;
+    usecase::end_others(&state, &by, &identity).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -60,6 +60,7 @@ pub(crate) async fn change(
     password_rules::check(&mut checks, "password", &password, owner(&found.user));
     checks.done()?;
     if !state.passwords.verify(current, found.password_hash).await?.right {
+        note(&state.pool, &by.does("password.change_refused").on(On::user(user))).await?;
         return Err(ApiError::field("current_password", "is not your password"));
     }
     let hash = state.passwords.hash(password).await?;

@@ -12,7 +12,10 @@ use troupe_shared::{
 
 use super::audit::note;
 use crate::{
-    auth::secrets::{self, Fresh, digest_of},
+    auth::{
+        identity::Identity,
+        secrets::{self, Fresh, digest_of},
+    },
     error::ApiError,
     extract::device::Device,
     state::AppState,
@@ -85,20 +88,26 @@ pub(crate) async fn begin_in_browser(state: &AppState, user: &User, device: &Dev
 }
 
 /// Ends one of a user's sign-ins, of either kind; says whether there was such a one.
-pub(crate) async fn end(state: &AppState, user: UserId, id: CredentialId) -> Result<bool, ApiError> {
-    let ended = if sign_ins::end(&state.pool, user, id).await? {
-        true
-    } else if state.browsers.end(user, id).await? {
-        sign_ins::mark_ended(&state.pool, &[id]).await?;
-        true
-    } else {
-        false
-    };
-    if ended {
-        state.endings.add(&[id]);
-        tracing::info!(user_id = %user, credential_id = %id, "signed out");
+pub(crate) async fn end(state: &AppState, by: &By, user: UserId, id: CredentialId) -> Result<bool, ApiError> {
+    let mut transaction = state.pool.begin().await?;
+    if !sign_ins::end(&mut *transaction, user, id).await? {
+        if !state.browsers.end(user, id).await? {
+            return Ok(false);
+        }
+        sign_ins::mark_ended(&mut *transaction, &[id]).await?;
     }
-    Ok(ended)
+    note(&mut *transaction, &by.does("sign_in.ended").on(On::thing("sign_in", id).of(user))).await?;
+    transaction.commit().await?;
+    state.endings.add(&[id]);
+    tracing::info!(user_id = %user, credential_id = %id, "signed out");
+    Ok(true)
+}
+
+/// Ends all sign-ins of a caller but the present one.
+pub(crate) async fn end_others(state: &AppState, by: &By, caller: &Identity) -> Result<(), ApiError> {
+    let user = caller.user;
+    let ended = end_all(state, user, Some(caller.credential.id)).await?;
+    note(&state.pool, &by.does("user.signed_out_elsewhere").on(On::user(user)).after(ended)).await
 }
 
 /// Ends all of a user's sign-ins but one; returns how many.
