@@ -228,6 +228,8 @@ async fn tiers_come_and_go_and_none_that_somebody_is_of() {
         ("name", json!({"name": "9team"})),
         ("name", json!({"name": "x".repeat(32)})),
         ("queue_weight", json!({"name": "team", "queue_weight": 0})),
+        ("calls_per_minute", json!({"name": "team", "calls_per_minute": 0})),
+        ("chat_per_minute", json!({"name": "team", "chat_per_minute": 1_000_001})),
         ("chain[0]", json!({"name": "team", "chain": ["gpu"]})),
         ("models[0]", json!({"name": "team", "models": ["gpu/large"]})),
         ("models[1]", json!({"name": "team", "models": ["openai", "openai#default"]})),
@@ -238,10 +240,11 @@ async fn tiers_come_and_go_and_none_that_somebody_is_of() {
     user.delete(&format!("{TIERS}/pro")).await.problem(403);
     assert_eq!(cluster.count("tiers").await, 2);
 
-    let team = json!({"name": "team", "queue_weight": 2, "models": ["openai/small", "offline"]});
+    let mut team = json!({"name": "team", "queue_weight": 2, "models": ["openai/small", "offline"]});
+    team["chat_per_minute"] = json!(25);
     let made = admin.post(TIERS, &team).await.expect(201);
     let mut whole = json!({"name": "team", "queue_weight": 2, "chain": null, "models": ["openai/small", "offline"]});
-    (whole["calls_per_minute"], whole["chat_per_minute"]) = (json!(300), json!(10));
+    (whole["calls_per_minute"], whole["chat_per_minute"]) = (json!(300), json!(25));
     assert_eq!(made, whole);
     assert_eq!(admin.post(TIERS, &team).await.problem(409)["code"], "tier_taken");
     let all = admin.patch(&format!("{TIERS}/team"), &json!({"models": null})).await.expect(200);

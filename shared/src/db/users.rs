@@ -157,24 +157,9 @@ pub async fn change_tier(db: impl PgExecutor<'_>, name: &str, change: TierChange
 }
 
 /// Adds a tier; its name must be free.
-pub async fn create_tier(
-    db: impl PgExecutor<'_>,
-    name: &str,
-    queue_weight: i32,
-    chain: Option<&[String]>,
-    models: Option<&[String]>,
-) -> Result<Tier> {
-    sqlx::query_as!(
-        Tier,
-        r#"insert into tiers (name, queue_weight, chain, models) values ($1, $2, $3, $4)
-           returning name, queue_weight, chain, models, calls_per_minute, chat_per_minute"#,
-        name,
-        queue_weight,
-        chain,
-        models,
-    )
-    .fetch_one(db)
-    .await
+pub async fn create_tier(db: impl PgExecutor<'_>, name: &str) -> Result<()> {
+    sqlx::query!("insert into tiers (name, queue_weight) values ($1, 1)", name).execute(db).await?;
+    Ok(())
 }
 
 /// Removes a tier; says whether there was one. It fails while there are users of it.

@@ -68,6 +68,45 @@ pub(crate) struct CreateTier {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 100)]
     models: Change<Vec<String>>,
+    /// 300 unless told.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    calls_per_minute: Option<i32>,
+    /// 10 unless told.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    chat_per_minute: Option<i32>,
+}
+
+impl ChangeTier {
+    fn checked(self, checks: &mut Checks, state: &AppState) -> Self {
+        let weight = self.queue_weight.is_none_or(|weight| (1..=MOST_WEIGHT).contains(&weight));
+        checks.rule(weight, "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
+        let rates = [("calls_per_minute", self.calls_per_minute), ("chat_per_minute", self.chat_per_minute)];
+        for (field, calls) in rates {
+            let sound = calls.is_none_or(|calls| (1..=MOST_PER_MINUTE).contains(&calls));
+            checks.rule(sound, field, format!("must be from 1 to {MOST_PER_MINUTE}"));
+        }
+        let providers = &state.live.now().providers;
+        let chain = checked_chain(checks, providers, self.chain);
+        let models = checked_models(checks, providers, self.models);
+        Self { chain, models, ..self }
+    }
+
+    fn as_change(&self) -> TierChange<'_> {
+        TierChange {
+            queue_weight: self.queue_weight,
+            chain: self.chain.as_deref(),
+            models: self.models.as_deref(),
+            calls_per_minute: self.calls_per_minute,
+            chat_per_minute: self.chat_per_minute,
+        }
+    }
+}
+
+impl CreateTier {
+    fn split(self) -> (String, ChangeTier) {
+        let Self { name, queue_weight, chain, models, calls_per_minute, chat_per_minute } = self;
+        (name, ChangeTier { queue_weight, chain, models, calls_per_minute, chat_per_minute })
+    }
 }
 
 /// All tiers, the heaviest first
@@ -85,25 +124,23 @@ pub(crate) async fn create_tier(
     State(state): State<AppState>,
     Caller(admin): Caller,
     by: By,
-    Keyed { body: CreateTier { name, queue_weight, chain, models }, key }: Keyed<CreateTier>,
+    Keyed { body, key }: Keyed<CreateTier>,
 ) -> Result<Created<Tier>, ApiError> {
-    let mut checks = Checks::default();
+    let (mut checks, (name, settings)) = (Checks::default(), body.split());
     let named = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= LONGEST_NAME
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     checks.rule(named, "name", "must be 1 to 31 small letters, digits and underscores, a letter first");
-    let queue_weight = queue_weight.unwrap_or(1);
-    check_weight(&mut checks, queue_weight);
-    let chain = checked_chain(&mut checks, &state.live.now().providers, chain).value();
-    let models = checked_models(&mut checks, &state.live.now().providers, models).value();
+    let settings = settings.checked(&mut checks, &state);
     checks.done()?;
     let created = once(&state, admin, key, move |db| {
         Box::pin(async move {
-            let created = users::create_tier(&mut *db, &name, queue_weight, chain.as_deref(), models.as_deref()).await;
-            let tier = created.map_err(|error| match violated_constraint(&error) {
+            users::create_tier(&mut *db, &name).await.map_err(|error| match violated_constraint(&error) {
                 Some(_) => conflict("tier_taken", "there is a tier with this name"),
                 None => error.into(),
             })?;
+            let tier = users::change_tier(&mut *db, &name, settings.as_change()).await?;
+            let tier = tier.ok_or(ApiError::NotFound("tier"))?;
             note(&mut *db, &by.does("tier.created").on(On::thing("tier", &tier.name)).after(&tier)).await?;
             Ok(tier)
         })
@@ -125,32 +162,18 @@ pub(crate) async fn change_tier(
     Caller(admin): Caller,
     by: By,
     Id(name): Id<String>,
-    Body(ChangeTier { queue_weight, chain, models, calls_per_minute, chat_per_minute }): Body<ChangeTier>,
+    Body(change): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {
     let mut checks = Checks::default();
-    check_weight(&mut checks, queue_weight.unwrap_or(1));
-    for (field, calls) in [("calls_per_minute", calls_per_minute), ("chat_per_minute", chat_per_minute)] {
-        let sound = calls.is_none_or(|calls| (1..=MOST_PER_MINUTE).contains(&calls));
-        checks.rule(sound, field, format!("must be from 1 to {MOST_PER_MINUTE}"));
-    }
-    let providers = &state.live.now().providers;
-    let chain = checked_chain(&mut checks, providers, chain);
-    let models = checked_models(&mut checks, providers, models);
+    let change = change.checked(&mut checks, &state);
     checks.done()?;
     let missing = ApiError::NotFound("tier");
     if name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(missing);
     }
-    let change = TierChange {
-        queue_weight,
-        chain: chain.as_deref(),
-        models: models.as_deref(),
-        calls_per_minute,
-        chat_per_minute,
-    };
     let mut transaction = state.pool.begin().await?;
     let before = users::lock_tier(&mut *transaction, &name).await?;
-    let tier = users::change_tier(&mut *transaction, &name, change).await?.ok_or(missing)?;
+    let tier = users::change_tier(&mut *transaction, &name, change.as_change()).await?.ok_or(missing)?;
     let changed = by.does("tier.changed").on(On::thing("tier", &name)).before(before).after(&tier);
     note(&mut *transaction, &changed).await?;
     transaction.commit().await?;
@@ -194,10 +217,6 @@ pub(crate) async fn delete_tier(
     transaction.commit().await?;
     tracing::info!(admin_id = %admin, tier = name, "a tier was removed");
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn check_weight(checks: &mut Checks, weight: i32) {
-    checks.rule((1..=MOST_WEIGHT).contains(&weight), "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
 }
 
 fn conflict(code: &'static str, detail: &str) -> ApiError {
