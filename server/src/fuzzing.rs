@@ -2,14 +2,20 @@
 //!
 //! Whatever is refused must be refused as the caller's fault, in words: anything else would be a fault of ours.
 
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use troupe_shared::events::Cursor;
 use uuid::Uuid;
 
 use crate::{
+    auth::signatures::Signed,
     error::ApiError,
     extract::{
-        body, idempotency,
+        body,
+        client_address::{self, FORWARDED_FOR},
+        idempotency,
         paging::{Paging, Pair},
     },
     push::protocol::FromClient,
@@ -53,6 +59,22 @@ pub fn cursor(text: &str) {
     if let Ok(cursor) = text.parse::<Cursor>() {
         assert_eq!(cursor.to_string().parse::<Cursor>().ok(), Some(cursor), "what was read is written as it is read");
     }
+}
+
+/// What stands behind `Authorization: Signature`.
+pub fn signature(header: &str) {
+    _ = Signed::parse(header);
+}
+
+/// `X-Forwarded-For` as a caller may make it up: it does not change where the call comes from.
+pub fn forwarded(made_up: &[u8]) {
+    let Ok(made_up) = HeaderValue::from_bytes(made_up) else { return };
+    let [proxy, other, caller] = [[10, 0, 0, 1], [10, 0, 0, 2], [192, 0, 2, 7]].map(IpAddr::from);
+    let trusted = [proxy, other].map(Into::into);
+    let mut headers = HeaderMap::new();
+    headers.append(FORWARDED_FOR, made_up);
+    headers.append(FORWARDED_FOR, HeaderValue::from_static("192.0.2.7, 10.0.0.2"));
+    assert_eq!(client_address::client(proxy, &headers, &trusted), caller);
 }
 
 fn refused_well(outcome: Result<(), ApiError>) {

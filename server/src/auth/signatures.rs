@@ -23,7 +23,7 @@ const LONGEST_NONCE: usize = 64;
 
 /// A call as its header describes it.
 #[derive(Debug, PartialEq, Eq)]
-struct Signed<'a> {
+pub(crate) struct Signed<'a> {
     key: &'a str,
     time: i64,
     nonce: &'a str,
@@ -47,7 +47,7 @@ fn header_of(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl<'a> Signed<'a> {
-    fn parse(header: &'a str) -> Option<Self> {
+    pub(crate) fn parse(header: &'a str) -> Option<Self> {
         let (mut key, mut time, mut nonce, mut hmac) = (None, None, None, None);
         for part in header.split(',') {
             let (name, value) = part.trim().split_once('=')?;

@@ -17,7 +17,7 @@ use ipnet::IpNet;
 
 use crate::serve::Peer;
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
+pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
 /// More proxies are not between us and anybody.
 const MOST_HOPS: usize = 32;
 
@@ -50,7 +50,7 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut known = peer.to_canonical();
     if trusted.is_empty() {
         return known;

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|header: &str| troupe_server::fuzzing::signature(header));
