@@ -1,14 +1,20 @@
 //! What a worker adds to a reply: its own time minus the provider's, by real processes on a real PostgreSQL (without fsync) and a
 //! real Redis.
 //!
-//! `cargo build --release --workspace && cargo bench --package troupe-tests`. The provider measures how long it has a call; the
-//! worker logs how long it had the reply (`took_us`) and how much of that PostgreSQL took to store it (`storing_us`).
+//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench overhead`. The provider measures how long it has a call; the
+//! worker logs how long it had the reply (`took_us`), how much of that PostgreSQL took to store it (`storing_us`), and how long it
+//! worked on it itself, rather than waited for the network, for Redis, or for a core (`working_us`). How late the machine wakes a thread
+//! that sleeps is measured meanwhile: of that there is some in each wait.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark: whatever is unexpected ends it")]
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -82,18 +88,39 @@ async fn send(user: &Client, name: &str, messages: usize, per_second: u64) -> Ha
     questions
 }
 
-/// Of the replies to these: (what the worker added beside storing, what storing took), in milliseconds.
-fn overheads(cluster: &Cluster, had: &Had, questions: &HashMap<String, String>) -> Vec<(f64, f64)> {
+/// Of one reply, in milliseconds.
+struct Overhead {
+    /// What the worker added, beside storing.
+    added: f64,
+    storing: f64,
+    working: f64,
+}
+
+fn overheads(cluster: &Cluster, had: &Had, questions: &HashMap<String, String>) -> Vec<Overhead> {
     let had = had.lock();
     let lines = cluster.worker_log("\"replied\"");
     let entries = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let overhead = |entry: Value| {
         let question = questions.get(entry["span"]["request_id"].as_str()?)?;
         let number = |field: &str| entry["fields"][field].as_u64().map(|microseconds| microseconds as f64 / 1e3);
-        let (took, storing) = (number("took_us")?, number("storing_us")?);
-        Some((took - storing - had.get(question)?.as_secs_f64() * 1e3, storing))
+        let (took, storing, working) = (number("took_us")?, number("storing_us")?, number("working_us")?);
+        Some(Overhead { added: took - storing - had.get(question)?.as_secs_f64() * 1e3, storing, working })
     };
     entries.filter_map(overhead).collect()
+}
+
+/// How late a thread that sleeps a millisecond is woken, in milliseconds, until this is told to end.
+fn lateness(over: Arc<AtomicBool>) -> JoinHandle<Vec<f64>> {
+    const NAP: Duration = Duration::from_millis(1);
+    thread::spawn(move || {
+        let mut late = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            thread::sleep(NAP);
+            late.push((began.elapsed() - NAP).as_secs_f64() * 1e3);
+        }
+        late
+    })
 }
 
 fn percentiles(mut values: Vec<f64>) -> String {
@@ -117,11 +144,19 @@ async fn main() {
     send(&user, "Warm-up", WARM_UP, 100).await;
     for per_second in [20, 100] {
         let messages = if per_second == 20 { REPLIES / 4 } else { REPLIES };
+        let over = Arc::new(AtomicBool::new(false));
+        let late = lateness(over.clone());
         let questions = send(&user, &format!("At {per_second}"), messages, per_second).await;
-        let (own, storing): (Vec<_>, Vec<_>) = overheads(&cluster, &had, &questions).into_iter().unzip();
-        let both = own.iter().zip(&storing).map(|(own, storing)| own + storing).collect();
-        println!("{per_second} replies/s: worker beside storing {}", percentiles(own));
-        println!("{per_second} replies/s: storing in PostgreSQL {}", percentiles(storing));
-        println!("{per_second} replies/s: both {}", percentiles(both));
+        over.store(true, Ordering::Relaxed);
+        let late = late.join().expect("a thread that sleeps");
+        println!("{per_second} replies/s: a sleeper is late by {}", percentiles(late));
+        let overheads = overheads(&cluster, &had, &questions);
+        let show = |what: &str, of: fn(&Overhead) -> f64| {
+            println!("{per_second} replies/s: {what} {}", percentiles(overheads.iter().map(of).collect()));
+        };
+        show("the worker's own work", |reply| reply.working);
+        show("added beside storing", |reply| reply.added);
+        show("storing in PostgreSQL", |reply| reply.storing);
+        show("added and storing", |reply| reply.added + reply.storing);
     }
 }

@@ -19,6 +19,7 @@ mod schedules;
 mod statements;
 mod sweeper;
 mod vectors;
+mod working_time;
 
 use std::sync::Arc;
 

@@ -37,6 +37,7 @@ use crate::{
         writer::{Overtaken, ReplyWriter},
     },
     statements::Statements,
+    working_time,
 };
 use endings::{cost_of, counted_attempts};
 
@@ -79,7 +80,7 @@ impl Replies {
         };
         let span = tracing::info_span!("reply", %request_id, attempt = claimed.attempt, correlation_id = claimed.correlation_id);
         let lost = self.leases.hold(request_id, claimed.attempt).await;
-        self.attempt(&claimed, &lost).instrument(span).await;
+        working_time::counted(self.attempt(&claimed, &lost)).instrument(span).await;
         self.leases.release(request_id, claimed.attempt).await;
     }
 

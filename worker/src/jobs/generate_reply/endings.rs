@@ -24,6 +24,7 @@ use super::Replies;
 use crate::{
     providers::{Ended as Spoken, GaveUp},
     reply::{memory, writer::ReplyWriter},
+    working_time,
 };
 
 /// Tries of a statement that ends an attempt, while PostgreSQL is away.
@@ -75,8 +76,8 @@ impl Replies {
         let event = Event::Completed { message, usage, provider, model, incomplete, retrieval, correlation_id };
         self.tell_end(writer, &event, ended).await;
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let (took_us, storing_us) = (microseconds(began.elapsed()), microseconds(storing));
-        tracing::info!(completion_tokens = usage.completion_tokens, took_us, storing_us, "replied");
+        let [took_us, storing_us, working_us] = [began.elapsed(), storing, working_time::so_far()].map(microseconds);
+        tracing::info!(completion_tokens = usage.completion_tokens, took_us, storing_us, working_us, "replied");
         memory::keep(&self.pool, claimed).await;
     }
 
