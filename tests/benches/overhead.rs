@@ -3,8 +3,8 @@
 //!
 //! `cargo build --release --workspace && cargo bench --package troupe-tests --bench overhead`. The provider measures how long it has a call; the
 //! worker logs how long it had the reply (`took_us`), how much of that PostgreSQL took to store it (`storing_us`), and how long it
-//! worked on it itself, rather than waited for the network, for Redis, or for a core (`working_us`). How late the machine wakes a thread
-//! that sleeps is measured meanwhile: of that there is some in each wait.
+//! worked on it itself, by the processor's time, rather than waited for the network, for Redis, or for a core (`working_us`). How late the
+//! machine wakes a thread that sleeps is measured meanwhile: of that there is some in each wait.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark: whatever is unexpected ends it")]
 
