@@ -117,7 +117,7 @@ fn lateness(over: Arc<AtomicBool>) -> JoinHandle<Vec<f64>> {
         while !over.load(Ordering::Relaxed) {
             let began = Instant::now();
             thread::sleep(NAP);
-            late.push((began.elapsed() - NAP).as_secs_f64() * 1e3);
+            late.push(began.elapsed().saturating_sub(NAP).as_secs_f64() * 1e3);
         }
         late
     })
