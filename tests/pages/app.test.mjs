@@ -132,6 +132,11 @@ test("a stop is meant for the first reply of the conversation that has not ended
   assert.equal(toStop(replies, "e"), undefined);
 });
 
+test("an address leads to the account, and a strange one home", () => {
+  assert.deepEqual(placeAt("#/account"), { name: "account" });
+  assert.deepEqual(["#/nowhere", "", "#/c/../x"].map((hash) => placeAt(hash).name), ["home", "home", "home"]);
+});
+
 test("a title is the beginning of the first line, and never ends within an emoji or a word", () => {
   assert.equal(titleOf("  Hello there.\nHow are you?"), "Hello there.");
   assert.equal(titleOf("a".repeat(55) + " and more"), `${"a".repeat(55)} and…`);

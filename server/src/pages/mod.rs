@@ -1,5 +1,5 @@
-//! The pages: one HTML file and one ES module for the chat, the API's description, and the list of problem codes. All are
-//! in the binary, and none loads anything from elsewhere.
+//! The pages: one HTML file for the chat with a module of its own and one for the account, the API's description, and the list of
+//! problem codes. All are in the binary, and none loads anything from elsewhere.
 //!
 //! What they load is called by what is in it (`app.1f0c3a….js`), so that browsers keep it for ever and never have an old one.
 
@@ -29,8 +29,10 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// What pages load: the name, as they write it, its type, and what is in it.
-const ASSETS: [(&str, &str, &str); 5] = [
+const ASSETS: [(&str, &str, &str); 6] = [
     ("app.js", SCRIPT, include_str!("assets/app.js")),
+    // Under its plain name: it is a script that loads it.
+    ("account.js", SCRIPT, include_str!("assets/account.js")),
     ("app.css", STYLE, include_str!("assets/app.css")),
     ("docs.js", SCRIPT, include_str!("assets/docs.js")),
     ("docs.css", STYLE, include_str!("assets/docs.css")),

@@ -507,6 +507,7 @@ export function placeAt(hash) {
   // Ids go into paths of the API as they are: nothing else may pass for one.
   if (kind === "c" && /^[\w-]+$/.test(value)) return { name: "chat", id: value };
   if (kind === "reset" && /^[\w-]+$/.test(value)) return { name: "reset", token: value };
+  if (kind === "account") return { name: "account" };
   try {
     if (kind === "new" && value) return { name: "new", slug: decodeURIComponent(value) };
   } catch {
@@ -520,12 +521,28 @@ function go() {
   place = placeAt(location.hash);
   if (place.name === "reset") return location.reload();
   unread.delete(place.id);
-  stuck = true;
+  stuck = place.name !== "account";
   showSide(false);
   showDraft();
+  if (place.name === "account") return showAccount();
   if (place.name !== "chat") return;
   lookUp(place.id);
   attempt(() => readMessages(place.id));
+}
+
+/** Always anew: what is signed in, and how an export stands, changes elsewhere. */
+async function showAccount() {
+  const account = await import("/assets/account.js").catch(() => null);
+  if (!account) return toast("The page could not be loaded. Please try again.");
+  if (place.name !== "account") return;
+  $("scroll").scrollTop = 0;
+  account.show($("account"), { call, el, attempt, askFor, toast, email: session.user.email, closed: accountClosed });
+}
+
+function accountClosed() {
+  [DRAFTS, OUTBOX].forEach((name) => store(sessionStorage, name, null));
+  history.replaceState(null, "", location.pathname);
+  leave("Your account is closed, and all that was yours is being deleted.");
 }
 
 // ── View ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -602,7 +619,8 @@ function renderSide() {
 
 function renderHead() {
   const persona = personaNow();
-  const title = place.name === "home" ? "New conversation" : conversations.get(place.id)?.title ?? persona?.name ?? "";
+  const named = { home: "New conversation", account: "Your account" }[place.name];
+  const title = named ?? conversations.get(place.id)?.title ?? persona?.name ?? "";
   setText($("title"), title);
   setText($("persona"), persona && title !== persona.name ? persona.name : "");
   document.title = place.name === "home" || !title ? "Troupe" : `${title} · Troupe`;
@@ -612,7 +630,8 @@ function renderHead() {
 function renderHome() {
   $("home").hidden = place.name !== "home";
   $("intro").hidden = place.name !== "new";
-  $("dock").hidden = place.name === "home";
+  $("account").hidden = place.name !== "account";
+  $("dock").hidden = place.name === "home" || place.name === "account";
   const make = ({ slug }) => el("a", { className: "persona", href: `#/new/${encodeURIComponent(slug)}` },
     el("span", { className: "avatar", ariaHidden: "true" }), el("span", {}, el("strong"), el("span", { className: "quiet" })));
   reconcile($("personas"), personas.map((p) => ({ key: p.slug, ...p })), make, (node, { slug, name, description }) => {
@@ -790,13 +809,14 @@ function toast(text) {
 }
 
 /** Asks in a dialog: the text given, "" where none was asked for, or null for no. */
-function askFor({ title, text = "", value, yes, danger = false }) {
+function askFor({ title, text = "", value, yes, danger = false, secret = false }) {
   const [dialog, input] = [$("dialog"), $("dialog-input")];
   $("dialog-title").textContent = title;
   $("dialog-text").textContent = text;
   $("dialog-yes").textContent = yes;
   $("dialog-yes").classList.toggle("danger", danger);
   input.hidden = value === undefined;
+  input.type = secret ? "password" : "text";
   input.value = value ?? "";
   dialog.returnValue = "";
   dialog.showModal();
