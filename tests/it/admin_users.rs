@@ -1,11 +1,15 @@
 //! The first admin, and what admins do with users and tiers.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    io::{Seek, Write},
+};
 
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use troupe_tests::{Client, Cluster, ClusterOptions, client::PASSWORD, provider::default_reply, socket::End};
+use troupe_tests::{Client, Cluster, ClusterOptions, Process, client::PASSWORD, provider::default_reply, socket::End};
 
 use crate::{
     admin::{admin, see},
@@ -94,6 +98,20 @@ async fn operators_make_admins_on_the_command_line() {
     let mut wrong = operate(&cluster, &["admin", "create", "--email", "no address"]);
     assert!(!wrong.ended().await.success());
     assert_eq!(cluster.count("users").await, 2);
+
+    // Or with a password that is given to the command, and is in no list of processes.
+    let arguments = ["admin", "create", "--email", "second@example.com", "--password-stdin"].map(OsStr::new);
+    for (password, counts) in [("iloveyou123", false), ("a password from a pipe", true)] {
+        let mut input = tempfile::tempfile().unwrap();
+        writeln!(input, "{password}").unwrap();
+        input.rewind().unwrap();
+        let name = "an operator".to_owned();
+        let mut made = Process::start_reading(input.into(), "troupe-server", name, &arguments, cluster.environment());
+        assert_eq!(made.ended().await.success(), counts, "{}", made.lines().join("\n"));
+        assert!(!made.lines().join("\n").contains(password));
+    }
+    let second = Client::sign_in(cluster.server(0), "second@example.com", "a password from a pipe").await;
+    assert_eq!(second.user["role"], "admin");
     cluster.assert_quiet().await;
 }
 

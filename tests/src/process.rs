@@ -65,13 +65,24 @@ struct Log {
 impl Process {
     /// Starts one of the workspace's binaries with this environment and nothing else of the test's own.
     pub fn start(binary: &str, name: String, arguments: &[&OsStr], environment: &[(String, String)]) -> Self {
+        Self::start_reading(Stdio::null(), binary, name, arguments, environment)
+    }
+
+    /// The same, with something to read.
+    pub fn start_reading(
+        input: Stdio,
+        binary: &str,
+        name: String,
+        arguments: &[&OsStr],
+        environment: &[(String, String)],
+    ) -> Self {
         let mut command = Command::new(path_of(binary));
         command
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(environment.iter().map(|(key, value)| (key, value)))
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
