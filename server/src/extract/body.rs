@@ -47,7 +47,9 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
         let message = inner.to_string();
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
         // Serde names a missing or unknown field in its message, in the object at `path`.
-        let named = message.split('`').nth(1).filter(|_| message.contains("field `"));
+        let starts = ["missing field `", "unknown field `", "duplicate field `"];
+        let named = starts.iter().find_map(|start| message.strip_prefix(start)?.split('`').next());
+        let named = named.filter(|name| !name.is_empty());
         let field = match (path.as_str(), named) {
             ("." | "", Some(named)) => named.to_owned(),
             (path, Some(named)) if !path.ends_with(named) => format!("{path}.{named}"),
@@ -98,6 +100,9 @@ mod tests {
         assert_eq!(fault(r#"{"content":"a","inner":{"depth":300}}"#), "422 invalid [inner.depth]");
         assert_eq!(fault(r#"{"content":"a","inner":{}}"#), "422 invalid [inner.depth]");
         assert_eq!(fault("[]"), "422 invalid [body]");
+        // What a caller writes is not what Serde says.
+        assert_eq!(fault(r#"{"content":"a","":1}"#), "422 invalid [body]");
+        assert_eq!(fault(r#""field `` and `field `""#), "422 invalid [body]");
         assert_eq!(fault(r#" ["a"]"#), "422 invalid [body]");
     }
 }

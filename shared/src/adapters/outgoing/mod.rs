@@ -136,6 +136,10 @@ impl Bounds {
             return wrong("must not have more than 2048 characters");
         }
         let Ok(url) = Url::parse(address) else { return wrong("must be a whole one, like https://example.com/page") };
+        // Letters of other scripts take more room as they are sent.
+        if url.as_str().len() > LONGEST_ADDRESS {
+            return wrong("must not have more than 2048 characters as it is sent");
+        }
         if !["http", "https"].contains(&url.scheme()) {
             return wrong("must begin with http:// or https://");
         }

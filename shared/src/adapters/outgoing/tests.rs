@@ -214,6 +214,7 @@ async fn what_is_wrong_with_an_address_is_said_before_any_call() {
         ("https://me@example.com/", "must not hold a user or a password"),
         ("http://example.com:6379/", "has a port that is not allowed"),
         (&format!("https://example.com/{}", "a".repeat(2_048)), "must not have more than 2048 characters"),
+        (&format!("https://example.com/{}", "Կ".repeat(400)), "must not have more than 2048 characters as it is sent"),
     ] {
         assert_eq!(fault(&outgoing, address).await.to_string(), said, "{address}");
     }
