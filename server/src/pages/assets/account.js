@@ -146,7 +146,7 @@ export function show(root, app) {
       if (job.status === "done") {
         progress.append(" ", el("a", { className: "link", href: `/api/v1/auth/me/exports/${id}/content`, download: "troupe-export.zip", textContent: "Download" }));
       }
-      if (job.status === "done" || job.status === "failed" || !progress.isConnected) return;
+      if (job.status === "done" || job.status === "failed" || root.hidden || !progress.isConnected) return;
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
   }
