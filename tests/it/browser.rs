@@ -208,17 +208,27 @@ async fn what_has_not_changed_is_not_sent_again() {
     cluster.assert_quiet().await;
 }
 
+/// What a script loads, at once or later.
+fn modules(script: &str) -> Vec<String> {
+    let quoted = script.split("\"./").skip(1).filter_map(|rest| rest.split_once('"'));
+    quoted.map(|(name, _)| format!("/assets/{name}")).collect()
+}
+
 #[tokio::test]
 async fn what_pages_load_is_called_by_what_is_in_it_and_kept_for_ever() {
     let cluster = one_server().start().await;
     let client = Client::anonymous(cluster.server(0));
     for page in PAGES {
-        let assets = loaded(&client.get(page).await);
+        let mut assets = loaded(&client.get(page).await);
         assert!(assets.len() >= 2, "{page} loads {assets:?}");
-        for asset in assets {
+        let mut at = 0;
+        while let Some(asset) = assets.get(at).cloned() {
+            at += 1;
             assert_eq!(asset.split('.').count(), 3, "{page} loads {asset}");
             let answer = client.get(&asset).await;
             assert_eq!(answer.status, 200, "{asset}");
+            let more = modules(&answer.text).into_iter().filter(|module| !assets.contains(module));
+            assets.extend(more.collect::<Vec<_>>());
             assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable", "{asset}");
             // A page of another version gets what there is, and does not keep it.
             let parts: Vec<_> = asset.split('.').collect();
@@ -229,6 +239,14 @@ async fn what_pages_load_is_called_by_what_is_in_it_and_kept_for_ever() {
             }
         }
     }
+    let page = loaded(&client.get("/").await);
+    let script = page
+        .iter()
+        .find(|asset| asset.starts_with("/assets/app.") && asset.split('.').next_back() == Some("js"))
+        .unwrap();
+    let modules = modules(&client.get(script).await.text);
+    let (at_once, later): (Vec<_>, Vec<_>) = modules.iter().partition(|module| page.contains(module));
+    assert!(at_once.len() > 5 && later.len() == 1, "what it loads at once the page has named before: {modules:?}");
     for nothing in ["/assets/app.rs", "/assets/", "/assets/a.b.c.d", "/assets/app.x.rs", "/assets/%2e%2e%2fapp.js"] {
         client.get(nothing).await.problem(404);
     }

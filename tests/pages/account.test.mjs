@@ -1,11 +1,11 @@
 // The account page: what it makes of what the API says.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import test from "node:test";
 
-const source = await readFile(new URL("../../server/src/pages/assets/account.js", import.meta.url), "utf8");
-const { deviceOf, faultOf, progressOf } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+import { load } from "./modules.mjs";
+
+const { deviceOf, faultOf, progressOf } = await load("account.js");
 
 test("a device is called by its browser and its system, and a program by its own name", () => {
   const mozilla = (rest) => `Mozilla/5.0 (${rest}`;

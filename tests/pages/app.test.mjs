@@ -1,15 +1,17 @@
 // The chat page's state: whatever order things come in, and however often, what is shown is the reply.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import test from "node:test";
 
-// Read as a browser does: what is served has no package.json to tell Node that it is a module.
-const source = await readFile(new URL("../../server/src/pages/assets/app.js", import.meta.url), "utf8");
+import { load } from "./modules.mjs";
+
 const {
-  applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, backoff, faultsOf, isAfter, isFinal, keepCodePoints, newReply,
-  parseCursor, pauseOf, placeAt, sentAs, titleOf, toStop, turnsOf,
-} = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+  applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, isAfter, isFinal, newReply, parseCursor, sentAs, toStop, turnsOf,
+} = await load("replies.js");
+const { backoff, pauseOf } = await load("connection.js");
+const { faultsOf } = await load("gate.js");
+const { keepCodePoints, titleOf } = await load("text.js");
+const { placeAt } = await load("app.js");
 
 const event = (type, cursor, more) => ({ type, cursor, request_id: "r", conversation_id: "c", ...more });
 const delta = (cursor, text) => event("reply.delta", cursor, { text });

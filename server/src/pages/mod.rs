@@ -1,5 +1,5 @@
-//! The pages: one HTML file for the chat with a module of its own and one for the account, the API's description, and the list of
-//! problem codes. All are in the binary, and none loads anything from elsewhere.
+//! The pages: one HTML file for the chat with its modules, the API's description, and the list of problem codes. All are in the
+//! binary, and none loads anything from elsewhere.
 //!
 //! What they load is called by what is in it (`app.1f0c3a….js`), so that browsers keep it for ever and never have an old one.
 
@@ -28,39 +28,69 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// What pages load: the name, as they write it, its type, and what is in it.
-const ASSETS: [(&str, &str, &str); 6] = [
-    ("app.js", SCRIPT, include_str!("assets/app.js")),
-    // Under its plain name: it is a script that loads it.
+/// What pages load: the name, as they write it, its type, and what is in it. Scripts load only those above them.
+const ASSETS: [(&str, &str, &str); 14] = [
+    ("text.js", SCRIPT, include_str!("assets/text.js")),
+    ("storage.js", SCRIPT, include_str!("assets/storage.js")),
+    ("api.js", SCRIPT, include_str!("assets/api.js")),
+    ("replies.js", SCRIPT, include_str!("assets/replies.js")),
+    ("connection.js", SCRIPT, include_str!("assets/connection.js")),
+    ("dom.js", SCRIPT, include_str!("assets/dom.js")),
+    ("rows.js", SCRIPT, include_str!("assets/rows.js")),
+    ("gate.js", SCRIPT, include_str!("assets/gate.js")),
     ("account.js", SCRIPT, include_str!("assets/account.js")),
+    ("app.js", SCRIPT, include_str!("assets/app.js")),
     ("app.css", STYLE, include_str!("assets/app.css")),
     ("docs.js", SCRIPT, include_str!("assets/docs.js")),
     ("docs.css", STYLE, include_str!("assets/docs.css")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 
+/// An asset under the name that lasts, loading others by theirs.
+struct Asset {
+    name: &'static str,
+    lasting: String,
+    kind: &'static str,
+    content: String,
+}
+
 pub(crate) fn router(description: &utoipa::openapi::OpenApi) -> Router<AppState> {
     let description = description.to_json().unwrap_or_default();
-    let assets = Arc::new(assets());
-    Router::new()
+    let assets = assets();
+    let html = |source| html(source, &assets);
+    let router = Router::new()
         .route("/", html(include_str!("assets/index.html")))
         .route("/docs", html(include_str!("assets/docs.html")))
         .route("/docs/problems", html(&problems()))
-        .route("/openapi.json", page(Page::new("application/json", POLICY, description)))
-        .route(
-            "/assets/{name}",
-            get(async move |Path(name): Path<String>, headers: HeaderMap| asset(&assets, &name, &headers)),
-        )
+        .route("/openapi.json", page(Page::new("application/json", POLICY, description)));
+    let pages = Arc::new(pages(assets));
+    router.route(
+        "/assets/{name}",
+        get(async move |Path(name): Path<String>, headers: HeaderMap| asset(&pages, &name, &headers)),
+    )
+}
+
+fn assets() -> Vec<Asset> {
+    let mut assets: Vec<Asset> = Vec::new();
+    for (name, kind, content) in ASSETS {
+        let content = with_lasting_names(content, "./", &assets);
+        assets.push(Asset { name, lasting: lasting_name(name, &content), kind, content });
+    }
+    assets
+}
+
+/// What loads assets by their plain names, by those that last instead.
+fn with_lasting_names(source: &str, place: &str, assets: &[Asset]) -> String {
+    assets.iter().fold(source.to_owned(), |source, Asset { name, lasting, .. }| {
+        source.replace(&format!("\"{place}{name}\""), &format!("\"{place}{lasting}\""))
+    })
 }
 
 /// Under the names that last, and, for those who know an older one, under the plain ones.
-fn assets() -> HashMap<String, (Page, Kept)> {
-    let both = ASSETS.iter().flat_map(|(name, kind, content)| {
-        let page = Page::new(kind, POLICY, *content);
-        [
-            (lasting_name(name, content), (page.clone(), Kept::ForEver)),
-            ((*name).to_owned(), (page, Kept::WhileUnchanged)),
-        ]
+fn pages(assets: Vec<Asset>) -> HashMap<String, (Page, Kept)> {
+    let both = assets.into_iter().flat_map(|Asset { name, lasting, kind, content }| {
+        let page = Page::new(kind, POLICY, content);
+        [(lasting, (page.clone(), Kept::ForEver)), (name.to_owned(), (page, Kept::WhileUnchanged))]
     });
     both.collect()
 }
@@ -71,11 +101,8 @@ fn page(page: Page) -> MethodRouter<AppState> {
 }
 
 /// A page that loads assets by the names that they have now.
-fn html(source: &str) -> MethodRouter<AppState> {
-    let source = ASSETS.iter().fold(source.to_owned(), |source, (name, _, content)| {
-        source.replace(&format!("\"/assets/{name}\""), &format!("\"/assets/{}\"", lasting_name(name, content)))
-    });
-    page(Page::new(HTML, POLICY, source))
+fn html(source: &str, assets: &[Asset]) -> MethodRouter<AppState> {
+    page(Page::new(HTML, POLICY, with_lasting_names(source, "/assets/", assets)))
 }
 
 /// `app.1f0c3a….js`.

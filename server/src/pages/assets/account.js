@@ -1,5 +1,8 @@
 // The account page: what is signed in, the password, keys for programs, and one's data. Loaded when it is first opened.
 
+import { call } from "./api.js";
+import { askFor, attempt, el, toast } from "./dom.js";
+
 const SCOPES = [
   ["chat:read", "Read conversations and live events"],
   ["chat:write", "Send messages, stop and rate replies"],
@@ -39,10 +42,8 @@ export const faultOf = ({ message, errors }) =>
 const when = (time) => new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 const used = (time) => (time ? `last used ${when(time)}` : "never used");
 
-/** Fills the page. `app` is what the chat page lends: its calls, its elements, its dialogs. */
-export function show(root, app) {
-  const { el, call, attempt, askFor, toast } = app;
-
+/** Fills the page, for whoever has this address; `closed` hears that the account is no more. */
+export function show(root, { email, closed }) {
   const button = (textContent, onclick, className = "link") => el("button", { type: "button", className, textContent, onclick });
   const field = (label, properties) => el("label", { textContent: label }, el("input", properties));
   const panel = (title, about, ...children) =>
@@ -97,7 +98,7 @@ export function show(root, app) {
       toast("Your password is changed, and everything else is signed out.");
     },
     // For those that keep passwords: whose it is.
-    el("input", { type: "email", name: "username", autocomplete: "username", value: app.email, hidden: true, tabIndex: -1 }),
+    el("input", { type: "email", name: "username", autocomplete: "username", value: email, hidden: true, tabIndex: -1 }),
     field("Current password", { name: "current", type: "password", autocomplete: "current-password" }),
     field("New password", { name: "next", type: "password", autocomplete: "new-password" }),
   );
@@ -158,7 +159,7 @@ export function show(root, app) {
   const close = button("Delete my account", async () => {
     const text = "Your conversations, personas and everything they know go with it, and nothing brings them back. Your password, please:";
     const word = await askFor({ title: "Delete your account?", text, value: "", secret: true, yes: "Delete everything", danger: true });
-    if (word) await attempt(async () => (await call("DELETE", "/auth/me", { body: { password: word } }), app.closed()));
+    if (word) await attempt(async () => (await call("DELETE", "/auth/me", { body: { password: word } }), closed()));
   }, "link danger");
 
   root.replaceChildren(

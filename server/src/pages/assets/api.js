@@ -1,0 +1,43 @@
+// Calls of the API.
+
+import { sentence } from "./text.js";
+
+const PATIENCE = 20_000;
+
+/** An answer that says no, in words for a person. Status 0: there was no answer. */
+export class Problem extends Error {
+  constructor({ status = 0, detail, title, errors = [] }, retryAfter = 0) {
+    super(sentence(detail || title || `the server answered ${status}`));
+    Object.assign(this, { status, errors, retryAfter });
+  }
+}
+
+let signedOut = null;
+
+/** Says who is to be told when a call finds that the session has ended. */
+export const whenSignedOut = (listener) => (signedOut = listener);
+
+export async function call(method, path, { body, key } = {}) {
+  const told = signedOut;
+  const headers = { Accept: "application/json" };
+  if (body) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  let response, answer;
+  try {
+    const signal = AbortSignal.timeout(PATIENCE);
+    response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body), signal });
+    answer = response.status === 204 ? null : await response.json();
+  } catch (error) {
+    if (!response || response.ok) {
+      const why = error.name === "TimeoutError" ? "the server took too long to answer" : "the server cannot be reached";
+      throw new Problem({ detail: navigator.onLine ? why : "you are offline" });
+    }
+  }
+  if (response.ok) return answer;
+  if (response.status === 401 && told && told === signedOut) told();
+  throw new Problem({ ...answer, status: response.status }, Number(response.headers.get("Retry-After")) || 0);
+}
+
+/** Also where the page is served without TLS, and browsers keep `randomUUID` to themselves. */
+export const newKey = () =>
+  crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
