@@ -249,7 +249,14 @@ async fn the_log_is_looked_through_by_what_is_known_page_by_page_and_taken_away_
     for query in ["actor=me", "verb=", "since=yesterday", "after=x", "limit=101", "colour=red", "verb=a%00b"] {
         admin.get(&format!("{AUDIT}?{query}")).await.problem(422);
     }
-    admin.get(&format!("{AUDIT}/verify?after=1-00")).await.problem(422);
+    for query in ["after=1-00", "limit=0", "limit=100001"] {
+        admin.get(&format!("{AUDIT}/verify?{query}")).await.problem(422);
+    }
+    let mut part = admin.get(&format!("{AUDIT}/verify?limit=5")).await.expect(200);
+    assert_eq!((&part["entries"], &part["next"]), (&json!(5), &part["reached"]));
+    let next = part["next"].as_str().unwrap();
+    part = admin.get(&format!("{AUDIT}/verify?limit=5&after={next}")).await.expect(200);
+    assert_eq!((&part["whole"], &part["entries"], &part["next"]), (&json!(true), &json!(3), &Value::Null));
 
     let export = admin.get(&format!("{AUDIT}/export")).await;
     assert_eq!((export.status.as_u16(), export.header("content-type")), (200, "application/jsonl"));

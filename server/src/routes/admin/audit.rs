@@ -27,7 +27,7 @@ use crate::{
     usecase::audit::{
         export::lines,
         note,
-        verify::{Verified, verify},
+        verify::{MOST, Stretch, Verified, verify},
     },
 };
 
@@ -139,19 +139,27 @@ pub(crate) async fn export_audit(
 pub(crate) struct FromWhere {
     /// A `reached` or `next` of an earlier answer; from the beginning unless told.
     after: Option<String>,
+    /// How many entries at most: 1 to 100000, which it is unless told.
+    #[param(minimum = 1, maximum = 100_000)]
+    limit: Option<i64>,
 }
 
 /// Look whether the audit log is whole
 ///
-/// Every entry must be in its place, with the hash that follows from all before it. 100,000 in one call; `next` goes on.
+/// Every entry must be in its place, with the hash that follows from all before it. Where there are more than one call looks at, `next` goes on.
 #[utoipa::path(get, path = "/admin/audit/verify", tag = TAG, security(("token" = ["audit:read"])), params(FromWhere), responses((status = 200, body = Verified)))]
 pub(crate) async fn verify_audit(
     State(state): State<AppState>,
-    Params(FromWhere { after }): Params<FromWhere>,
+    Params(FromWhere { after, limit }): Params<FromWhere>,
 ) -> Result<Json<Verified>, ApiError> {
     let after = after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|()| ApiError::field("after", "is not the reached or next of any answer"))?;
-    let verified = verify(&state.pool, after).await?;
+    let limit = limit.unwrap_or(MOST);
+    if !(1..=MOST).contains(&limit) {
+        return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
+    }
+    let stretch = Stretch { after, limit, time: state.config.server.call_timeout / 2 };
+    let verified = verify(&state.pool, stretch).await?;
     verified.log();
     Ok(Json(verified))
 }

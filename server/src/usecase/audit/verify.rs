@@ -3,7 +3,10 @@
 //! Whoever may do anything with the database can write a whole log anew. So the answer says how far the chain is whole, and by which
 //! hash: who keeps that elsewhere and asks again from there learns whether it is still the same log.
 
-use std::str::FromStr;
+use std::{
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use sqlx::PgPool;
@@ -11,12 +14,19 @@ use troupe_shared::db::audit;
 use utoipa::ToSchema;
 
 use super::chain::{beginning, fault};
-use crate::auth::secrets::hex;
-use crate::error::ApiError;
+use crate::{auth::secrets::hex, error::ApiError};
 
 const PAGE: i64 = 1_000;
 /// More are not looked at in one call.
-const MOST: i64 = 100_000;
+pub(crate) const MOST: i64 = 100_000;
+
+/// What is looked at.
+pub(crate) struct Stretch {
+    pub(crate) after: Option<Place>,
+    pub(crate) limit: i64,
+    /// When it takes longer, the answer says how far it came.
+    pub(crate) time: Duration,
+}
 
 /// A place in the log, and the hash of the entry there: `<position>-<hash>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +59,8 @@ pub(crate) struct Broken {
 }
 
 /// Looks at what comes after a place; from the beginning unless told.
-pub(crate) async fn verify(pool: &PgPool, after: Option<Place>) -> Result<Verified, ApiError> {
+pub(crate) async fn verify(pool: &PgPool, Stretch { after, limit, time }: Stretch) -> Result<Verified, ApiError> {
+    let called = Instant::now();
     // What is appended meanwhile is another call's.
     let (newest, newest_hash) = audit::head(pool).await?;
     let mut at = after.unwrap_or_else(|| Place { position: 0, hash: beginning() });
@@ -57,8 +68,8 @@ pub(crate) async fn verify(pool: &PgPool, after: Option<Place>) -> Result<Verifi
         let position = at.position;
         return Ok(Verified::broken(0, &at, position, "the entry is not the one that was here"));
     }
-    let (began, last) = (at.position, newest.min(at.position + MOST));
-    while at.position < last {
+    let (began, last) = (at.position, newest.min(at.position + limit));
+    while at.position < last && (at.position == began || called.elapsed() < time) {
         let links = audit::links(pool, at.position, PAGE.min(last - at.position)).await?;
         if links.is_empty() {
             return Ok(Verified::broken(at.position - began, &at, at.position + 1, "the entry is missing"));
