@@ -1,7 +1,7 @@
-//! What sign-ins do to everybody else: how long the accept of a message takes at 100 messages a second, without and with 20 sign-ins a
-//! second beside them, by real processes on a real PostgreSQL (without fsync) and a real Redis.
+//! What sign-ins do to everybody else: how long the accept of a message takes at 100 messages a second, alone, with 20 sign-ins a second
+//! beside them, and with 20 messages more, which hash nothing; by real processes on a real PostgreSQL (without fsync) and a real Redis.
 //!
-//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench sign_in`. Short rounds without and with sign-ins alternate, so
+//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench sign_in`. Short rounds of each kind alternate, so
 //! that whatever else the machine does hits both; the median of the rounds' p99 says more than the p99 of all, which a single bad moment
 //! of the machine decides. A message is sent when its time has come, whether the one before is answered or not, and its accept counts from
 //! that time on: whoever is kept waiting shows.
@@ -15,9 +15,9 @@ use tokio::{task::JoinSet, time::Instant};
 use troupe_tests::{Client, ClusterOptions, client::PASSWORD};
 
 const MESSAGES_A_SECOND: u32 = 100;
-const SIGN_INS_A_SECOND: u32 = 20;
+const OTHERS_A_SECOND: u32 = 20;
 const ROUND: Duration = Duration::from_secs(2);
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 60;
 const USERS: usize = 20;
 
 /// Somebody with a conversation.
@@ -58,8 +58,8 @@ where
     (all.into_iter().map(|(took, _)| took).collect(), wrong)
 }
 
-async fn chat(talkers: &[Talker]) -> (Vec<f64>, usize) {
-    load(MESSAGES_A_SECOND, |number| {
+async fn chat(talkers: &[Talker], a_second: u32) -> (Vec<f64>, usize) {
+    load(a_second, |number| {
         let Talker { user, conversation } = talkers[number % talkers.len()].clone();
         async move { user.send_waiting(&conversation, &format!("Question {number}"), 0).await.status == 202 }
     })
@@ -67,7 +67,7 @@ async fn chat(talkers: &[Talker]) -> (Vec<f64>, usize) {
 }
 
 async fn sign_ins(user: &Client) -> (Vec<f64>, usize) {
-    load(SIGN_INS_A_SECOND, |_| {
+    load(OTHERS_A_SECOND, |_| {
         let user = user.clone();
         async move {
             let credentials = json!({"email": user.email, "password": PASSWORD});
@@ -111,16 +111,22 @@ async fn main() {
         talkers.push(Talker { user, conversation });
     }
     let signing_in = cluster.client(0).await;
-    chat(&talkers).await;
-    let (mut without, mut with, mut signed_in) = (Rounds::default(), Rounds::default(), Rounds::default());
+    chat(&talkers, MESSAGES_A_SECOND).await;
+    let [mut alone, mut beside, mut signed_in, mut more] = std::array::from_fn(|_| Rounds::default());
     for _ in 0..ROUNDS {
-        without.add(chat(&talkers).await);
-        let (accepts, others) = tokio::join!(chat(&talkers), sign_ins(&signing_in));
-        with.add(accepts);
+        alone.add(chat(&talkers, MESSAGES_A_SECOND).await);
+        let (accepts, others) = tokio::join!(chat(&talkers, MESSAGES_A_SECOND), sign_ins(&signing_in));
+        beside.add(accepts);
         signed_in.add(others);
+        more.add(chat(&talkers, MESSAGES_A_SECOND + OTHERS_A_SECOND).await);
     }
-    let alone = without.show("accepts alone");
-    let beside = with.show("accepts beside sign-ins");
+    let typical = alone.show("accepts alone");
+    let beside = beside.show("accepts beside sign-ins");
+    let more = more.show("accepts, as many more");
     signed_in.show("sign-ins");
-    println!("p99 of a round beside sign-ins / alone, medians: {:.2}", beside / alone);
+    println!(
+        "p99 of a round, medians: beside sign-ins / alone {:.2}, as many more / alone {:.2}",
+        beside / typical,
+        more / typical
+    );
 }

@@ -1,63 +1,93 @@
-//! The threads that hash: few, of low priority, with a short queue.
+//! The threads that hash: few, with short queues, and only with what the others leave of the cores.
 //!
-//! A hash takes a core for some twenty milliseconds and 19 MiB. On the threads that serve calls, or on as many threads as
-//! there are sign-ins, the messages of everybody else would wait for it.
+//! A hash takes a core for some twenty milliseconds and 19 MiB. On the threads that serve calls, or on as many threads as there
+//! are sign-ins, the messages of everybody else would wait for it. So a hash is for the spare threads, which run where a
+//! core has nothing else to do. Where there is no such core, it would never be done: one that keeps its caller waiting is
+//! done once more, by the reserve, which gives way but gets its share. Whoever is done first has done it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::error::ApiError;
 
-/// How much these threads give way to others that want the same core (0 not at all, 19 wholly): beside a thread that is
-/// always busy they get a tenth of it, enough for sign-ins to go on.
-const NICENESS: i32 = 10;
+/// How long a caller waits for the spare threads alone. Some hashes long: a few sign-ins at once are no reason to take a
+/// core from messages.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+pub(super) struct Threads {
+    spare: Crew,
+    reserve: Crew,
+}
+
+impl Threads {
+    /// As many of each kind. They end when this is dropped and what waits is done.
+    pub(super) fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
+        Ok(Self {
+            spare: Crew::start("passwords", threads, queue, priority::spare)?,
+            reserve: Crew::start("passwords, late", threads, queue, priority::reserve)?,
+        })
+    }
+
+    /// Does it when its turn has come, perhaps twice; not at all when there is too much already.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Result<T, ApiError> {
+        let work = Arc::new(work);
+        let mut spare = self.spare.give(work.clone())?;
+        let done = if let Ok(done) = timeout(PATIENCE, &mut spare).await {
+            done
+        } else {
+            let reserve = self.reserve.give(work)?;
+            tokio::select! { done = spare => done, done = reserve => done }
+        };
+        done.map_err(|_| ApiError::Internal("a hash was not finished".to_owned()))
+    }
+}
 
 type Job = Box<dyn FnOnce() + Send>;
 
-pub(super) struct Threads(mpsc::SyncSender<Job>);
+/// Threads of one priority, and their queue.
+struct Crew(mpsc::SyncSender<Job>);
 
-impl Threads {
-    /// They end when this is dropped and what waits is done.
-    pub(super) fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
+impl Crew {
+    fn start(name: &str, threads: usize, queue: usize, priority: fn()) -> std::io::Result<Self> {
         let (sender, jobs) = mpsc::sync_channel::<Job>(queue);
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..threads {
             let jobs = jobs.clone();
-            thread::Builder::new().name(format!("passwords {number}")).spawn(move || work(&jobs))?;
+            thread::Builder::new().name(format!("{name} {number}")).spawn(move || {
+                priority();
+                work(&jobs);
+            })?;
         }
         Ok(Self(sender))
     }
 
-    /// Does it when its turn has come; not at all when there is too much already.
-    pub(super) async fn run<T: Send + 'static>(
+    fn give<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ApiError> {
+        work: Arc<impl Fn() -> T + Send + Sync + 'static>,
+    ) -> Result<oneshot::Receiver<T>, ApiError> {
         let (answer, answered) = oneshot::channel();
         let job = move || {
-            // Nobody waits for it any more: the caller has gone.
+            // Nobody waits for it any more: it was done elsewhere, or the caller has gone.
             if !answer.is_closed() {
                 _ = answer.send(work());
             }
         };
         self.0.try_send(Box::new(job)).map_err(|_| ApiError::Overloaded)?;
-        answered.await.map_err(|_| ApiError::Internal("a hash was not finished".to_owned()))
+        Ok(answered)
     }
 }
 
 fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
-    // Linux has a priority for each thread; elsewhere the process keeps its own.
-    if cfg!(target_os = "linux")
-        && let Err(error) = rustix::process::setpriority_process(None, NICENESS)
-    {
-        tracing::warn!(%error, "passwords are hashed with the priority of calls");
-    }
     loop {
         let job = jobs.lock().recv();
         let Ok(job) = job else { return };
@@ -68,27 +98,74 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     }
 }
 
+/// Linux has a priority for each thread; elsewhere all of a process have the same.
+#[cfg(target_os = "linux")]
+mod priority {
+    use thread_priority::{
+        NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+
+    /// How much the reserve gives way to others that want the same core (0 not at all, 19 wholly): beside a thread that is
+    /// always busy it gets a tenth of it, enough for sign-ins to go on.
+    pub(super) const NICENESS: i32 = 10;
+
+    pub(super) fn spare() {
+        let idle = ThreadSchedulePolicy::Normal(Idle);
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
+            tracing::warn!(%error, "passwords are not hashed by idle cores alone");
+            reserve();
+        }
+    }
+
+    pub(super) fn reserve() {
+        if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+            tracing::warn!(%error, "passwords are hashed with the priority of calls");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod priority {
+    pub(super) fn spare() {}
+    pub(super) fn reserve() {}
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_too_much_is_turned_away_at_once_and_the_rest_is_done() {
-        let threads = Threads::start(1, 2).unwrap();
+    /// A job that holds up a thread until it is let go, begun.
+    fn holding(crew: &Crew) -> mpsc::Sender<()> {
         let (begun, beginning) = mpsc::channel();
         let (go_on, gate) = mpsc::channel();
-        let mut first = Box::pin(threads.run(move || {
+        let gate = Mutex::new(gate);
+        let job = move || {
             begun.send(()).unwrap();
-            gate.recv().unwrap();
-            1
-        }));
-        assert!(futures::poll!(&mut first).is_pending());
+            _ = gate.lock().recv();
+        };
+        crew.give(Arc::new(job)).map(std::mem::forget).unwrap();
         beginning.recv().unwrap();
-        let (mut second, mut third) = (Box::pin(threads.run(|| 2)), Box::pin(threads.run(|| 3)));
-        assert!(futures::poll!(&mut second).is_pending() && futures::poll!(&mut third).is_pending());
-        assert!(matches!(threads.run(|| 4).await, Err(ApiError::Overloaded)));
-        go_on.send(()).unwrap();
-        assert_eq!([first.await.unwrap(), second.await.unwrap(), third.await.unwrap()], [1, 2, 3]);
+        go_on
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_much_is_turned_away_at_once_and_the_rest_is_done() {
+        let threads = Threads::start(1, 2).unwrap();
+        let held = holding(&threads.spare);
+        let (mut first, mut second) = (Box::pin(threads.run(|| 1)), Box::pin(threads.run(|| 2)));
+        assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+        assert!(matches!(threads.run(|| 3).await, Err(ApiError::Overloaded)));
+        drop(held);
+        assert_eq!([first.await.unwrap(), second.await.unwrap()], [1, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_idle_core_does_in_time_the_reserve_does() {
+        let threads = Threads::start(1, 2).unwrap();
+        let _held = holding(&threads.spare);
+        let by = threads.run(|| thread::current().name().map(ToOwned::to_owned)).await.unwrap();
+        assert_eq!(by.unwrap(), "passwords, late 0");
     }
 
     #[tokio::test]
@@ -102,10 +179,15 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn they_give_way_and_nobody_else_does() {
-        let threads = Threads::start(1, 2).unwrap();
-        let own = || rustix::process::getpriority_process(None).unwrap();
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, thread_schedule_policy};
+
+        let own = || (thread_schedule_policy().unwrap(), rustix::process::getpriority_process(None).unwrap());
         let before = own();
-        assert_eq!(threads.run(own).await.unwrap(), NICENESS);
+        let threads = Threads::start(1, 2).unwrap();
+        let (spare, _) = threads.spare.give(Arc::new(own)).unwrap().await.unwrap();
+        assert_eq!(spare, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
+        let (_, reserve) = threads.reserve.give(Arc::new(own)).unwrap().await.unwrap();
+        assert_eq!(reserve, priority::NICENESS);
         assert_eq!(own(), before);
     }
 }
