@@ -17,6 +17,7 @@ use troupe_shared::{
 };
 
 use crate::{
+    APPLICATION,
     auth::{
         passwords::Passwords,
         secrets::{self, Fresh},
@@ -67,7 +68,7 @@ pub enum UsersCommand {
 }
 
 pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyhow::Result<()> {
-    let pool = db::connect(&config.database, "troupe-server").await?;
+    let pool = db::connect(&config.database, APPLICATION).await?;
     match command {
         Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
             let password = password_stdin.then(read_line).transpose()?;
@@ -101,7 +102,7 @@ async fn grant_runtime(pool: &PgPool, role: &str) -> anyhow::Result<()> {
 
 /// As `--make-admin` has always done it: of an account that is there.
 pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
-    let pool = db::connect(&config.database, "troupe-server").await?;
+    let pool = db::connect(&config.database, APPLICATION).await?;
     let mut transaction = pool.begin().await?;
     let user_id = users::make_admin(&mut *transaction, email.trim()).await?;
     let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;

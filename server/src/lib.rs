@@ -60,6 +60,8 @@ use crate::{
 pub use router::openapi;
 pub use usecase::demo_account::EMAIL as DEMO_EMAIL;
 
+/// As PostgreSQL knows it.
+const APPLICATION: &str = "troupe-server";
 /// Statements that accept messages: so many at a time, for so many messages each.
 const ACCEPT_LANES: usize = 1;
 const ACCEPT_BATCH: usize = 64;
@@ -76,11 +78,14 @@ impl Server {
     /// Connects, migrates, and binds.
     pub async fn start(live: Live) -> anyhow::Result<Self> {
         let config = Config::clone(&live.now());
-        let pool = db::connect(&config.database, "troupe-server").await?;
-        let redis = RedisHandle::connect(&config.redis).await?;
+        let pool = db::connect(&config.database, APPLICATION).await?;
+        let redis = RedisHandle::connect(&live).await?;
         let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
         let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
         let tasks = Tasks::default();
+        let address = db::follow_address(pool.clone(), live.subscribe(), APPLICATION);
+        let stop = tasks.shutdown().clone();
+        tasks.spawn(async move { stop.run_until_cancelled(address).await });
         let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
         let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
@@ -93,7 +98,7 @@ impl Server {
         let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
         let passwords = Passwords::new(&config.auth)?;
         commands::ensure_configured_admin(&pool, &passwords, &config).await?;
-        let outbox = Outbox::new(mail::from_config(&config.mail)?, &config.mail, &tasks);
+        let outbox = Outbox::new(mail::from_config(&live)?, &config.mail, &tasks);
         let ttl = config.auth.access_token_ttl;
         let tokens = Tokens::start(pool.clone(), Arc::new(SystemClock), ttl, &tasks)
             .await

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use troupe_shared::{
     adapters::redis::{RedisHandle, RedisJobQueue},
+    config::Live,
     engines::Shutdown,
     jobs::Dispatch,
     ports::JobQueue,
@@ -146,7 +147,7 @@ async fn drop_sockets(load: &Load) {
 /// Every request that was accepted by then, final, running or waiting, goes into the queue once more under another name,
 /// and those that come meanwhile do so many times.
 async fn deliver_again(cluster: &Cluster, load: &Load) {
-    let redis = RedisHandle::connect(&cluster.config().redis).await.expect("a connection to Redis");
+    let redis = RedisHandle::connect(&Live::fixed(cluster.config())).await.expect("a connection to Redis");
     let queue = RedisJobQueue::new(redis.clone());
     for round in 1..=6 {
         let again = |request: String| Dispatch {

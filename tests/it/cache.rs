@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_shared::{
     adapters::redis::{RedisCache, RedisHandle},
+    config::Live,
     ports::{Cache, Lookups},
 };
 use troupe_tests::{Client, Cluster, ClusterOptions, Script, Transcript, provider::words_of, within};
@@ -154,7 +155,7 @@ async fn other_circumstances_or_the_wish_for_it_have_a_new_reply_written() {
 #[tokio::test]
 async fn what_is_kept_has_its_time_and_look_ups_are_counted() {
     let cluster = ClusterOptions::default().servers(0).workers(0).start().await;
-    let redis = RedisHandle::connect(&cluster.config().redis).await.expect("Redis");
+    let redis = RedisHandle::connect(&Live::fixed(cluster.config())).await.expect("Redis");
     let cache = RedisCache::replies(redis.clone());
     assert_eq!(cache.lookups().await.unwrap(), Lookups::default());
     assert_eq!(cache.get("a").await.unwrap(), None);

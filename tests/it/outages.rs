@@ -266,7 +266,7 @@ async fn when_connections_to_postgres_break_calls_are_refused_at_worst() {
 }
 
 /// As a client that obeys `retryable` does.
-async fn send_patiently(user: &Client, conversation: &str, content: &str) -> String {
+pub(crate) async fn send_patiently(user: &Client, conversation: &str, content: &str) -> String {
     for _ in 0..20 {
         let answer = user.send_waiting(conversation, content, 0).await;
         if answer.status == 202 {

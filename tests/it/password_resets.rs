@@ -13,14 +13,14 @@ const RESETS: &str = "/api/v1/auth/password-resets";
 const NEW: &str = "another long password";
 
 /// A server that writes to this mail server.
-fn with_mail(mail: &MailServer) -> ClusterOptions {
+pub(crate) fn with_mail(mail: &MailServer) -> ClusterOptions {
     let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_MAIL__URL", mail.url());
     let options = options.set("TROUPE_MAIL__FROM", "Troupe <troupe@example.com>").set("TROUPE_MAIL__STARTTLS", "false");
     let options = options.set("TROUPE_SERVER__PUBLIC_URL", "http://troupe.example/").set("TROUPE_MAIL__TIMEOUT", "1s");
     options.set("TROUPE_MAIL__RETRY_BASE", "20ms").set("TROUPE_AUTH__RESET_INTERVAL", "0s")
 }
 
-async fn ask(client: &Client, email: &str) -> Answer {
+pub(crate) async fn ask(client: &Client, email: &str) -> Answer {
     client.post(RESETS, &json!({ "email": email })).await
 }
 

@@ -10,6 +10,7 @@ use troupe_shared::{
         limiters::{LocalLimiter, StandingIn},
         redis::{RedisHandle, RedisLimiter},
     },
+    config::Live,
     ports::{Limit, Limiter},
     quota::Quota,
 };
@@ -113,7 +114,7 @@ async fn contract(name: &str, limiter: &dyn Limiter) {
 #[tokio::test]
 async fn every_limiter_does_what_is_asked_of_it() {
     let cluster = ClusterOptions::default().servers(0).workers(0).start().await;
-    let redis = RedisHandle::connect(&cluster.config().redis).await.unwrap();
+    let redis = RedisHandle::connect(&Live::fixed(cluster.config())).await.unwrap();
     let in_redis = Arc::new(RedisLimiter::new(redis, Duration::from_secs(5)));
     contract("in Redis", &*in_redis).await;
     contract("local", &LocalLimiter::default()).await;

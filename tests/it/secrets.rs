@@ -2,17 +2,24 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
+use reqwest::Url;
 use serde_json::Value;
+use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
 use troupe_shared::{
     adapters::{embedders, vector_stores},
     config::{Live, Sources},
 };
 use troupe_tests::{
-    Cluster, ClusterOptions, Gate, Process, Script, Signal, embedder::ScriptedEmbedder, leaks, qdrant::FakeQdrant,
+    Client, Cluster, ClusterOptions, Gate, MailServer, Process, Script, Signal, embedder::ScriptedEmbedder, leaks,
+    provider::default_reply, qdrant::FakeQdrant,
 };
 
-use crate::vector_stores::Ground;
+use crate::{
+    outages::send_patiently,
+    password_resets::{self, with_mail},
+    vector_stores::Ground,
+};
 
 const OLD: &str = "sk-canary-old-0e1f5a9b";
 const NEW: &str = "sk-canary-new-c47d2268";
@@ -173,6 +180,85 @@ async fn qdrant_and_the_embedder_are_asked_with_the_key_of_the_moment() {
     assert_eq!(embedder.key().as_deref(), Some("embedder-new"));
 }
 
+/// Another user in an address: before the host and, of a Unix socket of Redis, behind the path.
+fn as_user(address: &str, name: &str, password: &str) -> String {
+    let mut url: Url = address.parse().unwrap();
+    url.set_username(name).unwrap();
+    url.set_password(Some(password)).unwrap();
+    if url.scheme().starts_with("redis") {
+        url.query_pairs_mut().clear().append_pair("user", name).append_pair("pass", password);
+    }
+    url.into()
+}
+
+#[tokio::test]
+async fn postgresql_and_redis_are_called_by_the_user_of_the_moment() {
+    [OLD, NEW].into_iter().for_each(leaks::guard);
+    let mut cluster = ClusterOptions::default().servers(0).workers(0).start().await;
+    let addresses = ["DATABASE_URL", "REDIS_URL"].map(|name| (name, cluster.unset(name)));
+    let secrets = tempfile::tempdir().unwrap();
+    let call_as = |name: &str, password: &str| {
+        for (variable, address) in &addresses {
+            fs::write(secrets.path().join(variable), as_user(address, name, password)).unwrap();
+        }
+    };
+    for (name, password) in [("monday", OLD), ("tuesday", NEW)] {
+        cluster.db.execute(AssertSqlSafe(format!("create role {name} superuser login"))).await.unwrap();
+        cluster.redis(&["ACL", "SETUSER", name, "on", &format!(">{password}"), "~*", "&*", "+@all"]).await;
+    }
+    call_as("monday", OLD);
+    cluster.set("TROUPE_SECRETS_DIR", secrets.path().to_str().unwrap());
+    cluster.add_server().await;
+    cluster.add_worker().await;
+    let user = cluster.client(0).await;
+    let conversation = user.conversation("demo").await;
+    user.ask(&conversation, "Monday?").await;
+
+    call_as("tuesday", NEW);
+    for process in cluster.servers.iter().chain(&cluster.workers) {
+        process.signal(Signal::Hangup);
+        process.logged("new connections to PostgreSQL have another password now").await;
+        assert_eq!(settings(process, "these settings are taken over").await, "database.url, redis.url");
+    }
+    cluster.db.execute("alter role monday nologin").await.unwrap();
+    let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'monday'";
+    assert!(cluster.number(ended).await >= 2);
+    cluster.redis(&["ACL", "DELUSER", "monday"]).await;
+
+    let request = send_patiently(&user, &conversation, "Tuesday?").await;
+    assert_eq!(user.reply(&request).await, default_reply("Tuesday?"));
+    let new = "select count(distinct application_name) from pg_stat_activity where usename = 'tuesday'";
+    assert_eq!(cluster.number(new).await, 2, "the server and the worker");
+}
+
+#[tokio::test]
+async fn the_mail_server_is_called_with_the_password_of_the_moment() {
+    [OLD, NEW].into_iter().for_each(leaks::guard);
+    let mail = MailServer::start().await;
+    mail.take_only("troupe", OLD);
+    let secrets = directory(&[("TROUPE_MAIL__URL", &as_user(mail.url(), "troupe", OLD))]);
+    let options = with_mail(&mail).without("TROUPE_MAIL__URL");
+    let cluster = options.set("TROUPE_SECRETS_DIR", secrets.path().to_str().unwrap()).start().await;
+    let (user, anybody) = (cluster.client(0).await, Client::anonymous(cluster.server(0)));
+    assert_eq!(password_resets::ask(&anybody, &user.email).await.status, 202);
+    mail.letters(1).await;
+
+    mail.take_only("troupe", NEW);
+    assert_eq!(password_resets::ask(&anybody, &user.email).await.status, 202);
+    cluster.servers[0].logged("a letter was given up").await;
+    fs::write(secrets.path().join("TROUPE_MAIL__URL"), as_user(mail.url(), "troupe", NEW)).unwrap();
+    cluster.servers[0].signal(Signal::Hangup);
+    assert_eq!(settings(&cluster.servers[0], "these settings are taken over").await, "mail.url");
+    assert_eq!(password_resets::ask(&anybody, &user.email).await.status, 202);
+    mail.letters(2).await;
+
+    fs::write(secrets.path().join("TROUPE_MAIL__URL"), "smtp://troupe@127.0.0.2").unwrap();
+    cluster.servers[0].signal(Signal::Hangup);
+    let waiting = settings(&cluster.servers[0], "these settings have changed, and need a restart").await;
+    assert_eq!(waiting, "mail.url", "another server is not another password");
+    cluster.assert_quiet_but_for(&["a letter was not sent", "a letter was given up", "need a restart"]).await;
+}
+
 /// Starts a server that must not come up; what it said.
 async fn complaint(environment: &[(&str, &str)], file: &str) -> String {
     let directory = directory(&[("troupe.toml", file)]);
@@ -193,6 +279,7 @@ async fn faults_name_settings_and_tell_no_secrets() {
         (&[("DATABASE_URL", "postgres://u:canary-hunter2-77@127.0.0.1:1/d")][..], "", "connect to PostgreSQL"),
         (&[("DATABASE_URL", "postgres://u:canary-hunter2-77@host:port/d")], "", "connect to PostgreSQL"),
         (&[("DATABASE_URL", "canary-hunter2-77")], "", "connect to PostgreSQL"),
+        (&[("DATABASE_URL", "postgres://u@h/d?pass=canary-hunter2-77")], "", "database.url"),
         (&[], "[database]\nurl = \"postgres://u:canary-hunter2-77@h/d\n", "line 2"),
         (&[], "[database]\nurl = [\"postgres://u:canary-hunter2-77@h/d\"]\n", "database.url"),
         (&[], "[providers.openai]\nkeys.default = [\"canary-hunter2-77\"]\n", "providers.openai.keys"),

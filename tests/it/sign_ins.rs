@@ -241,6 +241,25 @@ async fn without_redis_tokens_count_and_sessions_wait() {
     .await;
 }
 
+/// Nobody waits for the time that Redis has to answer: where there is no connection, there is nothing to wait for.
+#[tokio::test]
+async fn where_redis_is_gone_sessions_are_refused_at_once() {
+    let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_REDIS__COMMAND_TIMEOUT", "5m");
+    let mut cluster = options.start().await;
+    let user = cluster.client(0).await;
+    let mine = cookie(&login(&user, true).await);
+    cluster.stop_redis().await;
+    by_cookie(&user, Method::GET, "/api/v1/auth/me", &mine).await.problem(503);
+    login(&user, true).await.problem(503);
+    user.get("/api/v1/auth/sign-ins").await.problem(503);
+    user.get("/api/v1/auth/me").await.expect(200);
+    cluster.restart_redis().await;
+    within("an answer that needs Redis", async {
+        while by_cookie(&user, Method::GET, "/api/v1/auth/me", &mine).await.status != 401 {}
+    })
+    .await;
+}
+
 /// Another key signs from now on: what the earlier ones have signed is still good, on every server.
 #[tokio::test]
 async fn a_new_signing_key_signs_nobody_out() {

@@ -187,6 +187,12 @@ impl Cluster {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The same for a setting that they are not to have; returns what it was.
+    pub fn unset(&mut self, name: &str) -> String {
+        let place = self.environment.iter().position(|(known, _)| known == name);
+        self.environment.swap_remove(place.unwrap_or_else(|| panic!("{name} is not set"))).1
+    }
+
     /// The base URL of a server.
     pub fn server(&self, number: usize) -> &str {
         &self.addresses[number]
@@ -291,6 +297,12 @@ impl Cluster {
     /// Freezes Redis, or lets it go on.
     pub fn freeze_redis(&self, signal: Signal) {
         signal.send(self.redis.pid()).expect("a signal to Redis");
+    }
+
+    /// Redis ends, and its address leads nowhere.
+    pub async fn stop_redis(&mut self) {
+        let stopped = within("the end of Redis", self.redis.stop()).await;
+        stopped.unwrap_or_else(|error| panic!("stop Redis: {error:#}"));
     }
 
     /// Redis ends and comes back at the same address, with nothing in it.

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -44,6 +45,8 @@ struct Shared {
     manners: Mutex<VecDeque<Manner>>,
     letters: watch::Sender<Vec<Letter>>,
     deliveries: watch::Sender<usize>,
+    /// Who may send, where not everybody may: as `AUTH PLAIN` says it.
+    caller: Mutex<Option<String>>,
 }
 
 /// Stops when it is dropped.
@@ -79,6 +82,11 @@ impl MailServer {
         self.shared.manners.lock().extend(manners);
     }
 
+    /// From now on takes letters from nobody but this user with this password.
+    pub fn take_only(&self, user: &str, password: &str) {
+        *self.shared.caller.lock() = Some(BASE64_STANDARD.encode(format!("\0{user}\0{password}")));
+    }
+
     /// The letters, once there are so many.
     pub async fn letters(&self, count: usize) -> Vec<Letter> {
         let mut letters = self.shared.letters.subscribe();
@@ -107,7 +115,12 @@ async fn session(connection: TcpStream, shared: &Shared) -> std::io::Result<()> 
             return Ok(());
         }
         let answer = match line.split([' ', '\r']).next().unwrap_or_default() {
+            "EHLO" if shared.caller.lock().is_some() => "250-test\r\n250 AUTH PLAIN".to_owned(),
             "EHLO" => "250 test".to_owned(),
+            "AUTH" if line.trim_end().strip_prefix("AUTH PLAIN ") == shared.caller.lock().as_deref() => {
+                "235 welcome".to_owned()
+            }
+            "AUTH" => "535 who are you?".to_owned(),
             "RCPT" => {
                 to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                 let manner = shared.manners.lock().pop_front().unwrap_or(Manner::Take);

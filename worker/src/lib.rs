@@ -55,11 +55,14 @@ use crate::{
 pub use knowledge::child::extract_if_asked;
 pub use vectors::reindex;
 
+/// As PostgreSQL knows it.
+const APPLICATION: &str = "troupe-worker";
+
 /// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
 pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = Config::clone(&live.now());
-    let pool = db::connect(&config.database, "troupe-worker").await?;
-    let redis = RedisHandle::connect(&config.redis).await?;
+    let pool = db::connect(&config.database, APPLICATION).await?;
+    let redis = RedisHandle::connect(&live).await?;
     let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::new(redis.clone(), &config.events));
     let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
     let roster = Arc::new(Roster::from_config(&config)?);
@@ -69,6 +72,9 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
 
     let tasks = Tasks::new(shutdown.clone());
     let background = Tasks::default();
+    let (address, stop) =
+        (db::follow_address(pool.clone(), live.subscribe(), APPLICATION), background.shutdown().clone());
+    background.spawn(async move { stop.run_until_cancelled(address).await });
     let leases = Leases::new(config.worker.lease);
     background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
     background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
@@ -141,9 +147,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     });
     let tiers = db::users::tiers(&pool).await?;
     let slots = Slots::new(config.worker.concurrency, &[]);
-    let (settings, slots_of_queues) = (config.redis.clone(), slots.clone());
-    let consumers =
-        Consumers { name, redis: redis.clone(), settings, slots: slots_of_queues, replies, tasks: tasks.clone() };
+    let consumers = Consumers { name, redis: redis.clone(), live, slots: slots.clone(), replies, tasks: tasks.clone() };
     let queues = consumers.start(&tiers).await?;
     tracing::info!("worker ready");
 

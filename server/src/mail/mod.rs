@@ -10,7 +10,7 @@ mod smtp;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use troupe_shared::{config, ids::UserId};
+use troupe_shared::{config::Live, ids::UserId};
 
 use self::{log::LogMailer, smtp::SmtpMailer};
 
@@ -38,10 +38,10 @@ pub(crate) trait Mailer: Send + Sync {
 }
 
 /// Who brings the letters of this configuration; `None` where nobody is set up to.
-pub(crate) fn from_config(config: &config::Mail) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
-    if config.to_log {
+pub(crate) fn from_config(live: &Live) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
+    if live.now().mail.to_log {
         tracing::warn!("letters are logged with the links in them (mail.to_log): for development only");
         return Ok(Some(Arc::new(LogMailer)));
     }
-    Ok(SmtpMailer::from_config(config)?.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>))
+    Ok(SmtpMailer::from_config(live)?.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>))
 }

@@ -1,13 +1,13 @@
 //! A configuration whose keys may change while the process runs.
 //!
 //! On SIGHUP, and when a file that it was read from has changed, all is read anew. What is sound is compared with what was
-//! there: keys are taken over, whatever else has changed is named and waits for a restart. What is not sound is refused as a
-//! whole. [`Live::follow`] does it; one task of a process is enough.
+//! there: keys are taken over, and users and passwords in addresses; whatever else has changed is named and waits for a restart.
+//! What is not sound is refused as a whole. [`Live::follow`] does it; one task of a process is enough.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -15,12 +15,24 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use toml::{Table, Value};
+use url::Url;
 
 use super::{Config, ConfigError, Sources, sources::Reading};
 
 /// How often files are looked at. What has changed is taken when it has stayed the same for one more look: whoever writes it
 /// may not be done.
 const LOOK: Duration = Duration::from_secs(2);
+
+type Address = fn(&mut Config) -> &mut Option<SecretString>;
+
+/// The addresses that say who calls.
+const ADDRESSES: [(&str, Address); 3] = [
+    ("database.url", |config| &mut config.database.url),
+    ("redis.url", |config| &mut config.redis.url),
+    ("mail.url", |config| &mut config.mail.url),
+];
+/// Where addresses of Unix sockets may say it.
+const CALLER_IN_QUERY: [&str; 3] = ["user", "pass", "password"];
 
 struct Shared {
     sources: Sources,
@@ -38,6 +50,12 @@ pub struct Live(Arc<Shared>);
 pub struct LiveSecret {
     config: watch::Receiver<Arc<Config>>,
     pick: fn(&Config) -> Option<SecretString>,
+}
+
+impl fmt::Debug for LiveSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSecret").finish_non_exhaustive()
+    }
 }
 
 impl LiveSecret {
@@ -115,27 +133,29 @@ impl Live {
     fn take(&self, reading: Result<Reading, ConfigError>) {
         let taken = reading.and_then(|Reading { config, values }| {
             let changed = changed(&self.0.values.lock(), &values);
-            self.take_keys(&config)?;
+            let untaken = self.take_keys(config)?;
             *self.0.values.lock() = values;
-            Ok(changed)
+            Ok(changed.into_iter().partition::<Vec<_>, _>(|setting| self.is_key(setting, &untaken)))
         });
         match taken {
-            Ok(changed) if changed.is_empty() => tracing::info!("read the configuration again: nothing has changed"),
-            Ok(changed) => {
-                let (taken, waiting): (Vec<_>, Vec<_>) = changed.into_iter().partition(|setting| self.is_key(setting));
+            Ok((taken, waiting)) => {
                 if !taken.is_empty() {
                     tracing::info!(settings = taken.join(", "), "these settings are taken over");
                 }
                 if !waiting.is_empty() {
                     tracing::warn!(settings = waiting.join(", "), "these settings have changed, and need a restart");
                 }
+                if taken.is_empty() && waiting.is_empty() {
+                    tracing::info!("read the configuration again: nothing has changed");
+                }
             }
             Err(error) => tracing::error!(%error, "the new configuration is refused: the old one stays"),
         }
     }
 
-    /// The keys of a new configuration among the settings that are in force; together they must be sound, too.
-    fn take_keys(&self, new: &Config) -> Result<(), ConfigError> {
+    /// The keys of a new configuration among the settings that are in force; together they must be sound, too. Returns the
+    /// addresses that lead elsewhere now: these are not taken.
+    fn take_keys(&self, mut new: Config) -> Result<Vec<&'static str>, ConfigError> {
         let mut config = Config::clone(&self.now());
         for (name, provider) in &mut config.providers {
             if let Some(new) = new.providers.get(name) {
@@ -143,23 +163,46 @@ impl Live {
             }
         }
         config.qdrant.api_key.clone_from(&new.qdrant.api_key);
+        let mut elsewhere = Vec::new();
+        for (name, address) in ADDRESSES {
+            let (own, new) = (address(&mut config), address(&mut new));
+            if place(own.as_ref()) == place(new.as_ref()) {
+                own.clone_from(new);
+            } else {
+                elsewhere.push(name);
+            }
+        }
         let mut faults = Vec::new();
         config.check(&mut faults);
         if !faults.is_empty() {
             return Err(ConfigError(faults));
         }
         self.0.config.send_replace(Arc::new(config));
-        Ok(())
+        Ok(elsewhere)
     }
 
-    /// What can change while a process runs. A provider cannot come into being.
-    fn is_key(&self, setting: &str) -> bool {
+    /// What can change while a process runs. A provider cannot come into being, and an address cannot lead elsewhere.
+    fn is_key(&self, setting: &str, elsewhere: &[&str]) -> bool {
         let mut parts = setting.splitn(4, '.');
         setting == "qdrant.api_key"
+            || ADDRESSES.iter().any(|(address, _)| *address == setting && !elsewhere.contains(address))
             || (parts.next() == Some("providers")
                 && parts.next().is_some_and(|name| self.now().providers.contains_key(name))
                 && parts.next() == Some("keys"))
     }
+}
+
+/// Where an address leads, whoever calls.
+fn place(address: Option<&SecretString>) -> Option<String> {
+    let address = address?.expose_secret();
+    let Ok(mut url) = address.parse::<Url>() else { return Some(address.to_owned()) };
+    let query: Vec<_> =
+        url.query_pairs().into_owned().filter(|(name, _)| !CALLER_IN_QUERY.contains(&&**name)).collect();
+    // An address without a host has no place for a user, and so none to lose.
+    _ = url.set_username("");
+    _ = url.set_password(None);
+    url.query_pairs_mut().clear().extend_pairs(query);
+    Some(url.into())
 }
 
 /// The names of the settings that differ.

@@ -18,7 +18,7 @@ mod tests;
 
 use std::{path::Path, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Value;
 use url::Url;
@@ -221,6 +221,12 @@ impl Config {
                 faults.push(Fault { key: key.to_owned(), message: message.to_owned() });
             }
         };
+        rule(
+            self.database.url.as_ref().is_none_or(is_heeded),
+            "database.url",
+            "has a parameter that nothing would heed: known are host, hostaddr, port, dbname, user, password, sslmode, \
+             sslrootcert, sslcert, sslkey, statement-cache-capacity, application_name and options",
+        );
         rule(self.database.max_connections > 0, "database.max_connections", "must be at least 1");
         rule(self.redis.connections > 0, "redis.connections", "must be at least 1");
         rule(
@@ -358,6 +364,36 @@ fn duration_or_forever<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     }
     let wrong = |e| D::Error::custom(format!("'{text}' is neither 'forever' nor a duration like 90d: {e}"));
     humantime::parse_duration(&text).map(Some).map_err(wrong)
+}
+
+/// What an address of PostgreSQL may have after its question mark.
+const DATABASE_PARAMETERS: [&str; 18] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "application_name",
+    "options",
+];
+
+/// Whether all parameters of PostgreSQL's address are known to its client, which would write others, with their values, into
+/// the log, and go on without.
+fn is_heeded(address: &SecretString) -> bool {
+    let known = |name: &str| DATABASE_PARAMETERS.contains(&name) || name.starts_with("options[");
+    let url = address.expose_secret().parse::<Url>();
+    url.map_or(true, |url| url.query_pairs().all(|(name, _)| known(&name)))
 }
 
 fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {

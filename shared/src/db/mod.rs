@@ -46,15 +46,16 @@ pub mod vector_versions;
 pub mod vector_work;
 pub mod workers;
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use secrecy::ExposeSecret;
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::sync::watch;
 
-use crate::config::Database;
+use crate::config::{Config, Database};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
@@ -75,24 +76,46 @@ pub enum ConnectError {
 
 /// Connects and, unless told otherwise, brings the schema up to date; PostgreSQL's lock lets one process do it.
 pub async fn connect(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
-    let url = config.url.as_ref().ok_or(ConnectError::NoUrl)?;
-    let options = PgConnectOptions::from_str(url.expose_secret())
-        .map_err(ConnectError::Connect)?
-        .application_name(application)
-        .options(PLANNING)
-        .options([("statement_timeout", config.statement_timeout.as_millis().to_string())]);
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
         // A dead connection shows itself at its first statement; asking each time would be a round trip on every message.
         .test_before_acquire(false)
-        .connect_with(options)
+        .connect_with(options(config, application)?)
         .await
         .map_err(ConnectError::Connect)?;
     if config.migrate {
         MIGRATOR.run(&pool).await?;
     }
     Ok(pool)
+}
+
+/// Has new connections of a pool made by the user, and with the password, of the moment. Those that are there stay.
+pub async fn follow_address(pool: PgPool, mut live: watch::Receiver<Arc<Config>>, application: &str) {
+    let address = |config: &Config| config.database.url.as_ref().map(|url| url.expose_secret().to_owned());
+    let mut known = address(&live.borrow_and_update());
+    while live.changed().await.is_ok() {
+        let config = live.borrow_and_update().clone();
+        let new = address(&config);
+        if known == new {
+            continue;
+        }
+        known = new;
+        match options(&config.database, application) {
+            Ok(options) => {
+                pool.set_connect_options(options);
+                tracing::info!("new connections to PostgreSQL have another password now");
+            }
+            Err(error) => tracing::error!(%error, "new connections to PostgreSQL keep the old password"),
+        }
+    }
+}
+
+fn options(config: &Database, application: &str) -> Result<PgConnectOptions, ConnectError> {
+    let url = config.url.as_ref().ok_or(ConnectError::NoUrl)?;
+    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(ConnectError::Connect)?;
+    let timeout = config.statement_timeout.as_millis().to_string();
+    Ok(options.application_name(application).options(PLANNING).options([("statement_timeout", timeout)]))
 }
 
 /// The unique constraint that an insert ran into, if that is what went wrong.

@@ -14,7 +14,7 @@ use futures::{FutureExt, future::join_all, stream};
 use parking_lot::Mutex;
 use troupe_shared::{
     adapters::redis::{RedisHandle, queue_name, wake_channel},
-    config,
+    config::Live,
     ids::SessionId,
     jobs::GenerateReply,
     lifecycle::Tasks,
@@ -35,7 +35,7 @@ pub(crate) fn worker_name() -> String {
 pub(crate) struct Consumers {
     pub(crate) name: String,
     pub(crate) redis: RedisHandle,
-    pub(crate) settings: config::Redis,
+    pub(crate) live: Live,
     pub(crate) slots: Arc<Slots>,
     pub(crate) replies: Arc<Replies>,
     pub(crate) tasks: Tasks,
@@ -66,7 +66,7 @@ impl Consumers {
 impl Queues {
     /// Takes jobs from the queue of one more tier. Only one task does this at a time.
     async fn open(&self, tier: &Tier) -> Result<(), redis::RedisError> {
-        let Consumers { name, redis, settings, slots, replies, tasks } = &self.consumers;
+        let Consumers { name, redis, live, slots, replies, tasks } = &self.consumers;
         let source = tasks::Source {
             worker: format!("{name}:{}", tier.name),
             queue: queue_name(redis.prefix(), &tier.name),
@@ -74,7 +74,7 @@ impl Queues {
             number: self.sources.lock().len(),
             wake_channel: wake_channel(redis.prefix()),
         };
-        let source = RedisTasks::connect(settings, source, slots.clone()).await?;
+        let source = RedisTasks::connect(live, source, slots.clone()).await?;
         slots.add(tiers::weight(tier));
         self.sources.lock().push(source.clone());
         tasks.spawn(keep_consuming(source, replies.clone(), tasks.clone()));

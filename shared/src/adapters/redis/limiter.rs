@@ -5,25 +5,21 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fred::{
-    interfaces::ClientLike,
-    types::{Value, config::Options, scripts::Script},
-};
+use fred::types::{Value, scripts::Script};
 
-use super::{RedisHandle, run, script};
+use super::{RedisHandle, failing_fast, run, script};
 use crate::ports::{Limit, Limiter, PortError, Refused, Verdict};
 
 pub struct RedisLimiter {
     redis: RedisHandle,
     script: Script,
-    options: Options,
+    timeout: Duration,
 }
 
 impl RedisLimiter {
     /// Nobody waits for longer than this.
     pub fn new(redis: RedisHandle, timeout: Duration) -> Self {
-        let options = Options { max_attempts: Some(1), fail_fast: true, timeout: Some(timeout), ..Options::default() };
-        Self { redis, script: script(include_str!("limiter.lua")), options }
+        Self { redis, script: script(include_str!("limiter.lua")), timeout }
     }
 
     /// The braces keep all that is counted together in one slot of a cluster.
@@ -37,7 +33,7 @@ impl RedisLimiter {
 impl Limiter for RedisLimiter {
     async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
         let failed = |why: String| PortError { what: "count a call in Redis", why };
-        let client = self.redis.client().with_options(&self.options);
+        let client = failing_fast(&self.redis, self.timeout).map_err(|error| failed(error.to_string()))?;
         let keys = limits.iter().map(|limit| self.key(together, limit)).collect();
         let amounts = limits.iter().flat_map(|Limit { quota, .. }| [quota.cost(), quota.most()]);
         let arguments = amounts.map(microseconds).map(Value::from).collect();

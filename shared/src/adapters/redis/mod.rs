@@ -12,12 +12,14 @@ mod session_store;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use fred::{
     clients::{Client, Pool, SubscriberClient, WithOptions},
+    error::{Error, ErrorKind},
     interfaces::{ClientLike, EventInterface, PubsubInterface},
     types::{
         Builder, ClusterHash, CustomCommand, FromValue, InfoKind, Value,
-        config::{Config as ClientConfig, Options, ReconnectPolicy},
+        config::{Config as ClientConfig, CredentialProvider, Options, ReconnectPolicy, Server},
         scripts::Script,
     },
 };
@@ -33,14 +35,32 @@ pub use limiter::RedisLimiter;
 pub use provider_board::RedisProviderBoard;
 pub use session_store::RedisSessionStore;
 
-use crate::{config::Redis, ports::PortError};
+use crate::{
+    config::{Live, LiveSecret},
+    ports::PortError,
+};
 
 /// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply. Every place costs memory from
 /// the start, in each of fred's channels, so only subscribers have so many.
 const BROADCAST_CAPACITY: usize = 8_192;
 
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
+/// At most so long somebody waits for an answer, who would rather be refused.
+const SOON: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Who calls, by the address of the moment: every new connection asks.
+#[derive(Debug)]
+struct Caller(LiveSecret);
+
+#[async_trait]
+impl CredentialProvider for Caller {
+    async fn fetch(&self, _server: Option<&Server>) -> Result<(Option<String>, Option<String>), Error> {
+        let url = self.0.now().unwrap_or_default();
+        let client = ClientConfig::from_url(url.expose_secret())?;
+        Ok((client.username, client.password))
+    }
+}
 
 /// A connection pool and what was learned of the server behind it.
 #[derive(Clone)]
@@ -49,19 +69,25 @@ pub struct RedisHandle {
     subscribers: Arc<Mutex<Vec<SubscriberClient>>>,
     builder: Builder,
     prefix: String,
+    /// How long somebody waits for a command, who would rather be refused.
+    patience: Duration,
     /// Since Redis 7: a channel's messages go to its own shard only.
     sharded: bool,
 }
 
 impl RedisHandle {
     /// Connects and waits until Redis answers.
-    pub async fn connect(config: &Redis) -> Result<Self, PortError> {
-        let failed = |e: fred::error::Error| PortError { what: "connect to Redis", why: e.to_string() };
+    pub async fn connect(live: &Live) -> Result<Self, PortError> {
+        let config = &live.now().redis;
+        let failed = |e: Error| PortError { what: "connect to Redis", why: e.to_string() };
         let url = config.url.as_ref().ok_or_else(|| PortError {
             what: "connect to Redis",
             why: "REDIS_URL (redis.url) is not set".to_owned(),
         })?;
-        let client = ClientConfig::from_url(url.expose_secret()).map_err(failed)?;
+        let mut client = ClientConfig::from_url(url.expose_secret()).map_err(failed)?;
+        if client.password.is_some() {
+            client.credential_provider = Some(Arc::new(Caller(live.secret(|config| config.redis.url.clone()))));
+        }
         let timeout = config.command_timeout;
         let mut builder = Builder::from_config(client);
         builder
@@ -91,12 +117,13 @@ impl RedisHandle {
             subscribers: Arc::default(),
             builder,
             prefix: config.prefix.clone(),
+            patience: timeout.min(SOON),
             sharded: major.is_some_and(|major| major >= 7),
         })
     }
 
     /// A client of its own for subscriptions, connected.
-    async fn subscriber(&self) -> Result<SubscriberClient, fred::error::Error> {
+    async fn subscriber(&self) -> Result<SubscriberClient, Error> {
         let mut builder = self.builder.clone();
         builder.with_performance_config(|c| c.broadcast_channel_capacity = BROADCAST_CAPACITY);
         let subscriber = builder.build_subscriber_client()?;
@@ -119,7 +146,7 @@ impl RedisHandle {
             for channels in sharded.chunks(together) {
                 client.ssubscribe(channels.to_vec()).await?;
             }
-            Ok::<(), fred::error::Error>(())
+            Ok::<(), Error>(())
         };
         while let Err(error) = again().await {
             tracing::warn!(%error, "could not subscribe again after a reconnect; trying on");
@@ -140,7 +167,7 @@ impl RedisHandle {
         &self,
         channel: &str,
     ) -> Result<impl futures::Stream<Item = Option<String>> + Send + Unpin + 'static, PortError> {
-        let failed = |e: fred::error::Error| PortError { what: "listen for announcements", why: e.to_string() };
+        let failed = |e: Error| PortError { what: "listen for announcements", why: e.to_string() };
         let subscriber = self.subscriber().await.map_err(failed)?;
         let (messages, reconnects) = (subscriber.message_rx(), subscriber.reconnect_rx());
         subscriber.subscribe(channel).await.map_err(failed)?;
@@ -174,9 +201,16 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-/// For what is better refused at once than kept waiting: no command is tried twice or waits for a connection.
-fn failing_fast(redis: &RedisHandle) -> WithOptions<Client> {
-    redis.client().with_options(&Options { max_attempts: Some(1), fail_fast: true, ..Options::default() })
+/// For what is better refused at once than kept waiting: no command is tried twice or waits for a connection. A client that makes a
+/// new one takes no command, whatever its options say. Nor, for a moment, does one that has just lost its own, and still believes
+/// that it has it: for that moment there is the time.
+fn failing_fast(redis: &RedisHandle, timeout: Duration) -> Result<WithOptions<Client>, Error> {
+    let client = redis.pool.next_connected();
+    if !client.is_connected() {
+        return Err(Error::new(ErrorKind::IO, "there is no connection"));
+    }
+    let timeout = Some(timeout);
+    Ok(client.with_options(&Options { max_attempts: Some(1), fail_fast: true, timeout, ..Options::default() }))
 }
 
 /// Runs a script in this way.
@@ -185,9 +219,9 @@ async fn run_failing_fast<R: FromValue>(
     script: &Script,
     key: String,
     arguments: Vec<String>,
-) -> Result<R, fred::error::Error> {
+) -> Result<R, Error> {
     let arguments = arguments.into_iter().map(Value::from).collect();
-    run(&failing_fast(redis), script, vec![key], arguments).await
+    run(&failing_fast(redis, redis.patience)?, script, vec![key], arguments).await
 }
 
 /// Runs a script with the client's options. (Its own `evalsha` is the one of a client without: that tries twice, and waits for a
@@ -197,7 +231,7 @@ async fn run<R: FromValue>(
     script: &Script,
     keys: Vec<String>,
     arguments: Vec<Value>,
-) -> Result<R, fred::error::Error> {
+) -> Result<R, Error> {
     let call = async |command: &'static str, script: Value| {
         // The slot is that of the first key, after the script and the number of keys.
         let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);

@@ -117,8 +117,9 @@ impl SessionStore for RedisSessionStore {
     }
 
     async fn list(&self, user: UserId) -> Result<Vec<BrowserSession>, PortError> {
-        let all: HashMap<String, String> =
-            failing_fast(&self.redis).hgetall(self.key(user)).await.map_err(failed("list sessions"))?;
+        let failed = failed("list sessions");
+        let client = failing_fast(&self.redis, self.redis.patience).map_err(&failed)?;
+        let all: HashMap<String, String> = client.hgetall(self.key(user)).await.map_err(failed)?;
         let now = self.clock.now();
         let sessions = all.into_iter().filter_map(|(id, kept)| {
             let kept: Kept = serde_json::from_str(&kept).ok()?;
@@ -128,8 +129,9 @@ impl SessionStore for RedisSessionStore {
     }
 
     async fn end(&self, user: UserId, id: CredentialId) -> Result<bool, PortError> {
-        let removed: i64 =
-            failing_fast(&self.redis).hdel(self.key(user), id.to_string()).await.map_err(failed("end a session"))?;
+        let failed = failed("end a session");
+        let client = failing_fast(&self.redis, self.redis.patience).map_err(&failed)?;
+        let removed: i64 = client.hdel(self.key(user), id.to_string()).await.map_err(failed)?;
         Ok(removed > 0)
     }
 
