@@ -16,6 +16,8 @@ use troupe_tests::{Client, ClusterOptions, client::PASSWORD};
 
 const MESSAGES_A_SECOND: u32 = 100;
 const OTHERS_A_SECOND: u32 = 20;
+/// Multiples of it leave no part of a stretch out, and prefer none.
+const GOLDEN: f64 = 0.618_033_988_749_895;
 const ROUND: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 60;
 const USERS: usize = 20;
@@ -35,8 +37,8 @@ struct Rounds {
     wrong: usize,
 }
 
-/// Makes a call at every tick for as long as a round lasts; returns how long each took, from its tick on, in milliseconds, and how many
-/// were not answered as they should.
+/// Makes a call in every stretch of a round, each time at another place in it, as people do: at ticks, every sign-in would come together
+/// with a message. Returns how long each took, from its time on, in milliseconds, and how many were not answered as they should.
 async fn load<C, F>(a_second: u32, call: C) -> (Vec<f64>, usize)
 where
     C: Fn(usize) -> F,
@@ -45,7 +47,7 @@ where
     let (began, pause) = (Instant::now(), Duration::from_secs(1) / a_second);
     let mut calls = JoinSet::new();
     for number in 0..(ROUND.as_secs_f64() * f64::from(a_second)) as usize {
-        let due = began + pause * u32::try_from(number).expect("a number of calls");
+        let due = began + pause.mul_f64(number as f64 + (number as f64 * GOLDEN).fract());
         tokio::time::sleep_until(due).await;
         let call = call(number);
         calls.spawn(async move {

@@ -226,3 +226,35 @@ fn flat(table: &Table) -> BTreeMap<String, Value> {
     }
     flat
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_leads_to_the_same_place_whoever_calls() {
+        let at = |address: &str| place(Some(&SecretString::from(address)));
+        for (one, other) in [
+            ("postgres://a:1@h/d", "postgres://b:2@h/d"),
+            ("postgres://a@%2Frun%2Fpg/d?sslmode=require", "postgres://b:2@%2Frun%2Fpg/d?sslmode=require"),
+            ("postgres:///d?host=/run/pg&user=a&password=1", "postgres:///d?host=/run/pg&user=b&password=2"),
+            ("redis+unix://a:1@localhost/s?user=a&pass=1", "redis+unix://b:2@localhost/s?user=b&pass=2"),
+            ("smtps://a:1@h:465", "smtps://b:2@h:465"),
+        ] {
+            assert_eq!(at(one), at(other), "{one} {other}");
+        }
+        let here = "postgres://a:1@h:5432/d?sslmode=require";
+        for elsewhere in [
+            "postgres://a:1@g:5432/d?sslmode=require",
+            "postgres://a:1@h:5433/d?sslmode=require",
+            "postgres://a:1@h:5432/e?sslmode=require",
+            "postgres://a:1@h:5432/d?sslmode=disable",
+            "postgres://a:1@h:5432/d",
+            "redis://a:1@h:5432/d?sslmode=require",
+            "no address",
+        ] {
+            assert_ne!(at(here), at(elsewhere), "{elsewhere}");
+        }
+        assert_ne!(at(here), place(None));
+    }
+}

@@ -3,7 +3,9 @@
 //! Nothing else reads the environment. Every fault is reported together with its key, so that an operator mends them in
 //! one go. Binaries get theirs from [`Options::load`], as [`Live`]: keys in it may change while they run.
 
+mod auth;
 mod embeddings;
+mod engines;
 mod live;
 mod mail;
 mod options;
@@ -18,12 +20,14 @@ mod tests;
 
 use std::{path::Path, time::Duration};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Value;
 use url::Url;
 
+pub use auth::Auth;
 pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
+pub use engines::{Database, Redis};
 pub use live::{Live, LiveSecret};
 pub use mail::{Admin, Mail};
 pub use options::Options;
@@ -59,57 +63,6 @@ pub struct Config {
     pub housekeeping: Housekeeping,
     pub rate_limits: RateLimits,
     pub telemetry: Telemetry,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Database {
-    #[serde(deserialize_with = "optional_secret")]
-    pub url: Option<SecretString>,
-    pub max_connections: u32,
-    #[serde(deserialize_with = "duration")]
-    pub acquire_timeout: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub statement_timeout: Duration,
-    pub migrate: bool,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Redis {
-    #[serde(deserialize_with = "optional_secret")]
-    pub url: Option<SecretString>,
-    pub prefix: String,
-    pub connections: usize,
-    #[serde(deserialize_with = "duration")]
-    pub command_timeout: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Auth {
-    #[serde(deserialize_with = "duration")]
-    pub access_token_ttl: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub refresh_token_ttl: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub refresh_grace: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub session_ttl: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub sign_in_ttl: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub socket_ticket_ttl: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub signature_window: Duration,
-    pub keys_per_user: i64,
-    pub password_memory: u32,
-    pub password_passes: u32,
-    pub password_threads: usize,
-    pub password_queue: usize,
-    #[serde(deserialize_with = "duration")]
-    pub refusal_time: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub reset_ttl: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub reset_interval: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -221,20 +174,8 @@ impl Config {
                 faults.push(Fault { key: key.to_owned(), message: message.to_owned() });
             }
         };
-        rule(
-            self.database.url.as_ref().is_none_or(is_heeded),
-            "database.url",
-            "has a parameter that nothing would heed: known are host, hostaddr, port, dbname, user, password, sslmode, \
-             sslrootcert, sslcert, sslkey, statement-cache-capacity, application_name and options",
-        );
-        rule(self.database.max_connections > 0, "database.max_connections", "must be at least 1");
-        rule(self.redis.connections > 0, "redis.connections", "must be at least 1");
-        rule(
-            !self.redis.prefix.is_empty()
-                && self.redis.prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
-            "redis.prefix",
-            "must be letters, digits, '-', '_' or '.'",
-        );
+        self.database.check(&mut rule);
+        self.redis.check(&mut rule);
         self.server.check(&mut rule);
         self.rate_limits.check(&mut rule);
         self.mail.check(self.server.public_url.as_ref(), &mut rule);
@@ -287,52 +228,6 @@ impl Config {
     }
 }
 
-impl Auth {
-    fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
-        rule(
-            (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&self.access_token_ttl),
-            "auth.access_token_ttl",
-            "must be from 1s to 24h",
-        );
-        rule(
-            self.refresh_token_ttl >= self.access_token_ttl,
-            "auth.refresh_token_ttl",
-            "must not be shorter than auth.access_token_ttl",
-        );
-        rule(
-            self.sign_in_ttl >= self.session_ttl && self.sign_in_ttl >= self.refresh_token_ttl,
-            "auth.sign_in_ttl",
-            "must not be shorter than auth.session_ttl and auth.refresh_token_ttl",
-        );
-        rule(self.session_ttl >= Duration::from_secs(1), "auth.session_ttl", "must be at least 1s");
-        rule(
-            (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&self.signature_window),
-            "auth.signature_window",
-            "must be from 1s to 1h",
-        );
-        rule(self.keys_per_user > 0, "auth.keys_per_user", "must be at least 1");
-        rule(self.refresh_grace <= Duration::from_mins(1), "auth.refresh_grace", "must not be longer than 1m");
-        // Less of one needs more of the other: by OWASP's table 46 MiB once, 19 MiB twice, or 7 MiB five times.
-        rule(
-            (7_168..=1_048_576).contains(&self.password_memory),
-            "auth.password_memory",
-            "must be 7168 to 1048576 (KiB)",
-        );
-        rule(
-            (1..=100).contains(&self.password_passes)
-                && u64::from(self.password_memory) * u64::from(self.password_passes) >= 35_840,
-            "auth.password_passes",
-            "must be 1 to 100, and times auth.password_memory at least 35840: less work is guessed too soon",
-        );
-        rule(self.password_threads <= 64, "auth.password_threads", "must be 0 to 64");
-        rule((1..=10_000).contains(&self.password_queue), "auth.password_queue", "must be 1 to 10000");
-        rule(self.refusal_time <= Duration::from_secs(10), "auth.refusal_time", "must not be longer than 10s");
-        let hours = Duration::from_mins(1)..=Duration::from_hours(48);
-        rule(hours.contains(&self.reset_ttl), "auth.reset_ttl", "must be from 1m to 2d");
-        rule(self.reset_interval < self.reset_ttl, "auth.reset_interval", "must be shorter than auth.reset_ttl");
-    }
-}
-
 impl Knowledge {
     fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         rule(
@@ -364,36 +259,6 @@ fn duration_or_forever<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     }
     let wrong = |e| D::Error::custom(format!("'{text}' is neither 'forever' nor a duration like 90d: {e}"));
     humantime::parse_duration(&text).map(Some).map_err(wrong)
-}
-
-/// What an address of PostgreSQL may have after its question mark.
-const DATABASE_PARAMETERS: [&str; 18] = [
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "application_name",
-    "options",
-];
-
-/// Whether all parameters of PostgreSQL's address are known to its client, which would write others, with their values, into
-/// the log, and go on without.
-fn is_heeded(address: &SecretString) -> bool {
-    let known = |name: &str| DATABASE_PARAMETERS.contains(&name) || name.starts_with("options[");
-    let url = address.expose_secret().parse::<Url>();
-    url.map_or(true, |url| url.query_pairs().all(|(name, _)| known(&name)))
 }
 
 fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {

@@ -2,6 +2,7 @@
 
 mod announcements;
 mod begun;
+mod connection;
 mod shares;
 mod slots;
 mod tasks;

@@ -26,24 +26,11 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use apalis_redis::{Config as Layout, queries};
-use futures::{
-    StreamExt, future,
-    stream::{self, BoxStream},
-};
-use redis::{
-    Client, RedisResult, Script,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    auth::{BasicAuth, StreamingCredentialsProvider},
-};
-use secrecy::ExposeSecret;
+use redis::{RedisResult, Script, aio::ConnectionManager};
 use tokio::sync::Mutex;
-use troupe_shared::{
-    adapters::redis::finished_counter,
-    config::{Live, LiveSecret},
-    jobs::GenerateReply,
-};
+use troupe_shared::{adapters::redis::finished_counter, config::Live, jobs::GenerateReply};
 
-use super::{Slots, begun::Begun};
+use super::{Slots, begun::Begun, connection};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A worker that was silent for so many heartbeats is dead, and its tasks are given to others.
@@ -56,30 +43,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 const HAND_BACK_TRIES: u32 = 3;
 
 /// A tier's queue, and who takes from it.
-/// Who calls, by the address of the moment: every new connection asks. One that is there stays who it is.
-struct Caller(LiveSecret);
-
-impl Caller {
-    fn client(&self) -> RedisResult<Client> {
-        Client::open(self.0.now().unwrap_or_default().expose_secret())
-    }
-
-    fn credentials(&self) -> RedisResult<BasicAuth> {
-        let client = self.client()?;
-        let redis = client.get_connection_info().redis_settings();
-        Ok(BasicAuth::new(
-            redis.username().unwrap_or("default").to_owned(),
-            redis.password().unwrap_or_default().to_owned(),
-        ))
-    }
-}
-
-impl StreamingCredentialsProvider for Caller {
-    fn subscribe(&self) -> BoxStream<'static, RedisResult<BasicAuth>> {
-        stream::once(future::ready(self.credentials())).chain(stream::pending()).boxed()
-    }
-}
-
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) worker: String,
@@ -110,19 +73,8 @@ pub(super) struct RedisTasks {
 
 impl RedisTasks {
     pub(super) async fn connect(live: &Live, source: Source, slots: Arc<Slots>) -> RedisResult<Self> {
-        let config = &live.now().redis;
-        let caller = Caller(live.secret(|config| config.redis.url.clone()));
-        let client = caller.client()?;
-        let mut settings = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(config.command_timeout))
-            .set_connection_timeout(Some(config.command_timeout))
-            .set_max_delay(Duration::from_secs(2));
-        if client.get_connection_info().redis_settings().password().is_some() {
-            settings = settings.set_credentials_provider(caller);
-        }
-        let connection = ConnectionManager::new_with_config(client, settings).await?;
         Ok(Self {
-            connection,
+            connection: connection::open(live).await?,
             layout: Layout::default()
                 .queue(&source.queue)
                 .batch_size(BATCH)

@@ -1,0 +1,84 @@
+//! PostgreSQL and Redis.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use super::{duration, optional_secret};
+
+/// What an address of PostgreSQL may have after its question mark.
+const DATABASE_PARAMETERS: [&str; 18] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "application_name",
+    "options",
+];
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Database {
+    #[serde(deserialize_with = "optional_secret")]
+    pub url: Option<SecretString>,
+    pub max_connections: u32,
+    #[serde(deserialize_with = "duration")]
+    pub acquire_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub statement_timeout: Duration,
+    pub migrate: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Redis {
+    #[serde(deserialize_with = "optional_secret")]
+    pub url: Option<SecretString>,
+    pub prefix: String,
+    pub connections: usize,
+    #[serde(deserialize_with = "duration")]
+    pub command_timeout: Duration,
+}
+
+impl Database {
+    pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+        rule(
+            self.url.as_ref().is_none_or(is_heeded),
+            "database.url",
+            "has a parameter that nothing would heed: known are host, hostaddr, port, dbname, user, password, sslmode, \
+             sslrootcert, sslcert, sslkey, statement-cache-capacity, application_name and options",
+        );
+        rule(self.max_connections > 0, "database.max_connections", "must be at least 1");
+    }
+}
+
+impl Redis {
+    pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+        rule(self.connections > 0, "redis.connections", "must be at least 1");
+        rule(
+            !self.prefix.is_empty() && self.prefix.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
+            "redis.prefix",
+            "must be letters, digits, '-', '_' or '.'",
+        );
+    }
+}
+
+/// Whether all parameters of PostgreSQL's address are known to its client, which would write others, with their values, into
+/// the log, and go on without.
+fn is_heeded(address: &SecretString) -> bool {
+    let known = |name: &str| DATABASE_PARAMETERS.contains(&name) || name.starts_with("options[");
+    let url = address.expose_secret().parse::<Url>();
+    url.map_or(true, |url| url.query_pairs().all(|(name, _)| known(&name)))
+}
