@@ -6,7 +6,7 @@
 //! of the machine decides. A message is sent when its time has come, whether the one before is answered or not, and its accept counts from
 //! that time on: whoever is kept waiting shows.
 
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark: whatever is unexpected ends it")]
+#![expect(clippy::print_stdout, reason = "a benchmark")]
 
 use std::time::Duration;
 
