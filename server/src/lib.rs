@@ -83,7 +83,7 @@ impl Server {
         let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
         let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
         let tasks = Tasks::default();
-        let address = db::follow_address(pool.clone(), live.subscribe(), APPLICATION);
+        let address = db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
         let stop = tasks.shutdown().clone();
         tasks.spawn(async move { stop.run_until_cancelled(address).await });
         let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);

@@ -217,7 +217,7 @@ async fn postgresql_and_redis_are_called_by_the_user_of_the_moment() {
     call_as("tuesday", NEW);
     for process in cluster.servers.iter().chain(&cluster.workers) {
         process.signal(Signal::Hangup);
-        process.logged("new connections to PostgreSQL have another password now").await;
+        process.logged("new connections to PostgreSQL have other credentials now").await;
         assert_eq!(settings(process, "these settings are taken over").await, "database.url, redis.url");
     }
     cluster.db.execute("alter role monday nologin").await.unwrap();

@@ -72,8 +72,8 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
 
     let tasks = Tasks::new(shutdown.clone());
     let background = Tasks::default();
-    let (address, stop) =
-        (db::follow_address(pool.clone(), live.subscribe(), APPLICATION), background.shutdown().clone());
+    let address = db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
+    let stop = background.shutdown().clone();
     background.spawn(async move { stop.run_until_cancelled(address).await });
     let leases = Leases::new(config.worker.lease);
     background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));

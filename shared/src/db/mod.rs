@@ -90,23 +90,26 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
     Ok(pool)
 }
 
-/// Has new connections of a pool made by the user, and with the password, of the moment. Those that are there stay.
-pub async fn follow_address(pool: PgPool, mut live: watch::Receiver<Arc<Config>>, application: &str) {
-    let address = |config: &Config| config.database.url.as_ref().map(|url| url.expose_secret().to_owned());
-    let mut known = address(&live.borrow_and_update());
-    while live.changed().await.is_ok() {
-        let config = live.borrow_and_update().clone();
+/// Has new connections of a pool made with the user and the password of the moment, which may not be those of its start. Connections
+/// that are there stay.
+pub async fn follow_address(pool: PgPool, start: Database, mut live: watch::Receiver<Arc<Config>>, application: &str) {
+    let address = |config: &Database| config.url.as_ref().map(|url| url.expose_secret().to_owned());
+    let mut known = address(&start);
+    loop {
+        let config = live.borrow_and_update().database.clone();
         let new = address(&config);
-        if known == new {
-            continue;
-        }
-        known = new;
-        match options(&config.database, application) {
-            Ok(options) => {
-                pool.set_connect_options(options);
-                tracing::info!("new connections to PostgreSQL have another password now");
+        if known != new {
+            known = new;
+            match options(&config, application) {
+                Ok(options) => {
+                    pool.set_connect_options(options);
+                    tracing::info!("new connections to PostgreSQL have other credentials now");
+                }
+                Err(error) => tracing::error!(%error, "new connections to PostgreSQL keep their credentials"),
             }
-            Err(error) => tracing::error!(%error, "new connections to PostgreSQL keep the old password"),
+        }
+        if live.changed().await.is_err() {
+            return;
         }
     }
 }
