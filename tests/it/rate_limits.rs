@@ -289,7 +289,8 @@ async fn a_flood_of_one_users_is_that_users_own() {
 /// Redis is killed: calls go on and are still limited, with what was counted before; when it is back it counts again.
 #[tokio::test]
 async fn a_server_counts_by_itself_while_redis_is_away() {
-    let mut cluster = behind_a_proxy().servers(1).set("TROUPE_RATE_LIMITS__ANONYMOUS", "6 per 1h").start().await;
+    let options = behind_a_proxy().servers(1).set("TROUPE_RATE_LIMITS__ANONYMOUS", "6 per 1h");
+    let mut cluster = options.set("TROUPE_RATE_LIMITS__TIMEOUT", "500ms").start().await;
     let client = Client::anonymous(cluster.server(0));
     for _ in 0..2 {
         from(&client, "1.1.1.1", ME).await.problem(401);

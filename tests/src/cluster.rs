@@ -36,6 +36,8 @@ impl Default for ClusterOptions {
             .set("TROUPE_TELEMETRY__FORMAT", "json")
             .set("TROUPE_SERVER__LISTEN", "127.0.0.1:0")
             .set("TROUPE_RATE_LIMITS__ENABLED", "false")
+            // A machine with much to do is no Redis that is away.
+            .set("TROUPE_RATE_LIMITS__TIMEOUT", "5s")
             .set("TROUPE_WORKER__RETRY_BASE", "50ms")
             .set("TROUPE_WORKER__SWEEP_INTERVAL", "200ms")
             // Tests of one cluster must not hold each other up; those of the breaker set their own.
