@@ -154,7 +154,7 @@ mod tests {
         go_on
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_too_much_is_turned_away_at_once_and_the_rest_is_done() {
         let threads = Threads::start(1, 2).unwrap();
         let held = (holding(&threads.spare), holding(&threads.reserve));
