@@ -17,8 +17,8 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::error::ApiError;
 
-/// How long a caller waits for the spare threads alone. Some hashes long: a few sign-ins at once are no reason to take a
-/// core from messages.
+/// How long a caller waits for the spare threads alone: as long as some hashes take, since a few sign-ins at once are no reason to
+/// take a core from messages.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 pub(super) struct Threads {
@@ -149,6 +149,7 @@ mod tests {
             begun.send(()).unwrap();
             _ = gate.lock().recv();
         };
+        // Kept for ever: what nobody waits for is not begun.
         crew.give(Arc::new(job)).map(std::mem::forget).unwrap();
         beginning.recv().unwrap();
         go_on
