@@ -1,5 +1,5 @@
 //! How long a search in the memory of a process takes, over a real PostgreSQL (without fsync):
-//! `cargo bench -p troupe-shared --features engines --bench exact_search`.
+//! `cargo bench -p troupe-shared --bench exact_search`.
 //!
 //! The first search for a persona reads its vectors; the others look at its version once a second, and go through all of them.
 
@@ -8,11 +8,11 @@
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
+use troupe_engines::{Durability, Postgres};
 use troupe_shared::{
     adapters::vector_stores::LocalVectorStore,
     config::Config,
     db::{self, embeddings},
-    engines::{Durability, Postgres},
     ids::{PassageId, PersonaId},
     ports::VectorStore,
 };

@@ -9,8 +9,6 @@ pub mod buckets;
 pub mod clock;
 pub mod config;
 pub mod db;
-#[cfg(feature = "engines")]
-pub mod engines;
 pub mod estimate;
 pub mod events;
 #[cfg(feature = "fuzzing")]

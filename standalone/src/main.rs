@@ -10,10 +10,10 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
+use troupe_engines::DataDir;
 use troupe_server::Server;
 use troupe_shared::{
     config::{Live, Options},
-    engines::DataDir,
     lifecycle::{self, Tasks},
     telemetry,
 };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use troupe_engines::Shutdown;
 use troupe_shared::{
     adapters::redis::{RedisHandle, RedisJobQueue},
     config::Live,
-    engines::Shutdown,
     jobs::Dispatch,
     ports::JobQueue,
 };

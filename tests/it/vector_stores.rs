@@ -11,11 +11,11 @@ use proptest::{
 };
 use sqlx::{PgExecutor, PgPool};
 use tempfile::TempDir;
+use troupe_engines::{Durability, Postgres};
 use troupe_shared::{
     adapters::vector_stores,
     config::{Config, Live},
     db::{self, embeddings},
-    engines::{Durability, Postgres},
     ids::{PassageId, PersonaId},
     ports::{EmbedError, Embedder, Point, VectorStore, VectorStoreError},
     retrieval::nearest,

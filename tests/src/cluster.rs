@@ -10,10 +10,8 @@ use futures::future::join_all;
 use serde_json::Value;
 use sqlx::{PgPool, Row};
 use tempfile::TempDir;
-use troupe_shared::{
-    config::Config,
-    engines::{Durability, Postgres, Redis, Shutdown},
-};
+use troupe_engines::{Durability, Postgres, Redis, Shutdown};
+use troupe_shared::config::Config;
 
 use crate::{
     Client, Process, ScriptedProvider, Signal,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Row, postgres::PgRow};
 use tempfile::TempDir;
+use troupe_engines::{Durability, Postgres};
 use troupe_shared::{
     config::Config,
     db::{
@@ -13,7 +14,6 @@ use troupe_shared::{
         cancels::{self, Kept},
         claims, requests,
     },
-    engines::{Durability, Postgres},
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
     model::Usage,

@@ -12,7 +12,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::{
+use crate::{
     DataDir, Durability, EngineError,
     directories::{Log, SocketDir},
     process::{self, Description, Farewell, Process, Signal},

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{EngineError, directories::Log};
+use crate::{EngineError, directories::Log};
 
 const PAUSE: Duration = Duration::from_millis(10);
 const START: Duration = Duration::from_mins(2);

@@ -11,14 +11,14 @@ use std::{
 use fred::prelude::{Builder, ClientLike, KeysInterface};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
+use troupe_shared::lifecycle::Tasks;
 
-use super::{
+use crate::{
     DataDir, Durability, EngineError, Postgres, Redis,
     account::Account,
     process::{self, Signal},
     programs,
 };
-use crate::lifecycle::Tasks;
 
 /// A directory that the user PostgreSQL runs as can reach, like most that people keep projects in.
 fn open_directory() -> TempDir {

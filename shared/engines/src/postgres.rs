@@ -14,7 +14,7 @@ use std::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use super::{
+use crate::{
     DataDir, Durability, EngineError,
     account::Account,
     directories::{self, Log, SocketDir},

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::EngineError;
+use crate::EngineError;
 
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 

@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{EngineError, account::Account};
+use crate::{EngineError, account::Account};
 
 /// What a socket's path may measure on every system: 108 bytes on Linux, 104 on the BSDs and macOS, with the final NUL.
 const LONGEST_SOCKET_PATH: usize = 103;

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use super::EngineError;
+use crate::EngineError;
 
 /// Directories with a version in their name: parent, what stands before the version, what comes below it.
 const POSTGRES_PLACES: [(&str, &str, &str); 8] = [
