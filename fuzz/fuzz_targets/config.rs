@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|text: &str| troupe_shared::fuzzing::config(text));
+libfuzzer_sys::fuzz_target!(|text: &str| troupe_core::fuzzing::config(text));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| troupe_shared::fuzzing::media_type(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| troupe_core::fuzzing::media_type(bytes));

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     config::Config,
     db::{self, passwords, users},
     model::audit::{By, On},

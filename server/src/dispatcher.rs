@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use troupe_shared::{
+use troupe_core::{
     events::Frame,
     ids::UserId,
     jobs::Dispatch,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
-use troupe_shared::events::Cursor;
+use troupe_core::events::Cursor;
 use uuid::Uuid;
 
 use crate::{

@@ -27,7 +27,7 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     adapters::{
         embedders,
         limiters::StandingIn,

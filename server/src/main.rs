@@ -1,13 +1,12 @@
 //! `troupe-server`: the web tier. Run any number of them against one PostgreSQL and one Redis.
 
 use clap::Parser;
-use troupe_server::commands::{self, Command};
-use troupe_shared::{
+use troupe_core::{
     config::Options,
     lifecycle::{self, Tasks},
     telemetry,
 };
-
+use troupe_server::commands::{self, Command};
 /// Password hashing takes 19 MiB at a time, on many threads. After 64 registrations a server held 845 MB with glibc's
 /// allocator, and 51 MB with this one.
 #[global_allocator]

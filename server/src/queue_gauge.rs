@@ -9,7 +9,7 @@ use futures::future::FutureExt;
 use parking_lot::RwLock;
 use sqlx::PgPool;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use troupe_shared::{
+use troupe_core::{
     clock::Clock,
     db::{queue_state, users},
     lifecycle::Tasks,

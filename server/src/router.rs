@@ -34,7 +34,7 @@ use crate::{
                        Server-Sent Events, or by polling. Errors are problem+json with a stable `code`: see /docs/problems."
     ),
     modifiers(&Security),
-    components(schemas(troupe_shared::problem::Problem)),
+    components(schemas(troupe_core::problem::Problem)),
 )]
 struct Description;
 

@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     adapters::outgoing::Outgoing,
     batch::Batcher,
     clock::Clock,

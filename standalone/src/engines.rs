@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
+use troupe_core::config::Live;
 use troupe_engines::{Durability, Postgres, Redis};
-use troupe_shared::config::Live;
 
 /// What of both is ours. Dropping it ends them at once; [`Engines::stop`] in good order.
 pub(crate) struct Engines {

@@ -10,13 +10,13 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
-use troupe_engines::DataDir;
-use troupe_server::Server;
-use troupe_shared::{
+use troupe_core::{
     config::{Live, Options},
     lifecycle::{self, Tasks},
     telemetry,
 };
+use troupe_engines::DataDir;
+use troupe_server::Server;
 
 use crate::engines::Engines;
 

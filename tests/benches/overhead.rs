@@ -26,7 +26,7 @@ use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
-use troupe_shared::lifecycle::Tasks;
+use troupe_core::lifecycle::Tasks;
 use troupe_tests::{Client, Cluster, ClusterOptions};
 
 const WARM_UP: usize = 200;

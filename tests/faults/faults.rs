@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use troupe_engines::Shutdown;
-use troupe_shared::{
+use troupe_core::{
     adapters::redis::{RedisHandle, RedisJobQueue},
     config::Live,
     jobs::Dispatch,
     ports::JobQueue,
 };
+use troupe_engines::Shutdown;
 use troupe_tests::{Cluster, Signal, within};
 
 use crate::load::Load;

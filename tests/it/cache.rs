@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use troupe_shared::{
+use troupe_core::{
     adapters::redis::{RedisCache, RedisHandle},
     config::Live,
     ports::{Cache, Lookups},

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     db::budgets::{self, Account, Change, Purse, Reserved, Wanted},
     model::money::Scope,
 };

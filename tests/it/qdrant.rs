@@ -1,13 +1,12 @@
 //! Qdrant alone: its versions, its key, what does not fit, and its troubles.
 
-use troupe_shared::ports::VectorStoreError;
+use troupe_core::ports::VectorStoreError;
 use troupe_tests::{
     qdrant::{FakeQdrant, Trouble},
     within,
 };
 
 use crate::vector_stores::{Ground, at};
-
 /// Old versions read vectors from elsewhere, and one that is too old says so.
 #[tokio::test]
 async fn qdrant_1_10_will_do_and_older_ones_are_named() {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use troupe_shared::{
+use troupe_core::{
     adapters::{
         limiters::{LocalLimiter, StandingIn},
         redis::{RedisHandle, RedisLimiter},

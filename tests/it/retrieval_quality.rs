@@ -6,7 +6,7 @@ mod person;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use troupe_shared::{
+use troupe_core::{
     adapters::{embedders::LexicalEmbedder, vector_stores},
     clock::SystemClock,
     config::Live,

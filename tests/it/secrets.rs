@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
-use troupe_shared::{
+use troupe_core::{
     adapters::{embedders, vector_stores},
     config::{Live, Sources},
 };

@@ -11,8 +11,7 @@ use proptest::{
 };
 use sqlx::{PgExecutor, PgPool};
 use tempfile::TempDir;
-use troupe_engines::{Durability, Postgres};
-use troupe_shared::{
+use troupe_core::{
     adapters::vector_stores,
     config::{Config, Live},
     db::{self, embeddings},
@@ -20,6 +19,7 @@ use troupe_shared::{
     ports::{EmbedError, Embedder, Point, VectorStore, VectorStoreError},
     retrieval::nearest,
 };
+use troupe_engines::{Durability, Postgres};
 use troupe_tests::{qdrant::FakeQdrant, within};
 use uuid::Uuid;
 
@@ -65,7 +65,7 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) async fn new() -> Self {
-        troupe_shared::lifecycle::install_tls();
+        troupe_core::lifecycle::install_tls();
         let directory = tempfile::tempdir().expect("a directory");
         let postgres = within("PostgreSQL", Postgres::start(directory.path(), Durability::Throwaway)).await.unwrap();
         let environment = [("DATABASE_URL".to_owned(), postgres.url().to_owned())];

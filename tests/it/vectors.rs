@@ -1,7 +1,7 @@
 //! What personas know reaches the vector store: embedded once, told until it is heard, removed when it goes.
 
 use serde_json::Value;
-use troupe_shared::{
+use troupe_core::{
     adapters::{embedders, vector_stores},
     config::Live,
     ids::{PassageId, PersonaId},
@@ -17,7 +17,6 @@ use troupe_tests::{
 use uuid::Uuid;
 
 use crate::vector_stores::{insert, persona};
-
 pub(crate) const ALIAS: &str = "troupe_scripted-8";
 
 /// One server, no worker yet, no Qdrant, and this embedder.

@@ -65,7 +65,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 impl Client {
     /// A caller without credentials.
     pub fn anonymous(base: &str) -> Self {
-        troupe_shared::lifecycle::install_tls();
+        troupe_core::lifecycle::install_tls();
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         Self { http, base: base.to_owned(), token: String::new(), user: Value::Null, email: String::new() }
     }

@@ -10,8 +10,8 @@ use futures::future::join_all;
 use serde_json::Value;
 use sqlx::{PgPool, Row};
 use tempfile::TempDir;
+use troupe_core::config::Config;
 use troupe_engines::{Durability, Postgres, Redis, Shutdown};
-use troupe_shared::config::Config;
 
 use crate::{
     Client, Process, ScriptedProvider, Signal,
@@ -104,7 +104,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start(options: ClusterOptions) -> Self {
-        troupe_shared::lifecycle::install_tls();
+        troupe_core::lifecycle::install_tls();
         let began = Instant::now();
         let directory = tempfile::tempdir().expect("a directory for the cluster");
         let (at_postgres, at_redis) = (directory.path().join("postgres"), directory.path().join("redis"));

@@ -7,8 +7,7 @@
 use std::sync::Once;
 
 use serde_json::Value;
-
-use troupe_shared::media_type::MediaType;
+use troupe_core::media_type::MediaType;
 
 use crate::{
     knowledge::{PROMISE, extracted},

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     config,
     db::housekeeping::{self, Expired},
     ids::RequestId,

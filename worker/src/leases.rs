@@ -6,7 +6,7 @@ use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{db::attempts, ids::RequestId};
+use troupe_core::{db::attempts, ids::RequestId};
 
 type Held = HashMap<RequestId, (i32, CancellationToken)>;
 

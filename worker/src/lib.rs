@@ -24,7 +24,7 @@ mod working_time;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     adapters::{
         embedders,
         redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},

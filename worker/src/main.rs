@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use troupe_shared::{
+use troupe_core::{
     config::Options,
     lifecycle::{self, Tasks},
     telemetry,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     batch::{Batch, Batcher},
     db::{
         attempts::{self, Ended, Finished},

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     config::Config,
     db::{accepts::Limits, requests},
     ports::JobQueue,

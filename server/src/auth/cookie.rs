@@ -5,12 +5,11 @@
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use troupe_shared::ids::{CredentialId, UserId};
+use troupe_core::ids::{CredentialId, UserId};
 use url::Url;
 use uuid::Uuid;
 
 use crate::error::ApiError;
-
 /// Browsers take a cookie with this prefix from https alone, for this very host, and for all of its paths.
 const SECURE_NAME: &str = "__Host-troupe_session";
 /// On this machine's own addresses, without https.

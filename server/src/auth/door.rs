@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use troupe_shared::{
+use troupe_core::{
     db::{socket_tickets, users},
     model::audit::{By, On},
 };

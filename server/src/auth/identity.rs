@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     ids::{CredentialId, UserId},
     ports::BrowserSession,
 };

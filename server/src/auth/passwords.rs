@@ -8,12 +8,11 @@ use argon2::{
     Argon2, Params,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use troupe_shared::config;
+use troupe_core::config;
 use unicode_normalization::UnicodeNormalization;
 
 use super::hashing::Threads;
 use crate::error::ApiError;
-
 /// Bcrypt looks at no more of a password.
 const BCRYPT_BYTES: usize = 72;
 

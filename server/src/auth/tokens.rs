@@ -13,7 +13,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::time::sleep;
-use troupe_shared::{
+use troupe_core::{
     clock::Clock,
     db::signing_keys::{self, KeyView},
     ids::{CredentialId, UserId},

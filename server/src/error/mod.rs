@@ -1,6 +1,6 @@
 //! What a call can fail with, and how it is told: problem+json with a stable code.
 //!
-//! The response carries the [`troupe_shared::problem::Problem`] as an extension; [`crate::gate`] adds the correlation id and writes the body,
+//! The response carries the [`troupe_core::problem::Problem`] as an extension; [`crate::gate`] adds the correlation id and writes the body,
 //! so that every error looks the same wherever it arose.
 
 mod codes;
@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use troupe_shared::{ports::PortError, problem::FieldError};
+use troupe_core::{ports::PortError, problem::FieldError};
 
 use crate::auth::permissions::Permission;
 

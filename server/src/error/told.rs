@@ -1,10 +1,9 @@
 //! What a caller is told of each error: its status, its code, and words.
 
 use axum::http::StatusCode;
-use troupe_shared::problem::{FieldError, Problem};
+use troupe_core::problem::{FieldError, Problem};
 
 use super::ApiError;
-
 impl ApiError {
     #[expect(clippy::too_many_lines, reason = "an arm for each kind of error, and nothing else")]
     pub(crate) fn problem(&self) -> Problem {

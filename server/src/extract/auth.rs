@@ -1,10 +1,9 @@
 //! The caller, as the door has found out: see [`crate::auth::door`].
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use troupe_shared::ids::UserId;
+use troupe_core::ids::UserId;
 
 use crate::{auth::identity::Identity, error::ApiError};
-
 /// The signed-in user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller(pub(crate) UserId);

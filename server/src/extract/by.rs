@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use troupe_shared::model::audit::{ActorKind, By};
+use troupe_core::model::audit::{ActorKind, By};
 
 use super::{correlation::CorrelationId, device::Device};
 use crate::{auth::identity::Identity, state::AppState};

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use troupe_shared::problem::FieldError;
+use troupe_core::problem::FieldError;
 
 use crate::error::ApiError;
 

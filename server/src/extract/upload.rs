@@ -6,12 +6,11 @@ use axum::{
     http::header,
 };
 use serde::Deserialize;
-use troupe_shared::media_type::MediaType;
+use troupe_core::media_type::MediaType;
 use utoipa::ToSchema;
 
 use super::{body, idempotency::IdempotencyKey, receiving::receive};
 use crate::{error::ApiError, state::AppState, usecase::once::Key};
-
 pub(crate) struct Upload {
     pub(crate) content: Content,
     pub(crate) key: Option<Key>,

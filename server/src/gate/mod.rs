@@ -17,7 +17,7 @@ use axum::{
 };
 use tokio::time::timeout;
 use tracing::Instrument;
-use troupe_shared::problem::Problem;
+use troupe_core::problem::Problem;
 
 use crate::{
     error::ApiError,

@@ -6,7 +6,7 @@ use axum::{
     extract::{MatchedPath, Request},
     http::Method,
 };
-use troupe_shared::config::Server;
+use troupe_core::config::Server;
 
 /// How often it may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use axum::{body::Body, http::request::Parts, response::Response};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use troupe_shared::{config::Server, ids::UserId};
+use troupe_core::{config::Server, ids::UserId};
 
 use super::classes::Pace;
 use crate::error::ApiError;

@@ -14,7 +14,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use ring::digest;
 use serde::Deserialize;
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     config,
     lifecycle::Tasks,
     model::admin::Tier,

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::RwLock;
 use sqlx::PgPool;
-use troupe_shared::{db::users, lifecycle::Tasks, model::admin::Tier, quota::Quota};
+use troupe_core::{db::users, lifecycle::Tasks, model::admin::Tier, quota::Quota};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 

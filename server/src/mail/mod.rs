@@ -10,7 +10,7 @@ mod smtp;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use troupe_shared::{config::Live, ids::UserId};
+use troupe_core::{config::Live, ids::UserId};
 
 use self::{log::LogMailer, smtp::SmtpMailer};
 

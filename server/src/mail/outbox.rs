@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
-use troupe_shared::{config, lifecycle::Tasks};
+use troupe_core::{config, lifecycle::Tasks};
 
 use super::{Letter, Mailer};
 use crate::error::ApiError;

@@ -9,10 +9,9 @@ use lettre::{
 };
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
-use troupe_shared::config::{self, Live};
+use troupe_core::config::{self, Live};
 
 use super::{Letter, Mailer, NotSent};
-
 /// Of a server whose address names none, when the connection is encrypted by STARTTLS.
 const SUBMISSION_PORT: u16 = 587;
 

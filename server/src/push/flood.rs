@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use troupe_shared::quota::Quota;
+use troupe_core::quota::Quota;
 
 /// So many seconds' worth may come at once: a client that was offline says all that it had to say.
 const SECONDS: u32 = 4;

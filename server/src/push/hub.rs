@@ -14,7 +14,7 @@ use std::{
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
-use troupe_shared::{
+use troupe_core::{
     events::Frame,
     ids::UserId,
     lifecycle::Tasks,

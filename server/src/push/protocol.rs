@@ -2,7 +2,7 @@
 
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use troupe_shared::{
+use troupe_core::{
     ids::{ConversationId, MessageId, RequestId},
     model::{Message, Place, Request},
     problem::Problem,
@@ -14,7 +14,6 @@ use crate::{
     extract::body,
     usecase::{queue_state::QueueState, send_message::IfBusy},
 };
-
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
 pub(crate) const TICKET_PREFIX: &str = "ticket.";

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     db::requests,
     events::Frame,
     ids::{RequestId, SessionId, UserId},

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use troupe_shared::ids::{CredentialId, UserId};
+use troupe_core::ids::{CredentialId, UserId};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Sessions {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use troupe_shared::{
+use troupe_core::{
     db::{messages, requests},
     events::{Cursor, Event, EventKind, Frame, Transcript},
     ids::{ConversationId, MessageId, RequestId, SessionId, UserId},

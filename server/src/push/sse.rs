@@ -12,7 +12,7 @@ use axum::{
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{Stream, stream};
 use tokio::time::timeout;
-use troupe_shared::{
+use troupe_core::{
     db::requests,
     events::{Cursor, Frame},
     ids::{RequestId, UserId},

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::account_jobs,
     ids::{AccountJobId, UserId},
     model::{
@@ -33,7 +33,6 @@ use crate::{
         once::{Created, Key, once},
     },
 };
-
 const TAG: &str = "accounts";
 const NO_EXPORT: ApiError = ApiError::NotFound("export");
 

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::{budgets, users},
     model::{User, audit::By, money::Allowance},
 };
@@ -27,7 +27,6 @@ use crate::{
     state::AppState,
     usecase::register::{self, Newcomer},
 };
-
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Register {

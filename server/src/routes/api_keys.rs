@@ -1,7 +1,7 @@
 //! The caller's API keys.
 
 use axum::{Json, extract::State, http::StatusCode};
-use troupe_shared::{
+use troupe_core::{
     db::{
         api_keys::{self, ApiKey},
         users,
@@ -19,7 +19,6 @@ use crate::{
         audit::note,
     },
 };
-
 const TAG: &str = "accounts";
 
 /// Make an API key

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_shared::{db::conversations, ids::ConversationId, model::Conversation};
+use troupe_core::{db::conversations, ids::ConversationId, model::Conversation};
 use utoipa::ToSchema;
 
 use crate::{
@@ -18,7 +18,6 @@ use crate::{
     state::AppState,
     usecase::once::{Created, once},
 };
-
 const MISSING: ApiError = ApiError::NotFound("conversation");
 
 #[derive(Deserialize, ToSchema)]

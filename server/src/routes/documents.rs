@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::{
         documents::{self, Shelf},
         personas,
@@ -34,7 +34,6 @@ use crate::{
         persona_settings::is_slug,
     },
 };
-
 const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 const MISSING: ApiError = ApiError::NotFound("document");
 

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use sqlx::PgConnection;
-use troupe_shared::{
+use troupe_core::{
     db::feedback::{self, Outcome, Rated},
     ids::{RequestId, UserId},
     model::feedback::{Feedback, LONGEST_NOTE, Rating},
@@ -26,7 +26,6 @@ use crate::{
     state::AppState,
     usecase::once::{Created, once},
 };
-
 const NO_REQUEST: ApiError = ApiError::NotFound("request of yours");
 const NO_FEEDBACK: ApiError = ApiError::NotFound("feedback of yours");
 

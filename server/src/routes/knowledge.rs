@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     ids::PassageId,
     model::{
         grounding::Mode,
@@ -19,7 +19,6 @@ use crate::{
     extract::{auth::Caller, checks::Checks, paging::Params, path::Id},
     state::AppState,
 };
-
 const LONGEST: usize = 1_000;
 const MOST: usize = 50;
 

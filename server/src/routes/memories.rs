@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use sqlx::PgConnection;
-use troupe_shared::{
+use troupe_core::{
     db::{memories, personas},
     ids::{MemoryId, UserId},
     model::memory::{LONGEST_FACT, Memory},
@@ -25,7 +25,6 @@ use crate::{
         persona_settings::is_slug,
     },
 };
-
 const TAG: &str = "memories";
 const NO_PERSONA: ApiError = ApiError::NotFound("persona");
 const NO_MEMORY: ApiError = ApiError::NotFound("memory of you");

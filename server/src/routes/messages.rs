@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     db::messages,
     ids::ConversationId,
     model::{Message, Place, Request},
@@ -32,7 +32,6 @@ use crate::{
         send_message::{IfBusy, Sending, send_message},
     },
 };
-
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateMessage {

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use troupe_shared::model::audit::By;
+use troupe_core::model::audit::By;
 use utoipa::ToSchema;
 
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
     state::AppState,
     usecase::{password_resets, passwords},
 };
-
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePassword {

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use sqlx::PgConnection;
-use troupe_shared::{
+use troupe_core::{
     db::{
         personas::{self, NewPersona, PersonaChange},
         violated_constraint,
@@ -33,7 +33,6 @@ use crate::{
         persona_settings::{check_settings, is_slug},
     },
 };
-
 const MISSING: ApiError = ApiError::NotFound("persona");
 
 #[derive(Deserialize, ToSchema)]

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_shared::{events::Cursor, ids::RequestId, model::Request};
+use troupe_core::{events::Cursor, ids::RequestId, model::Request};
 use utoipa::IntoParams;
 
 use crate::{

@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     db::sign_ins,
     ids::CredentialId,
     model::{
@@ -29,11 +29,10 @@ use crate::{
     state::AppState,
     usecase::{
         audit::note,
-        passwords,
-        sign_ins::{self as usecase, NewSession, TokenPair},
+        passwords, sign_ins as usecase,
+        sign_ins::{NewSession, TokenPair},
     },
 };
-
 const TAG: &str = "accounts";
 
 #[derive(Deserialize, ToSchema)]

@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
-use troupe_shared::config::Server;
+use troupe_core::config::Server;
 
 use connection::{HeadTimer, Watched};
 

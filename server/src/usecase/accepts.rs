@@ -1,11 +1,10 @@
 //! The statement that accepts messages, made for as many as come at the same time.
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     batch::Batch,
     db::accepts::{self, Limits, NewMessage, Outcome},
 };
-
 pub(crate) struct Accepts {
     pub(crate) pool: PgPool,
     pub(crate) limits: Limits,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::{PgConnection, PgPool};
-use troupe_shared::{
+use troupe_core::{
     db::{account_jobs, api_keys, deletions, user_lists, users, violated_constraint},
     ids::{AccountJobId, UserId},
     model::{
@@ -14,7 +14,6 @@ use troupe_shared::{
 
 use super::{audit::note, sign_ins};
 use crate::{error::ApiError, state::AppState};
-
 pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 
 /// Has a file made. Earlier ones are removed then: one is kept of each user.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use sqlx::PgConnection;
-use troupe_shared::{
+use troupe_core::{
     adapters::outgoing::{Fetched, OutgoingError},
     db::{
         documents::{self, NewDocument, Shelf},
@@ -15,7 +15,6 @@ use troupe_shared::{
 };
 
 use crate::{error::ApiError, state::AppState};
-
 /// A document that can be taken in.
 pub(crate) struct Examined {
     bytes: Bytes,

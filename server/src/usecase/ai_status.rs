@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use troupe_shared::{
+use troupe_core::{
     buckets::percentile,
     clock::{Clock, SystemClock},
     db::provider_checks,
@@ -131,7 +131,7 @@ pub(crate) async fn ai_status(state: &AppState) -> Result<AiStatus, ApiError> {
     Ok(AiStatus { at, redis, minutes: MINUTES, providers, look_ups, cache })
 }
 
-async fn look(state: &AppState, at: DateTime<Utc>) -> Result<Board, troupe_shared::ports::PortError> {
+async fn look(state: &AppState, at: DateTime<Utc>) -> Result<Board, troupe_core::ports::PortError> {
     let (news, counts, spoke, lookups) = tokio::try_join!(
         state.board.news(),
         state.board.counted(at, MINUTES),

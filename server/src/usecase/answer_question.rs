@@ -1,7 +1,7 @@
 //! Writes, deletes and restores what a persona's owner answered; the index of knowledge is told in the same transaction.
 
 use sqlx::{PgConnection, Postgres, Transaction};
-use troupe_shared::{
+use troupe_core::{
     db::{
         index_work, personas, questions,
         responses::{self, Written},
@@ -14,7 +14,6 @@ use troupe_shared::{
 };
 
 use crate::{error::ApiError, state::AppState, usecase::index_soon::index_soon};
-
 pub(crate) const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 pub(crate) const NO_QUESTION: ApiError = ApiError::NotFound("question");
 pub(crate) const NO_RESPONSE: ApiError = ApiError::NotFound("response");

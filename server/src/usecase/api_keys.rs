@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
-use troupe_shared::{
+use troupe_core::{
     db::api_keys::{self, ApiKey, NewApiKey},
     ids::{CredentialId, UserId},
     model::audit::{By, On},

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use troupe_shared::{
+use troupe_core::{
     db::requests,
     ids::{RequestId, UserId},
     model::Request,

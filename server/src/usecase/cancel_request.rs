@@ -3,7 +3,7 @@
 //! The log is sealed first: from then on nothing more of that attempt is shown, and what was shown is known. Then the request
 //! ends in PostgreSQL with that text, if it is still at that attempt. The worker stops at its next word, which is refused.
 
-use troupe_shared::{
+use troupe_core::{
     db::{
         cancels::{self, Kept},
         requests,

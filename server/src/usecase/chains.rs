@@ -2,7 +2,7 @@
 //!
 //! Somewhere is a provider and a key of this server's configuration, so servers and workers have to be told of the same ones.
 
-use troupe_shared::{
+use troupe_core::{
     config::{Providers, known},
     model::{Change, providers::Link},
 };

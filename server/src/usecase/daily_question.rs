@@ -1,7 +1,7 @@
 //! The question of the day: chosen when it is first asked for, and kept.
 
 use chrono::NaiveDate;
-use troupe_shared::{
+use troupe_core::{
     db::questions,
     ids::{PersonaId, UserId},
     model::interview::Question,
@@ -9,7 +9,6 @@ use troupe_shared::{
 
 use super::answer_question::{NO_QUESTION, lock};
 use crate::{error::ApiError, state::AppState};
-
 /// The same for everybody who asks on this day.
 pub(crate) async fn daily_question(
     state: &AppState,

@@ -1,13 +1,12 @@
 //! The account with which a newcomer signs in on a machine of their own.
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     db::{passwords, users, violated_constraint},
     ids::UserId,
 };
 
 use crate::{auth::passwords::Passwords, error::ApiError};
-
 pub const EMAIL: &str = "demo@example.com";
 
 /// Makes sure that the demo account is there with this password, and is an admin's: the machine is its owner's own.

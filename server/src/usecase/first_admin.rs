@@ -3,7 +3,7 @@
 //! It makes admins and never lowers anybody: who is one already stays one, with the password that it has.
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     db::{audit, users, violated_constraint},
     ids::UserId,
     model::audit::{By, On},
@@ -17,7 +17,6 @@ use crate::{
     error::ApiError,
     extract::checks::Checks,
 };
-
 /// Who is to be an admin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {

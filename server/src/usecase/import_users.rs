@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use argon2::{Params, password_hash::phc::PasswordHash};
 use serde::Deserialize;
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     db::{
         audit,
         user_lists::{self, Imported},

@@ -3,7 +3,7 @@
 //! Whoever asks is answered before anything is looked up, so the answer cannot tell whether there is such an account. The link's
 //! token comes behind a `#`, which browsers send to no server; of the token only a digest is stored.
 
-use troupe_shared::{
+use troupe_core::{
     config::Config,
     db::passwords::{self, Addressee},
     model::audit::{By, On},

@@ -1,7 +1,7 @@
 //! Passwords at sign-in, and their change by those who know them.
 
 use tokio::time::{Instant, sleep_until};
-use troupe_shared::{
+use troupe_core::{
     db::{passwords, users},
     ids::{CredentialId, UserId},
     model::{
@@ -21,7 +21,6 @@ use crate::{
     extract::checks::Checks,
     state::AppState,
 };
-
 /// Whose address and password these are. Who is refused learns nothing else, by the answer's time neither.
 pub(crate) async fn check(state: &AppState, by: &By, email: &str, password: String) -> Result<User, ApiError> {
     let refused_at = Instant::now() + state.config.auth.refusal_time;

@@ -1,6 +1,6 @@
 //! What a persona may be: the rules that new and changed ones share.
 
-use troupe_shared::{db::personas::PersonaChange, model::Change};
+use troupe_core::{db::personas::PersonaChange, model::Change};
 
 use crate::extract::checks::Checks;
 

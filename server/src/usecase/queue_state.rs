@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use troupe_shared::{
+use troupe_core::{
     clock::{Clock, SystemClock},
     model::admin::{Running, Worker},
 };
@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 
 use super::stored_queue::DispatchLag;
 use crate::{error::ApiError, state::AppState};
-
 /// The whole queue at a moment.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct QueueState {

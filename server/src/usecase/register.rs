@@ -1,6 +1,6 @@
 //! Opens an account, once under one key.
 
-use troupe_shared::{
+use troupe_core::{
     db::{idempotency, users, violated_constraint},
     ids::UserId,
     model::{

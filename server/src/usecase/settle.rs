@@ -3,7 +3,7 @@
 //! Many are settled in batches, each a statement of its own. A batch that fails leaves the earlier ones settled; doing it all
 //! again does the rest, because a dead letter is settled only once.
 
-use troupe_shared::{
+use troupe_core::{
     db::{
         Page,
         dead_letters::{self, Filter},

@@ -1,6 +1,6 @@
 //! Signing in, staying signed in, and signing out: programs with tokens, browsers with sessions.
 
-use troupe_shared::{
+use troupe_core::{
     db::sign_ins::{self, Lasting, Refreshed},
     ids::{CredentialId, UserId},
     model::{

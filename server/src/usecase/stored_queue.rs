@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::{sync::Mutex, time::Instant};
-use troupe_shared::{
+use troupe_core::{
     db::{dead_letters, queue_state, workers},
     model::admin::{Running, Worker},
 };

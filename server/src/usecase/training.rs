@@ -8,14 +8,13 @@ use futures::{Stream, stream};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     db::{feedback, responses},
     ids::{PersonaId, RequestId, ResponseId, UserId},
     mask::masked,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
-
 /// Items of either kind may be long.
 const PAGE: i64 = 50;
 

@@ -1,6 +1,6 @@
 //! What admins do with users: there is always one admin left.
 
-use troupe_shared::{
+use troupe_core::{
     db::{api_keys, user_lists, users},
     ids::UserId,
     model::{

@@ -2,8 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use troupe_shared::{
-    db::{dead_letters, queue_state, queue_state::Waiting, workers},
+use troupe_core::{
+    db::{
+        dead_letters,
+        queue_state::{self, Waiting},
+        workers,
+    },
     ids::{RequestId, UserId},
     model::{
         RequestStatus,
@@ -13,7 +17,6 @@ use troupe_shared::{
 use utoipa::ToSchema;
 
 use crate::{error::ApiError, state::AppState};
-
 /// Where a request stands, why, and how it came there.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WaitingView {

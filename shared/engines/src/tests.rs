@@ -11,7 +11,7 @@ use std::{
 use fred::prelude::{Builder, ClientLike, KeysInterface};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
-use troupe_shared::lifecycle::Tasks;
+use troupe_core::lifecycle::Tasks;
 
 use crate::{
     DataDir, Durability, EngineError, Postgres, Redis,

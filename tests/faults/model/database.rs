@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Row, postgres::PgRow};
 use tempfile::TempDir;
-use troupe_engines::{Durability, Postgres};
-use troupe_shared::{
+use troupe_core::{
     config::Config,
     db::{
         self,
@@ -19,6 +18,7 @@ use troupe_shared::{
     model::Usage,
     problem::Problem,
 };
+use troupe_engines::{Durability, Postgres};
 
 use super::states::{End, Lasting, Request, Status};
 
@@ -47,7 +47,7 @@ fn ids(dispatches: Vec<Dispatch>) -> Vec<RequestId> {
 
 impl Database {
     pub(super) async fn start() -> Self {
-        troupe_shared::lifecycle::install_tls();
+        troupe_core::lifecycle::install_tls();
         let directory = tempfile::tempdir().expect("a directory");
         let postgres = Postgres::start(directory.path(), Durability::Throwaway).await.expect("a PostgreSQL");
         let environment = [("DATABASE_URL".to_owned(), postgres.url().to_owned())];

@@ -8,7 +8,7 @@
 mod database;
 mod states;
 
-use troupe_shared::ids::{ConversationId, MessageId, RequestId};
+use troupe_core::ids::{ConversationId, MessageId, RequestId};
 
 use crate::seed::Seed;
 use database::Database;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use troupe_shared::ids::{ConversationId, MessageId, RequestId};
+use troupe_core::ids::{ConversationId, MessageId, RequestId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {

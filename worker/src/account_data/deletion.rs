@@ -5,7 +5,7 @@
 
 use futures::future::BoxFuture;
 use sqlx::{PgConnection, Postgres, Transaction};
-use troupe_shared::{
+use troupe_core::{
     db::{account_jobs, audit, deletions},
     ids::UserId,
     model::{
@@ -15,7 +15,6 @@ use troupe_shared::{
 };
 
 use super::{AccountData, Failure, Steps, Taken};
-
 /// Documents are large.
 const DOCUMENTS: i64 = 10;
 

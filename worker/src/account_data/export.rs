@@ -2,7 +2,7 @@
 //!
 //! It is read while it may change: what comes or goes meanwhile may be in it or not.
 
-use troupe_shared::{
+use troupe_core::{
     db::{
         account_jobs, audit,
         exports::{self, Item},

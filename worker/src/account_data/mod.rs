@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     config::Housekeeping,
     db::account_jobs::{self, Progress, Taken},
     model::account_data::{AccountJobKind, AccountJobStatus},

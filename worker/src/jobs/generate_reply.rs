@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use troupe_shared::{
+use troupe_core::{
     clock::Clock,
     config,
     db::claims::Claimed,

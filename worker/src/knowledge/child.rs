@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
 };
-use troupe_shared::{config::Knowledge, media_type::MediaType};
+use troupe_core::{config::Knowledge, media_type::MediaType};
 
 use super::extract::{Extracted, Refused, extract};
 

@@ -9,7 +9,7 @@ mod pieces;
 #[cfg(test)]
 mod tests;
 
-use troupe_shared::{
+use troupe_core::{
     db::passages::NewPassage,
     ids::PassageId,
     model::knowledge::{Mark, Place},

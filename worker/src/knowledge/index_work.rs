@@ -10,7 +10,7 @@ use futures::StreamExt;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     adapters::redis::{RedisHandle, index_work_channel},
     config::Knowledge,
     db::{

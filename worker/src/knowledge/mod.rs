@@ -14,8 +14,8 @@ pub(crate) const PROMISE: &str = "a promise is broken";
 
 /// Takes the text out of a document, and looks whether it is bounded, in order and can be stored.
 #[cfg(feature = "fuzzing")]
-pub(crate) fn extracted(media_type: troupe_shared::media_type::MediaType, document: &[u8], most: usize) {
-    use troupe_shared::model::knowledge::Mark;
+pub(crate) fn extracted(media_type: troupe_core::media_type::MediaType, document: &[u8], most: usize) {
+    use troupe_core::model::knowledge::Mark;
 
     let Ok(found) = extract::extract(media_type, document, most) else { return };
     let places = found.outline.iter().map(|mark| match *mark {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use troupe_shared::{
+use troupe_core::{
     db::budgets::{Account, Purse},
     model::money::{ANY, Price, Rate, Scope},
 };
@@ -72,7 +72,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use troupe_shared::ids::{PersonaId, UserId};
+    use troupe_core::ids::{PersonaId, UserId};
 
     use super::*;
 

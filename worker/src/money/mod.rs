@@ -16,7 +16,7 @@ use futures::future::FutureExt;
 use parking_lot::RwLock;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     batch::Batcher,
     config,
     db::{

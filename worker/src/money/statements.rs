@@ -2,11 +2,10 @@
 //! everyone is one row, and would otherwise be locked by one reply after the other.
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     batch::Batch,
     db::budgets::{self, Change, Reserved, Wanted},
 };
-
 pub(super) const LANES: usize = 1;
 pub(super) const MOST: usize = 64;
 

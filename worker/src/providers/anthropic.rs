@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use troupe_shared::model::{Role, Usage};
+use troupe_core::model::{Role, Usage};
 
 use super::{
     Call, ChatModel, Chunk, Chunks, Failure, Stop,

@@ -5,7 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use troupe_shared::model::{
+use troupe_core::model::{
     Usage,
     providers::{Outcome, Try},
 };

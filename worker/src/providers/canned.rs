@@ -7,7 +7,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use reqwest::{Body, Request, Response, header::CONTENT_TYPE};
-use troupe_shared::{lifecycle, model::Role};
+use troupe_core::{lifecycle, model::Role};
 
 use super::{
     Call, ChatModel, Chunk, Failure,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
-use troupe_shared::{
+use troupe_core::{
     clock::Clock,
     config,
     db::claims::Claimed,

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgConnection;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     config,
     db::provider_checks::{self, Found},
     model::providers::Outcome,

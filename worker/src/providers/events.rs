@@ -13,7 +13,7 @@ use futures::{Stream, stream};
 use http_body::Body as _;
 use reqwest::{Body, Response};
 use serde::de::DeserializeOwned;
-use troupe_shared::model::providers::Outcome;
+use troupe_core::model::providers::Outcome;
 
 use super::{Failure, http};
 

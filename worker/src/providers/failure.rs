@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use troupe_shared::model::providers::Outcome;
+use troupe_core::model::providers::Outcome;
 
 /// Why a provider did not answer.
 #[derive(Debug, Clone, thiserror::Error)]

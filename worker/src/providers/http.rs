@@ -9,7 +9,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use troupe_shared::model::providers::Outcome;
+use troupe_core::model::providers::Outcome;
 
 use super::{Failure, meaning};
 

@@ -9,14 +9,13 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
-use troupe_shared::model::{Role, providers::Outcome};
+use troupe_core::model::{Role, providers::Outcome};
 
 use super::{
     Call, ChatModel, Chunk, Chunks, Failure, Stop,
     http::{self, Exchange, Service},
     meaning,
 };
-
 /// Where a reply may be found, in an object.
 const NAMES: [&str; 6] = ["response", "reply", "message", "text", "content", "output"];
 
@@ -134,7 +133,7 @@ fn is_well(said: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use troupe_shared::model::Usage;
+    use troupe_core::model::Usage;
 
     use super::*;
 

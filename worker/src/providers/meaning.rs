@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::{Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
-use troupe_shared::model::{Usage, providers::Outcome};
+use troupe_core::model::{Usage, providers::Outcome};
 
 use super::{Failure, Stop};
 

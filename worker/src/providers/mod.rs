@@ -30,8 +30,9 @@ mod time_limits;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use troupe_shared::model::Usage;
+use troupe_core::model::Usage;
 
+use crate::reply::prompt::Prompt;
 pub(crate) use {
     calling::Trail,
     chain::Chain,
@@ -41,8 +42,6 @@ pub(crate) use {
     sharing::{Sharing, follow as share},
     speech::{Ended, GaveUp, Said, Speech},
 };
-
-use crate::reply::prompt::Prompt;
 
 /// A service that continues a conversation, spoken to with one key.
 #[async_trait]

@@ -13,7 +13,7 @@ use reqwest::{Response, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
-use troupe_shared::model::{Role, providers::Outcome};
+use troupe_core::model::{Role, providers::Outcome};
 
 use super::{
     Call, ChatModel, Chunk, Chunks, Failure, Stop,

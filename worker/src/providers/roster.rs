@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use anyhow::Context;
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
-use troupe_shared::{
+use troupe_core::{
     config::{self, Format, public_address},
     model::providers::{Link, is_among},
 };
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     fn roster(variables: &[(&str, &str)]) -> Roster {
-        troupe_shared::lifecycle::install_tls();
+        troupe_core::lifecycle::install_tls();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Roster::from_config(&config::Config::from_sources(None, variables).unwrap()).unwrap()
     }

@@ -10,7 +10,7 @@ use futures::future::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     buckets::bucket,
     clock::Clock,
     model::{

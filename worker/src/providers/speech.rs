@@ -8,7 +8,7 @@ use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, stream};
 use tokio::time::sleep_until;
-use troupe_shared::model::{
+use troupe_core::model::{
     Usage,
     providers::{Incomplete, Outcome, WhenCut},
 };

@@ -6,13 +6,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use troupe_shared::{
+use troupe_core::{
     config,
     model::providers::{Outcome, Rest},
 };
 
 use super::failure::{Failure, KeyThen, consequence};
-
 /// Calls that the breaker looks back on.
 const LOOKED_BACK: u32 = 20;
 

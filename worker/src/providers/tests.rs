@@ -2,13 +2,12 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
-use troupe_shared::model::{Usage, providers::Outcome};
+use troupe_core::model::{Usage, providers::Outcome};
 
 use super::{
     Chunk, Failure, Stop,
     canned::{Format, heard},
 };
-
 /// A stream as it is sent, and what it says.
 #[derive(Debug, Clone)]
 struct Sent {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
-use troupe_shared::{config, model::providers::Outcome};
+use troupe_core::{config, model::providers::Outcome};
 
 use super::{Call, ChatModel, Chunk, Chunks, Failure};
 
@@ -86,7 +86,7 @@ impl<M: ChatModel> ChatModel for WithTimeLimits<M> {
 
 #[cfg(test)]
 mod tests {
-    use troupe_shared::model::Usage;
+    use troupe_core::model::Usage;
 
     use super::*;
     use crate::reply::prompt::Prompt;

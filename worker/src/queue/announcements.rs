@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
-use troupe_shared::adapters::redis::{RedisHandle, wake_channel};
+use troupe_core::adapters::redis::{RedisHandle, wake_channel};
 
 use super::{Queues, Slots};
 

@@ -12,7 +12,7 @@ use redis::{
     auth::{BasicAuth, StreamingCredentialsProvider},
 };
 use secrecy::ExposeSecret;
-use troupe_shared::config::{Live, LiveSecret};
+use troupe_core::config::{Live, LiveSecret};
 
 /// Between tries to connect again, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

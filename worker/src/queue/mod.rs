@@ -13,7 +13,7 @@ use std::{sync::Arc, task::Poll, time::Duration};
 use apalis_core::{backend::ext::BackendExt, worker::builder::WorkerBuilder};
 use futures::{FutureExt, future::join_all, stream};
 use parking_lot::Mutex;
-use troupe_shared::{
+use troupe_core::{
     adapters::redis::{RedisHandle, queue_name, wake_channel},
     config::Live,
     ids::SessionId,
@@ -22,10 +22,10 @@ use troupe_shared::{
     model::admin::Tier,
 };
 
-pub(crate) use slots::Slots;
-
 use crate::jobs::generate_reply::Replies;
 use tasks::{RedisTasks, ReplyTasks};
+
+pub(crate) use slots::Slots;
 
 /// Unlike every other process's, and unlike this machine's last: a name seen lately cannot register again.
 pub(crate) fn worker_name() -> String {

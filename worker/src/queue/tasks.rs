@@ -28,7 +28,7 @@ use apalis_core::{
 use apalis_redis::{Config as Layout, queries};
 use redis::{RedisResult, Script, aio::ConnectionManager};
 use tokio::sync::Mutex;
-use troupe_shared::{adapters::redis::finished_counter, config::Live, jobs::GenerateReply};
+use troupe_core::{adapters::redis::finished_counter, config::Live, jobs::GenerateReply};
 
 use super::{Slots, begun::Begun, connection};
 

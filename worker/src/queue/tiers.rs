@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{db::users, model::admin::Tier};
+use troupe_core::{db::users, model::admin::Tier};
 
 use super::Queues;
 

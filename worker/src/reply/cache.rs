@@ -10,7 +10,7 @@ use futures::{Stream, StreamExt, future::ready, stream};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
-use troupe_shared::{
+use troupe_core::{
     config,
     ids::{PersonaId, UserId},
     model::{

@@ -2,7 +2,7 @@
 //!
 //! Only for personas that know anything; for others nothing is looked up.
 
-use troupe_shared::{
+use troupe_core::{
     db::claims::{Claimed, Turn},
     model::Role,
     retrieval::{Retrieved, Retriever},

@@ -6,11 +6,10 @@
 mod facts;
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     db::{claims::Claimed, memories},
     model::{Role, memory::Memory},
 };
-
 /// The most that a prompt tells, the newest first: in number and in bytes.
 const MOST_TOLD: i64 = 40;
 const MOST_BYTES: usize = 6_000;
@@ -65,7 +64,7 @@ pub(crate) fn lines(memories: &[Memory]) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use troupe_shared::ids::MemoryId;
+    use troupe_core::ids::MemoryId;
     use uuid::Uuid;
 
     use super::*;

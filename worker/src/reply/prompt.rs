@@ -1,6 +1,6 @@
 //! The prompt: the persona and as much of the conversation as the budget holds. Pure functions.
 
-use troupe_shared::{
+use troupe_core::{
     db::claims::Claimed,
     estimate::estimate_tokens,
     model::{Role, memory::Memory},
@@ -87,7 +87,7 @@ impl Prompt {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use troupe_shared::{
+    use troupe_core::{
         db::claims::{Persona, Turn},
         ids::*,
         model::providers::{OverBudget, WhenCut},

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use tiktoken::CoreBpe;
-use troupe_shared::model::Usage;
+use troupe_core::model::Usage;
 
 use super::prompt::Prompt;
 

@@ -8,7 +8,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::time::Instant;
-use troupe_shared::{
+use troupe_core::{
     clock::Clock,
     db::claims::Claimed,
     events::{Cursor, Event, Frame},

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     config,
     db::{
         embeddings::{self, Content},

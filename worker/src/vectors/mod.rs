@@ -12,14 +12,15 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     config,
     lifecycle::Tasks,
     ports::{EmbedError, Embedder, VectorStore, VectorStoreError},
 };
 
 use crate::schedules;
-use {filling::Filling, indexer::Indexer};
+use filling::Filling;
+use indexer::Indexer;
 
 pub use rebuild::reindex;
 

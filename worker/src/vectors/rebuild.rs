@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use troupe_shared::{
+use troupe_core::{
     adapters::{embedders, vector_stores},
     config::Live,
     db::{

@@ -1,7 +1,7 @@
 //! Exports and deletions that admins begin for others. The file is for its person alone.
 
 use axum::{Json, extract::State, response::Response};
-use troupe_shared::{
+use troupe_core::{
     ids::{AccountJobId, UserId},
     model::{account_data::AccountJob, audit::By},
 };
@@ -12,7 +12,6 @@ use crate::{
     routes::account_data::{begin_export, closed, find_export},
     state::AppState,
 };
-
 /// Have a file made of all that is somebody's
 ///
 /// Only they can take it away, at `/auth/me/exports/{id}/content`.

@@ -9,7 +9,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::audit::{self, Filter, Order},
     model::audit::{AuditEntry, By},
 };
@@ -30,7 +30,6 @@ use crate::{
         verify::{MOST, Stretch, Verified, verify},
     },
 };
-
 const LONGEST: usize = 500;
 
 /// Which entries, and which page of them.

@@ -5,7 +5,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::{Page, budgets, users},
     ids::UserId,
     model::{
@@ -28,7 +28,6 @@ use crate::{
     state::AppState,
     usecase::audit::note,
 };
-
 const HIGHEST: f64 = 1e12;
 const NO_SCOPE: ApiError = ApiError::NotFound("scope: budgets are of a user, tier, tier_user, persona or everyone");
 

@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     db::dead_letters::{self, Filter},
     ids::{RequestId, UserId},
     model::{
@@ -30,7 +30,6 @@ use crate::{
     state::AppState,
     usecase::settle::{discard, retry, select},
 };
-
 const MISSING: ApiError = ApiError::NotFound("dead letter");
 const LONGEST_WORD: usize = 200;
 const MOST_IDS: usize = 1_000;

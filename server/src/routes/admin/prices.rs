@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::{Page, prices},
     model::{
         audit::{By, On},
@@ -25,7 +25,6 @@ use crate::{
     state::AppState,
     usecase::audit::note,
 };
-
 const HIGHEST: f64 = 1e6;
 
 /// Which model of the provider.

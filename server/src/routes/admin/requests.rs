@@ -1,7 +1,7 @@
 //! Anybody's requests, as far as admins need them: where they stand, never what they say.
 
 use axum::{Json, extract::State};
-use troupe_shared::ids::RequestId;
+use troupe_core::ids::RequestId;
 
 use crate::{
     error::ApiError,
@@ -9,7 +9,6 @@ use crate::{
     state::AppState,
     usecase::why_waiting::{WaitingView, why_waiting},
 };
-
 /// Why a request is waiting
 #[utoipa::path(get, path = "/admin/requests/{id}/waiting", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = WaitingView), (status = 404, description = "no such request")))]

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     db::{
         api_keys::{self, ApiKey},
         services::{self, Service},
@@ -24,7 +24,6 @@ use crate::{
         audit::note,
     },
 };
-
 const MISSING: ApiError = ApiError::NotFound("service");
 
 #[derive(Deserialize, ToSchema)]

@@ -1,14 +1,13 @@
 //! The keys that sign access tokens: a new one takes over, and nobody is signed out.
 
 use axum::{Json, extract::State, http::StatusCode};
-use troupe_shared::{
+use troupe_core::{
     db::signing_keys::{self, KeyView},
     model::audit::{By, On},
 };
 
 use super::TAG;
 use crate::{error::ApiError, state::AppState, usecase::audit::note};
-
 /// The keys, the newest first, without their secrets
 #[utoipa::path(get, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
     responses((status = 200, body = Vec<KeyView>)))]

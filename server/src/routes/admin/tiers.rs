@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::{
         queue_state,
         users::{self, TierChange},
@@ -26,7 +26,6 @@ use crate::{
         once::{Created, once},
     },
 };
-
 const FREE: &str = "free";
 
 const LONGEST_NAME: usize = 31;

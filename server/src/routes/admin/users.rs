@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::{
         Page,
         user_lists::{self, Filter},
@@ -23,9 +23,8 @@ use crate::{
         path::Id,
     },
     state::AppState,
-    usecase::users::{self as change, UserChange},
+    usecase::{users as change, users::UserChange},
 };
-
 const ROLES: [&str; 2] = ["user", "admin"];
 const ROLE_RULE: &str = "must be user or admin";
 const NO_TIER: &str = "there is no such tier";

@@ -9,7 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use serde::Deserialize;
-use troupe_shared::model::audit::{By, On};
+use troupe_core::model::audit::{By, On};
 use utoipa::IntoParams;
 
 use super::{TAG, own_persona};
@@ -34,7 +34,6 @@ use crate::{
         once::{Created, Key, once},
     },
 };
-
 /// How an import is written, and what becomes of it when rows of it are wrong.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ mod questions;
 mod responses;
 mod training;
 
-use troupe_shared::{
+use troupe_core::{
     db::personas,
     ids::{PersonaId, UserId},
 };
@@ -17,7 +17,6 @@ use crate::{
     state::AppState,
     usecase::{answer_question::NO_PERSONA, persona_settings::is_slug},
 };
-
 const TAG: &str = "interview";
 
 pub(crate) fn described() -> OpenApiRouter<AppState> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     db::{feedback, interview},
     model::{feedback::Ratings, interview::CategoryProgress},
 };

@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, error::DatabaseError};
-use troupe_shared::{
+use troupe_core::{
     db::{
         questions::{self, QuestionFilter},
         violated_constraint,
@@ -32,7 +32,6 @@ use crate::{
         once::{Created, once},
     },
 };
-
 /// Which questions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response as HttpResponse},
 };
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     db::responses::{self, ResponseFilter},
     ids::{QuestionId, UserId},
     model::interview::{LONGEST_CATEGORY, LONGEST_CONTENT, Response, ResponseStatus, ResponseVersion},
@@ -30,7 +30,6 @@ use crate::{
         persona_settings::is_slug,
     },
 };
-
 /// The most versions that are shown with a response.
 const VERSIONS_SHOWN: i64 = 100;
 

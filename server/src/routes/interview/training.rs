@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_shared::{
+use troupe_core::{
     db::personas,
     model::audit::{By, On},
 };
@@ -25,7 +25,6 @@ use crate::{
         training::{Chat, Part, Training, chats},
     },
 };
-
 /// The most of all items that may be held back for validation.
 const MOST_VALIDATION: f64 = 0.5;
 

@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::PgPool;
-use troupe_shared::db::{
+use troupe_core::db::{
     Page,
     audit::{self, Filter, Order},
 };
-
 const PAGE: i64 = 500;
 
 pub(crate) fn lines(pool: PgPool, filter: Filter) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + Send {

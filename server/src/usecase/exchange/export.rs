@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::PgPool;
-use troupe_shared::{
+use troupe_core::{
     db::responses,
     ids::{PersonaId, ResponseId},
 };
@@ -12,7 +12,6 @@ use super::{
     Format, csv,
     rows::{COLUMNS, RawRow},
 };
-
 const PAGE: i64 = 100;
 
 /// Where an export stands.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
-use troupe_shared::{
+use troupe_core::{
     db::{
         index_work,
         interview::{self, Known},

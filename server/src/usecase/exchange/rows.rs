@@ -1,7 +1,7 @@
 //! What a row may hold. Rows of all formats go through the same checks; every fault of a row is told at once.
 
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     db::interview::Incoming,
     ids::QuestionId,
     model::interview::{LONGEST_CATEGORY, LONGEST_CONTENT, LONGEST_QUESTION, OWN_CATEGORY, Response, ResponseStatus},
@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 
 use super::Fault;
 use crate::{error::ApiError, extract::checks::Checks};
-
 /// The columns, in the order in which they are exported.
 pub(super) const COLUMNS: [&str; 5] = ["question_id", "question", "category", "status", "content"];
 
@@ -103,7 +102,7 @@ impl Place {
         match error {
             ApiError::Invalid(errors) => {
                 let column = |field: &str| COLUMNS.contains(&field).then(|| field.to_owned());
-                let fault = |error: troupe_shared::problem::FieldError| Fault {
+                let fault = |error: troupe_core::problem::FieldError| Fault {
                     row: self.number,
                     line: self.line,
                     column: column(&error.field),

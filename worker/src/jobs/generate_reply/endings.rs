@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::error::DatabaseError;
 use tokio::time::Instant;
-use troupe_shared::{
+use troupe_core::{
     config,
     db::{
         attempts::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply},

@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use troupe_shared::model::knowledge::Mark;
+use troupe_core::model::knowledge::Mark;
 
 /// What a token weighs. A letter of ASCII weighs a quarter of it, another two thirds, as in the prompt's estimate.
 pub(super) const TOKEN: usize = 12;

@@ -11,13 +11,12 @@ mod tests;
 mod writing;
 
 use serde::{Deserialize, Serialize};
-use troupe_shared::{
+use troupe_core::{
     media_type::{MediaType, text},
     model::knowledge::Mark,
 };
 
 use self::writing::Writing;
-
 /// What was found in a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extracted {

@@ -1,6 +1,6 @@
 //! The text of a document as it is put together: paragraphs with tidy spaces, headings and pages marked, and a bound on all.
 
-use troupe_shared::model::knowledge::Mark;
+use troupe_core::model::knowledge::Mark;
 
 use super::{Extracted, Refused};
 

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use troupe_shared::ports::{Lookups, PortError};
+use troupe_core::ports::{Lookups, PortError};
 
 use super::*;
 use crate::reply::prompt::PromptMessage;

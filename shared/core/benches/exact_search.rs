@@ -1,5 +1,5 @@
 //! How long a search in the memory of a process takes, over a real PostgreSQL (without fsync):
-//! `cargo bench -p troupe-shared --bench exact_search`.
+//! `cargo bench -p troupe-core --bench exact_search`.
 //!
 //! The first search for a persona reads its vectors; the others look at its version once a second, and go through all of them.
 
@@ -8,14 +8,14 @@
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
-use troupe_engines::{Durability, Postgres};
-use troupe_shared::{
+use troupe_core::{
     adapters::vector_stores::LocalVectorStore,
     config::Config,
     db::{self, embeddings},
     ids::{PassageId, PersonaId},
     ports::VectorStore,
 };
+use troupe_engines::{Durability, Postgres};
 use uuid::Uuid;
 
 const SEARCHES: usize = 500;

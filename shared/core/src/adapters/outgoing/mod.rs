@@ -8,7 +8,12 @@ mod addresses;
 #[cfg(test)]
 mod tests;
 
-use std::{io, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use ipnet::IpNet;
@@ -21,7 +26,7 @@ use reqwest::{
 use tokio::{sync::Semaphore, time::timeout};
 use url::{Host, Url};
 
-use self::addresses::is_public;
+use super::outgoing::addresses::is_public;
 use crate::{config, ports::Resolver};
 
 const MOST_REDIRECTS: usize = 3;

@@ -219,7 +219,9 @@ fn flat(table: &Table) -> BTreeMap<String, Value> {
     for (name, value) in table {
         match value {
             Value::Table(inner) => {
-                flat.extend(self::flat(inner).into_iter().map(|(inner, value)| (format!("{name}.{inner}"), value)));
+                flat.extend(
+                    super::live::flat(inner).into_iter().map(|(inner, value)| (format!("{name}.{inner}"), value)),
+                );
             }
             value => _ = flat.insert(name.clone(), value.clone()),
         }

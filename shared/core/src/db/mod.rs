@@ -57,7 +57,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Database};
 
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
 /// Every statement of ours finds a few rows by an index, however big the tables are (`tests/it/plans.rs` sees to it). So a
 /// plan is made once a connection, and must not remember that a table was small then, or was small when it was analysed.

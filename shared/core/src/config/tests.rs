@@ -166,7 +166,7 @@ fn who_embeds_is_told_whole() {
 #[test]
 fn the_manual_names_settings_that_exist() {
     let defaults: toml::Table = include_str!("defaults.toml").parse().unwrap();
-    let manual = include_str!("../../../docs/OPERATIONS.md");
+    let manual = include_str!("../../../../docs/OPERATIONS.md");
     let mut named = 0;
     for word in manual.split('`').skip(1).step_by(2).filter_map(|words| words.split([' ', '=']).next()) {
         let key = match word.strip_prefix("TROUPE_") {

@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
 
-use self::collections::Collections;
+use super::qdrant::collections::Collections;
 use crate::{
     config::{self, LiveSecret},
     ids::{PassageId, PersonaId},

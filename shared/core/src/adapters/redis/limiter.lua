@@ -1,4 +1,4 @@
--- Counts a call against several limits at once, or against none of them (shared/src/quota.rs).
+-- Counts a call against several limits at once, or against none of them (shared/core/src/quota.rs).
 -- KEYS: one of each limit. ARGV: of each, the microseconds that a call costs, and how many may be owed.
 -- A key holds the moment at which nothing is owed any more. The clock is Redis's: those of the servers differ.
 -- Returns the number of the limit that refuses (0 where none does), how long it does, and what is owed to each.
