@@ -12,8 +12,11 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use troupe_core::{
     config::Config,
-    db::{self, passwords, users},
     model::audit::{By, On},
+};
+use troupe_db::{
+    accounts::{passwords, users},
+    operations::{audit, runtime_role},
 };
 
 use crate::{
@@ -68,7 +71,7 @@ pub enum UsersCommand {
 }
 
 pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyhow::Result<()> {
-    let pool = db::connect(&config.database, APPLICATION).await?;
+    let pool = troupe_db::connect(&config.database, APPLICATION).await?;
     match command {
         Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
             let password = password_stdin.then(read_line).transpose()?;
@@ -95,19 +98,18 @@ pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyh
 /// Gives a role of the database what servers and workers need, and no more; brings the schema up to date before, unless told
 /// otherwise.
 async fn grant_runtime(pool: &PgPool, role: &str) -> anyhow::Result<()> {
-    db::runtime_role::grant(pool, role).await.with_context(|| format!("give the role {role} what it needs"))?;
+    runtime_role::grant(pool, role).await.with_context(|| format!("give the role {role} what it needs"))?;
     tracing::info!(role, "may run servers and workers now");
     Ok(())
 }
 
 /// As `--make-admin` has always done it: of an account that is there.
 pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
-    let pool = db::connect(&config.database, APPLICATION).await?;
+    let pool = troupe_db::connect(&config.database, APPLICATION).await?;
     let mut transaction = pool.begin().await?;
     let user_id = users::make_admin(&mut *transaction, email.trim()).await?;
     let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
-    db::audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin"))
-        .await?;
+    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin")).await?;
     transaction.commit().await?;
     tracing::info!(%user_id, "is an admin now");
     pool.close().await;
@@ -119,7 +121,7 @@ async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl 
     // An operator may make one after the other.
     let made = passwords::make_link(pool, email.trim(), &digest, ttl, Duration::ZERO).await?;
     let made = made.with_context(|| format!("there is no account with the address {email}"))?;
-    db::audit::append(pool, &By::OPERATOR.does("password.link_made").on(On::user(made.id))).await?;
+    audit::append(pool, &By::OPERATOR.does("password.link_made").on(On::user(made.id))).await?;
     let (link, ttl) = (password_resets::link(config, &secret), humantime::format_duration(ttl));
     writeln!(out, "a password for {email} is set here, once and within {ttl}: {link}")?;
     Ok(())

@@ -35,16 +35,14 @@ use troupe_core::{
         redis::{
             RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisLimiter, RedisProviderBoard, RedisSessionStore,
         },
-        vector_stores,
     },
     batch::Batcher,
     clock::SystemClock,
     config::{Config, Live},
-    db::{self, accepts::Limits},
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
-    retrieval::Retriever,
 };
+use troupe_db::{accounts::tiers, replies::accept::Limits, retrieval::Retriever, vector_stores};
 
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
@@ -78,19 +76,19 @@ impl Server {
     /// Connects, migrates, and binds.
     pub async fn start(live: Live) -> anyhow::Result<Self> {
         let config = Config::clone(&live.now());
-        let pool = db::connect(&config.database, APPLICATION).await?;
+        let pool = troupe_db::connect(&config.database, APPLICATION).await?;
         let redis = RedisHandle::connect(&live).await?;
         let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
         let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
         let tasks = Tasks::default();
-        let address = db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
+        let address = troupe_db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
         let stop = tasks.shutdown().clone();
         tasks.spawn(async move { stop.run_until_cancelled(address).await });
         let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
         let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
         let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
         let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
-        let tiers = db::users::tiers(&pool).await?;
+        let tiers = tiers::list(&pool).await?;
         let limiter = RedisLimiter::new(redis.clone(), config.rate_limits.timeout);
         let limiter = Arc::new(StandingIn::new(Arc::new(limiter)));
         let rates = Rates::start(config.rate_limits.clone(), limiter, &tiers, pool.clone(), &tasks);

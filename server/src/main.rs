@@ -7,6 +7,7 @@ use troupe_core::{
     telemetry,
 };
 use troupe_server::commands::{self, Command};
+
 /// Password hashing takes 19 MiB at a time, on many threads. After 64 registrations a server held 845 MB with glibc's
 /// allocator, and 51 MB with this one.
 #[global_allocator]

@@ -11,11 +11,11 @@ use sqlx::PgPool;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use troupe_core::{
     clock::Clock,
-    db::{queue_state, users},
     lifecycle::Tasks,
     model::Place,
     ports::{JobQueue, QueueLevel},
 };
+use troupe_db::{accounts::tiers, replies::queue_state};
 
 const LOOK_AT_REDIS: Duration = Duration::from_secs(1);
 const LOOK_AT_POSTGRES: Duration = Duration::from_secs(2);
@@ -142,7 +142,7 @@ impl Inner {
                 Ok(open) => self.last.write().open = open.unsigned_abs(),
                 Err(error) => tracing::debug!(%error, "could not count what is open"),
             }
-            if let Ok(tiers) = users::tiers(&pool).await {
+            if let Ok(tiers) = tiers::list(&pool).await {
                 *self.tiers.write() = tiers.into_iter().map(|tier| tier.name).collect();
             }
         }

@@ -8,10 +8,9 @@ use troupe_core::{
     batch::Batcher,
     clock::Clock,
     config::{Config, Live},
-    db::accepts::Limits,
     ports::{Cache, EventBus, JobQueue, ProviderBoard, SessionStore},
-    retrieval::Retriever,
 };
+use troupe_db::{replies::accept::Limits, retrieval::Retriever};
 
 use crate::{
     auth::{endings::Endings, passwords::Passwords, tokens::Tokens},

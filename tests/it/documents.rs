@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use troupe_core::{db::passages, ids::PersonaId};
+use troupe_core::ids::PersonaId;
+use troupe_db::knowledge::passages;
 use troupe_tests::{
     Answer, Client, Cluster, ClusterOptions, Gate, Script,
     pdf::{pdf, pdf_bomb},
@@ -10,6 +11,7 @@ use troupe_tests::{
 };
 
 use crate::small_cluster;
+
 const MARKDOWN: &str =
     "# The lighthouse\n\nMy father wound the clockwork every four hours.\n\n## Storms\n\nThe herring boats came home.";
 const HTML: &str = "<!doctype html><title>Letters</title><script>var marmalade;</script><h1>Breakfast</h1><p>We ate kippers.</p>\

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use troupe_core::{
-    db::budgets::{self, Account, Change, Purse, Reserved, Wanted},
-    model::money::Scope,
-};
+use troupe_core::model::money::Scope;
+use troupe_db::money::budgets::{self, Account, Change, Purse, Reserved, Wanted};
 use troupe_tests::{Client, ClusterOptions, within};
 
 use crate::admin::admin;

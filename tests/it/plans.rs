@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
-use troupe_core::db::PLANNING;
+use troupe_db::PLANNING;
 use troupe_tests::ClusterOptions;
 
 /// Some hundred thousand rows, most of them history, as in a system that has run for a while.

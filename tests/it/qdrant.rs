@@ -7,6 +7,7 @@ use troupe_tests::{
 };
 
 use crate::vector_stores::{Ground, at};
+
 /// Old versions read vectors from elsewhere, and one that is too old says so.
 #[tokio::test]
 async fn qdrant_1_10_will_do_and_older_ones_are_named() {

@@ -6,13 +6,11 @@ mod person;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use troupe_core::{
-    adapters::{embedders::LexicalEmbedder, vector_stores},
-    clock::SystemClock,
-    config::Live,
-    db::passages::{self, Passage},
-    ids::PersonaId,
+use troupe_core::{adapters::embedders::LexicalEmbedder, clock::SystemClock, config::Live, ids::PersonaId};
+use troupe_db::{
+    knowledge::passages::{self, Passage},
     retrieval::{Retriever, nearest},
+    vector_stores,
 };
 use troupe_tests::Cluster;
 

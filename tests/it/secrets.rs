@@ -7,9 +7,10 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
 use troupe_core::{
-    adapters::{embedders, vector_stores},
+    adapters::embedders,
     config::{Live, Sources},
 };
+use troupe_db::vector_stores;
 use troupe_tests::{
     Client, Cluster, ClusterOptions, Gate, MailServer, Process, Script, Signal, embedder::ScriptedEmbedder, leaks,
     provider::default_reply, qdrant::FakeQdrant,

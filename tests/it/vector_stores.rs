@@ -12,13 +12,12 @@ use proptest::{
 use sqlx::{PgExecutor, PgPool};
 use tempfile::TempDir;
 use troupe_core::{
-    adapters::vector_stores,
     config::{Config, Live},
-    db::{self, embeddings},
     ids::{PassageId, PersonaId},
+    lifecycle,
     ports::{EmbedError, Embedder, Point, VectorStore, VectorStoreError},
-    retrieval::nearest,
 };
+use troupe_db::{knowledge::embeddings, retrieval::nearest, vector_stores};
 use troupe_engines::{Durability, Postgres};
 use troupe_tests::{qdrant::FakeQdrant, within};
 use uuid::Uuid;
@@ -65,12 +64,12 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) async fn new() -> Self {
-        troupe_core::lifecycle::install_tls();
+        lifecycle::install_tls();
         let directory = tempfile::tempdir().expect("a directory");
         let postgres = within("PostgreSQL", Postgres::start(directory.path(), Durability::Throwaway)).await.unwrap();
         let environment = [("DATABASE_URL".to_owned(), postgres.url().to_owned())];
         let config = Config::from_sources(None, environment).unwrap();
-        let pool = db::connect(&config.database, "tests").await.unwrap();
+        let pool = troupe_db::connect(&config.database, "tests").await.unwrap();
         Self { config, pool, qdrant: FakeQdrant::start().await, _postgres: postgres, _directory: directory }
     }
 

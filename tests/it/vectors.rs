@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 use troupe_core::{
-    adapters::{embedders, vector_stores},
+    adapters::embedders,
     config::Live,
     ids::{PassageId, PersonaId},
     ports::VectorStore,
-    retrieval::nearest,
 };
+use troupe_db::{retrieval::nearest, vector_stores};
 use troupe_tests::{
     Cluster, ClusterOptions, Process,
     embedder::{Mood, REFUSED, ScriptedEmbedder},
@@ -17,6 +17,7 @@ use troupe_tests::{
 use uuid::Uuid;
 
 use crate::vector_stores::{insert, persona};
+
 pub(crate) const ALIAS: &str = "troupe_scripted-8";
 
 /// One server, no worker yet, no Qdrant, and this embedder.

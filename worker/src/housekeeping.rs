@@ -7,11 +7,8 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{
-    config,
-    db::housekeeping::{self, Expired},
-    ids::RequestId,
-};
+use troupe_core::{config, ids::RequestId};
+use troupe_db::operations::housekeeping::{self, Expired};
 
 use crate::schedules::Scheduled;
 

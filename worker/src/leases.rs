@@ -6,7 +6,8 @@ use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{db::attempts, ids::RequestId};
+use troupe_core::ids::RequestId;
+use troupe_db::replies::finish;
 
 type Held = HashMap<RequestId, (i32, CancellationToken)>;
 
@@ -41,7 +42,7 @@ impl Leases {
         if running.is_empty() {
             return;
         }
-        let renewed = match attempts::renew(pool, &running, self.duration).await {
+        let renewed = match finish::renew(pool, &running, self.duration).await {
             Ok(renewed) => renewed,
             // The attempts go on: whether they still hold is decided by the fence when they end.
             Err(error) => return tracing::warn!(%error, running = running.len(), "could not renew the leases"),

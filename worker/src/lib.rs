@@ -28,15 +28,13 @@ use troupe_core::{
     adapters::{
         embedders,
         redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
-        vector_stores,
     },
     clock::{Clock, SystemClock},
     config::{Config, Live},
-    db,
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
-    retrieval::Retriever,
 };
+use troupe_db::{accounts::tiers, retrieval::Retriever, vector_stores};
 
 use crate::{
     account_data::AccountData,
@@ -61,7 +59,7 @@ const APPLICATION: &str = "troupe-worker";
 /// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
 pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = Config::clone(&live.now());
-    let pool = db::connect(&config.database, APPLICATION).await?;
+    let pool = troupe_db::connect(&config.database, APPLICATION).await?;
     let redis = RedisHandle::connect(&live).await?;
     let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::new(redis.clone(), &config.events));
     let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
@@ -72,7 +70,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
 
     let tasks = Tasks::new(shutdown.clone());
     let background = Tasks::default();
-    let address = db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
+    let address = troupe_db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
     let stop = background.shutdown().clone();
     background.spawn(async move { stop.run_until_cancelled(address).await });
     let leases = Leases::new(config.worker.lease);
@@ -145,7 +143,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
         redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });
-    let tiers = db::users::tiers(&pool).await?;
+    let tiers = tiers::list(&pool).await?;
     let slots = Slots::new(config.worker.concurrency, &[]);
     let consumers = Consumers { name, redis: redis.clone(), live, slots: slots.clone(), replies, tasks: tasks.clone() };
     let queues = consumers.start(&tiers).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_core::db::workers;
+use troupe_db::operations::workers;
 
 pub(crate) struct Presence {
     pub(crate) pool: PgPool,

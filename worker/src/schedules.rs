@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::FutureExt;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
-use troupe_core::db::schedules;
+use troupe_db::operations::schedules;
 
 /// Looks in each interval: a worker that dies delays the next run by a part of it only.
 const LOOKS: u32 = 4;

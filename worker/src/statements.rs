@@ -5,12 +5,12 @@ use std::time::Duration;
 use sqlx::PgPool;
 use troupe_core::{
     batch::{Batch, Batcher},
-    db::{
-        attempts::{self, Ended, Finished},
-        claims::{self, Claimed},
-    },
     ids::RequestId,
     lifecycle::Tasks,
+};
+use troupe_db::replies::{
+    claim::{self, Claimed},
+    finish::{self, Ended, Finished},
 };
 
 const LANES: usize = 1;
@@ -29,7 +29,7 @@ impl Batch for Claims {
     type Error = sqlx::Error;
 
     async fn run(&self, requests: &[RequestId]) -> sqlx::Result<Vec<Option<Claimed>>> {
-        claims::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
+        claim::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
     }
 
     fn may_be_one_items(error: &sqlx::Error) -> bool {
@@ -48,7 +48,7 @@ impl Batch for Finishes {
     type Error = sqlx::Error;
 
     async fn run(&self, finished: &[Finished]) -> sqlx::Result<Vec<Option<Ended>>> {
-        attempts::finish(&self.pool, finished, self.redispatch_after).await
+        finish::finish(&self.pool, finished, self.redispatch_after).await
     }
 
     fn may_be_one_items(error: &sqlx::Error) -> bool {

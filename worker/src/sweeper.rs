@@ -8,11 +8,8 @@ use std::sync::Arc;
 use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{
-    config::Config,
-    db::{accepts::Limits, requests},
-    ports::JobQueue,
-};
+use troupe_core::{config::Config, ports::JobQueue};
+use troupe_db::replies::{accept::Limits, requests};
 
 /// Of the lock that the acting sweeper holds.
 const LOCK: i64 = 0x0074_726f_7570_6501;

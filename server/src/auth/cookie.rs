@@ -10,6 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::error::ApiError;
+
 /// Browsers take a cookie with this prefix from https alone, for this very host, and for all of its paths.
 const SECURE_NAME: &str = "__Host-troupe_session";
 /// On this machine's own addresses, without https.

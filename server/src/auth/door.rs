@@ -13,10 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use troupe_core::{
-    db::{socket_tickets, users},
-    model::audit::{By, On},
-};
+use troupe_core::model::audit::{By, On};
+use troupe_db::accounts::{socket_tickets, users};
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::{

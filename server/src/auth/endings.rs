@@ -8,7 +8,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use parking_lot::RwLock;
 use sqlx::PgPool;
 use tokio::time::{MissedTickBehavior, interval};
-use troupe_core::{db::sign_ins, ids::CredentialId, lifecycle::Tasks};
+use troupe_core::{ids::CredentialId, lifecycle::Tasks};
+use troupe_db::accounts::sign_ins;
 
 use crate::push::sessions::Sessions;
 

@@ -1,6 +1,6 @@
 //! API keys: `trp_<12 hex digits>_<secret>`. The part before the secret is shown in lists, and finds the key.
 
-use troupe_core::db::api_keys::{self, Shown};
+use troupe_db::accounts::api_keys::{self, Shown};
 
 use super::{
     identity::{Credential, CredentialKind, Identity},

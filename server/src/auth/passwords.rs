@@ -13,6 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::hashing::Threads;
 use crate::error::ApiError;
+
 /// Bcrypt looks at no more of a password.
 const BCRYPT_BYTES: usize = 72;
 

@@ -9,7 +9,7 @@ use ring::{
     digest::{SHA256, digest},
     hmac,
 };
-use troupe_core::db::api_keys;
+use troupe_db::accounts::api_keys;
 
 use super::{
     identity::{CredentialKind, Identity},
@@ -17,6 +17,7 @@ use super::{
     secrets::hex,
 };
 use crate::{error::ApiError, state::AppState};
+
 const SCHEME: &str = "signature";
 const LONGEST_NONCE: usize = 64;
 

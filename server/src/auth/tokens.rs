@@ -15,10 +15,10 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use troupe_core::{
     clock::Clock,
-    db::signing_keys::{self, KeyView},
     ids::{CredentialId, UserId},
     lifecycle::Tasks,
 };
+use troupe_db::accounts::signing_keys::{self, KeyView};
 
 use super::{
     identity::{Credential, CredentialKind, Identity},

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use troupe_core::problem::{FieldError, Problem};
 
 use super::ApiError;
+
 impl ApiError {
     #[expect(clippy::too_many_lines, reason = "an arm for each kind of error, and nothing else")]
     pub(crate) fn problem(&self) -> Problem {

@@ -4,6 +4,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use troupe_core::ids::UserId;
 
 use crate::{auth::identity::Identity, error::ApiError};
+
 /// The signed-in user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller(pub(crate) UserId);

@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts},
 };
-use troupe_core::db::sign_ins::Client;
+use troupe_db::accounts::sign_ins::Client;
 
 use super::client_address::ClientAddress;
 

@@ -7,7 +7,7 @@ use axum::{
     http::request::Parts,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use troupe_core::db::Page;
+use troupe_db::Page;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::{body, idempotency::IdempotencyKey, receiving::receive};
 use crate::{error::ApiError, state::AppState, usecase::once::Key};
+
 pub(crate) struct Upload {
     pub(crate) content: Content,
     pub(crate) key: Option<Key>,

@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::RwLock;
 use sqlx::PgPool;
-use troupe_core::{db::users, lifecycle::Tasks, model::admin::Tier, quota::Quota};
+use troupe_core::{lifecycle::Tasks, model::admin::Tier, quota::Quota};
+use troupe_db::accounts::tiers;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -25,7 +26,7 @@ impl TierLimits {
         tasks.spawn(async move {
             while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
                 // Not to know them now is no harm: those of before hold.
-                let Ok(tiers) = users::tiers(&pool).await else { continue };
+                let Ok(tiers) = tiers::list(&pool).await else { continue };
                 let now = read(&tiers);
                 if *known.read() != now {
                     *known.write() = now;

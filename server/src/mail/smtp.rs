@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use troupe_core::config::{self, Live};
 
 use super::{Letter, Mailer, NotSent};
+
 /// Of a server whose address names none, when the connection is encrypted by STARTTLS.
 const SUBMISSION_PORT: u16 = 587;
 

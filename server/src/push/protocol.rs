@@ -14,6 +14,7 @@ use crate::{
     extract::body,
     usecase::{queue_state::QueueState, send_message::IfBusy},
 };
+
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
 pub(crate) const TICKET_PREFIX: &str = "ticket.";

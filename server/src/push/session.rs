@@ -11,11 +11,11 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
-    db::requests,
     events::Frame,
     ids::{RequestId, SessionId, UserId},
     model::Request,
 };
+use troupe_db::replies::requests;
 
 use super::{
     flood::Flood,

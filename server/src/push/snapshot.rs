@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use troupe_core::{
-    db::{messages, requests},
     events::{Cursor, Event, EventKind, Frame, Transcript},
     ids::{ConversationId, MessageId, RequestId, SessionId, UserId},
     model::{Message, Request, RequestStatus},
 };
+use troupe_db::replies::{messages, requests};
 
 use crate::{error::ApiError, state::AppState};
 

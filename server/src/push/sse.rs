@@ -13,10 +13,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::{Stream, stream};
 use tokio::time::timeout;
 use troupe_core::{
-    db::requests,
     events::{Cursor, Frame},
     ids::{RequestId, UserId},
 };
+use troupe_db::replies::requests;
 
 use super::{
     hub::{Delivery, Subscription},

@@ -9,13 +9,13 @@ use axum::{
 };
 use serde::Deserialize;
 use troupe_core::{
-    db::account_jobs,
     ids::{AccountJobId, UserId},
     model::{
         account_data::{AccountJob, AccountJobKind},
         audit::{By, On},
     },
 };
+use troupe_db::accounts::account_jobs;
 use utoipa::ToSchema;
 
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
         once::{Created, Key, once},
     },
 };
+
 const TAG: &str = "accounts";
 const NO_EXPORT: ApiError = ApiError::NotFound("export");
 

@@ -7,10 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_core::{
-    db::{budgets, users},
-    model::{User, audit::By, money::Allowance},
-};
+use troupe_core::model::{User, audit::By, money::Allowance};
+use troupe_db::{accounts::users, money::budgets};
 use utoipa::ToSchema;
 
 use crate::{
@@ -27,6 +25,7 @@ use crate::{
     state::AppState,
     usecase::register::{self, Newcomer},
 };
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Register {

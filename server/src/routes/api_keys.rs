@@ -2,12 +2,12 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use troupe_core::{
-    db::{
-        api_keys::{self, ApiKey},
-        users,
-    },
     ids::CredentialId,
     model::audit::{By, On},
+};
+use troupe_db::accounts::{
+    api_keys::{self, ApiKey},
+    users,
 };
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         audit::note,
     },
 };
+
 const TAG: &str = "accounts";
 
 /// Make an API key

@@ -2,7 +2,8 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_core::{db::conversations, ids::ConversationId, model::Conversation};
+use troupe_core::{ids::ConversationId, model::Conversation};
+use troupe_db::replies::conversations;
 use utoipa::ToSchema;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     state::AppState,
     usecase::once::{Created, once},
 };
+
 const MISSING: ApiError = ApiError::NotFound("conversation");
 
 #[derive(Deserialize, ToSchema)]

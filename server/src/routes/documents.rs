@@ -8,12 +8,12 @@ use axum::{
 };
 use serde::Deserialize;
 use troupe_core::{
-    db::{
-        documents::{self, Shelf},
-        personas,
-    },
     ids::{DocumentId, UserId},
     model::knowledge::{Document, DocumentStatus},
+};
+use troupe_db::{
+    knowledge::documents::{self, Shelf},
+    personas,
 };
 use utoipa::IntoParams;
 
@@ -34,6 +34,7 @@ use crate::{
         persona_settings::is_slug,
     },
 };
+
 const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 const MISSING: ApiError = ApiError::NotFound("document");
 

@@ -9,10 +9,10 @@ use axum::{
 use serde::Deserialize;
 use sqlx::PgConnection;
 use troupe_core::{
-    db::feedback::{self, Outcome, Rated},
     ids::{RequestId, UserId},
     model::feedback::{Feedback, LONGEST_NOTE, Rating},
 };
+use troupe_db::replies::feedback::{self, Outcome, Rated};
 use utoipa::ToSchema;
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     state::AppState,
     usecase::once::{Created, once},
 };
+
 const NO_REQUEST: ApiError = ApiError::NotFound("request of yours");
 const NO_FEEDBACK: ApiError = ApiError::NotFound("feedback of yours");
 

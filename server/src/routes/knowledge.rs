@@ -8,8 +8,8 @@ use troupe_core::{
         grounding::Mode,
         knowledge::{Place, SourceKind},
     },
-    retrieval::{Places, Ranked},
 };
+use troupe_db::retrieval::{Places, Ranked};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use crate::{
     extract::{auth::Caller, checks::Checks, paging::Params, path::Id},
     state::AppState,
 };
+
 const LONGEST: usize = 1_000;
 const MOST: usize = 50;
 

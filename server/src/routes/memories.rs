@@ -4,10 +4,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use troupe_core::{
-    db::{memories, personas},
     ids::{MemoryId, UserId},
     model::memory::{LONGEST_FACT, Memory},
 };
+use troupe_db::{knowledge::memories, personas};
 use utoipa::ToSchema;
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
         persona_settings::is_slug,
     },
 };
+
 const TAG: &str = "memories";
 const NO_PERSONA: ApiError = ApiError::NotFound("persona");
 const NO_MEMORY: ApiError = ApiError::NotFound("memory of you");

@@ -8,10 +8,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use troupe_core::{
-    db::messages,
     ids::ConversationId,
     model::{Message, Place, Request},
 };
+use troupe_db::replies::messages;
 use utoipa::ToSchema;
 
 use super::requests::Waiting;
@@ -32,6 +32,7 @@ use crate::{
         send_message::{IfBusy, Sending, send_message},
     },
 };
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateMessage {

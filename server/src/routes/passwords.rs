@@ -11,6 +11,7 @@ use crate::{
     state::AppState,
     usecase::{password_resets, passwords},
 };
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePassword {

@@ -4,15 +4,15 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use troupe_core::{
-    db::{
-        personas::{self, NewPersona, PersonaChange},
-        violated_constraint,
-    },
     ids::{PersonaId, UserId},
     model::{
         Change, Persona, Visibility,
         providers::{OverBudget, WhenCut},
     },
+};
+use troupe_db::{
+    personas::{self, NewPersona, PersonaChange},
+    violated_constraint,
 };
 use utoipa::ToSchema;
 
@@ -33,6 +33,7 @@ use crate::{
         persona_settings::{check_settings, is_slug},
     },
 };
+
 const MISSING: ApiError = ApiError::NotFound("persona");
 
 #[derive(Deserialize, ToSchema)]

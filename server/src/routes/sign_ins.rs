@@ -9,13 +9,13 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
-    db::sign_ins,
     ids::CredentialId,
     model::{
         User,
         audit::{By, On},
     },
 };
+use troupe_db::accounts::sign_ins;
 use utoipa::ToSchema;
 
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
         sign_ins::{NewSession, TokenPair},
     },
 };
+
 const TAG: &str = "accounts";
 
 #[derive(Deserialize, ToSchema)]

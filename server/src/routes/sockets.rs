@@ -7,7 +7,8 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use troupe_core::{db::socket_tickets, ids::MessageId};
+use troupe_core::ids::MessageId;
+use troupe_db::accounts::socket_tickets;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     },
     state::AppState,
 };
+
 /// Room for a message of the longest content, every character of it escaped, and what is around it.
 const FRAME_MARGIN: usize = 4_096;
 /// What a socket reads at a time. Idle sockets hold this much each: axum's own 128 KiB would be most of their memory.

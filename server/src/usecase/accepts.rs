@@ -1,10 +1,9 @@
 //! The statement that accepts messages, made for as many as come at the same time.
 
 use sqlx::PgPool;
-use troupe_core::{
-    batch::Batch,
-    db::accepts::{self, Limits, NewMessage, Outcome},
-};
+use troupe_core::batch::Batch;
+use troupe_db::replies::accept::{self, Limits, NewMessage, Outcome};
+
 pub(crate) struct Accepts {
     pub(crate) pool: PgPool,
     pub(crate) limits: Limits,
@@ -16,7 +15,7 @@ impl Batch for Accepts {
     type Error = sqlx::Error;
 
     async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Outcome>> {
-        accepts::accept(&self.pool, messages, self.limits).await
+        accept::accept(&self.pool, messages, self.limits).await
     }
 
     fn may_be_one_items(error: &sqlx::Error) -> bool {

@@ -4,16 +4,20 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::{PgConnection, PgPool};
 use troupe_core::{
-    db::{account_jobs, api_keys, deletions, user_lists, users, violated_constraint},
     ids::{AccountJobId, UserId},
     model::{
         account_data::{AccountJob, AccountJobKind},
         audit::{By, On},
     },
 };
+use troupe_db::{
+    accounts::{account_jobs, admin_users, api_keys, deletions, users},
+    violated_constraint,
+};
 
 use super::{audit::note, sign_ins};
 use crate::{error::ApiError, state::AppState};
+
 pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 
 /// Has a file made. Earlier ones are removed then: one is kept of each user.
@@ -45,7 +49,7 @@ pub(crate) async fn confirm(state: &AppState, by: &By, user: UserId, password: S
 /// Closes an account at once, and has all that is its deleted.
 pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
     let mut transaction = state.pool.begin().await?;
-    if user_lists::lock_admins(&mut *transaction).await? == [user] {
+    if admin_users::lock_admins(&mut *transaction).await? == [user] {
         return Err(ApiError::Conflict {
             code: "last_admin",
             detail: "this is the last admin's account: make somebody else one first".to_owned(),

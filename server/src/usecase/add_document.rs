@@ -5,16 +5,17 @@ use ring::digest::{SHA256, digest};
 use sqlx::PgConnection;
 use troupe_core::{
     adapters::outgoing::{Fetched, OutgoingError},
-    db::{
-        documents::{self, NewDocument, Shelf},
-        personas,
-    },
     ids::DocumentId,
     media_type::{MediaType, NoDocument, sniff},
     model::knowledge::Document,
 };
+use troupe_db::{
+    knowledge::documents::{self, NewDocument, Shelf},
+    personas,
+};
 
 use crate::{error::ApiError, state::AppState};
+
 /// A document that can be taken in.
 pub(crate) struct Examined {
     bytes: Bytes,

@@ -7,10 +7,10 @@ use serde::Serialize;
 use troupe_core::{
     buckets::percentile,
     clock::{Clock, SystemClock},
-    db::provider_checks,
     model::providers::{Check, Link, Outcome, Rest},
     ports::{LOOK_UPS, News},
 };
+use troupe_db::operations::provider_checks;
 use utoipa::ToSchema;
 
 use crate::{error::ApiError, state::AppState};

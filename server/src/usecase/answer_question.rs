@@ -2,18 +2,23 @@
 
 use sqlx::{PgConnection, Postgres, Transaction};
 use troupe_core::{
-    db::{
-        index_work, personas, questions,
-        responses::{self, Written},
-    },
     ids::{PersonaId, QuestionId, ResponseId, UserId},
     model::{
         interview::{Response, ResponseStatus},
         knowledge::SourceKind,
     },
 };
+use troupe_db::{
+    interview::{
+        questions,
+        responses::{self, Written},
+    },
+    knowledge::index_work,
+    personas,
+};
 
 use crate::{error::ApiError, state::AppState, usecase::index_soon::index_soon};
+
 pub(crate) const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 pub(crate) const NO_QUESTION: ApiError = ApiError::NotFound("question");
 pub(crate) const NO_RESPONSE: ApiError = ApiError::NotFound("response");

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use troupe_core::{
-    db::api_keys::{self, ApiKey, NewApiKey},
     ids::{CredentialId, UserId},
     model::audit::{By, On},
 };
+use troupe_db::accounts::api_keys::{self, ApiKey, NewApiKey};
 use utoipa::ToSchema;
 
 use super::audit::note;

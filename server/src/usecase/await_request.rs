@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use troupe_core::{
-    db::requests,
     ids::{RequestId, UserId},
     model::Request,
 };
+use troupe_db::replies::requests;
 
 use crate::{
     error::ApiError,

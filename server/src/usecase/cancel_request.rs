@@ -4,13 +4,13 @@
 //! ends in PostgreSQL with that text, if it is still at that attempt. The worker stops at its next word, which is refused.
 
 use troupe_core::{
-    db::{
-        cancels::{self, Kept},
-        requests,
-    },
     events::Transcript,
     ids::{ConversationId, MessageId, RequestId, UserId},
     model::Request,
+};
+use troupe_db::replies::{
+    cancel::{self, Kept},
+    requests,
 };
 
 use crate::{error::ApiError, push::snapshot::end_of, state::AppState};
@@ -33,7 +33,7 @@ pub(crate) async fn cancel_request(state: &AppState, user: UserId, id: RequestId
         let shown = seal(state, user, &request).await;
         sealed = true;
         let kept = (!shown.is_empty()).then(|| Kept { message_id: MessageId::new(), content: shown });
-        if cancels::cancel(&state.pool, id, request.attempt, kept.as_ref()).await?.is_some() {
+        if cancel::cancel(&state.pool, id, request.attempt, kept.as_ref()).await?.is_some() {
             tracing::info!(request_id = %id, kept = kept.is_some(), "cancelled");
             release(state, user).await;
         }

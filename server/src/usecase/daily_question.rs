@@ -2,13 +2,14 @@
 
 use chrono::NaiveDate;
 use troupe_core::{
-    db::questions,
     ids::{PersonaId, UserId},
     model::interview::Question,
 };
+use troupe_db::interview::questions;
 
 use super::answer_question::{NO_QUESTION, lock};
 use crate::{error::ApiError, state::AppState};
+
 /// The same for everybody who asks on this day.
 pub(crate) async fn daily_question(
     state: &AppState,

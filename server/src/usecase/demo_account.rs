@@ -1,12 +1,14 @@
 //! The account with which a newcomer signs in on a machine of their own.
 
 use sqlx::PgPool;
-use troupe_core::{
-    db::{passwords, users, violated_constraint},
-    ids::UserId,
+use troupe_core::ids::UserId;
+use troupe_db::{
+    accounts::{passwords, users},
+    violated_constraint,
 };
 
 use crate::{auth::passwords::Passwords, error::ApiError};
+
 pub const EMAIL: &str = "demo@example.com";
 
 /// Makes sure that the demo account is there with this password, and is an admin's: the machine is its owner's own.

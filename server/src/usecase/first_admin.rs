@@ -4,10 +4,10 @@
 
 use sqlx::PgPool;
 use troupe_core::{
-    db::{audit, users, violated_constraint},
     ids::UserId,
     model::audit::{By, On},
 };
+use troupe_db::{accounts::users, operations::audit, violated_constraint};
 
 use crate::{
     auth::{
@@ -17,6 +17,7 @@ use crate::{
     error::ApiError,
     extract::checks::Checks,
 };
+
 /// Who is to be an admin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {

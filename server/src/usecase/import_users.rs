@@ -8,15 +8,14 @@ use std::collections::{HashMap, HashSet};
 use argon2::{Params, password_hash::phc::PasswordHash};
 use serde::Deserialize;
 use sqlx::PgPool;
-use troupe_core::{
-    db::{
-        audit,
-        user_lists::{self, Imported},
-        users, violated_constraint,
+use troupe_core::{ids::UserId, model::audit::By, problem::FieldError};
+use troupe_db::{
+    accounts::{
+        admin_users::{self, Imported},
+        tiers,
     },
-    ids::UserId,
-    model::audit::By,
-    problem::FieldError,
+    operations::audit,
+    violated_constraint,
 };
 
 use crate::{
@@ -77,11 +76,11 @@ impl std::error::Error for Faults {}
 
 /// Imports every account of the file; returns how many there are.
 pub(crate) async fn import(pool: &PgPool, file: &[u8]) -> anyhow::Result<u64> {
-    let tiers: HashSet<_> = users::tiers(pool).await?.into_iter().map(|tier| tier.name).collect();
+    let tiers: HashSet<_> = tiers::list(pool).await?.into_iter().map(|tier| tier.name).collect();
     let mut faults = Faults::default();
     let (rows, lines) = read(file, &tiers, &mut faults);
     for batch in rows.emails.chunks(BATCH) {
-        for taken in user_lists::taken(pool, batch).await? {
+        for taken in admin_users::taken(pool, batch).await? {
             faults.note(lines[&taken], "email: there is an account with this address".to_owned());
         }
     }
@@ -92,7 +91,7 @@ pub(crate) async fn import(pool: &PgPool, file: &[u8]) -> anyhow::Result<u64> {
     let mut transaction = pool.begin().await?;
     let mut imported = 0;
     for batch in batches(rows) {
-        imported += user_lists::import(&mut *transaction, &batch).await.map_err(|error| {
+        imported += admin_users::import(&mut *transaction, &batch).await.map_err(|error| {
             let raced = violated_constraint(&error) == Some("users_email_key");
             let why = if raced { "somebody has just registered with one of these addresses" } else { "store accounts" };
             anyhow::Error::from(error).context(why)

@@ -5,9 +5,11 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
-use troupe_core::{db::idempotency, ids::UserId};
+use troupe_core::ids::UserId;
+use troupe_db::operations::idempotency;
 
 use crate::{error::ApiError, state::AppState};
+
 /// A key with the fingerprint of what it stands for.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {

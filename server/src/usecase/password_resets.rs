@@ -5,9 +5,9 @@
 
 use troupe_core::{
     config::Config,
-    db::passwords::{self, Addressee},
     model::audit::{By, On},
 };
+use troupe_db::accounts::passwords::{self, Addressee};
 
 use super::{
     audit::note,

@@ -2,13 +2,13 @@
 
 use tokio::time::{Instant, sleep_until};
 use troupe_core::{
-    db::{passwords, users},
     ids::{CredentialId, UserId},
     model::{
         User,
         audit::{By, On},
     },
 };
+use troupe_db::accounts::{passwords, users};
 
 use super::{audit::note, sign_ins};
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     extract::checks::Checks,
     state::AppState,
 };
+
 /// Whose address and password these are. Who is refused learns nothing else, by the answer's time neither.
 pub(crate) async fn check(state: &AppState, by: &By, email: &str, password: String) -> Result<User, ApiError> {
     let refused_at = Instant::now() + state.config.auth.refusal_time;

@@ -1,6 +1,7 @@
 //! What a persona may be: the rules that new and changed ones share.
 
-use troupe_core::{db::personas::PersonaChange, model::Change};
+use troupe_core::model::Change;
+use troupe_db::personas::PersonaChange;
 
 use crate::extract::checks::Checks;
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::stored_queue::DispatchLag;
 use crate::{error::ApiError, state::AppState};
+
 /// The whole queue at a moment.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct QueueState {

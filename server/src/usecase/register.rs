@@ -1,13 +1,13 @@
 //! Opens an account, once under one key.
 
 use troupe_core::{
-    db::{idempotency, users, violated_constraint},
     ids::UserId,
     model::{
         User,
         audit::{By, On},
     },
 };
+use troupe_db::{accounts::users, operations::idempotency, violated_constraint};
 
 use super::{audit::note, once::Key};
 use crate::{error::ApiError, state::AppState};

@@ -3,18 +3,22 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use troupe_core::{
-    db::{
-        accepts::{MessageKey, NewMessage, Outcome},
-        idempotency, messages,
-    },
     events::{Cursor, Event, Frame},
     ids::{ConversationId, MessageId, RequestId, UserId},
     model::{Message, Place, Request, RequestStatus, Role},
+};
+use troupe_db::{
+    operations::idempotency,
+    replies::{
+        accept::{MessageKey, NewMessage, Outcome},
+        messages,
+    },
 };
 use utoipa::ToSchema;
 
 use super::{cancel_request::cancel_before, once::Key};
 use crate::{dispatcher::Accepted, error::ApiError, extract::checks::Checks, state::AppState};
+
 /// What becomes of a message while an earlier one of the conversation waits for its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -4,16 +4,16 @@
 //! again does the rest, because a dead letter is settled only once.
 
 use troupe_core::{
-    db::{
-        Page,
-        dead_letters::{self, Filter},
-    },
     events::{Cursor, Event, Frame},
     ids::RequestId,
     model::{
         admin::Tokens,
         audit::{By, On},
     },
+};
+use troupe_db::{
+    Page,
+    replies::dead_letters::{self, Filter},
 };
 
 use super::audit::note;

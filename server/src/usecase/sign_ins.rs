@@ -1,7 +1,6 @@
 //! Signing in, staying signed in, and signing out: programs with tokens, browsers with sessions.
 
 use troupe_core::{
-    db::sign_ins::{self, Lasting, Refreshed},
     ids::{CredentialId, UserId},
     model::{
         User,
@@ -9,6 +8,7 @@ use troupe_core::{
     },
     ports::BrowserSession,
 };
+use troupe_db::accounts::sign_ins::{self, Lasting, Refreshed};
 
 use super::audit::note;
 use crate::{

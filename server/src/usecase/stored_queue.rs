@@ -5,9 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::{sync::Mutex, time::Instant};
-use troupe_core::{
-    db::{dead_letters, queue_state, workers},
-    model::admin::{Running, Worker},
+use troupe_core::model::admin::{Running, Worker};
+use troupe_db::{
+    operations::workers,
+    replies::{dead_letters, queue_state},
 };
 use utoipa::ToSchema;
 

@@ -9,12 +9,13 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use troupe_core::{
-    db::{feedback, responses},
     ids::{PersonaId, RequestId, ResponseId, UserId},
     mask::masked,
 };
+use troupe_db::{interview::responses, replies::feedback};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
 /// Items of either kind may be long.
 const PAGE: i64 = 50;
 

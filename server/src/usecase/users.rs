@@ -1,13 +1,13 @@
 //! What admins do with users: there is always one admin left.
 
 use troupe_core::{
-    db::{api_keys, user_lists, users},
     ids::UserId,
     model::{
         User,
         audit::{By, On},
     },
 };
+use troupe_db::accounts::{admin_users, api_keys, users};
 
 use super::{audit::note, sign_ins};
 use crate::{error::ApiError, state::AppState};
@@ -30,7 +30,7 @@ pub(crate) async fn change(
     let mut transaction = state.pool.begin().await?;
     if role.is_some_and(|role| role != "admin") {
         // Two admins who lower each other come one after the other.
-        let admins = user_lists::lock_admins(&mut *transaction).await?;
+        let admins = admin_users::lock_admins(&mut *transaction).await?;
         if admins == [id] {
             return Err(ApiError::Conflict {
                 code: "last_admin",
@@ -39,7 +39,7 @@ pub(crate) async fn change(
         }
     }
     let before = users::find(&mut *transaction, id).await?;
-    let changed = user_lists::change(&mut *transaction, id, role, tier).await;
+    let changed = admin_users::change(&mut *transaction, id, role, tier).await;
     let user = match changed {
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
             return Err(ApiError::field("tier", "there is no such tier"));

@@ -3,20 +3,23 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use troupe_core::{
-    db::{
-        dead_letters,
-        queue_state::{self, Waiting},
-        workers,
-    },
     ids::{RequestId, UserId},
     model::{
         RequestStatus,
         admin::{Attempt, Worker},
     },
 };
+use troupe_db::{
+    operations::workers,
+    replies::{
+        dead_letters,
+        queue_state::{self, Waiting},
+    },
+};
 use utoipa::ToSchema;
 
 use crate::{error::ApiError, state::AppState};
+
 /// Where a request stands, why, and how it came there.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WaitingView {

@@ -8,7 +8,6 @@ pub mod batch;
 pub mod buckets;
 pub mod clock;
 pub mod config;
-pub mod db;
 pub mod estimate;
 pub mod events;
 #[cfg(feature = "fuzzing")]
@@ -22,5 +21,4 @@ pub mod model;
 pub mod ports;
 pub mod problem;
 pub mod quota;
-pub mod retrieval;
 pub mod telemetry;

@@ -6,17 +6,17 @@ use sqlx::{PgPool, Row, postgres::PgRow};
 use tempfile::TempDir;
 use troupe_core::{
     config::Config,
-    db::{
-        self,
-        accepts::{self, Limits, NewMessage, Outcome},
-        attempts::{self, Ending, Finished, GivenBack, Reply},
-        cancels::{self, Kept},
-        claims, requests,
-    },
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
     model::Usage,
     problem::Problem,
+};
+use troupe_db::replies::{
+    accept::{self, Limits, NewMessage, Outcome},
+    cancel::{self, Kept},
+    claim,
+    finish::{self, Ending, Finished, GivenBack, Reply},
+    requests,
 };
 use troupe_engines::{Durability, Postgres};
 
@@ -52,7 +52,7 @@ impl Database {
         let postgres = Postgres::start(directory.path(), Durability::Throwaway).await.expect("a PostgreSQL");
         let environment = [("DATABASE_URL".to_owned(), postgres.url().to_owned())];
         let config = Config::from_sources(None, environment).expect("a sound configuration");
-        let pool = db::connect(&config.database, "model").await.expect("a database with our schema");
+        let pool = troupe_db::connect(&config.database, "model").await.expect("a database with our schema");
         Self { pool, user: UserId::new(), at_once: 1, _postgres: postgres, _directory: directory }
     }
 
@@ -95,7 +95,7 @@ impl Database {
             fresh: false,
         };
         let new: Vec<_> = new.iter().map(message).collect();
-        let outcomes = accepts::accept(&self.pool, &new, self.limits()).await.expect("an accept");
+        let outcomes = accept::accept(&self.pool, &new, self.limits()).await.expect("an accept");
         let dispatch = |outcome| match outcome {
             Outcome::Stored(accepted) => accepted.dispatch.map(|dispatch| dispatch.request_id),
             refused => panic!("{refused:?}"),
@@ -104,7 +104,7 @@ impl Database {
     }
 
     pub(super) async fn claim(&self, ids: &[RequestId], lease: Lasting) -> Vec<Option<(i32, bool)>> {
-        let claimed = claims::claim(&self.pool, ids, "worker", duration(lease), 10).await.expect("a claim");
+        let claimed = claim::claim(&self.pool, ids, "worker", duration(lease), 10).await.expect("a claim");
         claimed.into_iter().map(|claimed| claimed.map(|claimed| (claimed.attempt, claimed.shown))).collect()
     }
 
@@ -112,7 +112,7 @@ impl Database {
         let mut held = Vec::new();
         // One by one: which attempt a renewal is of is not in the answer.
         for renewal in running {
-            let renewed = attempts::renew(&self.pool, &[*renewal], duration(Lasting::AnHour)).await.expect("a renewal");
+            let renewed = finish::renew(&self.pool, &[*renewal], duration(Lasting::AnHour)).await.expect("a renewal");
             held.push(renewed == [renewal.0]);
         }
         held
@@ -123,11 +123,11 @@ impl Database {
         let ends: Vec<_> =
             ends.iter().map(|&(id, attempt, reply, completed)| finished(id, attempt, reply, completed)).collect();
         let mut ended = Vec::new();
-        match attempts::finish(&self.pool, &ends, Duration::ZERO).await {
+        match finish::finish(&self.pool, &ends, Duration::ZERO).await {
             Ok(all) => ended = all,
             Err(together) => {
                 for end in &ends {
-                    let alone = attempts::finish(&self.pool, std::slice::from_ref(end), Duration::ZERO).await;
+                    let alone = finish::finish(&self.pool, std::slice::from_ref(end), Duration::ZERO).await;
                     ended.extend(alone.unwrap_or_else(|error| panic!("{error}, and together {together}")));
                 }
             }
@@ -138,13 +138,13 @@ impl Database {
 
     pub(super) async fn give_back(&self, id: RequestId, attempt: i32, pause: Lasting, shown: bool) -> bool {
         let back = GivenBack { pause: duration(pause), shown, cause: "the model", cost: 0.0, trail: &[], counts: true };
-        attempts::give_back(&self.pool, id, attempt, back).await.expect("a return")
+        finish::give_back(&self.pool, id, attempt, back).await.expect("a return")
     }
 
     /// What it made way for is handed over by the sweeper here.
     pub(super) async fn cancel(&self, id: RequestId, attempt: i32, kept: bool) -> bool {
         let kept = kept.then(|| Kept { message_id: MessageId::new(), content: "Kept".to_owned() });
-        cancels::cancel(&self.pool, id, attempt, kept.as_ref()).await.expect("a cancellation").is_some()
+        cancel::cancel(&self.pool, id, attempt, kept.as_ref()).await.expect("a cancellation").is_some()
     }
 
     pub(super) async fn take_due(&self) -> Vec<RequestId> {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use troupe_core::db::account_jobs;
+use troupe_db::accounts::account_jobs;
 use zip::{
     CompressionMethod, ZipWriter,
     write::{SimpleFileOptions, StreamWriter},

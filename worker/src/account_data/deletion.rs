@@ -6,15 +6,19 @@
 use futures::future::BoxFuture;
 use sqlx::{PgConnection, Postgres, Transaction};
 use troupe_core::{
-    db::{account_jobs, audit, deletions},
     ids::UserId,
     model::{
         account_data::AccountJobStatus,
         audit::{By, On},
     },
 };
+use troupe_db::{
+    accounts::{account_jobs, deletions},
+    operations::audit,
+};
 
 use super::{AccountData, Failure, Steps, Taken};
+
 /// Documents are large.
 const DOCUMENTS: i64 = 10;
 

@@ -3,15 +3,18 @@
 //! It is read while it may change: what comes or goes meanwhile may be in it or not.
 
 use troupe_core::{
-    db::{
-        account_jobs, audit,
-        exports::{self, Item},
-    },
     ids::{ConversationId, DocumentId, PersonaId, ResponseId},
     model::{
         account_data::AccountJobStatus,
         audit::{By, On},
     },
+};
+use troupe_db::{
+    accounts::{
+        account_jobs,
+        exports::{self, Item},
+    },
+    operations::audit,
 };
 
 use super::{AccountData, Failure, Steps, Taken, archive::Archive};

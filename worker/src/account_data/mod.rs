@@ -13,9 +13,9 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
     config::Housekeeping,
-    db::account_jobs::{self, Progress, Taken},
     model::account_data::{AccountJobKind, AccountJobStatus},
 };
+use troupe_db::accounts::account_jobs::{self, Progress, Taken};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// An export that has failed so often fails for good. A deletion never does: it was promised.

@@ -16,15 +16,14 @@ use tracing::Instrument;
 use troupe_core::{
     clock::Clock,
     config,
-    db::claims::Claimed,
     jobs::GenerateReply,
     model::{
         grounding::Grounding,
         providers::{Link, Outcome, OverBudget, Try},
     },
     ports::{EventBus, JobQueue},
-    retrieval::Retriever,
 };
+use troupe_db::{replies::claim::Claimed, retrieval::Retriever};
 
 use crate::{
     leases::Leases,

@@ -10,10 +10,10 @@ mod pieces;
 mod tests;
 
 use troupe_core::{
-    db::passages::NewPassage,
     ids::PassageId,
     model::knowledge::{Mark, Place},
 };
+use troupe_db::knowledge::passages::NewPassage;
 
 use self::pieces::{Begins, Piece, TOKEN, pieces};
 

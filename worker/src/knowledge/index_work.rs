@@ -13,14 +13,17 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{
     adapters::redis::{RedisHandle, index_work_channel},
     config::Knowledge,
-    db::{
-        documents,
-        index_work::{self, IndexWork},
-        passages, personas,
-        responses::{self, Said},
-    },
     lifecycle::Tasks,
     model::knowledge::{Mark, SourceKind},
+};
+use troupe_db::{
+    interview::responses::{self, Said},
+    knowledge::{
+        documents,
+        index_work::{self, IndexWork},
+        passages,
+    },
+    personas,
 };
 
 use super::{

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use troupe_core::{
-    db::budgets::{Account, Purse},
-    model::money::{ANY, Price, Rate, Scope},
-};
+use troupe_core::model::money::{ANY, Price, Rate, Scope};
+use troupe_db::money::budgets::{Account, Purse};
 
 use super::Spender;
 

@@ -19,10 +19,6 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{
     batch::Batcher,
     config,
-    db::{
-        budgets::{self, Account, Change, Reserved, Wanted},
-        prices,
-    },
     ids::{PersonaId, UserId},
     lifecycle::Tasks,
     model::{
@@ -30,6 +26,10 @@ use troupe_core::{
         money::{Scope, end_of},
     },
     problem::Problem,
+};
+use troupe_db::money::{
+    budgets::{self, Account, Change, Reserved, Wanted},
+    prices,
 };
 
 use known::{Known, Limit};

@@ -2,10 +2,9 @@
 //! everyone is one row, and would otherwise be locked by one reply after the other.
 
 use sqlx::PgPool;
-use troupe_core::{
-    batch::Batch,
-    db::budgets::{self, Change, Reserved, Wanted},
-};
+use troupe_core::batch::Batch;
+use troupe_db::money::budgets::{self, Change, Reserved, Wanted};
+
 pub(super) const LANES: usize = 1;
 pub(super) const MOST: usize = 64;
 

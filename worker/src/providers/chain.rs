@@ -7,12 +7,12 @@ use tokio::sync::watch;
 use troupe_core::{
     clock::Clock,
     config,
-    db::claims::Claimed,
     model::{
         Usage,
         providers::{Link, Outcome},
     },
 };
+use troupe_db::replies::claim::Claimed;
 
 use super::{
     Failure,

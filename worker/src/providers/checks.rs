@@ -8,11 +8,8 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgConnection;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{
-    config,
-    db::provider_checks::{self, Found},
-    model::providers::Outcome,
-};
+use troupe_core::{config, model::providers::Outcome};
+use troupe_db::operations::provider_checks::{self, Found};
 
 use super::{chain::Chain, roster::Endpoint};
 use crate::schedules::Scheduled;

@@ -16,6 +16,7 @@ use super::{
     http::{self, Exchange, Service},
     meaning,
 };
+
 /// Where a reply may be found, in an object.
 const NAMES: [&str; 6] = ["response", "reply", "message", "text", "content", "output"];
 

@@ -12,6 +12,7 @@ use troupe_core::{
 };
 
 use super::failure::{Failure, KeyThen, consequence};
+
 /// Calls that the breaker looks back on.
 const LOOKED_BACK: u32 = 20;
 

@@ -8,6 +8,7 @@ use super::{
     Chunk, Failure, Stop,
     canned::{Format, heard},
 };
+
 /// A stream as it is sent, and what it says.
 #[derive(Debug, Clone)]
 struct Sent {

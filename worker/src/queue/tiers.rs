@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{db::users, model::admin::Tier};
+use troupe_core::model::admin::Tier;
+use troupe_db::accounts::tiers;
 
 use super::Queues;
 
@@ -14,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub(super) async fn follow(pool: PgPool, mut known: Vec<Tier>, queues: Arc<Queues>, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
         // Not to know them now is no harm: those of before hold.
-        let Ok(tiers) = users::tiers(&pool).await else { continue };
+        let Ok(tiers) = tiers::list(&pool).await else { continue };
         for tier in tiers {
             let before = known.iter_mut().find(|before| before.name == tier.name);
             match (queues.number(&tier.name), before) {

@@ -2,9 +2,9 @@
 //!
 //! Only for personas that know anything; for others nothing is looked up.
 
-use troupe_core::{
-    db::claims::{Claimed, Turn},
-    model::Role,
+use troupe_core::model::Role;
+use troupe_db::{
+    replies::claim::{Claimed, Turn},
     retrieval::{Retrieved, Retriever},
 };
 

@@ -6,10 +6,9 @@
 mod facts;
 
 use sqlx::PgPool;
-use troupe_core::{
-    db::{claims::Claimed, memories},
-    model::{Role, memory::Memory},
-};
+use troupe_core::model::{Role, memory::Memory};
+use troupe_db::{knowledge::memories, replies::claim::Claimed};
+
 /// The most that a prompt tells, the newest first: in number and in bytes.
 const MOST_TOLD: i64 = 40;
 const MOST_BYTES: usize = 6_000;

@@ -1,10 +1,10 @@
 //! The prompt: the persona and as much of the conversation as the budget holds. Pure functions.
 
 use troupe_core::{
-    db::claims::Claimed,
     estimate::estimate_tokens,
     model::{Role, memory::Memory},
 };
+use troupe_db::replies::claim::Claimed;
 
 use super::{knowledge, memory};
 
@@ -88,10 +88,10 @@ impl Prompt {
 mod tests {
     use chrono::DateTime;
     use troupe_core::{
-        db::claims::{Persona, Turn},
         ids::*,
         model::providers::{OverBudget, WhenCut},
     };
+    use troupe_db::replies::claim::{Persona, Turn};
     use uuid::Uuid;
 
     use super::*;

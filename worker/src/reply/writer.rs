@@ -10,11 +10,11 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use troupe_core::{
     clock::Clock,
-    db::claims::Claimed,
     events::{Cursor, Event, Frame},
     ids::{ConversationId, RequestId, UserId},
     ports::{Appended, EventBus, PortError},
 };
+use troupe_db::replies::claim::Claimed;
 
 type Append = Pin<Box<dyn Future<Output = (Vec<Frame>, Result<Appended, PortError>)> + Send>>;
 

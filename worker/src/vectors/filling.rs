@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
-use troupe_core::db::vector_rebuilds;
+use troupe_db::knowledge::vector_rebuilds;
 
 use super::{Indexer, Trouble};
 use crate::schedules::Scheduled;

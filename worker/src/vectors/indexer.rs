@@ -5,12 +5,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use sqlx::PgPool;
 use troupe_core::{
     config,
-    db::{
-        embeddings::{self, Content},
-        vector_work::{self, Subject, Work},
-    },
     ids::{PassageId, PersonaId},
     ports::{EmbedError, Embedder, Point, VectorStore},
+};
+use troupe_db::knowledge::{
+    embeddings::{self, Content},
+    vector_work::{self, Subject, Work},
 };
 
 use super::{Patience, Trouble};

@@ -5,14 +5,14 @@ use std::{io::Write, time::Duration};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{
-    adapters::{embedders, vector_stores},
-    config::Live,
-    db::{
-        self, embeddings, schedules,
+use troupe_core::{adapters::embedders, config::Live, ports::Index};
+use troupe_db::{
+    knowledge::{
+        embeddings,
         vector_rebuilds::{self, Progress},
     },
-    ports::Index,
+    operations::schedules,
+    vector_stores,
 };
 
 use super::{Filling, Indexer, Patience, Trouble};
@@ -60,7 +60,7 @@ impl Indexer {
 /// `troupe-worker reindex`: makes a new index beside the one that is searched, and puts it in its place.
 pub async fn reindex(live: &Live, mut out: impl Write + Send, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = live.now();
-    let pool = db::connect(&config.database, "troupe-worker reindex").await?;
+    let pool = troupe_db::connect(&config.database, "troupe-worker reindex").await?;
     let embedder = embedders::from_config(live)?;
     let store = vector_stores::from_config(live, embedder.as_ref(), pool.clone())?;
     let mut lock = pool.acquire().await?.detach();

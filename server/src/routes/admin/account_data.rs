@@ -12,6 +12,7 @@ use crate::{
     routes::account_data::{begin_export, closed, find_export},
     state::AppState,
 };
+
 /// Have a file made of all that is somebody's
 ///
 /// Only they can take it away, at `/auth/me/exports/{id}/content`.

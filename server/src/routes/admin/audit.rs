@@ -9,10 +9,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use troupe_core::{
-    db::audit::{self, Filter, Order},
-    model::audit::{AuditEntry, By},
-};
+use troupe_core::model::audit::{AuditEntry, By};
+use troupe_db::operations::audit::{self, Filter, Order};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -30,6 +28,7 @@ use crate::{
         verify::{MOST, Stretch, Verified, verify},
     },
 };
+
 const LONGEST: usize = 500;
 
 /// Which entries, and which page of them.

@@ -6,12 +6,16 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_core::{
-    db::{Page, budgets, users},
     ids::UserId,
     model::{
         audit::{By, On},
         money::{ANY, Budget, Scope},
     },
+};
+use troupe_db::{
+    Page,
+    accounts::{tiers, users},
+    money::budgets,
 };
 use utoipa::ToSchema;
 
@@ -28,6 +32,7 @@ use crate::{
     state::AppState,
     usecase::audit::note,
 };
+
 const HIGHEST: f64 = 1e12;
 const NO_SCOPE: ApiError = ApiError::NotFound("scope: budgets are of a user, tier, tier_user, persona or everyone");
 
@@ -128,7 +133,7 @@ async fn stored(state: &AppState, scope: Scope, subject: &str) -> Result<Option<
             Err(_) => None,
         },
         Scope::Tier | Scope::TierUser => {
-            users::tiers(&state.pool).await?.into_iter().map(|tier| tier.name).find(|name| name == subject)
+            tiers::list(&state.pool).await?.into_iter().map(|tier| tier.name).find(|name| name == subject)
         }
         Scope::Persona => budgets::persona(&state.pool, subject).await?.map(|id| id.to_string()),
         Scope::Everyone => (subject == ANY).then(|| ANY.to_owned()),

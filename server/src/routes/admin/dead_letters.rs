@@ -9,13 +9,13 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
-    db::dead_letters::{self, Filter},
     ids::{RequestId, UserId},
     model::{
         admin::{Attempt, DeadLetter, Tokens},
         audit::By,
     },
 };
+use troupe_db::replies::dead_letters::{self, Filter};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -30,6 +30,7 @@ use crate::{
     state::AppState,
     usecase::settle::{discard, retry, select},
 };
+
 const MISSING: ApiError = ApiError::NotFound("dead letter");
 const LONGEST_WORD: usize = 200;
 const MOST_IDS: usize = 1_000;

@@ -2,14 +2,12 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_core::{
-    db::{Page, prices},
-    model::{
-        audit::{By, On},
-        money::{ANY, Price, Rate},
-        providers::is_alias,
-    },
+use troupe_core::model::{
+    audit::{By, On},
+    money::{ANY, Price, Rate},
+    providers::is_alias,
 };
+use troupe_db::{Page, money::prices};
 use utoipa::{IntoParams, ToSchema};
 
 use super::TAG;
@@ -25,6 +23,7 @@ use crate::{
     state::AppState,
     usecase::audit::note,
 };
+
 const HIGHEST: f64 = 1e6;
 
 /// Which model of the provider.

@@ -9,6 +9,7 @@ use crate::{
     state::AppState,
     usecase::why_waiting::{WaitingView, why_waiting},
 };
+
 /// Why a request is waiting
 #[utoipa::path(get, path = "/admin/requests/{id}/waiting", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = WaitingView), (status = 404, description = "no such request")))]

@@ -3,13 +3,15 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
-    db::{
-        api_keys::{self, ApiKey},
-        services::{self, Service},
-        violated_constraint,
-    },
     ids::{CredentialId, UserId},
     model::audit::{By, On},
+};
+use troupe_db::{
+    accounts::{
+        api_keys::{self, ApiKey},
+        services::{self, Service},
+    },
+    violated_constraint,
 };
 use utoipa::ToSchema;
 
@@ -24,6 +26,7 @@ use crate::{
         audit::note,
     },
 };
+
 const MISSING: ApiError = ApiError::NotFound("service");
 
 #[derive(Deserialize, ToSchema)]

@@ -1,13 +1,12 @@
 //! The keys that sign access tokens: a new one takes over, and nobody is signed out.
 
 use axum::{Json, extract::State, http::StatusCode};
-use troupe_core::{
-    db::signing_keys::{self, KeyView},
-    model::audit::{By, On},
-};
+use troupe_core::model::audit::{By, On};
+use troupe_db::accounts::signing_keys::{self, KeyView};
 
 use super::TAG;
 use crate::{error::ApiError, state::AppState, usecase::audit::note};
+
 /// The keys, the newest first, without their secrets
 #[utoipa::path(get, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
     responses((status = 200, body = Vec<KeyView>)))]

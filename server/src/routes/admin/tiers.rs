@@ -2,17 +2,15 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_core::{
-    db::{
-        queue_state,
-        users::{self, TierChange},
-        violated_constraint,
-    },
-    model::{
-        Change,
-        admin::Tier,
-        audit::{By, On},
-    },
+use troupe_core::model::{
+    Change,
+    admin::Tier,
+    audit::{By, On},
+};
+use troupe_db::{
+    accounts::tiers::{self, TierChange},
+    replies::queue_state,
+    violated_constraint,
 };
 use utoipa::ToSchema;
 
@@ -26,6 +24,7 @@ use crate::{
         once::{Created, once},
     },
 };
+
 const FREE: &str = "free";
 
 const LONGEST_NAME: usize = 31;
@@ -111,7 +110,7 @@ impl CreateTier {
 /// All tiers, the heaviest first
 #[utoipa::path(get, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:read"])), responses((status = 200, body = Vec<Tier>)))]
 pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec<Tier>>, ApiError> {
-    Ok(Json(users::tiers(&state.pool).await?))
+    Ok(Json(tiers::list(&state.pool).await?))
 }
 
 /// Add a tier
@@ -134,11 +133,11 @@ pub(crate) async fn create_tier(
     checks.done()?;
     let created = once(&state, admin, key, move |db| {
         Box::pin(async move {
-            users::create_tier(&mut *db, &name).await.map_err(|error| match violated_constraint(&error) {
+            tiers::create(&mut *db, &name).await.map_err(|error| match violated_constraint(&error) {
                 Some(_) => conflict("tier_taken", "there is a tier with this name"),
                 None => error.into(),
             })?;
-            let tier = users::change_tier(&mut *db, &name, settings.as_change()).await?;
+            let tier = tiers::change(&mut *db, &name, settings.as_change()).await?;
             let tier = tier.ok_or(ApiError::NotFound("tier"))?;
             note(&mut *db, &by.does("tier.created").on(On::thing("tier", &tier.name)).after(&tier)).await?;
             Ok(tier)
@@ -171,8 +170,8 @@ pub(crate) async fn change_tier(
         return Err(missing);
     }
     let mut transaction = state.pool.begin().await?;
-    let before = users::lock_tier(&mut *transaction, &name).await?;
-    let tier = users::change_tier(&mut *transaction, &name, change.as_change()).await?.ok_or(missing)?;
+    let before = tiers::lock(&mut *transaction, &name).await?;
+    let tier = tiers::change(&mut *transaction, &name, change.as_change()).await?.ok_or(missing)?;
     let changed = by.does("tier.changed").on(On::thing("tier", &name)).before(before).after(&tier);
     note(&mut *transaction, &changed).await?;
     transaction.commit().await?;
@@ -200,7 +199,7 @@ pub(crate) async fn delete_tier(
         return Err(conflict("tier_in_use", "new users are of this tier"));
     }
     let mut transaction = state.pool.begin().await?;
-    let there = match users::delete_tier(&mut *transaction, &name).await {
+    let there = match tiers::delete(&mut *transaction, &name).await {
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
             return Err(conflict("tier_in_use", "there are users of this tier"));
         }

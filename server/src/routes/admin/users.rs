@@ -3,13 +3,15 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_core::{
-    db::{
-        Page,
-        user_lists::{self, Filter},
-        users,
-    },
     ids::UserId,
     model::{User, audit::By},
+};
+use troupe_db::{
+    Page,
+    accounts::{
+        admin_users::{self, Filter},
+        users,
+    },
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -25,6 +27,7 @@ use crate::{
     state::AppState,
     usecase::{users as change, users::UserChange},
 };
+
 const ROLES: [&str; 2] = ["user", "admin"];
 const ROLE_RULE: &str = "must be user or admin";
 const NO_TIER: &str = "there is no such tier";
@@ -68,8 +71,8 @@ pub(crate) async fn list_users(
     checks.done()?;
     let filter = Filter { role: role.as_deref(), tier: tier.as_deref() };
     let users = match email.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
-        Some(words) => user_lists::search(&state.pool, words, filter, page).await?,
-        None => user_lists::list(&state.pool, filter, page).await?,
+        Some(words) => admin_users::search(&state.pool, words, filter, page).await?,
+        None => admin_users::list(&state.pool, filter, page).await?,
     };
     Ok(Json(Listed::new(users, page.limit, |user| user.id)))
 }

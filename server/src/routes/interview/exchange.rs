@@ -34,6 +34,7 @@ use crate::{
         once::{Created, Key, once},
     },
 };
+
 /// How an import is written, and what becomes of it when rows of it are wrong.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -6,10 +6,8 @@ mod questions;
 mod responses;
 mod training;
 
-use troupe_core::{
-    db::personas,
-    ids::{PersonaId, UserId},
-};
+use troupe_core::ids::{PersonaId, UserId};
+use troupe_db::personas;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -17,6 +15,7 @@ use crate::{
     state::AppState,
     usecase::{answer_question::NO_PERSONA, persona_settings::is_slug},
 };
+
 const TAG: &str = "interview";
 
 pub(crate) fn described() -> OpenApiRouter<AppState> {

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use troupe_core::{
-    db::{feedback, interview},
-    model::{feedback::Ratings, interview::CategoryProgress},
-};
+use troupe_core::model::{feedback::Ratings, interview::CategoryProgress};
+use troupe_db::{interview::progress, replies::feedback};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{TAG, own_persona};
@@ -62,8 +60,8 @@ pub(crate) async fn read_progress(
 ) -> Result<Json<Progress>, ApiError> {
     let zone = days::zone(&timezone)?;
     let persona = own_persona(&state, owner, &slug).await?;
-    let categories = interview::progress(&state.pool, owner, persona).await?;
-    let written = interview::written_at(&state.pool, persona).await?;
+    let categories = progress::progress(&state.pool, owner, persona).await?;
+    let written = progress::written_at(&state.pool, persona).await?;
     let ratings = feedback::ratings(&state.pool, persona).await?;
     let days: BTreeSet<_> = written.into_iter().map(|moment| days::day_of(moment, zone)).collect();
     let sum = |count: fn(&CategoryProgress) -> i64| categories.iter().map(count).sum();

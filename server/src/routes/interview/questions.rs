@@ -5,12 +5,12 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, error::DatabaseError};
 use troupe_core::{
-    db::{
-        questions::{self, QuestionFilter},
-        violated_constraint,
-    },
     ids::{QuestionId, UserId},
     model::interview::{LONGEST_CATEGORY, LONGEST_QUESTION, OWN_CATEGORY, Question},
+};
+use troupe_db::{
+    interview::questions::{self, QuestionFilter},
+    violated_constraint,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -32,6 +32,7 @@ use crate::{
         once::{Created, once},
     },
 };
+
 /// Which questions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

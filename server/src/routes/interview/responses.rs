@@ -8,10 +8,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use troupe_core::{
-    db::responses::{self, ResponseFilter},
     ids::{QuestionId, UserId},
     model::interview::{LONGEST_CATEGORY, LONGEST_CONTENT, Response, ResponseStatus, ResponseVersion},
 };
+use troupe_db::interview::responses::{self, ResponseFilter};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{TAG, own_persona};
@@ -30,6 +30,7 @@ use crate::{
         persona_settings::is_slug,
     },
 };
+
 /// The most versions that are shown with a response.
 const VERSIONS_SHOWN: i64 = 100;
 

@@ -7,10 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_core::{
-    db::personas,
-    model::audit::{By, On},
-};
+use troupe_core::model::audit::{By, On};
+use troupe_db::personas;
 use utoipa::IntoParams;
 
 use super::TAG;
@@ -25,6 +23,7 @@ use crate::{
         training::{Chat, Part, Training, chats},
     },
 };
+
 /// The most of all items that may be held back for validation.
 const MOST_VALIDATION: f64 = 0.5;
 

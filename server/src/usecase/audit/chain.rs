@@ -4,9 +4,10 @@
 //! the log has to have changed this program too.
 
 use ring::digest::{Context, SHA256};
-use troupe_core::db::audit::Link;
+use troupe_db::operations::audit::Link;
 
 use crate::auth::secrets::hex as hex_of;
+
 /// What stands before the first entry.
 pub(super) fn beginning() -> Vec<u8> {
     sha256(&[b"troupe audit log"])

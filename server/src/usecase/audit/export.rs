@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::PgPool;
-use troupe_core::db::{
+use troupe_db::{
     Page,
-    audit::{self, Filter, Order},
+    operations::audit::{self, Filter, Order},
 };
+
 const PAGE: i64 = 500;
 
 pub(crate) fn lines(pool: PgPool, filter: Filter) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + Send {

@@ -7,9 +7,11 @@ pub(crate) mod export;
 pub(crate) mod verify;
 
 use sqlx::PgExecutor;
-use troupe_core::{db::audit, model::audit::Act};
+use troupe_core::model::audit::Act;
+use troupe_db::operations::audit;
 
 use crate::error::ApiError;
+
 /// Notes what was done. Where that fails, what was done has to fail as well: nothing is done unseen.
 pub(crate) async fn note(db: impl PgExecutor<'_>, act: &Act<'_>) -> Result<(), ApiError> {
     Ok(audit::append(db, act).await?)

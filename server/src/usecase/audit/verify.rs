@@ -10,7 +10,7 @@ use std::{
 
 use serde::Serialize;
 use sqlx::PgPool;
-use troupe_core::db::audit;
+use troupe_db::operations::audit;
 use utoipa::ToSchema;
 
 use super::chain::{beginning, fault};

@@ -3,15 +3,14 @@
 use bytes::Bytes;
 use futures::{Stream, stream};
 use sqlx::PgPool;
-use troupe_core::{
-    db::responses,
-    ids::{PersonaId, ResponseId},
-};
+use troupe_core::ids::{PersonaId, ResponseId};
+use troupe_db::interview::responses;
 
 use super::{
     Format, csv,
     rows::{COLUMNS, RawRow},
 };
+
 const PAGE: i64 = 100;
 
 /// Where an export stands.

@@ -8,12 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use troupe_core::{
-    db::{
-        index_work,
-        interview::{self, Known},
-        questions,
-        responses::{self, Written},
-    },
     ids::{QuestionId, ResponseId, UserId},
     model::{
         audit::{By, On},
@@ -21,6 +15,14 @@ use troupe_core::{
         knowledge::SourceKind,
     },
     problem::FieldError,
+};
+use troupe_db::{
+    interview::{
+        import::{self, Known},
+        questions,
+        responses::{self, Written},
+    },
+    knowledge::index_work,
 };
 use utoipa::ToSchema;
 
@@ -81,11 +83,11 @@ pub(crate) async fn import(
     let mut transaction = db.begin().await?;
     let persona = answer_question::lock(&mut transaction, owner, slug).await?;
     let incoming: Vec<_> = rows.iter().map(Row::as_incoming).collect();
-    let questions_made = interview::add_questions(&mut *transaction, owner, &incoming).await?;
+    let questions_made = import::add_questions(&mut *transaction, owner, &incoming).await?;
     if questions_made > 0 && questions::count_own(&mut *transaction, owner).await? > MOST_QUESTIONS {
         return Err(too_many_questions());
     }
-    let known = interview::find_known(&mut *transaction, owner, persona, &incoming).await?;
+    let known = import::find_known(&mut *transaction, owner, persona, &incoming).await?;
     let plan = plan(&rows, &known);
     faults.extend(plan.faults);
     faults.sort_by_key(|fault| fault.row);

@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use troupe_core::{
-    db::interview::Incoming,
     ids::QuestionId,
     model::interview::{LONGEST_CATEGORY, LONGEST_CONTENT, LONGEST_QUESTION, OWN_CATEGORY, Response, ResponseStatus},
 };
+use troupe_db::interview::import::Incoming;
 use utoipa::ToSchema;
 
 use super::Fault;
 use crate::{error::ApiError, extract::checks::Checks};
+
 /// The columns, in the order in which they are exported.
 pub(super) const COLUMNS: [&str; 5] = ["question_id", "question", "category", "status", "content"];
 

@@ -36,6 +36,7 @@ pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, k
 pub use rate_limits::RateLimits;
 pub use retrieval::Retrieval;
 pub use server::Server;
+
 #[cfg(feature = "fuzzing")]
 pub(crate) use sources::read_text;
 pub use sources::{ConfigError, Fault, Sources};

@@ -6,10 +6,6 @@ use sqlx::error::DatabaseError;
 use tokio::time::Instant;
 use troupe_core::{
     config,
-    db::{
-        attempts::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
-        claims::Claimed,
-    },
     events::Event,
     ids::MessageId,
     model::{
@@ -18,6 +14,10 @@ use troupe_core::{
         providers::{Outcome, Try},
     },
     problem::Problem,
+};
+use troupe_db::replies::{
+    claim::Claimed,
+    finish::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
 };
 
 use super::Replies;
@@ -179,7 +179,7 @@ impl Replies {
                 Ok(Some(ended)) => return Stored::Yes(ended),
                 Ok(None) => {
                     // The try before may have been stored, and its answer lost. What comes next is left to the sweeper then.
-                    let stored = attempts::ended(&self.pool, finished.request_id, finished.attempt);
+                    let stored = finish::ended(&self.pool, finished.request_id, finished.attempt);
                     if tries > 0
                         && let Ok(Some(at)) = stored.await
                     {
@@ -211,7 +211,7 @@ impl Replies {
     pub(super) async fn hand_back(&self, claimed: &Claimed, trail: &[Try], shown: bool) {
         let redispatch_after = self.redispatch_after;
         let back = HandedBack { shown, cost: cost_of(trail), trail, redispatch_after };
-        match attempts::hand_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
+        match finish::hand_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
             Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
                 Ok(()) => tracing::info!("handed back"),
                 Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),
@@ -222,7 +222,7 @@ impl Replies {
     }
 
     async fn give_back(&self, claimed: &Claimed, back: GivenBack<'_>) {
-        match attempts::give_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
+        match finish::give_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
             Ok(true) => {}
             Ok(false) => tracing::info!("overtaken before it was given back"),
             Err(error) => tracing::warn!(%error, "could not give back: the lease will run out"),

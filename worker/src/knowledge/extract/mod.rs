@@ -17,6 +17,7 @@ use troupe_core::{
 };
 
 use self::writing::Writing;
+
 /// What was found in a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extracted {

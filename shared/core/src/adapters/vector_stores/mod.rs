@@ -1,32 +1,7 @@
-//! Vector stores: Qdrant, or exact search in memory where there is none.
+//! Vector stores: Qdrant, and the exact search in memory that `troupe-db` builds its own on.
 
 mod exact;
-mod local;
 mod qdrant;
 
-use std::sync::Arc;
-
-use sqlx::PgPool;
-
 pub use exact::ExactIndex;
-pub use local::LocalVectorStore;
 pub use qdrant::QdrantVectorStore;
-
-use crate::{
-    config::Live,
-    ports::{Embedder, VectorStore, VectorStoreError},
-};
-
-/// The one that is configured, for the vectors of this embedder. Nothing is connected yet.
-pub fn from_config(
-    live: &Live,
-    embedder: &dyn Embedder,
-    pool: PgPool,
-) -> Result<Arc<dyn VectorStore>, VectorStoreError> {
-    let settings = &live.now().qdrant;
-    let key = live.secret(|config| config.qdrant.api_key.clone());
-    Ok(match &settings.url {
-        Some(url) => Arc::new(QdrantVectorStore::new(url, settings, key, embedder.model(), embedder.dimension())?),
-        None => Arc::new(LocalVectorStore::new(pool, embedder.model(), embedder.dimension())),
-    })
-}

@@ -1,0 +1,156 @@
+//! Users as admins look for them, change them, and bring them along from elsewhere. Services are accounts too, and no users.
+
+use sqlx::{PgExecutor, Result};
+use troupe_core::{ids::UserId, model::User};
+use uuid::Uuid;
+
+use crate::Page;
+
+const ROLES: [&str; 2] = ["admin", "user"];
+
+/// Which users.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    pub role: Option<&'a str>,
+    pub tier: Option<&'a str>,
+}
+
+/// A page of users, the newest first.
+pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<UserId>) -> Result<Vec<User>> {
+    // Each role of each tier is a stretch of an index that is in the order of ids: so many of each are enough.
+    sqlx::query_as!(
+        User,
+        r#"select u.id as "id: UserId", u.email, u.name, u.role, u.tier, u.created_at
+           from tiers t
+           cross join unnest($1::text[]) as r (role)
+           cross join lateral (
+               select * from users where tier = t.name and role = r.role and kind = 'person' and closed_at is null and id < $3
+               order by id desc limit $4) u
+           where t.name = coalesce($2, t.name)
+           order by u.id desc limit $4"#,
+        &roles(filter.role),
+        filter.tier,
+        page.after.map_or(Uuid::max(), UserId::as_uuid),
+        page.limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The same of those whose address has all of these words, the last of which may be only begun: "lovelace ex" finds
+/// ada.lovelace@example.com. Words are letters and digits, whatever is between them.
+pub async fn search(db: impl PgExecutor<'_>, words: &str, filter: Filter<'_>, page: Page<UserId>) -> Result<Vec<User>> {
+    let Some(query) = query(words) else { return Ok(Vec::new()) };
+    // Apart from the rest: otherwise the planner may take the order of ids for a way to its rows.
+    sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", email, name, role, tier, created_at
+           from (select * from users where email_words(email) @@ $1::text::tsquery offset 0) found
+           where role = any ($2) and tier = coalesce($3, tier) and kind = 'person' and closed_at is null and id < $4
+           order by id desc limit $5"#,
+        query,
+        &roles(filter.role),
+        filter.tier,
+        page.after.map_or(Uuid::max(), UserId::as_uuid),
+        page.limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+fn roles(only: Option<&str>) -> Vec<String> {
+    only.map_or_else(|| ROLES.map(str::to_owned).to_vec(), |role| vec![role.to_owned()])
+}
+
+/// As `email_words` cuts an address.
+fn query(words: &str) -> Option<String> {
+    let words = words.to_lowercase();
+    let words: Vec<_> = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    (!words.is_empty()).then(|| format!("{}:*", words.join(" & ")))
+}
+
+/// The people who are admins. They stay it until the transaction ends.
+pub async fn lock_admins(db: impl PgExecutor<'_>) -> Result<Vec<UserId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: UserId" from users
+           where tier = any (array(select name from tiers)) and role = 'admin' and kind = 'person'
+             and closed_at is null
+           order by id for no key update"#,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Changes what a user may; what is `None` stays. `None` where there is no such user.
+pub async fn change(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    role: Option<&str>,
+    tier: Option<&str>,
+) -> Result<Option<User>> {
+    sqlx::query_as!(
+        User,
+        r#"update users set role = coalesce($2, role), tier = coalesce($3, tier) where id = $1 and closed_at is null
+           returning id as "id: UserId", email, name, role, tier, created_at"#,
+        id.as_uuid(),
+        role,
+        tier,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Those of these addresses that have an account, in small letters.
+pub async fn taken(db: impl PgExecutor<'_>, emails: &[String]) -> Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select lower(email) as "email!" from users where lower(email) = any (select lower(e) from unnest($1::text[]) e)"#,
+        emails,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Accounts as they come from elsewhere, a column each.
+#[derive(Debug, Default)]
+pub struct Imported {
+    pub ids: Vec<Uuid>,
+    pub emails: Vec<String>,
+    pub names: Vec<String>,
+    pub hashes: Vec<Option<String>>,
+    pub tiers: Vec<String>,
+}
+
+/// Adds them all; returns how many.
+pub async fn import(db: impl PgExecutor<'_>, users: &Imported) -> Result<u64> {
+    let done = sqlx::query!(
+        "insert into users (id, email, name, password_hash, tier)
+         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])",
+        &users.ids,
+        &users.emails,
+        &users.names,
+        &users.hashes as &[Option<String>],
+        &users.tiers,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_looked_for_by_its_words() {
+        for (words, asked) in [
+            ("ada", Some("ada:*")),
+            ("Ada.Love", Some("ada & love:*")),
+            ("@example.com", Some("example & com:*")),
+            ("a' | b:* \\", Some("a & b:*")),
+            ("", None),
+            (" @. ", None),
+        ] {
+            assert_eq!(query(words).as_deref(), asked, "{words}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Accounts: users and tiers, the credentials that they have, and the jobs that export and delete them.
+
+pub mod account_jobs;
+pub mod admin_users;
+pub mod api_keys;
+pub mod deletions;
+pub mod exports;
+pub mod passwords;
+pub mod services;
+pub mod sign_ins;
+pub mod signing_keys;
+pub mod socket_tickets;
+pub mod tiers;
+pub mod users;

@@ -1,0 +1,86 @@
+//! Passwords and the links by which new ones are set. What is stored of either is a hash.
+
+use std::time::Duration;
+
+use sqlx::{PgExecutor, Result};
+use troupe_core::{ids::UserId, model::User};
+
+/// Gives an account a new password; a link that would have set another one is void.
+pub async fn set(db: impl PgExecutor<'_>, id: UserId, hash: &str) -> Result<()> {
+    sqlx::query!(
+        "update users set password_hash = $2, reset_digest = null, reset_until = null where id = $1",
+        id.as_uuid(),
+        hash,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Stores another hash of the same password, unless the password has changed meanwhile.
+pub async fn improve(db: impl PgExecutor<'_>, id: UserId, before: &str, hash: &str) -> Result<()> {
+    sqlx::query!(
+        "update users set password_hash = $3 where id = $1 and password_hash = $2",
+        id.as_uuid(),
+        before,
+        hash,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Whom a link goes to.
+pub struct Addressee {
+    pub id: UserId,
+    pub email: String,
+}
+
+/// Makes this the link of the account with this address, for so long; an earlier one is void. `None` where there is no such
+/// account, or where a link was made less than the interval ago: nobody's letter-box is to be filled by others.
+pub async fn make_link(
+    db: impl PgExecutor<'_>,
+    email: &str,
+    digest: &[u8],
+    ttl: Duration,
+    interval: Duration,
+) -> Result<Option<Addressee>> {
+    sqlx::query_as!(
+        Addressee,
+        r#"update users set reset_digest = $2, reset_until = now() + make_interval(secs => $3)
+           where lower(email) = lower($1) and kind = 'person' and closed_at is null
+             and (reset_until is null or reset_until <= now() + make_interval(secs => $3) - make_interval(secs => $4))
+           returning id as "id: UserId", email"#,
+        email,
+        digest,
+        ttl.as_secs_f64(),
+        interval.as_secs_f64(),
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Whose password a link sets; `None` for one that is void, or never was.
+pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Option<User>> {
+    sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", email, name, role, tier, created_at from users
+           where reset_digest = $1 and reset_until > now() and closed_at is null"#,
+        digest,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Sets the password, and uses the link up: of two who come with it at the same time one is told `None`.
+pub async fn use_link(db: impl PgExecutor<'_>, digest: &[u8], hash: &str) -> Result<Option<UserId>> {
+    sqlx::query_scalar!(
+        r#"update users set password_hash = $2, reset_digest = null, reset_until = null
+           where reset_digest = $1 and reset_until > now() and closed_at is null
+           returning id as "id: UserId""#,
+        digest,
+        hash,
+    )
+    .fetch_optional(db)
+    .await
+}

@@ -1,0 +1,79 @@
+//! Services: accounts of machines, which nobody can sign in to.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgExecutor, Result};
+use troupe_core::ids::{CredentialId, UserId};
+use utoipa::ToSchema;
+
+/// What stands where a password's hash would: no password has it.
+const NO_PASSWORD: &str = "!";
+
+/// More are not listed.
+const MOST: i64 = 1_000;
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Service {
+    pub id: UserId,
+    pub name: String,
+    pub role: String,
+    pub tier: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Addresses under `.invalid` are nobody's, by the rules of the domain name system.
+pub async fn create(db: impl PgExecutor<'_>, id: UserId, name: &str, admin: bool) -> Result<Service> {
+    sqlx::query_as!(
+        Service,
+        r#"insert into users (id, email, name, password_hash, role, kind)
+           values ($1, $2, $3, $4, case when $5 then 'admin' else 'user' end, 'service')
+           returning id as "id: UserId", name, role, tier, created_at"#,
+        id.as_uuid(),
+        format!("{name}@service.invalid"),
+        name,
+        NO_PASSWORD,
+        admin,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// The newest first.
+pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Service>> {
+    sqlx::query_as!(
+        Service,
+        r#"select id as "id: UserId", name, role, tier, created_at from users where kind = 'service' order by id desc
+           limit $1"#,
+        MOST,
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Service>> {
+    sqlx::query_as!(
+        Service,
+        r#"select id as "id: UserId", name, role, tier, created_at from users where id = $1 and kind = 'service'"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Deletes a service with its tokens; returns those that ended, or `None` where there is no such service.
+pub async fn delete(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Vec<CredentialId>>> {
+    let rows = sqlx::query!(
+        r#"with tokens as (
+               select k.id from api_keys k join users u on u.id = k.user_id where u.id = $1 and u.kind = 'service'
+           ), ended as (
+               insert into ended_credentials (id) select id from tokens
+           ), gone as (
+               delete from users where id = $1 and kind = 'service' returning id
+           )
+           select t.id as "token?: CredentialId" from gone left join tokens t on true"#,
+        id.as_uuid(),
+    )
+    .fetch_all(db)
+    .await?;
+    Ok((!rows.is_empty()).then(|| rows.into_iter().filter_map(|row| row.token).collect()))
+}

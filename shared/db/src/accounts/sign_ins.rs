@@ -1,0 +1,169 @@
+//! Sign-ins with tokens: refresh tokens, each used once, and what has ended before its time.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor, Result};
+use troupe_core::ids::{CredentialId, UserId};
+
+/// Where and with what somebody signs in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client<'a> {
+    pub agent: Option<&'a str>,
+    pub address: Option<std::net::IpAddr>,
+}
+
+/// A sign-in as its user sees it.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    pub id: CredentialId,
+    pub created_at: DateTime<Utc>,
+    pub last_used_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub agent: Option<String>,
+    pub address: Option<String>,
+}
+
+/// What became of a refresh token that was shown.
+#[derive(Debug, Clone)]
+pub enum Refreshed {
+    /// The next one is stored.
+    Yes { sign_in: CredentialId, user: UserId, tier: String },
+    /// It was used before, so somebody has a copy: the sign-in is ended.
+    Reused { sign_in: CredentialId, user: UserId },
+    /// Never given out, or long over.
+    Unknown,
+}
+
+/// How long things of a sign-in last.
+#[derive(Debug, Clone, Copy)]
+pub struct Lasting {
+    /// A refresh token that is not used.
+    pub idle: Duration,
+    /// The sign-in, however often it is used.
+    pub at_most: Duration,
+    /// So soon after its use a token may come again: the answer with the next one may have been lost.
+    pub grace: Duration,
+}
+
+/// Stores a sign-in with its first refresh token.
+pub async fn create(
+    db: impl PgExecutor<'_>,
+    id: CredentialId,
+    user: UserId,
+    digest: &[u8],
+    client: Client<'_>,
+    lasting: Lasting,
+) -> Result<()> {
+    let address = client.address.map(|address| address.to_string());
+    sqlx::query!(
+        "with made as (
+             insert into sign_ins (id, user_id, expires_at, agent, address)
+             values ($1, $2, now() + make_interval(secs => $3), left($4, 300), $5::text::inet) returning id
+         )
+         insert into refresh_tokens (digest, sign_in_id) select $6, id from made",
+        id.as_uuid(),
+        user.as_uuid(),
+        lasting.at_most.as_secs_f64(),
+        client.agent,
+        address,
+        digest,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Uses a refresh token up and stores the next. Its row is locked: of two calls with the same token one is the first.
+pub async fn refresh(db: &mut PgConnection, shown: &[u8], next: &[u8], lasting: Lasting) -> Result<Refreshed> {
+    let found = sqlx::query!(
+        r#"select s.id as "sign_in: CredentialId", s.user_id as "user: UserId", u.tier,
+               s.expires_at <= now() or (r.used_at is null and r.created_at <= now() - make_interval(secs => $2)) as "over!",
+               r.used_at is not null as "used!",
+               r.used_at > now() - make_interval(secs => $3) and not exists (
+                   select 1 from refresh_tokens n
+                   where n.sign_in_id = r.sign_in_id and n.created_at >= r.used_at and n.used_at is not null
+               ) as "lost"
+           from refresh_tokens r join sign_ins s on s.id = r.sign_in_id join users u on u.id = s.user_id
+           where r.digest = $1 for update of r"#,
+        shown,
+        lasting.idle.as_secs_f64(),
+        lasting.grace.as_secs_f64(),
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    let Some(found) = found.filter(|found| !found.over) else { return Ok(Refreshed::Unknown) };
+    if found.used && found.lost != Some(true) {
+        end(&mut *db, found.user, found.sign_in).await?;
+        return Ok(Refreshed::Reused { sign_in: found.sign_in, user: found.user });
+    }
+    sqlx::query!(
+        "with used as (
+             update refresh_tokens set used_at = coalesce(used_at, now()) where digest = $1 returning sign_in_id
+         ), seen as (
+             update sign_ins s set last_used_at = now() from used where s.id = used.sign_in_id
+         )
+         insert into refresh_tokens (digest, sign_in_id) select $2, sign_in_id from used",
+        shown,
+        next,
+    )
+    .execute(db)
+    .await?;
+    Ok(Refreshed::Yes { sign_in: found.sign_in, user: found.user, tier: found.tier })
+}
+
+/// A user's sign-ins, the newest first.
+pub async fn list(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<SignIn>> {
+    sqlx::query_as!(
+        SignIn,
+        r#"select id as "id: CredentialId", created_at, last_used_at, expires_at, agent, host(address) as address
+           from sign_ins where user_id = $1 and expires_at > now() order by id desc limit 200"#,
+        user.as_uuid(),
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Ends one of a user's; says whether there was such a one.
+pub async fn end(db: impl PgExecutor<'_>, user: UserId, id: CredentialId) -> Result<bool> {
+    let done = sqlx::query!(
+        "with gone as (delete from sign_ins where id = $2 and user_id = $1 returning id)
+         insert into ended_credentials (id) select id from gone",
+        user.as_uuid(),
+        id.as_uuid(),
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Ends all of a user's but one; returns which.
+pub async fn end_all(db: impl PgExecutor<'_>, user: UserId, but: Option<CredentialId>) -> Result<Vec<CredentialId>> {
+    sqlx::query_scalar!(
+        r#"with gone as (delete from sign_ins where user_id = $1 and id is distinct from $2 returning id)
+           insert into ended_credentials (id) select id from gone returning id as "id: CredentialId""#,
+        user.as_uuid(),
+        but.map(CredentialId::as_uuid),
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Says of credentials that are kept elsewhere that they have ended.
+pub async fn mark_ended(db: impl PgExecutor<'_>, ids: &[CredentialId]) -> Result<()> {
+    let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+    sqlx::query!("insert into ended_credentials (id) select unnest($1::uuid[]) on conflict do nothing", &ids)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// What has ended within this time.
+pub async fn ended_within(db: impl PgExecutor<'_>, time: Duration) -> Result<Vec<CredentialId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: CredentialId" from ended_credentials where ended_at > now() - make_interval(secs => $1)"#,
+        time.as_secs_f64(),
+    )
+    .fetch_all(db)
+    .await
+}

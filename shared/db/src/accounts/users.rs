@@ -1,0 +1,100 @@
+//! Accounts. One that is closed is on its way out: for everybody it is gone already.
+
+use sqlx::{PgExecutor, Result};
+use troupe_core::{ids::UserId, model::User};
+
+/// A stored account with its password's hash, which goes no further than the sign-in that verifies it.
+pub struct Credentials {
+    pub user: User,
+    /// Nothing where the owner has not set one yet.
+    pub password_hash: Option<String>,
+}
+
+pub async fn create(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    email: &str,
+    name: &str,
+    password_hash: Option<&str>,
+) -> Result<User> {
+    sqlx::query_as!(
+        User,
+        r#"insert into users (id, email, name, password_hash) values ($1, $2, $3, $4)
+           returning id as "id: UserId", email, name, role, tier, created_at"#,
+        id.as_uuid(),
+        email,
+        name,
+        password_hash,
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
+    sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", email, name, role, tier, created_at from users where id = $1 and closed_at is null"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
+    let row = sqlx::query!(
+        r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash
+           from users where lower(email) = lower($1) and closed_at is null"#,
+        email,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Credentials {
+        user: User {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            role: row.role,
+            tier: row.tier,
+            created_at: row.created_at,
+        },
+        password_hash: row.password_hash,
+    }))
+}
+
+/// What an account may do; `None` where there is no such account.
+pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<String>> {
+    sqlx::query_scalar!("select role from users where id = $1 and closed_at is null", id.as_uuid())
+        .fetch_optional(db)
+        .await
+}
+
+/// Makes the account with this address an admin's; `None` where there is no such account.
+pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<UserId>> {
+    sqlx::query_scalar!(
+        r#"update users set role = 'admin' where lower(email) = lower($1) and closed_at is null returning id as "id: UserId""#,
+        email,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// The address as it is stored, and the hash of its password; `None` where there is no such account.
+pub async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Credentials>> {
+    let row = sqlx::query!(
+        r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash from users where id = $1"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Credentials {
+        user: User {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            role: row.role,
+            tier: row.tier,
+            created_at: row.created_at,
+        },
+        password_hash: row.password_hash,
+    }))
+}

@@ -1,0 +1,145 @@
+//! What the vector store must still be told, as triggers note it.
+//!
+//! A row says that something changed, not what: whoever takes it up looks how things stand. So it may be done twice, or late,
+//! or by two at the same time; what changed meanwhile has raised `changes`, and the row stays for another round.
+
+use std::time::Duration;
+
+use sqlx::{PgExecutor, Result};
+use troupe_core::ids::{PassageId, PersonaId};
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// It came or went.
+    Passage(PassageId),
+    /// It went.
+    Persona,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    pub subject: Subject,
+    pub persona: PersonaId,
+    /// Of what a passage says.
+    pub digest: Option<Vec<u8>>,
+    /// How many times it has been taken up, now included.
+    pub attempts: i32,
+    changes: i32,
+}
+
+impl Work {
+    const fn kind(&self) -> &'static str {
+        match self.subject {
+            Subject::Passage(_) => "passage",
+            Subject::Persona => "persona",
+        }
+    }
+
+    fn id(&self) -> Uuid {
+        match self.subject {
+            Subject::Passage(passage) => passage.as_uuid(),
+            Subject::Persona => self.persona.as_uuid(),
+        }
+    }
+}
+
+/// Takes up what is due, the oldest first. Nobody else does for so long.
+pub async fn take(db: impl PgExecutor<'_>, most: i64, lease: Duration) -> Result<Vec<Work>> {
+    let rows = sqlx::query!(
+        r#"update vector_work set due_at = now() + make_interval(secs => $2), attempts = attempts + 1
+           where ctid = any (array(
+               select ctid from vector_work where due_at <= now() order by due_at limit $1 for update skip locked))
+           returning kind, subject_id, persona_id as "persona: PersonaId", digest, attempts, changes"#,
+        most,
+        lease.as_secs_f64(),
+    )
+    .fetch_all(db)
+    .await?;
+    let work = rows.into_iter().map(|row| Work {
+        subject: if row.kind == "persona" { Subject::Persona } else { Subject::Passage(row.subject_id.into()) },
+        persona: row.persona,
+        digest: row.digest,
+        attempts: row.attempts,
+        changes: row.changes,
+    });
+    Ok(work.collect())
+}
+
+/// Strikes out what has been done, unless it has changed again since it was taken up.
+pub async fn done(db: impl PgExecutor<'_>, work: &[Work]) -> Result<()> {
+    let Columns { kinds, ids, changes, .. } = columns(work);
+    sqlx::query!(
+        "delete from vector_work w using unnest($1::text[], $2::uuid[], $3::integer[]) as done (kind, subject_id, changes)
+         where w.kind = done.kind and w.subject_id = done.subject_id and w.changes = done.changes",
+        &kinds as &[&str],
+        &ids,
+        &changes,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The same for passages that the store has been given. One that has gone meanwhile is to be removed, also if that has been
+/// done already: the store may have heard of its coming last.
+pub async fn given(db: impl PgExecutor<'_>, model: &str, work: &[Work]) -> Result<()> {
+    let Columns { ids, changes, personas, digests, .. } = columns(work);
+    sqlx::query!(
+        "with given as (
+             select * from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::bytea[])
+                 as given (subject_id, changes, persona_id, digest)
+         ), again as (
+             insert into vector_work (kind, subject_id, persona_id, digest)
+             select 'passage', subject_id, persona_id, digest from given
+             where not exists (select from passages p where p.id = subject_id)
+             on conflict (kind, subject_id) do update set changes = vector_work.changes + 1, due_at = now(), attempts = 0
+         )
+         delete from vector_work w using given g
+         where w.kind = 'passage' and w.subject_id = g.subject_id and w.changes = g.changes
+           and exists (select from passages p join embeddings e on e.digest = p.digest and e.model = $5 where p.id = g.subject_id)",
+        &ids,
+        &changes,
+        &personas,
+        &digests as &[Option<Vec<u8>>],
+        model,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Leaves it for later.
+pub async fn postpone(db: impl PgExecutor<'_>, work: &[Work], pause: Duration) -> Result<()> {
+    let Columns { kinds, ids, changes, .. } = columns(work);
+    sqlx::query!(
+        "update vector_work w set due_at = now() + make_interval(secs => $4)
+         from unnest($1::text[], $2::uuid[], $3::integer[]) as later (kind, subject_id, changes)
+         where w.kind = later.kind and w.subject_id = later.subject_id and w.changes = later.changes",
+        &kinds as &[&str],
+        &ids,
+        &changes,
+        pause.as_secs_f64(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+struct Columns {
+    kinds: Vec<&'static str>,
+    ids: Vec<Uuid>,
+    changes: Vec<i32>,
+    personas: Vec<Uuid>,
+    digests: Vec<Option<Vec<u8>>>,
+}
+
+fn columns(work: &[Work]) -> Columns {
+    Columns {
+        kinds: work.iter().map(Work::kind).collect(),
+        ids: work.iter().map(Work::id).collect(),
+        changes: work.iter().map(|work| work.changes).collect(),
+        personas: work.iter().map(|work| work.persona.as_uuid()).collect(),
+        digests: work.iter().map(|work| work.digest.clone()).collect(),
+    }
+}

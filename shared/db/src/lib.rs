@@ -1,0 +1,100 @@
+//! SQL: free functions by aggregate, over a real PostgreSQL everywhere.
+//!
+//! Queries are checked at compile time against `.sqlx/`; `scripts/sqlx prepare` renews it after a change of SQL or schema.
+//! The hot path costs three statements a message: [`replies::accept::accept`], [`replies::claim::claim`], [`replies::finish::finish`].
+
+pub mod accounts;
+pub mod interview;
+pub mod knowledge;
+pub mod money;
+pub mod operations;
+pub mod personas;
+pub mod replies;
+pub mod retrieval;
+pub mod vector_stores;
+
+use std::{str::FromStr, sync::Arc};
+
+use secrecy::ExposeSecret;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::sync::watch;
+use troupe_core::config::{Config, Database};
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// Every statement of ours finds a few rows by an index, however big the tables are (`tests/it/plans.rs` sees to it). So a
+/// plan is made once a connection, and must not remember that a table was small then, or was small when it was analysed.
+pub const PLANNING: [(&str, &str); 4] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("DATABASE_URL (database.url) is not set")]
+    NoUrl,
+    #[error("connect to PostgreSQL: {0}")]
+    Connect(#[source] sqlx::Error),
+    #[error("migrate the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+/// Connects and, unless told otherwise, brings the schema up to date; PostgreSQL's lock lets one process do it.
+pub async fn connect(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
+    let pool = PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        // A dead connection shows itself at its first statement; asking each time would be a round trip on every message.
+        .test_before_acquire(false)
+        .connect_with(options(config, application)?)
+        .await
+        .map_err(ConnectError::Connect)?;
+    if config.migrate {
+        MIGRATOR.run(&pool).await?;
+    }
+    Ok(pool)
+}
+
+/// Has new connections of a pool made with the user and the password of the moment, which may not be those of its start. Connections
+/// that are there stay.
+pub async fn follow_address(pool: PgPool, start: Database, mut live: watch::Receiver<Arc<Config>>, application: &str) {
+    let address = |config: &Database| config.url.as_ref().map(|url| url.expose_secret().to_owned());
+    let mut known = address(&start);
+    loop {
+        let config = live.borrow_and_update().database.clone();
+        let new = address(&config);
+        if known != new {
+            known = new;
+            match options(&config, application) {
+                Ok(options) => {
+                    pool.set_connect_options(options);
+                    tracing::info!("new connections to PostgreSQL have other credentials now");
+                }
+                Err(error) => tracing::error!(%error, "new connections to PostgreSQL keep their credentials"),
+            }
+        }
+        if live.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn options(config: &Database, application: &str) -> Result<PgConnectOptions, ConnectError> {
+    let url = config.url.as_ref().ok_or(ConnectError::NoUrl)?;
+    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(ConnectError::Connect)?;
+    let timeout = config.statement_timeout.as_millis().to_string();
+    Ok(options.application_name(application).options(PLANNING).options([("statement_timeout", timeout)]))
+}
+
+/// The unique constraint that an insert ran into, if that is what went wrong.
+pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error().filter(|e| e.is_unique_violation())?.constraint()
+}
+
+/// A page of a list: what comes after a place, and how much.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<T> {
+    pub after: Option<T>,
+    pub limit: i64,
+}

@@ -1,0 +1,184 @@
+//! Removing what has had its time, in batches: each statement takes a bounded number of rows, and never one that is locked.
+
+use std::time::Duration;
+
+use sqlx::{PgExecutor, Result};
+use troupe_core::ids::RequestId;
+use uuid::Uuid;
+
+/// Removes keys that are older than this; returns how many.
+pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "with expired as (
+             select user_id, key from idempotency_keys where created_at < now() - make_interval(secs => $1)
+             order by created_at limit $2 for update skip locked
+         )
+         delete from idempotency_keys k using expired e where k.user_id = e.user_id and k.key = e.key",
+        kept.as_secs_f64(),
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes what was spent on days longer ago than this; returns how many rows.
+pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from spending where ctid = any (array(
+             select ctid from spending where day < (now() at time zone 'utc' - make_interval(secs => $1))::date
+             order by day limit $2 for update skip locked))",
+        kept.as_secs_f64(),
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes files that people have made of their data, past their time; returns how many pieces.
+pub async fn remove_export_parts(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from export_parts p using (
+             select p.job_id, p.attempt, p.number from account_jobs j join export_parts p on p.job_id = j.id
+             where j.expires_at <= now() limit $1) old
+         where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes what was known of exports and deletions past their time, once their files are gone; returns how many.
+pub async fn remove_account_jobs(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from account_jobs where id in (
+             select id from account_jobs j
+             where expires_at <= now() and not exists (select from export_parts p where p.job_id = j.id)
+             order by expires_at limit $1 for update skip locked)",
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes final requests that ended longer ago than this, with their messages: the oldest after the given one. Returns
+/// which.
+///
+/// No index of its own: ids begin with the time of asking, so those old enough are the first of the primary key.
+pub async fn remove_requests(
+    db: impl PgExecutor<'_>,
+    kept: Duration,
+    after: Option<RequestId>,
+    most: i64,
+) -> Result<Vec<RequestId>> {
+    sqlx::query_scalar!(
+        r#"with old as (
+               select id from requests
+               where id > $2
+                 and id < (lpad(to_hex(floor(extract(epoch from now() - make_interval(secs => $1)) * 1000)::bigint), 12, '0')
+                           || repeat('0', 20))::uuid
+                 and finished_at < now() - make_interval(secs => $1)
+               order by id limit $3 for update skip locked
+           )
+           delete from requests r using old where r.id = old.id
+           returning r.id as "id: RequestId""#,
+        kept.as_secs_f64(),
+        after.map_or(Uuid::nil(), RequestId::as_uuid),
+        most,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What has had its time by its own date. The tables are read by an index of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Expired {
+    SocketTickets,
+    SignIns,
+    /// Refresh tokens that were used so long ago; one that comes again later is merely unknown.
+    UsedRefreshTokens,
+    /// Credentials that ended so long ago that nothing of them can be valid.
+    EndedCredentials,
+    SignedCalls,
+    /// Keys that have signed nothing for so long.
+    SigningKeys,
+}
+
+impl Expired {
+    pub const ALL: [Self; 6] = [
+        Self::SocketTickets,
+        Self::SignIns,
+        Self::UsedRefreshTokens,
+        Self::EndedCredentials,
+        Self::SignedCalls,
+        Self::SigningKeys,
+    ];
+}
+
+/// Removes what has expired; returns how many rows.
+pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -> Result<u64> {
+    let done = match what {
+        Expired::SocketTickets => {
+            sqlx::query!(
+                "delete from socket_tickets where ctid = any (array(
+                     select ctid from socket_tickets where expires_at < now()
+                     order by expires_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::SignIns => {
+            sqlx::query!(
+                "delete from sign_ins where ctid = any (array(
+                     select ctid from sign_ins where expires_at < now() order by expires_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::UsedRefreshTokens => {
+            sqlx::query!(
+                "delete from refresh_tokens where ctid = any (array(
+                     select ctid from refresh_tokens where used_at < now() - interval '1 day'
+                     order by used_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::EndedCredentials => {
+            sqlx::query!(
+                "delete from ended_credentials where ctid = any (array(
+                     select ctid from ended_credentials where ended_at < now() - interval '2 days'
+                     order by ended_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::SignedCalls => {
+            sqlx::query!(
+                "delete from signed_calls where ctid = any (array(
+                     select ctid from signed_calls where expires_at < now()
+                     order by expires_at limit $1 for update skip locked))",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::SigningKeys => {
+            sqlx::query!(
+                "delete from signing_keys where id in (
+                     select id from signing_keys where retired_at < now() - interval '2 days' limit $1)",
+                most,
+            )
+            .execute(db)
+            .await?
+        }
+    };
+    Ok(done.rows_affected())
+}

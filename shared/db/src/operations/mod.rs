@@ -1,0 +1,9 @@
+//! Running the place: workers, schedules, housekeeping, the audit log, idempotency keys.
+
+pub mod audit;
+pub mod housekeeping;
+pub mod idempotency;
+pub mod provider_checks;
+pub mod runtime_role;
+pub mod schedules;
+pub mod workers;

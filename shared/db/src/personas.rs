@@ -1,0 +1,200 @@
+//! Personas.
+
+use sqlx::{PgExecutor, Result};
+use troupe_core::{
+    ids::{PersonaId, UserId},
+    model::{
+        Change, Persona, Visibility,
+        providers::{OverBudget, WhenCut},
+    },
+};
+use uuid::Uuid;
+
+use crate::Page;
+
+/// What a new persona is made of.
+#[derive(Debug, Clone)]
+pub struct NewPersona<'a> {
+    pub id: PersonaId,
+    pub owner: UserId,
+    pub slug: &'a str,
+    pub name: &'a str,
+    pub description: &'a str,
+    pub system_prompt: &'a str,
+    pub temperature: f32,
+    pub model: Option<&'a str>,
+    pub chain: Option<&'a [String]>,
+    pub when_cut: WhenCut,
+    pub over_budget: OverBudget,
+    pub cache_replies: bool,
+    pub remembers: bool,
+    pub languages: &'a [String],
+    pub visibility: Visibility,
+}
+
+/// What changes; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct PersonaChange<'a> {
+    pub name: Option<&'a str>,
+    pub description: Option<&'a str>,
+    pub system_prompt: Option<&'a str>,
+    pub temperature: Option<f32>,
+    pub model: Change<&'a str>,
+    pub chain: Change<&'a [String]>,
+    pub when_cut: Option<WhenCut>,
+    pub over_budget: Option<OverBudget>,
+    pub cache_replies: Option<bool>,
+    pub remembers: Option<bool>,
+    pub languages: Option<&'a [String]>,
+    pub visibility: Option<Visibility>,
+}
+
+pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Persona> {
+    sqlx::query_as!(
+        Persona,
+        r#"insert into personas (id, owner_id, slug, name, description, system_prompt, temperature, model, languages, visibility,
+               chain, when_cut, over_budget, cache_replies, remembers)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+           returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
+               temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
+               updated_at"#,
+        new.id.as_uuid(),
+        new.owner.as_uuid(),
+        new.slug,
+        new.name,
+        new.description,
+        new.system_prompt,
+        new.temperature,
+        new.model,
+        new.languages,
+        new.visibility as Visibility,
+        new.chain,
+        new.when_cut as WhenCut,
+        new.over_budget as OverBudget,
+        new.cache_replies,
+        new.remembers,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Those a user may find: their own and the public ones, the newest first.
+pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) -> Result<Vec<Persona>> {
+    sqlx::query_as!(
+        Persona,
+        r#"select id as "id: PersonaId", slug, name, description,
+               case when owner_id = $1 then system_prompt end as system_prompt,
+               temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
+               over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
+               visibility as "visibility: Visibility",
+               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
+           from personas
+           where id in ((select id from personas where owner_id = $1 and id < $2 order by id desc limit $3)
+                        union
+                        (select id from personas where visibility = 'public' and id < $2 order by id desc limit $3))
+           order by id desc limit $3"#,
+        user.as_uuid(),
+        page.after.map_or(Uuid::max(), PersonaId::as_uuid),
+        page.limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// One that a user may talk with.
+pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<Option<Persona>> {
+    sqlx::query_as!(
+        Persona,
+        r#"select id as "id: PersonaId", slug, name, description,
+               case when owner_id = $1 then system_prompt end as system_prompt,
+               temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
+               over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
+               visibility as "visibility: Visibility",
+               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
+           from personas where slug = $2 and (owner_id = $1 or visibility in ('public', 'link'))"#,
+        user.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Changes a persona of this owner; `None` where there is no such.
+pub async fn update(
+    db: impl PgExecutor<'_>,
+    owner: UserId,
+    slug: &str,
+    change: &PersonaChange<'_>,
+) -> Result<Option<Persona>> {
+    sqlx::query_as!(
+        Persona,
+        r#"update personas set
+               name = coalesce($3, name), description = coalesce($4, description),
+               system_prompt = coalesce($5, system_prompt), temperature = coalesce($6, temperature),
+               model = case when $10 then model else $7 end, languages = coalesce($8, languages),
+               visibility = coalesce($9, visibility), chain = case when $11 then chain else $12 end,
+               when_cut = coalesce($13, when_cut), over_budget = coalesce($14, over_budget),
+               cache_replies = coalesce($15, cache_replies), remembers = coalesce($16, remembers),
+               version = version + 1, updated_at = now()
+           where owner_id = $1 and slug = $2
+           returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
+               temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
+               updated_at"#,
+        owner.as_uuid(),
+        slug,
+        change.name,
+        change.description,
+        change.system_prompt,
+        change.temperature,
+        change.model.value(),
+        change.languages,
+        change.visibility as Option<Visibility>,
+        change.model.is_kept(),
+        change.chain.is_kept(),
+        change.chain.value(),
+        change.when_cut as Option<WhenCut>,
+        change.over_budget as Option<OverBudget>,
+        change.cache_replies,
+        change.remembers,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Deletes a persona with its conversations; says whether there was one.
+pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<bool> {
+    let done = sqlx::query!("delete from personas where owner_id = $1 and slug = $2", owner.as_uuid(), slug)
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// The persona with this slug, if it is this owner's.
+pub async fn find_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: PersonaId" from personas where owner_id = $1 and slug = $2"#,
+        owner.as_uuid(),
+        slug
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// The same, and nobody else changes the persona, or what it is made of, until the end of the transaction.
+pub async fn lock_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: PersonaId" from personas where owner_id = $1 and slug = $2 for no key update"#,
+        owner.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Keeps a persona from being deleted until the end of the transaction.
+pub async fn hold(db: impl PgExecutor<'_>, id: PersonaId) -> Result<()> {
+    sqlx::query!("select from personas where id = $1 for key share", id.as_uuid()).execute(db).await?;
+    Ok(())
+}

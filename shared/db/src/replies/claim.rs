@@ -1,0 +1,165 @@
+//! Claims: how a request becomes a worker's to answer, and all that the worker is told with it.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, Result};
+use troupe_core::{
+    ids::{ConversationId, PersonaId, RequestId, UserId},
+    model::{
+        Role,
+        providers::{OverBudget, WhenCut},
+    },
+};
+
+/// One turn of a conversation, as a model is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    pub role: Role,
+    pub content: String,
+}
+
+/// The persona that is asked, as it is now.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that have nothing to do with each other")]
+pub struct Persona {
+    pub id: PersonaId,
+    pub version: i32,
+    pub public: bool,
+    pub name: String,
+    pub system_prompt: String,
+    pub temperature: f32,
+    /// Of links that name none.
+    pub model: Option<String>,
+    /// Its own, or its user's tier's.
+    pub chain: Option<Vec<String>>,
+    pub when_cut: WhenCut,
+    pub over_budget: OverBudget,
+    pub cache_replies: bool,
+    pub remembers: bool,
+    /// Whether there are passages to look for.
+    pub knows: bool,
+}
+
+/// A request that is this worker's to answer, with all that the prompt needs.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub request_id: RequestId,
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub tier: String,
+    /// The fencing token.
+    pub attempt: i32,
+    /// Attempts before this one that do not count against the most that there may be.
+    pub waits: i32,
+    /// Clients may have seen text of an earlier attempt.
+    pub shown: bool,
+    pub correlation_id: String,
+    pub created_at: DateTime<Utc>,
+    /// Of the attempts before this one.
+    pub cost: f64,
+    /// The sender wants a reply of its own, not one that was given before.
+    pub fresh: bool,
+    pub user_name: String,
+    /// The models that the user's tier allows; `None` for all.
+    pub models: Option<Vec<String>>,
+    pub persona: Persona,
+    /// The newest turns, the newest first; the one to be answered is the first.
+    pub history: Vec<Turn>,
+}
+
+/// Takes requests for an attempt each, all in one statement. The history is what was said before the question, and what
+/// came while it waited its turn but belongs to earlier turns. (A later turn's question may have the earlier position: messages
+/// and requests of calls that came at the same moment are numbered apart.) `None` for each with which there is nothing to do: it is
+/// final, running, not due, or an earlier message of its conversation comes first.
+pub async fn claim(
+    db: impl PgExecutor<'_>,
+    ids: &[RequestId],
+    worker: &str,
+    lease: Duration,
+    history: u32,
+) -> Result<Vec<Option<Claimed>>> {
+    let rows = sqlx::query!(
+        r#"with claimed as (
+               update requests r set status = 'in_progress', attempt = r.attempt + 1, worker = $2,
+                   due_at = now() + make_interval(secs => $3), started_at = now()
+               from unnest($1::uuid[]) as job (id)
+               where r.id = job.id and r.status = 'queued' and r.not_before <= now()
+                 and not exists (select 1 from requests e
+                                 where e.user_id = r.user_id and e.conversation_id = r.conversation_id
+                                   and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
+                                 offset 0)
+               returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.waits, r.shown,
+                   r.correlation_id, r.created_at, r.cost, r.fresh
+           )
+           select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
+               r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
+               r.fresh, u.name as user_name, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
+               p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
+               p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
+               p.remembers, exists (select from passages k where k.persona_id = p.id) as "knows!",
+               h.roles as "roles!: Vec<Role>", h.contents as "contents!"
+           from claimed r
+           join users u on u.id = r.user_id
+           left join tiers t on t.name = r.tier
+           join conversations c on c.id = r.conversation_id
+           join personas p on p.id = c.persona_id
+           join messages q on q.request_id = r.id and q.role = 'user'
+           cross join lateral (
+               select array_agg(m.role) as roles, array_agg(m.content) as contents
+               from (select role, content
+                     from ((select role, content, turn, position from messages
+                            where conversation_id = r.conversation_id and position <= q.position and turn <= r.position
+                            order by position desc limit $4)
+                           union all
+                           (select role, content, turn, position from messages
+                            where conversation_id = r.conversation_id and position > q.position and turn < r.position
+                            order by position desc limit $4)) newest
+                     order by turn desc, position desc limit $4) m) h"#,
+        &ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
+        worker,
+        lease.as_secs_f64(),
+        i64::from(history),
+    )
+    .fetch_all(db)
+    .await?;
+    let mut claimed: HashMap<_, _> = rows
+        .into_iter()
+        .map(|row| {
+            let turns = row.roles.into_iter().zip(row.contents);
+            let claimed = Claimed {
+                request_id: row.id,
+                conversation_id: row.conversation_id,
+                user_id: row.user_id,
+                tier: row.tier,
+                attempt: row.attempt,
+                waits: row.waits,
+                shown: row.shown,
+                correlation_id: row.correlation_id,
+                created_at: row.created_at,
+                cost: row.cost,
+                fresh: row.fresh,
+                user_name: row.user_name,
+                models: row.models,
+                persona: Persona {
+                    id: row.persona_id,
+                    version: row.version,
+                    public: row.public,
+                    name: row.persona_name,
+                    system_prompt: row.system_prompt,
+                    temperature: row.temperature,
+                    model: row.model,
+                    chain: row.chain,
+                    when_cut: row.when_cut,
+                    over_budget: row.over_budget,
+                    cache_replies: row.cache_replies,
+                    remembers: row.remembers,
+                    knows: row.knows,
+                },
+                history: turns.map(|(role, content)| Turn { role, content }).collect(),
+            };
+            (row.id, claimed)
+        })
+        .collect();
+    Ok(ids.iter().map(|id| claimed.remove(id)).collect())
+}

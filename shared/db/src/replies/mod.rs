@@ -1,0 +1,12 @@
+//! From a message to its reply. The hot path is three statements: [`accept::accept`], [`claim::claim`], [`finish::finish`].
+
+pub mod accept;
+pub mod cancel;
+pub mod claim;
+pub mod conversations;
+pub mod dead_letters;
+pub mod feedback;
+pub mod finish;
+pub mod messages;
+pub mod queue_state;
+pub mod requests;

@@ -1,0 +1,28 @@
+//! The vector store that is configured: Qdrant, or exact search in memory over the vectors that PostgreSQL keeps.
+
+mod local;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use troupe_core::{
+    adapters::vector_stores::QdrantVectorStore,
+    config::Live,
+    ports::{Embedder, VectorStore, VectorStoreError},
+};
+
+pub use local::LocalVectorStore;
+
+/// The one that is configured, for the vectors of this embedder. Nothing is connected yet.
+pub fn from_config(
+    live: &Live,
+    embedder: &dyn Embedder,
+    pool: PgPool,
+) -> Result<Arc<dyn VectorStore>, VectorStoreError> {
+    let settings = &live.now().qdrant;
+    let key = live.secret(|config| config.qdrant.api_key.clone());
+    Ok(match &settings.url {
+        Some(url) => Arc::new(QdrantVectorStore::new(url, settings, key, embedder.model(), embedder.dimension())?),
+        None => Arc::new(LocalVectorStore::new(pool, embedder.model(), embedder.dimension())),
+    })
+}
