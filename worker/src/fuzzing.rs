@@ -12,8 +12,8 @@ use troupe_core::media_type::MediaType;
 use crate::{
     knowledge::{PROMISE, extracted},
     providers::{
-        Chunk,
-        canned::{Format, heard},
+        chat_model::Chunk,
+        formats::test_support::{Format, heard},
     },
 };
 

@@ -84,7 +84,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let stop = background.shutdown().clone();
     background.spawn(providers::share(sharing.clone(), untold, roster.clone(), clock.clone(), stop));
     let money = Money::start(pool.clone(), &config, &background).await?;
-    tokio::task::spawn_blocking(reply::tokens::warm_up);
+    tokio::task::spawn_blocking(providers::tokens::warm_up);
     let chain = Arc::new(Chain::new(&config.models, roster, sharing.clone(), money.clone(), clock.clone()));
 
     let (keys, stop) = (chain.clone().follow_keys(live.subscribe()), background.shutdown().clone());

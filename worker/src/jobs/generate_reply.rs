@@ -28,11 +28,10 @@ use troupe_db::{replies::claim::Claimed, retrieval::Retriever};
 use crate::{
     leases::Leases,
     money::{Money, NotReserved, Reservation, Spender},
-    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Sharing, Speech, Trail},
+    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Sharing, Speech, Trail, prompt::Prompt},
     reply::{
         cache::{Asked, CachedReply, ReplyCache},
         knowledge, memory,
-        prompt::Prompt,
         writer::{Overtaken, ReplyWriter},
     },
     statements::Statements,

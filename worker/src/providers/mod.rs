@@ -1,86 +1,19 @@
-//! Who speaks: model services behind one port, one file per wire format, and what is done when they fail.
+//! Model services: the port [`chat_model`], one wire format a file in [`formats`], and [`failover`] between them.
 //!
-//! [`ChatModel`] is a service with one of its keys. [`roster`] knows them all, [`standing`] whether one may be asked now, and
-//! [`speech`] gets a reply from whichever of a chain can. [`failure`] says what each failure means.
+//! Arrows run down: `failover` asks `formats` through the port, and all of them stand on [`prompt`] and [`failure`].
 
-mod allowance;
-mod anthropic;
-mod calling;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod canned;
-mod chain;
-mod checks;
-mod events;
+mod chat_model;
+mod failover;
 mod failure;
-mod first_words;
-mod http;
-mod json;
-mod lenient;
-mod meaning;
-mod offline;
-mod openai;
-mod roster;
-mod sharing;
-mod speech;
-mod standing;
-mod telling;
-#[cfg(test)]
-mod tests;
-mod time_limits;
+pub(crate) mod formats;
+pub(crate) mod prompt;
+pub(crate) mod tokens;
 
-use async_trait::async_trait;
-use futures::stream::BoxStream;
-use troupe_core::model::Usage;
-
-use crate::reply::prompt::Prompt;
-pub(crate) use {
-    calling::Trail,
+pub(crate) use failover::{
+    Ended, GaveUp, Said, Speech,
+    call::Trail,
     chain::Chain,
-    checks::Checks,
-    failure::Failure,
+    health_board::{Sharing, follow as share},
+    health_checks::Checks,
     roster::{Candidate, Roster},
-    sharing::{Sharing, follow as share},
-    speech::{Ended, GaveUp, Said, Speech},
 };
-
-/// A service that continues a conversation, spoken to with one key.
-#[async_trait]
-pub(crate) trait ChatModel: Send + Sync {
-    /// Begins a reply. The stream ends after [`Chunk::End`], or with a failure; one that just stops was cut off.
-    async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure>;
-
-    /// Asks whether the service answers and takes the key, without asking it for a word.
-    async fn check(&self) -> Result<(), Failure>;
-}
-
-pub(crate) type Chunks = BoxStream<'static, Result<Chunk, Failure>>;
-
-/// What a service is asked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Call<'a> {
-    pub(crate) prompt: &'a Prompt,
-    pub(crate) model: &'a str,
-    pub(crate) max_tokens: u32,
-    /// The reply's beginning, where another service broke off: the stream goes on after it. Only for services that can.
-    pub(crate) said: &'a str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Chunk {
-    Text(String),
-    /// Tokens as the provider counted them, so far; a later one counts instead of an earlier one.
-    Usage(Usage),
-    End(Stop),
-}
-
-/// Why a model stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    Finished,
-    /// It came to the most tokens that it may say.
-    Length,
-    /// It declined; what it said of it is its text.
-    Refused,
-    /// The rest, or all, was withheld.
-    Filtered,
-}

@@ -20,8 +20,7 @@ use troupe_core::{
     ports::Cache,
 };
 
-use super::prompt::Prompt;
-use crate::providers::{Ended, GaveUp, Said};
+use crate::providers::{Ended, GaveUp, Said, prompt::Prompt};
 
 /// Changes with what a key is made of: older replies are not found any more.
 const FORM: &str = "reply 1";

@@ -3,6 +3,4 @@
 pub(crate) mod cache;
 pub(crate) mod knowledge;
 pub(crate) mod memory;
-pub(crate) mod prompt;
-pub(crate) mod tokens;
 pub(crate) mod writer;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use troupe_core::ports::{Lookups, PortError};
 
 use super::*;
-use crate::reply::prompt::PromptMessage;
+use crate::providers::prompt::PromptMessage;
 
 /// A cache in memory that can be away.
 #[derive(Default)]

@@ -7,10 +7,13 @@ use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 use troupe_core::{config, model::providers::Outcome};
 
-use super::{Call, ChatModel, Chunk, Chunks, Failure};
+use crate::providers::{
+    chat_model::{Call, ChatModel, Chunk, Chunks},
+    failure::Failure,
+};
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TimeLimits {
+pub(crate) struct TimeLimits {
     first_word: Duration,
     gap: Duration,
     whole: Duration,
@@ -22,13 +25,13 @@ impl From<&config::Models> for TimeLimits {
     }
 }
 
-pub(super) struct WithTimeLimits<M> {
+pub(crate) struct WithTimeLimits<M> {
     model: M,
     limits: TimeLimits,
 }
 
 impl<M> WithTimeLimits<M> {
-    pub(super) fn new(model: M, limits: TimeLimits) -> Self {
+    pub(crate) fn new(model: M, limits: TimeLimits) -> Self {
         Self { model, limits }
     }
 }
@@ -89,7 +92,7 @@ mod tests {
     use troupe_core::model::Usage;
 
     use super::*;
-    use crate::reply::prompt::Prompt;
+    use crate::providers::prompt::Prompt;
 
     /// Says these, each after a second, and then nothing.
     struct Falters(Vec<Chunk>);

@@ -10,9 +10,13 @@ use troupe_core::{
     model::providers::{Link, is_among},
 };
 
-use super::{
-    ChatModel, anthropic::AnthropicChatModel, first_words::FirstWords, http, json::JsonChatModel,
-    offline::OfflineChatModel, openai::OpenAiChatModel, standing::Standing, time_limits::WithTimeLimits,
+use super::{circuit_breaker::Standing, first_token_latency::FirstWords};
+use crate::providers::{
+    chat_model::ChatModel,
+    formats::{
+        anthropic::AnthropicChatModel, http, json::JsonChatModel, offline::OfflineChatModel, openai::OpenAiChatModel,
+        time_limits::WithTimeLimits,
+    },
 };
 
 /// A provider with one of its keys.

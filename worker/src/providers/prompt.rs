@@ -6,7 +6,7 @@ use troupe_core::{
 };
 use troupe_db::replies::claim::Claimed;
 
-use super::{knowledge, memory};
+use crate::reply::{knowledge, memory};
 
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq)]

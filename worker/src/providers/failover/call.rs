@@ -10,8 +10,13 @@ use troupe_core::model::{
     providers::{Outcome, Try},
 };
 
-use super::{Call, Chunk, Chunks, Failure, chain::Chain, roster::Candidate};
-use crate::reply::{prompt::Prompt, tokens};
+use super::{chain::Chain, roster::Candidate};
+use crate::providers::{
+    chat_model::{Call, Chunk, Chunks},
+    failure::Failure,
+    prompt::Prompt,
+    tokens,
+};
 
 /// What came of the calls for one reply, in the order of their ends.
 #[derive(Debug, Clone, Default)]

@@ -11,10 +11,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use troupe_core::model::providers::Outcome;
 
-use super::{Failure, meaning};
+use super::error_body;
+use crate::providers::failure::Failure;
 
 /// One for all services: connections are kept per address.
-pub(super) fn client(connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
+pub(crate) fn client(connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(Duration::from_secs(30))
@@ -39,7 +40,7 @@ pub(super) fn exchange(client: reqwest::Client) -> Exchange {
 }
 
 pub(super) async fn answered(response: Response) -> Result<Response, Failure> {
-    if response.status().is_success() { Ok(response) } else { Err(meaning::refusal(response).await) }
+    if response.status().is_success() { Ok(response) } else { Err(error_body::refusal(response).await) }
 }
 
 /// The whole of an answer that is not streamed.

@@ -4,9 +4,10 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 use troupe_core::model::{Usage, providers::Outcome};
 
-use super::{
-    Chunk, Failure, Stop,
-    canned::{Format, heard},
+use crate::providers::{
+    chat_model::{Chunk, Stop},
+    failure::Failure,
+    formats::test_support::{Format, heard},
 };
 
 /// A stream as it is sent, and what it says.

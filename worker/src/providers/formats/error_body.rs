@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use troupe_core::model::{Usage, providers::Outcome};
 
-use super::{Failure, Stop};
+use crate::providers::{chat_model::Stop, failure::Failure};
 
 /// Bytes of what a service says when it refuses that are read, and characters that are kept for the log.
 const MOST_OF_A_REFUSAL: usize = 64 * 1024;

@@ -5,8 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 
-use super::{Call, ChatModel, Chunk, Chunks, Failure, Stop};
-use crate::reply::prompt::Prompt;
+use crate::providers::{
+    chat_model::{Call, ChatModel, Chunk, Chunks, Stop},
+    failure::Failure,
+    prompt::Prompt,
+};
 
 /// Passages that are quoted at most.
 const QUOTED: usize = 3;

@@ -2,7 +2,7 @@
 //!
 //! A circuit breaker: enough failures open it for a pause; after that one call is let through as a probe, and decides whether
 //! all may ask again or the pause begins anew, twice as long. A key that its provider turns away rests in the same way. Pure:
-//! time is told, never asked. What is said here is shared between workers by [`super::sharing`].
+//! time is told, never asked. What is said here is shared between workers by [`super::health_board`].
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use troupe_core::{
     model::providers::{Outcome, Rest},
 };
 
-use super::failure::{Failure, KeyThen, consequence};
+use crate::providers::failure::{Failure, KeyThen, consequence};
 
 /// Calls that the breaker looks back on.
 const LOOKED_BACK: u32 = 20;

@@ -3,6 +3,17 @@
 //! As long as nobody has said a word, failing over is invisible. After that the persona decides: the text stands until the
 //! next provider speaks and is taken back then, or is gone on with, or is left as it is.
 
+pub(super) mod call;
+pub(super) mod chain;
+mod circuit_breaker;
+mod first_token_latency;
+pub(super) mod health_board;
+pub(super) mod health_checks;
+mod retry_budget;
+pub(super) mod roster;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
@@ -14,14 +25,14 @@ use troupe_core::model::{
 };
 
 use super::{
-    Chunk, Failure, Stop,
-    calling::{Calling, Purpose, Trail},
-    chain::Chain,
-    failure::{Elsewhere, consequence},
-    roster::Candidate,
-    standing::Admission,
+    chat_model::{Chunk, Stop},
+    failure::{Elsewhere, Failure, consequence},
+    prompt::Prompt,
 };
-use crate::reply::prompt::Prompt;
+use call::{Calling, Purpose, Trail};
+use chain::Chain;
+use circuit_breaker::Admission;
+use roster::Candidate;
 
 /// What is heard of a reply.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,21 +16,24 @@ use serde_json::{Value, json};
 use troupe_core::model::{Role, providers::Outcome};
 
 use super::{
-    Call, ChatModel, Chunk, Chunks, Failure, Stop,
-    events::{Event, events},
+    error_body,
     http::{self, Exchange},
-    lenient::{Words, or_default},
-    meaning,
-    telling::{Listener, tell},
+    lenient_json::{Words, or_default},
+    sse::{Event, events},
+    stream::{Listener, tell},
+};
+use crate::providers::{
+    chat_model::{Call, ChatModel, Chunk, Chunks, Stop},
+    failure::Failure,
 };
 
-pub(super) struct OpenAiChatModel {
+pub(crate) struct OpenAiChatModel {
     /// Or why there can be no call.
     client: Result<Client<OpenAIConfig>, Failure>,
 }
 
 impl OpenAiChatModel {
-    pub(super) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
+    pub(crate) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
         Self::over(http::exchange(http.clone()), http, base, key)
     }
 
@@ -183,19 +186,19 @@ impl Listener for Reply {
         let Heard { choices, usage, error, object, message } = heard;
         let choice = choices.into_iter().next().unwrap_or_default();
         if object.0 == "error" && error.is_null() {
-            return Err(meaning::reported(&json!({ "message": message })));
+            return Err(error_body::reported(&json!({ "message": message })));
         }
-        if let Some(error) = [error, choice.error].iter().find(|error| meaning::is_something(error)) {
-            return Err(meaning::reported(error));
+        if let Some(error) = [error, choice.error].iter().find(|error| error_body::is_something(error)) {
+            return Err(error_body::reported(error));
         }
         for Delta { content: Words(content), refusal: Words(refusal) } in [choice.delta, choice.message] {
             self.declined |= !refusal.is_empty();
             told.extend([content, refusal].into_iter().filter(|text| !text.is_empty()).map(Chunk::Text));
         }
-        if let Some(stop) = meaning::stop(&choice.finish_reason.0) {
+        if let Some(stop) = error_body::stop(&choice.finish_reason.0) {
             self.stop = Some(if stop == Stop::Finished && self.declined { Stop::Refused } else { stop });
         }
-        told.extend(meaning::usage(&usage).map(Chunk::Usage));
+        told.extend(error_body::usage(&usage).map(Chunk::Usage));
         // Usage comes after the reason, in an event of its own: so the end is where the stream ends.
         Ok(ControlFlow::Continue(()))
     }

@@ -15,14 +15,18 @@ use troupe_core::{
 use troupe_db::replies::claim::Claimed;
 
 use super::{
-    Failure,
-    allowance::Allowance,
-    failure::{KeyThen, consequence},
+    circuit_breaker::Admission,
+    health_board::Sharing,
+    retry_budget::Allowance,
     roster::{Candidate, Endpoint, Roster},
-    sharing::Sharing,
-    standing::Admission,
 };
-use crate::{money::Money, reply::prompt::Prompt};
+use crate::{
+    money::Money,
+    providers::{
+        failure::{Failure, KeyThen, consequence},
+        prompt::Prompt,
+    },
+};
 
 /// Further tries, and second calls because of a slow first one, that a worker can save up.
 const MOST_RETRIES: f64 = 20.0;

@@ -13,25 +13,28 @@ use serde_json::Value;
 use troupe_core::model::{Role, Usage};
 
 use super::{
-    Call, ChatModel, Chunk, Chunks, Failure, Stop,
-    events::{Event, events},
+    error_body,
     http::{self, Exchange, Service},
-    lenient::{Words, or_default},
-    meaning,
-    telling::{Listener, tell},
+    lenient_json::{Words, or_default},
+    sse::{Event, events},
+    stream::{Listener, tell},
 };
-use crate::reply::prompt::Prompt;
+use crate::providers::{
+    chat_model::{Call, ChatModel, Chunk, Chunks, Stop},
+    failure::Failure,
+    prompt::Prompt,
+};
 
 const VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 
-pub(super) struct AnthropicChatModel {
+pub(crate) struct AnthropicChatModel {
     service: Service,
     key: Option<SecretString>,
 }
 
 impl AnthropicChatModel {
-    pub(super) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
+    pub(crate) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
         Self::over(http::exchange(http), base, key)
     }
 
@@ -165,7 +168,7 @@ impl Reply {
 
     /// What is counted is told at the beginning for the prompt, and at the end for the reply.
     fn count(&mut self, said: &Value) -> Option<Chunk> {
-        let new = meaning::usage(said)?;
+        let new = error_body::usage(said)?;
         let old = self.usage;
         self.usage = Usage {
             prompt_tokens: old.prompt_tokens.max(new.prompt_tokens),
@@ -189,13 +192,13 @@ impl Listener for Reply {
             "content_block_delta" => told.extend(self.text(said.delta, "text_delta")),
             "message_delta" => {
                 told.extend(self.count(&said.usage));
-                self.stop = meaning::stop(&said.delta.stop_reason.0).or(self.stop);
+                self.stop = error_body::stop(&said.delta.stop_reason.0).or(self.stop);
             }
             "message_stop" => {
                 self.stop = self.stop.or(Some(Stop::Finished));
                 return Ok(ControlFlow::Break(()));
             }
-            "error" => return Err(meaning::reported(&event.read()?)),
+            "error" => return Err(error_body::reported(&event.read()?)),
             _ => {}
         }
         Ok(ControlFlow::Continue(()))
@@ -244,7 +247,7 @@ impl Seam {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reply::prompt::PromptMessage;
+    use crate::providers::prompt::PromptMessage;
 
     #[test]
     fn turns_alternate_and_begin_with_the_user() {

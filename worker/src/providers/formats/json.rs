@@ -12,21 +12,24 @@ use serde_json::Value;
 use troupe_core::model::{Role, providers::Outcome};
 
 use super::{
-    Call, ChatModel, Chunk, Chunks, Failure, Stop,
+    error_body,
     http::{self, Exchange, Service},
-    meaning,
+};
+use crate::providers::{
+    chat_model::{Call, ChatModel, Chunk, Chunks, Stop},
+    failure::Failure,
 };
 
 /// Where a reply may be found, in an object.
 const NAMES: [&str; 6] = ["response", "reply", "message", "text", "content", "output"];
 
-pub(super) struct JsonChatModel {
+pub(crate) struct JsonChatModel {
     service: Service,
     key: Option<SecretString>,
 }
 
 impl JsonChatModel {
-    pub(super) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
+    pub(crate) fn new(http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
         Self::over(http::exchange(http), base, key)
     }
 
@@ -96,17 +99,17 @@ impl<'a> Request<'a> {
 }
 
 fn read(said: &Value) -> Result<Vec<Chunk>, Failure> {
-    if said.get("error").is_some_and(meaning::is_something) {
-        return Err(meaning::reported(said));
+    if said.get("error").is_some_and(error_body::is_something) {
+        return Err(error_body::reported(said));
     }
     let choice = said.pointer("/choices/0").unwrap_or(&Value::Null);
     let nothing = || Failure::new(Outcome::Malformed, "the service sent no reply under any of the usual names");
     let text = text(said).or_else(|| text(choice)).ok_or_else(nothing)?;
     let reason = [said, choice].iter().find_map(|place| {
-        ["finish_reason", "stop_reason"].iter().find_map(|name| place.get(name)?.as_str().and_then(meaning::stop))
+        ["finish_reason", "stop_reason"].iter().find_map(|name| place.get(name)?.as_str().and_then(error_body::stop))
     });
     let text = (!text.is_empty()).then_some(Chunk::Text(text));
-    let usage = said.get("usage").and_then(meaning::usage).map(Chunk::Usage);
+    let usage = said.get("usage").and_then(error_body::usage).map(Chunk::Usage);
     Ok(text.into_iter().chain(usage).chain([Chunk::End(reason.unwrap_or(Stop::Finished))]).collect())
 }
 

@@ -10,13 +10,16 @@ use reqwest::{Body, Request, Response, header::CONTENT_TYPE};
 use troupe_core::{lifecycle, model::Role};
 
 use super::{
-    Call, ChatModel, Chunk, Failure,
     anthropic::AnthropicChatModel,
     http::{Exchange, answered},
     json::JsonChatModel,
     openai::OpenAiChatModel,
 };
-use crate::reply::prompt::{Prompt, PromptMessage};
+use crate::providers::{
+    chat_model::{Call, ChatModel, Chunk},
+    failure::Failure,
+    prompt::{Prompt, PromptMessage},
+};
 
 /// async-openai wants one even where it makes no call.
 static UNUSED: LazyLock<reqwest::Client> = LazyLock::new(|| {

@@ -15,7 +15,8 @@ use reqwest::{Body, Response};
 use serde::de::DeserializeOwned;
 use troupe_core::model::providers::Outcome;
 
-use super::{Failure, http};
+use super::http;
+use crate::providers::failure::Failure;
 
 const LONGEST_LINE: usize = 1024 * 1024;
 

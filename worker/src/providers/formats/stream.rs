@@ -7,7 +7,10 @@ use std::{collections::VecDeque, ops::ControlFlow, pin::Pin};
 
 use futures::{Stream, StreamExt, stream};
 
-use super::{Chunk, Chunks, Failure, Stop};
+use crate::providers::{
+    chat_model::{Chunk, Chunks, Stop},
+    failure::Failure,
+};
 
 /// What one service says in one reply, understood bit by bit.
 pub(super) trait Listener: Send + 'static {

@@ -1,0 +1,15 @@
+//! Wire formats of model services, one a file behind [`super::chat_model::ChatModel`], and what they share: HTTP, event streams,
+//! time limits, and the reading of what services send and of their errors.
+
+pub(super) mod anthropic;
+pub(super) mod error_body;
+pub(super) mod http;
+pub(super) mod json;
+pub(super) mod lenient_json;
+pub(super) mod offline;
+pub(super) mod openai;
+pub(super) mod sse;
+pub(super) mod stream;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod test_support;
+pub(super) mod time_limits;
