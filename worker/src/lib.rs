@@ -7,19 +7,14 @@ mod account_data;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod housekeeping;
-mod jobs;
 mod knowledge;
-mod leases;
 mod money;
 mod presence;
 mod providers;
 mod queue;
-mod reply;
+mod replies;
 mod schedules;
-mod statements;
-mod sweeper;
 mod vectors;
-mod working_time;
 
 use std::sync::Arc;
 
@@ -39,15 +34,17 @@ use troupe_db::{accounts::tiers, retrieval::Retriever, vector_stores};
 use crate::{
     account_data::AccountData,
     housekeeping::Housekeeping,
-    jobs::generate_reply::Replies,
     knowledge::index_work::Indexer,
-    leases::Leases,
     money::Money,
     presence::Presence,
     providers::{Chain, Checks, Roster, Sharing},
     queue::{Consumers, Slots},
-    reply::cache::ReplyCache,
-    statements::{Claims, Finishes, Statements},
+    replies::{
+        attempt::Replies,
+        batches::{Claims, Finishes, Statements},
+        cache::ReplyCache,
+        leases::Leases,
+    },
 };
 
 pub use knowledge::child::extract_if_asked;
@@ -74,8 +71,8 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let stop = background.shutdown().clone();
     background.spawn(async move { stop.run_until_cancelled(address).await });
     let leases = Leases::new(config.worker.lease);
-    background.spawn(leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
-    background.spawn(sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
+    background.spawn(replies::leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
+    background.spawn(replies::sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
     let (slots, lease) = (config.worker.concurrency, config.worker.lease);
     let presence = Presence { pool: pool.clone(), name: name.clone(), slots, lease };
     background.spawn(presence.report_while_alive(background.shutdown().clone()));

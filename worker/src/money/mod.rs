@@ -5,8 +5,8 @@
 //! [`Money::settle`] gives back what was not needed. A worker that dies in between leaves it spent: a day may end with money
 //! left over, and is never overspent for it.
 
-mod known;
-mod statements;
+mod batches;
+mod price_book;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,8 +32,8 @@ use troupe_db::money::{
     prices,
 };
 
-use known::{Known, Limit};
-use statements::{LANES, MOST, Reserves, Settles};
+use batches::{LANES, MOST, Reserves, Settles};
+use price_book::{Known, Limit};
 
 pub(crate) struct Money {
     known: RwLock<Arc<Known>>,

@@ -1,12 +1,12 @@
 //! The prompt: the persona and as much of the conversation as the budget holds. Pure functions.
 
+mod sections;
+
 use troupe_core::{
     estimate::estimate_tokens,
     model::{Role, memory::Memory},
 };
 use troupe_db::replies::claim::Claimed;
-
-use crate::reply::{knowledge, memory};
 
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ impl Prompt {
     pub(crate) fn assemble(claimed: &Claimed, memories: &[Memory], passages: Vec<String>, token_budget: usize) -> Self {
         let mut system = claimed.persona.system_prompt.clone();
         for section in
-            [memory::lines(memories), knowledge::lines(&passages)].iter().filter(|section| !section.is_empty())
+            [sections::memories(memories), sections::passages(&passages)].iter().filter(|section| !section.is_empty())
         {
             system.push_str("\n\n");
             system.push_str(section);

@@ -1,12 +1,12 @@
 //! Where jobs come from: one apalis worker per tier over the queue in Redis, all sharing this process's slots by weight.
 
-mod announcements;
-mod begun;
+mod apalis_backend;
 mod connection;
 mod shares;
 mod slots;
-mod tasks;
+mod started_jobs;
 mod tiers;
+mod wake_ups;
 
 use std::{sync::Arc, task::Poll, time::Duration};
 
@@ -22,8 +22,8 @@ use troupe_core::{
     model::admin::Tier,
 };
 
-use crate::jobs::generate_reply::Replies;
-use tasks::{RedisTasks, ReplyTasks};
+use crate::replies::attempt::Replies;
+use apalis_backend::{RedisTasks, ReplyTasks};
 
 pub(crate) use slots::Slots;
 
@@ -58,7 +58,7 @@ impl Consumers {
         for tier in tiers {
             queues.open(tier).await?;
         }
-        tasks.spawn(announcements::hear(redis, queues.clone(), slots, tasks.shutdown().clone()));
+        tasks.spawn(wake_ups::hear(redis, queues.clone(), slots, tasks.shutdown().clone()));
         tasks.spawn(tiers::follow(pool, tiers.to_vec(), queues.clone(), tasks.shutdown().clone()));
         Ok(queues)
     }
@@ -68,7 +68,7 @@ impl Queues {
     /// Takes jobs from the queue of one more tier. Only one task does this at a time.
     async fn open(&self, tier: &Tier) -> Result<(), redis::RedisError> {
         let Consumers { name, redis, live, slots, replies, tasks } = &self.consumers;
-        let source = tasks::Source {
+        let source = apalis_backend::Source {
             worker: format!("{name}:{}", tier.name),
             queue: queue_name(redis.prefix(), &tier.name),
             tier: tier.name.clone(),

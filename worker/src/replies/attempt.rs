@@ -1,10 +1,8 @@
 //! Writes one reply: claim, prompt, stream, finish.
 //!
 //! PostgreSQL decides at both ends. The claim makes this attempt the running one; the finish counts only while it still is.
-//! In between the lease is renewed elsewhere ([`crate::leases`]), and the attempt stops at once when it learns that it was
+//! In between the lease is renewed elsewhere ([`super::leases`]), and the attempt stops at once when it learns that it was
 //! overtaken. Whatever happens, the job itself is done afterwards: retries are dispatched from PostgreSQL.
-
-mod endings;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -25,19 +23,20 @@ use troupe_core::{
 };
 use troupe_db::{replies::claim::Claimed, retrieval::Retriever};
 
-use crate::{
+use super::{
+    batches::Statements,
+    cache::{Asked, CachedReply, ReplyCache},
+    cpu_time,
+    event_writer::{Overtaken, ReplyWriter},
+    finish::{cost_of, counted_attempts},
+    knowledge,
     leases::Leases,
+    memory,
+};
+use crate::{
     money::{Money, NotReserved, Reservation, Spender},
     providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Sharing, Speech, Trail, prompt::Prompt},
-    reply::{
-        cache::{Asked, CachedReply, ReplyCache},
-        knowledge, memory,
-        writer::{Overtaken, ReplyWriter},
-    },
-    statements::Statements,
-    working_time,
 };
-use endings::{cost_of, counted_attempts};
 
 pub(crate) struct Replies {
     pub(crate) pool: PgPool,
@@ -78,7 +77,7 @@ impl Replies {
         };
         let span = tracing::info_span!("reply", %request_id, attempt = claimed.attempt, correlation_id = claimed.correlation_id);
         let lost = self.leases.hold(request_id, claimed.attempt).await;
-        working_time::counted(self.attempt(&claimed, &lost)).instrument(span).await;
+        cpu_time::counted(self.attempt(&claimed, &lost)).instrument(span).await;
         self.leases.release(request_id, claimed.attempt).await;
     }
 
@@ -101,7 +100,8 @@ impl Replies {
         let prompt = Arc::new(Prompt::assemble(claimed, &memories, passages, self.settings.prompt_tokens));
         let candidates = self.chain.candidates(claimed);
         if candidates.is_empty() {
-            let (problem, cause) = (endings::no_model_allowed(), "the tier allows nobody of the chain".to_owned());
+            let (problem, cause) =
+                (super::finish::no_model_allowed(), "the tier allows nobody of the chain".to_owned());
             return self.fail_with(claimed, problem, cause, Vec::new(), writer).await;
         }
         if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {

@@ -20,12 +20,8 @@ use troupe_db::replies::{
     finish::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
 };
 
-use super::Replies;
-use crate::{
-    providers::{Ended as Spoken, GaveUp},
-    reply::{memory, writer::ReplyWriter},
-    working_time,
-};
+use super::{attempt::Replies, cpu_time, event_writer::ReplyWriter, memory};
+use crate::providers::{Ended as Spoken, GaveUp};
 
 /// Tries of a statement that ends an attempt, while PostgreSQL is away.
 const FINISH_TRIES: u32 = 8;
@@ -76,7 +72,7 @@ impl Replies {
         let event = Event::Completed { message, usage, provider, model, incomplete, retrieval, correlation_id };
         self.tell_end(writer, &event, ended).await;
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let [took_us, storing_us, working_us] = [began.elapsed(), storing, working_time::so_far()].map(microseconds);
+        let [took_us, storing_us, working_us] = [began.elapsed(), storing, cpu_time::so_far()].map(microseconds);
         tracing::info!(completion_tokens = usage.completion_tokens, took_us, storing_us, working_us, "replied");
         memory::keep(&self.pool, claimed).await;
     }

@@ -30,7 +30,7 @@ use redis::{RedisResult, Script, aio::ConnectionManager};
 use tokio::sync::Mutex;
 use troupe_core::{adapters::redis::finished_counter, config::Live, jobs::GenerateReply};
 
-use super::{Slots, begun::Begun, connection};
+use super::{Slots, connection, started_jobs::Begun};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A worker that was silent for so many heartbeats is dead, and its tasks are given to others.
