@@ -25,7 +25,7 @@ use crate::{
         passwords::Passwords,
         secrets::{self, Fresh},
     },
-    error::ApiError,
+    http::error::ApiError,
     usecase::{
         first_admin::{self, Done, Wanted},
         import_users, password_resets,

@@ -11,12 +11,14 @@ use uuid::Uuid;
 
 use crate::{
     auth::signatures::Signed,
-    error::ApiError,
-    extract::{
-        body,
-        client_address::{self, FORWARDED_FOR},
-        idempotency,
-        paging::{Paging, Pair},
+    http::{
+        error::ApiError,
+        extract::{
+            body,
+            client_address::{self, FORWARDED_FOR},
+            idempotency,
+            paging::{Paging, Pair},
+        },
     },
     push::protocol::FromClient,
     usecase::exchange,

@@ -3,22 +3,20 @@
 //! A route extracts, calls a use case and responds. Live events come in through [`push`]'s hub, which every kind of
 //! connection subscribes to: sockets, event streams and calls that wait.
 
+mod admin;
+mod audit;
 mod auth;
 pub mod commands;
 mod dispatcher;
-mod error;
-mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod gate;
-mod limits;
+mod http;
 mod mail;
 mod pages;
 mod push;
 mod queue_gauge;
 mod router;
 mod routes;
-mod serve;
 mod state;
 mod usecase;
 
@@ -45,9 +43,9 @@ use troupe_core::{
 use troupe_db::{accounts::tiers, replies::accept::Limits, retrieval::Retriever, vector_stores};
 
 use crate::{
-    auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
+    auth::{passwords::Passwords, revocations::Endings, tokens::Tokens},
     dispatcher::Dispatcher,
-    limits::{places::Places, rates::Rates},
+    http::limits::{concurrency::Places, rate_limits::Rates},
     mail::outbox::Outbox,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,
@@ -161,7 +159,7 @@ impl Server {
         let sessions = state.sessions.clone();
         let drain = state.config.server.drain;
         let app = router::build(state.clone());
-        let serving = serve::serve(listener, app, &state.config.server, shutdown.clone());
+        let serving = http::serve::serve(listener, app, &state.config.server, shutdown.clone());
         let closing = async {
             shutdown.cancelled().await;
             sessions.close_all(drain).await;

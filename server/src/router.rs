@@ -1,6 +1,6 @@
 //! Every address of the server, and its description of itself.
 
-use axum::{Router, middleware, response::IntoResponse};
+use axum::{Router, middleware::from_fn_with_state, response::IntoResponse};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{
     Modify, OpenApi,
@@ -14,11 +14,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{
-        door::{self, Need, Needs},
+        middleware::{Need, Needs, authenticate_and_authorize},
         permissions::Permission,
     },
-    error::ApiError,
-    gate, pages,
+    http::{error::ApiError, middleware},
+    pages,
     routes::{
         account_data, accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge,
         memories, messages, passwords, personas, requests, sign_ins, sockets,
@@ -162,9 +162,9 @@ pub(crate) fn build(state: AppState) -> Router {
         .merge(pages::router(&description))
         .fallback(async || ApiError::NotFound("address"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state((state.clone(), needs), door::enter))
+        .layer(from_fn_with_state((state.clone(), needs), authenticate_and_authorize))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(state.clone(), gate::pass))
+        .layer(from_fn_with_state(state.clone(), middleware::apply))
         .with_state(state)
 }
 

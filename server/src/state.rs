@@ -13,9 +13,9 @@ use troupe_core::{
 use troupe_db::{replies::accept::Limits, retrieval::Retriever};
 
 use crate::{
-    auth::{endings::Endings, passwords::Passwords, tokens::Tokens},
+    auth::{passwords::Passwords, revocations::Endings, tokens::Tokens},
     dispatcher::Dispatcher,
-    limits::{places::Places, rates::Rates},
+    http::limits::{concurrency::Places, rate_limits::Rates},
     mail::outbox::Outbox,
     push::{hub::Hub, sessions::Sessions},
     queue_gauge::QueueGauge,

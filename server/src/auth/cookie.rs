@@ -9,7 +9,7 @@ use troupe_core::ids::{CredentialId, UserId};
 use url::Url;
 use uuid::Uuid;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// Browsers take a cookie with this prefix from https alone, for this very host, and for all of its paths.
 const SECURE_NAME: &str = "__Host-troupe_session";

@@ -15,7 +15,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// How long a caller waits for the spare threads alone: as long as some hashes take, since a few sign-ins at once are no reason to
 /// take a core from messages.

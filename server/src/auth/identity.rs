@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::permissions::Scopes;
 
-/// The caller, as [`super::door`] has found out. A ticket for a socket keeps all of it.
+/// The caller, as [`super::middleware`] has found out. A ticket for a socket keeps all of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) user: UserId,

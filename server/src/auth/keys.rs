@@ -7,7 +7,7 @@ use super::{
     permissions::Scopes,
     secrets::{self, Fresh, digest_of, hex, random},
 };
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 const MARK: &str = "trp_";
 const PREFIX_BYTES: usize = 6;

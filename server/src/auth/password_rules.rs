@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use super::passwords::normal;
-use crate::extract::checks::Checks;
+use crate::http::extract::checks::Checks;
 
 /// Those that are guessed first, of eight characters and more: in small letters, sorted. What only repeats itself or counts is not
 /// among them: it is known by [`is_monotonous`].

@@ -12,7 +12,7 @@ use troupe_core::config;
 use unicode_normalization::UnicodeNormalization;
 
 use super::hashing::Threads;
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// Bcrypt looks at no more of a password.
 const BCRYPT_BYTES: usize = 72;

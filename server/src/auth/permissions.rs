@@ -1,5 +1,5 @@
 //! Who may do what, as one table. Every route states the permission that it needs (`security` in its description), and
-//! [`super::door`] asks for it before the route is called.
+//! [`super::middleware`] asks for it before the route is called.
 
 use std::{fmt, str::FromStr};
 

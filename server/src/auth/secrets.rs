@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use ring::digest::{SHA256, digest};
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// A new secret of so many random bytes.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], ApiError> {

@@ -16,7 +16,7 @@ use super::{
     keys,
     secrets::hex,
 };
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 const SCHEME: &str = "signature";
 const LONGEST_NONCE: usize = 64;

@@ -25,7 +25,7 @@ use super::{
     permissions::Scopes,
     secrets::random,
 };
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// Keys are read again for an unknown key id at most this often.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);

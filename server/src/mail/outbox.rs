@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use troupe_core::{config, lifecycle::Tasks};
 
 use super::{Letter, Mailer};
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// Letters that are written or handed over at the same time. One that waits for its next try is not among them.
 const AT_ONCE: usize = 4;

@@ -17,7 +17,7 @@ use axum::{
 
 use self::page::{Kept, Page, digest_of};
 use crate::{
-    error::{ApiError, CODES},
+    http::error::{ApiError, CODES},
     state::AppState,
 };
 

@@ -10,8 +10,7 @@ use troupe_core::{
 
 use crate::{
     auth::identity::Identity,
-    error::ApiError,
-    extract::body,
+    http::{error::ApiError, extract::body},
     usecase::{queue_state::QueueState, send_message::IfBusy},
 };
 

@@ -25,9 +25,11 @@ use super::{
     snapshot::{Seen, Snapshot, ends_of},
 };
 use crate::{
-    auth::{door::permit, permissions::Permission},
-    error::ApiError,
-    extract::{correlation::CorrelationId, idempotency},
+    auth::{middleware::permit, permissions::Permission},
+    http::{
+        error::ApiError,
+        extract::{correlation::CorrelationId, idempotency},
+    },
     state::AppState,
     usecase::{
         cancel_request::cancel_request,

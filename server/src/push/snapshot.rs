@@ -11,7 +11,7 @@ use troupe_core::{
 };
 use troupe_db::replies::{messages, requests};
 
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 /// At most so many finished messages are told to a socket that was away; the rest is in the lists.
 const MOST_COMPLETED: i64 = 200;

@@ -23,7 +23,7 @@ use super::{
     sessions::Held,
     snapshot::end_of,
 };
-use crate::{auth::identity::Identity, error::ApiError, state::AppState};
+use crate::{auth::identity::Identity, http::error::ApiError, state::AppState};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 

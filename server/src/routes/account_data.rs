@@ -19,19 +19,19 @@ use troupe_db::accounts::account_jobs;
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        body::Body,
-        idempotency::{IdempotencyKey, REPLAYED},
-        path::Id,
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            idempotency::{IdempotencyKey, REPLAYED},
+            path::Id,
+        },
+        idempotent::{Created, Key, once},
     },
     state::AppState,
-    usecase::{
-        account_data::{close, confirm, file, start_export},
-        audit::note,
-        once::{Created, Key, once},
-    },
+    usecase::account_data::{close, confirm, file, start_export},
 };
 
 const TAG: &str = "accounts";

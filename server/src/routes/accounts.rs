@@ -12,14 +12,18 @@ use troupe_db::{accounts::users, money::budgets};
 use utoipa::ToSchema;
 
 use crate::{
-    auth::password_rules::{self, Owner},
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        body::Body,
-        checks::Checks,
-        device::Device,
-        idempotency::{IdempotencyKey, REPLAYED},
+    auth::{
+        caller::Caller,
+        password_rules::{self, Owner},
+    },
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            device::Device,
+            idempotency::{IdempotencyKey, REPLAYED},
+        },
     },
     routes::sign_ins::{SignedIn, welcome},
     state::AppState,

@@ -11,13 +11,14 @@ use troupe_db::accounts::{
 };
 
 use crate::{
-    error::ApiError,
-    extract::{auth::Caller, body::Body, path::Id},
-    state::AppState,
-    usecase::{
-        api_keys::{Made, Wanted, make},
-        audit::note,
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{body::Body, path::Id},
     },
+    state::AppState,
+    usecase::api_keys::{Made, Wanted, make},
 };
 
 const TAG: &str = "accounts";

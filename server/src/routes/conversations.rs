@@ -7,17 +7,19 @@ use troupe_db::replies::conversations;
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        body::Body,
-        checks::Checks,
-        idempotency::Keyed,
-        paging::{Listed, Paging, Params},
-        path::Id,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            idempotency::Keyed,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+        idempotent::{Created, once},
     },
     state::AppState,
-    usecase::once::{Created, once},
 };
 
 const MISSING: ApiError = ApiError::NotFound("conversation");

@@ -18,19 +18,21 @@ use troupe_db::{
 use utoipa::IntoParams;
 
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        checks::Checks,
-        paging::{Listed, Paging, Params},
-        path::Id,
-        upload::{Content, DocumentAddress, Upload},
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+            path::Id,
+            upload::{Content, DocumentAddress, Upload},
+        },
+        idempotent::{Created, before, once},
     },
     state::AppState,
     usecase::{
         add_document::{add, examine, fetch},
         index_soon::index_soon,
-        once::{Created, before, once},
         persona_settings::is_slug,
     },
 };

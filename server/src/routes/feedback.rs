@@ -16,15 +16,17 @@ use troupe_db::replies::feedback::{self, Outcome, Rated};
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        checks::Checks,
-        idempotency::{Keyed, REPLAYED},
-        path::Id,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            checks::Checks,
+            idempotency::{Keyed, REPLAYED},
+            path::Id,
+        },
+        idempotent::{Created, once},
     },
     state::AppState,
-    usecase::once::{Created, once},
 };
 
 const NO_REQUEST: ApiError = ApiError::NotFound("request of yours");

@@ -15,8 +15,11 @@ use uuid::Uuid;
 
 use super::interview::own_persona;
 use crate::{
-    error::ApiError,
-    extract::{auth::Caller, checks::Checks, paging::Params, path::Id},
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{checks::Checks, paging::Params, path::Id},
+    },
     state::AppState,
 };
 

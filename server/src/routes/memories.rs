@@ -11,19 +11,19 @@ use troupe_db::{knowledge::memories, personas};
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        checks::Checks,
-        idempotency::Keyed,
-        paging::{Listed, Paging, Params},
-        path::Id,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            checks::Checks,
+            idempotency::Keyed,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+        idempotent::{Created, once},
     },
     state::AppState,
-    usecase::{
-        once::{Created, once},
-        persona_settings::is_slug,
-    },
+    usecase::persona_settings::is_slug,
 };
 
 const TAG: &str = "memories";

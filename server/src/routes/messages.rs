@@ -16,15 +16,17 @@ use utoipa::ToSchema;
 
 use super::requests::Waiting;
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        body::Body,
-        correlation::CorrelationId,
-        idempotency::REPLAYED,
-        paging::{Listed, Paging, Params},
-        path::Id,
-        sending::SendingHeaders,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            correlation::CorrelationId,
+            idempotency::REPLAYED,
+            message_headers::SendingHeaders,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
     },
     state::AppState,
     usecase::{

@@ -6,8 +6,11 @@ use troupe_core::model::audit::By;
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    extract::{auth::Identified, body::Body, checks::Checks},
+    auth::caller::Identified,
+    http::{
+        error::ApiError,
+        extract::{body::Body, checks::Checks},
+    },
     state::AppState,
     usecase::{password_resets, passwords},
 };

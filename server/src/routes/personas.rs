@@ -17,19 +17,21 @@ use troupe_db::{
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        body::Body,
-        checks::Checks,
-        idempotency::Keyed,
-        paging::{Listed, Paging, Params},
-        path::Id,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            idempotency::Keyed,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+        idempotent::{Created, once},
     },
     state::AppState,
     usecase::{
         chains::checked_chain,
-        once::{Created, once},
         persona_settings::{check_settings, is_slug},
     },
 };

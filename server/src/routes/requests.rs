@@ -13,11 +13,10 @@ use troupe_core::{events::Cursor, ids::RequestId, model::Request};
 use utoipa::IntoParams;
 
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::{Caller, Identified},
-        paging::Params,
-        path::Id,
+    auth::caller::{Caller, Identified},
+    http::{
+        error::ApiError,
+        extract::{paging::Params, path::Id},
     },
     push::sse,
     state::AppState,

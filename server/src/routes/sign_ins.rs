@@ -19,16 +19,19 @@ use troupe_db::accounts::sign_ins;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::note,
     auth::{
+        caller::Identified,
         cookie::{self, SessionCookie},
         identity::CredentialKind,
         secrets::digest_of,
     },
-    error::ApiError,
-    extract::{auth::Identified, body::Body, device::Device, path::Id},
+    http::{
+        error::ApiError,
+        extract::{body::Body, device::Device, path::Id},
+    },
     state::AppState,
     usecase::{
-        audit::note,
         passwords, sign_ins as usecase,
         sign_ins::{NewSession, TokenPair},
     },

@@ -12,9 +12,14 @@ use troupe_db::accounts::socket_tickets;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    auth::secrets::{self, Fresh},
-    error::ApiError,
-    extract::{auth::Identified, correlation::CorrelationId, paging::Params},
+    auth::{
+        caller::Identified,
+        secrets::{self, Fresh},
+    },
+    http::{
+        error::ApiError,
+        extract::{correlation::CorrelationId, paging::Params},
+    },
     push::{
         protocol::{Closing, Opened, SUBPROTOCOL},
         session::Session,

@@ -15,8 +15,8 @@ use troupe_db::{
     violated_constraint,
 };
 
-use super::{audit::note, sign_ins};
-use crate::{error::ApiError, state::AppState};
+use super::sign_ins;
+use crate::{audit::note, http::error::ApiError, state::AppState};
 
 pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 

@@ -14,7 +14,7 @@ use troupe_db::{
     personas,
 };
 
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 /// A document that can be taken in.
 pub(crate) struct Examined {

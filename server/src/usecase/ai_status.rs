@@ -13,7 +13,7 @@ use troupe_core::{
 use troupe_db::operations::provider_checks;
 use utoipa::ToSchema;
 
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 /// What is counted reaches back so far.
 const MINUTES: u32 = 15;

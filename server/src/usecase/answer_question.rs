@@ -17,7 +17,7 @@ use troupe_db::{
     personas,
 };
 
-use crate::{error::ApiError, state::AppState, usecase::index_soon::index_soon};
+use crate::{http::error::ApiError, state::AppState, usecase::index_soon::index_soon};
 
 pub(crate) const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 pub(crate) const NO_QUESTION: ApiError = ApiError::NotFound("question");

@@ -12,14 +12,13 @@ use troupe_core::{
 use troupe_db::accounts::api_keys::{self, ApiKey, NewApiKey};
 use utoipa::ToSchema;
 
-use super::audit::note;
 use crate::{
+    audit::note,
     auth::{
         keys::{self, NewKey},
         permissions::{Keys, Permission, Roles},
     },
-    error::ApiError,
-    extract::checks::Checks,
+    http::{error::ApiError, extract::checks::Checks},
 };
 
 const LONGEST_LIFE_DAYS: u32 = 3_650;

@@ -11,7 +11,7 @@ use troupe_core::{
 use troupe_db::replies::requests;
 
 use crate::{
-    error::ApiError,
+    http::error::ApiError,
     push::hub::{Delivery, Subscription},
     state::AppState,
 };

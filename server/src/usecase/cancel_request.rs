@@ -13,7 +13,7 @@ use troupe_db::replies::{
     requests,
 };
 
-use crate::{error::ApiError, push::snapshot::end_of, state::AppState};
+use crate::{http::error::ApiError, push::snapshot::end_of, state::AppState};
 
 /// Attempts begin and end meanwhile, but not often.
 const TRIES: usize = 8;

@@ -7,7 +7,7 @@ use troupe_core::{
     model::{Change, providers::Link},
 };
 
-use crate::extract::checks::Checks;
+use crate::http::extract::checks::Checks;
 
 const MOST_LINKS: usize = 10;
 const MOST_MODELS: usize = 100;

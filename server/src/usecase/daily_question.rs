@@ -8,7 +8,7 @@ use troupe_core::{
 use troupe_db::interview::questions;
 
 use super::answer_question::{NO_QUESTION, lock};
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 /// The same for everybody who asks on this day.
 pub(crate) async fn daily_question(

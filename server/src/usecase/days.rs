@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// The time zone of this name, as in the database of the IANA.
 pub(crate) fn zone(name: &str) -> Result<Tz, ApiError> {

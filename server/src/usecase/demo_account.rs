@@ -7,7 +7,7 @@ use troupe_db::{
     violated_constraint,
 };
 
-use crate::{auth::passwords::Passwords, error::ApiError};
+use crate::{auth::passwords::Passwords, http::error::ApiError};
 
 pub const EMAIL: &str = "demo@example.com";
 

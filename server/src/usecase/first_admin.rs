@@ -14,8 +14,7 @@ use crate::{
         password_rules::{self, Owner},
         passwords::Passwords,
     },
-    error::ApiError,
-    extract::checks::Checks,
+    http::{error::ApiError, extract::checks::Checks},
 };
 
 /// Who is to be an admin.

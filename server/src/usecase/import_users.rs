@@ -20,8 +20,10 @@ use troupe_db::{
 
 use crate::{
     auth::passwords::is_bcrypt,
-    error::ApiError,
-    extract::{body, checks::Checks},
+    http::{
+        error::ApiError,
+        extract::{body, checks::Checks},
+    },
 };
 
 /// More faults are counted and not told.

@@ -10,17 +10,16 @@ use troupe_core::{
 use troupe_db::accounts::passwords::{self, Addressee};
 
 use super::{
-    audit::note,
     passwords::{end_late_comers, owner},
     sign_ins,
 };
 use crate::{
+    audit::note,
     auth::{
         password_rules,
         secrets::{self, Fresh, digest_of},
     },
-    error::ApiError,
-    extract::checks::Checks,
+    http::{error::ApiError, extract::checks::Checks},
     mail::Letter,
     state::AppState,
 };

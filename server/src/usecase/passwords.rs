@@ -10,15 +10,15 @@ use troupe_core::{
 };
 use troupe_db::accounts::{passwords, users};
 
-use super::{audit::note, sign_ins};
+use super::sign_ins;
 use crate::{
+    audit::note,
     auth::{
         identity::Identity,
         password_rules::{self, Owner},
         passwords::Verified,
     },
-    error::ApiError,
-    extract::checks::Checks,
+    http::{error::ApiError, extract::checks::Checks},
     state::AppState,
 };
 

@@ -9,7 +9,7 @@ use troupe_core::{
 use utoipa::ToSchema;
 
 use super::stored_queue::DispatchLag;
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 /// The whole queue at a moment.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -9,8 +9,11 @@ use troupe_core::{
 };
 use troupe_db::{accounts::users, operations::idempotency, violated_constraint};
 
-use super::{audit::note, once::Key};
-use crate::{error::ApiError, state::AppState};
+use crate::{
+    audit::note,
+    http::{error::ApiError, idempotent::Key},
+    state::AppState,
+};
 
 /// Who registers.
 pub(crate) struct Newcomer<'a> {

@@ -16,8 +16,12 @@ use troupe_db::{
 };
 use utoipa::ToSchema;
 
-use super::{cancel_request::cancel_before, once::Key};
-use crate::{dispatcher::Accepted, error::ApiError, extract::checks::Checks, state::AppState};
+use super::cancel_request::cancel_before;
+use crate::{
+    dispatcher::Accepted,
+    http::{error::ApiError, extract::checks::Checks, idempotent::Key},
+    state::AppState,
+};
 
 /// What becomes of a message while an earlier one of the conversation waits for its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]

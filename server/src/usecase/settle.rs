@@ -16,8 +16,7 @@ use troupe_db::{
     replies::dead_letters::{self, Filter},
 };
 
-use super::audit::note;
-use crate::{dispatcher::Accepted, error::ApiError, state::AppState};
+use crate::{audit::note, dispatcher::Accepted, http::error::ApiError, state::AppState};
 
 /// More are not settled in one call: each new request wants a worker, and the caller an answer.
 const MOST: usize = 10_000;

@@ -10,14 +10,13 @@ use troupe_core::{
 };
 use troupe_db::accounts::sign_ins::{self, Lasting, Refreshed};
 
-use super::audit::note;
 use crate::{
+    audit::note,
     auth::{
         identity::Identity,
         secrets::{self, Fresh, digest_of},
     },
-    error::ApiError,
-    extract::device::Device,
+    http::{error::ApiError, extract::device::Device},
     state::AppState,
 };
 

@@ -12,7 +12,7 @@ use troupe_db::{
 };
 use utoipa::ToSchema;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// More dead letters are not counted.
 const MOST_DEAD_LETTERS: i64 = 10_000;

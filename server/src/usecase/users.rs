@@ -9,8 +9,8 @@ use troupe_core::{
 };
 use troupe_db::accounts::{admin_users, api_keys, users};
 
-use super::{audit::note, sign_ins};
-use crate::{error::ApiError, state::AppState};
+use super::sign_ins;
+use crate::{audit::note, http::error::ApiError, state::AppState};
 
 /// What becomes of a user; what is `None` stays.
 #[derive(Debug, Clone, Copy)]

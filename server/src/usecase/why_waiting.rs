@@ -18,7 +18,7 @@ use troupe_db::{
 };
 use utoipa::ToSchema;
 
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 /// Where a request stands, why, and how it came there.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,8 +7,11 @@ use troupe_core::{
 };
 
 use crate::{
-    error::ApiError,
-    extract::{auth::Caller, idempotency::IdempotencyKey, path::Id},
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{idempotency::IdempotencyKey, path::Id},
+    },
     routes::account_data::{begin_export, closed, find_export},
     state::AppState,
 };

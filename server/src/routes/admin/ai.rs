@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 
 use crate::{
-    error::ApiError,
+    http::error::ApiError,
     state::AppState,
     usecase::ai_status::{AiStatus, ai_status},
 };

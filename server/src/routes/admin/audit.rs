@@ -16,17 +16,19 @@ use uuid::Uuid;
 
 use super::TAG;
 use crate::{
-    error::ApiError,
-    extract::{
-        checks::Checks,
-        paging::{Listed, Paging, Params},
-    },
-    state::AppState,
-    usecase::audit::{
+    admin::audit::{
         export::lines,
-        note,
         verify::{MOST, Stretch, Verified, verify},
     },
+    audit::note,
+    http::{
+        error::ApiError,
+        extract::{
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+        },
+    },
+    state::AppState,
 };
 
 const LONGEST: usize = 500;

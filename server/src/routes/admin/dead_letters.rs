@@ -19,13 +19,15 @@ use troupe_db::replies::dead_letters::{self, Filter};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    error::ApiError,
-    extract::{
-        body::Body,
-        checks::Checks,
-        correlation::CorrelationId,
-        paging::{Listed, Paging, Params},
-        path::Id,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            correlation::CorrelationId,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
     },
     state::AppState,
     usecase::settle::{discard, retry, select},

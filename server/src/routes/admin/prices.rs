@@ -12,16 +12,18 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::TAG;
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        body::Body,
-        checks::Checks,
-        paging::{Listed, Paging, Pair, Params},
-        path::Id,
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            paging::{Listed, Paging, Pair, Params},
+            path::Id,
+        },
     },
     state::AppState,
-    usecase::audit::note,
 };
 
 const HIGHEST: f64 = 1e6;

@@ -4,8 +4,7 @@ use axum::{Json, extract::State};
 use troupe_core::ids::RequestId;
 
 use crate::{
-    error::ApiError,
-    extract::path::Id,
+    http::{error::ApiError, extract::path::Id},
     state::AppState,
     usecase::why_waiting::{WaitingView, why_waiting},
 };

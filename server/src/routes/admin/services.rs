@@ -17,14 +17,14 @@ use utoipa::ToSchema;
 
 use super::TAG;
 use crate::{
+    audit::note,
     auth::permissions::Roles,
-    error::ApiError,
-    extract::{body::Body, checks::Checks, path::Id},
-    state::AppState,
-    usecase::{
-        api_keys::{Made, Wanted, make},
-        audit::note,
+    http::{
+        error::ApiError,
+        extract::{body::Body, checks::Checks, path::Id},
     },
+    state::AppState,
+    usecase::api_keys::{Made, Wanted, make},
 };
 
 const MISSING: ApiError = ApiError::NotFound("service");

@@ -5,7 +5,7 @@ use troupe_core::model::audit::{By, On};
 use troupe_db::accounts::signing_keys::{self, KeyView};
 
 use super::TAG;
-use crate::{error::ApiError, state::AppState, usecase::audit::note};
+use crate::{audit::note, http::error::ApiError, state::AppState};
 
 /// The keys, the newest first, without their secrets
 #[utoipa::path(get, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),

@@ -15,14 +15,15 @@ use troupe_db::{
 use utoipa::ToSchema;
 
 use crate::{
-    error::ApiError,
-    extract::{auth::Caller, body::Body, checks::Checks, idempotency::Keyed, path::Id},
-    state::AppState,
-    usecase::{
-        audit::note,
-        chains::{checked_chain, checked_models},
-        once::{Created, once},
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{body::Body, checks::Checks, idempotency::Keyed, path::Id},
+        idempotent::{Created, once},
     },
+    state::AppState,
+    usecase::chains::{checked_chain, checked_models},
 };
 
 const FREE: &str = "free";

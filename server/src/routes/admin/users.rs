@@ -17,12 +17,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::TAG;
 use crate::{
-    error::ApiError,
-    extract::{
-        body::Body,
-        checks::Checks,
-        paging::{Listed, Paging, Params},
-        path::Id,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
     },
     state::AppState,
     usecase::{users as change, users::UserChange},

@@ -14,24 +14,26 @@ use utoipa::IntoParams;
 
 use super::{TAG, own_persona};
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        idempotency::{IdempotencyKey, REPLAYED},
-        paging::Params,
-        path::Id,
-        receiving::receive,
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            idempotency::{IdempotencyKey, REPLAYED},
+            paging::Params,
+            path::Id,
+            read_body::receive,
+        },
+        idempotent::{Created, Key, once},
     },
     state::AppState,
     usecase::{
-        audit::note,
         exchange::{
             Format, RawRow,
             export::export,
             import::{Mode, Report, import},
         },
         index_soon::index_soon,
-        once::{Created, Key, once},
     },
 };
 

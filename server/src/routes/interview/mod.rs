@@ -11,7 +11,7 @@ use troupe_db::personas;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    error::ApiError,
+    http::error::ApiError,
     state::AppState,
     usecase::{answer_question::NO_PERSONA, persona_settings::is_slug},
 };

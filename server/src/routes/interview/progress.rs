@@ -11,8 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{TAG, own_persona};
 use crate::{
-    error::ApiError,
-    extract::{auth::Caller, paging::Params, path::Id},
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{paging::Params, path::Id},
+    },
     state::AppState,
     usecase::days::{self, Streak},
 };

@@ -16,20 +16,22 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{TAG, own_persona};
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        checks::Checks,
-        idempotency::Keyed,
-        paging::{Listed, Paging, Params},
-        path::Id,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            checks::Checks,
+            idempotency::Keyed,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+        idempotent::{Created, once},
     },
     state::AppState,
     usecase::{
         answer_question::NO_QUESTION,
         daily_question, days,
         exchange::import::{MOST_QUESTIONS, too_many_questions},
-        once::{Created, once},
     },
 };
 

@@ -16,13 +16,15 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{TAG, own_persona};
 use crate::{
-    error::ApiError,
-    extract::{
-        auth::Caller,
-        body::Body,
-        checks::Checks,
-        paging::{Listed, Paging, Params},
-        path::Id,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
     },
     state::AppState,
     usecase::{

@@ -13,12 +13,15 @@ use utoipa::IntoParams;
 
 use super::TAG;
 use crate::{
-    error::ApiError,
-    extract::{auth::Caller, paging::Params, path::Id},
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{paging::Params, path::Id},
+    },
     state::AppState,
     usecase::{
         answer_question::NO_PERSONA,
-        audit::note,
         persona_settings::is_slug,
         training::{Chat, Part, Training, chats},
     },

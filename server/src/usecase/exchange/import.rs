@@ -31,10 +31,7 @@ use super::{
     read::{Read, read},
     rows::Row,
 };
-use crate::{
-    error::ApiError,
-    usecase::{answer_question, audit::note},
-};
+use crate::{audit::note, http::error::ApiError, usecase::answer_question};
 
 /// The most questions of one's own.
 pub(crate) const MOST_QUESTIONS: i64 = 5_000;

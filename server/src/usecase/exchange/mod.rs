@@ -59,7 +59,7 @@ impl Format {
 
 /// Whether a body can be read at all.
 #[cfg(feature = "fuzzing")]
-pub(crate) fn rows_of(format: Format, bytes: &[u8]) -> Result<(), crate::error::ApiError> {
+pub(crate) fn rows_of(format: Format, bytes: &[u8]) -> Result<(), crate::http::error::ApiError> {
     let read = read::read(format, bytes)?;
     assert!(read.rows.len() + read.faults.len() >= read.count, "a row is neither good nor at fault");
     Ok(())

@@ -9,7 +9,7 @@ use super::{
     csv::{self, Broken, Records},
     rows::{COLUMNS, Place, RawRow, Row, checked},
 };
-use crate::{error::ApiError, extract::body};
+use crate::http::{error::ApiError, extract::body};
 
 /// The most rows of one import.
 pub(super) const MOST_ROWS: usize = 5_000;

@@ -6,7 +6,7 @@ use super::{
     read::{MOST_ROWS, Read, read},
     rows::{RawRow, Row},
 };
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 const FORMATS: [Format; 3] = [Format::Json, Format::Jsonl, Format::Csv];
 

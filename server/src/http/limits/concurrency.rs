@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use troupe_core::{config::Server, ids::UserId};
 
-use super::classes::Pace;
-use crate::error::ApiError;
+use super::route_classes::Pace;
+use crate::http::error::ApiError;
 
 #[derive(Clone)]
 pub(crate) struct Places {

@@ -5,8 +5,11 @@ use std::convert::Infallible;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use troupe_core::model::audit::{ActorKind, By};
 
-use super::{correlation::CorrelationId, device::Device};
-use crate::{auth::identity::Identity, state::AppState};
+use super::identity::Identity;
+use crate::{
+    http::extract::{correlation::CorrelationId, device::Device},
+    state::AppState,
+};
 
 impl FromRequestParts<AppState> for By {
     type Rejection = Infallible;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// All of a body, if it is not too large and does not take too long.
 pub(crate) async fn receive(body: Body, limit: usize, time: Duration) -> Result<Bytes, ApiError> {

@@ -15,7 +15,7 @@ use axum::{
 };
 use ipnet::IpNet;
 
-use crate::serve::Peer;
+use crate::http::serve::Peer;
 
 pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
 /// More proxies are not between us and anybody.

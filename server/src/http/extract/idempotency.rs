@@ -10,12 +10,14 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     body::{self, Body},
-    receiving,
+    read_body,
 };
 use crate::{
-    error::ApiError,
+    http::{
+        error::ApiError,
+        idempotent::{Created, Key},
+    },
     state::AppState,
-    usecase::once::{Created, Key},
 };
 
 const HEADER: &str = "idempotency-key";
@@ -61,7 +63,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
         };
         let address = format!("{} {}", parts.method, parts.uri.path());
         let config = &state.config.server;
-        let bytes = receiving::receive(content, config.max_body, config.body_timeout).await?;
+        let bytes = read_body::receive(content, config.max_body, config.body_timeout).await?;
         if !body::is_json(&parts.headers) {
             return Err(ApiError::UnsupportedMediaType);
         }

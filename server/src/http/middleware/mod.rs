@@ -3,8 +3,8 @@
 //! A call gets its correlation id, the address that it comes from and its class, a place, and so much time. What is too
 //! long, packed, or too much at once is turned away here. An answer gets the body of its problem, and what browsers are to know.
 
-mod browsers;
 mod cors;
+pub(crate) mod security_headers;
 
 use std::time::Duration;
 
@@ -19,21 +19,21 @@ use tokio::time::timeout;
 use tracing::Instrument;
 use troupe_core::problem::Problem;
 
-use crate::{
+use super::{
     error::ApiError,
     extract::{
         client_address::ClientAddress,
         correlation::{CorrelationId, X_REQUEST_ID},
     },
     limits::{
-        classes::{Class, Rate},
-        places::CallPlace,
+        concurrency::CallPlace,
+        route_classes::{Class, Rate},
     },
     serve::Peer,
-    state::AppState,
 };
+use crate::state::AppState;
 
-pub(crate) async fn pass(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn apply(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let config = &state.config.server;
     let id = CorrelationId::of(request.headers());
     let class = Class::of(&request);
@@ -48,7 +48,7 @@ pub(crate) async fn pass(State(state): State<AppState>, mut request: Request, ne
     let mut response = if origin.is_some() && cors::is_preflight(&request) {
         cors::preflight()
     } else {
-        match enter(&state, class, &mut request) {
+        match admit(&state, class, &mut request) {
             Ok(place) => in_time(class.time(config), place, request, next).instrument(span).await,
             Err(error) => span.in_scope(|| error.into_response()),
         }
@@ -61,7 +61,7 @@ pub(crate) async fn pass(State(state): State<AppState>, mut request: Request, ne
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(X_REQUEST_ID, value);
     }
-    browsers::protect(headers, config.is_https());
+    security_headers::protect(headers, config.is_https());
     if !config.cors_origins.is_empty() {
         cors::tell(headers, origin);
     }
@@ -69,7 +69,7 @@ pub(crate) async fn pass(State(state): State<AppState>, mut request: Request, ne
 }
 
 /// What can be said of a call before anything is done for it.
-fn enter(state: &AppState, class: Class, request: &mut Request) -> Result<Option<CallPlace>, ApiError> {
+fn admit(state: &AppState, class: Class, request: &mut Request) -> Result<Option<CallPlace>, ApiError> {
     let limit = state.config.server.max_url;
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if request.extensions().get::<Peer>().is_some_and(|peer| peer.crowded) {

@@ -6,8 +6,8 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::receiving::receive;
-use crate::{error::ApiError, state::AppState};
+use super::read_body::receive;
+use crate::{http::error::ApiError, state::AppState};
 
 /// A JSON body.
 #[derive(Debug)]

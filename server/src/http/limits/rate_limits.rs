@@ -21,11 +21,13 @@ use troupe_core::{
     ports::{Limit, Limiter, Verdict},
 };
 
-use super::{classes::Rate, tiers::TierLimits};
+use super::{route_classes::Rate, tiers::TierLimits};
 use crate::{
     auth::identity::Identity,
-    error::ApiError,
-    extract::{client_address::ClientAddress, receiving::receive},
+    http::{
+        error::ApiError,
+        extract::{client_address::ClientAddress, read_body::receive},
+    },
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

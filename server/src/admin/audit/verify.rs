@@ -14,7 +14,7 @@ use troupe_db::operations::audit;
 use utoipa::ToSchema;
 
 use super::chain::{beginning, fault};
-use crate::{auth::secrets::hex, error::ApiError};
+use crate::{auth::secrets::hex, http::error::ApiError};
 
 const PAGE: i64 = 1_000;
 /// More are not looked at in one call.

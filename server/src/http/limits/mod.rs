@@ -2,7 +2,7 @@
 //!
 //! [`classes`] says for each address of the API what holds for it; nothing else does.
 
-pub(crate) mod classes;
-pub(crate) mod places;
-pub(crate) mod rates;
+pub(crate) mod concurrency;
+pub(crate) mod rate_limits;
+pub(crate) mod route_classes;
 mod tiers;

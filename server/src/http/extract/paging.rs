@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use troupe_db::Page;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 const DEFAULT_LIMIT: i64 = 50;
 const MOST: i64 = 100;

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use troupe_core::problem::FieldError;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 #[derive(Default)]
 pub(crate) struct Checks(Vec<FieldError>);

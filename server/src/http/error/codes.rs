@@ -86,7 +86,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{auth::permissions::Permission, error::ApiError};
+    use crate::{auth::permissions::Permission, http::error::ApiError};
 
     #[test]
     fn every_code_is_explained() {

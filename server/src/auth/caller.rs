@@ -1,9 +1,10 @@
-//! The caller, as the door has found out: see [`crate::auth::door`].
+//! The caller, as the door has found out: see [`super::middleware`].
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use troupe_core::ids::UserId;
 
-use crate::{auth::identity::Identity, error::ApiError};
+use super::identity::Identity;
+use crate::http::error::ApiError;
 
 /// The signed-in user.
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,10 @@
 //! What a call can fail with, and how it is told: problem+json with a stable code.
 //!
-//! The response carries the [`troupe_core::problem::Problem`] as an extension; [`crate::gate`] adds the correlation id and writes the body,
+//! The response carries the [`troupe_core::problem::Problem`] as an extension; [`super::middleware`] adds the correlation id and writes the body,
 //! so that every error looks the same wherever it arose.
 
-mod codes;
-mod told;
+pub(crate) mod codes;
+pub(crate) mod problem;
 
 use std::time::Duration;
 

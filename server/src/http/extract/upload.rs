@@ -9,8 +9,11 @@ use serde::Deserialize;
 use troupe_core::media_type::MediaType;
 use utoipa::ToSchema;
 
-use super::{body, idempotency::IdempotencyKey, receiving::receive};
-use crate::{error::ApiError, state::AppState, usecase::once::Key};
+use super::{body, idempotency::IdempotencyKey, read_body::receive};
+use crate::{
+    http::{error::ApiError, idempotent::Key},
+    state::AppState,
+};
 
 pub(crate) struct Upload {
     pub(crate) content: Content,

@@ -1,7 +1,7 @@
 //! The door: finds out who is calling, whether they call too often, and whether they may, before any route is called.
 //!
 //! What an address needs is read from its description (`security`), once at start. One that states no need is closed to
-//! everybody. Routes find the caller in the request's extensions, by the extractor [`crate::extract::auth::Caller`].
+//! everybody. Routes find the caller in the request's extensions, by the extractor [`super::caller::Caller`].
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -26,16 +26,18 @@ use super::{
     signatures::{self, Call},
 };
 use crate::{
-    error::ApiError,
-    extract::receiving::receive,
-    limits::{
-        classes::{Class, Pace, Rate},
-        places::{WaitingPlace, held},
-        rates::Counted,
+    audit::note,
+    http::{
+        error::ApiError,
+        extract::read_body::receive,
+        limits::{
+            concurrency::{WaitingPlace, held},
+            rate_limits::Counted,
+            route_classes::{Class, Pace, Rate},
+        },
     },
     push::protocol::TICKET_PREFIX,
     state::AppState,
-    usecase::audit::note,
 };
 
 /// The one address that takes tickets.
@@ -95,7 +97,7 @@ impl Needs {
     }
 }
 
-pub(crate) async fn enter(
+pub(crate) async fn authenticate_and_authorize(
     State((state, needs)): State<(AppState, Needs)>,
     path: Option<MatchedPath>,
     request: Request,

@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::idempotency::IdempotencyKey;
-use crate::{error::ApiError, state::AppState};
+use crate::{http::error::ApiError, state::AppState};
 
 pub(crate) struct SendingHeaders {
     pub(crate) key: Option<String>,

@@ -8,7 +8,8 @@ use sqlx::PgConnection;
 use troupe_core::ids::UserId;
 use troupe_db::operations::idempotency;
 
-use crate::{error::ApiError, state::AppState};
+use super::error::ApiError;
+use crate::state::AppState;
 
 /// A key with the fingerprint of what it stands for.
 #[derive(Debug, Clone)]
