@@ -21,15 +21,15 @@ use troupe_db::{
 
 use crate::{
     APPLICATION,
+    accounts::{
+        first_admin::{self, Done, Wanted},
+        import_users, password_resets,
+    },
     auth::{
         passwords::Passwords,
         secrets::{self, Fresh},
     },
     http::error::ApiError,
-    usecase::{
-        first_admin::{self, Done, Wanted},
-        import_users, password_resets,
-    },
 };
 
 #[derive(Debug, Subcommand)]

@@ -20,15 +20,15 @@ use crate::{
             paging::{Paging, Pair},
         },
     },
-    push::protocol::FromClient,
-    usecase::exchange,
+    interview::import_export,
+    sockets::protocol::FromClient,
 };
 
 /// An import; the first byte says how its rows are written down.
 pub fn import(bytes: &[u8]) {
-    let formats = [exchange::Format::Csv, exchange::Format::Json, exchange::Format::Jsonl];
+    let formats = [import_export::Format::Csv, import_export::Format::Json, import_export::Format::Jsonl];
     let format = formats[usize::from(bytes.first().copied().unwrap_or_default()) % formats.len()];
-    refused_well(exchange::rows_of(format, bytes.get(1..).unwrap_or_default()));
+    refused_well(import_export::rows_of(format, bytes.get(1..).unwrap_or_default()));
 }
 
 /// A JSON body with a bit of everything, nested.

@@ -3,22 +3,25 @@
 //! A route extracts, calls a use case and responds. Live events come in through [`push`]'s hub, which every kind of
 //! connection subscribes to: sockets, event streams and calls that wait.
 
+mod accounts;
 mod admin;
 mod audit;
 mod auth;
+mod chat;
 pub mod commands;
-mod dispatcher;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod health;
 mod http;
+mod interview;
+mod knowledge;
+mod live;
 mod mail;
 mod pages;
-mod push;
-mod queue_gauge;
+mod personas;
 mod router;
-mod routes;
+mod sockets;
 mod state;
-mod usecase;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -43,18 +46,17 @@ use troupe_core::{
 use troupe_db::{accounts::tiers, replies::accept::Limits, retrieval::Retriever, vector_stores};
 
 use crate::{
+    admin::queue_snapshot::LastStored,
     auth::{passwords::Passwords, revocations::Endings, tokens::Tokens},
-    dispatcher::Dispatcher,
+    chat::{accept_batch::Accepts, dispatcher::Dispatcher, queue_gauge::QueueGauge},
     http::limits::{concurrency::Places, rate_limits::Rates},
+    live::{connections::Sessions, hub::Hub},
     mail::outbox::Outbox,
-    push::{hub::Hub, sessions::Sessions},
-    queue_gauge::QueueGauge,
     state::{AppState, Parts},
-    usecase::{accepts::Accepts, stored_queue::LastStored},
 };
 
+pub use accounts::demo_account::EMAIL as DEMO_EMAIL;
 pub use router::openapi;
-pub use usecase::demo_account::EMAIL as DEMO_EMAIL;
 
 /// As PostgreSQL knows it.
 const APPLICATION: &str = "troupe-server";
@@ -148,7 +150,7 @@ impl Server {
 
     /// Makes sure that the demo account is there, before anybody calls.
     pub async fn ensure_demo_account(&self, password: &str) -> anyhow::Result<()> {
-        let ensured = usecase::demo_account::ensure(&self.state.pool, &self.state.passwords, password).await;
+        let ensured = accounts::demo_account::ensure(&self.state.pool, &self.state.passwords, password).await;
         ensured.map_err(|error| anyhow::anyhow!("make sure of the demo account: {error:?}"))
     }
 

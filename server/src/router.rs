@@ -10,19 +10,17 @@ use utoipa::{
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
+    accounts, admin,
     auth::{
         middleware::{Need, Needs, authenticate_and_authorize},
         permissions::Permission,
     },
+    chat, health,
     http::{error::ApiError, middleware},
-    pages,
-    routes::{
-        account_data, accounts, admin, api_keys, conversations, documents, feedback, health, interview, knowledge,
-        memories, messages, passwords, personas, requests, sign_ins, sockets,
-    },
+    interview, knowledge, pages, personas, sockets,
     state::AppState,
 };
 
@@ -100,49 +98,15 @@ fn describe_errors(operation: &mut Operation) {
 
 fn described() -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
-        .routes(routes!(accounts::register))
-        .routes(routes!(sign_ins::login))
-        .routes(routes!(sign_ins::refresh))
-        .routes(routes!(sign_ins::logout))
-        .routes(routes!(sign_ins::list_sign_ins, sign_ins::end_other_sign_ins))
-        .routes(routes!(sign_ins::end_sign_in))
-        .routes(routes!(passwords::change_password))
-        .routes(routes!(passwords::ask_for_reset, passwords::reset_password))
-        .routes(routes!(accounts::me, account_data::close_account))
-        .routes(routes!(account_data::create_export))
-        .routes(routes!(account_data::read_export))
-        .routes(routes!(account_data::read_export_content))
-        .routes(routes!(account_data::read_deletion))
-        .routes(routes!(accounts::my_budget))
-        .routes(routes!(api_keys::create_api_key, api_keys::list_api_keys))
-        .routes(routes!(api_keys::delete_api_key))
-        .routes(routes!(personas::create_persona, personas::list_personas))
-        .routes(routes!(personas::read_persona, personas::change_persona, personas::delete_persona))
-        .routes(routes!(documents::create_document, documents::list_documents))
-        .routes(routes!(documents::read_document, documents::delete_document))
-        .routes(routes!(documents::read_content))
-        .routes(routes!(knowledge::search_knowledge))
-        .routes(routes!(memories::list_memories, memories::create_memory, memories::delete_memories))
-        .routes(routes!(memories::delete_memory))
-        .routes(routes!(conversations::create_conversation, conversations::list_conversations))
-        .routes(routes!(
-            conversations::read_conversation,
-            conversations::rename_conversation,
-            conversations::delete_conversation
-        ))
-        .routes(routes!(messages::list_messages, messages::create_message))
-        .routes(routes!(requests::read_request))
-        .routes(routes!(requests::cancel))
-        .routes(routes!(requests::follow_request))
-        .routes(routes!(feedback::rate, feedback::read_feedback, feedback::delete_feedback))
-        .routes(routes!(sockets::create_socket_ticket))
-        .routes(routes!(sockets::open_socket))
-        .merge(interview::described())
-        .merge(admin::described());
-    let mut described = OpenApiRouter::with_openapi(Description::openapi())
-        .nest("/api/v1", api)
-        .routes(routes!(health::health))
-        .routes(routes!(health::ready));
+        .merge(accounts::routes::router())
+        .merge(personas::routes::router())
+        .merge(knowledge::routes::router())
+        .merge(chat::routes::router())
+        .merge(sockets::routes::router())
+        .merge(interview::routes::router())
+        .merge(admin::routes::router());
+    let mut described =
+        OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", api).merge(health::router());
     for path in described.get_openapi_mut().paths.paths.values_mut() {
         let PathItem { get, put, post, delete, patch, .. } = path;
         [get, put, post, delete, patch].into_iter().flatten().for_each(describe_errors);

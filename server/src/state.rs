@@ -13,13 +13,12 @@ use troupe_core::{
 use troupe_db::{replies::accept::Limits, retrieval::Retriever};
 
 use crate::{
+    admin::queue_snapshot::LastStored,
     auth::{passwords::Passwords, revocations::Endings, tokens::Tokens},
-    dispatcher::Dispatcher,
+    chat::{accept_batch::Accepts, dispatcher::Dispatcher, queue_gauge::QueueGauge},
     http::limits::{concurrency::Places, rate_limits::Rates},
+    live::{connections::Sessions, hub::Hub},
     mail::outbox::Outbox,
-    push::{hub::Hub, sessions::Sessions},
-    queue_gauge::QueueGauge,
-    usecase::{accepts::Accepts, stored_queue::LastStored},
 };
 
 pub(crate) struct Parts {

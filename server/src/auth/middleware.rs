@@ -36,7 +36,7 @@ use crate::{
             route_classes::{Class, Pace, Rate},
         },
     },
-    push::protocol::TICKET_PREFIX,
+    sockets::protocol::TICKET_PREFIX,
     state::AppState,
 };
 

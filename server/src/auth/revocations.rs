@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use troupe_core::{ids::CredentialId, lifecycle::Tasks};
 use troupe_db::accounts::sign_ins;
 
-use crate::push::sessions::Sessions;
+use crate::live::connections::Sessions;
 
 /// How often other servers' news are read.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);

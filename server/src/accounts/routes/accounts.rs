@@ -1,0 +1,84 @@
+//! Accounts: register, and who am I.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use troupe_core::model::{User, audit::By, money::Allowance};
+use troupe_db::{accounts::users, money::budgets};
+use utoipa::ToSchema;
+
+use super::sign_ins::{SignedIn, welcome};
+use crate::{
+    accounts::register::{self, Newcomer},
+    auth::{
+        caller::Caller,
+        password_rules::{self, Owner},
+    },
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            device::Device,
+            idempotency::{IdempotencyKey, REPLAYED},
+        },
+    },
+    state::AppState,
+};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Register {
+    #[schema(example = "ada@example.com", max_length = 320)]
+    email: String,
+    #[schema(example = "correct horse battery staple", min_length = 8, max_length = 200)]
+    password: String,
+    #[schema(example = "Ada", min_length = 1, max_length = 100)]
+    name: String,
+    /// For browsers: a session by cookie, which scripts cannot read, instead of tokens.
+    #[serde(default)]
+    session: bool,
+}
+
+/// Open an account
+#[utoipa::path(post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
+    responses((status = 201, body = SignedIn), (status = 409, description = "the address has an account")))]
+pub(crate) async fn register(
+    State(state): State<AppState>,
+    by: By,
+    IdempotencyKey(key): IdempotencyKey,
+    device: Device,
+    headers: HeaderMap,
+    Body(Register { email, password, name, session }): Body<Register>,
+) -> Result<Response, ApiError> {
+    let (email, name) = (email.trim(), name.trim());
+    let mut checks = Checks::default();
+    checks.email("email", email).text("name", name, 1..=100);
+    password_rules::check(&mut checks, "password", &password, Owner { email, name });
+    checks.done()?;
+    let (user, replayed) = register::register(&state, &by, Newcomer { email, name, password }, key).await?;
+    let replayed = replayed.then_some([REPLAYED]);
+    let signed_in = welcome(&state, user, session, (&by, &device), &headers).await?;
+    Ok((StatusCode::CREATED, replayed, signed_in).into_response())
+}
+
+/// The signed-in user
+#[utoipa::path(get, path = "/auth/me", tag = "accounts", security(("token" = ["account:read"])), responses((status = 200, body = User)))]
+pub(crate) async fn me(State(state): State<AppState>, Caller(user): Caller) -> Result<Json<User>, ApiError> {
+    let user = users::find(&state.pool, user).await?;
+    user.map(Json).ok_or(ApiError::Unauthenticated("the account is gone"))
+}
+
+/// What the signed-in user may spend today, and has spent
+#[utoipa::path(get, path = "/auth/me/budget", tag = "accounts", security(("token" = ["account:read"])), responses((status = 200, body = Allowance)))]
+pub(crate) async fn my_budget(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+) -> Result<Json<Allowance>, ApiError> {
+    let allowance = budgets::allowance(&state.pool, user).await?;
+    allowance.map(Json).ok_or(ApiError::Unauthenticated("the account is gone"))
+}

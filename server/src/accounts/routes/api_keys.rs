@@ -1,0 +1,73 @@
+//! The caller's API keys.
+
+use axum::{Json, extract::State, http::StatusCode};
+use troupe_core::{
+    ids::CredentialId,
+    model::audit::{By, On},
+};
+use troupe_db::accounts::{
+    api_keys::{self, ApiKey},
+    users,
+};
+
+use crate::{
+    accounts::api_keys::{Made, Wanted, make},
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{body::Body, path::Id},
+    },
+    state::AppState,
+};
+
+const TAG: &str = "accounts";
+
+/// Make an API key
+///
+/// It is shown this once. An `Idempotency-Key` counts for nothing here: an answer with a secret is not kept.
+#[utoipa::path(post, path = "/api-keys", tag = TAG, security(("token" = ["account:write"])), request_body = Wanted,
+    responses((status = 201, body = Made), (status = 409, description = "there are as many keys as there may be")))]
+pub(crate) async fn create_api_key(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    by: By,
+    Body(wanted): Body<Wanted>,
+) -> Result<(StatusCode, Json<Made>), ApiError> {
+    let role = users::role(&state.pool, user).await?.ok_or(ApiError::Unauthenticated("the account is gone"))?;
+    wanted.check(role == "admin")?;
+    let mut transaction = state.pool.begin().await?;
+    let made = make(&mut transaction, &by, user, &wanted, state.config.auth.keys_per_user).await?;
+    transaction.commit().await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// One's API keys, the newest first
+#[utoipa::path(get, path = "/api-keys", tag = TAG, security(("token" = ["account:read"])),
+    responses((status = 200, body = Vec<ApiKey>)))]
+pub(crate) async fn list_api_keys(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+) -> Result<Json<Vec<ApiKey>>, ApiError> {
+    Ok(Json(api_keys::list(&state.pool, user).await?))
+}
+
+/// Delete an API key: it ends at once, with its sockets
+#[utoipa::path(delete, path = "/api-keys/{id}", tag = TAG, security(("token" = ["account:write"])),
+    params(("id" = CredentialId, Path)), responses((status = 204), (status = 404, description = "no such key of yours")))]
+pub(crate) async fn delete_api_key(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    by: By,
+    Id(id): Id<CredentialId>,
+) -> Result<StatusCode, ApiError> {
+    let mut transaction = state.pool.begin().await?;
+    if !api_keys::delete(&mut *transaction, user, id).await? {
+        return Err(ApiError::NotFound("API key"));
+    }
+    note(&mut *transaction, &by.does("key.deleted").on(On::thing("api_key", id).of(user))).await?;
+    transaction.commit().await?;
+    state.endings.add(&[id]);
+    tracing::info!(user_id = %user, credential_id = %id, "deleted an API key");
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,92 @@
+//! Passwords: change one's own, and get a new one by mail.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use troupe_core::model::audit::By;
+use utoipa::ToSchema;
+
+use crate::{
+    accounts::{password_resets, passwords},
+    auth::caller::Identified,
+    http::{
+        error::ApiError,
+        extract::{body::Body, checks::Checks},
+    },
+    state::AppState,
+};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangePassword {
+    current_password: String,
+    #[schema(example = "correct horse battery staple", min_length = 8, max_length = 200)]
+    password: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskForReset {
+    #[schema(example = "ada@example.com", max_length = 320)]
+    email: String,
+}
+
+/// The same for every address.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ResetAsked {
+    #[schema(example = "if there is an account with this address, a link is on its way")]
+    detail: &'static str,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResetPassword {
+    /// What follows `#/reset/` in the link.
+    token: String,
+    #[schema(example = "correct horse battery staple", min_length = 8, max_length = 200)]
+    password: String,
+}
+
+/// Change your password
+///
+/// Ends all your other sign-ins.
+#[utoipa::path(put, path = "/auth/password", tag = "accounts", security(("token" = ["account:write"])),
+    request_body = ChangePassword, responses((status = 204)))]
+pub(crate) async fn change_password(
+    State(state): State<AppState>,
+    Identified(identity): Identified,
+    by: By,
+    Body(ChangePassword { current_password, password }): Body<ChangePassword>,
+) -> Result<StatusCode, ApiError> {
+    passwords::change(&state, &identity, &by, current_password, password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ask for a link that sets a new password
+///
+/// It goes to the address by mail, if that is an account's; the answer is the same if not.
+#[utoipa::path(post, path = "/auth/password-resets", tag = "accounts", security(()), request_body = AskForReset,
+    responses((status = 202, body = ResetAsked)))]
+pub(crate) async fn ask_for_reset(
+    State(state): State<AppState>,
+    Body(AskForReset { email }): Body<AskForReset>,
+) -> Result<(StatusCode, Json<ResetAsked>), ApiError> {
+    let email = email.trim();
+    Checks::default().email("email", email).done()?;
+    password_resets::ask(&state, email.to_owned())?;
+    let detail = "if there is an account with this address, a link is on its way";
+    Ok((StatusCode::ACCEPTED, Json(ResetAsked { detail })))
+}
+
+/// Set a new password by a link
+///
+/// The link works once, and only the newest one of an account. Ends all its sign-ins.
+#[utoipa::path(put, path = "/auth/password-resets", tag = "accounts", security(()), request_body = ResetPassword,
+    responses((status = 204)))]
+pub(crate) async fn reset_password(
+    State(state): State<AppState>,
+    by: By,
+    Body(ResetPassword { token, password }): Body<ResetPassword>,
+) -> Result<StatusCode, ApiError> {
+    password_resets::set(&state, &by, &token, password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

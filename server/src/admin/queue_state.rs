@@ -1,0 +1,77 @@
+//! The queue as admins see it: the gauge's last look at Redis, and who does what by PostgreSQL.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use troupe_core::{
+    clock::{Clock, SystemClock},
+    model::admin::{Running, Worker},
+};
+use utoipa::ToSchema;
+
+use super::queue_snapshot::DispatchLag;
+use crate::{http::error::ApiError, state::AppState};
+
+/// The whole queue at a moment.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct QueueState {
+    at: DateTime<Utc>,
+    /// `ok`, or `away`: then the tiers' levels are the last that were known.
+    #[schema(example = "ok")]
+    redis: &'static str,
+    /// Requests that are not final, 100,000 at most.
+    open: u64,
+    tiers: Vec<TierState>,
+    /// From being handed to the queue to the start, of what is running; null where nothing is.
+    dispatch_lag: Option<DispatchLag>,
+    workers: Vec<Worker>,
+    /// What runs under a worker that is not among them.
+    unlisted: Vec<Running>,
+    /// Dead letters that wait to be settled, 10,000 at most.
+    dead_letters: i64,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct TierState {
+    #[schema(example = "free")]
+    tier: String,
+    /// Jobs that no worker has taken yet.
+    waiting: u64,
+    /// Since the message at the head of the queue was sent; null where the queue is empty.
+    oldest_age_ms: Option<u64>,
+    arrivals_per_second: f64,
+    /// Jobs done with, however they ended.
+    completions_per_second: f64,
+    /// Requests that failed for good, over the last minute.
+    failures_per_second: f64,
+}
+
+pub(crate) async fn queue_state(state: &AppState) -> Result<QueueState, ApiError> {
+    let stored = state.last_stored.get(&state.pool).await?;
+    let gauge = &state.gauge;
+    let tier = |name: &String| {
+        let load = gauge.tier(name);
+        let failures = stored.failures.get(name).copied().unwrap_or_default();
+        TierState {
+            tier: name.clone(),
+            waiting: load.waiting,
+            oldest_age_ms: load.oldest.map(|age| age.as_millis() as u64),
+            arrivals_per_second: rounded(load.arrivals_per_second),
+            completions_per_second: rounded(load.completions_per_second),
+            failures_per_second: rounded(failures as f64 / 60.0),
+        }
+    };
+    Ok(QueueState {
+        at: SystemClock.now(),
+        redis: if gauge.redis_answers() { "ok" } else { "away" },
+        open: gauge.open(),
+        tiers: gauge.tiers().iter().map(tier).collect(),
+        dispatch_lag: stored.dispatch_lag,
+        workers: stored.workers.clone(),
+        unlisted: stored.unlisted.clone(),
+        dead_letters: stored.dead_letters,
+    })
+}
+
+fn rounded(rate: f64) -> f64 {
+    (rate * 100.0).round() / 100.0
+}

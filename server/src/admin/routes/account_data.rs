@@ -1,0 +1,55 @@
+//! Exports and deletions that admins begin for others. The file is for its person alone.
+
+use axum::{Json, extract::State, response::Response};
+use troupe_core::{
+    ids::{AccountJobId, UserId},
+    model::{account_data::AccountJob, audit::By},
+};
+
+use crate::{
+    accounts::routes::account_data::{begin_export, closed, find_export},
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{idempotency::IdempotencyKey, path::Id},
+    },
+    state::AppState,
+};
+
+/// Have a file made of all that is somebody's
+///
+/// Only they can take it away, at `/auth/me/exports/{id}/content`.
+#[utoipa::path(post, path = "/admin/users/{id}/exports", tag = super::TAG, security(("token" = ["users:write"])),
+    params(("id" = UserId, Path)), responses((status = 202, body = AccountJob), (status = 409, description = "one is under way")))]
+pub(crate) async fn create_users_export(
+    State(state): State<AppState>,
+    Caller(admin): Caller,
+    by: By,
+    Id(user): Id<UserId>,
+    IdempotencyKey(key): IdempotencyKey,
+) -> Result<Response, ApiError> {
+    begin_export(&state, by, admin, user, key, &format!("/api/v1/admin/users/{user}/exports")).await
+}
+
+/// How far an export of somebody's is
+#[utoipa::path(get, path = "/admin/users/{id}/exports/{export_id}", tag = super::TAG, security(("token" = ["users:read"])),
+    params(("id" = UserId, Path), ("export_id" = AccountJobId, Path)), responses((status = 200, body = AccountJob)))]
+pub(crate) async fn read_users_export(
+    State(state): State<AppState>,
+    Id((user, id)): Id<(UserId, AccountJobId)>,
+) -> Result<Json<AccountJob>, ApiError> {
+    find_export(&state, user, id).await.map(Json)
+}
+
+/// Delete somebody's account, and all that is theirs
+///
+/// As if they had done it themselves: it is closed at once. How far it is, says `GET /auth/deletions/{id}`.
+#[utoipa::path(delete, path = "/admin/users/{id}", tag = super::TAG, security(("token" = ["users:write"])),
+    params(("id" = UserId, Path)), responses((status = 202, body = AccountJob), (status = 409, description = "it is the last admin's")))]
+pub(crate) async fn close_users_account(
+    State(state): State<AppState>,
+    by: By,
+    Id(user): Id<UserId>,
+) -> Result<Response, ApiError> {
+    closed(&state, &by, user).await
+}

@@ -1,0 +1,240 @@
+//! Dead letters: look at them, try them again, discard them.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use troupe_core::{
+    ids::{RequestId, UserId},
+    model::{
+        admin::{Attempt, DeadLetter, Tokens},
+        audit::By,
+    },
+};
+use troupe_db::replies::dead_letters::{self, Filter};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    admin::dead_letters::{discard, retry, select},
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            correlation::CorrelationId,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+    },
+    state::AppState,
+};
+
+const MISSING: ApiError = ApiError::NotFound("dead letter");
+const LONGEST_WORD: usize = 200;
+const MOST_IDS: usize = 1_000;
+
+/// Which dead letters, and which page of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeadLetterQuery {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// How many items at most: 1 to 100, 50 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    tier: Option<String>,
+    user: Option<UserId>,
+    /// The slug of a persona.
+    persona: Option<String>,
+    /// Of the error that the user was told.
+    code: Option<String>,
+    /// Words in the cause of the failure.
+    cause: Option<String>,
+    /// Failed at this time or later.
+    since: Option<DateTime<Utc>>,
+    /// Failed before this time.
+    until: Option<DateTime<Utc>>,
+}
+
+/// Which dead letters; what is not given does not matter.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeadLetterFilter {
+    /// These, 1,000 at most.
+    ids: Option<Vec<RequestId>>,
+    tier: Option<String>,
+    user: Option<UserId>,
+    /// The slug of a persona.
+    persona: Option<String>,
+    /// Of the error that the user was told.
+    code: Option<String>,
+    /// Words in the cause of the failure.
+    cause: Option<String>,
+    /// Failed at this time or later.
+    since: Option<DateTime<Utc>>,
+    /// Failed before this time.
+    until: Option<DateTime<Utc>>,
+}
+
+impl DeadLetterFilter {
+    /// The filter; `within` is where its fields stand in what was sent.
+    fn checked(self, within: &str) -> Result<Filter, ApiError> {
+        let Self { ids, tier, user, persona, code, cause, since, until } = self;
+        let mut checks = Checks::default();
+        for (name, text) in [("tier", &tier), ("persona", &persona), ("code", &code), ("cause", &cause)] {
+            if let Some(text) = text {
+                checks.text(&format!("{within}{name}"), text, 1..=LONGEST_WORD);
+            }
+        }
+        let few = ids.as_ref().is_none_or(|ids| ids.len() <= MOST_IDS);
+        checks.rule(few, &format!("{within}ids"), format!("must not be more than {MOST_IDS}")).done()?;
+        Ok(Filter { ids, tier, user, persona, code, cause, since, until })
+    }
+}
+
+/// What is to be done with many.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SettleMany {
+    /// `{}` means all.
+    filter: DeadLetterFilter,
+    /// Only say how many, and at what cost.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What was done with many, or would be.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SettledMany {
+    dry_run: bool,
+    /// How many were settled by this call, or would be.
+    count: usize,
+    /// Whether there are more than one call settles: then call again.
+    more: bool,
+    /// What another try of all of them costs, about.
+    estimate: Tokens,
+}
+
+/// A dead letter with its whole history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeadLetterView {
+    #[serde(flatten)]
+    dead_letter: DeadLetter,
+    history: Vec<Attempt>,
+}
+
+/// A new request for a dead letter.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Retried {
+    request_id: RequestId,
+    redrive_of: RequestId,
+}
+
+/// Dead letters that wait to be settled, the newest first
+#[utoipa::path(get, path = "/admin/dead-letters", tag = super::TAG, security(("token" = ["operations:read"])), params(DeadLetterQuery),
+    responses((status = 200, body = Listed<DeadLetter>)))]
+pub(crate) async fn list_dead_letters(
+    State(state): State<AppState>,
+    Params(query): Params<DeadLetterQuery>,
+) -> Result<Json<Listed<DeadLetter>>, ApiError> {
+    let DeadLetterQuery { after, limit, tier, user, persona, code, cause, since, until } = query;
+    let page = Paging { after, limit }.page()?;
+    let filter = DeadLetterFilter { ids: None, tier, user, persona, code, cause, since, until }.checked("")?;
+    let items = dead_letters::list(&state.pool, &filter, page).await?;
+    Ok(Json(Listed::new(items, page.limit, |letter| letter.id)))
+}
+
+/// One dead letter with its whole history, settled or not
+#[utoipa::path(get, path = "/admin/dead-letters/{id}", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = RequestId, Path)),
+    responses((status = 200, body = DeadLetterView), (status = 404, description = "no request that failed")))]
+pub(crate) async fn read_dead_letter(
+    State(state): State<AppState>,
+    Id(id): Id<RequestId>,
+) -> Result<Json<DeadLetterView>, ApiError> {
+    let dead_letter = dead_letters::find(&state.pool, id).await?.ok_or(MISSING)?;
+    let history = dead_letters::attempts(&state.pool, id).await?;
+    Ok(Json(DeadLetterView { dead_letter, history }))
+}
+
+/// Try a dead letter again
+///
+/// A new request takes over the question, at the end of its conversation; the old one stays failed.
+#[utoipa::path(post, path = "/admin/dead-letters/{id}/retry", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = RequestId, Path)),
+    responses(
+        (status = 202, body = Retried, headers(("Location" = String, description = "why the new request is waiting"))),
+        (status = 404, description = "no request that failed"),
+        (status = 409, description = "settled already"),
+    ))]
+pub(crate) async fn retry_dead_letter(
+    State(state): State<AppState>,
+    by: By,
+    CorrelationId(correlation_id): CorrelationId,
+    Id(id): Id<RequestId>,
+) -> Result<Response, ApiError> {
+    let retried = retry(&state, &by, &[id], &correlation_id).await?;
+    let Some(&(redrive_of, request_id)) = retried.first() else { return Err(unsettleable(&state, id).await) };
+    let location = [(header::LOCATION, format!("/api/v1/admin/requests/{request_id}/waiting"))];
+    Ok((StatusCode::ACCEPTED, location, Json(Retried { request_id, redrive_of })).into_response())
+}
+
+/// Discard a dead letter
+#[utoipa::path(post, path = "/admin/dead-letters/{id}/discard", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = RequestId, Path)),
+    responses((status = 204), (status = 404, description = "no request that failed"), (status = 409, description = "settled already")))]
+pub(crate) async fn discard_dead_letter(
+    State(state): State<AppState>,
+    by: By,
+    Id(id): Id<RequestId>,
+) -> Result<StatusCode, ApiError> {
+    if discard(&state, &by, &[id]).await? == 0 {
+        Err(unsettleable(&state, id).await)
+    } else {
+        Ok(StatusCode::NO_CONTENT)
+    }
+}
+
+/// Try many dead letters again
+///
+/// At most 10,000 in one call. Calling again after an error does what is left: none is tried twice.
+#[utoipa::path(post, path = "/admin/dead-letters/retry", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleMany,
+    responses((status = 200, body = SettledMany)))]
+pub(crate) async fn retry_dead_letters(
+    State(state): State<AppState>,
+    by: By,
+    CorrelationId(correlation_id): CorrelationId,
+    Body(SettleMany { filter, dry_run }): Body<SettleMany>,
+) -> Result<Json<SettledMany>, ApiError> {
+    let selection = select(&state, &filter.checked("filter.")?).await?;
+    let count =
+        if dry_run { selection.ids.len() } else { retry(&state, &by, &selection.ids, &correlation_id).await?.len() };
+    Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
+}
+
+/// Discard many dead letters
+#[utoipa::path(post, path = "/admin/dead-letters/discard", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleMany,
+    responses((status = 200, body = SettledMany)))]
+pub(crate) async fn discard_dead_letters(
+    State(state): State<AppState>,
+    by: By,
+    Body(SettleMany { filter, dry_run }): Body<SettleMany>,
+) -> Result<Json<SettledMany>, ApiError> {
+    let selection = select(&state, &filter.checked("filter.")?).await?;
+    let count = if dry_run { selection.ids.len() } else { discard(&state, &by, &selection.ids).await? };
+    Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
+}
+
+/// Why nothing was settled.
+async fn unsettleable(state: &AppState, id: RequestId) -> ApiError {
+    match dead_letters::find(&state.pool, id).await {
+        Ok(Some(_)) => {
+            let detail = "it was tried again or discarded before".to_owned();
+            ApiError::Conflict { code: "already_settled", detail }
+        }
+        Ok(None) => MISSING,
+        Err(error) => error.into(),
+    }
+}

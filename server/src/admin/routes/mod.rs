@@ -1,0 +1,54 @@
+//! What admins see and do; everybody else is told 403.
+
+mod account_data;
+mod audit;
+mod budgets;
+mod dead_letters;
+mod prices;
+pub(crate) mod provider_status;
+mod queue;
+mod requests;
+mod services;
+mod signing_keys;
+mod tiers;
+mod users;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::state::AppState;
+
+/// The tag of these operations: by it the description of the API knows that they answer 403.
+pub(crate) const TAG: &str = "admin";
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(provider_status::read_ai_status))
+        .routes(routes!(account_data::create_users_export))
+        .routes(routes!(account_data::read_users_export))
+        .routes(routes!(account_data::close_users_account))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
+        .routes(routes!(audit::verify_audit))
+        .routes(routes!(queue::read_queue))
+        .routes(routes!(requests::explain_waiting))
+        .routes(routes!(tiers::list_tiers, tiers::create_tier))
+        .routes(routes!(tiers::change_tier, tiers::delete_tier))
+        .routes(routes!(users::list_users))
+        .routes(routes!(users::read_user, users::change_user))
+        .routes(routes!(users::sign_user_out))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::read_dead_letter))
+        .routes(routes!(dead_letters::retry_dead_letter))
+        .routes(routes!(dead_letters::discard_dead_letter))
+        .routes(routes!(dead_letters::retry_dead_letters))
+        .routes(routes!(dead_letters::discard_dead_letters))
+        .routes(routes!(services::create_service, services::list_services))
+        .routes(routes!(services::delete_service))
+        .routes(routes!(services::create_service_token, services::list_service_tokens))
+        .routes(routes!(services::delete_service_token))
+        .routes(routes!(signing_keys::list_signing_keys, signing_keys::rotate_signing_keys))
+        .routes(routes!(prices::list_prices))
+        .routes(routes!(prices::set_price, prices::remove_price))
+        .routes(routes!(budgets::list_budgets))
+        .routes(routes!(budgets::set_budget, budgets::remove_budget))
+}

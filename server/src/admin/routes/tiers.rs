@@ -1,0 +1,223 @@
+//! Tiers: what their users are allowed, and who is asked for their replies.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use troupe_core::model::{
+    Change,
+    admin::Tier,
+    audit::{By, On},
+};
+use troupe_db::{
+    accounts::tiers::{self, TierChange},
+    replies::queue_state,
+    violated_constraint,
+};
+use utoipa::ToSchema;
+
+use crate::{
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{body::Body, checks::Checks, idempotency::Keyed, path::Id},
+        idempotent::{Created, once},
+    },
+    personas::chains::{checked_chain, checked_models},
+    state::AppState,
+};
+
+const FREE: &str = "free";
+
+const LONGEST_NAME: usize = 31;
+const MOST_WEIGHT: i32 = 1_000;
+const MOST_PER_MINUTE: i32 = 1_000_000;
+
+/// What changes; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeTier {
+    #[schema(minimum = 1, maximum = 1000)]
+    queue_weight: Option<i32>,
+    /// Null, or an empty one, is the configured default again.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 10)]
+    chain: Change<Vec<String>>,
+    /// Null, or an empty list, allows all.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    models: Change<Vec<String>>,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    calls_per_minute: Option<i32>,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    chat_per_minute: Option<i32>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateTier {
+    /// Small letters, digits and underscores; a letter first.
+    #[schema(example = "team", max_length = 31)]
+    name: String,
+    /// 1 unless told.
+    #[schema(minimum = 1, maximum = 1000)]
+    queue_weight: Option<i32>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 10)]
+    chain: Change<Vec<String>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    models: Change<Vec<String>>,
+    /// 300 unless told.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    calls_per_minute: Option<i32>,
+    /// 10 unless told.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    chat_per_minute: Option<i32>,
+}
+
+impl ChangeTier {
+    fn checked(self, checks: &mut Checks, state: &AppState) -> Self {
+        let weight = self.queue_weight.is_none_or(|weight| (1..=MOST_WEIGHT).contains(&weight));
+        checks.rule(weight, "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
+        let rates = [("calls_per_minute", self.calls_per_minute), ("chat_per_minute", self.chat_per_minute)];
+        for (field, calls) in rates {
+            let sound = calls.is_none_or(|calls| (1..=MOST_PER_MINUTE).contains(&calls));
+            checks.rule(sound, field, format!("must be from 1 to {MOST_PER_MINUTE}"));
+        }
+        let providers = &state.live.now().providers;
+        let chain = checked_chain(checks, providers, self.chain);
+        let models = checked_models(checks, providers, self.models);
+        Self { chain, models, ..self }
+    }
+
+    fn as_change(&self) -> TierChange<'_> {
+        TierChange {
+            queue_weight: self.queue_weight,
+            chain: self.chain.as_deref(),
+            models: self.models.as_deref(),
+            calls_per_minute: self.calls_per_minute,
+            chat_per_minute: self.chat_per_minute,
+        }
+    }
+}
+
+impl CreateTier {
+    fn split(self) -> (String, ChangeTier) {
+        let Self { name, queue_weight, chain, models, calls_per_minute, chat_per_minute } = self;
+        (name, ChangeTier { queue_weight, chain, models, calls_per_minute, chat_per_minute })
+    }
+}
+
+/// All tiers, the heaviest first
+#[utoipa::path(get, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:read"])), responses((status = 200, body = Vec<Tier>)))]
+pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec<Tier>>, ApiError> {
+    Ok(Json(tiers::list(&state.pool).await?))
+}
+
+/// Add a tier
+///
+/// Workers take up its queue within seconds.
+#[utoipa::path(post, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:write"])), request_body = CreateTier,
+    responses((status = 201, body = Tier), (status = 409, description = "there is a tier with this name")))]
+pub(crate) async fn create_tier(
+    State(state): State<AppState>,
+    Caller(admin): Caller,
+    by: By,
+    Keyed { body, key }: Keyed<CreateTier>,
+) -> Result<Created<Tier>, ApiError> {
+    let (mut checks, (name, settings)) = (Checks::default(), body.split());
+    let named = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= LONGEST_NAME
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    checks.rule(named, "name", "must be 1 to 31 small letters, digits and underscores, a letter first");
+    let settings = settings.checked(&mut checks, &state);
+    checks.done()?;
+    let created = once(&state, admin, key, move |db| {
+        Box::pin(async move {
+            tiers::create(&mut *db, &name).await.map_err(|error| match violated_constraint(&error) {
+                Some(_) => conflict("tier_taken", "there is a tier with this name"),
+                None => error.into(),
+            })?;
+            let tier = tiers::change(&mut *db, &name, settings.as_change()).await?;
+            let tier = tier.ok_or(ApiError::NotFound("tier"))?;
+            note(&mut *db, &by.does("tier.created").on(On::thing("tier", &tier.name)).after(&tier)).await?;
+            Ok(tier)
+        })
+    })
+    .await?;
+    if let Created::Now(tier) = &created {
+        tracing::info!(admin_id = %admin, tier = tier.name, "a tier was added");
+    }
+    Ok(created)
+}
+
+/// Change a tier
+///
+/// A chain counts from the next reply on, a weight and what may be called a minute within seconds.
+#[utoipa::path(patch, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])), params(("name" = String, Path)), request_body = ChangeTier,
+    responses((status = 200, body = Tier), (status = 404, description = "no such tier")))]
+pub(crate) async fn change_tier(
+    State(state): State<AppState>,
+    Caller(admin): Caller,
+    by: By,
+    Id(name): Id<String>,
+    Body(change): Body<ChangeTier>,
+) -> Result<Json<Tier>, ApiError> {
+    let mut checks = Checks::default();
+    let change = change.checked(&mut checks, &state);
+    checks.done()?;
+    let missing = ApiError::NotFound("tier");
+    if name.len() > LONGEST_NAME || name.contains('\0') {
+        return Err(missing);
+    }
+    let mut transaction = state.pool.begin().await?;
+    let before = tiers::lock(&mut *transaction, &name).await?;
+    let tier = tiers::change(&mut *transaction, &name, change.as_change()).await?.ok_or(missing)?;
+    let changed = by.does("tier.changed").on(On::thing("tier", &name)).before(before).after(&tier);
+    note(&mut *transaction, &changed).await?;
+    transaction.commit().await?;
+    tracing::info!(admin_id = %admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, models = ?tier.models,
+        calls_per_minute = tier.calls_per_minute, chat_per_minute = tier.chat_per_minute, "a tier was changed");
+    Ok(Json(tier))
+}
+
+/// Remove a tier
+///
+/// Nobody may be of it. New users are of the tier `free`, so that one stays.
+#[utoipa::path(delete, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])),
+    params(("name" = String, Path)),
+    responses((status = 204), (status = 409, description = "there are users of the tier")))]
+pub(crate) async fn delete_tier(
+    State(state): State<AppState>,
+    Caller(admin): Caller,
+    by: By,
+    Id(name): Id<String>,
+) -> Result<StatusCode, ApiError> {
+    if name.len() > LONGEST_NAME || name.contains('\0') {
+        return Err(ApiError::NotFound("tier"));
+    }
+    if name == FREE {
+        return Err(conflict("tier_in_use", "new users are of this tier"));
+    }
+    let mut transaction = state.pool.begin().await?;
+    let there = match tiers::delete(&mut *transaction, &name).await {
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            return Err(conflict("tier_in_use", "there are users of this tier"));
+        }
+        there => there?,
+    };
+    if !there {
+        return Err(ApiError::NotFound("tier"));
+    }
+    if queue_state::is_waited_for(&mut *transaction, &name).await? {
+        return Err(conflict("tier_in_use", "there are replies to users of this tier that are not final"));
+    }
+    note(&mut *transaction, &by.does("tier.deleted").on(On::thing("tier", &name))).await?;
+    transaction.commit().await?;
+    tracing::info!(admin_id = %admin, tier = name, "a tier was removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn conflict(code: &'static str, detail: &str) -> ApiError {
+    ApiError::Conflict { code, detail: detail.to_owned() }
+}

@@ -1,0 +1,121 @@
+//! Users, as admins find and change them.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use troupe_core::{
+    ids::UserId,
+    model::{User, audit::By},
+};
+use troupe_db::{
+    Page,
+    accounts::{
+        admin_users::{self, Filter},
+        users,
+    },
+};
+use utoipa::{IntoParams, ToSchema};
+
+use super::TAG;
+use crate::{
+    admin::{users as change, users::UserChange},
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+    },
+    state::AppState,
+};
+
+const ROLES: [&str; 2] = ["user", "admin"];
+const ROLE_RULE: &str = "must be user or admin";
+const NO_TIER: &str = "there is no such tier";
+
+/// Which users, and which page of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WhichUsers {
+    /// Words of the address, the last of which may be only begun: `lovelace ex` finds ada.lovelace@example.com.
+    email: Option<String>,
+    role: Option<String>,
+    tier: Option<String>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// How many items at most: 1 to 100, 50 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+}
+
+/// What changes; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeUser {
+    #[schema(example = "admin")]
+    role: Option<String>,
+    #[schema(example = "pro")]
+    tier: Option<String>,
+}
+
+/// Users, the newest first
+#[utoipa::path(get, path = "/admin/users", tag = TAG, security(("token" = ["users:read"])), params(WhichUsers), responses((status = 200, body = Listed<User>)))]
+pub(crate) async fn list_users(
+    State(state): State<AppState>,
+    Params(WhichUsers { email, role, tier, after, limit }): Params<WhichUsers>,
+) -> Result<Json<Listed<User>>, ApiError> {
+    let page: Page<UserId> = Paging { after, limit }.page()?;
+    let mut checks = Checks::default();
+    checks.rule(role.as_deref().is_none_or(|role| ROLES.contains(&role)), "role", ROLE_RULE);
+    checks.rule(tier.as_deref().is_none_or(|tier| !tier.contains('\0')), "tier", NO_TIER);
+    checks.done()?;
+    let filter = Filter { role: role.as_deref(), tier: tier.as_deref() };
+    let users = match email.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
+        Some(words) => admin_users::search(&state.pool, words, filter, page).await?,
+        None => admin_users::list(&state.pool, filter, page).await?,
+    };
+    Ok(Json(Listed::new(users, page.limit, |user| user.id)))
+}
+
+/// A user
+#[utoipa::path(get, path = "/admin/users/{id}", tag = TAG, security(("token" = ["users:read"])), params(("id" = UserId, Path)), responses((status = 200, body = User)))]
+pub(crate) async fn read_user(State(state): State<AppState>, Id(id): Id<UserId>) -> Result<Json<User>, ApiError> {
+    users::find(&state.pool, id).await?.map(Json).ok_or(ApiError::NotFound("user"))
+}
+
+/// Change a user's role or tier
+///
+/// A role counts from the next call on, a tier from the next message on; limits on calls by an access token are those of the earlier
+/// tier until it is renewed. There is always one admin left.
+#[utoipa::path(patch, path = "/admin/users/{id}", tag = TAG, security(("token" = ["users:write"])), params(("id" = UserId, Path)), request_body = ChangeUser,
+    responses((status = 200, body = User), (status = 409, description = "there would be no admin any more")))]
+pub(crate) async fn change_user(
+    State(state): State<AppState>,
+    by: By,
+    Id(id): Id<UserId>,
+    Body(ChangeUser { role, tier }): Body<ChangeUser>,
+) -> Result<Json<User>, ApiError> {
+    let mut checks = Checks::default();
+    checks.rule(role.as_deref().is_none_or(|role| ROLES.contains(&role)), "role", ROLE_RULE);
+    checks.rule(tier.as_deref().is_none_or(|tier| !tier.contains('\0')), "tier", NO_TIER);
+    checks.done()?;
+    let wanted = UserChange { role: role.as_deref(), tier: tier.as_deref() };
+    change::change(&state, &by, id, wanted).await?.map(Json).ok_or(ApiError::NotFound("user"))
+}
+
+/// Sign a user out everywhere
+///
+/// Ends all sign-ins and deletes all API keys.
+#[utoipa::path(post, path = "/admin/users/{id}/sign-out", tag = TAG, security(("token" = ["users:write"])),
+    params(("id" = UserId, Path)), responses((status = 204)))]
+pub(crate) async fn sign_user_out(
+    State(state): State<AppState>,
+    by: By,
+    Id(id): Id<UserId>,
+) -> Result<StatusCode, ApiError> {
+    let user = users::find(&state.pool, id).await?.ok_or(ApiError::NotFound("user"))?;
+    change::sign_out(&state, &by, user.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

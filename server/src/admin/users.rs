@@ -1,0 +1,78 @@
+//! What admins do with users: there is always one admin left.
+
+use troupe_core::{
+    ids::UserId,
+    model::{
+        User,
+        audit::{By, On},
+    },
+};
+use troupe_db::accounts::{admin_users, api_keys, users};
+
+use crate::{accounts::sign_ins, audit::note, http::error::ApiError, state::AppState};
+
+/// What becomes of a user; what is `None` stays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UserChange<'a> {
+    pub(crate) role: Option<&'a str>,
+    pub(crate) tier: Option<&'a str>,
+}
+
+/// The user as it is now; `None` where there is no such user.
+pub(crate) async fn change(
+    state: &AppState,
+    by: &By,
+    id: UserId,
+    change: UserChange<'_>,
+) -> Result<Option<User>, ApiError> {
+    let UserChange { role, tier } = change;
+    let mut transaction = state.pool.begin().await?;
+    if role.is_some_and(|role| role != "admin") {
+        // Two admins who lower each other come one after the other.
+        let admins = admin_users::lock_admins(&mut *transaction).await?;
+        if admins == [id] {
+            return Err(ApiError::Conflict {
+                code: "last_admin",
+                detail: "this is the last admin: make somebody else one first".to_owned(),
+            });
+        }
+    }
+    let before = users::find(&mut *transaction, id).await?;
+    let changed = admin_users::change(&mut *transaction, id, role, tier).await;
+    let user = match changed {
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            return Err(ApiError::field("tier", "there is no such tier"));
+        }
+        changed => changed?,
+    };
+    if let (Some(before), Some(user)) = (&before, &user) {
+        if before.role != user.role {
+            let act = by.does("role.changed").on(On::user(id)).before(&before.role).after(&user.role);
+            note(&mut *transaction, &act).await?;
+        }
+        if before.tier != user.tier {
+            let act = by.does("user_tier.changed").on(On::user(id)).before(&before.tier).after(&user.tier);
+            note(&mut *transaction, &act).await?;
+        }
+    }
+    transaction.commit().await?;
+    if let Some(user) = &user {
+        if tier.is_some()
+            && let Err(error) = state.browsers.change_tier(id, &user.tier).await
+        {
+            tracing::warn!(%error, user_id = %id, "sessions have the limits of the earlier tier until they end");
+        }
+        tracing::info!(user_id = %id, role, tier, "a user was changed");
+    }
+    Ok(user)
+}
+
+/// Ends everything by which somebody can call as this user: sign-ins and API keys. They may sign in again.
+pub(crate) async fn sign_out(state: &AppState, by: &By, id: UserId) -> Result<(), ApiError> {
+    note(&state.pool, &by.does("user.signed_out").on(On::user(id))).await?;
+    sign_ins::end_all(state, id, None).await?;
+    let keys = api_keys::delete_all(&state.pool, id).await?;
+    state.endings.add(&keys);
+    tracing::info!(user_id = %id, keys = keys.len(), "a user was signed out by an admin");
+    Ok(())
+}

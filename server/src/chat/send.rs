@@ -1,0 +1,186 @@
+//! Accepts a message: checks it, stores it with its request in one statement, and has it handed to the queue.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use troupe_core::{
+    events::{Cursor, Event, Frame},
+    ids::{ConversationId, MessageId, RequestId, UserId},
+    model::{Message, Place, Request, RequestStatus, Role},
+};
+use troupe_db::{
+    operations::idempotency,
+    replies::{
+        accept::{MessageKey, NewMessage, Outcome},
+        messages,
+    },
+};
+use utoipa::ToSchema;
+
+use super::{cancel::cancel_before, dispatcher::Accepted};
+use crate::{
+    http::{error::ApiError, extract::checks::Checks, idempotent::Key},
+    state::AppState,
+};
+
+/// What becomes of a message while an earlier one of the conversation waits for its reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IfBusy {
+    /// It waits its turn.
+    #[default]
+    Enqueue,
+    /// It is refused.
+    Reject,
+    /// What is before it is cancelled; the text shown so far is kept.
+    Interrupt,
+}
+
+impl IfBusy {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Enqueue => "enqueue",
+            Self::Reject => "reject",
+            Self::Interrupt => "interrupt",
+        }
+    }
+}
+
+/// A message to be sent.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) conversation_id: ConversationId,
+    pub(crate) content: String,
+    pub(crate) if_busy: IfBusy,
+    pub(crate) key: Option<String>,
+    /// No reply that was given before will do. No part of what the key stands for: a call made again may differ in it.
+    pub(crate) fresh: bool,
+}
+
+/// What was accepted, now or under the same key before.
+pub(crate) struct Sent {
+    pub(crate) request: Request,
+    pub(crate) message: Message,
+    /// Absent while it waits its turn.
+    pub(crate) place: Option<Place>,
+    pub(crate) replayed: bool,
+}
+
+pub(crate) async fn send_message(
+    state: &AppState,
+    user: UserId,
+    sending: Sending,
+    correlation_id: &str,
+) -> Result<Sent, ApiError> {
+    let Sending { conversation_id, content, if_busy, key, fresh } = sending;
+    let limit = state.config.server.max_content;
+    if content.len() > limit {
+        return Err(ApiError::ContentTooLong { limit });
+    }
+    Checks::default().text("content", &content, 1..=limit).done()?;
+
+    // The same message is the same on every way here.
+    let key = key.map(|key| {
+        Key::new(
+            key,
+            &[b"message", conversation_id.as_uuid().as_bytes(), content.as_bytes(), if_busy.name().as_bytes()],
+        )
+    });
+    let new = NewMessage {
+        request_id: RequestId::new(),
+        message_id: MessageId::new(),
+        conversation_id,
+        user_id: user,
+        content: content.clone(),
+        correlation_id: correlation_id.to_owned(),
+        key: key.clone().map(|Key { key, fingerprint }| MessageKey { key, fingerprint }),
+        only_if_idle: if_busy == IfBusy::Reject,
+        fresh,
+    };
+    if state.gauge.open() >= state.config.queue.max_open {
+        let before = sent_before(state, user, key.as_ref(), conversation_id, content).await?;
+        return before.ok_or(ApiError::Overloaded);
+    }
+    let (request_id, message_id) = (new.request_id, new.message_id);
+    let stored = state.accepts.call(new).await.ok_or_else(|| ApiError::Unavailable("shutting down".to_owned()))?;
+    let accepted = match stored.map_err(|error| ApiError::from(&*error))? {
+        Outcome::Stored(accepted) => accepted,
+        Outcome::NoConversation => return Err(ApiError::NotFound("conversation")),
+        refused => {
+            // A key that was used tells more than why the message would not be welcome now.
+            if let Some(before) = sent_before(state, user, key.as_ref(), conversation_id, content).await? {
+                return Ok(before);
+            }
+            return Err(refusal(state, &refused));
+        }
+    };
+    let created_at = accepted.created_at;
+    let message = Message { id: message_id, conversation_id, request_id, role: Role::User, content, created_at };
+    let place = accepted.dispatch.as_ref().map(|dispatch| state.gauge.tier(&dispatch.tier).place());
+    let news = Event::Queued { message: message.clone(), place, correlation_id: correlation_id.to_owned() };
+    let waits = accepted.dispatch.is_none();
+    state.dispatcher.hand_over(Accepted {
+        user,
+        dispatch: accepted.dispatch,
+        queued: Frame::new(request_id, conversation_id, Cursor::QUEUED, created_at, &news),
+    });
+    if waits && if_busy == IfBusy::Interrupt {
+        // It is accepted. If the rest fails, it has its turn after what it should have interrupted.
+        if let Err(error) = cancel_before(state, user, conversation_id, request_id).await {
+            tracing::warn!(error = error.problem().detail, "could not interrupt");
+        }
+    }
+    Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
+}
+
+/// The first answer to the same message, if its key was used for it.
+async fn sent_before(
+    state: &AppState,
+    user: UserId,
+    key: Option<&Key>,
+    conversation_id: ConversationId,
+    content: String,
+) -> Result<Option<Sent>, ApiError> {
+    let Some(Key { key, fingerprint }) = key else { return Ok(None) };
+    let Some(known) = idempotency::find(&state.pool, user, key).await? else { return Ok(None) };
+    let request_id = known.request_id.filter(|_| known.fingerprint == *fingerprint).ok_or(ApiError::KeyReused)?;
+    let question = messages::question_of(&state.pool, user, request_id).await?;
+    let (id, created_at) = question.ok_or(ApiError::NotFound("conversation"))?;
+    let message = Message { id, conversation_id, request_id, role: Role::User, content, created_at };
+    Ok(Some(Sent { request: queued(&message, created_at), message, place: None, replayed: true }))
+}
+
+fn refusal(state: &AppState, outcome: &Outcome) -> ApiError {
+    match outcome {
+        Outcome::Busy => ApiError::Conflict {
+            code: "conversation_busy",
+            detail: "an earlier message of the conversation waits for its reply".to_owned(),
+        },
+        Outcome::TooManyOpen => ApiError::TooMany {
+            detail: format!("{} of your messages wait for their replies already", state.limits().open),
+        },
+        // Its key was removed between the two looks at it.
+        _ => ApiError::Unavailable("an idempotency key vanished".to_owned()),
+    }
+}
+
+/// The request of a message that was just accepted.
+fn queued(message: &Message, created_at: DateTime<Utc>) -> Request {
+    Request {
+        id: message.request_id,
+        conversation_id: message.conversation_id,
+        status: RequestStatus::Queued,
+        attempt: 0,
+        message_id: message.id,
+        reply: None,
+        incomplete: None,
+        error: None,
+        usage: None,
+        provider: None,
+        model: None,
+        tries: Vec::new(),
+        retrieval: None,
+        created_at,
+        started_at: None,
+        finished_at: None,
+    }
+}

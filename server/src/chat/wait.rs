@@ -1,0 +1,55 @@
+//! Waits for a request to end. The live events say when; PostgreSQL is asked now and then all the same, so that waiting
+//! works while Redis is away.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use troupe_core::{
+    ids::{RequestId, UserId},
+    model::Request,
+};
+use troupe_db::replies::requests;
+
+use crate::{
+    http::error::ApiError,
+    live::hub::{Delivery, Subscription},
+    state::AppState,
+};
+
+/// How long to trust the silence of the live events.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// The request as soon as it is final, or as it stands when the time has run out.
+pub(crate) async fn await_request(
+    state: &AppState,
+    user: UserId,
+    id: RequestId,
+    wait: Duration,
+) -> Result<Request, ApiError> {
+    let deadline = Instant::now() + wait.min(state.config.server.max_wait);
+    // Subscribed before the first look: what ends in between is heard.
+    let mut live = if wait.is_zero() { None } else { state.hub.subscribe(user).await.ok() };
+    loop {
+        let request = requests::find(&state.pool, user, id).await?.ok_or(ApiError::NotFound("request"))?;
+        let now = Instant::now();
+        if request.status.is_final() || now >= deadline {
+            return Ok(request);
+        }
+        let until = deadline.min(now + ASK_AGAIN);
+        _ = timeout_at(until, ended(&mut live, id)).await;
+    }
+}
+
+async fn ended(live: &mut Option<Subscription>, id: RequestId) {
+    let Some(subscription) = live else { return std::future::pending().await };
+    loop {
+        match subscription.next().await {
+            Some(Delivery::Event(frame)) if frame.request_id == id && frame.kind.is_terminal() => return,
+            Some(Delivery::Event(_) | Delivery::Delayed) => {}
+            Some(Delivery::Resync) => return,
+            None => break,
+        }
+    }
+    *live = None;
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,113 @@
+//! Writes, deletes and restores what a persona's owner answered; the index of knowledge is told in the same transaction.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+use troupe_core::{
+    ids::{PersonaId, QuestionId, ResponseId, UserId},
+    model::{
+        interview::{Response, ResponseStatus},
+        knowledge::SourceKind,
+    },
+};
+use troupe_db::{
+    interview::{
+        questions,
+        responses::{self, Written},
+    },
+    knowledge::index_work,
+    personas,
+};
+
+use crate::{http::error::ApiError, knowledge::notify_indexer::index_soon, state::AppState};
+
+pub(crate) const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
+pub(crate) const NO_QUESTION: ApiError = ApiError::NotFound("question");
+pub(crate) const NO_RESPONSE: ApiError = ApiError::NotFound("response");
+
+/// An answer to one question.
+pub(crate) struct Answer<'a> {
+    pub(crate) question: QuestionId,
+    pub(crate) content: &'a str,
+    pub(crate) status: ResponseStatus,
+    /// The version that the caller knows.
+    pub(crate) known: Option<i32>,
+}
+
+/// The persona, which nobody else changes until the end of the transaction.
+pub(crate) async fn lock(db: &mut PgConnection, owner: UserId, slug: &str) -> Result<PersonaId, ApiError> {
+    personas::lock_own(db, owner, slug).await?.ok_or(NO_PERSONA)
+}
+
+/// Writes an answer; says as well whether it is the first one to its question. The same again changes nothing.
+pub(crate) async fn answer(
+    state: &AppState,
+    owner: UserId,
+    slug: &str,
+    answer: Answer<'_>,
+) -> Result<(Response, bool), ApiError> {
+    let mut transaction = state.pool.begin().await?;
+    let persona = lock(&mut transaction, owner, slug).await?;
+    let before = responses::find(&mut *transaction, persona, answer.question).await?;
+    if before.is_none() && !questions::may_answer(&mut *transaction, owner, answer.question).await? {
+        return Err(NO_QUESTION);
+    }
+    let live = before.as_ref().filter(|before| before.deleted_at.is_none());
+    check_version(answer.known, live)?;
+    if let Some(same) = live.filter(|live| live.content == answer.content && live.status == answer.status) {
+        return Ok((same.clone(), false));
+    }
+    let Answer { question, content, status, .. } = answer;
+    let written = Written { id: ResponseId::new(), question, content, status };
+    responses::write(&mut *transaction, persona, &[written]).await?;
+    let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
+    let first = before.is_none();
+    finish(state, transaction, persona, before.as_ref(), &after).await?;
+    Ok((after, first))
+}
+
+fn check_version(known: Option<i32>, live: Option<&Response>) -> Result<(), ApiError> {
+    let Some(known) = known else { return Ok(()) };
+    match live {
+        Some(live) if live.version == known => Ok(()),
+        Some(live) => Err(ApiError::Outdated { detail: format!("it is at version {} now", live.version) }),
+        None => Err(ApiError::Outdated { detail: "there is no such response now".to_owned() }),
+    }
+}
+
+/// Deletes an answer so that it can be restored, or restores it; what is so already stays so.
+pub(crate) async fn set_deleted(
+    state: &AppState,
+    owner: UserId,
+    slug: &str,
+    question: QuestionId,
+    deleted: bool,
+) -> Result<Response, ApiError> {
+    let mut transaction = state.pool.begin().await?;
+    let persona = lock(&mut transaction, owner, slug).await?;
+    let before = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
+    if before.deleted_at.is_some() == deleted {
+        return if deleted { Err(NO_RESPONSE) } else { Ok(before) };
+    }
+    responses::set_deleted(&mut *transaction, before.id, deleted).await?;
+    let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
+    finish(state, transaction, persona, Some(&before), &after).await?;
+    Ok(after)
+}
+
+/// Commits, and tells the index if the persona knows more, less or something else now.
+async fn finish(
+    state: &AppState,
+    mut transaction: Transaction<'_, Postgres>,
+    persona: PersonaId,
+    before: Option<&Response>,
+    after: &Response,
+) -> Result<(), ApiError> {
+    let otherwise = after.counts() || before.is_some_and(Response::counts);
+    if otherwise {
+        index_work::mark(&mut *transaction, SourceKind::Response, after.id.as_uuid(), persona).await?;
+    }
+    transaction.commit().await?;
+    if otherwise {
+        index_soon(state).await;
+    }
+    Ok(())
+}

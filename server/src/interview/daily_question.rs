@@ -1,0 +1,32 @@
+//! The question of the day: chosen when it is first asked for, and kept.
+
+use chrono::NaiveDate;
+use troupe_core::{
+    ids::{PersonaId, UserId},
+    model::interview::Question,
+};
+use troupe_db::interview::questions;
+
+use super::answers::{NO_QUESTION, lock};
+use crate::{http::error::ApiError, state::AppState};
+
+/// The same for everybody who asks on this day.
+pub(crate) async fn daily_question(
+    state: &AppState,
+    owner: UserId,
+    (persona, slug): (PersonaId, &str),
+    day: NaiveDate,
+) -> Result<Question, ApiError> {
+    if let Some(chosen) = questions::of_day(&state.pool, persona, day).await? {
+        return Ok(chosen);
+    }
+    let mut transaction = state.pool.begin().await?;
+    lock(&mut transaction, owner, slug).await?;
+    // Somebody else may have been faster.
+    if questions::of_day(&mut *transaction, persona, day).await?.is_none() {
+        questions::choose(&mut *transaction, owner, persona, day).await?;
+    }
+    let chosen = questions::of_day(&mut *transaction, persona, day).await?.ok_or(NO_QUESTION)?;
+    transaction.commit().await?;
+    Ok(chosen)
+}

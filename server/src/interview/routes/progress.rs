@@ -1,0 +1,81 @@
+//! How far the interview of a persona has come, and how its replies were rated.
+
+use std::collections::BTreeSet;
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use troupe_core::model::{feedback::Ratings, interview::CategoryProgress};
+use troupe_db::{interview::progress, replies::feedback};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{TAG, own_persona};
+use crate::{
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{paging::Params, path::Id},
+    },
+    interview::streak::{self, Streak},
+    state::AppState,
+};
+
+/// Where days begin and end.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Where {
+    /// UTC unless told.
+    #[serde(default = "streak::utc")]
+    #[param(example = "Europe/Berlin")]
+    timezone: String,
+}
+
+/// How far an interview has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Progress {
+    /// Questions, of the bank and one's own.
+    total: i64,
+    /// Those with a final answer.
+    answered: i64,
+    drafts: i64,
+    /// Of the final answers.
+    words: i64,
+    last_answer_at: Option<DateTime<Utc>>,
+    /// Days in a row on which something was written.
+    streak: Streak,
+    /// What users think of its replies.
+    ratings: Ratings,
+    /// In the order of asking.
+    categories: Vec<CategoryProgress>,
+}
+
+/// How far the interview has come: what is answered, in how many words, and on how many days in a row
+///
+/// And how users rated the persona's replies.
+#[utoipa::path(get, path = "/personas/{slug}/analytics", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), Where),
+    responses((status = 200, body = Progress)))]
+pub(crate) async fn read_progress(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+    Params(Where { timezone }): Params<Where>,
+) -> Result<Json<Progress>, ApiError> {
+    let zone = streak::zone(&timezone)?;
+    let persona = own_persona(&state, owner, &slug).await?;
+    let categories = progress::progress(&state.pool, owner, persona).await?;
+    let written = progress::written_at(&state.pool, persona).await?;
+    let ratings = feedback::ratings(&state.pool, persona).await?;
+    let days: BTreeSet<_> = written.into_iter().map(|moment| streak::day_of(moment, zone)).collect();
+    let sum = |count: fn(&CategoryProgress) -> i64| categories.iter().map(count).sum();
+    Ok(Json(Progress {
+        total: sum(|category| category.total),
+        answered: sum(|category| category.answered),
+        drafts: sum(|category| category.drafts),
+        words: sum(|category| category.words),
+        last_answer_at: categories.iter().filter_map(|category| category.last_answer_at).max(),
+        streak: streak::streak(&days, streak::day_of(state.clock.now(), zone)),
+        ratings,
+        categories,
+    }))
+}

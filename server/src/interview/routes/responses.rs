@@ -1,0 +1,196 @@
+//! What the owner of a persona answered. Nobody else sees it.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response as HttpResponse},
+};
+use serde::{Deserialize, Serialize};
+use troupe_core::{
+    ids::{QuestionId, UserId},
+    model::interview::{LONGEST_CATEGORY, LONGEST_CONTENT, Response, ResponseStatus, ResponseVersion},
+};
+use troupe_db::interview::responses::{self, ResponseFilter};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{TAG, own_persona};
+use crate::{
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+    },
+    interview::answers::{self, Answer, NO_PERSONA, NO_RESPONSE},
+    personas::settings::is_slug,
+    state::AppState,
+};
+
+/// The most versions that are shown with a response.
+const VERSIONS_SHOWN: i64 = 100;
+
+/// Which responses.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WhichResponses {
+    status: Option<ResponseStatus>,
+    #[param(example = "beginnings")]
+    category: Option<String>,
+    /// Words that stand in the response or its question, in whatever case.
+    #[param(example = "lighthouse", max_length = 200)]
+    q: Option<String>,
+    /// Those that were deleted, instead of the others.
+    #[serde(default)]
+    deleted: bool,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// How many items at most: 1 to 100, 50 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+}
+
+/// What was answered for a persona of one's own, the newest first
+#[utoipa::path(get, path = "/personas/{slug}/responses", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichResponses),
+    responses((status = 200, body = Listed<Response>)))]
+pub(crate) async fn list_responses(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+    Params(which): Params<WhichResponses>,
+) -> Result<Json<Listed<Response>>, ApiError> {
+    let page = Paging { after: which.after, limit: which.limit }.page()?;
+    let mut checks = Checks::default();
+    checks.text("category", which.category.as_deref().unwrap_or_default(), 0..=LONGEST_CATEGORY);
+    checks.text("q", which.q.as_deref().unwrap_or_default(), 0..=200).done()?;
+    let persona = own_persona(&state, owner, &slug).await?;
+    let filter = ResponseFilter {
+        status: which.status,
+        category: which.category.as_deref(),
+        containing: which.q.as_deref().filter(|words| !words.is_empty()),
+        deleted: which.deleted,
+    };
+    let items = responses::list(&state.pool, persona, filter, page).await?;
+    Ok(Json(Listed::new(items, page.limit, |response| response.id)))
+}
+
+/// A response with its earlier versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResponseWithHistory {
+    #[serde(flatten)]
+    response: Response,
+    /// The newest first, 100 at most.
+    history: Vec<ResponseVersion>,
+}
+
+/// What was answered to one question, with its history
+#[utoipa::path(get, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:read"])),
+    params(("slug" = String, Path), ("question_id" = QuestionId, Path)),
+    responses((status = 200, body = ResponseWithHistory)))]
+pub(crate) async fn read_response(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id((slug, question)): Id<(String, QuestionId)>,
+) -> Result<HttpResponse, ApiError> {
+    let persona = own_persona(&state, owner, &slug).await?;
+    let found = responses::find(&state.pool, persona, question).await?;
+    let response = found.filter(|found| found.deleted_at.is_none()).ok_or(NO_RESPONSE)?;
+    let history = responses::history(&state.pool, response.id, VERSIONS_SHOWN).await?;
+    let tag = etag(&response);
+    Ok((tag, Json(ResponseWithHistory { response, history })).into_response())
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WriteResponse {
+    #[schema(min_length = 1, max_length = 32768)]
+    content: String,
+    /// A `draft` is kept; what is `final` the persona knows.
+    status: ResponseStatus,
+}
+
+/// Answer a question, or change what was answered
+///
+/// What was deleted is there again then. With `If-Match` (the `ETag` of a response) it changes only what is still at that
+/// version. The same again makes no new version.
+#[utoipa::path(put, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
+    params(("slug" = String, Path), ("question_id" = QuestionId, Path), ("If-Match" = Option<String>, Header)),
+    request_body = WriteResponse,
+    responses((status = 200, body = Response), (status = 201, body = Response, description = "the first answer"),
+        (status = 412, description = "it is not at the version of `If-Match`")))]
+pub(crate) async fn write_response(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id((slug, question)): Id<(String, QuestionId)>,
+    IfMatch(known): IfMatch,
+    Body(WriteResponse { content, status }): Body<WriteResponse>,
+) -> Result<HttpResponse, ApiError> {
+    Checks::default().text("content", &content, 1..=LONGEST_CONTENT).done()?;
+    if !is_slug(&slug) {
+        return Err(NO_PERSONA);
+    }
+    let answer = Answer { question, content: &content, status, known };
+    let (response, first) = answers::answer(&state, owner, &slug, answer).await?;
+    let status = if first { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, etag(&response), Json(response)).into_response())
+}
+
+/// Delete what was answered; it can be restored
+#[utoipa::path(delete, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
+    params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 204)))]
+pub(crate) async fn delete_response(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id((slug, question)): Id<(String, QuestionId)>,
+) -> Result<StatusCode, ApiError> {
+    set_deleted(&state, owner, &slug, question, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Restore what was deleted, as it was
+#[utoipa::path(post, path = "/personas/{slug}/responses/{question_id}/restore", tag = TAG, security(("token" = ["personas:write"])),
+    params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 200, body = Response)))]
+pub(crate) async fn restore_response(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id((slug, question)): Id<(String, QuestionId)>,
+) -> Result<HttpResponse, ApiError> {
+    let response = set_deleted(&state, owner, &slug, question, false).await?;
+    Ok((etag(&response), Json(response)).into_response())
+}
+
+async fn set_deleted(
+    state: &AppState,
+    owner: UserId,
+    slug: &str,
+    question: QuestionId,
+    deleted: bool,
+) -> Result<Response, ApiError> {
+    if !is_slug(slug) {
+        return Err(NO_PERSONA);
+    }
+    answers::set_deleted(state, owner, slug, question, deleted).await
+}
+
+fn etag(response: &Response) -> [(header::HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{}\"", response.version))]
+}
+
+/// The version that the caller knows, if it tells.
+pub(crate) struct IfMatch(Option<i32>);
+
+impl FromRequestParts<AppState> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let tag = value.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+        let wrong = || ApiError::field("If-Match", "must be one ETag of a response, such as \"3\"");
+        Ok(Self(Some(tag.ok_or_else(wrong)?)))
+    }
+}

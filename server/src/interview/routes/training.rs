@@ -1,0 +1,81 @@
+//! What a model can be trained with, for the owner of a persona.
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use troupe_core::model::audit::{By, On};
+use troupe_db::personas;
+use utoipa::IntoParams;
+
+use super::TAG;
+use crate::{
+    audit::note,
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{paging::Params, path::Id},
+    },
+    interview::{
+        answers::NO_PERSONA,
+        training::{Chat, Part, Training, chats},
+    },
+    personas::settings::is_slug,
+    state::AppState,
+};
+
+/// The most of all items that may be held back for validation.
+const MOST_VALIDATION: f64 = 0.5;
+
+/// Which chats.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WhichChats {
+    /// Both unless told. An item is always in the same part.
+    #[param(inline)]
+    part: Option<Part>,
+    /// How much of all is for validation.
+    #[serde(default = "tenth")]
+    #[param(minimum = 0, maximum = 0.5, default = 0.1)]
+    validation: f64,
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+/// Export what a model can be trained with, as chats
+///
+/// JSON Lines: every final answer with its question, then every whole reply that you rated up, or that others did who said that
+/// you may have it (`share`). Secrets, e-mail addresses and card numbers are masked.
+#[utoipa::path(get, path = "/personas/{slug}/training.jsonl", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichChats),
+    responses((status = 200, content((Chat = "application/jsonl")), description = "a chat a line")))]
+pub(crate) async fn export_training(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    by: By,
+    Id(slug): Id<String>,
+    Params(WhichChats { part, validation }): Params<WhichChats>,
+) -> Result<Response, ApiError> {
+    if !(0.0..=MOST_VALIDATION).contains(&validation) {
+        return Err(ApiError::field("validation", format!("must be from 0 to {MOST_VALIDATION}")));
+    }
+    if !is_slug(&slug) {
+        return Err(NO_PERSONA);
+    }
+    let persona = personas::find(&state.pool, owner, &slug).await?.filter(|persona| persona.owned).ok_or(NO_PERSONA)?;
+    note(&state.pool, &by.does("training.exported").on(On::thing("persona", persona.id).of(owner))).await?;
+    let system_prompt = persona.system_prompt.unwrap_or_default();
+    let disposition = format!("attachment; filename=\"{slug}-{}.jsonl\"", part.map_or("training", Part::name));
+    let headers = [
+        (header::CONTENT_TYPE, "application/jsonl".to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    let training = Training { persona: persona.id, owner, system_prompt, part, validation };
+    Ok((headers, Body::from_stream(chats(state.pool.clone(), training))).into_response())
+}

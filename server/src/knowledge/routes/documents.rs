@@ -1,0 +1,157 @@
+//! Documents: what a persona's owner gives it to draw on. Only the owner sees them.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Deserialize;
+use troupe_core::{
+    ids::{DocumentId, UserId},
+    model::knowledge::{Document, DocumentStatus},
+};
+use troupe_db::{
+    knowledge::documents::{self, Shelf},
+    personas,
+};
+use utoipa::IntoParams;
+
+use crate::{
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+            path::Id,
+            upload::{Content, DocumentAddress, Upload},
+        },
+        idempotent::{Created, before, once},
+    },
+    knowledge::{
+        add_document::{add, examine, fetch},
+        notify_indexer::index_soon,
+    },
+    personas::settings::is_slug,
+    state::AppState,
+};
+
+const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
+const MISSING: ApiError = ApiError::NotFound("document");
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Naming {
+    /// What to call it; what it calls itself unless told.
+    #[param(min_length = 1, max_length = 200)]
+    title: Option<String>,
+}
+
+/// Give a persona a document to draw on
+///
+/// The body is the document itself: plain text, Markdown, HTML or PDF; or, as `application/json`, the address where it is, from
+/// which it is fetched now, once. What it is, is found in it; `Content-Type` decides only between kinds of text. The answer
+/// has the status `pending`; a worker reads the document then. The same content again is the same document.
+#[utoipa::path(post, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:write"])), params(("slug" = String, Path), Naming),
+    request_body(content((DocumentAddress = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (Vec<u8> = "application/pdf"))),
+    responses((status = 201, body = Document), (status = 404, description = "no such persona of yours"),
+        (status = 415, description = "neither text, Markdown, HTML nor PDF")))]
+pub(crate) async fn create_document(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+    Params(Naming { title }): Params<Naming>,
+    Upload { content, key }: Upload,
+) -> Result<Created<Document>, ApiError> {
+    if !is_slug(&slug) {
+        return Err(NO_PERSONA);
+    }
+    let title = content.title().or(title);
+    if let Some(title) = &title {
+        Checks::default().text("title", title, 1..=200).done()?;
+    }
+    let (bytes, said) = match content {
+        Content::Document { bytes, said } => (bytes, said),
+        Content::Address(DocumentAddress { url, .. }) => {
+            if let Some(before) = before(&state, owner, key.as_ref()).await? {
+                return Ok(before);
+            }
+            fetch(&state, Shelf { owner, slug: &slug }, &url).await?
+        }
+    };
+    let examined = examine(bytes, said).await?;
+    let created = once(&state, owner, key, |db| {
+        Box::pin(async move { add(db, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
+    })
+    .await?;
+    if matches!(&created, Created::Now(document) if document.status == DocumentStatus::Pending) {
+        index_soon(&state).await;
+    }
+    Ok(created)
+}
+
+/// The documents of a persona of one's own, the newest first
+#[utoipa::path(get, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:read"])), params(("slug" = String, Path), Paging),
+    responses((status = 200, body = Listed<Document>)))]
+pub(crate) async fn list_documents(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Listed<Document>>, ApiError> {
+    let page = paging.page()?;
+    let shelf = shelf(owner, &slug)?;
+    let items = documents::list(&state.pool, shelf, page).await?;
+    if items.is_empty() && !personas::find(&state.pool, owner, &slug).await?.is_some_and(|persona| persona.owned) {
+        return Err(NO_PERSONA);
+    }
+    Ok(Json(Listed::new(items, page.limit, |document| document.id)))
+}
+
+/// One document: how far it has come, or why it failed
+#[utoipa::path(get, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:read"])),
+    params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
+pub(crate) async fn read_document(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id((slug, id)): Id<(String, DocumentId)>,
+) -> Result<Json<Document>, ApiError> {
+    documents::find(&state.pool, shelf(owner, &slug)?, id).await?.map(Json).ok_or(MISSING)
+}
+
+/// The text that was found in a document
+#[utoipa::path(get, path = "/personas/{slug}/documents/{id}/content", tag = "knowledge", security(("token" = ["personas:read"])),
+    params(("slug" = String, Path), ("id" = DocumentId, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"),
+        (status = 409, description = "it is still to be read, or could not be")))]
+pub(crate) async fn read_content(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id((slug, id)): Id<(String, DocumentId)>,
+) -> Result<impl IntoResponse, ApiError> {
+    let content = documents::content(&state.pool, shelf(owner, &slug)?, id).await?.ok_or(MISSING)?;
+    let content = content.ok_or_else(|| ApiError::Conflict {
+        code: "document_not_ready",
+        detail: "the document has no text: its status says why".to_owned(),
+    })?;
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Ok((headers, content))
+}
+
+/// Delete a document, and all that was made of it
+#[utoipa::path(delete, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:write"])),
+    params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 204)))]
+pub(crate) async fn delete_document(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id((slug, id)): Id<(String, DocumentId)>,
+) -> Result<StatusCode, ApiError> {
+    let deleted = documents::delete(&state.pool, shelf(owner, &slug)?, id).await?;
+    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
+}
+
+fn shelf(owner: UserId, slug: &str) -> Result<Shelf<'_>, ApiError> {
+    if is_slug(slug) { Ok(Shelf { owner, slug }) } else { Err(NO_PERSONA) }
+}

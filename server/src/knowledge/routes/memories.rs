@@ -1,0 +1,115 @@
+//! What a persona remembers of the caller. Each user sees, writes and deletes their own; nobody else's are there.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use sqlx::PgConnection;
+use troupe_core::{
+    ids::{MemoryId, UserId},
+    model::memory::{LONGEST_FACT, Memory},
+};
+use troupe_db::{knowledge::memories, personas};
+use utoipa::ToSchema;
+
+use crate::{
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            checks::Checks,
+            idempotency::Keyed,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+        idempotent::{Created, once},
+    },
+    personas::settings::is_slug,
+    state::AppState,
+};
+
+const TAG: &str = "memories";
+const NO_PERSONA: ApiError = ApiError::NotFound("persona");
+const NO_MEMORY: ApiError = ApiError::NotFound("memory of you");
+
+/// What a persona remembers of you, the newest first
+///
+/// Also of a persona that you may not talk with any more.
+#[utoipa::path(get, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:read"])), params(("slug" = String, Path), Paging),
+    responses((status = 200, body = Listed<Memory>)))]
+pub(crate) async fn list_memories(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(slug): Id<String>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Listed<Memory>>, ApiError> {
+    let page = paging.page()?;
+    let items = if is_slug(&slug) { memories::list(&state.pool, user, &slug, page).await? } else { Vec::new() };
+    if items.is_empty() {
+        must_be_there(&state, user, &slug).await?;
+    }
+    Ok(Json(Listed::new(items, page.limit, |memory| memory.id)))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WriteMemory {
+    #[schema(example = "I am allergic to nuts", min_length = 1, max_length = 500)]
+    fact: String,
+}
+
+/// Tell a persona something that it is to remember
+///
+/// It remembers 100 things of each user; the oldest go. What it knows already is answered as it is.
+#[utoipa::path(post, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)), request_body = WriteMemory,
+    responses((status = 201, body = Memory), (status = 409, description = "the persona remembers nothing")))]
+pub(crate) async fn create_memory(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(slug): Id<String>,
+    Keyed { body: new, key }: Keyed<WriteMemory>,
+) -> Result<Created<Memory>, ApiError> {
+    Checks::default().text("fact", &new.fact, 1..=LONGEST_FACT).done()?;
+    if !is_slug(&slug) {
+        return Err(NO_PERSONA);
+    }
+    once(&state, user, key, |db| Box::pin(create(db, user, slug, new.fact))).await
+}
+
+async fn create(db: &mut PgConnection, user: UserId, slug: String, fact: String) -> Result<Memory, ApiError> {
+    let persona = personas::find(&mut *db, user, &slug).await?.ok_or(NO_PERSONA)?;
+    if !persona.remembers {
+        return Err(ApiError::Conflict { code: "remembers_nothing", detail: format!("'{slug}' remembers nothing") });
+    }
+    Ok(memories::write(db, user, persona.id, fact.trim()).await?)
+}
+
+/// Have a persona forget one thing
+#[utoipa::path(delete, path = "/personas/{slug}/memories/{id}", tag = TAG, security(("token" = ["chat:write"])),
+    params(("slug" = String, Path), ("id" = MemoryId, Path)), responses((status = 204)))]
+pub(crate) async fn delete_memory(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id((slug, id)): Id<(String, MemoryId)>,
+) -> Result<StatusCode, ApiError> {
+    let known = is_slug(&slug) && memories::delete(&state.pool, user, &slug, id).await?;
+    if known { Ok(StatusCode::NO_CONTENT) } else { Err(NO_MEMORY) }
+}
+
+/// Have a persona forget all that it knows of you
+#[utoipa::path(delete, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)),
+    responses((status = 204)))]
+pub(crate) async fn delete_memories(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(slug): Id<String>,
+) -> Result<StatusCode, ApiError> {
+    if !is_slug(&slug) || memories::delete_all(&state.pool, user, &slug).await? == 0 {
+        must_be_there(&state, user, &slug).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A persona that the user may not talk with is there only if it remembers something of them.
+async fn must_be_there(state: &AppState, user: UserId, slug: &str) -> Result<(), ApiError> {
+    let found = is_slug(slug) && personas::find(&state.pool, user, slug).await?.is_some();
+    if found { Ok(()) } else { Err(NO_PERSONA) }
+}

@@ -1,0 +1,102 @@
+//! What a persona would draw on: the same search that replies make, for its owner to look at.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use troupe_core::{
+    ids::PassageId,
+    model::{
+        grounding::Mode,
+        knowledge::{Place, SourceKind},
+    },
+};
+use troupe_db::retrieval::{Places, Ranked};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{checks::Checks, paging::Params, path::Id},
+    },
+    interview::routes::own_persona,
+    state::AppState,
+};
+
+const LONGEST: usize = 1_000;
+const MOST: usize = 50;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Asked {
+    /// A question, as a user would ask it.
+    #[param(min_length = 1, max_length = 1000, example = "Where did you grow up?")]
+    q: String,
+    /// How many passages at most: 1 to 50; as many as a reply is told (`retrieval.passages`) unless told.
+    #[param(minimum = 1, maximum = 50)]
+    limit: Option<usize>,
+}
+
+/// What a search found, the best first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SearchResult {
+    mode: Mode,
+    passages: Vec<FoundPassage>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct FoundPassage {
+    passage_id: PassageId,
+    source_kind: SourceKind,
+    /// The response or document.
+    source_id: Uuid,
+    place: Place,
+    content: String,
+    /// By which they are ordered: what both searches say, with the weights.
+    #[schema(example = 0.0325)]
+    score: f32,
+    /// Its place among those that were found by words.
+    keyword_rank: Option<u32>,
+    /// Its place among those that were found by meaning, and how alike they are (1: the same).
+    vector_rank: Option<u32>,
+    similarity: Option<f32>,
+}
+
+impl From<Ranked> for FoundPassage {
+    fn from(Ranked { passage, score, places }: Ranked) -> Self {
+        let Places { keyword, vector, similarity } = places;
+        Self {
+            passage_id: passage.id,
+            source_kind: passage.source_kind,
+            source_id: passage.source_id,
+            place: passage.place.0,
+            content: passage.content,
+            score,
+            keyword_rank: keyword,
+            vector_rank: vector,
+            similarity,
+        }
+    }
+}
+
+/// Search what a persona knows, as a reply does
+///
+/// Words in quotation marks belong together, `or` means either, and `-` stands before what must not be there.
+#[utoipa::path(get, path = "/personas/{slug}/knowledge/search", tag = "knowledge", security(("token" = ["personas:read"])), params(("slug" = String, Path), Asked),
+    responses((status = 200, body = SearchResult), (status = 404, description = "no such persona of yours")))]
+pub(crate) async fn search_knowledge(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+    Params(Asked { q, limit }): Params<Asked>,
+) -> Result<Json<SearchResult>, ApiError> {
+    Checks::default().text("q", &q, 1..=LONGEST).done()?;
+    let most = limit.unwrap_or(state.config.retrieval.passages);
+    if !(1..=MOST).contains(&most) {
+        return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
+    }
+    let persona = own_persona(&state, owner, &slug).await?;
+    let found = state.retriever.find(persona, &q, most).await;
+    Ok(Json(SearchResult { mode: found.mode, passages: found.passages.into_iter().map(FoundPassage::from).collect() }))
+}

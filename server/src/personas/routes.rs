@@ -1,0 +1,258 @@
+//! Personas: the public ones, and one's own to make and change.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use sqlx::PgConnection;
+use troupe_core::{
+    ids::{PersonaId, UserId},
+    model::{
+        Change, Persona, Visibility,
+        providers::{OverBudget, WhenCut},
+    },
+};
+use troupe_db::{
+    personas::{self, NewPersona, PersonaChange},
+    violated_constraint,
+};
+use utoipa::ToSchema;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    chains::checked_chain,
+    settings::{check_settings, is_slug},
+};
+use crate::{
+    auth::caller::Caller,
+    http::{
+        error::ApiError,
+        extract::{
+            body::Body,
+            checks::Checks,
+            idempotency::Keyed,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+        idempotent::{Created, once},
+    },
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(create_persona, list_personas)).routes(routes!(
+        read_persona,
+        change_persona,
+        delete_persona
+    ))
+}
+
+const MISSING: ApiError = ApiError::NotFound("persona");
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreatePersona {
+    /// Lower-case letters, digits and hyphens; part of its address.
+    #[schema(example = "grandmother", pattern = "^[a-z0-9][a-z0-9-]{1,62}$")]
+    slug: String,
+    #[schema(example = "Grandmother", min_length = 1, max_length = 100)]
+    name: String,
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    description: String,
+    /// Who it is and how it speaks, as a model is told.
+    #[schema(min_length = 1, max_length = 32768)]
+    system_prompt: String,
+    #[serde(default = "default_temperature")]
+    #[schema(minimum = 0, maximum = 2)]
+    temperature: f32,
+    /// The model of those links of the chain that name none and belong to the chain's first provider; the provider's own unless told.
+    model: Option<String>,
+    /// Who is asked for its replies, in this order until one has spoken: links such as `openai`, `openai/gpt-4.1-mini` or
+    /// `openai#spare/gpt-4.1-mini`. The tier's chain, or the server's, unless told.
+    #[schema(max_items = 10)]
+    chain: Option<Vec<String>>,
+    /// What becomes of a reply whose provider fails after some of it was shown.
+    #[serde(default)]
+    when_cut: WhenCut,
+    /// What becomes of a message when there is no money left for its reply.
+    #[serde(default)]
+    over_budget: OverBudget,
+    /// Whether the same question in the same circumstances gets the reply that it got before; that of another user only if the
+    /// persona is public.
+    #[serde(default)]
+    cache_replies: bool,
+    /// Whether it remembers what its users tell it of themselves, each user's for that user alone.
+    #[serde(default)]
+    remembers: bool,
+    #[serde(default = "default_languages")]
+    languages: Vec<String>,
+    #[serde(default = "default_visibility")]
+    visibility: Visibility,
+}
+
+fn default_temperature() -> f32 {
+    0.7
+}
+
+fn default_languages() -> Vec<String> {
+    vec!["en".to_owned()]
+}
+
+fn default_visibility() -> Visibility {
+    Visibility::Private
+}
+
+/// What changes; what is left out stays. Where null is allowed, it means the default again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangePersona {
+    name: Option<String>,
+    description: Option<String>,
+    system_prompt: Option<String>,
+    temperature: Option<f32>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    model: Change<String>,
+    /// An empty one is the default, too.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 10)]
+    chain: Change<Vec<String>>,
+    when_cut: Option<WhenCut>,
+    over_budget: Option<OverBudget>,
+    cache_replies: Option<bool>,
+    remembers: Option<bool>,
+    languages: Option<Vec<String>>,
+    visibility: Option<Visibility>,
+}
+
+impl ChangePersona {
+    fn as_change(&self) -> PersonaChange<'_> {
+        PersonaChange {
+            name: self.name.as_deref(),
+            description: self.description.as_deref(),
+            system_prompt: self.system_prompt.as_deref(),
+            temperature: self.temperature,
+            model: self.model.as_deref(),
+            chain: self.chain.as_deref(),
+            when_cut: self.when_cut,
+            over_budget: self.over_budget,
+            cache_replies: self.cache_replies,
+            remembers: self.remembers,
+            languages: self.languages.as_deref(),
+            visibility: self.visibility,
+        }
+    }
+}
+
+/// Make a persona
+#[utoipa::path(post, path = "/personas", tag = "personas", security(("token" = ["personas:write"])), request_body = CreatePersona,
+    responses((status = 201, body = Persona), (status = 409, description = "the slug is taken")))]
+pub(crate) async fn create_persona(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Keyed { body: mut new, key }: Keyed<CreatePersona>,
+) -> Result<Created<Persona>, ApiError> {
+    let mut checks = Checks::default();
+    checks.rule(
+        is_slug(&new.slug),
+        "slug",
+        "must be 2 to 63 lower-case letters, digits and hyphens, and not begin with one",
+    );
+    let all = PersonaChange {
+        name: Some(&new.name),
+        description: Some(&new.description),
+        system_prompt: Some(&new.system_prompt),
+        temperature: Some(new.temperature),
+        model: new.model.as_deref().into(),
+        languages: Some(&new.languages),
+        ..PersonaChange::default()
+    };
+    check_settings(&mut checks, &all);
+    new.chain = checked_chain(&mut checks, &state.live.now().providers, new.chain.take().into()).value();
+    checks.done()?;
+    once(&state, owner, key, |db| Box::pin(create(db, owner, new))).await
+}
+
+async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Result<Persona, ApiError> {
+    let persona = NewPersona {
+        id: PersonaId::new(),
+        owner,
+        slug: &new.slug,
+        name: &new.name,
+        description: &new.description,
+        system_prompt: &new.system_prompt,
+        temperature: new.temperature,
+        model: new.model.as_deref(),
+        chain: new.chain.as_deref(),
+        when_cut: new.when_cut,
+        over_budget: new.over_budget,
+        cache_replies: new.cache_replies,
+        remembers: new.remembers,
+        languages: &new.languages,
+        visibility: new.visibility,
+    };
+    personas::create(db, &persona).await.map_err(|error| match violated_constraint(&error) {
+        Some("personas_slug_key") => {
+            ApiError::Conflict { code: "slug_taken", detail: format!("there is a persona '{}' already", new.slug) }
+        }
+        _ => error.into(),
+    })
+}
+
+/// The personas to talk with: public ones and one's own, the newest first
+#[utoipa::path(get, path = "/personas", tag = "personas", security(("token" = ["personas:read"])), params(Paging), responses((status = 200, body = Listed<Persona>)))]
+pub(crate) async fn list_personas(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Params(paging): Params<Paging>,
+) -> Result<Json<Listed<Persona>>, ApiError> {
+    let page = paging.page()?;
+    let items = personas::list(&state.pool, user, page).await?;
+    Ok(Json(Listed::new(items, page.limit, |persona| persona.id)))
+}
+
+/// One persona
+#[utoipa::path(get, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:read"])), params(("slug" = String, Path)),
+    responses((status = 200, body = Persona), (status = 404, description = "no such persona")))]
+pub(crate) async fn read_persona(
+    State(state): State<AppState>,
+    Caller(user): Caller,
+    Id(slug): Id<String>,
+) -> Result<Json<Persona>, ApiError> {
+    if !is_slug(&slug) {
+        return Err(MISSING);
+    }
+    personas::find(&state.pool, user, &slug).await?.map(Json).ok_or(MISSING)
+}
+
+/// Change a persona of one's own
+#[utoipa::path(patch, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:write"])), params(("slug" = String, Path)),
+    request_body = ChangePersona,
+    responses((status = 200, body = Persona), (status = 404, description = "no such persona of yours")))]
+pub(crate) async fn change_persona(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+    Body(mut change): Body<ChangePersona>,
+) -> Result<Json<Persona>, ApiError> {
+    if !is_slug(&slug) {
+        return Err(MISSING);
+    }
+    let mut checks = Checks::default();
+    check_settings(&mut checks, &change.as_change());
+    change.chain = checked_chain(&mut checks, &state.live.now().providers, change.chain);
+    checks.done()?;
+    personas::update(&state.pool, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
+}
+
+/// Delete a persona of one's own, with all its conversations
+#[utoipa::path(delete, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:write"])), params(("slug" = String, Path)),
+    responses((status = 204), (status = 404, description = "no such persona of yours")))]
+pub(crate) async fn delete_persona(
+    State(state): State<AppState>,
+    Caller(owner): Caller,
+    Id(slug): Id<String>,
+) -> Result<StatusCode, ApiError> {
+    let deleted = is_slug(&slug) && personas::delete(&state.pool, owner, &slug).await?;
+    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
+}

@@ -1,0 +1,114 @@
+//! WebSockets: the ticket that a browser needs, and the upgrade.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State, WebSocketUpgrade},
+    http::{StatusCode, request::Parts},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use troupe_core::ids::MessageId;
+use troupe_db::accounts::socket_tickets;
+use utoipa::{IntoParams, ToSchema};
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    connection::Session,
+    protocol::{Closing, Opened, SUBPROTOCOL},
+};
+use crate::{
+    auth::{
+        caller::Identified,
+        secrets::{self, Fresh},
+    },
+    http::{
+        error::ApiError,
+        extract::{correlation::CorrelationId, paging::Params},
+    },
+    live::connections::Full,
+    state::AppState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(create_socket_ticket)).routes(routes!(open_socket))
+}
+
+/// Room for a message of the longest content, every character of it escaped, and what is around it.
+const FRAME_MARGIN: usize = 4_096;
+/// What a socket reads at a time. Idle sockets hold this much each: axum's own 128 KiB would be most of their memory.
+const READ_BUFFER: usize = 2_048;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SocketTicket {
+    /// Opens one socket, as the second subprotocol: `troupe.v1, ticket.<value>`.
+    ticket: String,
+    /// Seconds.
+    expires_in: u64,
+}
+
+/// A one-time ticket for a socket, for clients that cannot send headers with an upgrade
+#[utoipa::path(post, path = "/ws-tickets", tag = "live", security(("token" = ["chat:read"])), responses((status = 201, body = SocketTicket)))]
+pub(crate) async fn create_socket_ticket(
+    State(state): State<AppState>,
+    Identified(identity): Identified,
+) -> Result<(StatusCode, Json<SocketTicket>), ApiError> {
+    let Fresh { secret: ticket, digest } = secrets::fresh()?;
+    let ttl = state.config.auth.socket_ticket_ttl;
+    let kept = serde_json::to_value(&identity).map_err(|error| ApiError::Internal(error.to_string()))?;
+    socket_tickets::create(&state.pool, &digest, identity.user, &kept, ttl).await?;
+    Ok((StatusCode::CREATED, Json(SocketTicket { ticket, expires_in: ttl.as_secs() })))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Resuming {
+    /// The newest message that the client has: the hello then brings what was said since.
+    after: Option<MessageId>,
+}
+
+/// The live connection: see the section on events in the API's description
+#[utoipa::path(get, path = "/ws", tag = "live", security(("token" = ["chat:read"])), params(Resuming),
+    responses((status = 101, description = "the socket is open"), (status = 400, description = "not an upgrade"),
+        (status = 503, description = "the server has as many sockets as it takes, or is about to stop")))]
+pub(crate) async fn open_socket(
+    State(state): State<AppState>,
+    Identified(identity): Identified,
+    correlation: CorrelationId,
+    Params(Resuming { after }): Params<Resuming>,
+    Upgrade(upgrade): Upgrade,
+) -> Result<Response, ApiError> {
+    let admitted = state.sessions.admit(identity.user, identity.credential.id);
+    if matches!(admitted, Err(Full::Process)) || state.sessions.closing().is_cancelled() {
+        return Err(ApiError::Overloaded);
+    }
+    let largest = state.config.server.max_content * 2 + FRAME_MARGIN;
+    Ok(upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(largest)
+        .max_frame_size(largest)
+        .on_upgrade(move |socket| async move {
+            // A browser is told the reason of a close, and none of a refused upgrade.
+            let Ok(place) = admitted else { return Session::refuse(socket, Closing::TooMany).await };
+            let sessions = state.sessions.clone();
+            let (opened, ended) = (Opened { identity, after }, place.ended().clone());
+            sessions.run(Session::open(socket, state, opened, ended, correlation)).await;
+        }))
+}
+
+/// The upgrade, refused in our own words.
+pub(crate) struct Upgrade(WebSocketUpgrade);
+
+impl FromRequestParts<AppState> for Upgrade {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
+        upgrade
+            .map(Self)
+            .map_err(|e| ApiError::MalformedJson(format!("this address takes WebSocket upgrades: {}", e.body_text())))
+    }
+}
