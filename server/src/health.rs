@@ -1,17 +1,30 @@
 //! Whether the process lives, and whether it can do its work.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::{FromRef, State},
+    http::StatusCode,
+};
 use serde::Serialize;
+use sqlx::PgPool;
 use tokio::time::timeout;
+use troupe_core::ports::JobQueue;
 use utoipa::ToSchema;
-
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::state::AppState;
+/// What readiness looks at.
+pub(crate) struct Probes {
+    pub(crate) pool: PgPool,
+    pub(crate) jobs: Arc<dyn JobQueue>,
+}
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Probes>: FromRef<S>,
+{
     OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready))
 }
 
@@ -47,9 +60,9 @@ pub(crate) async fn health() -> Json<Health> {
 /// PostgreSQL must answer; without Redis messages are still taken, and replies are late.
 #[utoipa::path(get, path = "/ready", tag = TAG, security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub(crate) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
-    let postgres = timeout(PATIENCE, sqlx::query("select 1").execute(&state.pool));
-    let (postgres, redis) = tokio::join!(postgres, timeout(PATIENCE, state.jobs.ping()));
+pub(crate) async fn ready(State(health): State<Arc<Probes>>) -> (StatusCode, Json<Readiness>) {
+    let postgres = timeout(PATIENCE, sqlx::query("select 1").execute(&health.pool));
+    let (postgres, redis) = tokio::join!(postgres, timeout(PATIENCE, health.jobs.ping()));
     let (postgres, redis) = (matches!(postgres, Ok(Ok(_))), matches!(redis, Ok(Ok(()))));
     let word = |ok: bool| if ok { "ok" } else { "away" };
     let (status, summary) = match (postgres, redis) {

@@ -26,6 +26,7 @@ mod state;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
@@ -38,21 +39,32 @@ use troupe_core::{
         },
     },
     batch::Batcher,
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::{Config, Live},
     lifecycle::Tasks,
+    model::admin::Tier,
     ports::{EventBus, JobQueue},
 };
 use troupe_db::{accounts::tiers, replies::accept::Limits, retrieval::Retriever, vector_stores};
 
 use crate::{
-    admin::queue_snapshot::LastStored,
-    auth::{passwords::Passwords, revocations::Endings, tokens::Tokens},
-    chat::{accept_batch::Accepts, dispatcher::Dispatcher, queue_gauge::QueueGauge},
-    http::limits::{concurrency::Places, rate_limits::Rates},
-    live::{connections::Sessions, hub::Hub},
+    accounts::Accounts,
+    admin::{Admin, queue_snapshot::QueueSnapshotCache},
+    auth::{Auth, passwords::Passwords, revocations::RevokedCredentials, tokens::Tokens},
+    chat::{Chat, accept_batch::AcceptBatch, dispatcher::Dispatcher, queue_gauge::QueueGauge},
+    health::Probes,
+    http::{
+        Http,
+        limits::{concurrency::ConcurrencyLimits, rate_limits::RateLimiter},
+        serve,
+    },
+    interview::Interview,
+    knowledge::Knowledge,
+    live::{connections::Connections, hub::Hub},
     mail::outbox::Outbox,
-    state::{AppState, Parts},
+    personas::Personas,
+    sockets::Sockets,
+    state::AppState,
 };
 
 pub use accounts::demo_account::EMAIL as DEMO_EMAIL;
@@ -68,103 +80,72 @@ const ACCEPT_BATCH: usize = 64;
 pub struct Server {
     state: AppState,
     listener: TcpListener,
+    /// What every feature stands on.
+    ground: Ground,
+    live: Arc<live::Live>,
+}
+
+/// Connections, configuration and tasks: what every feature is started with.
+struct Ground {
+    pool: PgPool,
     redis: RedisHandle,
+    bus: Arc<dyn EventBus>,
+    jobs: Arc<dyn JobQueue>,
+    clock: Arc<dyn Clock>,
+    tiers: Vec<Tier>,
+    configuration: Live,
+    /// As it was at the start.
+    config: Arc<Config>,
     tasks: Tasks,
 }
 
 impl Server {
     /// Connects, migrates, and binds.
-    pub async fn start(live: Live) -> anyhow::Result<Self> {
-        let config = Config::clone(&live.now());
-        let pool = troupe_db::connect(&config.database, APPLICATION).await?;
-        let redis = RedisHandle::connect(&live).await?;
-        let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
-        let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
-        let tasks = Tasks::default();
-        let address = troupe_db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
-        let stop = tasks.shutdown().clone();
-        tasks.spawn(async move { stop.run_until_cancelled(address).await });
-        let hub = Hub::start(bus.clone(), &tasks, config.server.session_backlog);
-        let dispatcher = Dispatcher::start(jobs.clone(), bus.clone(), &tasks);
-        let accepts = Accepts { pool: pool.clone(), limits: Limits::from(&config.queue) };
-        let accepts = Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &tasks);
-        let tiers = tiers::list(&pool).await?;
-        let limiter = RedisLimiter::new(redis.clone(), config.rate_limits.timeout);
-        let limiter = Arc::new(StandingIn::new(Arc::new(limiter)));
-        let rates = Rates::start(config.rate_limits.clone(), limiter, &tiers, pool.clone(), &tasks);
-        let tiers = tiers.into_iter().map(|tier| tier.name).collect();
-        let gauge = QueueGauge::start(tiers, pool.clone(), jobs.clone(), Arc::new(SystemClock), &tasks);
-        let passwords = Passwords::new(&config.auth)?;
-        commands::ensure_configured_admin(&pool, &passwords, &config).await?;
-        let outbox = Outbox::new(mail::from_config(&live)?, &config.mail, &tasks);
-        let ttl = config.auth.access_token_ttl;
-        let tokens = Tokens::start(pool.clone(), Arc::new(SystemClock), ttl, &tasks)
-            .await
-            .map_err(|error| anyhow::anyhow!("read the signing keys: {}", error.problem().detail))?;
-        let sessions = Sessions::new(config.server.max_sockets, config.server.sockets_per_user);
-        let endings = Endings::start(pool.clone(), sessions.clone(), ttl, &tasks).await?;
-        let browsers = RedisSessionStore::new(redis.clone(), Arc::new(SystemClock), config.auth.session_ttl);
-        let embedder = embedders::from_config(&live)?;
-        let store = vector_stores::from_config(&live, embedder.as_ref(), pool.clone())?;
-        let retriever = Retriever {
-            pool: pool.clone(),
-            embedder,
-            store,
-            settings: config.retrieval.clone(),
-            clock: Arc::new(SystemClock),
+    pub async fn start(configuration: Live) -> anyhow::Result<Self> {
+        let ground = Ground::connect(configuration).await?;
+        let live = ground.start_live();
+        let concurrency = ConcurrencyLimits::new(&ground.config.server);
+        let auth = ground.start_auth(&live, concurrency.clone()).await?;
+        let accounts = ground.start_accounts(auth.clone()).await?;
+        let chat = ground.start_chat(live.clone());
+        let admin = ground.admin(accounts.clone(), chat.clone());
+        let state = AppState {
+            http: ground.http(concurrency),
+            personas: ground.personas(),
+            interview: ground.interview(),
+            knowledge: ground.knowledge()?,
+            sockets: ground.sockets(auth.clone(), live.clone(), chat.clone(), admin.clone()),
+            health: ground.health(),
+            auth,
+            accounts,
+            chat,
+            admin,
         };
-        let listener = TcpListener::bind(config.server.listen)
-            .await
-            .with_context(|| format!("listen on {} (server.listen)", config.server.listen))?;
-        let state = AppState::new(Parts {
-            pool,
-            bus,
-            jobs,
-            board: Arc::new(RedisProviderBoard::new(redis.clone())),
-            reply_cache: Arc::new(RedisCache::replies(redis.clone())),
-            retriever,
-            outgoing: Outgoing::new(&config.outgoing, Arc::new(SystemResolver))?,
-            hub,
-            accepts,
-            dispatcher,
-            gauge,
-            last_stored: LastStored::default(),
-            tokens,
-            passwords,
-            outbox,
-            places: Places::new(&config.server),
-            rates,
-            sessions,
-            browsers: Arc::new(browsers),
-            endings,
-            clock: Arc::new(SystemClock),
-            live,
-            config,
-        });
-        Ok(Self { state, listener, redis, tasks })
+        let listener = bind(ground.config.server.listen).await?;
+        Ok(Self { state, listener, ground, live })
     }
 
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Makes sure that the demo account is there, before anybody calls.
+    /// Makes sure that the demo account exists, before the first call.
     pub async fn ensure_demo_account(&self, password: &str) -> anyhow::Result<()> {
-        let ensured = accounts::demo_account::ensure(&self.state.pool, &self.state.passwords, password).await;
+        let Accounts { pool, passwords, .. } = &*self.state.accounts;
+        let ensured = accounts::demo_account::ensure(pool, passwords, password).await;
         ensured.map_err(|error| anyhow::anyhow!("make sure of the demo account: {error:?}"))
     }
 
     /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         tracing::info!(address = %self.address()?, "listening");
-        let Self { state, listener, redis, tasks } = self;
-        let sessions = state.sessions.clone();
-        let drain = state.config.server.drain;
-        let app = router::build(state.clone());
-        let serving = http::serve::serve(listener, app, &state.config.server, shutdown.clone());
+        let Self { state, listener, ground, live } = self;
+        let Ground { pool, redis, config, tasks, .. } = ground;
+        let drain = config.server.drain;
+        let serving = serve::serve(listener, router::build(state), &config.server, shutdown.clone());
         let closing = async {
             shutdown.cancelled().await;
-            sessions.close_all(drain).await;
+            live.connections.close_all(drain).await;
         };
         let both = async { tokio::join!(serving, closing) };
         let overtime = async {
@@ -177,8 +158,145 @@ impl Server {
         }
         tasks.finish(drain).await;
         redis.close().await;
-        state.pool.close().await;
+        pool.close().await;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listen on {address} (server.listen)"))
+}
+
+impl Ground {
+    async fn connect(configuration: Live) -> anyhow::Result<Self> {
+        let config = Arc::new(Config::clone(&configuration.now()));
+        let pool = troupe_db::connect(&config.database, APPLICATION).await?;
+        let redis = RedisHandle::connect(&configuration).await?;
+        let bus = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
+        let jobs = Arc::new(RedisJobQueue::new(redis.clone()));
+        let tiers = tiers::list(&pool).await?;
+        let tasks = Tasks::default();
+        let address =
+            troupe_db::follow_address(pool.clone(), config.database.clone(), configuration.subscribe(), APPLICATION);
+        let stop = tasks.shutdown().clone();
+        tasks.spawn(async move { stop.run_until_cancelled(address).await });
+        Ok(Self { pool, redis, bus, jobs, clock: Arc::new(SystemClock), tiers, configuration, config, tasks })
+    }
+
+    fn http(&self, concurrency: ConcurrencyLimits) -> Arc<Http> {
+        Arc::new(Http { config: Arc::new(self.config.server.clone()), concurrency })
+    }
+
+    fn start_live(&self) -> Arc<live::Live> {
+        let server = &self.config.server;
+        Arc::new(live::Live {
+            hub: Hub::start(self.bus.clone(), &self.tasks, server.session_backlog),
+            connections: Connections::new(server.max_sockets, server.sockets_per_user),
+        })
+    }
+
+    fn start_rate_limiter(&self) -> RateLimiter {
+        let limiter = RedisLimiter::new(self.redis.clone(), self.config.rate_limits.timeout);
+        let limiter = Arc::new(StandingIn::new(Arc::new(limiter)));
+        RateLimiter::start(self.config.rate_limits.clone(), limiter, &self.tiers, self.pool.clone(), &self.tasks)
+    }
+
+    async fn start_auth(&self, live: &Arc<live::Live>, concurrency: ConcurrencyLimits) -> anyhow::Result<Arc<Auth>> {
+        let token_ttl = self.config.auth.access_token_ttl;
+        let tokens = Tokens::start(self.pool.clone(), self.clock.clone(), token_ttl, &self.tasks)
+            .await
+            .map_err(|error| anyhow::anyhow!("read the signing keys: {}", error.problem().detail))?;
+        let connections = live.connections.clone();
+        let end_connections = Arc::new(move |revoked: &[_]| connections.end(revoked));
+        let revocations = RevokedCredentials::start(self.pool.clone(), end_connections, token_ttl, &self.tasks).await?;
+        let sessions = RedisSessionStore::new(self.redis.clone(), self.clock.clone(), self.config.auth.session_ttl);
+        Ok(Arc::new(Auth {
+            pool: self.pool.clone(),
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            tokens,
+            sessions: Arc::new(sessions),
+            revocations,
+            rate_limiter: self.start_rate_limiter(),
+            concurrency,
+        }))
+    }
+
+    async fn start_accounts(&self, auth: Arc<Auth>) -> anyhow::Result<Arc<Accounts>> {
+        let passwords = Passwords::new(&self.config.auth)?;
+        accounts::first_admin::ensure_configured_admin(&self.pool, &passwords, &self.config).await?;
+        Ok(Arc::new(Accounts {
+            pool: self.pool.clone(),
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            auth,
+            passwords,
+            outbox: Outbox::new(mail::from_config(&self.configuration)?, &self.config.mail, &self.tasks),
+        }))
+    }
+
+    fn personas(&self) -> Arc<Personas> {
+        Arc::new(Personas { pool: self.pool.clone(), configuration: self.configuration.clone() })
+    }
+
+    fn interview(&self) -> Arc<Interview> {
+        Arc::new(Interview { pool: self.pool.clone(), clock: self.clock.clone(), jobs: self.jobs.clone() })
+    }
+
+    fn knowledge(&self) -> anyhow::Result<Arc<Knowledge>> {
+        let embedder = embedders::from_config(&self.configuration)?;
+        let store = vector_stores::from_config(&self.configuration, embedder.as_ref(), self.pool.clone())?;
+        let retriever = Retriever {
+            pool: self.pool.clone(),
+            embedder,
+            store,
+            settings: self.config.retrieval.clone(),
+            clock: self.clock.clone(),
+        };
+        Ok(Arc::new(Knowledge {
+            pool: self.pool.clone(),
+            config: self.config.clone(),
+            jobs: self.jobs.clone(),
+            retriever,
+            outgoing: Outgoing::new(&self.config.outgoing, Arc::new(SystemResolver))?,
+        }))
+    }
+
+    fn start_chat(&self, live: Arc<live::Live>) -> Arc<Chat> {
+        let accepts = AcceptBatch { pool: self.pool.clone(), limits: Limits::from(&self.config.queue) };
+        let tiers = self.tiers.iter().map(|tier| tier.name.clone()).collect();
+        Arc::new(Chat {
+            pool: self.pool.clone(),
+            config: self.config.clone(),
+            bus: self.bus.clone(),
+            jobs: self.jobs.clone(),
+            live,
+            accepts: Batcher::start(accepts, ACCEPT_LANES, ACCEPT_BATCH, &self.tasks),
+            dispatcher: Dispatcher::start(self.jobs.clone(), self.bus.clone(), &self.tasks),
+            gauge: QueueGauge::start(tiers, self.pool.clone(), self.jobs.clone(), self.clock.clone(), &self.tasks),
+        })
+    }
+
+    fn admin(&self, accounts: Arc<Accounts>, chat: Arc<Chat>) -> Arc<Admin> {
+        Arc::new(Admin {
+            pool: self.pool.clone(),
+            config: self.config.clone(),
+            configuration: self.configuration.clone(),
+            accounts,
+            chat,
+            board: Arc::new(RedisProviderBoard::new(self.redis.clone())),
+            reply_cache: Arc::new(RedisCache::replies(self.redis.clone())),
+            queue_snapshot: QueueSnapshotCache::default(),
+        })
+    }
+
+    fn sockets(&self, auth: Arc<Auth>, live: Arc<live::Live>, chat: Arc<Chat>, admin: Arc<Admin>) -> Arc<Sockets> {
+        let (pool, config, clock) = (self.pool.clone(), self.config.clone(), self.clock.clone());
+        Arc::new(Sockets { pool, config, clock, auth, live, chat, admin })
+    }
+
+    fn health(&self) -> Arc<Probes> {
+        Arc::new(Probes { pool: self.pool.clone(), jobs: self.jobs.clone() })
     }
 }

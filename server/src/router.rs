@@ -126,9 +126,9 @@ pub(crate) fn build(state: AppState) -> Router {
         .merge(pages::router(&description))
         .fallback(async || ApiError::NotFound("address"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(from_fn_with_state((state.clone(), needs), authenticate_and_authorize))
+        .layer(from_fn_with_state((state.auth.clone(), needs), authenticate_and_authorize))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state.clone(), middleware::apply))
+        .layer(from_fn_with_state(state.http.clone(), middleware::apply))
         .with_state(state)
 }
 

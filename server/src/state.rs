@@ -1,78 +1,24 @@
-//! What the handlers share.
+//! The state of the whole server: that of each feature. Handlers see no more than their feature's, by `FromRef`.
 
-use std::{ops::Deref, sync::Arc};
+use std::sync::Arc;
 
-use sqlx::PgPool;
-use troupe_core::{
-    adapters::outgoing::Outgoing,
-    batch::Batcher,
-    clock::Clock,
-    config::{Config, Live},
-    ports::{Cache, EventBus, JobQueue, ProviderBoard, SessionStore},
-};
-use troupe_db::{replies::accept::Limits, retrieval::Retriever};
+use axum::extract::FromRef;
 
 use crate::{
-    admin::queue_snapshot::LastStored,
-    auth::{passwords::Passwords, revocations::Endings, tokens::Tokens},
-    chat::{accept_batch::Accepts, dispatcher::Dispatcher, queue_gauge::QueueGauge},
-    http::limits::{concurrency::Places, rate_limits::Rates},
-    live::{connections::Sessions, hub::Hub},
-    mail::outbox::Outbox,
+    accounts::Accounts, admin::Admin, auth::Auth, chat::Chat, health::Probes, http::Http, interview::Interview,
+    knowledge::Knowledge, personas::Personas, sockets::Sockets,
 };
 
-pub(crate) struct Parts {
-    pub(crate) pool: PgPool,
-    pub(crate) bus: Arc<dyn EventBus>,
-    pub(crate) jobs: Arc<dyn JobQueue>,
-    /// What workers tell of the model services.
-    pub(crate) board: Arc<dyn ProviderBoard>,
-    pub(crate) reply_cache: Arc<dyn Cache>,
-    pub(crate) retriever: Retriever,
-    /// For addresses that users give, and the only way to them.
-    pub(crate) outgoing: Outgoing,
-    pub(crate) hub: Hub,
-    pub(crate) accepts: Batcher<Accepts>,
-    pub(crate) dispatcher: Dispatcher,
-    pub(crate) gauge: QueueGauge,
-    pub(crate) last_stored: LastStored,
-    pub(crate) tokens: Arc<Tokens>,
-    pub(crate) passwords: Passwords,
-    pub(crate) outbox: Outbox,
-    /// Open sockets.
-    pub(crate) sessions: Sessions,
-    /// Signed-in browsers.
-    pub(crate) browsers: Arc<dyn SessionStore>,
-    pub(crate) endings: Endings,
-    pub(crate) places: Places,
-    pub(crate) rates: Rates,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// With the keys of providers as they are now.
-    pub(crate) live: Live,
-    /// As it was at the start.
-    pub(crate) config: Config,
-}
-
-#[derive(Clone)]
-pub(crate) struct AppState(Arc<Parts>);
-
-impl AppState {
-    pub(crate) fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
-    }
-}
-
-impl Parts {
-    /// What one user may have under way.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits::from(&self.config.queue)
-    }
-}
-
-impl Deref for AppState {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        &self.0
-    }
+#[derive(Clone, FromRef)]
+pub(crate) struct AppState {
+    pub(crate) http: Arc<Http>,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) personas: Arc<Personas>,
+    pub(crate) interview: Arc<Interview>,
+    pub(crate) knowledge: Arc<Knowledge>,
+    pub(crate) chat: Arc<Chat>,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) admin: Arc<Admin>,
+    pub(crate) health: Arc<Probes>,
 }

@@ -15,8 +15,8 @@ use troupe_db::{
     violated_constraint,
 };
 
-use super::sign_ins;
-use crate::{audit::note, http::error::ApiError, state::AppState};
+use super::{Accounts, sign_ins};
+use crate::{audit::note, http::error::ApiError};
 
 pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 
@@ -37,18 +37,18 @@ pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -
 }
 
 /// Whether this is the password of the account; if not, that is noted.
-pub(crate) async fn confirm(state: &AppState, by: &By, user: UserId, password: String) -> Result<(), ApiError> {
-    let hash = users::credentials_of(&state.pool, user).await?.and_then(|found| found.password_hash);
-    if state.passwords.verify(password, hash).await?.right {
+pub(crate) async fn confirm(accounts: &Accounts, by: &By, user: UserId, password: String) -> Result<(), ApiError> {
+    let hash = users::credentials_of(&accounts.pool, user).await?.and_then(|found| found.password_hash);
+    if accounts.passwords.verify(password, hash).await?.right {
         return Ok(());
     }
-    note(&state.pool, &by.does("account.close_refused").on(On::user(user))).await?;
+    note(&accounts.pool, &by.does("account.close_refused").on(On::user(user))).await?;
     Err(ApiError::field("password", "is not the password of this account"))
 }
 
 /// Closes an account at once, and has all that is its deleted.
-pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+pub(crate) async fn close(accounts: &Accounts, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
+    let mut transaction = accounts.pool.begin().await?;
     if admin_users::lock_admins(&mut *transaction).await? == [user] {
         return Err(ApiError::Conflict {
             code: "last_admin",
@@ -56,7 +56,7 @@ pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<Acc
         });
     }
     // Before, so that nothing is half done where Redis is away; and after, for who signs in at the same moment.
-    sign_ins::end_all(state, user, None).await?;
+    sign_ins::end_all(accounts, user, None).await?;
     if !deletions::close(&mut *transaction, user).await? {
         return Err(NO_USER);
     }
@@ -64,8 +64,8 @@ pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<Acc
     let keys = api_keys::delete_all(&mut *transaction, user).await?;
     note(&mut *transaction, &by.does("account.closed").on(On::user(user))).await?;
     transaction.commit().await?;
-    state.endings.add(&keys);
-    if sign_ins::end_all(state, user, None).await.is_err() {
+    accounts.auth.revocations.add(&keys);
+    if sign_ins::end_all(accounts, user, None).await.is_err() {
         tracing::warn!(user_id = %user, "a closed account may still be signed in somewhere, until it is deleted");
     }
     tracing::info!(user_id = %user, job_id = %job.id, "an account is closed");

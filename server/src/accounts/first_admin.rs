@@ -2,8 +2,11 @@
 //!
 //! It makes admins and never lowers anybody: who is one already stays one, with the password that it has.
 
+use anyhow::Context;
+use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use troupe_core::{
+    config::Config,
     ids::UserId,
     model::audit::{By, On},
 };
@@ -85,4 +88,24 @@ async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
     transaction.commit().await?;
     tracing::info!(user_id = %id, "is an admin now");
     Ok(Some(Done::Raised(id)))
+}
+
+/// The admin whom the configuration names, at every start.
+pub(crate) async fn ensure_configured_admin(
+    pool: &PgPool,
+    passwords: &Passwords,
+    config: &Config,
+) -> anyhow::Result<()> {
+    let admin = &config.admin;
+    if admin.email.is_empty() {
+        return Ok(());
+    }
+    let password = admin.password.as_ref().map(ExposeSecret::expose_secret);
+    let wanted = Wanted { email: &admin.email, name: "Admin", password };
+    match ensure(pool, passwords, wanted).await {
+        // It is no reason not to serve.
+        Err(ApiError::Conflict { detail, .. }) => tracing::warn!(detail, "there is no such admin yet (admin.email)"),
+        ensured => _ = ensured.map_err(ApiError::into_anyhow).context("make sure of the admin (admin.email)")?,
+    }
+    Ok(())
 }

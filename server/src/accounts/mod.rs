@@ -11,3 +11,22 @@ pub(crate) mod passwords;
 pub(crate) mod register;
 pub(crate) mod routes;
 pub(crate) mod sign_ins;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use troupe_core::{clock::Clock, config::Config};
+
+use crate::{
+    auth::{Auth, passwords::Passwords},
+    mail::outbox::Outbox,
+};
+
+pub(crate) struct Accounts {
+    pub(crate) pool: PgPool,
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) passwords: Passwords,
+    pub(crate) outbox: Outbox,
+}

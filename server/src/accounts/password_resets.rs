@@ -3,6 +3,8 @@
 //! Whoever asks is answered before anything is looked up, so the answer cannot tell whether there is such an account. The link's
 //! token comes behind a `#`, which browsers send to no server; of the token only a digest is stored.
 
+use std::sync::Arc;
+
 use troupe_core::{
     config::Config,
     model::audit::{By, On},
@@ -10,6 +12,7 @@ use troupe_core::{
 use troupe_db::accounts::passwords::{self, Addressee};
 
 use super::{
+    Accounts,
     passwords::{end_late_comers, owner},
     sign_ins,
 };
@@ -21,7 +24,6 @@ use crate::{
     },
     http::{error::ApiError, extract::checks::Checks},
     mail::Letter,
-    state::AppState,
 };
 
 const VOID: &str = "is not valid any more: ask for another link";
@@ -34,17 +36,17 @@ pub(crate) fn link(config: &Config, token: &str) -> String {
 }
 
 /// Has a link sent to this address, if it is an account's.
-pub(crate) fn ask(state: &AppState, email: String) -> Result<(), ApiError> {
+pub(crate) fn ask(accounts: &Arc<Accounts>, email: String) -> Result<(), ApiError> {
     let writing = {
-        let state = state.clone();
-        async move { write(&state, &email).await }
+        let accounts = accounts.clone();
+        async move { write(&accounts, &email).await }
     };
-    state.outbox.post(writing)
+    accounts.outbox.post(writing)
 }
 
-async fn write(state: &AppState, email: &str) -> Result<Option<Letter>, ApiError> {
-    let (Fresh { secret, digest }, auth) = (secrets::fresh()?, &state.config.auth);
-    let made = passwords::make_link(&state.pool, email, &digest, auth.reset_ttl, auth.reset_interval).await?;
+async fn write(accounts: &Accounts, email: &str) -> Result<Option<Letter>, ApiError> {
+    let (Fresh { secret, digest }, auth) = (secrets::fresh()?, &accounts.config.auth);
+    let made = passwords::make_link(&accounts.pool, email, &digest, auth.reset_ttl, auth.reset_interval).await?;
     // Nothing of the user's own choice is in the letter: anybody can open an account in anybody's name.
     Ok(made.map(|Addressee { id, email }| Letter {
         user: id,
@@ -53,27 +55,27 @@ async fn write(state: &AppState, email: &str) -> Result<Option<Letter>, ApiError
         text: format!(
             "Hello,\n\nsomebody, probably you, asked for a new password for the account with this address. Set it here:\n\n\
              {}\n\nThe link works once, and for {}. If it was not you, you need not do anything: your password stays as it is.\n",
-            link(&state.config, &secret),
+            link(&accounts.config, &secret),
             humantime::format_duration(auth.reset_ttl),
         ),
     }))
 }
 
 /// Sets the password of the account that the link was made for. All its sign-ins end.
-pub(crate) async fn set(state: &AppState, by: &By, token: &str, password: String) -> Result<(), ApiError> {
+pub(crate) async fn set(accounts: &Accounts, by: &By, token: &str, password: String) -> Result<(), ApiError> {
     let digest = digest_of(token);
     let void = || ApiError::field("token", VOID);
-    let user = passwords::owner_of_link(&state.pool, &digest).await?.ok_or_else(void)?;
+    let user = passwords::owner_of_link(&accounts.pool, &digest).await?.ok_or_else(void)?;
     let mut checks = Checks::default();
     password_rules::check(&mut checks, "password", &password, owner(&user));
     checks.done()?;
-    let hash = state.passwords.hash(password).await?;
-    sign_ins::end_all(state, user.id, None).await?;
-    let mut transaction = state.pool.begin().await?;
+    let hash = accounts.passwords.hash(password).await?;
+    sign_ins::end_all(accounts, user.id, None).await?;
+    let mut transaction = accounts.pool.begin().await?;
     let user = passwords::use_link(&mut *transaction, &digest, &hash).await?.ok_or_else(void)?;
     note(&mut *transaction, &by.as_user(user).does("password.reset").on(On::user(user))).await?;
     transaction.commit().await?;
-    end_late_comers(state, user, None).await;
+    end_late_comers(accounts, user, None).await;
     tracing::info!(user_id = %user, "a password was set by a link");
     Ok(())
 }

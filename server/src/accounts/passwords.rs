@@ -10,7 +10,7 @@ use troupe_core::{
 };
 use troupe_db::accounts::{passwords, users};
 
-use super::sign_ins;
+use super::{Accounts, sign_ins};
 use crate::{
     audit::note,
     auth::{
@@ -19,24 +19,23 @@ use crate::{
         passwords::Verified,
     },
     http::{error::ApiError, extract::checks::Checks},
-    state::AppState,
 };
 
 /// Whose address and password these are. Who is refused learns nothing else, by the answer's time neither.
-pub(crate) async fn check(state: &AppState, by: &By, email: &str, password: String) -> Result<User, ApiError> {
-    let refused_at = Instant::now() + state.config.auth.refusal_time;
-    let found = if email.contains('\0') { None } else { users::credentials(&state.pool, email.trim()).await? };
+pub(crate) async fn check(accounts: &Accounts, by: &By, email: &str, password: String) -> Result<User, ApiError> {
+    let refused_at = Instant::now() + accounts.config.auth.refusal_time;
+    let found = if email.contains('\0') { None } else { users::credentials(&accounts.pool, email.trim()).await? };
     let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
     let hash = hash.flatten();
-    let Verified { right, better } = state.passwords.verify(password, hash.clone()).await?;
+    let Verified { right, better } = accounts.passwords.verify(password, hash.clone()).await?;
     let on = user.as_ref().map(|user| On::user(user.id));
     let Some(user) = user.filter(|_| right) else {
-        note(&state.pool, &by.does("sign_in.refused").maybe_on(on)).await?;
+        note(&accounts.pool, &by.does("sign_in.refused").maybe_on(on)).await?;
         sleep_until(refused_at).await;
         return Err(ApiError::Unauthenticated("the address or the password is wrong"));
     };
     if let (Some(better), Some(hash)) = (better, hash) {
-        match passwords::improve(&state.pool, user.id, &hash, &better).await {
+        match passwords::improve(&accounts.pool, user.id, &hash, &better).await {
             Ok(()) => tracing::info!(user_id = %user.id, "a password has a stronger hash now"),
             // At the next sign-in, then.
             Err(error) => tracing::warn!(user_id = %user.id, %error, "a stronger hash could not be stored"),
@@ -47,37 +46,37 @@ pub(crate) async fn check(state: &AppState, by: &By, email: &str, password: Stri
 
 /// Another password for somebody who knows the present one. All other sign-ins end.
 pub(crate) async fn change(
-    state: &AppState,
+    accounts: &Accounts,
     caller: &Identity,
     by: &By,
     current: String,
     password: String,
 ) -> Result<(), ApiError> {
     let user = caller.user;
-    let found = users::credentials_of(&state.pool, user).await?;
+    let found = users::credentials_of(&accounts.pool, user).await?;
     let found = found.ok_or(ApiError::Unauthenticated("the account is gone"))?;
     let mut checks = Checks::default();
     password_rules::check(&mut checks, "password", &password, owner(&found.user));
     checks.done()?;
-    if !state.passwords.verify(current, found.password_hash).await?.right {
-        note(&state.pool, &by.does("password.change_refused").on(On::user(user))).await?;
+    if !accounts.passwords.verify(current, found.password_hash).await?.right {
+        note(&accounts.pool, &by.does("password.change_refused").on(On::user(user))).await?;
         return Err(ApiError::field("current_password", "is not your password"));
     }
-    let hash = state.passwords.hash(password).await?;
-    sign_ins::end_all(state, user, Some(caller.credential.id)).await?;
-    let mut transaction = state.pool.begin().await?;
+    let hash = accounts.passwords.hash(password).await?;
+    sign_ins::end_all(accounts, user, Some(caller.credential.id)).await?;
+    let mut transaction = accounts.pool.begin().await?;
     passwords::set(&mut *transaction, user, &hash).await?;
     note(&mut *transaction, &by.does("password.changed").on(On::user(user))).await?;
     transaction.commit().await?;
-    end_late_comers(state, user, Some(caller.credential.id)).await;
+    end_late_comers(accounts, user, Some(caller.credential.id)).await;
     tracing::info!(user_id = %user, "a password was changed");
     Ok(())
 }
 
 /// Ends what began with the old password while the new one was stored. All else has ended before: had that not been possible, the
 /// password would be the old one still, and nobody would believe others to be out.
-pub(crate) async fn end_late_comers(state: &AppState, user: UserId, but: Option<CredentialId>) {
-    if let Err(error) = sign_ins::end_all(state, user, but).await {
+pub(crate) async fn end_late_comers(accounts: &Accounts, user: UserId, but: Option<CredentialId>) {
+    if let Err(error) = sign_ins::end_all(accounts, user, but).await {
         tracing::error!(user_id = %user, ?error, "sign-ins of the last moment could not be ended");
     }
 }

@@ -9,10 +9,10 @@ use troupe_core::{
 };
 use troupe_db::{accounts::users, operations::idempotency, violated_constraint};
 
+use super::Accounts;
 use crate::{
     audit::note,
     http::{error::ApiError, idempotent::Key},
-    state::AppState,
 };
 
 /// Who registers.
@@ -24,7 +24,7 @@ pub(crate) struct Newcomer<'a> {
 
 /// The account, and whether the same call had opened it before.
 pub(crate) async fn register(
-    state: &AppState,
+    accounts: &Accounts,
     by: &By,
     newcomer: Newcomer<'_>,
     key: Option<String>,
@@ -32,13 +32,13 @@ pub(crate) async fn register(
     let Newcomer { email, name, password } = newcomer;
     // The password is not in the fingerprint, which is easier to guess by than the hash that is made for it.
     let key = key.map(|key| Key::new(key, &[b"register", email.as_bytes(), name.as_bytes()]));
-    let hash = state.passwords.hash(password.clone()).await?;
-    let mut transaction = state.pool.begin().await?;
+    let hash = accounts.passwords.hash(password.clone()).await?;
+    let mut transaction = accounts.pool.begin().await?;
     let user = match users::create(&mut *transaction, UserId::new(), email, name, Some(&hash)).await {
         Ok(user) => user,
         Err(error) if violated_constraint(&error) == Some("users_email_key") => {
             drop(transaction);
-            let before = registered_before(state, email, password, key).await?;
+            let before = registered_before(accounts, email, password, key).await?;
             return before.map(|user| (user, true)).ok_or_else(|| ApiError::Conflict {
                 code: "email_taken",
                 detail: "there is an account with this address".to_owned(),
@@ -57,16 +57,16 @@ pub(crate) async fn register(
 
 /// The account that this very call had opened: the same key, address, name and password.
 async fn registered_before(
-    state: &AppState,
+    accounts: &Accounts,
     email: &str,
     password: String,
     key: Option<Key>,
 ) -> Result<Option<User>, ApiError> {
-    let (Some(Key { key, fingerprint }), Some(found)) = (key, users::credentials(&state.pool, email).await?) else {
+    let (Some(Key { key, fingerprint }), Some(found)) = (key, users::credentials(&accounts.pool, email).await?) else {
         return Ok(None);
     };
-    let used = idempotency::find(&state.pool, found.user.id, &key).await?;
+    let used = idempotency::find(&accounts.pool, found.user.id, &key).await?;
     let same = used.is_some_and(|used| used.fingerprint == fingerprint)
-        && state.passwords.verify(password, found.password_hash).await?.right;
+        && accounts.passwords.verify(password, found.password_hash).await?.right;
     Ok(same.then_some(found.user))
 }

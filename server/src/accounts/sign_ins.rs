@@ -10,6 +10,7 @@ use troupe_core::{
 };
 use troupe_db::accounts::sign_ins::{self, Lasting, Refreshed};
 
+use super::Accounts;
 use crate::{
     audit::note,
     auth::{
@@ -17,7 +18,6 @@ use crate::{
         secrets::{self, Fresh, digest_of},
     },
     http::{error::ApiError, extract::device::Device},
-    state::AppState,
 };
 
 /// What a program gets: one token to call with, and one to get the next two.
@@ -34,91 +34,95 @@ pub(crate) struct NewSession {
     pub(crate) secret: String,
 }
 
-fn lasting(state: &AppState) -> Lasting {
-    let auth = &state.config.auth;
+fn lasting(accounts: &Accounts) -> Lasting {
+    let auth = &accounts.config.auth;
     Lasting { idle: auth.refresh_token_ttl, at_most: auth.sign_in_ttl, grace: auth.refresh_grace }
 }
 
-pub(crate) async fn begin(state: &AppState, user: &User, device: &Device) -> Result<TokenPair, ApiError> {
+pub(crate) async fn begin(accounts: &Accounts, user: &User, device: &Device) -> Result<TokenPair, ApiError> {
     let (id, Fresh { secret, digest }) = (CredentialId::new(), secrets::fresh()?);
-    sign_ins::create(&state.pool, id, user.id, &digest, device.as_client(), lasting(state)).await?;
-    let issued = state.tokens.issue(user.id, &user.tier, id)?;
+    sign_ins::create(&accounts.pool, id, user.id, &digest, device.as_client(), lasting(accounts)).await?;
+    let issued = accounts.auth.tokens.issue(user.id, &user.tier, id)?;
     tracing::info!(user_id = %user.id, credential_id = %id, "signed in");
     Ok(TokenPair { access: issued.token, refresh: secret, expires_in: issued.expires_in.as_secs() })
 }
 
 /// The next two tokens. A token that was used before was copied by somebody, and nobody knows by whom: the sign-in ends.
-pub(crate) async fn refresh(state: &AppState, by: &By, token: &str) -> Result<TokenPair, ApiError> {
+pub(crate) async fn refresh(accounts: &Accounts, by: &By, token: &str) -> Result<TokenPair, ApiError> {
     let Fresh { secret, digest } = secrets::fresh()?;
-    let mut transaction = state.pool.begin().await?;
-    let refreshed = sign_ins::refresh(&mut transaction, &digest_of(token), &digest, lasting(state)).await?;
+    let mut transaction = accounts.pool.begin().await?;
+    let refreshed = sign_ins::refresh(&mut transaction, &digest_of(token), &digest, lasting(accounts)).await?;
     transaction.commit().await?;
     match refreshed {
         Refreshed::Yes { sign_in, user, tier } => {
-            let issued = state.tokens.issue(user, &tier, sign_in)?;
+            let issued = accounts.auth.tokens.issue(user, &tier, sign_in)?;
             Ok(TokenPair { access: issued.token, refresh: secret, expires_in: issued.expires_in.as_secs() })
         }
         Refreshed::Reused { sign_in, user } => {
             tracing::warn!(user_id = %user, credential_id = %sign_in, "a refresh token came twice: the sign-in was ended");
-            state.endings.add(&[sign_in]);
-            note(&state.pool, &by.does("refresh_token.reused").on(On::thing("sign_in", sign_in).of(user))).await?;
+            accounts.auth.revocations.add(&[sign_in]);
+            note(&accounts.pool, &by.does("refresh_token.reused").on(On::thing("sign_in", sign_in).of(user))).await?;
             Err(ApiError::Unauthenticated("the refresh token was used before, so the sign-in was ended"))
         }
         Refreshed::Unknown => Err(ApiError::Unauthenticated("the refresh token is not valid, or has expired")),
     }
 }
 
-pub(crate) async fn begin_in_browser(state: &AppState, user: &User, device: &Device) -> Result<NewSession, ApiError> {
+pub(crate) async fn begin_in_browser(
+    accounts: &Accounts,
+    user: &User,
+    device: &Device,
+) -> Result<NewSession, ApiError> {
     let Fresh { secret, digest } = secrets::fresh()?;
-    let (id, now) = (CredentialId::new(), state.clock.now());
+    let (id, now) = (CredentialId::new(), accounts.clock.now());
     let session = BrowserSession {
         id,
         user: user.id,
         tier: user.tier.clone(),
         created_at: now,
         last_used_at: now,
-        ends_at: now + state.config.auth.sign_in_ttl,
+        ends_at: now + accounts.config.auth.sign_in_ttl,
         agent: device.agent.clone(),
         address: device.address.map(|address| address.to_string()),
     };
-    state.browsers.create(&session, &digest).await?;
+    accounts.auth.sessions.create(&session, &digest).await?;
     tracing::info!(user_id = %user.id, credential_id = %id, "signed in with a browser");
     Ok(NewSession { id, secret })
 }
 
 /// Ends one of a user's sign-ins, of either kind; says whether there was such a one.
-pub(crate) async fn end(state: &AppState, by: &By, user: UserId, id: CredentialId) -> Result<bool, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+pub(crate) async fn end(accounts: &Accounts, by: &By, user: UserId, id: CredentialId) -> Result<bool, ApiError> {
+    let mut transaction = accounts.pool.begin().await?;
     if !sign_ins::end(&mut *transaction, user, id).await? {
-        if !state.browsers.end(user, id).await? {
+        if !accounts.auth.sessions.end(user, id).await? {
             return Ok(false);
         }
         sign_ins::mark_ended(&mut *transaction, &[id]).await?;
     }
     note(&mut *transaction, &by.does("sign_in.ended").on(On::thing("sign_in", id).of(user))).await?;
     transaction.commit().await?;
-    state.endings.add(&[id]);
+    accounts.auth.revocations.add(&[id]);
     tracing::info!(user_id = %user, credential_id = %id, "signed out");
     Ok(true)
 }
 
 /// Ends all sign-ins of a caller but the present one.
-pub(crate) async fn end_others(state: &AppState, by: &By, caller: &Identity) -> Result<(), ApiError> {
+pub(crate) async fn end_others(accounts: &Accounts, by: &By, caller: &Identity) -> Result<(), ApiError> {
     let user = caller.user;
-    let ended = end_all(state, user, Some(caller.credential.id)).await?;
-    note(&state.pool, &by.does("user.signed_out_elsewhere").on(On::user(user)).after(ended)).await
+    let ended = end_all(accounts, user, Some(caller.credential.id)).await?;
+    note(&accounts.pool, &by.does("user.signed_out_elsewhere").on(On::user(user)).after(ended)).await
 }
 
 /// Ends all of a user's sign-ins but one; returns how many.
-pub(crate) async fn end_all(state: &AppState, user: UserId, but: Option<CredentialId>) -> Result<usize, ApiError> {
-    let browsers = state.browsers.list(user).await?;
+pub(crate) async fn end_all(accounts: &Accounts, user: UserId, but: Option<CredentialId>) -> Result<usize, ApiError> {
+    let browsers = accounts.auth.sessions.list(user).await?;
     let mut ended: Vec<_> = browsers.iter().map(|session| session.id).filter(|id| Some(*id) != but).collect();
     for id in &ended {
-        state.browsers.end(user, *id).await?;
+        accounts.auth.sessions.end(user, *id).await?;
     }
-    sign_ins::mark_ended(&state.pool, &ended).await?;
-    ended.extend(sign_ins::end_all(&state.pool, user, but).await?);
-    state.endings.add(&ended);
+    sign_ins::mark_ended(&accounts.pool, &ended).await?;
+    ended.extend(sign_ins::end_all(&accounts.pool, user, but).await?);
+    accounts.auth.revocations.add(&ended);
     tracing::info!(user_id = %user, ended = ended.len(), "signed out everywhere");
     Ok(ended.len())
 }

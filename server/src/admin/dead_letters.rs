@@ -16,7 +16,8 @@ use troupe_db::{
     replies::dead_letters::{self, Filter},
 };
 
-use crate::{audit::note, chat::dispatcher::Accepted, http::error::ApiError, state::AppState};
+use super::Admin;
+use crate::{audit::note, chat::dispatcher::Accepted, http::error::ApiError};
 
 /// More are not settled in one call: each new request wants a worker, and the caller an answer.
 const MOST: usize = 10_000;
@@ -34,11 +35,11 @@ pub(crate) struct Selection {
 }
 
 /// What a filter selects now.
-pub(crate) async fn select(state: &AppState, filter: &Filter) -> Result<Selection, ApiError> {
-    let longest_prompt = i64::try_from(state.config.worker.prompt_tokens).unwrap_or(i64::MAX);
+pub(crate) async fn select(admin: &Admin, filter: &Filter) -> Result<Selection, ApiError> {
+    let longest_prompt = i64::try_from(admin.config.worker.prompt_tokens).unwrap_or(i64::MAX);
     let (mut selection, mut after) = (Selection::default(), None);
     loop {
-        let page = dead_letters::list(&state.pool, filter, Page { after, limit: PAGE }).await?;
+        let page = dead_letters::list(&admin.pool, filter, Page { after, limit: PAGE }).await?;
         let last = page.len() < PAGE as usize;
         after = page.last().map(|letter| letter.id);
         for letter in page {
@@ -59,15 +60,15 @@ pub(crate) async fn select(state: &AppState, filter: &Filter) -> Result<Selectio
 
 /// Tries dead letters again; returns each with its new request. Those that are settled already are passed over.
 pub(crate) async fn retry(
-    state: &AppState,
+    admin: &Admin,
     by: &By,
     dead_letters: &[RequestId],
     correlation_id: &str,
 ) -> Result<Vec<(RequestId, RequestId)>, ApiError> {
     let mut retried = Vec::with_capacity(dead_letters.len());
     for batch in dead_letters.chunks(BATCH) {
-        let mut transaction = state.pool.begin().await?;
-        let redriven = dead_letters::redrive(&mut *transaction, batch, correlation_id, state.limits()).await?;
+        let mut transaction = admin.pool.begin().await?;
+        let redriven = dead_letters::redrive(&mut *transaction, batch, correlation_id, admin.chat.limits()).await?;
         for letter in &redriven {
             let on = On::thing("dead_letter", letter.dead_letter).of(letter.user_id);
             note(&mut *transaction, &by.does("dead_letter.retried").on(on).after(letter.question.request_id)).await?;
@@ -79,7 +80,7 @@ pub(crate) async fn retry(
             let conversation = letter.question.conversation_id;
             let news =
                 Event::Queued { message: letter.question, place: None, correlation_id: correlation_id.to_owned() };
-            state.dispatcher.hand_over(Accepted {
+            admin.chat.dispatcher.hand_over(Accepted {
                 user: letter.user_id,
                 dispatch: letter.dispatch,
                 queued: Frame::new(request, conversation, Cursor::QUEUED, letter.created_at, &news),
@@ -91,10 +92,10 @@ pub(crate) async fn retry(
 }
 
 /// Settles dead letters without another try; returns how many.
-pub(crate) async fn discard(state: &AppState, by: &By, dead_letters: &[RequestId]) -> Result<usize, ApiError> {
+pub(crate) async fn discard(admin: &Admin, by: &By, dead_letters: &[RequestId]) -> Result<usize, ApiError> {
     let mut discarded = 0;
     for batch in dead_letters.chunks(BATCH) {
-        let mut transaction = state.pool.begin().await?;
+        let mut transaction = admin.pool.begin().await?;
         let settled = dead_letters::discard(&mut *transaction, batch).await?;
         for (dead_letter, user) in &settled {
             let on = On::thing("dead_letter", dead_letter).of(*user);

@@ -8,3 +8,27 @@ pub(crate) mod queue_state;
 pub(crate) mod routes;
 pub(crate) mod users;
 pub(crate) mod why_waiting;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use troupe_core::{
+    config::{Config, Live},
+    ports::{Cache, ProviderBoard},
+};
+
+use crate::{accounts::Accounts, chat::Chat};
+use queue_snapshot::QueueSnapshotCache;
+
+pub(crate) struct Admin {
+    pub(crate) pool: PgPool,
+    pub(crate) config: Arc<Config>,
+    /// With the providers as they are configured now.
+    pub(crate) configuration: Live,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) chat: Arc<Chat>,
+    /// What workers report of the providers.
+    pub(crate) board: Arc<dyn ProviderBoard>,
+    pub(crate) reply_cache: Arc<dyn Cache>,
+    pub(crate) queue_snapshot: QueueSnapshotCache,
+}

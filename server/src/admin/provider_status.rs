@@ -13,7 +13,8 @@ use troupe_core::{
 use troupe_db::operations::provider_checks;
 use utoipa::ToSchema;
 
-use crate::{http::error::ApiError, state::AppState};
+use super::Admin;
+use crate::http::error::ApiError;
 
 /// What is counted reaches back so far.
 const MINUTES: u32 = 15;
@@ -107,10 +108,10 @@ struct Board {
     cache: CacheStatus,
 }
 
-pub(crate) async fn ai_status(state: &AppState) -> Result<AiStatus, ApiError> {
+pub(crate) async fn ai_status(admin: &Admin) -> Result<AiStatus, ApiError> {
     let at = SystemClock.now();
-    let checks = provider_checks::all(&state.pool).await?;
-    let (redis, board) = match look(state, at).await {
+    let checks = provider_checks::all(&admin.pool).await?;
+    let (redis, board) = match look(admin, at).await {
         Ok(board) => ("ok", board),
         Err(error) => {
             tracing::warn!(%error, "the providers are shown without what workers tell of them");
@@ -131,12 +132,12 @@ pub(crate) async fn ai_status(state: &AppState) -> Result<AiStatus, ApiError> {
     Ok(AiStatus { at, redis, minutes: MINUTES, providers, look_ups, cache })
 }
 
-async fn look(state: &AppState, at: DateTime<Utc>) -> Result<Board, troupe_core::ports::PortError> {
+async fn look(admin: &Admin, at: DateTime<Utc>) -> Result<Board, troupe_core::ports::PortError> {
     let (news, counts, spoke, lookups) = tokio::try_join!(
-        state.board.news(),
-        state.board.counted(at, MINUTES),
-        state.board.spoke(),
-        state.reply_cache.lookups()
+        admin.board.news(),
+        admin.board.counted(at, MINUTES),
+        admin.board.spoke(),
+        admin.reply_cache.lookups()
     )?;
     let all = lookups.hits + lookups.misses;
     let hit_rate = (all > 0).then(|| rounded(lookups.hits as f64 / all as f64));

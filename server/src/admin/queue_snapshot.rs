@@ -36,9 +36,9 @@ pub(crate) struct Stored {
 
 /// What PostgreSQL said last. Whoever comes while it is asked waits for that answer.
 #[derive(Default)]
-pub(crate) struct LastStored(Mutex<Option<(Instant, Arc<Stored>)>>);
+pub(crate) struct QueueSnapshotCache(Mutex<Option<(Instant, Arc<Stored>)>>);
 
-impl LastStored {
+impl QueueSnapshotCache {
     pub(super) async fn get(&self, pool: &PgPool) -> Result<Arc<Stored>, ApiError> {
         let mut last = self.0.lock().await;
         if let Some((at, stored)) = &*last

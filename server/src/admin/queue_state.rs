@@ -8,8 +8,8 @@ use troupe_core::{
 };
 use utoipa::ToSchema;
 
-use super::queue_snapshot::DispatchLag;
-use crate::{http::error::ApiError, state::AppState};
+use super::{Admin, queue_snapshot::DispatchLag};
+use crate::http::error::ApiError;
 
 /// The whole queue at a moment.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -45,9 +45,9 @@ pub(crate) struct TierState {
     failures_per_second: f64,
 }
 
-pub(crate) async fn queue_state(state: &AppState) -> Result<QueueState, ApiError> {
-    let stored = state.last_stored.get(&state.pool).await?;
-    let gauge = &state.gauge;
+pub(crate) async fn queue_state(admin: &Admin) -> Result<QueueState, ApiError> {
+    let stored = admin.queue_snapshot.get(&admin.pool).await?;
+    let gauge = &admin.chat.gauge;
     let tier = |name: &String| {
         let load = gauge.tier(name);
         let failures = stored.failures.get(name).copied().unwrap_or_default();

@@ -9,7 +9,8 @@ use troupe_core::{
 };
 use troupe_db::accounts::{admin_users, api_keys, users};
 
-use crate::{accounts::sign_ins, audit::note, http::error::ApiError, state::AppState};
+use super::Admin;
+use crate::{accounts::sign_ins, audit::note, http::error::ApiError};
 
 /// What becomes of a user; what is `None` stays.
 #[derive(Debug, Clone, Copy)]
@@ -20,13 +21,13 @@ pub(crate) struct UserChange<'a> {
 
 /// The user as it is now; `None` where there is no such user.
 pub(crate) async fn change(
-    state: &AppState,
+    admin: &Admin,
     by: &By,
     id: UserId,
     change: UserChange<'_>,
 ) -> Result<Option<User>, ApiError> {
     let UserChange { role, tier } = change;
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     if role.is_some_and(|role| role != "admin") {
         // Two admins who lower each other come one after the other.
         let admins = admin_users::lock_admins(&mut *transaction).await?;
@@ -58,7 +59,7 @@ pub(crate) async fn change(
     transaction.commit().await?;
     if let Some(user) = &user {
         if tier.is_some()
-            && let Err(error) = state.browsers.change_tier(id, &user.tier).await
+            && let Err(error) = admin.accounts.auth.sessions.change_tier(id, &user.tier).await
         {
             tracing::warn!(%error, user_id = %id, "sessions have the limits of the earlier tier until they end");
         }
@@ -68,11 +69,11 @@ pub(crate) async fn change(
 }
 
 /// Ends everything by which somebody can call as this user: sign-ins and API keys. They may sign in again.
-pub(crate) async fn sign_out(state: &AppState, by: &By, id: UserId) -> Result<(), ApiError> {
-    note(&state.pool, &by.does("user.signed_out").on(On::user(id))).await?;
-    sign_ins::end_all(state, id, None).await?;
-    let keys = api_keys::delete_all(&state.pool, id).await?;
-    state.endings.add(&keys);
+pub(crate) async fn sign_out(admin: &Admin, by: &By, id: UserId) -> Result<(), ApiError> {
+    note(&admin.pool, &by.does("user.signed_out").on(On::user(id))).await?;
+    sign_ins::end_all(&admin.accounts, id, None).await?;
+    let keys = api_keys::delete_all(&admin.pool, id).await?;
+    admin.accounts.auth.revocations.add(&keys);
     tracing::info!(user_id = %id, keys = keys.len(), "a user was signed out by an admin");
     Ok(())
 }

@@ -18,7 +18,8 @@ use troupe_db::{
 };
 use utoipa::ToSchema;
 
-use crate::{http::error::ApiError, state::AppState};
+use super::Admin;
+use crate::http::error::ApiError;
 
 /// Where a request stands, why, and how it came there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,14 +69,14 @@ struct Surroundings {
     at_once: i64,
 }
 
-pub(crate) async fn why_waiting(state: &AppState, id: RequestId) -> Result<WaitingView, ApiError> {
-    let waiting = queue_state::waiting(&state.pool, id).await?.ok_or(ApiError::NotFound("request"))?;
+pub(crate) async fn why_waiting(admin: &Admin, id: RequestId) -> Result<WaitingView, ApiError> {
+    let waiting = queue_state::waiting(&admin.pool, id).await?.ok_or(ApiError::NotFound("request"))?;
     let around = Surroundings {
-        jobs: state.gauge.tier(&waiting.tier).waiting,
-        redis_answers: state.gauge.redis_answers(),
-        workers: workers::list(&state.pool).await?,
-        running: queue_state::running(&state.pool).await?.len(),
-        at_once: i64::from(state.limits().at_once),
+        jobs: admin.chat.gauge.tier(&waiting.tier).waiting,
+        redis_answers: admin.chat.gauge.redis_answers(),
+        workers: workers::list(&admin.pool).await?,
+        running: queue_state::running(&admin.pool).await?.len(),
+        at_once: i64::from(admin.chat.limits().at_once),
     };
     Ok(WaitingView {
         request_id: id,
@@ -85,7 +86,7 @@ pub(crate) async fn why_waiting(state: &AppState, id: RequestId) -> Result<Waiti
         status: waiting.status,
         attempt: waiting.attempt,
         created_at: waiting.created_at,
-        attempts: dead_letters::attempts(&state.pool, id).await?,
+        attempts: dead_letters::attempts(&admin.pool, id).await?,
         redriven_as: waiting.redriven_as,
     })
 }

@@ -1,4 +1,4 @@
-//! Who calls and from where, as the audit log wants it.
+//! The actor of a call for the audit log: user or key, address, correlation id.
 
 use std::convert::Infallible;
 
@@ -6,15 +6,15 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use troupe_core::model::audit::{ActorKind, By};
 
 use super::identity::Identity;
-use crate::{
-    http::extract::{correlation::CorrelationId, device::Device},
-    state::AppState,
-};
+use crate::http::extract::{correlation::CorrelationId, device::Device};
 
-impl FromRequestParts<AppState> for By {
+/// The actor of a call.
+pub(crate) struct Actor(pub(crate) By);
+
+impl<S: Send + Sync> FromRequestParts<S> for Actor {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let CorrelationId(correlation_id) = CorrelationId::from_request_parts(parts, state).await?;
         let Device { address, .. } = Device::from_request_parts(parts, state).await?;
         let identity = parts.extensions.get::<Identity>();
@@ -26,6 +26,6 @@ impl FromRequestParts<AppState> for By {
         };
         let credential = key.map(|key| key.id.to_string());
         let user = identity.map(|identity| identity.user);
-        Ok(Self { kind, user, credential, address, correlation_id: Some(correlation_id) })
+        Ok(Self(By { kind, user, credential, address, correlation_id: Some(correlation_id) }))
     }
 }

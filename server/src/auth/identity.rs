@@ -11,8 +11,9 @@ use troupe_core::{
 use utoipa::ToSchema;
 
 use super::permissions::Scopes;
+use crate::http::limits::rate_limits::UserOfTier;
 
-/// The caller, as [`super::middleware`] has found out. A ticket for a socket keeps all of it.
+/// The authenticated user, set by [`super::middleware`]. A ticket for a socket keeps all of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) user: UserId,
@@ -52,6 +53,10 @@ impl Credential {
 }
 
 impl Identity {
+    pub(crate) fn as_user_of_tier(&self) -> UserOfTier<'_> {
+        UserOfTier { user: self.user, tier: &self.tier }
+    }
+
     /// Of a browser; a session that is not used for so long ends.
     pub(crate) fn of_browser(session: BrowserSession, idle: Duration) -> Self {
         let credential = Credential {

@@ -3,11 +3,12 @@
 use troupe_db::accounts::api_keys::{self, Shown};
 
 use super::{
+    Auth,
     identity::{Credential, CredentialKind, Identity},
     permissions::Scopes,
     secrets::{self, Fresh, digest_of, hex, random},
 };
-use crate::{http::error::ApiError, state::AppState};
+use crate::http::error::ApiError;
 
 const MARK: &str = "trp_";
 const PREFIX_BYTES: usize = 6;
@@ -35,8 +36,8 @@ pub(crate) fn prefix_of(key: &str) -> Option<&str> {
 }
 
 /// Who calls with this key.
-pub(crate) async fn identify(state: &AppState, key: &str, prefix: &str) -> Result<Identity, ApiError> {
-    let shown = api_keys::find(&state.pool, prefix).await?;
+pub(crate) async fn identify(auth: &Auth, key: &str, prefix: &str) -> Result<Identity, ApiError> {
+    let shown = api_keys::find(&auth.pool, prefix).await?;
     // Of digests the time that a comparison takes tells nothing that could be used.
     let shown = shown.filter(|shown| shown.digest == digest_of(key));
     let shown = shown.ok_or(ApiError::Unauthenticated("the API key is not valid, or has ended"))?;

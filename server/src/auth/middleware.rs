@@ -13,11 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use troupe_core::model::audit::{By, On};
+use troupe_core::model::audit::On;
 use troupe_db::accounts::{socket_tickets, users};
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::{
+    Auth,
+    actor::Actor,
     cookie::{SessionCookie, check_origin},
     identity::{CredentialKind, Identity},
     keys,
@@ -31,17 +33,17 @@ use crate::{
         error::ApiError,
         extract::read_body::receive,
         limits::{
-            concurrency::{WaitingPlace, held},
+            concurrency::{WaitPermit, held},
             rate_limits::Counted,
             route_classes::{Class, Pace, Rate},
         },
     },
-    sockets::protocol::TICKET_PREFIX,
-    state::AppState,
 };
 
 /// The one address that takes tickets.
 const SOCKET: &str = "/api/v1/ws";
+/// Marks a one-time ticket among the subprotocols that a client offers.
+const TICKET_PREFIX: &str = "ticket.";
 
 /// What an operation needs of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +100,7 @@ impl Needs {
 }
 
 pub(crate) async fn authenticate_and_authorize(
-    State((state, needs)): State<(AppState, Needs)>,
+    State((auth, needs)): State<(Arc<Auth>, Needs)>,
     path: Option<MatchedPath>,
     request: Request,
     next: Next,
@@ -112,19 +114,20 @@ pub(crate) async fn authenticate_and_authorize(
     let (mut parts, body) = request.into_parts();
     let (identity, body) = match need {
         Need::Nothing | Need::Unstated => (Ok(None), body),
-        Need::Permission(_) => recognise(&state, path, class.pace, &parts, body).await,
+        Need::Permission(_) => recognise(&auth, path, class.pace, &parts, body).await,
     };
-    // Whoever shows what does not count is a caller like any other without.
-    let caller = identity.as_ref().ok().and_then(Option::as_ref);
-    let (counted, body) = match state.rates.count_call(&state.config.server, class.rate, caller, &parts, body).await {
-        Ok(counted) => counted,
-        Err(refused) => return refused.into_response(),
-    };
+    // Credentials that are refused are counted like none.
+    let caller = identity.as_ref().ok().and_then(Option::as_ref).map(Identity::as_user_of_tier);
+    let (counted, body) =
+        match auth.rate_limiter.count_call(&auth.config.server, class.rate, caller, &parts, body).await {
+            Ok(counted) => counted,
+            Err(refused) => return refused.into_response(),
+        };
     let admitted = async {
         if let Some(refusal) = counted.as_ref().and_then(Counted::refusal) {
             return Err(refusal);
         }
-        admit(&state, need, path, identity?, class.pace, &mut parts).await
+        admit(&auth, need, path, identity?, class.pace, &mut parts).await
     };
     let mut response = match admitted.await {
         Ok(place) => held(next.run(Request::from_parts(parts, body)).await, class.pace, place),
@@ -138,85 +141,85 @@ pub(crate) async fn authenticate_and_authorize(
 
 /// Whether the caller may, and, for a call that waits, its place.
 async fn admit(
-    state: &AppState,
+    auth: &Auth,
     need: Need,
     path: &str,
     identity: Option<Identity>,
     pace: Pace,
     parts: &mut Parts,
-) -> Result<Option<WaitingPlace>, ApiError> {
+) -> Result<Option<WaitPermit>, ApiError> {
     if need == Need::Unstated {
         return Err(ApiError::Internal(format!("{path} does not state what it needs")));
     }
     let Some(identity) = identity else { return Ok(None) };
     let user = identity.user;
     let permitted = match need {
-        Need::Permission(permission) => permit(state, &identity, permission).await,
+        Need::Permission(permission) => permit(auth, &identity, permission).await,
         Need::Nothing | Need::Unstated => Ok(()),
     };
     parts.extensions.insert(identity);
     if let Err(ApiError::Forbidden { .. }) = permitted {
         let address = On::thing("address", format!("{} {path}", parts.method));
-        let Ok(by) = By::from_request_parts(parts, state).await;
-        note(&state.pool, &by.does("access.refused").on(address)).await?;
+        let Ok(Actor(by)) = Actor::from_request_parts(parts, auth).await;
+        note(&auth.pool, &by.does("access.refused").on(address)).await?;
     }
     permitted?;
     match pace {
-        Pace::Waits | Pace::Streams => state.places.wait(user, parts).map(Some),
+        Pace::Waits | Pace::Streams => auth.concurrency.wait(user, parts).map(Some),
         Pace::Quick | Pace::Uploads => Ok(None),
     }
 }
 
 /// Who is calling, or why that does not count; and the body, which counts only as a whole where it is signed.
 async fn recognise(
-    state: &AppState,
+    auth: &Auth,
     path: &str,
     pace: Pace,
     parts: &Parts,
     body: Body,
 ) -> (Result<Option<Identity>, ApiError>, Body) {
     let (identity, body) = if signatures::is_signed(&parts.headers) {
-        let whole = match read_whole(state, pace, body).await {
+        let whole = match read_whole(auth, pace, body).await {
             Ok(whole) => whole,
             Err(refused) => return (Err(refused), Body::empty()),
         };
         let path_and_query = parts.uri.path_and_query().map_or("", |path| path.as_str());
         let call = Call { method: &parts.method, path_and_query, body: &whole };
-        (signatures::identify(state, &parts.headers, &call).await, Body::from(whole))
+        (signatures::identify(auth, &parts.headers, &call).await, Body::from(whole))
     } else {
-        (identify(state, path, parts).await, body)
+        (identify(auth, path, parts).await, body)
     };
     let identity = identity.and_then(|identity| {
-        let ended = state.endings.has(identity.credential.id);
+        let ended = auth.revocations.is_revoked(identity.credential.id);
         if ended { Err(ApiError::Unauthenticated("the sign-in has ended")) } else { Ok(Some(identity)) }
     });
     (identity, body)
 }
 
-async fn read_whole(state: &AppState, pace: Pace, body: Body) -> Result<Bytes, ApiError> {
-    let server = &state.config.server;
+async fn read_whole(auth: &Auth, pace: Pace, body: Body) -> Result<Bytes, ApiError> {
+    let server = &auth.config.server;
     match pace {
         Pace::Uploads => receive(body, server.max_import.max(server.max_document), server.upload_timeout).await,
         Pace::Quick | Pace::Waits | Pace::Streams => receive(body, server.max_body, server.body_timeout).await,
     }
 }
 
-async fn identify(state: &AppState, path: &str, parts: &Parts) -> Result<Identity, ApiError> {
+async fn identify(auth: &Auth, path: &str, parts: &Parts) -> Result<Identity, ApiError> {
     if let Some(token) = bearer(&parts.headers) {
         match keys::prefix_of(token) {
-            Some(prefix) => keys::identify(state, token, prefix).await,
-            None => state.tokens.verify(token).await,
+            Some(prefix) => keys::identify(auth, token, prefix).await,
+            None => auth.tokens.verify(token).await,
         }
     } else if path == SOCKET
         && let Some(ticket) = ticket(&parts.headers)
     {
-        let redeemed = socket_tickets::redeem(&state.pool, &digest_of(ticket)).await?;
+        let redeemed = socket_tickets::redeem(&auth.pool, &digest_of(ticket)).await?;
         let identity = redeemed.and_then(|identity| serde_json::from_value(identity).ok());
         identity.ok_or(ApiError::Unauthenticated("the ticket is not valid, or was used"))
-    } else if let Some(cookie) = SessionCookie::read(&parts.headers, state.config.server.public_url.as_ref()) {
-        check_origin(&parts.method, &parts.headers, state.config.server.public_url.as_ref())?;
-        let session = state.browsers.touch(cookie.user, cookie.id, &digest_of(cookie.secret)).await?;
-        let idle = state.config.auth.session_ttl;
+    } else if let Some(cookie) = SessionCookie::read(&parts.headers, auth.config.server.public_url.as_ref()) {
+        check_origin(&parts.method, &parts.headers, auth.config.server.public_url.as_ref())?;
+        let session = auth.sessions.touch(cookie.user, cookie.id, &digest_of(cookie.secret)).await?;
+        let idle = auth.config.auth.session_ttl;
         session
             .map(|session| Identity::of_browser(session, idle))
             .ok_or(ApiError::Unauthenticated("the session has ended"))
@@ -230,7 +233,7 @@ async fn identify(state: &AppState, path: &str, parts: &Parts) -> Result<Identit
 }
 
 /// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at once.
-pub(crate) async fn permit(state: &AppState, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
+pub(crate) async fn permit(auth: &Auth, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
     if !identity.credential.scopes.contain(permission) {
         return Err(ApiError::out_of_scope(permission));
     }
@@ -240,7 +243,7 @@ pub(crate) async fn permit(state: &AppState, identity: &Identity, permission: Pe
     if permission.roles() == Roles::Everybody {
         return Ok(());
     }
-    match users::role(&state.pool, identity.user).await?.as_deref() {
+    match users::role(&auth.pool, identity.user).await?.as_deref() {
         Some("admin") => Ok(()),
         Some(_) => Err(ApiError::admins_only()),
         None => Err(ApiError::Unauthenticated("the account is gone")),

@@ -14,3 +14,23 @@ pub(crate) mod revocations;
 pub(crate) mod secrets;
 pub(crate) mod signatures;
 pub(crate) mod tokens;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use troupe_core::{clock::Clock, config::Config, ports::SessionStore};
+
+use crate::http::limits::{concurrency::ConcurrencyLimits, rate_limits::RateLimiter};
+
+/// What authentication and authorization work with.
+pub(crate) struct Auth {
+    pub(crate) pool: PgPool,
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tokens: Arc<tokens::Tokens>,
+    /// Signed-in browsers.
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) revocations: revocations::RevokedCredentials,
+    pub(crate) rate_limiter: RateLimiter,
+    pub(crate) concurrency: ConcurrencyLimits,
+}

@@ -1,7 +1,7 @@
-//! Credentials that ended before their time: whoever signs out, or is signed out, is out everywhere within seconds.
+//! Revoked credentials: signing out, or being signed out, takes effect on every server within seconds.
 //!
-//! Access tokens are verified without asking anybody, so each server keeps what has ended lately in memory, and reads what
-//! other servers have ended from PostgreSQL. Sockets are closed as soon as it is known.
+//! Access tokens are verified without a lookup, so each server keeps what was revoked lately in memory, and polls PostgreSQL for
+//! what other servers have revoked. Whoever holds connections is notified as soon as it is known here.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -11,56 +11,57 @@ use tokio::time::{MissedTickBehavior, interval};
 use troupe_core::{ids::CredentialId, lifecycle::Tasks};
 use troupe_db::accounts::sign_ins;
 
-use crate::live::connections::Sessions;
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Kept beyond the lifetime of an access token, for calls that were verified just before its end.
+const RETENTION_MARGIN: Duration = Duration::from_mins(5);
 
-/// How often other servers' news are read.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// What was verified a moment before its end is still under way.
-const MARGIN: Duration = Duration::from_mins(5);
+/// Called with revoked credentials as soon as this server knows of them.
+pub(crate) type OnRevoked = Arc<dyn Fn(&[CredentialId]) + Send + Sync>;
 
 #[derive(Clone)]
-pub(crate) struct Endings {
-    ended: Arc<RwLock<HashSet<CredentialId>>>,
-    sockets: Sessions,
+pub(crate) struct RevokedCredentials {
+    ids: Arc<RwLock<HashSet<CredentialId>>>,
+    on_revoked: OnRevoked,
 }
 
-impl Endings {
-    /// Remembers for as long as an access token can live.
+impl RevokedCredentials {
+    /// Keeps them for as long as an access token can live.
     pub(crate) async fn start(
         pool: PgPool,
-        sockets: Sessions,
+        on_revoked: OnRevoked,
         token_ttl: Duration,
         tasks: &Tasks,
     ) -> Result<Self, sqlx::Error> {
-        let endings = Self { ended: Arc::default(), sockets };
-        let remembered = token_ttl + MARGIN;
-        endings.replace(sign_ins::ended_within(&pool, remembered).await?);
-        let (looking, shutdown) = (endings.clone(), tasks.shutdown().clone());
+        let revoked = Self { ids: Arc::default(), on_revoked };
+        let retention = token_ttl + RETENTION_MARGIN;
+        revoked.replace(sign_ins::ended_within(&pool, retention).await?);
+        let polled = revoked.clone();
+        let shutdown = tasks.shutdown().clone();
         tasks.spawn(async move {
-            let mut looks = interval(LOOK_INTERVAL);
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
-                match sign_ins::ended_within(&pool, remembered).await {
-                    Ok(ended) => looking.replace(ended),
-                    Err(error) => tracing::debug!(%error, "could not look what has ended; what was known stays"),
+            let mut ticks = interval(POLL_INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+                match sign_ins::ended_within(&pool, retention).await {
+                    Ok(ids) => polled.replace(ids),
+                    Err(error) => tracing::debug!(%error, "revoked credentials could not be polled; known ones stay"),
                 }
             }
         });
-        Ok(endings)
+        Ok(revoked)
     }
 
-    pub(crate) fn has(&self, id: CredentialId) -> bool {
-        self.ended.read().contains(&id)
+    pub(crate) fn is_revoked(&self, id: CredentialId) -> bool {
+        self.ids.read().contains(&id)
     }
 
-    /// Ended here, a moment ago.
+    /// Revoked by this server, a moment ago.
     pub(crate) fn add(&self, ids: &[CredentialId]) {
-        self.ended.write().extend(ids);
-        self.sockets.end(ids);
+        self.ids.write().extend(ids);
+        (self.on_revoked)(ids);
     }
 
-    fn replace(&self, ended: Vec<CredentialId>) {
-        self.sockets.end(&ended);
-        *self.ended.write() = ended.into_iter().collect();
+    fn replace(&self, ids: Vec<CredentialId>) {
+        (self.on_revoked)(&ids);
+        *self.ids.write() = ids.into_iter().collect();
     }
 }

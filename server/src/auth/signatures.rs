@@ -12,11 +12,12 @@ use ring::{
 use troupe_db::accounts::api_keys;
 
 use super::{
+    Auth,
     identity::{CredentialKind, Identity},
     keys,
     secrets::hex,
 };
-use crate::{http::error::ApiError, state::AppState};
+use crate::http::error::ApiError;
 
 const SCHEME: &str = "signature";
 const LONGEST_NONCE: usize = 64;
@@ -79,19 +80,19 @@ fn text(call: &Call<'_>, time: i64, nonce: &str) -> String {
 }
 
 /// Who has signed this call.
-pub(crate) async fn identify(state: &AppState, headers: &HeaderMap, call: &Call<'_>) -> Result<Identity, ApiError> {
+pub(crate) async fn identify(auth: &Auth, headers: &HeaderMap, call: &Call<'_>) -> Result<Identity, ApiError> {
     let refused = ApiError::Unauthenticated;
     let signed = header_of(headers).and_then(Signed::parse).ok_or(refused("the signature is malformed"))?;
-    let window = state.config.auth.signature_window;
-    if (state.clock.now().timestamp() - signed.time).unsigned_abs() > window.as_secs() {
+    let window = auth.config.auth.signature_window;
+    if (auth.clock.now().timestamp() - signed.time).unsigned_abs() > window.as_secs() {
         return Err(refused("the signature's time is too far from this server's"));
     }
-    let shown = api_keys::find(&state.pool, signed.key).await?;
+    let shown = api_keys::find(&auth.pool, signed.key).await?;
     let shown = shown.filter(|shown| signed.is_of(call, &shown.digest));
     let shown = shown.ok_or(refused("the signature is not valid, or its key has ended"))?;
     // In PostgreSQL, which is never away while calls are served: what is forgotten could be sent again.
     let once = digest(&SHA256, &[shown.id.as_uuid().as_bytes(), &*signed.hmac].concat());
-    if !api_keys::take_signed_call(&state.pool, once.as_ref(), window * 2).await? {
+    if !api_keys::take_signed_call(&auth.pool, once.as_ref(), window * 2).await? {
         return Err(refused("this signed call was made before"));
     }
     Ok(keys::identity(shown, CredentialKind::SignedKey))

@@ -4,12 +4,12 @@ use sqlx::PgPool;
 use troupe_core::batch::Batch;
 use troupe_db::replies::accept::{self, Limits, NewMessage, Outcome};
 
-pub(crate) struct Accepts {
+pub(crate) struct AcceptBatch {
     pub(crate) pool: PgPool,
     pub(crate) limits: Limits,
 }
 
-impl Batch for Accepts {
+impl Batch for AcceptBatch {
     type Item = NewMessage;
     type Answer = Outcome;
     type Error = sqlx::Error;

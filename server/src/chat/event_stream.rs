@@ -2,7 +2,7 @@
 //!
 //! A stream also ends when its credential does.
 
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -18,28 +18,27 @@ use troupe_core::{
 };
 use troupe_db::replies::requests;
 
+use super::{Chat, terminal_event::terminal_event};
 use crate::{
     auth::identity::Identity,
     http::error::ApiError,
     live::{
-        connections::Held,
+        connections::ConnectionGuard,
         hub::{Delivery, Subscription},
     },
-    sockets::snapshot::end_of,
-    state::AppState,
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(crate) async fn follow(
-    state: AppState,
+    chat: Arc<Chat>,
     identity: &Identity,
     id: RequestId,
     after: Cursor,
 ) -> Result<Response, ApiError> {
-    let (user, held) = (identity.user, state.sessions.hold(identity.credential.id));
-    let live = state.hub.subscribe(user).await?;
-    let mut follower = Follower { state, user, held, id, last: after, waiting: VecDeque::new(), live, over: false };
+    let (user, held) = (identity.user, chat.live.connections.hold(identity.credential.id));
+    let live = chat.live.hub.subscribe(user).await?;
+    let mut follower = Follower { chat, user, held, id, last: after, waiting: VecDeque::new(), live, over: false };
     follower.look().await?;
     if follower.over && follower.waiting.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -53,9 +52,9 @@ pub(crate) async fn follow(
 }
 
 struct Follower {
-    state: AppState,
+    chat: Arc<Chat>,
     user: UserId,
-    held: Held,
+    held: ConnectionGuard,
     id: RequestId,
     last: Cursor,
     waiting: VecDeque<Frame>,
@@ -68,15 +67,15 @@ impl Follower {
     /// Takes up what is in the log, and, where the request has ended and the log does not say so, its end from PostgreSQL.
     async fn look(&mut self) -> Result<(), ApiError> {
         let request =
-            requests::find(&self.state.pool, self.user, self.id).await?.ok_or(ApiError::NotFound("request"))?;
-        let log = self.state.bus.replay(self.user, self.id, Cursor::START).await?;
+            requests::find(&self.chat.pool, self.user, self.id).await?.ok_or(ApiError::NotFound("request"))?;
+        let log = self.chat.bus.replay(self.user, self.id, Cursor::START).await?;
         let told = log.last().is_some_and(|last| last.kind.is_terminal());
         for frame in log {
             self.take(frame);
         }
         if told {
             self.over = true;
-        } else if let Some(end) = end_of(&request) {
+        } else if let Some(end) = terminal_event(&request) {
             self.take(end);
             self.over = true;
         }

@@ -7,4 +7,36 @@ pub(crate) mod event_stream;
 pub(crate) mod queue_gauge;
 pub(crate) mod routes;
 pub(crate) mod send;
+pub(crate) mod terminal_event;
 pub(crate) mod wait;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use troupe_core::{
+    batch::Batcher,
+    config::Config,
+    ports::{EventBus, JobQueue},
+};
+use troupe_db::replies::accept::Limits;
+
+use crate::live::Live;
+use accept_batch::AcceptBatch;
+
+pub(crate) struct Chat {
+    pub(crate) pool: PgPool,
+    pub(crate) config: Arc<Config>,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) jobs: Arc<dyn JobQueue>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) accepts: Batcher<AcceptBatch>,
+    pub(crate) dispatcher: dispatcher::Dispatcher,
+    pub(crate) gauge: queue_gauge::QueueGauge,
+}
+
+impl Chat {
+    /// What one user may have under way.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::from(&self.config.queue)
+    }
+}

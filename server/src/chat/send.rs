@@ -1,4 +1,4 @@
-//! Accepts a message: checks it, stores it with its request in one statement, and has it handed to the queue.
+//! AcceptBatch a message: checks it, stores it with its request in one statement, and has it handed to the queue.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -16,11 +16,8 @@ use troupe_db::{
 };
 use utoipa::ToSchema;
 
-use super::{cancel::cancel_before, dispatcher::Accepted};
-use crate::{
-    http::{error::ApiError, extract::checks::Checks, idempotent::Key},
-    state::AppState,
-};
+use super::{Chat, cancel::cancel_before, dispatcher::Accepted};
+use crate::http::{error::ApiError, extract::checks::Checks, idempotent::Key};
 
 /// What becomes of a message while an earlier one of the conversation waits for its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -66,13 +63,13 @@ pub(crate) struct Sent {
 }
 
 pub(crate) async fn send_message(
-    state: &AppState,
+    chat: &Chat,
     user: UserId,
     sending: Sending,
     correlation_id: &str,
 ) -> Result<Sent, ApiError> {
     let Sending { conversation_id, content, if_busy, key, fresh } = sending;
-    let limit = state.config.server.max_content;
+    let limit = chat.config.server.max_content;
     if content.len() > limit {
         return Err(ApiError::ContentTooLong { limit });
     }
@@ -96,36 +93,36 @@ pub(crate) async fn send_message(
         only_if_idle: if_busy == IfBusy::Reject,
         fresh,
     };
-    if state.gauge.open() >= state.config.queue.max_open {
-        let before = sent_before(state, user, key.as_ref(), conversation_id, content).await?;
+    if chat.gauge.open() >= chat.config.queue.max_open {
+        let before = sent_before(chat, user, key.as_ref(), conversation_id, content).await?;
         return before.ok_or(ApiError::Overloaded);
     }
     let (request_id, message_id) = (new.request_id, new.message_id);
-    let stored = state.accepts.call(new).await.ok_or_else(|| ApiError::Unavailable("shutting down".to_owned()))?;
+    let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::Unavailable("shutting down".to_owned()))?;
     let accepted = match stored.map_err(|error| ApiError::from(&*error))? {
         Outcome::Stored(accepted) => accepted,
         Outcome::NoConversation => return Err(ApiError::NotFound("conversation")),
         refused => {
             // A key that was used tells more than why the message would not be welcome now.
-            if let Some(before) = sent_before(state, user, key.as_ref(), conversation_id, content).await? {
+            if let Some(before) = sent_before(chat, user, key.as_ref(), conversation_id, content).await? {
                 return Ok(before);
             }
-            return Err(refusal(state, &refused));
+            return Err(refusal(chat, &refused));
         }
     };
     let created_at = accepted.created_at;
     let message = Message { id: message_id, conversation_id, request_id, role: Role::User, content, created_at };
-    let place = accepted.dispatch.as_ref().map(|dispatch| state.gauge.tier(&dispatch.tier).place());
+    let place = accepted.dispatch.as_ref().map(|dispatch| chat.gauge.tier(&dispatch.tier).place());
     let news = Event::Queued { message: message.clone(), place, correlation_id: correlation_id.to_owned() };
     let waits = accepted.dispatch.is_none();
-    state.dispatcher.hand_over(Accepted {
+    chat.dispatcher.hand_over(Accepted {
         user,
         dispatch: accepted.dispatch,
         queued: Frame::new(request_id, conversation_id, Cursor::QUEUED, created_at, &news),
     });
     if waits && if_busy == IfBusy::Interrupt {
         // It is accepted. If the rest fails, it has its turn after what it should have interrupted.
-        if let Err(error) = cancel_before(state, user, conversation_id, request_id).await {
+        if let Err(error) = cancel_before(chat, user, conversation_id, request_id).await {
             tracing::warn!(error = error.problem().detail, "could not interrupt");
         }
     }
@@ -134,29 +131,29 @@ pub(crate) async fn send_message(
 
 /// The first answer to the same message, if its key was used for it.
 async fn sent_before(
-    state: &AppState,
+    chat: &Chat,
     user: UserId,
     key: Option<&Key>,
     conversation_id: ConversationId,
     content: String,
 ) -> Result<Option<Sent>, ApiError> {
     let Some(Key { key, fingerprint }) = key else { return Ok(None) };
-    let Some(known) = idempotency::find(&state.pool, user, key).await? else { return Ok(None) };
+    let Some(known) = idempotency::find(&chat.pool, user, key).await? else { return Ok(None) };
     let request_id = known.request_id.filter(|_| known.fingerprint == *fingerprint).ok_or(ApiError::KeyReused)?;
-    let question = messages::question_of(&state.pool, user, request_id).await?;
+    let question = messages::question_of(&chat.pool, user, request_id).await?;
     let (id, created_at) = question.ok_or(ApiError::NotFound("conversation"))?;
     let message = Message { id, conversation_id, request_id, role: Role::User, content, created_at };
     Ok(Some(Sent { request: queued(&message, created_at), message, place: None, replayed: true }))
 }
 
-fn refusal(state: &AppState, outcome: &Outcome) -> ApiError {
+fn refusal(chat: &Chat, outcome: &Outcome) -> ApiError {
     match outcome {
         Outcome::Busy => ApiError::Conflict {
             code: "conversation_busy",
             detail: "an earlier message of the conversation waits for its reply".to_owned(),
         },
         Outcome::TooManyOpen => ApiError::TooMany {
-            detail: format!("{} of your messages wait for their replies already", state.limits().open),
+            detail: format!("{} of your messages wait for their replies already", chat.limits().open),
         },
         // Its key was removed between the two looks at it.
         _ => ApiError::Unavailable("an idempotency key vanished".to_owned()),

@@ -10,10 +10,10 @@ use troupe_core::{
 };
 use troupe_db::replies::requests;
 
+use super::Chat;
 use crate::{
     http::error::ApiError,
     live::hub::{Delivery, Subscription},
-    state::AppState,
 };
 
 /// How long to trust the silence of the live events.
@@ -21,16 +21,16 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The request as soon as it is final, or as it stands when the time has run out.
 pub(crate) async fn await_request(
-    state: &AppState,
+    chat: &Chat,
     user: UserId,
     id: RequestId,
     wait: Duration,
 ) -> Result<Request, ApiError> {
-    let deadline = Instant::now() + wait.min(state.config.server.max_wait);
+    let deadline = Instant::now() + wait.min(chat.config.server.max_wait);
     // Subscribed before the first look: what ends in between is heard.
-    let mut live = if wait.is_zero() { None } else { state.hub.subscribe(user).await.ok() };
+    let mut live = if wait.is_zero() { None } else { chat.live.hub.subscribe(user).await.ok() };
     loop {
-        let request = requests::find(&state.pool, user, id).await?.ok_or(ApiError::NotFound("request"))?;
+        let request = requests::find(&chat.pool, user, id).await?.ok_or(ApiError::NotFound("request"))?;
         let now = Instant::now();
         if request.status.is_final() || now >= deadline {
             return Ok(request);

@@ -4,12 +4,11 @@ use futures::future::BoxFuture;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use troupe_core::ids::UserId;
 use troupe_db::operations::idempotency;
 
 use super::error::ApiError;
-use crate::state::AppState;
 
 /// A key with the fingerprint of what it stands for.
 #[derive(Debug, Clone)]
@@ -34,31 +33,22 @@ pub(crate) enum Created<T> {
 }
 
 /// What was created under this key before, for those who have much to do until they can create it.
-pub(crate) async fn before<T>(
-    state: &AppState,
-    user: UserId,
-    key: Option<&Key>,
-) -> Result<Option<Created<T>>, ApiError> {
+pub(crate) async fn before<T>(pool: &PgPool, user: UserId, key: Option<&Key>) -> Result<Option<Created<T>>, ApiError> {
     let Some(key) = key else { return Ok(None) };
-    let known = idempotency::find(&state.pool, user, &key.key).await?;
+    let known = idempotency::find(pool, user, &key.key).await?;
     let same = known.filter(|known| known.fingerprint == key.fingerprint);
     Ok(same.and_then(|known| known.answer).map(Created::Before))
 }
 
-pub(crate) async fn once<T, F>(
-    state: &AppState,
-    user: UserId,
-    key: Option<Key>,
-    create: F,
-) -> Result<Created<T>, ApiError>
+pub(crate) async fn once<T, F>(pool: &PgPool, user: UserId, key: Option<Key>, create: F) -> Result<Created<T>, ApiError>
 where
     T: Serialize,
     F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, ApiError>>,
 {
     let Some(Key { key, fingerprint }) = key else {
-        return create(&mut *state.pool.acquire().await?).await.map(Created::Now);
+        return create(&mut *pool.acquire().await?).await.map(Created::Now);
     };
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = pool.begin().await?;
     if idempotency::take(&mut *transaction, user, &key, &fingerprint).await? {
         let created = create(&mut transaction).await?;
         // By way of its text: numbers are to be written again as they are written now.

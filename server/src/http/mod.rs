@@ -8,3 +8,16 @@ pub(crate) mod idempotent;
 pub(crate) mod limits;
 pub(crate) mod middleware;
 pub(crate) mod serve;
+
+use std::sync::Arc;
+
+use troupe_core::config;
+
+use limits::concurrency::ConcurrencyLimits;
+
+/// What the outermost middleware works with.
+pub(crate) struct Http {
+    /// Inserted into the extensions of each request, where extractors find it.
+    pub(crate) config: Arc<config::Server>,
+    pub(crate) concurrency: ConcurrencyLimits,
+}

@@ -17,9 +17,9 @@ use troupe_db::{
     personas,
 };
 
-use crate::{http::error::ApiError, knowledge::notify_indexer::index_soon, state::AppState};
+use super::Interview;
+use crate::{http::error::ApiError, knowledge::notify_indexer::notify_indexer, personas::own::NO_PERSONA};
 
-pub(crate) const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 pub(crate) const NO_QUESTION: ApiError = ApiError::NotFound("question");
 pub(crate) const NO_RESPONSE: ApiError = ApiError::NotFound("response");
 
@@ -39,12 +39,12 @@ pub(crate) async fn lock(db: &mut PgConnection, owner: UserId, slug: &str) -> Re
 
 /// Writes an answer; says as well whether it is the first one to its question. The same again changes nothing.
 pub(crate) async fn answer(
-    state: &AppState,
+    interview: &Interview,
     owner: UserId,
     slug: &str,
     answer: Answer<'_>,
 ) -> Result<(Response, bool), ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = interview.pool.begin().await?;
     let persona = lock(&mut transaction, owner, slug).await?;
     let before = responses::find(&mut *transaction, persona, answer.question).await?;
     if before.is_none() && !questions::may_answer(&mut *transaction, owner, answer.question).await? {
@@ -60,7 +60,7 @@ pub(crate) async fn answer(
     responses::write(&mut *transaction, persona, &[written]).await?;
     let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
     let first = before.is_none();
-    finish(state, transaction, persona, before.as_ref(), &after).await?;
+    finish(interview, transaction, persona, before.as_ref(), &after).await?;
     Ok((after, first))
 }
 
@@ -75,13 +75,13 @@ fn check_version(known: Option<i32>, live: Option<&Response>) -> Result<(), ApiE
 
 /// Deletes an answer so that it can be restored, or restores it; what is so already stays so.
 pub(crate) async fn set_deleted(
-    state: &AppState,
+    interview: &Interview,
     owner: UserId,
     slug: &str,
     question: QuestionId,
     deleted: bool,
 ) -> Result<Response, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = interview.pool.begin().await?;
     let persona = lock(&mut transaction, owner, slug).await?;
     let before = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
     if before.deleted_at.is_some() == deleted {
@@ -89,13 +89,13 @@ pub(crate) async fn set_deleted(
     }
     responses::set_deleted(&mut *transaction, before.id, deleted).await?;
     let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
-    finish(state, transaction, persona, Some(&before), &after).await?;
+    finish(interview, transaction, persona, Some(&before), &after).await?;
     Ok(after)
 }
 
 /// Commits, and tells the index if the persona knows more, less or something else now.
 async fn finish(
-    state: &AppState,
+    interview: &Interview,
     mut transaction: Transaction<'_, Postgres>,
     persona: PersonaId,
     before: Option<&Response>,
@@ -107,7 +107,7 @@ async fn finish(
     }
     transaction.commit().await?;
     if otherwise {
-        index_soon(state).await;
+        notify_indexer(&*interview.jobs).await;
     }
     Ok(())
 }

@@ -7,20 +7,23 @@ use troupe_core::{
 };
 use troupe_db::interview::questions;
 
-use super::answers::{NO_QUESTION, lock};
-use crate::{http::error::ApiError, state::AppState};
+use super::{
+    Interview,
+    answers::{NO_QUESTION, lock},
+};
+use crate::http::error::ApiError;
 
 /// The same for everybody who asks on this day.
 pub(crate) async fn daily_question(
-    state: &AppState,
+    interview: &Interview,
     owner: UserId,
     (persona, slug): (PersonaId, &str),
     day: NaiveDate,
 ) -> Result<Question, ApiError> {
-    if let Some(chosen) = questions::of_day(&state.pool, persona, day).await? {
+    if let Some(chosen) = questions::of_day(&interview.pool, persona, day).await? {
         return Ok(chosen);
     }
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = interview.pool.begin().await?;
     lock(&mut transaction, owner, slug).await?;
     // Somebody else may have been faster.
     if questions::of_day(&mut *transaction, persona, day).await?.is_none() {

@@ -6,3 +6,14 @@ pub(crate) mod import_export;
 pub(crate) mod routes;
 pub(crate) mod streak;
 pub(crate) mod training;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use troupe_core::{clock::Clock, ports::JobQueue};
+
+pub(crate) struct Interview {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) jobs: Arc<dyn JobQueue>,
+}

@@ -14,7 +14,8 @@ use troupe_db::{
     personas,
 };
 
-use crate::{http::error::ApiError, state::AppState};
+use super::Knowledge;
+use crate::http::error::ApiError;
 
 /// A document that can be taken in.
 pub(crate) struct Examined {
@@ -25,14 +26,14 @@ pub(crate) struct Examined {
 
 /// What is at an address, for a persona that must be its owner's: nobody else has us call anybody.
 pub(crate) async fn fetch(
-    state: &AppState,
+    knowledge: &Knowledge,
     shelf: Shelf<'_>,
     address: &str,
 ) -> Result<(Bytes, Option<MediaType>), ApiError> {
-    if !personas::find(&state.pool, shelf.owner, shelf.slug).await?.is_some_and(|persona| persona.owned) {
+    if !personas::find(&knowledge.pool, shelf.owner, shelf.slug).await?.is_some_and(|persona| persona.owned) {
         return Err(ApiError::NotFound("persona of yours"));
     }
-    let fetched = state.outgoing.get(address, state.config.server.max_document).await;
+    let fetched = knowledge.outgoing.get(address, knowledge.config.server.max_document).await;
     let Fetched { bytes, content_type } = fetched.map_err(|fault| match fault {
         OutgoingError::Address(what) => ApiError::field("url", what),
         OutgoingError::Busy => ApiError::Overloaded,

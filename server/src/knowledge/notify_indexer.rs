@@ -1,16 +1,15 @@
-//! Tells the workers that there is something to index. Without it they find it a moment later by themselves.
+//! Wakes the workers' indexer. A lost wake-up costs a moment: they poll as well.
 
 use std::time::Duration;
 
-use crate::state::AppState;
+use troupe_core::ports::JobQueue;
 
-/// No call waits longer for it.
-const PATIENCE: Duration = Duration::from_millis(500);
+const WAKE_UP_TIMEOUT: Duration = Duration::from_millis(500);
 
-pub(crate) async fn index_soon(state: &AppState) {
-    match tokio::time::timeout(PATIENCE, state.jobs.announce_index_work()).await {
+pub(crate) async fn notify_indexer(jobs: &dyn JobQueue) {
+    match tokio::time::timeout(WAKE_UP_TIMEOUT, jobs.announce_index_work()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "workers will find a change by themselves"),
-        Err(_) => tracing::warn!("Redis takes its time; workers will find a change by themselves"),
+        Ok(Err(error)) => tracing::warn!(%error, "the indexer was not woken; it polls"),
+        Err(_) => tracing::warn!("the indexer was not woken in time; it polls"),
     }
 }

@@ -8,11 +8,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use troupe_core::ids::{CredentialId, UserId};
 
 #[derive(Debug, Clone)]
-pub(crate) struct Sessions {
+pub(crate) struct Connections {
     closing: CancellationToken,
     open: TaskTracker,
     counts: Arc<Mutex<HashMap<UserId, usize>>>,
-    credentials: Arc<Mutex<HashMap<CredentialId, Standing>>>,
+    credentials: Arc<Mutex<HashMap<CredentialId, CredentialConnections>>>,
     most: usize,
     most_of_user: usize,
 }
@@ -27,7 +27,7 @@ pub(crate) enum Full {
 
 /// A credential by which something is open.
 #[derive(Debug)]
-struct Standing {
+struct CredentialConnections {
     /// Cancelled when the credential has ended.
     signed_out: CancellationToken,
     /// Cancelled then, and when every session must end.
@@ -37,8 +37,8 @@ struct Standing {
 
 /// Something is open by a credential, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
-    sessions: Sessions,
+pub(crate) struct ConnectionGuard {
+    sessions: Connections,
     credential: CredentialId,
     signed_out: CancellationToken,
     ended: CancellationToken,
@@ -46,26 +46,26 @@ pub(crate) struct Held {
 
 /// A place for one session, free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub(crate) struct ConnectionPermit {
     user: UserId,
-    held: Held,
+    held: ConnectionGuard,
 }
 
-impl Held {
+impl ConnectionGuard {
     /// Cancelled when the credential has ended.
     pub(crate) fn signed_out(&self) -> &CancellationToken {
         &self.signed_out
     }
 }
 
-impl Admitted {
+impl ConnectionPermit {
     /// Cancelled when the session must end: its credential has, or every session does.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.held.ended
     }
 }
 
-impl Sessions {
+impl Connections {
     pub(crate) fn new(most: usize, most_of_user: usize) -> Self {
         Self {
             closing: CancellationToken::new(),
@@ -82,7 +82,7 @@ impl Sessions {
         &self.closing
     }
 
-    pub(crate) fn admit(&self, user: UserId, credential: CredentialId) -> Result<Admitted, Full> {
+    pub(crate) fn admit(&self, user: UserId, credential: CredentialId) -> Result<ConnectionPermit, Full> {
         if self.open.len() >= self.most {
             return Err(Full::Process);
         }
@@ -93,18 +93,22 @@ impl Sessions {
         }
         *count += 1;
         drop(counts);
-        Ok(Admitted { user, held: self.hold(credential) })
+        Ok(ConnectionPermit { user, held: self.hold(credential) })
     }
 
     /// For what is open by a credential and has no place of its own.
-    pub(crate) fn hold(&self, credential: CredentialId) -> Held {
+    pub(crate) fn hold(&self, credential: CredentialId) -> ConnectionGuard {
         let mut credentials = self.credentials.lock();
-        let new = || Standing { signed_out: CancellationToken::new(), ended: self.closing.child_token(), held: 0 };
+        let new = || CredentialConnections {
+            signed_out: CancellationToken::new(),
+            ended: self.closing.child_token(),
+            held: 0,
+        };
         let standing = credentials.entry(credential).or_insert_with(new);
         standing.held += 1;
         let (signed_out, ended) = (standing.signed_out.clone(), standing.ended.clone());
         drop(credentials);
-        Held { sessions: self.clone(), credential, signed_out, ended }
+        ConnectionGuard { sessions: self.clone(), credential, signed_out, ended }
     }
 
     /// Asks what is open by these credentials to end.
@@ -131,7 +135,7 @@ impl Sessions {
     }
 }
 
-impl Drop for Admitted {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.held.sessions.counts.lock();
         if let Some(count) = counts.get_mut(&self.user) {
@@ -143,7 +147,7 @@ impl Drop for Admitted {
     }
 }
 
-impl Drop for Held {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut credentials = self.sessions.credentials.lock();
         if let Some(standing) = credentials.get_mut(&self.credential) {
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_user_has_so_many_places_and_gets_them_back() {
-        let sessions = Sessions::new(10, 2);
+        let sessions = Connections::new(10, 2);
         let (ada, grace, token) = (UserId::new(), UserId::new(), CredentialId::new());
         let (one, _two) = (sessions.admit(ada, token).unwrap(), sessions.admit(ada, token).unwrap());
         assert_eq!(sessions.admit(ada, token).unwrap_err(), Full::User);
@@ -173,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_credential_takes_its_sessions_with_it() {
-        let sessions = Sessions::new(10, 10);
+        let sessions = Connections::new(10, 10);
         let (user, laptop, phone) = (UserId::new(), CredentialId::new(), CredentialId::new());
         let (first, second) = (sessions.admit(user, laptop).unwrap(), sessions.admit(user, laptop).unwrap());
         let (other, stream) = (sessions.admit(user, phone).unwrap(), sessions.hold(laptop));

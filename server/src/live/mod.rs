@@ -3,3 +3,9 @@
 
 pub(crate) mod connections;
 pub(crate) mod hub;
+
+/// The hub that events come in through, and the connections that they go out to.
+pub(crate) struct Live {
+    pub(crate) hub: hub::Hub,
+    pub(crate) connections: connections::Connections,
+}

@@ -16,10 +16,7 @@ use axum::{
 };
 
 use self::page::{Kept, Page, digest_of};
-use crate::{
-    http::error::{ApiError, CODES},
-    state::AppState,
-};
+use crate::http::error::{ApiError, CODES};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -54,7 +51,7 @@ struct Asset {
     content: String,
 }
 
-pub(crate) fn router(description: &utoipa::openapi::OpenApi) -> Router<AppState> {
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(description: &utoipa::openapi::OpenApi) -> Router<S> {
     let description = description.to_json().unwrap_or_default();
     let assets = assets();
     let html = |source| html(source, &assets);
@@ -95,13 +92,13 @@ fn pages(assets: Vec<Asset>) -> HashMap<String, (Page, Kept)> {
     both.collect()
 }
 
-fn page(page: Page) -> MethodRouter<AppState> {
+fn page<S: Clone + Send + Sync + 'static>(page: Page) -> MethodRouter<S> {
     let page = Arc::new(page);
     get(async move |headers: HeaderMap| page.answer(&headers, Kept::WhileUnchanged))
 }
 
 /// A page that loads assets by the names that they have now.
-fn html(source: &str, assets: &[Asset]) -> MethodRouter<AppState> {
+fn html<S: Clone + Send + Sync + 'static>(source: &str, assets: &[Asset]) -> MethodRouter<S> {
     page(Page::new(HTML, POLICY, with_lasting_names(source, "/assets/", assets)))
 }
 

@@ -1,6 +1,12 @@
 //! Personas: the public ones, and one's own to make and change.
 
-use axum::{Json, extract::State, http::StatusCode};
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{FromRef, State},
+    http::StatusCode,
+};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use troupe_core::{
@@ -15,10 +21,10 @@ use troupe_db::{
     violated_constraint,
 };
 use utoipa::ToSchema;
-
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    Personas,
     chains::checked_chain,
     settings::{check_settings, is_slug},
 };
@@ -35,10 +41,13 @@ use crate::{
         },
         idempotent::{Created, once},
     },
-    state::AppState,
 };
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Personas>: FromRef<S>,
+{
     OpenApiRouter::new().routes(routes!(create_persona, list_personas)).routes(routes!(
         read_persona,
         change_persona,
@@ -148,7 +157,7 @@ impl ChangePersona {
 #[utoipa::path(post, path = "/personas", tag = "personas", security(("token" = ["personas:write"])), request_body = CreatePersona,
     responses((status = 201, body = Persona), (status = 409, description = "the slug is taken")))]
 pub(crate) async fn create_persona(
-    State(state): State<AppState>,
+    State(personas): State<Arc<Personas>>,
     Caller(owner): Caller,
     Keyed { body: mut new, key }: Keyed<CreatePersona>,
 ) -> Result<Created<Persona>, ApiError> {
@@ -168,9 +177,9 @@ pub(crate) async fn create_persona(
         ..PersonaChange::default()
     };
     check_settings(&mut checks, &all);
-    new.chain = checked_chain(&mut checks, &state.live.now().providers, new.chain.take().into()).value();
+    new.chain = checked_chain(&mut checks, &personas.configuration.now().providers, new.chain.take().into()).value();
     checks.done()?;
-    once(&state, owner, key, |db| Box::pin(create(db, owner, new))).await
+    once(&personas.pool, owner, key, |db| Box::pin(create(db, owner, new))).await
 }
 
 async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Result<Persona, ApiError> {
@@ -202,12 +211,12 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Res
 /// The personas to talk with: public ones and one's own, the newest first
 #[utoipa::path(get, path = "/personas", tag = "personas", security(("token" = ["personas:read"])), params(Paging), responses((status = 200, body = Listed<Persona>)))]
 pub(crate) async fn list_personas(
-    State(state): State<AppState>,
+    State(personas): State<Arc<Personas>>,
     Caller(user): Caller,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Persona>>, ApiError> {
     let page = paging.page()?;
-    let items = personas::list(&state.pool, user, page).await?;
+    let items = personas::list(&personas.pool, user, page).await?;
     Ok(Json(Listed::new(items, page.limit, |persona| persona.id)))
 }
 
@@ -215,14 +224,14 @@ pub(crate) async fn list_personas(
 #[utoipa::path(get, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:read"])), params(("slug" = String, Path)),
     responses((status = 200, body = Persona), (status = 404, description = "no such persona")))]
 pub(crate) async fn read_persona(
-    State(state): State<AppState>,
+    State(personas): State<Arc<Personas>>,
     Caller(user): Caller,
     Id(slug): Id<String>,
 ) -> Result<Json<Persona>, ApiError> {
     if !is_slug(&slug) {
         return Err(MISSING);
     }
-    personas::find(&state.pool, user, &slug).await?.map(Json).ok_or(MISSING)
+    personas::find(&personas.pool, user, &slug).await?.map(Json).ok_or(MISSING)
 }
 
 /// Change a persona of one's own
@@ -230,7 +239,7 @@ pub(crate) async fn read_persona(
     request_body = ChangePersona,
     responses((status = 200, body = Persona), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn change_persona(
-    State(state): State<AppState>,
+    State(personas): State<Arc<Personas>>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
     Body(mut change): Body<ChangePersona>,
@@ -240,19 +249,19 @@ pub(crate) async fn change_persona(
     }
     let mut checks = Checks::default();
     check_settings(&mut checks, &change.as_change());
-    change.chain = checked_chain(&mut checks, &state.live.now().providers, change.chain);
+    change.chain = checked_chain(&mut checks, &personas.configuration.now().providers, change.chain);
     checks.done()?;
-    personas::update(&state.pool, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
+    personas::update(&personas.pool, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
 }
 
 /// Delete a persona of one's own, with all its conversations
 #[utoipa::path(delete, path = "/personas/{slug}", tag = "personas", security(("token" = ["personas:write"])), params(("slug" = String, Path)),
     responses((status = 204), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn delete_persona(
-    State(state): State<AppState>,
+    State(personas): State<Arc<Personas>>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = is_slug(&slug) && personas::delete(&state.pool, owner, &slug).await?;
+    let deleted = is_slug(&slug) && personas::delete(&personas.pool, owner, &slug).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
 }

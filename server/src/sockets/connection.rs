@@ -3,7 +3,7 @@
 //! Subscribe, then snapshot, then live: in that order nothing is missed, and what the snapshot covers is dropped by its
 //! cursors. A session never makes anybody wait: when it cannot keep up it is closed and resumes with a snapshot.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
@@ -18,7 +18,8 @@ use troupe_core::{
 use troupe_db::replies::requests;
 
 use super::{
-    frame_limit::Flood,
+    Sockets,
+    frame_limit::FrameLimit,
     protocol::{CancelRequest, Closing, FromClient, Notice, Opened, SendMessage, ToClient},
     queue_watch::QueueWatch,
     snapshot::{Seen, Snapshot, ends_of},
@@ -35,7 +36,6 @@ use crate::{
         extract::{correlation::CorrelationId, idempotency},
     },
     live::hub::Delivery,
-    state::AppState,
 };
 
 /// A peer that does not take a frame for so long is too slow.
@@ -47,15 +47,15 @@ const QUIET: Duration = Duration::from_secs(5);
 /// No socket lives so long.
 const FAR: Duration = Duration::from_hours(24 * 365);
 
-pub(crate) struct Session {
+pub(crate) struct Connection {
     socket: WebSocket,
-    state: AppState,
+    sockets: Arc<Sockets>,
     id: SessionId,
     opened: Opened,
     correlation: CorrelationId,
     seen: Seen,
     watch: QueueWatch,
-    flood: Flood,
+    frame_limit: FrameLimit,
     /// Pings that were not answered yet.
     unanswered: u8,
     /// The last event, or the last look after a silence.
@@ -68,21 +68,31 @@ enum End {
     Gone,
 }
 
-impl Session {
+impl Connection {
     /// Runs until either side ends it.
     pub(crate) async fn open(
         socket: WebSocket,
-        state: AppState,
+        sockets: Arc<Sockets>,
         opened: Opened,
         ended: CancellationToken,
         correlation: CorrelationId,
     ) {
         let id = SessionId::new();
         let (seen, watch) = (Seen::default(), QueueWatch::default());
-        let limits = &state.config.rate_limits;
-        let flood = Flood::new(limits.enabled.then_some(limits.socket_frames));
-        let mut session =
-            Self { socket, state, id, opened, correlation, seen, watch, flood, unanswered: 0, heard: Instant::now() };
+        let limits = &sockets.config.rate_limits;
+        let frame_limit = FrameLimit::new(limits.enabled.then_some(limits.socket_frames));
+        let mut session = Self {
+            socket,
+            sockets,
+            id,
+            opened,
+            correlation,
+            seen,
+            watch,
+            frame_limit,
+            unanswered: 0,
+            heard: Instant::now(),
+        };
         tracing::debug!(session_id = %id, "a socket opened");
         let end = match session.run(&ended).await {
             Ok(never) => match never {},
@@ -106,10 +116,10 @@ impl Session {
     }
 
     async fn run(&mut self, ended: &CancellationToken) -> Result<std::convert::Infallible, End> {
-        let subscribed = self.state.hub.subscribe(self.user()).await;
+        let subscribed = self.sockets.live.hub.subscribe(self.user()).await;
         let mut live = subscribed.map_err(|error| overloaded(&error))?;
         self.say_hello().await?;
-        let every = self.state.config.server.ping_interval;
+        let every = self.sockets.config.server.ping_interval;
         // The first at a random moment: after a restart thousands of sockets open at once, and must not ping at once.
         let mut pings = interval_at(Instant::now() + every.mul_f64(0.5 + self.share()), every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -137,21 +147,21 @@ impl Session {
     /// When the credential ends by itself; far away for one that does not.
     fn expiry(&self) -> Instant {
         let now = Instant::now();
-        let left = self.opened.identity.credential.expires_at.map(|at| at - self.state.clock.now());
+        let left = self.opened.identity.credential.expires_at.map(|at| at - self.sockets.clock.now());
         now + left.map_or(FAR, |left| left.to_std().unwrap_or_default().min(FAR))
     }
 
     fn why_ended(&self) -> Closing {
-        if self.state.sessions.closing().is_cancelled() { Closing::Restart } else { Closing::SignedOut }
+        if self.sockets.live.connections.closing().is_cancelled() { Closing::Restart } else { Closing::SignedOut }
     }
 
     async fn look_after_silence(&mut self) -> Result<(), End> {
         self.heard = Instant::now();
         // Not to know it now is no reason to close the socket: it is looked up again.
-        let Ok(open) = requests::open_of(&self.state.pool, self.user()).await else { return Ok(()) };
+        let Ok(open) = requests::open_of(&self.sockets.pool, self.user()).await else { return Ok(()) };
         let mut unfinished = self.seen.unfinished_beside(&Seen::default());
         unfinished.retain(|id| open.iter().all(|open| open.id != *id));
-        let ends = ends_of(&self.state, self.user(), unfinished).await.unwrap_or_default();
+        let ends = ends_of(&self.sockets, self.user(), unfinished).await.unwrap_or_default();
         for end in &ends {
             self.tell(end).await?;
         }
@@ -166,13 +176,13 @@ impl Session {
     }
 
     async fn say_hello(&mut self) -> Result<(), End> {
-        let snapshot = Snapshot::take(&self.state, self.id, self.user(), self.opened.after).await;
+        let snapshot = Snapshot::take(&self.sockets, self.id, self.user(), self.opened.after).await;
         let snapshot = snapshot.map_err(|error| overloaded(&error.problem().detail))?;
         self.say(&snapshot.hello).await?;
         // What this socket had heard the beginning of and runs no more has ended unheard.
         let unheard = self.seen.unfinished_beside(&snapshot.seen);
         let unheard =
-            ends_of(&self.state, self.user(), unheard).await.map_err(|error| overloaded(&error.problem().detail))?;
+            ends_of(&self.sockets, self.user(), unheard).await.map_err(|error| overloaded(&error.problem().detail))?;
         self.seen.take_over(snapshot.seen);
         for end in snapshot.ends.iter().chain(&unheard) {
             self.tell(end).await?;
@@ -191,7 +201,7 @@ impl Session {
     }
 
     async fn hear(&mut self, message: Message) -> Result<(), End> {
-        if self.flood.is_one_more() {
+        if self.frame_limit.is_one_more() {
             return Err(End::Close(Closing::Flooded));
         }
         let text = match message {
@@ -227,8 +237,8 @@ impl Session {
     }
 
     async fn cancel(&mut self, request: RequestId) -> Result<Request, ApiError> {
-        permit(&self.state, &self.opened.identity, Permission::ChatWrite).await?;
-        cancel_request(&self.state, self.user(), request).await
+        permit(&self.sockets.auth, &self.opened.identity, Permission::ChatWrite).await?;
+        cancel_request(&self.sockets.chat, self.user(), request).await
     }
 
     async fn send_message(&mut self, message: SendMessage) -> ToClient {
@@ -236,14 +246,14 @@ impl Session {
         if let Some(Err(error)) = key.as_deref().map(|key| idempotency::check(key, "idempotency_key")) {
             return self.error(Some(r#ref), &error);
         }
-        if let Err(error) = permit(&self.state, &self.opened.identity, Permission::ChatWrite).await {
+        if let Err(error) = permit(&self.sockets.auth, &self.opened.identity, Permission::ChatWrite).await {
             return self.error(Some(r#ref), &error);
         }
-        if let Err(error) = self.state.rates.chat(&self.opened.identity).await {
+        if let Err(error) = self.sockets.auth.rate_limiter.chat(self.opened.identity.as_user_of_tier()).await {
             return self.error(Some(r#ref), &error);
         }
         let sending = Sending { conversation_id, content, if_busy, key, fresh };
-        match send_message(&self.state, self.user(), sending, &self.correlation.0).await {
+        match send_message(&self.sockets.chat, self.user(), sending, &self.correlation.0).await {
             Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message, place: sent.place },
             Err(error) => self.error(Some(r#ref), &error),
         }
@@ -251,8 +261,8 @@ impl Session {
 
     /// Tells an admin of the queue; anybody else that this is not for them.
     async fn show_queue(&mut self) -> Result<(), End> {
-        let told = match permit(&self.state, &self.opened.identity, Permission::OperationsRead).await {
-            Ok(()) => queue_state(&self.state).await.map(ToClient::QueueState),
+        let told = match permit(&self.sockets.auth, &self.opened.identity, Permission::OperationsRead).await {
+            Ok(()) => queue_state(&self.sockets.admin).await.map(ToClient::QueueState),
             Err(error) => {
                 self.watch.end();
                 Err(error)

@@ -9,13 +9,13 @@ use troupe_core::quota::Quota;
 const SECONDS: u32 = 4;
 
 #[derive(Debug)]
-pub(super) struct Flood {
+pub(super) struct FrameLimit {
     /// `None`: there may be as many as come.
     quota: Option<Quota>,
     paid_at: Instant,
 }
 
-impl Flood {
+impl FrameLimit {
     pub(super) fn new(frames_a_second: Option<u32>) -> Self {
         let quota = frames_a_second
             .map(|frames| Quota { calls: frames.saturating_mul(SECONDS), window: Duration::from_secs(SECONDS.into()) });

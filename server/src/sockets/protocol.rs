@@ -17,7 +17,6 @@ use crate::{
 
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
-pub(crate) const TICKET_PREFIX: &str = "ticket.";
 /// Over so long the sockets of a server that stops are told to come back.
 const RECONNECT_WITHIN_MS: u32 = 3_000;
 

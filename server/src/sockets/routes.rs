@@ -1,8 +1,10 @@
 //! WebSockets: the ticket that a browser needs, and the upgrade.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
-    extract::{FromRequestParts, State, WebSocketUpgrade},
+    extract::{FromRef, FromRequestParts, State, WebSocketUpgrade},
     http::{StatusCode, request::Parts},
     response::Response,
 };
@@ -10,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use troupe_core::ids::MessageId;
 use troupe_db::accounts::socket_tickets;
 use utoipa::{IntoParams, ToSchema};
-
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    connection::Session,
+    Sockets,
+    connection::Connection,
     protocol::{Closing, Opened, SUBPROTOCOL},
 };
 use crate::{
@@ -27,10 +29,13 @@ use crate::{
         extract::{correlation::CorrelationId, paging::Params},
     },
     live::connections::Full,
-    state::AppState,
 };
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Sockets>: FromRef<S>,
+{
     OpenApiRouter::new().routes(routes!(create_socket_ticket)).routes(routes!(open_socket))
 }
 
@@ -50,13 +55,13 @@ pub(crate) struct SocketTicket {
 /// A one-time ticket for a socket, for clients that cannot send headers with an upgrade
 #[utoipa::path(post, path = "/ws-tickets", tag = "live", security(("token" = ["chat:read"])), responses((status = 201, body = SocketTicket)))]
 pub(crate) async fn create_socket_ticket(
-    State(state): State<AppState>,
+    State(sockets): State<Arc<Sockets>>,
     Identified(identity): Identified,
 ) -> Result<(StatusCode, Json<SocketTicket>), ApiError> {
     let Fresh { secret: ticket, digest } = secrets::fresh()?;
-    let ttl = state.config.auth.socket_ticket_ttl;
+    let ttl = sockets.config.auth.socket_ticket_ttl;
     let kept = serde_json::to_value(&identity).map_err(|error| ApiError::Internal(error.to_string()))?;
-    socket_tickets::create(&state.pool, &digest, identity.user, &kept, ttl).await?;
+    socket_tickets::create(&sockets.pool, &digest, identity.user, &kept, ttl).await?;
     Ok((StatusCode::CREATED, Json(SocketTicket { ticket, expires_in: ttl.as_secs() })))
 }
 
@@ -73,17 +78,17 @@ pub(crate) struct Resuming {
     responses((status = 101, description = "the socket is open"), (status = 400, description = "not an upgrade"),
         (status = 503, description = "the server has as many sockets as it takes, or is about to stop")))]
 pub(crate) async fn open_socket(
-    State(state): State<AppState>,
+    State(sockets): State<Arc<Sockets>>,
     Identified(identity): Identified,
     correlation: CorrelationId,
     Params(Resuming { after }): Params<Resuming>,
     Upgrade(upgrade): Upgrade,
 ) -> Result<Response, ApiError> {
-    let admitted = state.sessions.admit(identity.user, identity.credential.id);
-    if matches!(admitted, Err(Full::Process)) || state.sessions.closing().is_cancelled() {
+    let admitted = sockets.live.connections.admit(identity.user, identity.credential.id);
+    if matches!(admitted, Err(Full::Process)) || sockets.live.connections.closing().is_cancelled() {
         return Err(ApiError::Overloaded);
     }
-    let largest = state.config.server.max_content * 2 + FRAME_MARGIN;
+    let largest = sockets.config.server.max_content * 2 + FRAME_MARGIN;
     Ok(upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
@@ -92,20 +97,20 @@ pub(crate) async fn open_socket(
         .max_frame_size(largest)
         .on_upgrade(move |socket| async move {
             // A browser is told the reason of a close, and none of a refused upgrade.
-            let Ok(place) = admitted else { return Session::refuse(socket, Closing::TooMany).await };
-            let sessions = state.sessions.clone();
+            let Ok(place) = admitted else { return Connection::refuse(socket, Closing::TooMany).await };
+            let sessions = sockets.live.connections.clone();
             let (opened, ended) = (Opened { identity, after }, place.ended().clone());
-            sessions.run(Session::open(socket, state, opened, ended, correlation)).await;
+            sessions.run(Connection::open(socket, sockets, opened, ended, correlation)).await;
         }))
 }
 
 /// The upgrade, refused in our own words.
 pub(crate) struct Upgrade(WebSocketUpgrade);
 
-impl FromRequestParts<AppState> for Upgrade {
+impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
         upgrade
             .map(Self)

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use troupe_core::{
-    events::{Cursor, Event, EventKind, Frame, Transcript},
+    events::{Cursor, EventKind, Frame, Transcript},
     ids::{ConversationId, MessageId, RequestId, SessionId, UserId},
-    model::{Message, Request, RequestStatus},
+    model::{Message, RequestStatus},
 };
 use troupe_db::replies::{messages, requests};
 
-use crate::{http::error::ApiError, state::AppState};
+use super::Sockets;
+use crate::{chat::terminal_event::terminal_event, http::error::ApiError};
 
 /// At most so many finished messages are told to a socket that was away; the rest is in the lists.
 const MOST_COMPLETED: i64 = 200;
@@ -46,16 +47,16 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) async fn take(
-        state: &AppState,
+        sockets: &Sockets,
         session_id: SessionId,
         user: UserId,
         after: Option<MessageId>,
     ) -> Result<Self, ApiError> {
         let mut seen = Seen::default();
         let (mut active, mut ends) = (Vec::new(), Vec::new());
-        for open in requests::open_of(&state.pool, user).await? {
+        for open in requests::open_of(&sockets.pool, user).await? {
             // Without the log the text so far is unknown: see `Seen::lacks_text_before`.
-            let mut log = match state.bus.replay(user, open.id, Cursor::START).await {
+            let mut log = match sockets.chat.bus.replay(user, open.id, Cursor::START).await {
                 Ok(log) => log,
                 Err(error) => {
                     tracing::warn!(%error, "a snapshot without the text so far");
@@ -74,7 +75,7 @@ impl Snapshot {
             });
         }
         let completed = match after {
-            Some(after) => messages::since(&state.pool, user, after, MOST_COMPLETED).await?,
+            Some(after) => messages::since(&sockets.pool, user, after, MOST_COMPLETED).await?,
             None => Vec::new(),
         };
         Ok(Self { hello: Hello { kind: "hello", session_id, active, completed }, seen, ends })
@@ -82,39 +83,12 @@ impl Snapshot {
 }
 
 /// The terminal events of requests, as far as they have ended.
-pub(crate) async fn ends_of(state: &AppState, user: UserId, requests: Vec<RequestId>) -> Result<Vec<Frame>, ApiError> {
+pub(crate) async fn ends_of(sockets: &Sockets, user: UserId, requests: Vec<RequestId>) -> Result<Vec<Frame>, ApiError> {
     let mut ends = Vec::with_capacity(requests.len());
     for id in requests {
-        ends.extend(requests::find(&state.pool, user, id).await?.and_then(|request| end_of(&request)));
+        ends.extend(requests::find(&sockets.pool, user, id).await?.and_then(|request| terminal_event(&request)));
     }
     Ok(ends)
-}
-
-/// The terminal event of a request, from what PostgreSQL says of it: for where the log is gone or was not heard.
-pub(crate) fn end_of(request: &Request) -> Option<Frame> {
-    let correlation_id = String::new();
-    let event = match (request.status, &request.reply, &request.error) {
-        (RequestStatus::Completed, Some(message), _) => Event::Completed {
-            message: message.clone(),
-            usage: request.usage.unwrap_or_default(),
-            provider: request.provider.clone().unwrap_or_default(),
-            model: request.model.clone().unwrap_or_default(),
-            incomplete: request.incomplete,
-            retrieval: request.retrieval.clone(),
-            correlation_id,
-        },
-        (RequestStatus::Failed, _, Some(error)) => Event::Failed { error: error.clone(), correlation_id },
-        (RequestStatus::Cancelled, message, _) => Event::Cancelled { message: message.clone(), correlation_id },
-        _ => return None,
-    };
-    let cursor = Cursor::end_of(u32::try_from(request.attempt).unwrap_or_default());
-    Some(Frame::new(
-        request.id,
-        request.conversation_id,
-        cursor,
-        request.finished_at.unwrap_or(request.created_at),
-        &event,
-    ))
 }
 
 /// Up to where each request has been told on one connection.

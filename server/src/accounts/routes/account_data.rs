@@ -1,5 +1,7 @@
 //! A person's data: take it away, or have it deleted with the account.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Body as Streamed,
@@ -19,9 +21,12 @@ use troupe_db::accounts::account_jobs;
 use utoipa::ToSchema;
 
 use crate::{
-    accounts::account_data::{close, confirm, file, start_export},
+    accounts::{
+        Accounts,
+        account_data::{close, confirm, file, start_export},
+    },
     audit::note,
-    auth::caller::Caller,
+    auth::{actor::Actor, caller::Caller},
     http::{
         error::ApiError,
         extract::{
@@ -31,7 +36,6 @@ use crate::{
         },
         idempotent::{Created, Key, once},
     },
-    state::AppState,
 };
 
 const TAG: &str = "accounts";
@@ -43,17 +47,17 @@ const NO_EXPORT: ApiError = ApiError::NotFound("export");
 #[utoipa::path(post, path = "/auth/me/exports", tag = TAG, security(("token" = ["account:write"])),
     responses((status = 202, body = AccountJob), (status = 409, description = "one is under way")))]
 pub(crate) async fn create_export(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Caller(user): Caller,
-    by: By,
+    Actor(by): Actor,
     IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Response, ApiError> {
-    begin_export(&state, by, user, user, key, "/api/v1/auth/me/exports").await
+    begin_export(&accounts, by, user, user, key, "/api/v1/auth/me/exports").await
 }
 
 /// Begins an export for a user, once under the caller's key.
 pub(crate) async fn begin_export(
-    state: &AppState,
+    accounts: &Accounts,
     by: By,
     caller: UserId,
     user: UserId,
@@ -61,7 +65,8 @@ pub(crate) async fn begin_export(
     address: &str,
 ) -> Result<Response, ApiError> {
     let key = key.map(|key| Key::new(key, &[b"export", user.as_uuid().as_bytes()]));
-    let begun = once(state, caller, key, |db| Box::pin(async move { start_export(db, &by, user).await })).await?;
+    let begun =
+        once(&accounts.pool, caller, key, |db| Box::pin(async move { start_export(db, &by, user).await })).await?;
     Ok(match begun {
         Created::Now(job) => {
             let location = [(header::LOCATION, format!("{address}/{}", job.id))];
@@ -75,15 +80,15 @@ pub(crate) async fn begin_export(
 #[utoipa::path(get, path = "/auth/me/exports/{id}", tag = TAG, security(("token" = ["account:read"])),
     params(("id" = AccountJobId, Path)), responses((status = 200, body = AccountJob)))]
 pub(crate) async fn read_export(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Caller(user): Caller,
     Id(id): Id<AccountJobId>,
 ) -> Result<Json<AccountJob>, ApiError> {
-    find_export(&state, user, id).await.map(Json)
+    find_export(&accounts, user, id).await.map(Json)
 }
 
-pub(crate) async fn find_export(state: &AppState, user: UserId, id: AccountJobId) -> Result<AccountJob, ApiError> {
-    let job = account_jobs::find(&state.pool, user, id).await?;
+pub(crate) async fn find_export(accounts: &Accounts, user: UserId, id: AccountJobId) -> Result<AccountJob, ApiError> {
+    let job = account_jobs::find(&accounts.pool, user, id).await?;
     job.filter(|job| job.kind == AccountJobKind::Export).ok_or(NO_EXPORT)
 }
 
@@ -92,24 +97,24 @@ pub(crate) async fn find_export(state: &AppState, user: UserId, id: AccountJobId
     params(("id" = AccountJobId, Path)),
     responses((status = 200, content((Vec<u8> = "application/zip"))), (status = 409, description = "it is not made yet, or has failed")))]
 pub(crate) async fn read_export_content(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Caller(user): Caller,
-    by: By,
+    Actor(by): Actor,
     Id(id): Id<AccountJobId>,
 ) -> Result<Response, ApiError> {
-    find_export(&state, user, id).await?;
-    let size = account_jobs::file_size(&state.pool, user, id).await?.ok_or_else(|| ApiError::Conflict {
+    find_export(&accounts, user, id).await?;
+    let size = account_jobs::file_size(&accounts.pool, user, id).await?.ok_or_else(|| ApiError::Conflict {
         code: "export_not_ready",
         detail: "the export has no file: its status says why".to_owned(),
     })?;
-    note(&state.pool, &by.does("account.export_taken").on(On::thing("export", id).of(user))).await?;
+    note(&accounts.pool, &by.does("account.export_taken").on(On::thing("export", id).of(user))).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/zip".to_owned()),
         (header::CONTENT_LENGTH, size.to_string()),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"troupe-export.zip\"".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    Ok((headers, Streamed::from_stream(file(state.pool.clone(), id))).into_response())
+    Ok((headers, Streamed::from_stream(file(accounts.pool.clone(), id))).into_response())
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -126,17 +131,17 @@ pub(crate) struct CloseAccount {
 #[utoipa::path(delete, path = "/auth/me", tag = TAG, security(("token" = ["account:write"])), request_body = CloseAccount,
     responses((status = 202, body = AccountJob), (status = 409, description = "it is the last admin's")))]
 pub(crate) async fn close_account(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Caller(user): Caller,
-    by: By,
+    Actor(by): Actor,
     Body(CloseAccount { password }): Body<CloseAccount>,
 ) -> Result<Response, ApiError> {
-    confirm(&state, &by, user, password).await?;
-    closed(&state, &by, user).await
+    confirm(&accounts, &by, user, password).await?;
+    closed(&accounts, &by, user).await
 }
 
-pub(crate) async fn closed(state: &AppState, by: &By, user: UserId) -> Result<Response, ApiError> {
-    let job = close(state, by, user).await?;
+pub(crate) async fn closed(accounts: &Accounts, by: &By, user: UserId) -> Result<Response, ApiError> {
+    let job = close(accounts, by, user).await?;
     let location = [(header::LOCATION, format!("/api/v1/auth/deletions/{}", job.id))];
     Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
 }
@@ -147,8 +152,8 @@ pub(crate) async fn closed(state: &AppState, by: &By, user: UserId) -> Result<Re
 #[utoipa::path(get, path = "/auth/deletions/{id}", tag = TAG, security(()), params(("id" = AccountJobId, Path)),
     responses((status = 200, body = AccountJob)))]
 pub(crate) async fn read_deletion(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Id(id): Id<AccountJobId>,
 ) -> Result<Json<AccountJob>, ApiError> {
-    account_jobs::find_deletion(&state.pool, id).await?.map(Json).ok_or(ApiError::NotFound("deletion"))
+    account_jobs::find_deletion(&accounts.pool, id).await?.map(Json).ok_or(ApiError::NotFound("deletion"))
 }

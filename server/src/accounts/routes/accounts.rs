@@ -1,5 +1,7 @@
 //! Accounts: register, and who am I.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -7,14 +9,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_core::model::{User, audit::By, money::Allowance};
+use troupe_core::model::{User, money::Allowance};
 use troupe_db::{accounts::users, money::budgets};
 use utoipa::ToSchema;
 
 use super::sign_ins::{SignedIn, welcome};
 use crate::{
-    accounts::register::{self, Newcomer},
+    accounts::{
+        Accounts,
+        register::{self, Newcomer},
+    },
     auth::{
+        actor::Actor,
         caller::Caller,
         password_rules::{self, Owner},
     },
@@ -27,7 +33,6 @@ use crate::{
             idempotency::{IdempotencyKey, REPLAYED},
         },
     },
-    state::AppState,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -48,8 +53,8 @@ pub(crate) struct Register {
 #[utoipa::path(post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
     responses((status = 201, body = SignedIn), (status = 409, description = "the address has an account")))]
 pub(crate) async fn register(
-    State(state): State<AppState>,
-    by: By,
+    State(accounts): State<Arc<Accounts>>,
+    Actor(by): Actor,
     IdempotencyKey(key): IdempotencyKey,
     device: Device,
     headers: HeaderMap,
@@ -60,25 +65,25 @@ pub(crate) async fn register(
     checks.email("email", email).text("name", name, 1..=100);
     password_rules::check(&mut checks, "password", &password, Owner { email, name });
     checks.done()?;
-    let (user, replayed) = register::register(&state, &by, Newcomer { email, name, password }, key).await?;
+    let (user, replayed) = register::register(&accounts, &by, Newcomer { email, name, password }, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
-    let signed_in = welcome(&state, user, session, (&by, &device), &headers).await?;
+    let signed_in = welcome(&accounts, user, session, (&by, &device), &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())
 }
 
 /// The signed-in user
 #[utoipa::path(get, path = "/auth/me", tag = "accounts", security(("token" = ["account:read"])), responses((status = 200, body = User)))]
-pub(crate) async fn me(State(state): State<AppState>, Caller(user): Caller) -> Result<Json<User>, ApiError> {
-    let user = users::find(&state.pool, user).await?;
+pub(crate) async fn me(State(accounts): State<Arc<Accounts>>, Caller(user): Caller) -> Result<Json<User>, ApiError> {
+    let user = users::find(&accounts.pool, user).await?;
     user.map(Json).ok_or(ApiError::Unauthenticated("the account is gone"))
 }
 
 /// What the signed-in user may spend today, and has spent
 #[utoipa::path(get, path = "/auth/me/budget", tag = "accounts", security(("token" = ["account:read"])), responses((status = 200, body = Allowance)))]
 pub(crate) async fn my_budget(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Caller(user): Caller,
 ) -> Result<Json<Allowance>, ApiError> {
-    let allowance = budgets::allowance(&state.pool, user).await?;
+    let allowance = budgets::allowance(&accounts.pool, user).await?;
     allowance.map(Json).ok_or(ApiError::Unauthenticated("the account is gone"))
 }

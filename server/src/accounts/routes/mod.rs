@@ -6,11 +6,18 @@ mod api_keys;
 mod passwords;
 mod sign_ins;
 
+use axum::extract::FromRef;
+use std::sync::Arc;
+
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::state::AppState;
+use crate::accounts::Accounts;
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Accounts>: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(accounts::register))
         .routes(routes!(sign_ins::login))

@@ -1,18 +1,18 @@
 //! Passwords: change one's own, and get a new one by mail.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use troupe_core::model::audit::By;
 use utoipa::ToSchema;
 
 use crate::{
-    accounts::{password_resets, passwords},
-    auth::caller::Identified,
+    accounts::{Accounts, password_resets, passwords},
+    auth::{actor::Actor, caller::Identified},
     http::{
         error::ApiError,
         extract::{body::Body, checks::Checks},
     },
-    state::AppState,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -52,12 +52,12 @@ pub(crate) struct ResetPassword {
 #[utoipa::path(put, path = "/auth/password", tag = "accounts", security(("token" = ["account:write"])),
     request_body = ChangePassword, responses((status = 204)))]
 pub(crate) async fn change_password(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Identified(identity): Identified,
-    by: By,
+    Actor(by): Actor,
     Body(ChangePassword { current_password, password }): Body<ChangePassword>,
 ) -> Result<StatusCode, ApiError> {
-    passwords::change(&state, &identity, &by, current_password, password).await?;
+    passwords::change(&accounts, &identity, &by, current_password, password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -67,12 +67,12 @@ pub(crate) async fn change_password(
 #[utoipa::path(post, path = "/auth/password-resets", tag = "accounts", security(()), request_body = AskForReset,
     responses((status = 202, body = ResetAsked)))]
 pub(crate) async fn ask_for_reset(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Body(AskForReset { email }): Body<AskForReset>,
 ) -> Result<(StatusCode, Json<ResetAsked>), ApiError> {
     let email = email.trim();
     Checks::default().email("email", email).done()?;
-    password_resets::ask(&state, email.to_owned())?;
+    password_resets::ask(&accounts, email.to_owned())?;
     let detail = "if there is an account with this address, a link is on its way";
     Ok((StatusCode::ACCEPTED, Json(ResetAsked { detail })))
 }
@@ -83,10 +83,10 @@ pub(crate) async fn ask_for_reset(
 #[utoipa::path(put, path = "/auth/password-resets", tag = "accounts", security(()), request_body = ResetPassword,
     responses((status = 204)))]
 pub(crate) async fn reset_password(
-    State(state): State<AppState>,
-    by: By,
+    State(accounts): State<Arc<Accounts>>,
+    Actor(by): Actor,
     Body(ResetPassword { token, password }): Body<ResetPassword>,
 ) -> Result<StatusCode, ApiError> {
-    password_resets::set(&state, &by, &token, password).await?;
+    password_resets::set(&accounts, &by, &token, password).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,7 @@
 //! Signing in and out, and what is signed in.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -20,11 +22,12 @@ use utoipa::ToSchema;
 
 use crate::{
     accounts::{
-        passwords, sign_ins as usecase,
+        Accounts, passwords, sign_ins as usecase,
         sign_ins::{NewSession, TokenPair},
     },
     audit::note,
     auth::{
+        actor::Actor,
         caller::Identified,
         cookie::{self, SessionCookie},
         identity::CredentialKind,
@@ -34,7 +37,6 @@ use crate::{
         error::ApiError,
         extract::{body::Body, device::Device, path::Id},
     },
-    state::AppState,
 };
 
 const TAG: &str = "accounts";
@@ -83,26 +85,26 @@ impl From<TokenPair> for Tokens {
 
 /// Signs somebody in whose password was right. A browser's earlier session ends: nobody takes over one that somebody else began.
 pub(crate) async fn welcome(
-    state: &AppState,
+    accounts: &Accounts,
     user: User,
     session: bool,
     (by, device): (&By, &Device),
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     if !session {
-        let tokens = usecase::begin(state, &user, device).await?.into();
+        let tokens = usecase::begin(accounts, &user, device).await?.into();
         return Ok(Json(SignedIn { user, tokens: Some(tokens) }).into_response());
     }
-    let public_url = state.config.server.public_url.as_ref();
+    let public_url = accounts.config.server.public_url.as_ref();
     cookie::check_origin(&Method::POST, headers, public_url)?;
     if let Some(earlier) = SessionCookie::read(headers, public_url)
-        && state.browsers.touch(earlier.user, earlier.id, &digest_of(earlier.secret)).await?.is_some()
+        && accounts.auth.sessions.touch(earlier.user, earlier.id, &digest_of(earlier.secret)).await?.is_some()
     {
-        usecase::end(state, &by.as_user(earlier.user), earlier.user, earlier.id).await?;
+        usecase::end(accounts, &by.as_user(earlier.user), earlier.user, earlier.id).await?;
     }
-    let NewSession { id, secret } = usecase::begin_in_browser(state, &user, device).await?;
+    let NewSession { id, secret } = usecase::begin_in_browser(accounts, &user, device).await?;
     let cookie = SessionCookie { user: user.id, id, secret: &secret };
-    let cookie = cookie.set(headers, public_url, state.config.auth.sign_in_ttl.as_secs())?;
+    let cookie = cookie.set(headers, public_url, accounts.config.auth.sign_in_ttl.as_secs())?;
     Ok(([(header::SET_COOKIE, cookie)], Json(SignedIn { user, tokens: None })).into_response())
 }
 
@@ -111,15 +113,15 @@ pub(crate) async fn welcome(
     responses((status = 200, body = SignedIn), (status = 401, description = "wrong address or password"),
         (status = 403, description = "a session was asked for by another site's page")))]
 pub(crate) async fn login(
-    State(state): State<AppState>,
-    by: By,
+    State(accounts): State<Arc<Accounts>>,
+    Actor(by): Actor,
     device: Device,
     headers: HeaderMap,
     Body(Login { email, password, session }): Body<Login>,
 ) -> Result<Response, ApiError> {
-    let user = passwords::check(&state, &by, &email, password).await?;
-    note(&state.pool, &by.as_user(user.id).does("sign_in").on(On::user(user.id))).await?;
-    welcome(&state, user, session, (&by, &device), &headers).await
+    let user = passwords::check(&accounts, &by, &email, password).await?;
+    note(&accounts.pool, &by.as_user(user.id).does("sign_in").on(On::user(user.id))).await?;
+    welcome(&accounts, user, session, (&by, &device), &headers).await
 }
 
 /// Get the next tokens
@@ -128,11 +130,11 @@ pub(crate) async fn login(
 #[utoipa::path(post, path = "/auth/refresh", tag = TAG, security(()), request_body = Refresh,
     responses((status = 200, body = Tokens), (status = 401, description = "the token is not valid, or was used")))]
 pub(crate) async fn refresh(
-    State(state): State<AppState>,
-    by: By,
+    State(accounts): State<Arc<Accounts>>,
+    Actor(by): Actor,
     Body(Refresh { refresh_token }): Body<Refresh>,
 ) -> Result<Json<Tokens>, ApiError> {
-    usecase::refresh(&state, &by, &refresh_token).await.map(|pair| Json(pair.into()))
+    usecase::refresh(&accounts, &by, &refresh_token).await.map(|pair| Json(pair.into()))
 }
 
 /// Sign out
@@ -140,15 +142,15 @@ pub(crate) async fn refresh(
 /// Ends the sign-in that is shown: its tokens, its session, its sockets.
 #[utoipa::path(post, path = "/auth/logout", tag = TAG, security(("token" = ["account:write"])), responses((status = 204)))]
 pub(crate) async fn logout(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Identified(identity): Identified,
-    by: By,
+    Actor(by): Actor,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    usecase::end(&state, &by, identity.user, identity.credential.id).await?;
+    usecase::end(&accounts, &by, identity.user, identity.credential.id).await?;
     let mut done = StatusCode::NO_CONTENT.into_response();
     if identity.credential.kind == CredentialKind::Session {
-        let gone = cookie::removed(&headers, state.config.server.public_url.as_ref())?;
+        let gone = cookie::removed(&headers, accounts.config.server.public_url.as_ref())?;
         done.headers_mut().insert(header::SET_COOKIE, gone);
     }
     Ok(done)
@@ -174,13 +176,13 @@ pub(crate) struct SignInView {
 #[utoipa::path(get, path = "/auth/sign-ins", tag = TAG, security(("token" = ["account:read"])),
     responses((status = 200, body = Vec<SignInView>)))]
 pub(crate) async fn list_sign_ins(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Identified(identity): Identified,
 ) -> Result<Json<Vec<SignInView>>, ApiError> {
     let current = identity.credential.id;
     let (tokens, browsers) =
-        tokio::try_join!(async { Ok::<_, ApiError>(sign_ins::list(&state.pool, identity.user).await?) }, async {
-            Ok(state.browsers.list(identity.user).await?)
+        tokio::try_join!(async { Ok::<_, ApiError>(sign_ins::list(&accounts.pool, identity.user).await?) }, async {
+            Ok(accounts.auth.sessions.list(identity.user).await?)
         })?;
     let tokens = tokens.into_iter().map(|sign_in| SignInView {
         id: sign_in.id,
@@ -211,22 +213,22 @@ pub(crate) async fn list_sign_ins(
 #[utoipa::path(delete, path = "/auth/sign-ins/{id}", tag = TAG, security(("token" = ["account:write"])),
     params(("id" = CredentialId, Path)), responses((status = 204), (status = 404, description = "no such sign-in of yours")))]
 pub(crate) async fn end_sign_in(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Identified(identity): Identified,
-    by: By,
+    Actor(by): Actor,
     Id(id): Id<CredentialId>,
 ) -> Result<StatusCode, ApiError> {
-    let ended = usecase::end(&state, &by, identity.user, id).await?;
+    let ended = usecase::end(&accounts, &by, identity.user, id).await?;
     if ended { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NotFound("sign-in")) }
 }
 
 /// End all other sign-ins
 #[utoipa::path(delete, path = "/auth/sign-ins", tag = TAG, security(("token" = ["account:write"])), responses((status = 204)))]
 pub(crate) async fn end_other_sign_ins(
-    State(state): State<AppState>,
+    State(accounts): State<Arc<Accounts>>,
     Identified(identity): Identified,
-    by: By,
+    Actor(by): Actor,
 ) -> Result<StatusCode, ApiError> {
-    usecase::end_others(&state, &by, &identity).await?;
+    usecase::end_others(&accounts, &by, &identity).await?;
     Ok(StatusCode::NO_CONTENT)
 }

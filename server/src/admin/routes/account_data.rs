@@ -1,19 +1,21 @@
 //! Exports and deletions that admins begin for others. The file is for its person alone.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, response::Response};
 use troupe_core::{
     ids::{AccountJobId, UserId},
-    model::{account_data::AccountJob, audit::By},
+    model::account_data::AccountJob,
 };
 
 use crate::{
     accounts::routes::account_data::{begin_export, closed, find_export},
-    auth::caller::Caller,
+    admin::Admin,
+    auth::{actor::Actor, caller::Caller},
     http::{
         error::ApiError,
         extract::{idempotency::IdempotencyKey, path::Id},
     },
-    state::AppState,
 };
 
 /// Have a file made of all that is somebody's
@@ -22,23 +24,23 @@ use crate::{
 #[utoipa::path(post, path = "/admin/users/{id}/exports", tag = super::TAG, security(("token" = ["users:write"])),
     params(("id" = UserId, Path)), responses((status = 202, body = AccountJob), (status = 409, description = "one is under way")))]
 pub(crate) async fn create_users_export(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Id(user): Id<UserId>,
     IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Response, ApiError> {
-    begin_export(&state, by, admin, user, key, &format!("/api/v1/admin/users/{user}/exports")).await
+    begin_export(&admin.accounts, by, caller, user, key, &format!("/api/v1/admin/users/{user}/exports")).await
 }
 
 /// How far an export of somebody's is
 #[utoipa::path(get, path = "/admin/users/{id}/exports/{export_id}", tag = super::TAG, security(("token" = ["users:read"])),
     params(("id" = UserId, Path), ("export_id" = AccountJobId, Path)), responses((status = 200, body = AccountJob)))]
 pub(crate) async fn read_users_export(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Id((user, id)): Id<(UserId, AccountJobId)>,
 ) -> Result<Json<AccountJob>, ApiError> {
-    find_export(&state, user, id).await.map(Json)
+    find_export(&admin.accounts, user, id).await.map(Json)
 }
 
 /// Delete somebody's account, and all that is theirs
@@ -47,9 +49,9 @@ pub(crate) async fn read_users_export(
 #[utoipa::path(delete, path = "/admin/users/{id}", tag = super::TAG, security(("token" = ["users:write"])),
     params(("id" = UserId, Path)), responses((status = 202, body = AccountJob), (status = 409, description = "it is the last admin's")))]
 pub(crate) async fn close_users_account(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Id(user): Id<UserId>,
 ) -> Result<Response, ApiError> {
-    closed(&state, &by, user).await
+    closed(&admin.accounts, &by, user).await
 }

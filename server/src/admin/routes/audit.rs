@@ -1,5 +1,7 @@
 //! The audit log, for admins: look through it, take it away, see that it is whole.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Body,
@@ -9,18 +11,22 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use troupe_core::model::audit::{AuditEntry, By};
+use troupe_core::model::audit::AuditEntry;
 use troupe_db::operations::audit::{self, Filter, Order};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::TAG;
 use crate::{
-    admin::audit::{
-        export::lines,
-        verify::{MOST, Stretch, Verified, verify},
+    admin::{
+        Admin,
+        audit::{
+            export::lines,
+            verify::{MOST, Stretch, Verified, verify},
+        },
     },
     audit::note,
+    auth::actor::Actor,
     http::{
         error::ApiError,
         extract::{
@@ -28,7 +34,6 @@ use crate::{
             paging::{Listed, Paging, Params},
         },
     },
-    state::AppState,
 };
 
 const LONGEST: usize = 500;
@@ -102,13 +107,13 @@ impl AuditSpan {
 /// The audit log, the newest first
 #[utoipa::path(get, path = "/admin/audit", tag = TAG, security(("token" = ["audit:read"])), params(AuditQuery), responses((status = 200, body = Listed<AuditEntry>)))]
 pub(crate) async fn list_audit(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Listed<AuditEntry>>, ApiError> {
     let AuditQuery { after, limit, actor, about, verb, target_kind, target_id, since, until, correlation_id } = query;
     let page = Paging { after, limit }.page()?;
     let span = AuditSpan { actor, about, verb, target_kind, target_id, since, until, correlation_id };
-    let items = audit::list(&state.pool, &span.checked()?, Order::NewestFirst, page).await?;
+    let items = audit::list(&admin.pool, &span.checked()?, Order::NewestFirst, page).await?;
     Ok(Json(Listed::new(items, page.limit, |entry| entry.position)))
 }
 
@@ -118,18 +123,18 @@ pub(crate) async fn list_audit(
 #[utoipa::path(get, path = "/admin/audit/export", tag = TAG, security(("token" = ["audit:read"])), params(AuditSpan),
     responses((status = 200, content((AuditEntry = "application/jsonl")), description = "an entry a line")))]
 pub(crate) async fn export_audit(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Params(span): Params<AuditSpan>,
 ) -> Result<Response, ApiError> {
     let filter = span.checked()?;
-    note(&state.pool, &by.does("audit.exported")).await?;
+    note(&admin.pool, &by.does("audit.exported")).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/jsonl"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\""),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, Body::from_stream(lines(state.pool.clone(), filter))).into_response())
+    Ok((headers, Body::from_stream(lines(admin.pool.clone(), filter))).into_response())
 }
 
 /// From where the log is looked at.
@@ -149,7 +154,7 @@ pub(crate) struct FromWhere {
 /// Every entry must be in its place, with the hash that follows from all before it. Where there are more than one call looks at, `next` goes on.
 #[utoipa::path(get, path = "/admin/audit/verify", tag = TAG, security(("token" = ["audit:read"])), params(FromWhere), responses((status = 200, body = Verified)))]
 pub(crate) async fn verify_audit(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Params(FromWhere { after, limit }): Params<FromWhere>,
 ) -> Result<Json<Verified>, ApiError> {
     let after = after.as_deref().map(str::parse).transpose();
@@ -158,8 +163,8 @@ pub(crate) async fn verify_audit(
     if !(1..=MOST).contains(&limit) {
         return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
     }
-    let stretch = Stretch { after, limit, time: state.config.server.call_timeout / 2 };
-    let verified = verify(&state.pool, stretch).await?;
+    let stretch = Stretch { after, limit, time: admin.config.server.call_timeout / 2 };
+    let verified = verify(&admin.pool, stretch).await?;
     verified.log();
     Ok(Json(verified))
 }

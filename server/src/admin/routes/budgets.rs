@@ -3,12 +3,14 @@
 //! Personas go by their slug here and by their id in the table, so a budget is never taken over by another persona. That of a
 //! persona which is gone is listed and removed by the id.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_core::{
     ids::UserId,
     model::{
-        audit::{By, On},
+        audit::On,
         money::{ANY, Budget, Scope},
     },
 };
@@ -21,8 +23,9 @@ use utoipa::ToSchema;
 
 use super::TAG;
 use crate::{
+    admin::Admin,
     audit::note,
-    auth::caller::Caller,
+    auth::{actor::Actor, caller::Caller},
     http::{
         error::ApiError,
         extract::{
@@ -32,7 +35,6 @@ use crate::{
             path::Id,
         },
     },
-    state::AppState,
 };
 
 const HIGHEST: f64 = 1e12;
@@ -49,11 +51,11 @@ pub(crate) struct SetBudget {
 /// Budgets, and what is spent of them today
 #[utoipa::path(get, path = "/admin/budgets", tag = TAG, security(("token" = ["tiers:read"])), params(Paging), responses((status = 200, body = Listed<Budget>)))]
 pub(crate) async fn list_budgets(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Budget>>, ApiError> {
     let Page { after, limit } = paging.page::<Pair>()?;
-    let items = budgets::list(&state.pool, Page { after: after.map(Into::into), limit }).await?;
+    let items = budgets::list(&admin.pool, Page { after: after.map(Into::into), limit }).await?;
     Ok(Json(Listed::new(items, limit, |budget| format!("{}/{}", budget.scope, budget.stored_subject))))
 }
 
@@ -65,28 +67,28 @@ pub(crate) async fn list_budgets(
     params(("scope" = Scope, Path), ("subject" = String, Path)), request_body = SetBudget,
     responses((status = 204), (status = 404, description = "no such scope or subject")))]
 pub(crate) async fn set_budget(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Id((scope, subject)): Id<(String, String)>,
     Body(SetBudget { daily_limit }): Body<SetBudget>,
 ) -> Result<StatusCode, ApiError> {
     let scope = scope.parse().map_err(|_| NO_SCOPE)?;
     let sound = (0.0..=HIGHEST).contains(&daily_limit);
     Checks::default().rule(sound, "daily_limit", format!("must be from 0 to {HIGHEST}")).done()?;
-    let subject = stored(&state, scope, &subject).await?.ok_or(ApiError::NotFound(match scope {
+    let subject = stored(&admin, scope, &subject).await?.ok_or(ApiError::NotFound(match scope {
         Scope::User => "user",
         Scope::Tier | Scope::TierUser => "tier",
         Scope::Persona => "persona",
         Scope::Everyone => "subject: everyone is *",
     }))?;
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     let before = budgets::hold_limit(&mut *transaction, scope, &subject).await?;
     budgets::set(&mut *transaction, scope, &subject, daily_limit).await?;
     let set = by.does("budget.set").on(budget_of(scope, &subject)).before(before).after(daily_limit);
     note(&mut *transaction, &set).await?;
     transaction.commit().await?;
-    tracing::info!(admin_id = %admin, %scope, subject, daily_limit, "a budget is set");
+    tracing::info!(admin_id = %caller, %scope, subject, daily_limit, "a budget is set");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -95,24 +97,24 @@ pub(crate) async fn set_budget(
     params(("scope" = Scope, Path), ("subject" = String, Path)),
     responses((status = 204), (status = 404, description = "no such budget")))]
 pub(crate) async fn remove_budget(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Id((scope, subject)): Id<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let scope = scope.parse().map_err(|_| NO_SCOPE)?;
     // What is gone has a budget still, under the name that is stored.
-    let subject = stored(&state, scope, &subject).await?.unwrap_or(subject);
+    let subject = stored(&admin, scope, &subject).await?.unwrap_or(subject);
     let missing = ApiError::NotFound("budget");
     if subject.contains('\0') {
         return Err(missing);
     }
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     let before = budgets::hold_limit(&mut *transaction, scope, &subject).await?.ok_or(missing)?;
     budgets::remove(&mut *transaction, scope, &subject).await?;
     note(&mut *transaction, &by.does("budget.removed").on(budget_of(scope, &subject)).before(before)).await?;
     transaction.commit().await?;
-    tracing::info!(admin_id = %admin, %scope, subject, "a budget is removed");
+    tracing::info!(admin_id = %caller, %scope, subject, "a budget is removed");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -125,19 +127,19 @@ fn budget_of(scope: Scope, subject: &str) -> On {
 }
 
 /// The subject as the table has it; `None` where there is no such user, tier or persona.
-async fn stored(state: &AppState, scope: Scope, subject: &str) -> Result<Option<String>, ApiError> {
+async fn stored(admin: &Admin, scope: Scope, subject: &str) -> Result<Option<String>, ApiError> {
     if subject.contains('\0') {
         return Ok(None);
     }
     Ok(match scope {
         Scope::User => match subject.parse::<UserId>() {
-            Ok(id) => users::find(&state.pool, id).await?.map(|user| user.id.to_string()),
+            Ok(id) => users::find(&admin.pool, id).await?.map(|user| user.id.to_string()),
             Err(_) => None,
         },
         Scope::Tier | Scope::TierUser => {
-            tiers::list(&state.pool).await?.into_iter().map(|tier| tier.name).find(|name| name == subject)
+            tiers::list(&admin.pool).await?.into_iter().map(|tier| tier.name).find(|name| name == subject)
         }
-        Scope::Persona => budgets::persona(&state.pool, subject).await?.map(|id| id.to_string()),
+        Scope::Persona => budgets::persona(&admin.pool, subject).await?.map(|id| id.to_string()),
         Scope::Everyone => (subject == ANY).then(|| ANY.to_owned()),
     })
 }

@@ -1,5 +1,7 @@
 //! Dead letters: look at them, try them again, discard them.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -10,16 +12,17 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
     ids::{RequestId, UserId},
-    model::{
-        admin::{Attempt, DeadLetter, Tokens},
-        audit::By,
-    },
+    model::admin::{Attempt, DeadLetter, Tokens},
 };
 use troupe_db::replies::dead_letters::{self, Filter};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    admin::dead_letters::{discard, retry, select},
+    admin::{
+        Admin,
+        dead_letters::{discard, retry, select},
+    },
+    auth::actor::Actor,
     http::{
         error::ApiError,
         extract::{
@@ -30,7 +33,6 @@ use crate::{
             path::Id,
         },
     },
-    state::AppState,
 };
 
 const MISSING: ApiError = ApiError::NotFound("dead letter");
@@ -139,13 +141,13 @@ pub(crate) struct Retried {
 #[utoipa::path(get, path = "/admin/dead-letters", tag = super::TAG, security(("token" = ["operations:read"])), params(DeadLetterQuery),
     responses((status = 200, body = Listed<DeadLetter>)))]
 pub(crate) async fn list_dead_letters(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Params(query): Params<DeadLetterQuery>,
 ) -> Result<Json<Listed<DeadLetter>>, ApiError> {
     let DeadLetterQuery { after, limit, tier, user, persona, code, cause, since, until } = query;
     let page = Paging { after, limit }.page()?;
     let filter = DeadLetterFilter { ids: None, tier, user, persona, code, cause, since, until }.checked("")?;
-    let items = dead_letters::list(&state.pool, &filter, page).await?;
+    let items = dead_letters::list(&admin.pool, &filter, page).await?;
     Ok(Json(Listed::new(items, page.limit, |letter| letter.id)))
 }
 
@@ -153,11 +155,11 @@ pub(crate) async fn list_dead_letters(
 #[utoipa::path(get, path = "/admin/dead-letters/{id}", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = DeadLetterView), (status = 404, description = "no request that failed")))]
 pub(crate) async fn read_dead_letter(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Id(id): Id<RequestId>,
 ) -> Result<Json<DeadLetterView>, ApiError> {
-    let dead_letter = dead_letters::find(&state.pool, id).await?.ok_or(MISSING)?;
-    let history = dead_letters::attempts(&state.pool, id).await?;
+    let dead_letter = dead_letters::find(&admin.pool, id).await?.ok_or(MISSING)?;
+    let history = dead_letters::attempts(&admin.pool, id).await?;
     Ok(Json(DeadLetterView { dead_letter, history }))
 }
 
@@ -171,13 +173,13 @@ pub(crate) async fn read_dead_letter(
         (status = 409, description = "settled already"),
     ))]
 pub(crate) async fn retry_dead_letter(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     CorrelationId(correlation_id): CorrelationId,
     Id(id): Id<RequestId>,
 ) -> Result<Response, ApiError> {
-    let retried = retry(&state, &by, &[id], &correlation_id).await?;
-    let Some(&(redrive_of, request_id)) = retried.first() else { return Err(unsettleable(&state, id).await) };
+    let retried = retry(&admin, &by, &[id], &correlation_id).await?;
+    let Some(&(redrive_of, request_id)) = retried.first() else { return Err(unsettleable(&admin, id).await) };
     let location = [(header::LOCATION, format!("/api/v1/admin/requests/{request_id}/waiting"))];
     Ok((StatusCode::ACCEPTED, location, Json(Retried { request_id, redrive_of })).into_response())
 }
@@ -186,12 +188,12 @@ pub(crate) async fn retry_dead_letter(
 #[utoipa::path(post, path = "/admin/dead-letters/{id}/discard", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = RequestId, Path)),
     responses((status = 204), (status = 404, description = "no request that failed"), (status = 409, description = "settled already")))]
 pub(crate) async fn discard_dead_letter(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Id(id): Id<RequestId>,
 ) -> Result<StatusCode, ApiError> {
-    if discard(&state, &by, &[id]).await? == 0 {
-        Err(unsettleable(&state, id).await)
+    if discard(&admin, &by, &[id]).await? == 0 {
+        Err(unsettleable(&admin, id).await)
     } else {
         Ok(StatusCode::NO_CONTENT)
     }
@@ -203,14 +205,14 @@ pub(crate) async fn discard_dead_letter(
 #[utoipa::path(post, path = "/admin/dead-letters/retry", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleMany,
     responses((status = 200, body = SettledMany)))]
 pub(crate) async fn retry_dead_letters(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     CorrelationId(correlation_id): CorrelationId,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
-    let selection = select(&state, &filter.checked("filter.")?).await?;
+    let selection = select(&admin, &filter.checked("filter.")?).await?;
     let count =
-        if dry_run { selection.ids.len() } else { retry(&state, &by, &selection.ids, &correlation_id).await?.len() };
+        if dry_run { selection.ids.len() } else { retry(&admin, &by, &selection.ids, &correlation_id).await?.len() };
     Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
 }
 
@@ -218,18 +220,18 @@ pub(crate) async fn retry_dead_letters(
 #[utoipa::path(post, path = "/admin/dead-letters/discard", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleMany,
     responses((status = 200, body = SettledMany)))]
 pub(crate) async fn discard_dead_letters(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
-    let selection = select(&state, &filter.checked("filter.")?).await?;
-    let count = if dry_run { selection.ids.len() } else { discard(&state, &by, &selection.ids).await? };
+    let selection = select(&admin, &filter.checked("filter.")?).await?;
+    let count = if dry_run { selection.ids.len() } else { discard(&admin, &by, &selection.ids).await? };
     Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
 }
 
 /// Why nothing was settled.
-async fn unsettleable(state: &AppState, id: RequestId) -> ApiError {
-    match dead_letters::find(&state.pool, id).await {
+async fn unsettleable(admin: &Admin, id: RequestId) -> ApiError {
+    match dead_letters::find(&admin.pool, id).await {
         Ok(Some(_)) => {
             let detail = "it was tried again or discarded before".to_owned();
             ApiError::Conflict { code: "already_settled", detail }

@@ -13,14 +13,21 @@ mod signing_keys;
 mod tiers;
 mod users;
 
+use axum::extract::FromRef;
+use std::sync::Arc;
+
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::state::AppState;
+use crate::admin::Admin;
 
 /// The tag of these operations: by it the description of the API knows that they answer 403.
 pub(crate) const TAG: &str = "admin";
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Admin>: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(provider_status::read_ai_status))
         .routes(routes!(account_data::create_users_export))

@@ -1,9 +1,11 @@
 //! What models cost. The names of models contain slashes, so they stand in the query.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_core::model::{
-    audit::{By, On},
+    audit::On,
     money::{ANY, Price, Rate},
     providers::is_alias,
 };
@@ -12,8 +14,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::TAG;
 use crate::{
+    admin::Admin,
     audit::note,
-    auth::caller::Caller,
+    auth::{actor::Actor, caller::Caller},
     http::{
         error::ApiError,
         extract::{
@@ -23,7 +26,6 @@ use crate::{
             path::Id,
         },
     },
-    state::AppState,
 };
 
 const HIGHEST: f64 = 1e6;
@@ -63,11 +65,11 @@ fn named<'a>(checks: &'a mut Checks, provider: &str, model: &str) -> &'a mut Che
 /// What models cost, by provider and model
 #[utoipa::path(get, path = "/admin/prices", tag = TAG, security(("token" = ["tiers:read"])), params(Paging), responses((status = 200, body = Listed<Price>)))]
 pub(crate) async fn list_prices(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Price>>, ApiError> {
     let Page { after, limit } = paging.page::<Pair>()?;
-    let items = prices::list(&state.pool, Page { after: after.map(Into::into), limit }).await?;
+    let items = prices::list(&admin.pool, Page { after: after.map(Into::into), limit }).await?;
     Ok(Json(Listed::new(items, limit, |price| format!("{}/{}", price.provider, price.model))))
 }
 
@@ -77,9 +79,9 @@ pub(crate) async fn list_prices(
 #[utoipa::path(put, path = "/admin/prices/{provider}", tag = TAG, security(("token" = ["tiers:write"])), params(("provider" = String, Path), WhichModel),
     request_body = SetPrice, responses((status = 204)))]
 pub(crate) async fn set_price(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Id(provider): Id<String>,
     Params(WhichModel { model }): Params<WhichModel>,
     Body(SetPrice { prompt_price, completion_price }): Body<SetPrice>,
@@ -91,13 +93,13 @@ pub(crate) async fn set_price(
     }
     checks.done()?;
     let rate = Rate { prompt_price, completion_price };
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     let before = prices::lock(&mut *transaction, &provider, &model).await?;
     prices::set(&mut *transaction, &provider, &model, rate).await?;
     let price = On::thing("price", format!("{provider}/{model}"));
     note(&mut *transaction, &by.does("price.set").on(price).before(before).after(rate)).await?;
     transaction.commit().await?;
-    tracing::info!(admin_id = %admin, provider, model, prompt_price, completion_price, "a price is set");
+    tracing::info!(admin_id = %caller, provider, model, prompt_price, completion_price, "a price is set");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -107,14 +109,14 @@ pub(crate) async fn set_price(
 #[utoipa::path(delete, path = "/admin/prices/{provider}", tag = TAG, security(("token" = ["tiers:write"])), params(("provider" = String, Path), WhichModel),
     responses((status = 204), (status = 404, description = "no such price")))]
 pub(crate) async fn remove_price(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Id(provider): Id<String>,
     Params(WhichModel { model }): Params<WhichModel>,
 ) -> Result<StatusCode, ApiError> {
     named(&mut Checks::default(), &provider, &model).done()?;
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     let before = prices::lock(&mut *transaction, &provider, &model).await?;
     if !prices::remove(&mut *transaction, &provider, &model).await? {
         return Err(ApiError::NotFound("price"));
@@ -122,6 +124,6 @@ pub(crate) async fn remove_price(
     let price = On::thing("price", format!("{provider}/{model}"));
     note(&mut *transaction, &by.does("price.removed").on(price).before(before)).await?;
     transaction.commit().await?;
-    tracing::info!(admin_id = %admin, provider, model, "a price is removed");
+    tracing::info!(admin_id = %caller, provider, model, "a price is removed");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,10 +1,12 @@
 //! Services: accounts of machines, each with tokens of its own.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
     ids::{CredentialId, UserId},
-    model::audit::{By, On},
+    model::audit::On,
 };
 use troupe_db::{
     accounts::{
@@ -18,13 +20,13 @@ use utoipa::ToSchema;
 use super::TAG;
 use crate::{
     accounts::api_keys::{Made, Wanted, make},
+    admin::Admin,
     audit::note,
-    auth::permissions::Roles,
+    auth::{actor::Actor, permissions::Roles},
     http::{
         error::ApiError,
         extract::{body::Body, checks::Checks, path::Id},
     },
-    state::AppState,
 };
 
 const MISSING: ApiError = ApiError::NotFound("service");
@@ -58,15 +60,15 @@ fn is_name(name: &str) -> bool {
     request_body = CreateService,
     responses((status = 201, body = NewService), (status = 409, description = "there is one of this name")))]
 pub(crate) async fn create_service(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Body(CreateService { name, token }): Body<CreateService>,
 ) -> Result<(StatusCode, Json<NewService>), ApiError> {
     let rule = "must be 2 to 63 small letters, digits and hyphens, and not begin with one";
     Checks::default().rule(is_name(&name), "name", rule).done()?;
-    let admin = token.check(true)?.iter().any(|scope| scope.roles() == Roles::Admins);
-    let mut transaction = state.pool.begin().await?;
-    let service = services::create(&mut *transaction, UserId::new(), &name, admin).await.map_err(|error| {
+    let for_admins = token.check(true)?.iter().any(|scope| scope.roles() == Roles::Admins);
+    let mut transaction = admin.pool.begin().await?;
+    let service = services::create(&mut *transaction, UserId::new(), &name, for_admins).await.map_err(|error| {
         if violated_constraint(&error) == Some("users_email_key") {
             ApiError::Conflict { code: "service_exists", detail: format!("there is a service '{name}' already") }
         } else {
@@ -74,7 +76,7 @@ pub(crate) async fn create_service(
         }
     })?;
     note(&mut *transaction, &by.does("service.created").on(On::service(service.id)).after(&service.name)).await?;
-    let token = make(&mut transaction, &by, service.id, &token, state.config.auth.keys_per_user).await?;
+    let token = make(&mut transaction, &by, service.id, &token, admin.config.auth.keys_per_user).await?;
     transaction.commit().await?;
     Ok((StatusCode::CREATED, Json(NewService { service, token })))
 }
@@ -82,24 +84,24 @@ pub(crate) async fn create_service(
 /// All services, the newest first
 #[utoipa::path(get, path = "/admin/services", tag = TAG, security(("token" = ["credentials:write"])),
     responses((status = 200, body = Vec<Service>)))]
-pub(crate) async fn list_services(State(state): State<AppState>) -> Result<Json<Vec<Service>>, ApiError> {
-    Ok(Json(services::list(&state.pool).await?))
+pub(crate) async fn list_services(State(admin): State<Arc<Admin>>) -> Result<Json<Vec<Service>>, ApiError> {
+    Ok(Json(services::list(&admin.pool).await?))
 }
 
 /// Delete a service with its tokens and all that is its own
 #[utoipa::path(delete, path = "/admin/services/{id}", tag = TAG, security(("token" = ["credentials:write"])),
     params(("id" = UserId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_service(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Id(id): Id<UserId>,
 ) -> Result<StatusCode, ApiError> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     // Before, while the log can still say which.
     note(&mut *transaction, &by.does("service.deleted").on(On::service(id))).await?;
     let ended = services::delete(&mut *transaction, id).await?.ok_or(MISSING)?;
     transaction.commit().await?;
-    state.endings.add(&ended);
+    admin.accounts.auth.revocations.add(&ended);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -108,15 +110,15 @@ pub(crate) async fn delete_service(
     params(("id" = UserId, Path)), request_body = Wanted,
     responses((status = 201, body = Made), (status = 409, description = "it has as many tokens as it may")))]
 pub(crate) async fn create_service_token(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Id(id): Id<UserId>,
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
-    let service = services::find(&state.pool, id).await?.ok_or(MISSING)?;
+    let service = services::find(&admin.pool, id).await?.ok_or(MISSING)?;
     wanted.check(service.role == "admin")?;
-    let mut transaction = state.pool.begin().await?;
-    let made = make(&mut transaction, &by, service.id, &wanted, state.config.auth.keys_per_user).await?;
+    let mut transaction = admin.pool.begin().await?;
+    let made = make(&mut transaction, &by, service.id, &wanted, admin.config.auth.keys_per_user).await?;
     transaction.commit().await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -125,28 +127,28 @@ pub(crate) async fn create_service_token(
 #[utoipa::path(get, path = "/admin/services/{id}/tokens", tag = TAG, security(("token" = ["credentials:write"])),
     params(("id" = UserId, Path)), responses((status = 200, body = Vec<ApiKey>)))]
 pub(crate) async fn list_service_tokens(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Id(id): Id<UserId>,
 ) -> Result<Json<Vec<ApiKey>>, ApiError> {
-    let service = services::find(&state.pool, id).await?.ok_or(MISSING)?;
-    Ok(Json(api_keys::list(&state.pool, service.id).await?))
+    let service = services::find(&admin.pool, id).await?.ok_or(MISSING)?;
+    Ok(Json(api_keys::list(&admin.pool, service.id).await?))
 }
 
 /// Delete a token of a service: it ends at once
 #[utoipa::path(delete, path = "/admin/services/{id}/tokens/{token_id}", tag = TAG, security(("token" = ["credentials:write"])),
     params(("id" = UserId, Path), ("token_id" = CredentialId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_service_token(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Id((id, token)): Id<(UserId, CredentialId)>,
 ) -> Result<StatusCode, ApiError> {
-    let service = services::find(&state.pool, id).await?.ok_or(MISSING)?;
-    let mut transaction = state.pool.begin().await?;
+    let service = services::find(&admin.pool, id).await?.ok_or(MISSING)?;
+    let mut transaction = admin.pool.begin().await?;
     if !api_keys::delete(&mut *transaction, service.id, token).await? {
         return Err(ApiError::NotFound("token"));
     }
     note(&mut *transaction, &by.does("key.deleted").on(On::thing("api_key", token).of(service.id))).await?;
     transaction.commit().await?;
-    state.endings.add(&[token]);
+    admin.accounts.auth.revocations.add(&[token]);
     Ok(StatusCode::NO_CONTENT)
 }

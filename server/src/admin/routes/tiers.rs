@@ -1,12 +1,10 @@
 //! Tiers: what their users are allowed, and who is asked for their replies.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_core::model::{
-    Change,
-    admin::Tier,
-    audit::{By, On},
-};
+use troupe_core::model::{Change, admin::Tier, audit::On};
 use troupe_db::{
     accounts::tiers::{self, TierChange},
     replies::queue_state,
@@ -15,15 +13,15 @@ use troupe_db::{
 use utoipa::ToSchema;
 
 use crate::{
+    admin::Admin,
     audit::note,
-    auth::caller::Caller,
+    auth::{actor::Actor, caller::Caller},
     http::{
         error::ApiError,
         extract::{body::Body, checks::Checks, idempotency::Keyed, path::Id},
         idempotent::{Created, once},
     },
     personas::chains::{checked_chain, checked_models},
-    state::AppState,
 };
 
 const FREE: &str = "free";
@@ -76,7 +74,7 @@ pub(crate) struct CreateTier {
 }
 
 impl ChangeTier {
-    fn checked(self, checks: &mut Checks, state: &AppState) -> Self {
+    fn checked(self, checks: &mut Checks, admin: &Admin) -> Self {
         let weight = self.queue_weight.is_none_or(|weight| (1..=MOST_WEIGHT).contains(&weight));
         checks.rule(weight, "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
         let rates = [("calls_per_minute", self.calls_per_minute), ("chat_per_minute", self.chat_per_minute)];
@@ -84,7 +82,7 @@ impl ChangeTier {
             let sound = calls.is_none_or(|calls| (1..=MOST_PER_MINUTE).contains(&calls));
             checks.rule(sound, field, format!("must be from 1 to {MOST_PER_MINUTE}"));
         }
-        let providers = &state.live.now().providers;
+        let providers = &admin.configuration.now().providers;
         let chain = checked_chain(checks, providers, self.chain);
         let models = checked_models(checks, providers, self.models);
         Self { chain, models, ..self }
@@ -110,8 +108,8 @@ impl CreateTier {
 
 /// All tiers, the heaviest first
 #[utoipa::path(get, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:read"])), responses((status = 200, body = Vec<Tier>)))]
-pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec<Tier>>, ApiError> {
-    Ok(Json(tiers::list(&state.pool).await?))
+pub(crate) async fn list_tiers(State(admin): State<Arc<Admin>>) -> Result<Json<Vec<Tier>>, ApiError> {
+    Ok(Json(tiers::list(&admin.pool).await?))
 }
 
 /// Add a tier
@@ -120,9 +118,9 @@ pub(crate) async fn list_tiers(State(state): State<AppState>) -> Result<Json<Vec
 #[utoipa::path(post, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:write"])), request_body = CreateTier,
     responses((status = 201, body = Tier), (status = 409, description = "there is a tier with this name")))]
 pub(crate) async fn create_tier(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Keyed { body, key }: Keyed<CreateTier>,
 ) -> Result<Created<Tier>, ApiError> {
     let (mut checks, (name, settings)) = (Checks::default(), body.split());
@@ -130,9 +128,9 @@ pub(crate) async fn create_tier(
         && name.len() <= LONGEST_NAME
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     checks.rule(named, "name", "must be 1 to 31 small letters, digits and underscores, a letter first");
-    let settings = settings.checked(&mut checks, &state);
+    let settings = settings.checked(&mut checks, &admin);
     checks.done()?;
-    let created = once(&state, admin, key, move |db| {
+    let created = once(&admin.pool, caller, key, move |db| {
         Box::pin(async move {
             tiers::create(&mut *db, &name).await.map_err(|error| match violated_constraint(&error) {
                 Some(_) => conflict("tier_taken", "there is a tier with this name"),
@@ -146,7 +144,7 @@ pub(crate) async fn create_tier(
     })
     .await?;
     if let Created::Now(tier) = &created {
-        tracing::info!(admin_id = %admin, tier = tier.name, "a tier was added");
+        tracing::info!(admin_id = %caller, tier = tier.name, "a tier was added");
     }
     Ok(created)
 }
@@ -157,26 +155,26 @@ pub(crate) async fn create_tier(
 #[utoipa::path(patch, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])), params(("name" = String, Path)), request_body = ChangeTier,
     responses((status = 200, body = Tier), (status = 404, description = "no such tier")))]
 pub(crate) async fn change_tier(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Id(name): Id<String>,
     Body(change): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {
     let mut checks = Checks::default();
-    let change = change.checked(&mut checks, &state);
+    let change = change.checked(&mut checks, &admin);
     checks.done()?;
     let missing = ApiError::NotFound("tier");
     if name.len() > LONGEST_NAME || name.contains('\0') {
         return Err(missing);
     }
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     let before = tiers::lock(&mut *transaction, &name).await?;
     let tier = tiers::change(&mut *transaction, &name, change.as_change()).await?.ok_or(missing)?;
     let changed = by.does("tier.changed").on(On::thing("tier", &name)).before(before).after(&tier);
     note(&mut *transaction, &changed).await?;
     transaction.commit().await?;
-    tracing::info!(admin_id = %admin, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, models = ?tier.models,
+    tracing::info!(admin_id = %caller, tier = tier.name, queue_weight = tier.queue_weight, chain = ?tier.chain, models = ?tier.models,
         calls_per_minute = tier.calls_per_minute, chat_per_minute = tier.chat_per_minute, "a tier was changed");
     Ok(Json(tier))
 }
@@ -188,9 +186,9 @@ pub(crate) async fn change_tier(
     params(("name" = String, Path)),
     responses((status = 204), (status = 409, description = "there are users of the tier")))]
 pub(crate) async fn delete_tier(
-    State(state): State<AppState>,
-    Caller(admin): Caller,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Caller(caller): Caller,
+    Actor(by): Actor,
     Id(name): Id<String>,
 ) -> Result<StatusCode, ApiError> {
     if name.len() > LONGEST_NAME || name.contains('\0') {
@@ -199,7 +197,7 @@ pub(crate) async fn delete_tier(
     if name == FREE {
         return Err(conflict("tier_in_use", "new users are of this tier"));
     }
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = admin.pool.begin().await?;
     let there = match tiers::delete(&mut *transaction, &name).await {
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
             return Err(conflict("tier_in_use", "there are users of this tier"));
@@ -214,7 +212,7 @@ pub(crate) async fn delete_tier(
     }
     note(&mut *transaction, &by.does("tier.deleted").on(On::thing("tier", &name))).await?;
     transaction.commit().await?;
-    tracing::info!(admin_id = %admin, tier = name, "a tier was removed");
+    tracing::info!(admin_id = %caller, tier = name, "a tier was removed");
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,11 +1,10 @@
 //! Users, as admins find and change them.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_core::{
-    ids::UserId,
-    model::{User, audit::By},
-};
+use troupe_core::{ids::UserId, model::User};
 use troupe_db::{
     Page,
     accounts::{
@@ -17,7 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::TAG;
 use crate::{
-    admin::{users as change, users::UserChange},
+    admin::{Admin, users as change, users::UserChange},
+    auth::actor::Actor,
     http::{
         error::ApiError,
         extract::{
@@ -27,7 +27,6 @@ use crate::{
             path::Id,
         },
     },
-    state::AppState,
 };
 
 const ROLES: [&str; 2] = ["user", "admin"];
@@ -63,7 +62,7 @@ pub(crate) struct ChangeUser {
 /// Users, the newest first
 #[utoipa::path(get, path = "/admin/users", tag = TAG, security(("token" = ["users:read"])), params(WhichUsers), responses((status = 200, body = Listed<User>)))]
 pub(crate) async fn list_users(
-    State(state): State<AppState>,
+    State(admin): State<Arc<Admin>>,
     Params(WhichUsers { email, role, tier, after, limit }): Params<WhichUsers>,
 ) -> Result<Json<Listed<User>>, ApiError> {
     let page: Page<UserId> = Paging { after, limit }.page()?;
@@ -73,16 +72,16 @@ pub(crate) async fn list_users(
     checks.done()?;
     let filter = Filter { role: role.as_deref(), tier: tier.as_deref() };
     let users = match email.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
-        Some(words) => admin_users::search(&state.pool, words, filter, page).await?,
-        None => admin_users::list(&state.pool, filter, page).await?,
+        Some(words) => admin_users::search(&admin.pool, words, filter, page).await?,
+        None => admin_users::list(&admin.pool, filter, page).await?,
     };
     Ok(Json(Listed::new(users, page.limit, |user| user.id)))
 }
 
 /// A user
 #[utoipa::path(get, path = "/admin/users/{id}", tag = TAG, security(("token" = ["users:read"])), params(("id" = UserId, Path)), responses((status = 200, body = User)))]
-pub(crate) async fn read_user(State(state): State<AppState>, Id(id): Id<UserId>) -> Result<Json<User>, ApiError> {
-    users::find(&state.pool, id).await?.map(Json).ok_or(ApiError::NotFound("user"))
+pub(crate) async fn read_user(State(admin): State<Arc<Admin>>, Id(id): Id<UserId>) -> Result<Json<User>, ApiError> {
+    users::find(&admin.pool, id).await?.map(Json).ok_or(ApiError::NotFound("user"))
 }
 
 /// Change a user's role or tier
@@ -92,8 +91,8 @@ pub(crate) async fn read_user(State(state): State<AppState>, Id(id): Id<UserId>)
 #[utoipa::path(patch, path = "/admin/users/{id}", tag = TAG, security(("token" = ["users:write"])), params(("id" = UserId, Path)), request_body = ChangeUser,
     responses((status = 200, body = User), (status = 409, description = "there would be no admin any more")))]
 pub(crate) async fn change_user(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Id(id): Id<UserId>,
     Body(ChangeUser { role, tier }): Body<ChangeUser>,
 ) -> Result<Json<User>, ApiError> {
@@ -102,7 +101,7 @@ pub(crate) async fn change_user(
     checks.rule(tier.as_deref().is_none_or(|tier| !tier.contains('\0')), "tier", NO_TIER);
     checks.done()?;
     let wanted = UserChange { role: role.as_deref(), tier: tier.as_deref() };
-    change::change(&state, &by, id, wanted).await?.map(Json).ok_or(ApiError::NotFound("user"))
+    change::change(&admin, &by, id, wanted).await?.map(Json).ok_or(ApiError::NotFound("user"))
 }
 
 /// Sign a user out everywhere
@@ -111,11 +110,11 @@ pub(crate) async fn change_user(
 #[utoipa::path(post, path = "/admin/users/{id}/sign-out", tag = TAG, security(("token" = ["users:write"])),
     params(("id" = UserId, Path)), responses((status = 204)))]
 pub(crate) async fn sign_user_out(
-    State(state): State<AppState>,
-    by: By,
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
     Id(id): Id<UserId>,
 ) -> Result<StatusCode, ApiError> {
-    let user = users::find(&state.pool, id).await?.ok_or(ApiError::NotFound("user"))?;
-    change::sign_out(&state, &by, user.id).await?;
+    let user = users::find(&admin.pool, id).await?.ok_or(ApiError::NotFound("user"))?;
+    change::sign_out(&admin, &by, user.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,7 @@
 //! Conversations: a user's threads. Anybody else's are not there.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_core::{ids::ConversationId, model::Conversation};
@@ -8,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     auth::caller::Caller,
+    chat::Chat,
     http::{
         error::ApiError,
         extract::{
@@ -19,7 +22,6 @@ use crate::{
         },
         idempotent::{Created, once},
     },
-    state::AppState,
 };
 
 const MISSING: ApiError = ApiError::NotFound("conversation");
@@ -45,7 +47,7 @@ pub(crate) struct RenameConversation {
 #[utoipa::path(post, path = "/conversations", tag = "conversations", security(("token" = ["chat:write"])), request_body = CreateConversation,
     responses((status = 201, body = Conversation), (status = 422, description = "no such persona")))]
 pub(crate) async fn create_conversation(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Keyed { body: CreateConversation { persona, title }, key }: Keyed<CreateConversation>,
 ) -> Result<Created<Conversation>, ApiError> {
@@ -55,7 +57,7 @@ pub(crate) async fn create_conversation(
         checks.text("title", title, 1..=200);
     }
     checks.done()?;
-    once(&state, user, key, |db| {
+    once(&chat.pool, user, key, |db| {
         Box::pin(async move {
             let created = conversations::create(db, ConversationId::new(), user, &persona, title.as_deref()).await?;
             created.ok_or_else(|| ApiError::field("persona", format!("there is no persona '{persona}'")))
@@ -68,12 +70,12 @@ pub(crate) async fn create_conversation(
 #[utoipa::path(get, path = "/conversations", tag = "conversations", security(("token" = ["chat:read"])), params(Paging),
     responses((status = 200, body = Listed<Conversation>)))]
 pub(crate) async fn list_conversations(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Conversation>>, ApiError> {
     let page = paging.page()?;
-    let items = conversations::list(&state.pool, user, page).await?;
+    let items = conversations::list(&chat.pool, user, page).await?;
     Ok(Json(Listed::new(items, page.limit, |conversation| conversation.id)))
 }
 
@@ -81,11 +83,11 @@ pub(crate) async fn list_conversations(
 #[utoipa::path(get, path = "/conversations/{id}", tag = "conversations", security(("token" = ["chat:read"])), params(("id" = ConversationId, Path)),
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn read_conversation(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
 ) -> Result<Json<Conversation>, ApiError> {
-    conversations::find(&state.pool, user, id).await?.map(Json).ok_or(MISSING)
+    conversations::find(&chat.pool, user, id).await?.map(Json).ok_or(MISSING)
 }
 
 /// Rename a conversation
@@ -93,22 +95,22 @@ pub(crate) async fn read_conversation(
     request_body = RenameConversation,
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn rename_conversation(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
     Body(RenameConversation { title }): Body<RenameConversation>,
 ) -> Result<Json<Conversation>, ApiError> {
     Checks::default().text("title", &title, 1..=200).done()?;
-    conversations::rename(&state.pool, user, id, title.trim()).await?.map(Json).ok_or(MISSING)
+    conversations::rename(&chat.pool, user, id, title.trim()).await?.map(Json).ok_or(MISSING)
 }
 
 /// Delete a conversation with all its messages
 #[utoipa::path(delete, path = "/conversations/{id}", tag = "conversations", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path)),
     responses((status = 204), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn delete_conversation(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
 ) -> Result<StatusCode, ApiError> {
-    if conversations::delete(&state.pool, user, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
+    if conversations::delete(&chat.pool, user, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
 }

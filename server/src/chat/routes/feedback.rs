@@ -1,5 +1,7 @@
 //! What a user thinks of a reply: said, changed, taken back.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -17,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::{
     auth::caller::Caller,
+    chat::Chat,
     http::{
         error::ApiError,
         extract::{
@@ -26,7 +29,6 @@ use crate::{
         },
         idempotent::{Created, once},
     },
-    state::AppState,
 };
 
 const NO_REQUEST: ApiError = ApiError::NotFound("request of yours");
@@ -50,7 +52,7 @@ pub(crate) struct Rate {
     responses((status = 200, body = Feedback), (status = 404, description = "no such request of yours"),
         (status = 409, description = "there is no completed reply")))]
 pub(crate) async fn rate(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<RequestId>,
     Keyed { body: said, key }: Keyed<Rate>,
@@ -58,7 +60,7 @@ pub(crate) async fn rate(
     if let Some(note) = &said.note {
         Checks::default().text("note", note, 1..=LONGEST_NOTE).done()?;
     }
-    Ok(match once(&state, user, key, |db| Box::pin(keep(db, user, id, said))).await? {
+    Ok(match once(&chat.pool, user, key, |db| Box::pin(keep(db, user, id, said))).await? {
         Created::Now(kept) => Json(kept).into_response(),
         Created::Before(kept) => ([REPLAYED], Json(kept)).into_response(),
     })
@@ -81,20 +83,20 @@ async fn keep(db: &mut PgConnection, user: UserId, id: RequestId, said: Rate) ->
 #[utoipa::path(get, path = "/requests/{id}/feedback", tag = "requests", security(("token" = ["chat:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = Feedback), (status = 404, description = "no such request of yours, or you said nothing")))]
 pub(crate) async fn read_feedback(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<RequestId>,
 ) -> Result<Json<Feedback>, ApiError> {
-    feedback::find(&state.pool, user, id).await?.map(Json).ok_or(NO_FEEDBACK)
+    feedback::find(&chat.pool, user, id).await?.map(Json).ok_or(NO_FEEDBACK)
 }
 
 /// Take back what you said of a reply
 #[utoipa::path(delete, path = "/requests/{id}/feedback", tag = "requests", security(("token" = ["chat:write"])), params(("id" = RequestId, Path)),
     responses((status = 204), (status = 404, description = "no such request of yours, or you said nothing")))]
 pub(crate) async fn delete_feedback(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<RequestId>,
 ) -> Result<StatusCode, ApiError> {
-    if feedback::remove(&state.pool, user, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(NO_FEEDBACK) }
+    if feedback::remove(&chat.pool, user, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(NO_FEEDBACK) }
 }

@@ -1,5 +1,7 @@
 //! Messages of a conversation: read them, send one.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -18,6 +20,7 @@ use super::requests::Waiting;
 use crate::{
     auth::caller::Caller,
     chat::{
+        Chat,
         send::{IfBusy, Sending, send_message},
         wait::await_request,
     },
@@ -32,7 +35,6 @@ use crate::{
             path::Id,
         },
     },
-    state::AppState,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -59,13 +61,13 @@ pub(crate) struct MessageSent {
 #[utoipa::path(get, path = "/conversations/{id}/messages", tag = "messages", security(("token" = ["chat:read"])), params(("id" = ConversationId, Path), Paging),
     responses((status = 200, body = Listed<Message>), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn list_messages(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Message>>, ApiError> {
     let page = paging.page()?;
-    let items = messages::list(&state.pool, user, id, page).await?.ok_or(ApiError::NotFound("conversation"))?;
+    let items = messages::list(&chat.pool, user, id, page).await?.ok_or(ApiError::NotFound("conversation"))?;
     Ok(Json(Listed::new(items, page.limit, |message| message.id)))
 }
 
@@ -86,7 +88,7 @@ pub(crate) async fn list_messages(
         (status = 503, description = "the service has as much to do as it can take, or a part does not answer"),
     ))]
 pub(crate) async fn create_message(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     CorrelationId(correlation_id): CorrelationId,
     Id(id): Id<ConversationId>,
@@ -94,14 +96,14 @@ pub(crate) async fn create_message(
     SendingHeaders { key, fresh }: SendingHeaders,
     Body(CreateMessage { content, if_busy }): Body<CreateMessage>,
 ) -> Result<Response, ApiError> {
-    let wait = waiting.time(&state)?;
+    let wait = waiting.time(&chat)?;
     let sending = Sending { conversation_id: id, content, if_busy, key, fresh };
-    let sent = send_message(&state, user, sending, &correlation_id).await?;
+    let sent = send_message(&chat, user, sending, &correlation_id).await?;
     let request = if wait.is_zero() {
         sent.request
     } else {
         // It is accepted: not being able to look at it is no reason to say otherwise.
-        await_request(&state, user, sent.request.id, wait).await.unwrap_or(sent.request)
+        await_request(&chat, user, sent.request.id, wait).await.unwrap_or(sent.request)
     };
     let (done, location) = (request.status.is_final(), format!("/api/v1/requests/{}", request.id));
     let body = Json(MessageSent { request, message: sent.message, place: sent.place.filter(|_| !done) });

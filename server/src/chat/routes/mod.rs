@@ -5,11 +5,18 @@ mod feedback;
 mod messages;
 mod requests;
 
+use axum::extract::FromRef;
+use std::sync::Arc;
+
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::state::AppState;
+use crate::chat::Chat;
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Chat>: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(conversations::create_conversation, conversations::list_conversations))
         .routes(routes!(

@@ -1,6 +1,6 @@
 //! Requests: look at one, wait for it, follow its events.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,12 +14,11 @@ use utoipa::IntoParams;
 
 use crate::{
     auth::caller::{Caller, Identified},
-    chat::{cancel::cancel_request, event_stream, wait::await_request},
+    chat::{Chat, cancel::cancel_request, event_stream, wait::await_request},
     http::{
         error::ApiError,
         extract::{paging::Params, path::Id},
     },
-    state::AppState,
 };
 
 /// How long to wait for the end.
@@ -34,8 +33,8 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    pub(crate) fn time(&self, state: &AppState) -> Result<Duration, ApiError> {
-        let (time, most) = (Duration::from_secs(self.wait), state.config.server.max_wait);
+    pub(crate) fn time(&self, chat: &Chat) -> Result<Duration, ApiError> {
+        let (time, most) = (Duration::from_secs(self.wait), chat.config.server.max_wait);
         if time > most {
             return Err(ApiError::field("wait", format!("must not be more than {} seconds", most.as_secs())));
         }
@@ -59,12 +58,12 @@ pub(crate) struct Following {
         (status = 404, description = "no such request of yours"),
     ))]
 pub(crate) async fn read_request(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<RequestId>,
     Params(waiting): Params<Waiting>,
 ) -> Result<Response, ApiError> {
-    let request = await_request(&state, user, id, waiting.time(&state)?).await?;
+    let request = await_request(&chat, user, id, waiting.time(&chat)?).await?;
     let finished = request.status.is_final();
     let mut response = Json(request).into_response();
     if !finished {
@@ -80,11 +79,11 @@ pub(crate) async fn read_request(
 #[utoipa::path(post, path = "/requests/{id}/cancel", tag = "requests", security(("token" = ["chat:write"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = Request), (status = 404, description = "no such request of yours")))]
 pub(crate) async fn cancel(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<RequestId>,
 ) -> Result<Json<Request>, ApiError> {
-    cancel_request(&state, user, id).await.map(Json)
+    cancel_request(&chat, user, id).await.map(Json)
 }
 
 /// The events of a request, as Server-Sent Events
@@ -97,7 +96,7 @@ pub(crate) async fn cancel(
         (status = 404, description = "no such request of yours"),
     ))]
 pub(crate) async fn follow_request(
-    State(state): State<AppState>,
+    State(chat): State<Arc<Chat>>,
     Identified(identity): Identified,
     Id(id): Id<RequestId>,
     Params(following): Params<Following>,
@@ -108,5 +107,5 @@ pub(crate) async fn follow_request(
         Some(cursor) => cursor.parse().map_err(|e| ApiError::field("after", format!("{e}")))?,
         None => Cursor::START,
     };
-    event_stream::follow(state, &identity, id, after).await
+    event_stream::follow(chat, &identity, id, after).await
 }

@@ -92,6 +92,14 @@ pub(crate) enum ApiError {
 }
 
 impl ApiError {
+    /// For operators at a terminal, who may see internal causes.
+    pub(crate) fn into_anyhow(self) -> anyhow::Error {
+        match self {
+            Self::Internal(cause) | Self::Unavailable(cause) => anyhow::anyhow!(cause),
+            error => anyhow::anyhow!(error.problem().detail),
+        }
+    }
+
     pub(crate) fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])
     }

@@ -6,21 +6,21 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::read_body::receive;
-use crate::{http::error::ApiError, state::AppState};
+use super::read_body::{receive, server_config};
+use crate::http::error::ApiError;
 
 /// A JSON body.
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let config = &state.config.server;
+        let config = server_config(request.extensions())?;
         let bytes = receive(request.into_body(), config.max_body, config.body_timeout).await?;
         parse(&bytes).map(Self)
     }

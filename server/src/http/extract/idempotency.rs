@@ -12,12 +12,9 @@ use super::{
     body::{self, Body},
     read_body,
 };
-use crate::{
-    http::{
-        error::ApiError,
-        idempotent::{Created, Key},
-    },
-    state::AppState,
+use crate::http::{
+    error::ApiError,
+    idempotent::{Created, Key},
 };
 
 const HEADER: &str = "idempotency-key";
@@ -26,10 +23,10 @@ const LONGEST: usize = 255;
 /// The key of a call, if it has one.
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
 
-impl FromRequestParts<AppState> for IdempotencyKey {
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let Some(value) = parts.headers.get(HEADER) else { return Ok(Self(None)) };
         let key = value.to_str().unwrap_or_default();
         check(key, "Idempotency-Key")?;
@@ -51,10 +48,10 @@ pub(crate) struct Keyed<T> {
     pub(crate) key: Option<Key>,
 }
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (mut parts, content) = request.into_parts();
         let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
         let Some(key) = key else {
@@ -62,7 +59,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Keyed<T> {
             return Ok(Self { body, key: None });
         };
         let address = format!("{} {}", parts.method, parts.uri.path());
-        let config = &state.config.server;
+        let config = read_body::server_config(&parts.extensions)?;
         let bytes = read_body::receive(content, config.max_body, config.body_timeout).await?;
         if !body::is_json(&parts.headers) {
             return Err(ApiError::UnsupportedMediaType);

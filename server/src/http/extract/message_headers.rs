@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::idempotency::IdempotencyKey;
-use crate::{http::error::ApiError, state::AppState};
+use crate::http::error::ApiError;
 
 pub(crate) struct SendingHeaders {
     pub(crate) key: Option<String>,
@@ -14,10 +14,10 @@ pub(crate) struct SendingHeaders {
     pub(crate) fresh: bool,
 }
 
-impl FromRequestParts<AppState> for SendingHeaders {
+impl<S: Send + Sync> FromRequestParts<S> for SendingHeaders {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, state).await?;
         Ok(Self { key, fresh: says_no_cache(&parts.headers) })
     }

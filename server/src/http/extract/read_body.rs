@@ -1,9 +1,13 @@
 //! Bodies, whatever is in them: as a whole, within their size and their time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    http::Extensions,
+};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use troupe_core::config;
 
 use crate::http::error::ApiError;
 
@@ -19,4 +23,9 @@ pub(crate) async fn receive(body: Body, limit: usize, time: Duration) -> Result<
         Ok(Err(_)) => Err(ApiError::MalformedJson("the body broke off, or its chunks are none".to_owned())),
         Err(_) => Err(ApiError::BodyTooSlow),
     }
+}
+
+/// The limits of bodies, which the outermost middleware has put beside the request.
+pub(crate) fn server_config(extensions: &Extensions) -> Result<Arc<config::Server>, ApiError> {
+    extensions.get().cloned().ok_or_else(|| ApiError::Internal("the outermost middleware is missing".to_owned()))
 }

@@ -9,11 +9,12 @@ use serde::Deserialize;
 use troupe_core::media_type::MediaType;
 use utoipa::ToSchema;
 
-use super::{body, idempotency::IdempotencyKey, read_body::receive};
-use crate::{
-    http::{error::ApiError, idempotent::Key},
-    state::AppState,
+use super::{
+    body,
+    idempotency::IdempotencyKey,
+    read_body::{receive, server_config},
 };
+use crate::http::{error::ApiError, idempotent::Key};
 
 pub(crate) struct Upload {
     pub(crate) content: Content,
@@ -51,14 +52,14 @@ impl Content {
     }
 }
 
-impl FromRequest<AppState> for Upload {
+impl<S: Send + Sync> FromRequest<S> for Upload {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (mut parts, content) = request.into_parts();
         let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
         let is_json = body::is_json(&parts.headers);
-        let server = &state.config.server;
+        let server = server_config(&parts.extensions)?;
         let limit = if is_json { server.max_body } else { server.max_document };
         let bytes = receive(content, limit, server.upload_timeout).await?;
         let said = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

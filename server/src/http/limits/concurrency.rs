@@ -12,7 +12,7 @@ use super::route_classes::Pace;
 use crate::http::error::ApiError;
 
 #[derive(Clone)]
-pub(crate) struct Places {
+pub(crate) struct ConcurrencyLimits {
     calls: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     of_users: Arc<Mutex<HashMap<UserId, usize>>>,
@@ -21,9 +21,9 @@ pub(crate) struct Places {
 
 /// The place of a call, free again when it is left, or dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct CallPlace(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(crate) struct CallPermit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
-impl CallPlace {
+impl CallPermit {
     fn leave(&self) {
         self.0.lock().take();
     }
@@ -31,13 +31,13 @@ impl CallPlace {
 
 /// The place of a call that waits, free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct WaitingPlace {
+pub(crate) struct WaitPermit {
     _place: OwnedSemaphorePermit,
     of_users: Arc<Mutex<HashMap<UserId, usize>>>,
     user: UserId,
 }
 
-impl Places {
+impl ConcurrencyLimits {
     pub(crate) fn new(config: &Server) -> Self {
         let semaphore = |places: usize| Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
         Self {
@@ -48,21 +48,21 @@ impl Places {
         }
     }
 
-    pub(crate) fn call(&self) -> Result<CallPlace, ApiError> {
+    pub(crate) fn call(&self) -> Result<CallPermit, ApiError> {
         let place = self.calls.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
-        Ok(CallPlace(Arc::new(Mutex::new(Some(place)))))
+        Ok(CallPermit(Arc::new(Mutex::new(Some(place)))))
     }
 
     /// For a call that waits, which leaves its other place.
-    pub(crate) fn wait(&self, user: UserId, parts: &Parts) -> Result<WaitingPlace, ApiError> {
+    pub(crate) fn wait(&self, user: UserId, parts: &Parts) -> Result<WaitPermit, ApiError> {
         let place = self.waiting(user)?;
-        if let Some(left) = parts.extensions.get::<CallPlace>() {
+        if let Some(left) = parts.extensions.get::<CallPermit>() {
             left.leave();
         }
         Ok(place)
     }
 
-    fn waiting(&self, user: UserId) -> Result<WaitingPlace, ApiError> {
+    fn waiting(&self, user: UserId) -> Result<WaitPermit, ApiError> {
         let place = self.waiting.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
         let mut of_users = self.of_users.lock();
         let count = of_users.entry(user).or_default();
@@ -73,12 +73,12 @@ impl Places {
         }
         *count += 1;
         drop(of_users);
-        Ok(WaitingPlace { _place: place, of_users: self.of_users.clone(), user })
+        Ok(WaitPermit { _place: place, of_users: self.of_users.clone(), user })
     }
 }
 
 /// The answer of a call that had a place, which one that streams keeps until it has ended.
-pub(crate) fn held(response: Response, pace: Pace, waiting: Option<WaitingPlace>) -> Response {
+pub(crate) fn held(response: Response, pace: Pace, waiting: Option<WaitPermit>) -> Response {
     let Some(kept) = waiting.filter(|_| pace == Pace::Streams) else { return response };
     response.map(|body| {
         Body::from_stream(body.into_data_stream().map(move |part| {
@@ -88,7 +88,7 @@ pub(crate) fn held(response: Response, pace: Pace, waiting: Option<WaitingPlace>
     })
 }
 
-impl Drop for WaitingPlace {
+impl Drop for WaitPermit {
     fn drop(&mut self) {
         let mut of_users = self.of_users.lock();
         if let Some(count) = of_users.get_mut(&self.user) {

@@ -16,31 +16,36 @@ use serde::Deserialize;
 use sqlx::PgPool;
 use troupe_core::{
     config,
+    ids::UserId,
     lifecycle::Tasks,
     model::admin::Tier,
     ports::{Limit, Limiter, Verdict},
 };
 
 use super::{route_classes::Rate, tiers::TierLimits};
-use crate::{
-    auth::identity::Identity,
-    http::{
-        error::ApiError,
-        extract::{client_address::ClientAddress, read_body::receive},
-    },
+use crate::http::{
+    error::ApiError,
+    extract::{client_address::ClientAddress, read_body::receive},
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Whose call it is, as far as limits go.
+/// A signed-in caller, as far as limits go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UserOfTier<'a> {
+    pub(crate) user: UserId,
+    pub(crate) tier: &'a str,
+}
+
+/// What a call is counted against.
 #[derive(Debug, Clone, Copy)]
 enum Subject<'a> {
-    User(&'a Identity),
+    User(UserOfTier<'a>),
     Address(IpAddr),
 }
 
-pub(crate) struct Rates {
+pub(crate) struct RateLimiter {
     settings: config::RateLimits,
     limiter: Arc<dyn Limiter>,
     tiers: TierLimits,
@@ -52,7 +57,7 @@ pub(crate) struct Counted {
     verdict: Verdict,
 }
 
-impl Rates {
+impl RateLimiter {
     pub(crate) fn start(
         settings: config::RateLimits,
         limiter: Arc<dyn Limiter>,
@@ -64,8 +69,8 @@ impl Rates {
     }
 
     /// A message that comes over a socket.
-    pub(crate) async fn chat(&self, identity: &Identity) -> Result<(), ApiError> {
-        let counted = self.count(Rate::Chat, Subject::User(identity), None).await;
+    pub(crate) async fn chat(&self, user: UserOfTier<'_>) -> Result<(), ApiError> {
+        let counted = self.count(Rate::Chat, Subject::User(user), None).await;
         counted.and_then(|counted| counted.refusal()).map_or(Ok(()), Err)
     }
 
@@ -74,7 +79,7 @@ impl Rates {
         &self,
         config: &config::Server,
         rate: Rate,
-        caller: Option<&Identity>,
+        caller: Option<UserOfTier<'_>>,
         parts: &Parts,
         body: Body,
     ) -> Result<(Option<Counted>, Body), ApiError> {
@@ -121,7 +126,7 @@ impl Rates {
             (Rate::General | Rate::Chat, Subject::Address(address)) => {
                 Some((format!("address:{address}"), vec![limit("anonymous", String::new(), self.settings.anonymous)]))
             }
-            (rate, Subject::User(Identity { user, tier, .. })) => {
+            (rate, Subject::User(UserOfTier { user, tier })) => {
                 let quotas = self.tiers.of(tier)?;
                 let own = match rate {
                     Rate::Chat => Some(limit("chat", String::new(), quotas.chat)),

@@ -6,7 +6,7 @@
 mod cors;
 pub(crate) mod security_headers;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -26,15 +26,15 @@ use super::{
         correlation::{CorrelationId, X_REQUEST_ID},
     },
     limits::{
-        concurrency::CallPlace,
+        concurrency::CallPermit,
         route_classes::{Class, Rate},
     },
     serve::Peer,
 };
-use crate::state::AppState;
+use crate::http::Http;
 
-pub(crate) async fn apply(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let config = &state.config.server;
+pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
+    let config = &http.config;
     let id = CorrelationId::of(request.headers());
     let class = Class::of(&request);
     let address = ClientAddress::of(&request, &config.trusted_proxies);
@@ -45,10 +45,11 @@ pub(crate) async fn apply(State(state): State<AppState>, mut request: Request, n
     extensions.insert(id.clone());
     extensions.insert(class);
     extensions.insert(address);
+    extensions.insert(http.config.clone());
     let mut response = if origin.is_some() && cors::is_preflight(&request) {
         cors::preflight()
     } else {
-        match admit(&state, class, &mut request) {
+        match admit(&http, class, &mut request) {
             Ok(place) => in_time(class.time(config), place, request, next).instrument(span).await,
             Err(error) => span.in_scope(|| error.into_response()),
         }
@@ -69,8 +70,8 @@ pub(crate) async fn apply(State(state): State<AppState>, mut request: Request, n
 }
 
 /// What can be said of a call before anything is done for it.
-fn admit(state: &AppState, class: Class, request: &mut Request) -> Result<Option<CallPlace>, ApiError> {
-    let limit = state.config.server.max_url;
+fn admit(http: &Http, class: Class, request: &mut Request) -> Result<Option<CallPermit>, ApiError> {
+    let limit = http.config.max_url;
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if request.extensions().get::<Peer>().is_some_and(|peer| peer.crowded) {
         return Err(ApiError::Overloaded);
@@ -85,12 +86,12 @@ fn admit(state: &AppState, class: Class, request: &mut Request) -> Result<Option
     if class.rate == Rate::Free {
         return Ok(None);
     }
-    let place = state.places.call()?;
+    let place = http.concurrency.call()?;
     request.extensions_mut().insert(place.clone());
     Ok(Some(place))
 }
 
-async fn in_time(time: Duration, place: Option<CallPlace>, request: Request, next: Next) -> Response {
+async fn in_time(time: Duration, place: Option<CallPermit>, request: Request, next: Next) -> Response {
     let response = timeout(time, next.run(request)).await;
     drop(place);
     response.unwrap_or_else(|_| ApiError::TimedOut.into_response())

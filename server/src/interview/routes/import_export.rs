@@ -1,5 +1,7 @@
 //! Many responses at once, in and out.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Body,
@@ -9,30 +11,33 @@ use axum::{
 };
 use bytes::Bytes;
 use serde::Deserialize;
-use troupe_core::model::audit::{By, On};
+use troupe_core::model::audit::On;
 use utoipa::IntoParams;
 
-use super::{TAG, own_persona};
+use super::TAG;
 use crate::{
     audit::note,
-    auth::caller::Caller,
+    auth::{actor::Actor, caller::Caller},
     http::{
         error::ApiError,
         extract::{
             idempotency::{IdempotencyKey, REPLAYED},
             paging::Params,
             path::Id,
-            read_body::receive,
+            read_body::{receive, server_config},
         },
         idempotent::{Created, Key, once},
     },
-    interview::import_export::{
-        Format, RawRow,
-        export::export,
-        import::{Mode, Report, import},
+    interview::{
+        Interview,
+        import_export::{
+            Format, RawRow,
+            export::export,
+            import::{Mode, Report, import},
+        },
     },
-    knowledge::notify_indexer::index_soon,
-    state::AppState,
+    knowledge::notify_indexer::notify_indexer,
+    personas::own::own_persona,
 };
 
 /// How an import is written, and what becomes of it when rows of it are wrong.
@@ -51,11 +56,11 @@ pub(crate) struct How {
 /// The bytes of an import.
 pub(crate) struct Import(Bytes);
 
-impl FromRequest<AppState> for Import {
+impl<S: Send + Sync> FromRequest<S> for Import {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let config = &state.config.server;
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let config = server_config(request.extensions())?;
         receive(request.into_body(), config.max_import, config.upload_timeout).await.map(Self)
     }
 }
@@ -72,26 +77,26 @@ impl FromRequest<AppState> for Import {
         (status = 422, description = "rows are wrong; `errors` names rows and columns")))]
 #[expect(clippy::too_many_arguments, reason = "each is a part of the call")]
 pub(crate) async fn import_responses(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
-    by: By,
+    Actor(by): Actor,
     Id(slug): Id<String>,
     Params(how): Params<How>,
     IdempotencyKey(key): IdempotencyKey,
     headers: axum::http::HeaderMap,
     Import(bytes): Import,
 ) -> Result<Response, ApiError> {
-    own_persona(&state, owner, &slug).await?;
+    own_persona(&interview.pool, owner, &slug).await?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = how.format.or_else(|| Format::of_content_type(content_type)).ok_or(ApiError::UnsupportedMediaType)?;
     let what = format!("import {slug} {} {:?}", format.name(), how.mode);
     let key = key.map(|key| Key::new(key, &[what.as_bytes(), &bytes]));
-    let done = once(&state, owner, key, |db| {
+    let done = once(&interview.pool, owner, key, |db| {
         Box::pin(async move { import(db, &by, owner, &slug, (format, how.mode), &bytes).await })
     });
     Ok(match done.await? {
         Created::Now(report) => {
-            index_soon(&state).await;
+            notify_indexer(&*interview.jobs).await;
             Json(report).into_response()
         }
         Created::Before(report) => ([REPLAYED], Json(report)).into_response(),
@@ -117,19 +122,19 @@ fn json() -> Format {
 #[utoipa::path(get, path = "/personas/{slug}/responses/export", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), Written),
     responses((status = 200, content((Vec<RawRow> = "application/json"), (String = "application/jsonl"), (String = "text/csv")))))]
 pub(crate) async fn export_responses(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
-    by: By,
+    Actor(by): Actor,
     Id(slug): Id<String>,
     Params(Written { format }): Params<Written>,
 ) -> Result<Response, ApiError> {
-    let persona = own_persona(&state, owner, &slug).await?;
-    note(&state.pool, &by.does("answers.exported").on(On::thing("persona", persona).of(owner))).await?;
+    let persona = own_persona(&interview.pool, owner, &slug).await?;
+    note(&interview.pool, &by.does("answers.exported").on(On::thing("persona", persona).of(owner))).await?;
     let disposition = format!("attachment; filename=\"{slug}-responses.{}\"", format.name());
     let headers = [
         (header::CONTENT_TYPE, format.content_type().to_owned()),
         (header::CONTENT_DISPOSITION, disposition),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    Ok((headers, Body::from_stream(export(state.pool.clone(), persona, format))).into_response())
+    Ok((headers, Body::from_stream(export(interview.pool.clone(), persona, format))).into_response())
 }

@@ -6,16 +6,20 @@ mod questions;
 mod responses;
 mod training;
 
-use troupe_core::ids::{PersonaId, UserId};
-use troupe_db::personas;
+use axum::extract::FromRef;
+use std::sync::Arc;
+
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::answers::NO_PERSONA;
-use crate::{http::error::ApiError, personas::settings::is_slug, state::AppState};
+use crate::interview::Interview;
 
 const TAG: &str = "interview";
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Interview>: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(questions::list_questions, questions::create_question))
         .routes(routes!(questions::daily_question))
@@ -27,12 +31,4 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(import_export::export_responses))
         .routes(routes!(progress::read_progress))
         .routes(routes!(training::export_training))
-}
-
-/// The persona with this slug, if it is the caller's.
-pub(crate) async fn own_persona(state: &AppState, owner: UserId, slug: &str) -> Result<PersonaId, ApiError> {
-    if !is_slug(slug) {
-        return Err(NO_PERSONA);
-    }
-    personas::find_own(&state.pool, owner, slug).await?.ok_or(NO_PERSONA)
 }

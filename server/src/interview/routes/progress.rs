@@ -1,6 +1,6 @@
 //! How far the interview of a persona has come, and how its replies were rated.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
@@ -9,15 +9,18 @@ use troupe_core::model::{feedback::Ratings, interview::CategoryProgress};
 use troupe_db::{interview::progress, replies::feedback};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{TAG, own_persona};
+use super::TAG;
 use crate::{
     auth::caller::Caller,
     http::{
         error::ApiError,
         extract::{paging::Params, path::Id},
     },
-    interview::streak::{self, Streak},
-    state::AppState,
+    interview::{
+        Interview,
+        streak::{self, Streak},
+    },
+    personas::own::own_persona,
 };
 
 /// Where days begin and end.
@@ -56,16 +59,16 @@ pub(crate) struct Progress {
 #[utoipa::path(get, path = "/personas/{slug}/analytics", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), Where),
     responses((status = 200, body = Progress)))]
 pub(crate) async fn read_progress(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
     Params(Where { timezone }): Params<Where>,
 ) -> Result<Json<Progress>, ApiError> {
     let zone = streak::zone(&timezone)?;
-    let persona = own_persona(&state, owner, &slug).await?;
-    let categories = progress::progress(&state.pool, owner, persona).await?;
-    let written = progress::written_at(&state.pool, persona).await?;
-    let ratings = feedback::ratings(&state.pool, persona).await?;
+    let persona = own_persona(&interview.pool, owner, &slug).await?;
+    let categories = progress::progress(&interview.pool, owner, persona).await?;
+    let written = progress::written_at(&interview.pool, persona).await?;
+    let ratings = feedback::ratings(&interview.pool, persona).await?;
     let days: BTreeSet<_> = written.into_iter().map(|moment| streak::day_of(moment, zone)).collect();
     let sum = |count: fn(&CategoryProgress) -> i64| categories.iter().map(count).sum();
     Ok(Json(Progress {
@@ -74,7 +77,7 @@ pub(crate) async fn read_progress(
         drafts: sum(|category| category.drafts),
         words: sum(|category| category.words),
         last_answer_at: categories.iter().filter_map(|category| category.last_answer_at).max(),
-        streak: streak::streak(&days, streak::day_of(state.clock.now(), zone)),
+        streak: streak::streak(&days, streak::day_of(interview.clock.now(), zone)),
         ratings,
         categories,
     }))

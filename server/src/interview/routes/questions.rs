@@ -1,5 +1,7 @@
 //! The bank of questions, and one's own.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use troupe_db::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{TAG, own_persona};
+use super::TAG;
 use crate::{
     auth::caller::Caller,
     http::{
@@ -28,12 +30,13 @@ use crate::{
         idempotent::{Created, once},
     },
     interview::{
+        Interview,
         answers::NO_QUESTION,
         daily_question,
         import_export::import::{MOST_QUESTIONS, too_many_questions},
         streak,
     },
-    state::AppState,
+    personas::own::own_persona,
 };
 
 /// Which questions.
@@ -61,7 +64,7 @@ pub(crate) struct WhichQuestions {
 #[utoipa::path(get, path = "/questions", tag = TAG, security(("token" = ["personas:read"])), params(WhichQuestions),
     responses((status = 200, body = Listed<Question>), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn list_questions(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(user): Caller,
     Params(which): Params<WhichQuestions>,
 ) -> Result<Json<Listed<Question>>, ApiError> {
@@ -71,12 +74,12 @@ pub(crate) async fn list_questions(
     checks.rule(which.answered.is_none() || which.persona.is_some(), "answered", "needs a persona");
     checks.done()?;
     let persona = match &which.persona {
-        Some(slug) => Some(own_persona(&state, user, slug).await?),
+        Some(slug) => Some(own_persona(&interview.pool, user, slug).await?),
         None => None,
     };
     let filter =
         QuestionFilter { category: which.category.as_deref(), mine: which.mine, persona, answered: which.answered };
-    let items = questions::list(&state.pool, user, filter, page).await?;
+    let items = questions::list(&interview.pool, user, filter, page).await?;
     Ok(Json(Listed::new(items, page.limit, |question| question.position)))
 }
 
@@ -98,7 +101,7 @@ fn own_category() -> String {
 #[utoipa::path(post, path = "/questions", tag = TAG, security(("token" = ["personas:write"])), request_body = CreateQuestion,
     responses((status = 201, body = Question), (status = 409, description = "there is such a question, or there are too many")))]
 pub(crate) async fn create_question(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Keyed { body: new, key }: Keyed<CreateQuestion>,
 ) -> Result<Created<Question>, ApiError> {
@@ -107,7 +110,7 @@ pub(crate) async fn create_question(
         .text("text", &new.text, 1..=LONGEST_QUESTION)
         .text("category", &new.category, 1..=LONGEST_CATEGORY)
         .done()?;
-    once(&state, owner, key, |db| Box::pin(create(db, owner, new))).await
+    once(&interview.pool, owner, key, |db| Box::pin(create(db, owner, new))).await
 }
 
 async fn create(db: &mut PgConnection, owner: UserId, new: CreateQuestion) -> Result<Question, ApiError> {
@@ -132,11 +135,11 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreateQuestion) -> Re
 #[utoipa::path(delete, path = "/questions/{id}", tag = TAG, security(("token" = ["personas:write"])), params(("id" = QuestionId, Path)),
     responses((status = 204), (status = 404, description = "no such question of yours"), (status = 409, description = "it is answered")))]
 pub(crate) async fn delete_question(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id(id): Id<QuestionId>,
 ) -> Result<StatusCode, ApiError> {
-    match questions::delete(&state.pool, owner, id).await {
+    match questions::delete(&interview.pool, owner, id).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(NO_QUESTION),
         Err(error) if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) => {
@@ -174,12 +177,12 @@ pub(crate) struct DailyQuestion {
 #[utoipa::path(get, path = "/questions/daily", tag = TAG, security(("token" = ["personas:read"])), params(ForWhom),
     responses((status = 200, body = DailyQuestion), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn daily_question(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Params(ForWhom { persona, timezone }): Params<ForWhom>,
 ) -> Result<Json<DailyQuestion>, ApiError> {
-    let day = streak::day_of(state.clock.now(), streak::zone(&timezone)?);
-    let id = own_persona(&state, owner, &persona).await?;
-    let question = daily_question::daily_question(&state, owner, (id, &persona), day).await?;
+    let day = streak::day_of(interview.clock.now(), streak::zone(&timezone)?);
+    let id = own_persona(&interview.pool, owner, &persona).await?;
+    let question = daily_question::daily_question(&interview, owner, (id, &persona), day).await?;
     Ok(Json(DailyQuestion { day, timezone, question }))
 }

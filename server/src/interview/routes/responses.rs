@@ -1,5 +1,7 @@
 //! What the owner of a persona answered. Nobody else sees it.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{FromRequestParts, State},
@@ -14,7 +16,7 @@ use troupe_core::{
 use troupe_db::interview::responses::{self, ResponseFilter};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{TAG, own_persona};
+use super::TAG;
 use crate::{
     auth::caller::Caller,
     http::{
@@ -26,9 +28,14 @@ use crate::{
             path::Id,
         },
     },
-    interview::answers::{self, Answer, NO_PERSONA, NO_RESPONSE},
-    personas::settings::is_slug,
-    state::AppState,
+    interview::{
+        Interview,
+        answers::{self, Answer, NO_RESPONSE},
+    },
+    personas::{
+        own::{NO_PERSONA, own_persona},
+        settings::is_slug,
+    },
 };
 
 /// The most versions that are shown with a response.
@@ -59,7 +66,7 @@ pub(crate) struct WhichResponses {
 #[utoipa::path(get, path = "/personas/{slug}/responses", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichResponses),
     responses((status = 200, body = Listed<Response>)))]
 pub(crate) async fn list_responses(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
     Params(which): Params<WhichResponses>,
@@ -68,14 +75,14 @@ pub(crate) async fn list_responses(
     let mut checks = Checks::default();
     checks.text("category", which.category.as_deref().unwrap_or_default(), 0..=LONGEST_CATEGORY);
     checks.text("q", which.q.as_deref().unwrap_or_default(), 0..=200).done()?;
-    let persona = own_persona(&state, owner, &slug).await?;
+    let persona = own_persona(&interview.pool, owner, &slug).await?;
     let filter = ResponseFilter {
         status: which.status,
         category: which.category.as_deref(),
         containing: which.q.as_deref().filter(|words| !words.is_empty()),
         deleted: which.deleted,
     };
-    let items = responses::list(&state.pool, persona, filter, page).await?;
+    let items = responses::list(&interview.pool, persona, filter, page).await?;
     Ok(Json(Listed::new(items, page.limit, |response| response.id)))
 }
 
@@ -93,14 +100,14 @@ pub(crate) struct ResponseWithHistory {
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)),
     responses((status = 200, body = ResponseWithHistory)))]
 pub(crate) async fn read_response(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id((slug, question)): Id<(String, QuestionId)>,
 ) -> Result<HttpResponse, ApiError> {
-    let persona = own_persona(&state, owner, &slug).await?;
-    let found = responses::find(&state.pool, persona, question).await?;
+    let persona = own_persona(&interview.pool, owner, &slug).await?;
+    let found = responses::find(&interview.pool, persona, question).await?;
     let response = found.filter(|found| found.deleted_at.is_none()).ok_or(NO_RESPONSE)?;
-    let history = responses::history(&state.pool, response.id, VERSIONS_SHOWN).await?;
+    let history = responses::history(&interview.pool, response.id, VERSIONS_SHOWN).await?;
     let tag = etag(&response);
     Ok((tag, Json(ResponseWithHistory { response, history })).into_response())
 }
@@ -124,7 +131,7 @@ pub(crate) struct WriteResponse {
     responses((status = 200, body = Response), (status = 201, body = Response, description = "the first answer"),
         (status = 412, description = "it is not at the version of `If-Match`")))]
 pub(crate) async fn write_response(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id((slug, question)): Id<(String, QuestionId)>,
     IfMatch(known): IfMatch,
@@ -135,7 +142,7 @@ pub(crate) async fn write_response(
         return Err(NO_PERSONA);
     }
     let answer = Answer { question, content: &content, status, known };
-    let (response, first) = answers::answer(&state, owner, &slug, answer).await?;
+    let (response, first) = answers::answer(&interview, owner, &slug, answer).await?;
     let status = if first { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, etag(&response), Json(response)).into_response())
 }
@@ -144,11 +151,11 @@ pub(crate) async fn write_response(
 #[utoipa::path(delete, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_response(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id((slug, question)): Id<(String, QuestionId)>,
 ) -> Result<StatusCode, ApiError> {
-    set_deleted(&state, owner, &slug, question, true).await?;
+    set_deleted(&interview, owner, &slug, question, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -156,16 +163,16 @@ pub(crate) async fn delete_response(
 #[utoipa::path(post, path = "/personas/{slug}/responses/{question_id}/restore", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 200, body = Response)))]
 pub(crate) async fn restore_response(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id((slug, question)): Id<(String, QuestionId)>,
 ) -> Result<HttpResponse, ApiError> {
-    let response = set_deleted(&state, owner, &slug, question, false).await?;
+    let response = set_deleted(&interview, owner, &slug, question, false).await?;
     Ok((etag(&response), Json(response)).into_response())
 }
 
 async fn set_deleted(
-    state: &AppState,
+    interview: &Interview,
     owner: UserId,
     slug: &str,
     question: QuestionId,
@@ -174,7 +181,7 @@ async fn set_deleted(
     if !is_slug(slug) {
         return Err(NO_PERSONA);
     }
-    answers::set_deleted(state, owner, slug, question, deleted).await
+    answers::set_deleted(interview, owner, slug, question, deleted).await
 }
 
 fn etag(response: &Response) -> [(header::HeaderName, String); 1] {
@@ -184,10 +191,10 @@ fn etag(response: &Response) -> [(header::HeaderName, String); 1] {
 /// The version that the caller knows, if it tells.
 pub(crate) struct IfMatch(Option<i32>);
 
-impl FromRequestParts<AppState> for IfMatch {
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
         let tag = value.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
         let wrong = || ApiError::field("If-Match", "must be one ETag of a response, such as \"3\"");

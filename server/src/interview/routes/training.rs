@@ -1,5 +1,7 @@
 //! What a model can be trained with, for the owner of a persona.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::State,
@@ -7,24 +9,23 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use troupe_core::model::audit::{By, On};
+use troupe_core::model::audit::On;
 use troupe_db::personas;
 use utoipa::IntoParams;
 
 use super::TAG;
 use crate::{
     audit::note,
-    auth::caller::Caller,
+    auth::{actor::Actor, caller::Caller},
     http::{
         error::ApiError,
         extract::{paging::Params, path::Id},
     },
     interview::{
-        answers::NO_PERSONA,
+        Interview,
         training::{Chat, Part, Training, chats},
     },
-    personas::settings::is_slug,
-    state::AppState,
+    personas::{own::NO_PERSONA, settings::is_slug},
 };
 
 /// The most of all items that may be held back for validation.
@@ -55,9 +56,9 @@ fn tenth() -> f64 {
 #[utoipa::path(get, path = "/personas/{slug}/training.jsonl", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichChats),
     responses((status = 200, content((Chat = "application/jsonl")), description = "a chat a line")))]
 pub(crate) async fn export_training(
-    State(state): State<AppState>,
+    State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
-    by: By,
+    Actor(by): Actor,
     Id(slug): Id<String>,
     Params(WhichChats { part, validation }): Params<WhichChats>,
 ) -> Result<Response, ApiError> {
@@ -67,8 +68,9 @@ pub(crate) async fn export_training(
     if !is_slug(&slug) {
         return Err(NO_PERSONA);
     }
-    let persona = personas::find(&state.pool, owner, &slug).await?.filter(|persona| persona.owned).ok_or(NO_PERSONA)?;
-    note(&state.pool, &by.does("training.exported").on(On::thing("persona", persona.id).of(owner))).await?;
+    let persona =
+        personas::find(&interview.pool, owner, &slug).await?.filter(|persona| persona.owned).ok_or(NO_PERSONA)?;
+    note(&interview.pool, &by.does("training.exported").on(On::thing("persona", persona.id).of(owner))).await?;
     let system_prompt = persona.system_prompt.unwrap_or_default();
     let disposition = format!("attachment; filename=\"{slug}-{}.jsonl\"", part.map_or("training", Part::name));
     let headers = [
@@ -77,5 +79,5 @@ pub(crate) async fn export_training(
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     let training = Training { persona: persona.id, owner, system_prompt, part, validation };
-    Ok((headers, Body::from_stream(chats(state.pool.clone(), training))).into_response())
+    Ok((headers, Body::from_stream(chats(interview.pool.clone(), training))).into_response())
 }

@@ -1,5 +1,7 @@
 //! Documents: what a persona's owner gives it to draw on. Only the owner sees them.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -30,14 +32,13 @@ use crate::{
         idempotent::{Created, before, once},
     },
     knowledge::{
+        Knowledge,
         add_document::{add, examine, fetch},
-        notify_indexer::index_soon,
+        notify_indexer::notify_indexer,
     },
-    personas::settings::is_slug,
-    state::AppState,
+    personas::{own::NO_PERSONA, settings::is_slug},
 };
 
-const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 const MISSING: ApiError = ApiError::NotFound("document");
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -59,7 +60,7 @@ pub(crate) struct Naming {
     responses((status = 201, body = Document), (status = 404, description = "no such persona of yours"),
         (status = 415, description = "neither text, Markdown, HTML nor PDF")))]
 pub(crate) async fn create_document(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
     Params(Naming { title }): Params<Naming>,
@@ -75,19 +76,19 @@ pub(crate) async fn create_document(
     let (bytes, said) = match content {
         Content::Document { bytes, said } => (bytes, said),
         Content::Address(DocumentAddress { url, .. }) => {
-            if let Some(before) = before(&state, owner, key.as_ref()).await? {
+            if let Some(before) = before(&knowledge.pool, owner, key.as_ref()).await? {
                 return Ok(before);
             }
-            fetch(&state, Shelf { owner, slug: &slug }, &url).await?
+            fetch(&knowledge, Shelf { owner, slug: &slug }, &url).await?
         }
     };
     let examined = examine(bytes, said).await?;
-    let created = once(&state, owner, key, |db| {
+    let created = once(&knowledge.pool, owner, key, |db| {
         Box::pin(async move { add(db, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
     })
     .await?;
     if matches!(&created, Created::Now(document) if document.status == DocumentStatus::Pending) {
-        index_soon(&state).await;
+        notify_indexer(&*knowledge.jobs).await;
     }
     Ok(created)
 }
@@ -96,15 +97,15 @@ pub(crate) async fn create_document(
 #[utoipa::path(get, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:read"])), params(("slug" = String, Path), Paging),
     responses((status = 200, body = Listed<Document>)))]
 pub(crate) async fn list_documents(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Document>>, ApiError> {
     let page = paging.page()?;
     let shelf = shelf(owner, &slug)?;
-    let items = documents::list(&state.pool, shelf, page).await?;
-    if items.is_empty() && !personas::find(&state.pool, owner, &slug).await?.is_some_and(|persona| persona.owned) {
+    let items = documents::list(&knowledge.pool, shelf, page).await?;
+    if items.is_empty() && !personas::find(&knowledge.pool, owner, &slug).await?.is_some_and(|persona| persona.owned) {
         return Err(NO_PERSONA);
     }
     Ok(Json(Listed::new(items, page.limit, |document| document.id)))
@@ -114,11 +115,11 @@ pub(crate) async fn list_documents(
 #[utoipa::path(get, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:read"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
 pub(crate) async fn read_document(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
     Id((slug, id)): Id<(String, DocumentId)>,
 ) -> Result<Json<Document>, ApiError> {
-    documents::find(&state.pool, shelf(owner, &slug)?, id).await?.map(Json).ok_or(MISSING)
+    documents::find(&knowledge.pool, shelf(owner, &slug)?, id).await?.map(Json).ok_or(MISSING)
 }
 
 /// The text that was found in a document
@@ -127,11 +128,11 @@ pub(crate) async fn read_document(
     responses((status = 200, body = String, content_type = "text/plain"),
         (status = 409, description = "it is still to be read, or could not be")))]
 pub(crate) async fn read_content(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
     Id((slug, id)): Id<(String, DocumentId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let content = documents::content(&state.pool, shelf(owner, &slug)?, id).await?.ok_or(MISSING)?;
+    let content = documents::content(&knowledge.pool, shelf(owner, &slug)?, id).await?.ok_or(MISSING)?;
     let content = content.ok_or_else(|| ApiError::Conflict {
         code: "document_not_ready",
         detail: "the document has no text: its status says why".to_owned(),
@@ -144,11 +145,11 @@ pub(crate) async fn read_content(
 #[utoipa::path(delete, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_document(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
     Id((slug, id)): Id<(String, DocumentId)>,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = documents::delete(&state.pool, shelf(owner, &slug)?, id).await?;
+    let deleted = documents::delete(&knowledge.pool, shelf(owner, &slug)?, id).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
 }
 

@@ -1,5 +1,7 @@
 //! What a persona remembers of the caller. Each user sees, writes and deletes their own; nobody else's are there.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use sqlx::PgConnection;
@@ -22,8 +24,8 @@ use crate::{
         },
         idempotent::{Created, once},
     },
+    knowledge::Knowledge,
     personas::settings::is_slug,
-    state::AppState,
 };
 
 const TAG: &str = "memories";
@@ -36,15 +38,15 @@ const NO_MEMORY: ApiError = ApiError::NotFound("memory of you");
 #[utoipa::path(get, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:read"])), params(("slug" = String, Path), Paging),
     responses((status = 200, body = Listed<Memory>)))]
 pub(crate) async fn list_memories(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(user): Caller,
     Id(slug): Id<String>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Memory>>, ApiError> {
     let page = paging.page()?;
-    let items = if is_slug(&slug) { memories::list(&state.pool, user, &slug, page).await? } else { Vec::new() };
+    let items = if is_slug(&slug) { memories::list(&knowledge.pool, user, &slug, page).await? } else { Vec::new() };
     if items.is_empty() {
-        must_be_there(&state, user, &slug).await?;
+        must_be_there(&knowledge, user, &slug).await?;
     }
     Ok(Json(Listed::new(items, page.limit, |memory| memory.id)))
 }
@@ -62,7 +64,7 @@ pub(crate) struct WriteMemory {
 #[utoipa::path(post, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)), request_body = WriteMemory,
     responses((status = 201, body = Memory), (status = 409, description = "the persona remembers nothing")))]
 pub(crate) async fn create_memory(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(user): Caller,
     Id(slug): Id<String>,
     Keyed { body: new, key }: Keyed<WriteMemory>,
@@ -71,7 +73,7 @@ pub(crate) async fn create_memory(
     if !is_slug(&slug) {
         return Err(NO_PERSONA);
     }
-    once(&state, user, key, |db| Box::pin(create(db, user, slug, new.fact))).await
+    once(&knowledge.pool, user, key, |db| Box::pin(create(db, user, slug, new.fact))).await
 }
 
 async fn create(db: &mut PgConnection, user: UserId, slug: String, fact: String) -> Result<Memory, ApiError> {
@@ -86,11 +88,11 @@ async fn create(db: &mut PgConnection, user: UserId, slug: String, fact: String)
 #[utoipa::path(delete, path = "/personas/{slug}/memories/{id}", tag = TAG, security(("token" = ["chat:write"])),
     params(("slug" = String, Path), ("id" = MemoryId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_memory(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(user): Caller,
     Id((slug, id)): Id<(String, MemoryId)>,
 ) -> Result<StatusCode, ApiError> {
-    let known = is_slug(&slug) && memories::delete(&state.pool, user, &slug, id).await?;
+    let known = is_slug(&slug) && memories::delete(&knowledge.pool, user, &slug, id).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(NO_MEMORY) }
 }
 
@@ -98,18 +100,18 @@ pub(crate) async fn delete_memory(
 #[utoipa::path(delete, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete_memories(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(user): Caller,
     Id(slug): Id<String>,
 ) -> Result<StatusCode, ApiError> {
-    if !is_slug(&slug) || memories::delete_all(&state.pool, user, &slug).await? == 0 {
-        must_be_there(&state, user, &slug).await?;
+    if !is_slug(&slug) || memories::delete_all(&knowledge.pool, user, &slug).await? == 0 {
+        must_be_there(&knowledge, user, &slug).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A persona that the user may not talk with is there only if it remembers something of them.
-async fn must_be_there(state: &AppState, user: UserId, slug: &str) -> Result<(), ApiError> {
-    let found = is_slug(slug) && personas::find(&state.pool, user, slug).await?.is_some();
+async fn must_be_there(knowledge: &Knowledge, user: UserId, slug: &str) -> Result<(), ApiError> {
+    let found = is_slug(slug) && personas::find(&knowledge.pool, user, slug).await?.is_some();
     if found { Ok(()) } else { Err(NO_PERSONA) }
 }

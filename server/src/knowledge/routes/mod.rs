@@ -4,11 +4,18 @@ mod documents;
 mod memories;
 mod search;
 
+use axum::extract::FromRef;
+use std::sync::Arc;
+
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::state::AppState;
+use crate::knowledge::Knowledge;
 
-pub(crate) fn router() -> OpenApiRouter<AppState> {
+pub(crate) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Knowledge>: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(documents::create_document, documents::list_documents))
         .routes(routes!(documents::read_document, documents::delete_document))

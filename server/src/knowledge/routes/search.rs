@@ -1,5 +1,7 @@
 //! What a persona would draw on: the same search that replies make, for its owner to look at.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
@@ -19,8 +21,8 @@ use crate::{
         error::ApiError,
         extract::{checks::Checks, paging::Params, path::Id},
     },
-    interview::routes::own_persona,
-    state::AppState,
+    knowledge::Knowledge,
+    personas::own::own_persona,
 };
 
 const LONGEST: usize = 1_000;
@@ -86,17 +88,17 @@ impl From<Ranked> for FoundPassage {
 #[utoipa::path(get, path = "/personas/{slug}/knowledge/search", tag = "knowledge", security(("token" = ["personas:read"])), params(("slug" = String, Path), Asked),
     responses((status = 200, body = SearchResult), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn search_knowledge(
-    State(state): State<AppState>,
+    State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
     Id(slug): Id<String>,
     Params(Asked { q, limit }): Params<Asked>,
 ) -> Result<Json<SearchResult>, ApiError> {
     Checks::default().text("q", &q, 1..=LONGEST).done()?;
-    let most = limit.unwrap_or(state.config.retrieval.passages);
+    let most = limit.unwrap_or(knowledge.config.retrieval.passages);
     if !(1..=MOST).contains(&most) {
         return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
     }
-    let persona = own_persona(&state, owner, &slug).await?;
-    let found = state.retriever.find(persona, &q, most).await;
+    let persona = own_persona(&knowledge.pool, owner, &slug).await?;
+    let found = knowledge.retriever.find(persona, &q, most).await;
     Ok(Json(SearchResult { mode: found.mode, passages: found.passages.into_iter().map(FoundPassage::from).collect() }))
 }
