@@ -40,9 +40,9 @@ use crate::{
     providers::{Chain, Checks, Roster, Sharing},
     queue::{Consumers, Slots},
     replies::{
-        attempt::Replies,
         batches::{Claims, Finishes, Statements},
         cache::ReplyCache,
+        generator::ReplyGenerator,
         leases::Leases,
     },
 };
@@ -124,7 +124,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let statements = Statements::start(claims, finishes, &background);
 
     let hand_back = CancellationToken::new();
-    let replies = Arc::new(Replies {
+    let generator = Arc::new(ReplyGenerator {
         pool: pool.clone(),
         statements,
         bus,
@@ -142,7 +142,8 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     });
     let tiers = tiers::list(&pool).await?;
     let slots = Slots::new(config.worker.concurrency, &[]);
-    let consumers = Consumers { name, redis: redis.clone(), live, slots: slots.clone(), replies, tasks: tasks.clone() };
+    let consumers =
+        Consumers { name, redis: redis.clone(), live, slots: slots.clone(), generator, tasks: tasks.clone() };
     let queues = consumers.start(&tiers).await?;
     tracing::info!("worker ready");
 

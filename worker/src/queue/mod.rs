@@ -22,7 +22,7 @@ use troupe_core::{
     model::admin::Tier,
 };
 
-use crate::replies::attempt::Replies;
+use crate::replies::generator::ReplyGenerator;
 use apalis_backend::{RedisTasks, ReplyTasks};
 
 pub(crate) use slots::Slots;
@@ -38,7 +38,7 @@ pub(crate) struct Consumers {
     pub(crate) redis: RedisHandle,
     pub(crate) live: Live,
     pub(crate) slots: Arc<Slots>,
-    pub(crate) replies: Arc<Replies>,
+    pub(crate) generator: Arc<ReplyGenerator>,
     pub(crate) tasks: Tasks,
 }
 
@@ -52,7 +52,7 @@ impl Consumers {
     /// Starts a consumer for each tier there is, and for each that comes later. They fetch until the shutdown; a consumer that ends
     /// before it is started again.
     pub(crate) async fn start(self, tiers: &[Tier]) -> anyhow::Result<Arc<Queues>> {
-        let (pool, redis, slots) = (self.replies.pool.clone(), self.redis.clone(), self.slots.clone());
+        let (pool, redis, slots) = (self.generator.pool.clone(), self.redis.clone(), self.slots.clone());
         let tasks = self.tasks.clone();
         let queues = Arc::new(Queues { consumers: self, sources: Mutex::default() });
         for tier in tiers {
@@ -67,7 +67,7 @@ impl Consumers {
 impl Queues {
     /// Takes jobs from the queue of one more tier. Only one task does this at a time.
     async fn open(&self, tier: &Tier) -> Result<(), redis::RedisError> {
-        let Consumers { name, redis, live, slots, replies, tasks } = &self.consumers;
+        let Consumers { name, redis, live, slots, generator, tasks } = &self.consumers;
         let source = apalis_backend::Source {
             worker: format!("{name}:{}", tier.name),
             queue: queue_name(redis.prefix(), &tier.name),
@@ -78,7 +78,7 @@ impl Queues {
         let source = RedisTasks::connect(live, source, slots.clone()).await?;
         slots.add(tiers::weight(tier));
         self.sources.lock().push(source.clone());
-        tasks.spawn(keep_consuming(source, replies.clone(), tasks.clone()));
+        tasks.spawn(keep_consuming(source, generator.clone(), tasks.clone()));
         Ok(())
     }
 
@@ -99,10 +99,10 @@ impl Queues {
     }
 }
 
-async fn keep_consuming(source: RedisTasks, replies: Arc<Replies>, running: Tasks) {
+async fn keep_consuming(source: RedisTasks, generator: Arc<ReplyGenerator>, running: Tasks) {
     let shutdown = running.shutdown();
     while !shutdown.is_cancelled() {
-        let ended = consume(source.clone(), replies.clone(), &running).await;
+        let ended = consume(source.clone(), generator.clone(), &running).await;
         source.forget_fetched();
         if let Err(error) = ended {
             tracing::warn!(error, worker = source.worker(), "the consumer ended; starting it again");
@@ -111,7 +111,7 @@ async fn keep_consuming(source: RedisTasks, replies: Arc<Replies>, running: Task
     }
 }
 
-async fn consume(source: RedisTasks, replies: Arc<Replies>, running: &Tasks) -> Result<(), String> {
+async fn consume(source: RedisTasks, generator: Arc<ReplyGenerator>, running: &Tasks) -> Result<(), String> {
     let (slots, tier) = (source.slots().clone(), source.number());
     slots.announce(tier);
     // It never has anything to say: apalis polls it each time before it fetches, and that is when to ask for being woken.
@@ -125,10 +125,10 @@ async fn consume(source: RedisTasks, replies: Arc<Replies>, running: &Tasks) -> 
     let name = source.worker().to_owned();
     let (running, stop) = (running.clone(), running.shutdown().clone());
     let handle = move |job: GenerateReply| {
-        let (replies, slot) = (replies.clone(), slots.occupy(tier));
+        let (generator, slot) = (generator.clone(), slots.occupy(tier));
         // A task of its own, so that replies use every core; apalis acknowledges the job when it has ended.
         let written = running.spawn(async move {
-            replies.generate(job).await;
+            generator.generate(job).await;
             drop(slot);
         });
         written.map(drop)

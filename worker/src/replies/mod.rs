@@ -3,12 +3,13 @@
 //! Around it: leases of running attempts, the sweeper that finds what fell between, statements in batches, and what a persona
 //! knows and remembers.
 
-pub(crate) mod attempt;
+mod attempt;
 pub(crate) mod batches;
 pub(crate) mod cache;
 pub(crate) mod cpu_time;
 mod event_writer;
 mod finish;
+pub(crate) mod generator;
 mod knowledge;
 pub(crate) mod leases;
 mod memory;
