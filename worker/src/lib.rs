@@ -37,7 +37,7 @@ use crate::{
     knowledge::index_work::Indexer,
     money::Money,
     presence::Presence,
-    providers::{Chain, Checks, Roster, Sharing},
+    providers::{Chain, HealthBoard, HealthChecks, Roster},
     queue::{Consumers, Slots},
     replies::{
         batches::{Claims, Finishes, Statements},
@@ -77,17 +77,28 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let presence = Presence { pool: pool.clone(), name: name.clone(), slots, lease };
     background.spawn(presence.report_while_alive(background.shutdown().clone()));
 
-    let (sharing, untold) = Sharing::new(Arc::new(RedisProviderBoard::new(redis.clone())));
+    let (health_board, board_updates) = HealthBoard::new(Arc::new(RedisProviderBoard::new(redis.clone())));
     let stop = background.shutdown().clone();
-    background.spawn(providers::share(sharing.clone(), untold, roster.clone(), clock.clone(), stop));
+    background.spawn(providers::sync_health_board(
+        health_board.clone(),
+        board_updates,
+        roster.clone(),
+        clock.clone(),
+        stop,
+    ));
     let money = Money::start(pool.clone(), &config, &background).await?;
     tokio::task::spawn_blocking(providers::tokens::warm_up);
-    let chain = Arc::new(Chain::new(&config.models, roster, sharing.clone(), money.clone(), clock.clone()));
+    let chain = Arc::new(Chain::new(&config.models, roster, health_board.clone(), money.clone(), clock.clone()));
 
     let (keys, stop) = (chain.clone().follow_keys(live.subscribe()), background.shutdown().clone());
     background.spawn(async move { stop.run_until_cancelled(keys).await });
     let stop = background.shutdown().clone();
-    background.spawn(schedules::follow(Checks::new(chain.clone(), &config.models), pool.clone(), name.clone(), stop));
+    background.spawn(schedules::follow(
+        HealthChecks::new(chain.clone(), &config.models),
+        pool.clone(),
+        name.clone(),
+        stop,
+    ));
 
     let indexer = Indexer { pool: pool.clone(), settings: config.knowledge.clone() };
     knowledge::index_work::start(indexer, redis.clone(), &background);
@@ -136,7 +147,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
         money,
         cache: ReplyCache::new(Arc::new(RedisCache::replies(redis.clone())), &config.cache),
         retriever,
-        sharing,
+        health_board,
         redispatch_after: config.queue.redispatch_after,
         hand_back: hand_back.clone(),
     });

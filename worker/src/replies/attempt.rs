@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     money::NotReserved,
-    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Speech, Trail, prompt::Prompt},
+    providers::{Candidate, Chain, ChainFailure, Completion, Failover, ReplyChunk, Trail, prompt::Prompt},
 };
 
 pub(super) struct Attempt<'a> {
@@ -43,10 +43,10 @@ pub(super) struct Attempt<'a> {
 
 /// What becomes of the request after this attempt.
 pub(super) enum AttemptOutcome {
-    Done(Spoken),
+    Done(Completion),
     Retry {
         after: Duration,
-        failure: GaveUp,
+        failure: ChainFailure,
     },
     /// For good. The problem is for the user, the cause for operators.
     Fail {
@@ -61,8 +61,8 @@ pub(super) enum AttemptOutcome {
 
 /// How writing the stream down went.
 enum Written {
-    Whole(Spoken),
-    Failed(GaveUp),
+    Whole(Completion),
+    Failed(ChainFailure),
     Overtaken,
     HandBack,
 }
@@ -109,7 +109,7 @@ impl<'a> Attempt<'a> {
         let generator = self.generator;
         if self.counted() > generator.settings.max_attempts {
             // Stops a poison job from crashing worker after worker: the attempts before were lost with their workers.
-            let failure = GaveUp::without_asking("every attempt was lost with its worker");
+            let failure = ChainFailure::without_call("every attempt was lost with its worker");
             return AttemptOutcome::failed_for_good(&failure).into();
         }
         let prompt = Arc::new(self.prompt().await);
@@ -128,7 +128,7 @@ impl<'a> Attempt<'a> {
             Err(NotReserved::Exhausted(budget)) => {
                 return AttemptOutcome::Fail { problem: budget.problem(), cause: budget.to_string() }.into();
             }
-            Err(error) => return self.retry_or_fail(GaveUp::without_asking(&error.to_string())).into(),
+            Err(error) => return self.retry_or_fail(ChainFailure::without_call(&error.to_string())).into(),
         };
         let written = self.ask_providers(&prompt, &candidates).await;
         generator.money.settle(reservation, cost_of(&self.trail)).await;
@@ -143,7 +143,7 @@ impl<'a> Attempt<'a> {
         let (memories, retrieved) =
             tokio::join!(memory::recall(&generator.pool, claimed), knowledge::look_up(&generator.retriever, claimed));
         if let Some(retrieved) = &retrieved {
-            generator.sharing.count_look_up(retrieved.mode);
+            generator.health_board.count_look_up(retrieved.mode);
         }
         let passages = retrieved.as_ref().map(knowledge::quotations).unwrap_or_default();
         self.retrieval = retrieved.map(|retrieved| retrieved.grounding());
@@ -154,14 +154,14 @@ impl<'a> Attempt<'a> {
         let trail = Trail::default();
         let when_cut = self.claimed.persona.when_cut;
         let chain = self.generator.chain.clone();
-        let speech = Speech::new(chain, prompt.clone(), candidates.to_vec(), when_cut, trail.clone());
-        let written = self.write(speech.into_stream()).await;
+        let failover = Failover::new(chain, prompt.clone(), candidates.to_vec(), when_cut, trail.clone());
+        let written = self.write(failover.into_stream()).await;
         self.trail = trail.take();
         written
     }
 
     /// Writes the stream down until its end, unless the lease is lost or the process must stop.
-    async fn write(&mut self, chunks: impl Stream<Item = Result<Said, GaveUp>>) -> Written {
+    async fn write(&mut self, chunks: impl Stream<Item = Result<ReplyChunk, ChainFailure>>) -> Written {
         let mut chunks = pin!(chunks);
         loop {
             let chunk = tokio::select! {
@@ -172,14 +172,14 @@ impl<'a> Attempt<'a> {
                 Overtaken = self.writer.work() => return Written::Overtaken,
             };
             match chunk {
-                Some(Ok(Said::Text(text))) => self.writer.push(&text),
-                Some(Ok(Said::TakenBack)) => self.writer.retract(),
-                Some(Ok(Said::End(_))) if self.writer.text().trim().is_empty() => {
-                    return Written::Failed(GaveUp::after_asking("the model said nothing but white space"));
+                Some(Ok(ReplyChunk::Text(text))) => self.writer.push(&text),
+                Some(Ok(ReplyChunk::Retracted)) => self.writer.retract(),
+                Some(Ok(ReplyChunk::End(_))) if self.writer.text().trim().is_empty() => {
+                    return Written::Failed(ChainFailure::after_call("the model said nothing but white space"));
                 }
-                Some(Ok(Said::End(completion))) => return Written::Whole(completion),
+                Some(Ok(ReplyChunk::End(completion))) => return Written::Whole(completion),
                 Some(Err(failure)) => return Written::Failed(failure),
-                None => return Written::Failed(GaveUp::after_asking("the reply had no end")),
+                None => return Written::Failed(ChainFailure::after_call("the reply had no end")),
             }
         }
     }
@@ -189,7 +189,7 @@ impl<'a> Attempt<'a> {
         if !self.claimed.persona.cache_replies {
             return None;
         }
-        let Written::Whole(Spoken { provider, model, usage, incomplete: None }) = written else { return None };
+        let Written::Whole(Completion { provider, model, usage, incomplete: None }) = written else { return None };
         let completed = self.trail.last().is_some_and(|tried| tried.outcome == Outcome::Completed);
         completed.then(|| CachedReply {
             text: self.writer.text().to_owned(),

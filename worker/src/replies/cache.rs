@@ -20,7 +20,7 @@ use troupe_core::{
     ports::Cache,
 };
 
-use crate::providers::{Ended, GaveUp, Said, prompt::Prompt};
+use crate::providers::{ChainFailure, Completion, ReplyChunk, prompt::Prompt};
 
 /// Changes with what a key is made of: older replies are not found any more.
 const FORM: &str = "reply 1";
@@ -110,10 +110,10 @@ impl ReplyCache {
 
 impl CachedReply {
     /// As its model said it, only faster.
-    pub(crate) fn said_again(self) -> impl Stream<Item = Result<Said, GaveUp>> {
+    pub(crate) fn said_again(self) -> impl Stream<Item = Result<ReplyChunk, ChainFailure>> {
         let Self { text, provider, model, .. } = self;
-        let pieces: Vec<_> = pieces(&text).map(|piece| Said::Text(piece.to_owned())).collect();
-        let ended = Said::End(Ended { provider, model, usage: Usage::default(), incomplete: None });
+        let pieces: Vec<_> = pieces(&text).map(|piece| ReplyChunk::Text(piece.to_owned())).collect();
+        let ended = ReplyChunk::End(Completion { provider, model, usage: Usage::default(), incomplete: None });
         let paced = stream::iter(pieces).then(async |piece| {
             sleep(PACE).await;
             piece

@@ -25,7 +25,7 @@ use super::{
     generator::ReplyGenerator,
     memory,
 };
-use crate::providers::{Ended as Spoken, GaveUp};
+use crate::providers::{ChainFailure, Completion};
 
 /// Tries of the finish statement while PostgreSQL is away.
 const MAX_FINISH_TRIES: u32 = 8;
@@ -42,7 +42,7 @@ enum Stored {
 }
 
 impl AttemptOutcome {
-    pub(super) fn failed_for_good(failure: &GaveUp) -> Self {
+    pub(super) fn failed_for_good(failure: &ChainFailure) -> Self {
         tracing::warn!(error = %failure, "failed for good");
         Self::Fail { problem: problem(failure), cause: failure.message.clone() }
     }
@@ -60,21 +60,21 @@ impl Attempt<'_> {
     }
 
     /// A retry with backoff; a failure for good where another attempt is no use, or there were enough.
-    pub(super) fn retry_or_fail(&self, mut failure: GaveUp) -> AttemptOutcome {
+    pub(super) fn retry_or_fail(&self, mut failure: ChainFailure) -> AttemptOutcome {
         let ReplyGenerator { money, settings, clock, .. } = self.generator;
         let cost = cost_of(&self.trail);
         if money.forbids(self.claimed.cost + cost, cost) {
-            failure.again = false;
+            failure.retryable = false;
             failure.message.push_str("; another attempt would cost more than worker.max_cost");
         }
         let attempts = self.counted();
         let waited = (clock.now() - self.claimed.created_at).to_std().unwrap_or_default();
-        let enough = if failure.asked {
+        let enough = if failure.called {
             attempts >= settings.max_attempts
         } else {
             waited + failure.retry_after.unwrap_or_default() >= settings.max_wait
         };
-        if !failure.again || enough {
+        if !failure.retryable || enough {
             return AttemptOutcome::failed_for_good(&failure);
         }
         let after = backoff(settings, attempts, failure.retry_after);
@@ -82,8 +82,8 @@ impl Attempt<'_> {
         AttemptOutcome::Retry { after, failure }
     }
 
-    async fn complete(&mut self, completion: Spoken) {
-        let Spoken { provider, model, usage, incomplete } = completion;
+    async fn complete(&mut self, completion: Completion) {
+        let Completion { provider, model, usage, incomplete } = completion;
         let message_id = MessageId::new();
         let content = self.writer.text().to_owned();
         let retrieval = self.retrieval.take();
@@ -193,7 +193,7 @@ impl Attempt<'_> {
         tokio::join!(self.writer.finish(event), self.generator.dispatch_next(ended));
     }
 
-    async fn retry(&mut self, pause: Duration, failure: &GaveUp) {
+    async fn retry(&mut self, pause: Duration, failure: &ChainFailure) {
         let shown = self.writer.shown();
         self.writer.abandon().await;
         let back = GivenBack {
@@ -202,7 +202,7 @@ impl Attempt<'_> {
             cause: &failure.message,
             cost: cost_of(&self.trail),
             trail: &self.trail,
-            counts: failure.asked,
+            counts: failure.called,
         };
         match finish::give_back(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, back).await {
             Ok(true) => {}
@@ -238,13 +238,13 @@ fn is_refusal(error: &sqlx::Error) -> bool {
 }
 
 /// The user's view of a failure. The provider's own message may hold what is not for users, such as a part of our key.
-fn problem(failure: &GaveUp) -> Problem {
+fn problem(failure: &ChainFailure) -> Problem {
     let (code, title, detail) = match failure.outcome {
         Outcome::Filtered => ("content_filtered", "the reply was withheld", "every model service withheld its reply"),
         Outcome::TooLong => ("prompt_too_long", "the message is too long", "no model takes so long a message"),
         _ => ("provider_failed", "the model service failed", "no model service gave a reply"),
     };
-    Problem::new(502, code, title, detail).retryable(failure.again)
+    Problem::new(502, code, title, detail).retryable(failure.retryable)
 }
 
 pub(super) fn no_model_allowed() -> Problem {

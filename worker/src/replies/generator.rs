@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     money::{Money, NotReserved, Reservation, Spender},
-    providers::{Candidate, Chain, Sharing, prompt::Prompt},
+    providers::{Candidate, Chain, HealthBoard, prompt::Prompt},
 };
 
 /// What it takes to write replies.
@@ -45,7 +45,7 @@ pub(crate) struct ReplyGenerator {
     pub(crate) money: Arc<Money>,
     pub(crate) cache: ReplyCache,
     pub(crate) retriever: Retriever,
-    pub(crate) sharing: Arc<Sharing>,
+    pub(crate) health_board: Arc<HealthBoard>,
     pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must stop: running replies are handed back to other workers.
     pub(crate) hand_back: CancellationToken,
@@ -119,7 +119,7 @@ impl ReplyGenerator {
         candidates: Vec<Candidate>,
     ) -> Result<Funded, NotReserved> {
         let spender = Spender { user: claimed.user_id, tier: &claimed.tier, persona: claimed.persona.id };
-        match self.money.reserve(spender, || self.chain.most(prompt, &candidates)).await {
+        match self.money.reserve(spender, || self.chain.max_cost(prompt, &candidates)).await {
             Ok(reservation) => Ok(Funded { reservation, candidates }),
             Err(NotReserved::Exhausted(exhausted)) if claimed.persona.over_budget == OverBudget::Offline => {
                 tracing::info!(%exhausted, "the built-in model answers");

@@ -165,10 +165,10 @@ async fn it_is_said_again_in_pieces() {
     let text = "The lamp is lit at dusk, and I go up the stairs. ".repeat(9);
     let mut said: Vec<_> = reply(&text).said_again().map(Result::unwrap).collect().await;
     let usage = Usage::default();
-    let ended = Ended { provider: "openai".to_owned(), model: "m".to_owned(), usage, incomplete: None };
-    assert_eq!(said.pop(), Some(Said::End(ended)));
+    let ended = Completion { provider: "openai".to_owned(), model: "m".to_owned(), usage, incomplete: None };
+    assert_eq!(said.pop(), Some(ReplyChunk::End(ended)));
     assert!(said.len() > 7, "{}", said.len());
-    let told: String = said.iter().map(|said| if let Said::Text(piece) = said { piece } else { "" }).collect();
+    let told: String = said.iter().map(|said| if let ReplyChunk::Text(piece) = said { piece } else { "" }).collect();
     assert_eq!(told, text);
 }
 
