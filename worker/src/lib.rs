@@ -40,7 +40,7 @@ use crate::{
     providers::{Chain, HealthBoard, HealthChecks, Roster},
     queue::{Consumers, Slots},
     replies::{
-        batches::{Claims, Finishes, Statements},
+        batches::{Claims, Finishes, ReplyBatches},
         cache::ReplyCache,
         generator::ReplyGenerator,
         leases::Leases,
@@ -71,7 +71,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let stop = background.shutdown().clone();
     background.spawn(async move { stop.run_until_cancelled(address).await });
     let leases = Leases::new(config.worker.lease);
-    background.spawn(replies::leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
+    background.spawn(replies::leases::renew_until(leases.clone(), pool.clone(), background.shutdown().clone()));
     background.spawn(replies::sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
     let (slots, lease) = (config.worker.concurrency, config.worker.lease);
     let presence = Presence { pool: pool.clone(), name: name.clone(), slots, lease };
@@ -132,12 +132,12 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
         history: config.worker.history_messages,
     };
     let finishes = Finishes { pool: pool.clone(), redispatch_after: config.queue.redispatch_after };
-    let statements = Statements::start(claims, finishes, &background);
+    let batches = ReplyBatches::start(claims, finishes, &background);
 
     let hand_back = CancellationToken::new();
     let generator = Arc::new(ReplyGenerator {
         pool: pool.clone(),
-        statements,
+        batches,
         bus,
         jobs,
         chain,

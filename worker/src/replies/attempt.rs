@@ -99,8 +99,8 @@ impl<'a> Attempt<'a> {
         // Last: the user does not wait for the cache.
         if let Some(Cacheable { reply, prompt, candidates }) = cacheable {
             let links = Chain::links(&candidates);
-            let asked = self.generator.asked(&self.claimed, &prompt, &links);
-            self.generator.cache.keep(&asked, &reply).await;
+            let query = self.generator.cache_query(&self.claimed, &prompt, &links);
+            self.generator.cache.store(&query, &reply).await;
         }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Attempt<'a> {
             return AttemptOutcome::Fail { problem: no_model_allowed(), cause }.into();
         }
         if let Some(CacheHit { reply, tried }) = generator.find_cached(&self.claimed, &prompt, &candidates).await {
-            let written = self.write(reply.said_again()).await;
+            let written = self.write(reply.replay()).await;
             self.trail = vec![tried];
             return self.outcome(written).into();
         }

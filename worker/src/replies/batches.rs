@@ -1,6 +1,6 @@
-//! The statements that begin and end a reply, each for as many replies as come to it at the same time.
+//! The statements that claim and finish requests, batched: one statement for all replies that begin or end at the same time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use troupe_core::{
@@ -13,8 +13,9 @@ use troupe_db::replies::{
     finish::{self, Ended, Finished},
 };
 
+/// Statements of one kind in flight at the same time.
 const LANES: usize = 1;
-const BATCH: usize = 64;
+const MAX_BATCH: usize = 64;
 
 pub(crate) struct Claims {
     pub(crate) pool: PgPool,
@@ -56,17 +57,26 @@ impl Batch for Finishes {
     }
 }
 
-/// Both, under way at the same time as little as need be.
-pub(crate) struct Statements {
-    pub(crate) claims: Batcher<Claims>,
-    pub(crate) finishes: Batcher<Finishes>,
+pub(crate) struct ReplyBatches {
+    claims: Batcher<Claims>,
+    finishes: Batcher<Finishes>,
 }
 
-impl Statements {
+impl ReplyBatches {
     pub(crate) fn start(claims: Claims, finishes: Finishes, tasks: &Tasks) -> Self {
         Self {
-            claims: Batcher::start(claims, LANES, BATCH, tasks),
-            finishes: Batcher::start(finishes, LANES, BATCH, tasks),
+            claims: Batcher::start(claims, LANES, MAX_BATCH, tasks),
+            finishes: Batcher::start(finishes, LANES, MAX_BATCH, tasks),
         }
+    }
+
+    /// Claims a request; see [`claim::claim`]. `None` when the worker has stopped.
+    pub(super) async fn claim(&self, request: RequestId) -> Option<Result<Option<Claimed>, Arc<sqlx::Error>>> {
+        self.claims.call(request).await
+    }
+
+    /// Finishes a request; see [`finish::finish`]. `None` when the worker has stopped.
+    pub(super) async fn finish(&self, finished: Finished) -> Option<Result<Option<Ended>, Arc<sqlx::Error>>> {
+        self.finishes.call(finished).await
     }
 }

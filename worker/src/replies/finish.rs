@@ -113,9 +113,9 @@ impl Attempt<'_> {
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let took_us = microseconds(self.writer.started().elapsed());
         let storing_us = microseconds(storing);
-        let working_us = microseconds(cpu_time::so_far());
+        let working_us = microseconds(cpu_time::used());
         tracing::info!(completion_tokens = usage.completion_tokens, took_us, storing_us, working_us, "replied");
-        memory::keep(&self.generator.pool, &self.claimed).await;
+        memory::remember(&self.generator.pool, &self.claimed).await;
     }
 
     async fn fail(&mut self, mut problem: Problem, cause: String) {
@@ -158,7 +158,7 @@ impl Attempt<'_> {
             Finished { request_id: self.claimed.request_id, attempt: self.claimed.attempt, cost, trail, ending };
         let mut pause = FINISH_BACKOFF;
         for tries in 0..MAX_FINISH_TRIES {
-            let Some(answer) = self.generator.statements.finishes.call(finished.clone()).await else {
+            let Some(answer) = self.generator.batches.finish(finished.clone()).await else {
                 return Stored::Unknown;
             };
             match answer {

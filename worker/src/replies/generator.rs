@@ -22,8 +22,8 @@ use troupe_db::{
 
 use super::{
     attempt::Attempt,
-    batches::Statements,
-    cache::{Asked, CachedReply, ReplyCache},
+    batches::ReplyBatches,
+    cache::{CacheQuery, CachedReply, ReplyCache},
     cpu_time,
     leases::Leases,
 };
@@ -35,7 +35,7 @@ use crate::{
 /// What it takes to write replies.
 pub(crate) struct ReplyGenerator {
     pub(crate) pool: PgPool,
-    pub(crate) statements: Statements,
+    pub(crate) batches: ReplyBatches,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,
     pub(crate) chain: Arc<Chain>,
@@ -66,7 +66,7 @@ pub(super) struct CacheHit {
 impl ReplyGenerator {
     pub(crate) async fn generate(&self, job: GenerateReply) {
         let GenerateReply { request_id } = job;
-        let claimed = match self.statements.claims.call(request_id).await {
+        let claimed = match self.batches.claim(request_id).await {
             Some(Ok(Some(claimed))) => claimed,
             Some(Ok(None)) => return tracing::debug!(%request_id, "nothing to do"),
             // The sweeper dispatches it again.
@@ -77,7 +77,7 @@ impl ReplyGenerator {
         let span = tracing::info_span!("reply", %request_id, attempt, correlation_id = claimed.correlation_id);
         let lost = self.leases.hold(request_id, attempt).await;
         let work = async { Attempt::new(self, claimed, lost).run().await };
-        cpu_time::counted(work).instrument(span).await;
+        cpu_time::measured(work).instrument(span).await;
         self.leases.release(request_id, attempt).await;
     }
 
@@ -92,13 +92,13 @@ impl ReplyGenerator {
             return None;
         }
         let began = Instant::now();
-        let reply = self.cache.find(&self.asked(claimed, prompt, &Chain::links(candidates))).await?;
+        let reply = self.cache.find(&self.cache_query(claimed, prompt, &Chain::links(candidates))).await?;
         let tried = reply.as_try(began.elapsed());
         Some(CacheHit { reply, tried })
     }
 
-    pub(super) fn asked<'a>(&self, claimed: &Claimed, prompt: &'a Prompt, chain: &'a [Link]) -> Asked<'a> {
-        Asked {
+    pub(super) fn cache_query<'a>(&self, claimed: &Claimed, prompt: &'a Prompt, chain: &'a [Link]) -> CacheQuery<'a> {
+        CacheQuery {
             user_id: claimed.user_id,
             persona_id: claimed.persona.id,
             persona_version: claimed.persona.version,
