@@ -63,7 +63,7 @@ impl Attempt<'_> {
     pub(super) fn retry_or_fail(&self, mut failure: ChainFailure) -> AttemptOutcome {
         let ReplyGenerator { money, settings, clock, .. } = self.generator;
         let cost = cost_of(&self.trail);
-        if money.forbids(self.claimed.cost + cost, cost) {
+        if money.exceeds_max_cost(self.claimed.cost + cost, cost) {
             failure.retryable = false;
             failure.message.push_str("; another attempt would cost more than worker.max_cost");
         }
