@@ -52,7 +52,7 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
     let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt())?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
-    #[expect(clippy::disallowed_methods, reason = "it must outlive every tracked task: it is what ends them")]
+    #[expect(clippy::disallowed_methods, reason = "it must outlive every tracked task: it cancels them")]
     tokio::spawn(async move {
         for first in [true, false] {
             tokio::select! {

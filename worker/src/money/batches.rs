@@ -27,7 +27,7 @@ impl Batch for Reservations {
         budgets::reserve(&self.pool, wanted).await
     }
 
-    fn may_be_one_items(_: &sqlx::Error) -> bool {
+    fn may_concern_one_item(_: &sqlx::Error) -> bool {
         false
     }
 }
@@ -47,7 +47,7 @@ impl Batch for Settlements {
         Ok(vec![(); reservations.len()])
     }
 
-    fn may_be_one_items(_: &sqlx::Error) -> bool {
+    fn may_concern_one_item(_: &sqlx::Error) -> bool {
         false
     }
 }

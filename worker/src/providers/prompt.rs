@@ -136,7 +136,7 @@ mod tests {
                 over_budget: OverBudget::Fail,
                 cache_replies: false,
                 remembers: false,
-                knows: false,
+                has_passages: false,
             },
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
         }

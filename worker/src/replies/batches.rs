@@ -33,7 +33,7 @@ impl Batch for Claims {
         claim::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
     }
 
-    fn may_be_one_items(error: &sqlx::Error) -> bool {
+    fn may_concern_one_item(error: &sqlx::Error) -> bool {
         error.as_database_error().is_some()
     }
 }
@@ -52,7 +52,7 @@ impl Batch for Finishes {
         finish::finish(&self.pool, finished, self.redispatch_after).await
     }
 
-    fn may_be_one_items(error: &sqlx::Error) -> bool {
+    fn may_concern_one_item(error: &sqlx::Error) -> bool {
         error.as_database_error().is_some()
     }
 }

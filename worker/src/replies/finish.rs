@@ -17,7 +17,7 @@ use troupe_core::{
     },
     problem::Problem,
 };
-use troupe_db::replies::finish::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply};
+use troupe_db::replies::finish::{self, Ended, FinalState, Finished, HandBack, Reply, Retry};
 
 use super::{
     attempt::{Attempt, AttemptOutcome},
@@ -97,7 +97,7 @@ impl Attempt<'_> {
             retrieval: retrieval.clone(),
         };
         let written = Instant::now();
-        let Some(ended) = self.finish(Ending::Completed(reply)).await else { return };
+        let Some(ended) = self.finish(FinalState::Completed(reply)).await else { return };
         let storing = written.elapsed();
         let message = Message {
             id: message_id,
@@ -120,16 +120,16 @@ impl Attempt<'_> {
 
     async fn fail(&mut self, mut problem: Problem, cause: String) {
         problem.request_id = Some(self.claimed.correlation_id.clone());
-        let ending = Ending::Failed { error: problem.clone(), cause };
-        let Some(ended) = self.finish(ending).await else { return };
+        let state = FinalState::Failed { error: problem.clone(), cause };
+        let Some(ended) = self.finish(state).await else { return };
         self.publish_failure(problem, &ended).await;
     }
 
     /// Ends the request in PostgreSQL; `None` where nothing is left to publish.
-    async fn finish(&mut self, ending: Ending) -> Option<Ended> {
+    async fn finish(&mut self, state: FinalState) -> Option<Ended> {
         let cost = cost_of(&self.trail);
         let trail = std::mem::take(&mut self.trail);
-        match self.store(cost, trail, ending).await {
+        match self.store(cost, trail, state).await {
             Stored::Yes(ended) => return Some(ended),
             Stored::Refused(error) => self.fail_unstored(&error, cost).await,
             Stored::Unknown => {}
@@ -144,8 +144,8 @@ impl Attempt<'_> {
         let mut problem = Problem::new(500, "not_storable", "the reply is lost", "the reply could not be stored");
         problem.request_id = Some(self.claimed.correlation_id.clone());
         let cause = "PostgreSQL refused the ending: see the worker's log".to_owned();
-        let ending = Ending::Failed { error: problem.clone(), cause };
-        match self.store(cost, Vec::new(), ending).await {
+        let state = FinalState::Failed { error: problem.clone(), cause };
+        match self.store(cost, Vec::new(), state).await {
             Stored::Yes(ended) => self.publish_failure(problem, &ended).await,
             Stored::Refused(error) => tracing::error!(%error, "nor could that be stored"),
             Stored::Unknown => {}
@@ -153,9 +153,9 @@ impl Attempt<'_> {
     }
 
     /// Runs the finish statement; retries while PostgreSQL is away, for as long as the lease may hold.
-    async fn store(&mut self, cost: f64, trail: Vec<Try>, ending: Ending) -> Stored {
+    async fn store(&mut self, cost: f64, trail: Vec<Try>, state: FinalState) -> Stored {
         let finished =
-            Finished { request_id: self.claimed.request_id, attempt: self.claimed.attempt, cost, trail, ending };
+            Finished { request_id: self.claimed.request_id, attempt: self.claimed.attempt, cost, trail, state };
         let mut pause = FINISH_BACKOFF;
         for tries in 0..MAX_FINISH_TRIES {
             let Some(answer) = self.generator.batches.finish(finished.clone()).await else {
@@ -165,7 +165,7 @@ impl Attempt<'_> {
                 Ok(Some(ended)) => return Stored::Yes(ended),
                 Ok(None) => {
                     // The try before may have been stored and its answer lost. The next message is left to the sweeper then.
-                    let stored = finish::ended(&self.generator.pool, finished.request_id, finished.attempt);
+                    let stored = finish::finished_at(&self.generator.pool, finished.request_id, finished.attempt);
                     if tries > 0
                         && let Ok(Some(at)) = stored.await
                     {
@@ -196,7 +196,7 @@ impl Attempt<'_> {
     async fn retry(&mut self, pause: Duration, failure: &ChainFailure) {
         let shown = self.writer.shown();
         self.writer.abandon().await;
-        let back = GivenBack {
+        let retry = Retry {
             pause,
             shown,
             cause: &failure.message,
@@ -204,16 +204,16 @@ impl Attempt<'_> {
             trail: &self.trail,
             counts: failure.called,
         };
-        match finish::give_back(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, back).await {
+        match finish::retry(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, retry).await {
             Ok(true) => {}
-            Ok(false) => tracing::info!("overtaken before it was given back"),
-            Err(error) => tracing::warn!(%error, "could not give back: the lease will run out"),
+            Ok(false) => tracing::info!("overtaken before the retry was queued"),
+            Err(error) => tracing::warn!(%error, "could not queue the retry: the lease will run out"),
         }
     }
 
     /// Hands the request to another worker, ahead of every request that has not been started yet.
     async fn hand_back(&mut self) {
-        let back = HandedBack {
+        let back = HandBack {
             shown: self.writer.shown(),
             cost: cost_of(&self.trail),
             trail: &self.trail,

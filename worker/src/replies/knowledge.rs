@@ -13,7 +13,7 @@ const MIN_QUESTION_WORDS: usize = 5;
 
 /// The passages for the question; `None` where the persona has none at all.
 pub(crate) async fn look_up(retriever: &Retriever, claimed: &Claimed) -> Option<Retrieved> {
-    if !claimed.persona.knows {
+    if !claimed.persona.has_passages {
         return None;
     }
     let found = retriever.retrieve(claimed.persona.id, &query(&claimed.history)).await;

@@ -44,7 +44,7 @@ async fn sweep_due(pool: &PgPool, limits: Limits) -> sqlx::Result<Vec<Dispatch>>
     if !elected.fetch_one(&mut *transaction).await? {
         return Ok(Vec::new());
     }
-    let due = requests::take_due(&mut *transaction, limits, MAX_SWEPT).await?;
+    let due = requests::sweep_due(&mut *transaction, limits, MAX_SWEPT).await?;
     transaction.commit().await?;
     Ok(due)
 }

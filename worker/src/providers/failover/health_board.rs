@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
-    buckets::bucket,
     clock::Clock,
+    histogram::bucket,
     model::{
         grounding::Mode,
         providers::{Outcome, Rest, Try},
