@@ -121,7 +121,6 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             cost: 0.0,
             fresh: false,
-            user_name: "Grace".to_owned(),
             models: None,
             persona: Persona {
                 id: PersonaId::from(id),

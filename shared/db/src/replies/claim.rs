@@ -60,7 +60,6 @@ pub struct Claimed {
     pub cost: f64,
     /// Not from the reply cache.
     pub fresh: bool,
-    pub user_name: String,
     /// The models that the user's tier allows; `None` for all.
     pub models: Option<Vec<String>>,
     pub persona: Persona,
@@ -95,13 +94,12 @@ pub async fn claim(
            )
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
                r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
-               r.fresh, u.name as user_name, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
+               r.fresh, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
                p.remembers, exists (select from passages k where k.persona_id = p.id) as "knows!",
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
-           join users u on u.id = r.user_id
            left join tiers t on t.name = r.tier
            join conversations c on c.id = r.conversation_id
            join personas p on p.id = c.persona_id
@@ -140,7 +138,6 @@ pub async fn claim(
                 created_at: row.created_at,
                 cost: row.cost,
                 fresh: row.fresh,
-                user_name: row.user_name,
                 models: row.models,
                 persona: Persona {
                     id: row.persona_id,
