@@ -307,6 +307,6 @@ async fn a_hostile_model_service_gets_nowhere() {
         assert_eq!(page.header("x-content-type-options"), "nosniff");
     }
     // Nor does what it said once stay behind: the next question is answered as if nothing had been. (That it cannot speak without
-    // end: the bounds of `worker/src/providers/events.rs`.)
+    // end: the bounds of `worker/src/providers/formats/sse.rs`.)
     user.ask(&conversation, "And now?").await;
 }

@@ -1,8 +1,8 @@
-//! The parsers of what model services send, and of documents, as the targets in `fuzz/` need them. Only with the feature
+//! Entry points of the targets in `fuzz/`: the parsers of model services' answers and of documents. Only with the feature
 //! `fuzzing`.
 //!
-//! A target for model services gives its bytes as an answer to the real model, over everything but a socket: whole, and cut into pieces at
-//! places that the bytes themselves choose. Both must say the same; nothing may panic; and an end must have been said.
+//! A target for model services passes its bytes as an answer to the real decoder, without a socket: whole, and cut at indexes
+//! that the bytes themselves choose. Both must give the same chunks; nothing may panic; and an end needs a finish reason.
 
 use std::sync::Once;
 
@@ -13,67 +13,67 @@ use crate::{
     knowledge::{PROMISE, extracted},
     providers::{
         chat_model::Chunk,
-        formats::test_support::{Format, heard},
+        formats::test_support::{Format, chunks_of},
     },
 };
 
-/// Of what is read of a document.
-const MOST_TEXT: usize = 64 * 1024;
+/// Of a document's text.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 pub fn plain_text(document: &[u8]) {
-    extracted(MediaType::Text, document, MOST_TEXT);
+    extracted(MediaType::Text, document, MAX_TEXT_BYTES);
 }
 
 pub fn markdown(document: &[u8]) {
-    extracted(MediaType::Markdown, document, MOST_TEXT);
+    extracted(MediaType::Markdown, document, MAX_TEXT_BYTES);
 }
 
 pub fn html(document: &[u8]) {
-    extracted(MediaType::Html, document, MOST_TEXT);
+    extracted(MediaType::Html, document, MAX_TEXT_BYTES);
 }
 
-/// Its reader may panic: in the process that reads documents that is an answer as well. It must come to an end.
+/// Its reader may panic: the process that extracts documents turns that into a failure. It must terminate.
 pub fn pdf(document: &[u8]) {
-    static QUIET: Once = Once::new();
-    // The fuzzer's hook would end it.
-    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-    let read = std::panic::catch_unwind(|| extracted(MediaType::Pdf, document, MOST_TEXT));
-    // Broken promises are no panics of the reader's.
+    static PANIC_HOOK: Once = Once::new();
+    // The fuzzer's hook would abort.
+    PANIC_HOOK.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    let read = std::panic::catch_unwind(|| extracted(MediaType::Pdf, document, MAX_TEXT_BYTES));
+    // Broken invariants of ours are no panics of the reader.
     if let Err(panic) = read
-        && panic.downcast_ref::<&str>().is_some_and(|said| said.starts_with(PROMISE))
+        && panic.downcast_ref::<&str>().is_some_and(|message| message.starts_with(PROMISE))
     {
         std::process::abort();
     }
 }
 
 pub fn openai(answer: &[u8]) {
-    let ended = says_the_same_in_pieces(Format::OpenAi, answer);
-    assert!(!ended || holds(answer, "finish_reason"), "an end that was not said");
+    let ended = ends_whole_and_cut(Format::OpenAi, answer);
+    assert!(!ended || holds(answer, "finish_reason"), "an end without a finish reason");
 }
 
 pub fn anthropic(answer: &[u8]) {
-    let ended = says_the_same_in_pieces(Format::Anthropic, answer);
-    assert!(!ended || holds(answer, "stop"), "an end that was not said");
+    let ended = ends_whole_and_cut(Format::Anthropic, answer);
+    assert!(!ended || holds(answer, "stop"), "an end without a finish reason");
 }
 
 pub fn json(answer: &[u8]) {
-    let ended = says_the_same_in_pieces(Format::Json, answer);
+    let ended = ends_whole_and_cut(Format::Json, answer);
     let answer = String::from_utf8_lossy(answer);
     let answer = serde_json::from_str::<Value>(answer.trim_start_matches('\u{feff}'));
-    assert!(!ended || answer.is_ok(), "an end that was not said");
+    assert!(!ended || answer.is_ok(), "an end without a finish reason");
 }
 
-/// Whether it has an end. The first bytes say where the rest is cut, and what was said before.
-fn says_the_same_in_pieces(format: Format, answer: &[u8]) -> bool {
+/// Whether the answer has an end; it must give the same chunks whole and cut. The first bytes choose the cuts and the prefill.
+fn ends_whole_and_cut(format: Format, answer: &[u8]) -> bool {
     let cuts: Vec<usize> = answer.iter().take(8).map(|&step| usize::from(step)).collect();
-    let said = if answer.len().is_multiple_of(2) { "" } else { "A beginning, \n" };
-    let whole = heard(format, answer, &[], said);
-    let cut = heard(format, answer, &cuts, said);
-    assert_eq!(format!("{whole:?}"), format!("{cut:?}"), "in pieces it says something else");
+    let prefill = if answer.len().is_multiple_of(2) { "" } else { "A beginning, \n" };
+    let whole = chunks_of(format, answer, &[], prefill);
+    let cut = chunks_of(format, answer, &cuts, prefill);
+    assert_eq!(format!("{whole:?}"), format!("{cut:?}"), "other chunks when it is cut");
     whole.iter().any(|chunk| matches!(chunk, Ok(Chunk::End(_))))
 }
 
-/// Letters of a name may be written as escapes, too.
+/// A name may be written with escapes, too.
 fn holds(answer: &[u8], name: &str) -> bool {
     answer.windows(name.len()).any(|part| part == name.as_bytes()) || answer.windows(2).any(|part| part == b"\\u")
 }

@@ -1,7 +1,7 @@
-//! The workers: they take requests from the queue and write the replies.
+//! The workers: they consume jobs and write the replies.
 //!
-//! [`run`] is the whole process: a consumer per tier ([`queue`]), the renewal of leases, and the sweeper that finds what
-//! fell between. What a job does is in [`jobs`]; what a reply is made of in [`reply`]; who speaks in [`providers`].
+//! [`run`] is the whole process: a consumer per tier ([`queue`]), the handler of their jobs ([`replies`]) with the model
+//! services it calls ([`providers`]), and the background work beside it.
 
 mod account_data;
 #[cfg(feature = "fuzzing")]
@@ -18,6 +18,7 @@ mod vectors;
 
 use std::sync::Arc;
 
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
     adapters::{
@@ -27,7 +28,7 @@ use troupe_core::{
     clock::{Clock, SystemClock},
     config::{Config, Live},
     lifecycle::Tasks,
-    ports::{EventBus, JobQueue},
+    ports::JobQueue,
 };
 use troupe_db::{accounts::tiers, retrieval::Retriever, vector_stores};
 
@@ -37,12 +38,12 @@ use crate::{
     knowledge::index_work::Indexer,
     money::Money,
     presence::Presence,
-    providers::{Chain, Checks, Roster, Sharing},
-    queue::{Consumers, Slots},
+    providers::{Chain, HealthBoard, HealthChecks, Roster},
+    queue::{Consumers, Queues, Slots},
     replies::{
-        attempt::Replies,
-        batches::{Claims, Finishes, Statements},
+        batches::{Claims, Finishes, ReplyBatches},
         cache::ReplyCache,
+        generator::ReplyGenerator,
         leases::Leases,
     },
 };
@@ -53,41 +54,187 @@ pub use vectors::reindex;
 /// As PostgreSQL knows it.
 const APPLICATION: &str = "troupe-worker";
 
-/// Works until the shutdown token is cancelled and what runs then has ended or been handed back.
+/// Works until the shutdown token is cancelled and the running replies have ended or been handed back.
 pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let config = Config::clone(&live.now());
-    let pool = troupe_db::connect(&config.database, APPLICATION).await?;
-    let redis = RedisHandle::connect(&live).await?;
-    let bus: Arc<dyn EventBus> = Arc::new(RedisEventBus::new(redis.clone(), &config.events));
-    let jobs: Arc<dyn JobQueue> = Arc::new(RedisJobQueue::new(redis.clone()));
-    let roster = Arc::new(Roster::from_config(&config)?);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let name = queue::worker_name();
-    tracing::info!(worker = name, chain = roster.default_chain(), concurrency = config.worker.concurrency, "starting");
-
-    let tasks = Tasks::new(shutdown.clone());
-    let background = Tasks::default();
-    let address = troupe_db::follow_address(pool.clone(), config.database.clone(), live.subscribe(), APPLICATION);
-    let stop = background.shutdown().clone();
-    background.spawn(async move { stop.run_until_cancelled(address).await });
-    let leases = Leases::new(config.worker.lease);
-    background.spawn(replies::leases::renew_while_held(leases.clone(), pool.clone(), background.shutdown().clone()));
-    background.spawn(replies::sweeper::run(pool.clone(), jobs.clone(), config.clone(), background.shutdown().clone()));
-    let (slots, lease) = (config.worker.concurrency, config.worker.lease);
-    let presence = Presence { pool: pool.clone(), name: name.clone(), slots, lease };
-    background.spawn(presence.report_while_alive(background.shutdown().clone()));
-
-    let (sharing, untold) = Sharing::new(Arc::new(RedisProviderBoard::new(redis.clone())));
-    let stop = background.shutdown().clone();
-    background.spawn(providers::share(sharing.clone(), untold, roster.clone(), clock.clone(), stop));
-    let money = Money::start(pool.clone(), &config, &background).await?;
+    let worker = Worker::connect(live, shutdown.clone()).await?;
+    let roster = Arc::new(Roster::from_config(&worker.config)?);
+    worker.log_start(&roster);
+    worker.follow_database_address();
+    let leases = worker.start_leases();
+    worker.start_sweeper();
+    worker.start_presence();
+    let health_board = worker.start_health_board(&roster);
+    let money = Money::start(worker.pool.clone(), &worker.config, &worker.background).await?;
     tokio::task::spawn_blocking(providers::tokens::warm_up);
-    let chain = Arc::new(Chain::new(&config.models, roster, sharing.clone(), money.clone(), clock.clone()));
+    let chain = worker.start_chain(roster, &health_board, &money);
+    let retriever = start_background_work(worker.clone(), &chain).await?;
+    let hand_back = CancellationToken::new();
+    let generator = ReplyGenerator {
+        pool: worker.pool.clone(),
+        batches: worker.start_batches(),
+        bus: Arc::new(RedisEventBus::new(worker.redis.clone(), &worker.config.events)),
+        jobs: worker.jobs.clone(),
+        chain,
+        clock: worker.clock.clone(),
+        leases,
+        settings: worker.config.worker.clone(),
+        money,
+        cache: ReplyCache::new(Arc::new(RedisCache::replies(worker.redis.clone())), &worker.config.cache),
+        retriever,
+        health_board,
+        redispatch_after: worker.config.queue.redispatch_after,
+        hand_back: hand_back.clone(),
+    };
+    let slots = Slots::new(worker.config.worker.concurrency, &[]);
+    let queues = worker.start_consumers(generator, &slots).await?;
+    tracing::info!("worker ready");
 
-    let (keys, stop) = (chain.clone().follow_keys(live.subscribe()), background.shutdown().clone());
-    background.spawn(async move { stop.run_until_cancelled(keys).await });
+    shutdown.cancelled().await;
+    queues.close().await;
+    worker.drain(&slots, &hand_back).await;
+    worker.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What every part of the process stands on.
+#[derive(Clone)]
+struct Worker {
+    live: Live,
+    config: Config,
+    name: String,
+    pool: PgPool,
+    redis: RedisHandle,
+    jobs: Arc<dyn JobQueue>,
+    clock: Arc<dyn Clock>,
+    /// The consumers and the running replies: they begin to end at the shutdown.
+    tasks: Tasks,
+    /// What replies need until the last of them has ended.
+    background: Tasks,
+}
+
+impl Worker {
+    async fn connect(live: Live, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let config = Config::clone(&live.now());
+        let pool = troupe_db::connect(&config.database, APPLICATION).await?;
+        let redis = RedisHandle::connect(&live).await?;
+        Ok(Self {
+            live,
+            config,
+            name: queue::worker_name(),
+            pool,
+            jobs: Arc::new(RedisJobQueue::new(redis.clone())),
+            redis,
+            clock: Arc::new(SystemClock),
+            tasks: Tasks::new(shutdown),
+            background: Tasks::default(),
+        })
+    }
+
+    fn log_start(&self, roster: &Roster) {
+        let concurrency = self.config.worker.concurrency;
+        tracing::info!(worker = self.name, chain = roster.default_chain(), concurrency, "starting");
+    }
+
+    fn follow_database_address(&self) {
+        let address = self.config.database.clone();
+        let live = self.live.subscribe();
+        let follow = troupe_db::follow_address(self.pool.clone(), address, live, APPLICATION);
+        self.background.spawn_until_shutdown(follow);
+    }
+
+    fn start_leases(&self) -> Leases {
+        let leases = Leases::new(self.config.worker.lease);
+        let shutdown = self.background.shutdown().clone();
+        self.background.spawn(replies::leases::renew_until(leases.clone(), self.pool.clone(), shutdown));
+        leases
+    }
+
+    fn start_sweeper(&self) {
+        let shutdown = self.background.shutdown().clone();
+        let sweeper = replies::sweeper::run(self.pool.clone(), self.jobs.clone(), self.config.clone(), shutdown);
+        self.background.spawn(sweeper);
+    }
+
+    fn start_presence(&self) {
+        let presence = Presence {
+            pool: self.pool.clone(),
+            name: self.name.clone(),
+            slots: self.config.worker.concurrency,
+            lease: self.config.worker.lease,
+        };
+        self.background.spawn(presence.report_while_alive(self.background.shutdown().clone()));
+    }
+
+    fn start_health_board(&self, roster: &Arc<Roster>) -> Arc<HealthBoard> {
+        let (health_board, updates) = HealthBoard::new(Arc::new(RedisProviderBoard::new(self.redis.clone())));
+        let shutdown = self.background.shutdown().clone();
+        let clock = self.clock.clone();
+        let sync = providers::sync_health_board(health_board.clone(), updates, roster.clone(), clock, shutdown);
+        self.background.spawn(sync);
+        health_board
+    }
+
+    fn start_chain(&self, roster: Arc<Roster>, health_board: &Arc<HealthBoard>, money: &Arc<Money>) -> Arc<Chain> {
+        let models = &self.config.models;
+        let chain = Chain::new(models, roster, health_board.clone(), money.clone(), self.clock.clone());
+        let chain = Arc::new(chain);
+        self.background.spawn_until_shutdown(chain.clone().follow_keys(self.live.subscribe()));
+        chain
+    }
+
+    fn start_batches(&self) -> ReplyBatches {
+        let claims = Claims {
+            pool: self.pool.clone(),
+            worker: self.name.clone(),
+            lease: self.config.worker.lease,
+            history: self.config.worker.history_messages,
+        };
+        let finishes = Finishes { pool: self.pool.clone(), redispatch_after: self.config.queue.redispatch_after };
+        ReplyBatches::start(claims, finishes, &self.background)
+    }
+
+    async fn start_consumers(&self, generator: ReplyGenerator, slots: &Arc<Slots>) -> anyhow::Result<Arc<Queues>> {
+        let tiers = tiers::list(&self.pool).await?;
+        let consumers = Consumers {
+            name: self.name.clone(),
+            redis: self.redis.clone(),
+            live: self.live.clone(),
+            slots: slots.clone(),
+            generator: Arc::new(generator),
+            tasks: self.tasks.clone(),
+        };
+        consumers.start(&tiers).await
+    }
+
+    /// Gives the running replies time to end; those that do not are handed back to other workers.
+    async fn drain(&self, slots: &Slots, hand_back: &CancellationToken) {
+        let drain = self.config.worker.drain;
+        if tokio::time::timeout(drain, slots.idle()).await.is_err() {
+            tracing::info!("handing back the replies that still run");
+            hand_back.cancel();
+            _ = tokio::time::timeout(drain, slots.idle()).await;
+        }
+        self.tasks.finish(drain).await;
+        self.background.finish(drain).await;
+    }
+
+    async fn close(self) {
+        self.redis.close().await;
+        self.pool.close().await;
+    }
+}
+
+/// Starts the work beside the replies: health checks of providers, knowledge, vectors, housekeeping, accounts' data.
+async fn start_background_work(worker: Worker, chain: &Arc<Chain>) -> anyhow::Result<Retriever> {
+    let Worker { live, config, name, pool, redis, clock, background, .. } = worker;
     let stop = background.shutdown().clone();
-    background.spawn(schedules::follow(Checks::new(chain.clone(), &config.models), pool.clone(), name.clone(), stop));
+    background.spawn(schedules::follow(
+        HealthChecks::new(chain.clone(), &config.models),
+        pool.clone(),
+        name.clone(),
+        stop,
+    ));
 
     let indexer = Indexer { pool: pool.clone(), settings: config.knowledge.clone() };
     knowledge::index_work::start(indexer, redis.clone(), &background);
@@ -113,50 +260,5 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
         kept: config.retention.exports,
     };
     background.spawn(account_data::work(account_data, background.shutdown().clone()));
-
-    let claims = Claims {
-        pool: pool.clone(),
-        worker: name.clone(),
-        lease: config.worker.lease,
-        history: config.worker.history_messages,
-    };
-    let finishes = Finishes { pool: pool.clone(), redispatch_after: config.queue.redispatch_after };
-    let statements = Statements::start(claims, finishes, &background);
-
-    let hand_back = CancellationToken::new();
-    let replies = Arc::new(Replies {
-        pool: pool.clone(),
-        statements,
-        bus,
-        jobs,
-        chain,
-        clock,
-        leases,
-        settings: config.worker.clone(),
-        money,
-        cache: ReplyCache::new(Arc::new(RedisCache::replies(redis.clone())), &config.cache),
-        retriever,
-        sharing,
-        redispatch_after: config.queue.redispatch_after,
-        hand_back: hand_back.clone(),
-    });
-    let tiers = tiers::list(&pool).await?;
-    let slots = Slots::new(config.worker.concurrency, &[]);
-    let consumers = Consumers { name, redis: redis.clone(), live, slots: slots.clone(), replies, tasks: tasks.clone() };
-    let queues = consumers.start(&tiers).await?;
-    tracing::info!("worker ready");
-
-    shutdown.cancelled().await;
-    queues.close().await;
-    if tokio::time::timeout(config.worker.drain, slots.idle()).await.is_err() {
-        tracing::info!("handing back the replies that still run");
-        hand_back.cancel();
-        _ = tokio::time::timeout(config.worker.drain, slots.idle()).await;
-    }
-    tasks.finish(config.worker.drain).await;
-    background.finish(config.worker.drain).await;
-    redis.close().await;
-    pool.close().await;
-    tracing::info!("stopped");
-    Ok(())
+    Ok(retriever)
 }

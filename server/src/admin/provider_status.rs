@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use troupe_core::{
-    buckets::percentile,
     clock::{Clock, SystemClock},
+    histogram::percentile,
     model::providers::{Check, Link, Outcome, Rest},
     ports::{LOOK_UPS, News},
 };

@@ -18,7 +18,7 @@ impl Batch for AcceptBatch {
         accept::accept(&self.pool, messages, self.limits).await
     }
 
-    fn may_be_one_items(error: &sqlx::Error) -> bool {
+    fn may_concern_one_item(error: &sqlx::Error) -> bool {
         error.as_database_error().is_some()
     }
 }

@@ -9,7 +9,7 @@ use troupe_core::{
     model::Request,
 };
 use troupe_db::replies::{
-    cancel::{self, Kept},
+    cancel::{self, PartialReply},
     requests,
 };
 
@@ -33,7 +33,7 @@ pub(crate) async fn cancel_request(chat: &Chat, user: UserId, id: RequestId) -> 
         }
         let shown = seal(chat, user, &request).await;
         sealed = true;
-        let kept = (!shown.is_empty()).then(|| Kept { message_id: MessageId::new(), content: shown });
+        let kept = (!shown.is_empty()).then(|| PartialReply { message_id: MessageId::new(), content: shown });
         if cancel::cancel(&chat.pool, id, request.attempt, kept.as_ref()).await?.is_some() {
             tracing::info!(request_id = %id, kept = kept.is_some(), "cancelled");
             release(chat, user).await;
@@ -49,7 +49,7 @@ pub(crate) async fn cancel_before(
     conversation: ConversationId,
     request: RequestId,
 ) -> Result<(), ApiError> {
-    let open = requests::open_of(&chat.pool, user).await?;
+    let open = requests::open_for_user(&chat.pool, user).await?;
     let in_conversation = open.into_iter().filter(|open| open.conversation_id == conversation);
     let before: Vec<_> = in_conversation.take_while(|open| open.id != request).collect();
     for open in before.into_iter().rev() {

@@ -158,7 +158,7 @@ impl Connection {
     async fn look_after_silence(&mut self) -> Result<(), End> {
         self.heard = Instant::now();
         // Not to know it now is no reason to close the socket: it is looked up again.
-        let Ok(open) = requests::open_of(&self.sockets.pool, self.user()).await else { return Ok(()) };
+        let Ok(open) = requests::open_for_user(&self.sockets.pool, self.user()).await else { return Ok(()) };
         let mut unfinished = self.seen.unfinished_beside(&Seen::default());
         unfinished.retain(|id| open.iter().all(|open| open.id != *id));
         let ends = ends_of(&self.sockets, self.user(), unfinished).await.unwrap_or_default();

@@ -54,7 +54,7 @@ impl Snapshot {
     ) -> Result<Self, ApiError> {
         let mut seen = Seen::default();
         let (mut active, mut ends) = (Vec::new(), Vec::new());
-        for open in requests::open_of(&sockets.pool, user).await? {
+        for open in requests::open_for_user(&sockets.pool, user).await? {
             // Without the log the text so far is unknown: see `Seen::lacks_text_before`.
             let mut log = match sockets.chat.bus.replay(user, open.id, Cursor::START).await {
                 Ok(log) => log,

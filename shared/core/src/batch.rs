@@ -1,8 +1,8 @@
-//! Gathers calls that come while others are under way, and makes them together.
+//! Adaptive batching: calls that come while others are in flight are made together.
 //!
-//! A statement for twenty rows costs little more than one for one row. Nobody waits for company: a call that finds a free lane
-//! goes at once, alone; what comes while every lane is busy goes together as soon as one is free. So the load decides the size
-//! of a batch, and where there is little, there is no delay.
+//! A statement for twenty rows costs little more than one for one row. Calls are sent immediately while a lane is idle; while all are
+//! busy they queue, and go as one batch as soon as a lane is free. So the load decides the size of a batch, and with little load
+//! there is no delay.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::Tasks;
 
-/// Calls that wait for a lane; beyond it callers wait to be let in.
-const WAITING: usize = 4_096;
+/// Backpressure: callers beyond this wait to be queued.
+const MAX_QUEUED_CALLS: usize = 4_096;
 
-/// What one batch does: an answer for each item, in their order, or one error for all of them.
+/// The call of a batch: an answer for each item, in their order, or one error for all of them.
 pub trait Batch: Send + Sync + 'static {
     type Item: Send + Sync + 'static;
     type Answer: Send + 'static;
@@ -22,69 +22,70 @@ pub trait Batch: Send + Sync + 'static {
 
     fn run(&self, items: &[Self::Item]) -> impl Future<Output = Result<Vec<Self::Answer>, Self::Error>> + Send;
 
-    /// Whether the error may be one item's alone: then each is tried by itself, so that it fails no other.
-    fn may_be_one_items(error: &Self::Error) -> bool;
+    /// Whether a single item may have caused the error: then each is retried by itself, so that it fails no other.
+    fn may_concern_one_item(error: &Self::Error) -> bool;
 }
 
-/// The error of a call: shared by all that were made together with it.
-type Answered<B> = Result<<B as Batch>::Answer, Arc<<B as Batch>::Error>>;
-type Waiting<B> = (<B as Batch>::Item, oneshot::Sender<Answered<B>>);
+/// The error is shared by all calls of a batch.
+type CallResult<B> = Result<<B as Batch>::Answer, Arc<<B as Batch>::Error>>;
+type QueuedCall<B> = (<B as Batch>::Item, oneshot::Sender<CallResult<B>>);
 
 pub struct Batcher<B: Batch> {
-    calls: mpsc::Sender<Waiting<B>>,
+    queue: mpsc::Sender<QueuedCall<B>>,
 }
 
 impl<B: Batch> Clone for Batcher<B> {
     fn clone(&self) -> Self {
-        Self { calls: self.calls.clone() }
+        Self { queue: self.queue.clone() }
     }
 }
 
 impl<B: Batch> Batcher<B> {
-    /// At most `lanes` batches at the same time, of at most `most` items each. The lanes end at the shutdown, with what waits then.
-    pub fn start(batch: B, lanes: usize, most: usize, tasks: &Tasks) -> Self {
-        let (calls, waiting) = mpsc::channel(WAITING);
-        let (batch, waiting) = (Arc::new(batch), Arc::new(Mutex::new(waiting)));
+    /// At most `lanes` batches in flight, of at most `max_items` each. At the shutdown the lanes end once the queue is empty.
+    pub fn start(batch: B, lanes: usize, max_items: usize, tasks: &Tasks) -> Self {
+        let (queue, queued) = mpsc::channel(MAX_QUEUED_CALLS);
+        let batch = Arc::new(batch);
+        let queued = Arc::new(Mutex::new(queued));
         for _ in 0..lanes {
-            tasks.spawn(lane(batch.clone(), waiting.clone(), most, tasks.shutdown().clone()));
+            tasks.spawn(lane(batch.clone(), queued.clone(), max_items, tasks.shutdown().clone()));
         }
-        Self { calls }
+        Self { queue }
     }
 
-    /// Makes the call, alone or with others. `None` when the lanes have ended.
-    pub async fn call(&self, item: B::Item) -> Option<Answered<B>> {
+    /// Makes the call, alone or in a batch. `None` when the lanes have ended.
+    pub async fn call(&self, item: B::Item) -> Option<CallResult<B>> {
         let (answer, answered) = oneshot::channel();
-        self.calls.send((item, answer)).await.ok()?;
+        self.queue.send((item, answer)).await.ok()?;
         answered.await.ok()
     }
 }
 
 async fn lane<B: Batch>(
     batch: Arc<B>,
-    waiting: Arc<Mutex<mpsc::Receiver<Waiting<B>>>>,
-    most: usize,
+    queued: Arc<Mutex<mpsc::Receiver<QueuedCall<B>>>>,
+    max_items: usize,
     shutdown: CancellationToken,
 ) {
     loop {
-        let mut taken = Vec::new();
+        let mut calls = Vec::new();
         tokio::select! {
             biased;
-            count = async { waiting.lock().await.recv_many(&mut taken, most).await } => if count == 0 { return },
+            count = async { queued.lock().await.recv_many(&mut calls, max_items).await } => if count == 0 { return },
             () = shutdown.cancelled() => return,
         }
-        // Whoever is ready to call gets the turn to: under load that fills the batch, and otherwise it costs nothing.
+        // Lets tasks that are ready make their call: under load that fills the batch, and otherwise it costs nothing.
         tokio::task::yield_now().await;
-        if let Ok(mut waiting) = waiting.try_lock() {
-            while taken.len() < most
-                && let Ok(more) = waiting.try_recv()
+        if let Ok(mut queued) = queued.try_lock() {
+            while calls.len() < max_items
+                && let Ok(call) = queued.try_recv()
             {
-                taken.push(more);
+                calls.push(call);
             }
         }
-        let (items, callers): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+        let (items, callers): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
         match batch.run(&items).await {
             Ok(answers) => callers.into_iter().zip(answers).for_each(|(caller, answer)| _ = caller.send(Ok(answer))),
-            Err(error) if items.len() > 1 && B::may_be_one_items(&error) => {
+            Err(error) if items.len() > 1 && B::may_concern_one_item(&error) => {
                 for (item, caller) in items.iter().zip(callers) {
                     let answer = batch.run(std::slice::from_ref(item)).await.map_err(Arc::new);
                     _ = caller.send(answer.map(|mut answers| answers.remove(0)));
@@ -110,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// Doubles numbers, one batch per permit; cannot stand 13, nor be made to work when it is broken.
+    /// Doubles numbers, one batch per permit; fails at 13, and always when it is broken.
     struct Doubling {
         may_run: Arc<Semaphore>,
         sizes: Arc<SyncMutex<Vec<usize>>>,
@@ -132,7 +133,7 @@ mod tests {
             }
         }
 
-        fn may_be_one_items(error: &&'static str) -> bool {
+        fn may_concern_one_item(error: &&'static str) -> bool {
             *error == "unlucky"
         }
     }

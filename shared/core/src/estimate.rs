@@ -1,11 +1,11 @@
-//! How long texts are for a model, without asking its tokenizer.
+//! Estimates of token counts, without a tokenizer.
 
-/// About how many tokens a text is: four letters of a Latin script each, one and a half of others, and a few for the frame.
+/// Four ASCII characters to a token, one and a half others, and a few tokens for the role and delimiters of a message.
 pub fn estimate_tokens(text: &str) -> usize {
-    // By bytes, which is quick: of a letter of several, all but the first begin with these bits.
-    let letters = text.bytes().filter(|byte| byte & 0xC0 != 0x80).count();
+    // By bytes, which is fast: of a multi-byte character all but the first begin with these bits.
+    let characters = text.bytes().filter(|byte| byte & 0xC0 != 0x80).count();
     let ascii = text.bytes().filter(u8::is_ascii).count();
-    4 + ascii / 4 + (letters - ascii) * 2 / 3
+    4 + ascii / 4 + (characters - ascii) * 2 / 3
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Events: what happened to a request, at a cursor `attempt-n`.
+//! Events of a request, each at a cursor `attempt-n`.
 //!
 //! A worker encodes an event once, as a [`Frame`]: a short header for the servers and the JSON for the clients. Servers
-//! route by the header and forward the JSON without parsing it. [`Transcript`] is the one place that says how events add
-//! up to a reply; every client must do the same.
+//! route by the header and forward the JSON without parsing it. [`Transcript`] defines how events add up to a reply; every
+//! client must do the same.
 
 use std::{fmt, str::FromStr};
 
@@ -17,7 +17,7 @@ use crate::{
     problem::Problem,
 };
 
-/// A place in the events of a request. It only moves forward: whatever is at or below the last one seen is dropped.
+/// The position of an event in its request. Monotonic: events at or below the last one seen are duplicates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Cursor {
     pub attempt: u32,
@@ -25,16 +25,14 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before everything.
+    /// Before every event.
     pub const START: Self = Self { attempt: 0, n: 0 };
-    /// Of `request.queued`, which happens before any attempt.
+    /// Of `request.queued`, before any attempt.
     pub const QUEUED: Self = Self { attempt: 0, n: 1 };
-    /// After everything: nothing of a request in a final state can be news.
+    /// After every event: of a request in a final state.
     pub const END: Self = Self { attempt: u32::MAX, n: u32::MAX };
-}
 
-impl Cursor {
-    /// Of the event that ends an attempt which did not end itself: after all that it has said.
+    /// Of an end that the attempt did not publish itself: after all of its events.
     pub const fn end_of(attempt: u32) -> Self {
         Self { attempt, n: u32::MAX }
     }
@@ -67,7 +65,7 @@ impl Serialize for Cursor {
 
 macro_rules! kinds {
     ($($kind:ident = $name:literal),+ $(,)?) => {
-        /// The type of an event, as clients see it.
+        /// The `type` of an event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub enum EventKind {
             $(#[serde(rename = $name)] $kind,)+
@@ -101,13 +99,13 @@ kinds! {
 }
 
 impl EventKind {
-    /// Whether nothing comes after it.
+    /// Whether it is the last.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
 
-/// What an event carries beside its envelope.
+/// The payload of an event, beside its envelope.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Event {
@@ -132,10 +130,10 @@ pub enum Event {
         usage: Usage,
         provider: String,
         model: String,
-        /// Why it is not all that the model would have said, where it is not.
+        /// Why the reply is incomplete, where it is.
         #[serde(skip_serializing_if = "Option::is_none")]
         incomplete: Option<Incomplete>,
-        /// What it drew on, where the persona knows anything.
+        /// What the prompt drew on, where the persona has passages.
         #[serde(skip_serializing_if = "Option::is_none")]
         retrieval: Option<Grounding>,
         correlation_id: String,
@@ -164,7 +162,7 @@ impl Event {
     }
 }
 
-/// The envelope: what every event says of itself.
+/// The fields that all events have.
 #[derive(Debug, Serialize)]
 struct Envelope<'a> {
     #[serde(rename = "type")]
@@ -202,7 +200,7 @@ impl Frame {
         let mut encoded = format!("{request_id} {cursor} {}\n", kind.as_str()).into_bytes();
         let header = encoded.len();
         encoded.reserve(384);
-        // Strings, numbers and maps with string keys into memory: there is nothing here that could fail.
+        // Infallible: strings, numbers and maps with string keys, into memory.
         _ = serde_json::to_writer(&mut encoded, &envelope);
         let encoded = Bytes::from(encoded);
         let json = encoded.slice(header..);
@@ -219,8 +217,8 @@ impl Frame {
         Some(Self { request_id, cursor, kind, encoded, json })
     }
 
-    /// Whether it can be understood without the events before it: it begins an attempt, takes all text back, or ends all.
-    pub fn stands_alone(&self) -> bool {
+    /// Whether it needs no event before it: it starts an attempt, resets the text, or is terminal.
+    pub fn is_self_contained(&self) -> bool {
         self.cursor.n <= 1 || self.kind == EventKind::Reset || self.kind.is_terminal()
     }
 
@@ -233,7 +231,7 @@ impl Frame {
     }
 }
 
-/// How the events of a request add up: the text that stands, and up to where.
+/// The sum of a request's events: the text, and the cursor up to which it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transcript {
     pub cursor: Cursor,
@@ -250,7 +248,7 @@ impl Transcript {
         transcript
     }
 
-    /// Takes an event in; says whether it was news.
+    /// Applies an event; `false` for a duplicate.
     pub fn apply(&mut self, frame: &Frame) -> bool {
         #[derive(Deserialize)]
         struct Change {

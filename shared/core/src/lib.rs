@@ -5,13 +5,13 @@
 
 pub mod adapters;
 pub mod batch;
-pub mod buckets;
 pub mod clock;
 pub mod config;
 pub mod estimate;
 pub mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+pub mod histogram;
 pub mod ids;
 pub mod jobs;
 pub mod lifecycle;

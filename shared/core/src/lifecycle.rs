@@ -1,11 +1,11 @@
-//! Start and stop: one shutdown token per process part, tasks that are waited for, and the signals that ask for the end.
+//! Graceful shutdown: a shutdown token per part of the process, tracked tasks, and the signals SIGTERM and SIGINT.
 
 use std::{future::Future, time::Duration};
 
 use tokio::{signal::unix::SignalKind, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The background tasks of one part of the process. All see the same shutdown, and [`Tasks::finish`] waits for them.
+/// The tasks of one part of the process. All share its shutdown token, and [`Tasks::finish`] waits for them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     shutdown: CancellationToken,
@@ -28,7 +28,17 @@ impl Tasks {
         self.tracker.spawn(task)
     }
 
-    /// Asks every task to stop and waits for them; says whether all did within the time.
+    /// Spawns a task that is dropped at the shutdown, at whichever await it is then. For tasks without an end of their own, and
+    /// with nothing to clean up.
+    pub fn spawn_until_shutdown<F>(&self, task: F) -> JoinHandle<()>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let shutdown = self.shutdown.clone();
+        self.spawn(async move { _ = shutdown.run_until_cancelled(task).await })
+    }
+
+    /// Cancels the shutdown token and waits for the tasks; whether all ended within the time.
     pub async fn finish(&self, within: Duration) -> bool {
         self.shutdown.cancel();
         self.tracker.close();
@@ -42,7 +52,7 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
     let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt())?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
-    #[expect(clippy::disallowed_methods, reason = "it must outlive every tracked task: it is what ends them")]
+    #[expect(clippy::disallowed_methods, reason = "it must outlive every tracked task: it cancels them")]
     tokio::spawn(async move {
         for first in [true, false] {
             tokio::select! {

@@ -1,12 +1,12 @@
-//! How many calls in how much time: GCRA, the "leaky bucket" that keeps one number.
+//! Rate limits: GCRA, the "leaky bucket" with one number as its state.
 //!
-//! What is kept of a subject is how much time it *owes*: each call adds the time in which one call is regained, and time pays it
-//! back. So many calls may come at once as the quota has, and after that one at a time, as they are regained; there is no
-//! moment at which all of it begins anew. The script of the Redis limiter says the same in Lua.
+//! The state of a subject is the time that it *owes*: each call adds the emission interval (the time in which one call is
+//! regained), and time pays it back. A burst may use the whole quota, and after that calls are regained one at a time; there is
+//! no window that resets. `limiter.lua` is the same for Redis.
 
 use std::time::Duration;
 
-/// So many calls at once, regained evenly over the window.
+/// A burst of `calls`, regained evenly over the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     pub calls: u32,
@@ -18,26 +18,27 @@ impl Quota {
         Self { calls, window: Duration::from_mins(1) }
     }
 
-    /// In which one call is regained, in whole microseconds.
+    /// The emission interval: one call is regained in it. In whole microseconds.
     pub fn cost(self) -> Duration {
         let micros = self.window.as_micros() / u128::from(self.calls.max(1));
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX).max(1))
     }
 
-    /// What may be owed. (A little less than the window, where the cost is rounded: the last call must not be lost to that.)
-    pub fn most(self) -> Duration {
+    /// The maximum that may be owed: the burst. (A little less than the window, where the cost is rounded: the last call must not be
+    /// lost to that.)
+    pub fn max_owed(self) -> Duration {
         self.cost().saturating_mul(self.calls)
     }
 
-    /// What is owed after one more call; an error says how long until there may be one.
+    /// What is owed after one more call; the error is the time until the next call is allowed (`retry-after`).
     pub fn take(self, owed: Duration) -> Result<Duration, Duration> {
-        let after = owed.min(self.most()) + self.cost();
-        after.checked_sub(self.most()).filter(|over| !over.is_zero()).map_or(Ok(after), Err)
+        let after = owed.min(self.max_owed()) + self.cost();
+        after.checked_sub(self.max_owed()).filter(|over| !over.is_zero()).map_or(Ok(after), Err)
     }
 
-    /// How many calls there may be at once while so much is owed.
+    /// The calls that remain while so much is owed.
     pub fn left(self, owed: Duration) -> u32 {
-        let free = self.most().saturating_sub(owed).as_micros() / self.cost().as_micros();
+        let free = self.max_owed().saturating_sub(owed).as_micros() / self.cost().as_micros();
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 }

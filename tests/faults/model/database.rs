@@ -13,9 +13,9 @@ use troupe_core::{
 };
 use troupe_db::replies::{
     accept::{self, Limits, NewMessage, Outcome},
-    cancel::{self, Kept},
+    cancel::{self, PartialReply},
     claim,
-    finish::{self, Ending, Finished, GivenBack, Reply},
+    finish::{self, FinalState, Finished, Reply, Retry},
     requests,
 };
 use troupe_engines::{Durability, Postgres};
@@ -137,18 +137,18 @@ impl Database {
     }
 
     pub(super) async fn give_back(&self, id: RequestId, attempt: i32, pause: Lasting, shown: bool) -> bool {
-        let back = GivenBack { pause: duration(pause), shown, cause: "the model", cost: 0.0, trail: &[], counts: true };
-        finish::give_back(&self.pool, id, attempt, back).await.expect("a return")
+        let back = Retry { pause: duration(pause), shown, cause: "the model", cost: 0.0, trail: &[], counts: true };
+        finish::retry(&self.pool, id, attempt, back).await.expect("a return")
     }
 
     /// What it made way for is handed over by the sweeper here.
     pub(super) async fn cancel(&self, id: RequestId, attempt: i32, kept: bool) -> bool {
-        let kept = kept.then(|| Kept { message_id: MessageId::new(), content: "Kept".to_owned() });
+        let kept = kept.then(|| PartialReply { message_id: MessageId::new(), content: "Kept".to_owned() });
         cancel::cancel(&self.pool, id, attempt, kept.as_ref()).await.expect("a cancellation").is_some()
     }
 
     pub(super) async fn take_due(&self) -> Vec<RequestId> {
-        ids(requests::take_due(&self.pool, self.limits(), i64::from(MANY)).await.expect("a sweep"))
+        ids(requests::sweep_due(&self.pool, self.limits(), i64::from(MANY)).await.expect("a sweep"))
     }
 
     pub(super) async fn an_hour_passes(&self) {
@@ -170,9 +170,9 @@ impl Database {
 }
 
 fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, completed: bool) -> Finished {
-    let ending = if completed {
+    let state = if completed {
         let (content, provider, model) = ("Well.".to_owned(), "p".to_owned(), "m".to_owned());
-        Ending::Completed(Reply {
+        FinalState::Completed(Reply {
             message_id,
             content,
             usage: Usage::default(),
@@ -182,12 +182,12 @@ fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, complete
             retrieval: None,
         })
     } else {
-        Ending::Failed {
+        FinalState::Failed {
             error: Problem::new(502, "provider_failed", "failed", "failed"),
             cause: "the model".to_owned(),
         }
     };
-    Finished { request_id, attempt, cost: 0.0, trail: Vec::new(), ending }
+    Finished { request_id, attempt, cost: 0.0, trail: Vec::new(), state }
 }
 
 fn request(row: &PgRow) -> Request {

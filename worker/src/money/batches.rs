@@ -1,18 +1,24 @@
-//! The statements that take money and give it back, each for as many replies as come to it at the same time: a budget of
-//! everyone is one row, and would otherwise be locked by one reply after the other.
+//! The statements that reserve and settle money, batched: the budget of all users is one row, which replies would otherwise
+//! lock one after the other.
+
+use std::sync::Arc;
 
 use sqlx::PgPool;
-use troupe_core::batch::Batch;
+use troupe_core::{
+    batch::{Batch, Batcher},
+    lifecycle::Tasks,
+};
 use troupe_db::money::budgets::{self, Change, Reserved, Wanted};
 
-pub(super) const LANES: usize = 1;
-pub(super) const MOST: usize = 64;
+/// Statements of one kind in flight at the same time.
+const LANES: usize = 1;
+const MAX_BATCH: usize = 64;
 
-pub(crate) struct Reserves {
-    pub(super) pool: PgPool,
+struct Reservations {
+    pool: PgPool,
 }
 
-impl Batch for Reserves {
+impl Batch for Reservations {
     type Item = Wanted;
     type Answer = Reserved;
     type Error = sqlx::Error;
@@ -21,16 +27,16 @@ impl Batch for Reserves {
         budgets::reserve(&self.pool, wanted).await
     }
 
-    fn may_be_one_items(_: &sqlx::Error) -> bool {
+    fn may_concern_one_item(_: &sqlx::Error) -> bool {
         false
     }
 }
 
-pub(crate) struct Settles {
-    pub(super) pool: PgPool,
+struct Settlements {
+    pool: PgPool,
 }
 
-impl Batch for Settles {
+impl Batch for Settlements {
     /// Of all accounts of one reservation.
     type Item = Vec<Change>;
     type Answer = ();
@@ -41,7 +47,31 @@ impl Batch for Settles {
         Ok(vec![(); reservations.len()])
     }
 
-    fn may_be_one_items(_: &sqlx::Error) -> bool {
+    fn may_concern_one_item(_: &sqlx::Error) -> bool {
         false
+    }
+}
+
+pub(super) struct BudgetBatches {
+    reservations: Batcher<Reservations>,
+    settlements: Batcher<Settlements>,
+}
+
+impl BudgetBatches {
+    pub(super) fn start(pool: &PgPool, tasks: &Tasks) -> Self {
+        Self {
+            reservations: Batcher::start(Reservations { pool: pool.clone() }, LANES, MAX_BATCH, tasks),
+            settlements: Batcher::start(Settlements { pool: pool.clone() }, LANES, MAX_BATCH, tasks),
+        }
+    }
+
+    /// `None` when the worker has stopped.
+    pub(super) async fn reserve(&self, wanted: Wanted) -> Option<Result<Reserved, Arc<sqlx::Error>>> {
+        self.reservations.call(wanted).await
+    }
+
+    /// `None` when the worker has stopped.
+    pub(super) async fn settle(&self, changes: Vec<Change>) -> Option<Result<(), Arc<sqlx::Error>>> {
+        self.settlements.call(changes).await
     }
 }

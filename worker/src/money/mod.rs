@@ -1,9 +1,8 @@
-//! Money: what models cost, and what may be spent of it in a day.
+//! Money: the prices of models, and daily budgets.
 //!
-//! Prices and budgets are read from PostgreSQL every few seconds and held here, so a reply that no budget limits costs no
-//! statement. Where one does, [`Money::reserve`] takes the most that the reply can cost before a model is asked, and
-//! [`Money::settle`] gives back what was not needed. A worker that dies in between leaves it spent: a day may end with money
-//! left over, and is never overspent for it.
+//! Prices and budgets are polled from PostgreSQL into a [`PriceBook`], so a reply without a budget costs no statement. With one,
+//! [`Money::reserve`] reserves the maximum cost of the reply before a model is called, and [`Money::settle`] returns the rest. If
+//! a worker dies in between, the reservation stays spent: a day may end under budget, but never over it for that reason.
 
 mod batches;
 mod price_book;
@@ -17,7 +16,6 @@ use parking_lot::RwLock;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
-    batch::Batcher,
     config,
     ids::{PersonaId, UserId},
     lifecycle::Tasks,
@@ -32,18 +30,17 @@ use troupe_db::money::{
     prices,
 };
 
-use batches::{LANES, MOST, Reserves, Settles};
-use price_book::{Known, Limit};
+use batches::BudgetBatches;
+use price_book::{Limit, PriceBook};
 
 pub(crate) struct Money {
-    known: RwLock<Arc<Known>>,
-    /// For all attempts at one request; 0 for no ceiling.
-    ceiling: f64,
-    reserves: Batcher<Reserves>,
-    settles: Batcher<Settles>,
+    price_book: RwLock<Arc<PriceBook>>,
+    /// Of all attempts at one request; 0 for no limit.
+    max_cost: f64,
+    batches: BudgetBatches,
 }
 
-/// Who has a reply written, and by whom.
+/// The user and the persona of a reply: their budgets apply.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spender<'a> {
     pub(crate) user: UserId,
@@ -51,17 +48,17 @@ pub(crate) struct Spender<'a> {
     pub(crate) persona: PersonaId,
 }
 
-/// Money that is set aside for a reply, until it is settled.
+/// Money reserved for a reply, until it is settled.
 #[derive(Debug)]
 #[must_use = "what is not settled stays spent"]
 pub(crate) struct Reservation {
     amount: f64,
-    /// None where no budget applies.
+    /// `None` where no budget applies.
     held: Option<(NaiveDate, Vec<Account>)>,
 }
 
 impl Reservation {
-    /// Of what costs nothing.
+    /// For a reply without a cost.
     pub(crate) const fn nothing() -> Self {
         Self { amount: 0.0, held: None }
     }
@@ -71,12 +68,12 @@ impl Reservation {
 pub(crate) enum NotReserved {
     #[error("{0}")]
     Exhausted(Exhausted),
-    /// PostgreSQL could not tell: another attempt may find out.
+    /// PostgreSQL was away: retryable.
     #[error("could not reserve money: {0}")]
     Failed(String),
 }
 
-/// The budget that has not enough left for a reply.
+/// A budget without enough left for a reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the budget of {scope} {subject} is spent until {until}")]
 pub(crate) struct Exhausted {
@@ -86,7 +83,7 @@ pub(crate) struct Exhausted {
 }
 
 impl Exhausted {
-    /// As the user is told.
+    /// The user's view.
     pub(crate) fn problem(&self) -> Problem {
         let whose = match self.scope {
             Scope::User | Scope::TierUser => "your budget".to_owned(),
@@ -101,67 +98,74 @@ impl Exhausted {
 }
 
 impl Money {
-    /// Reads prices and budgets, and goes on reading them until the shutdown.
+    /// Reads prices and budgets, and polls them until the shutdown.
     pub(crate) async fn start(pool: PgPool, config: &config::Config, tasks: &Tasks) -> anyhow::Result<Arc<Self>> {
-        let known = read(&pool).await.context("read prices and budgets")?;
+        let price_book = read(&pool).await.context("read prices and budgets")?;
         let money = Arc::new(Self {
-            known: RwLock::new(Arc::new(known)),
-            ceiling: config.worker.max_cost,
-            reserves: Batcher::start(Reserves { pool: pool.clone() }, LANES, MOST, tasks),
-            settles: Batcher::start(Settles { pool: pool.clone() }, LANES, MOST, tasks),
+            price_book: RwLock::new(Arc::new(price_book)),
+            max_cost: config.worker.max_cost,
+            batches: BudgetBatches::start(&pool, tasks),
         });
-        let (interval, shutdown) = (config.models.prices_refresh, tasks.shutdown().clone());
-        tasks.spawn(refresh(money.clone(), pool, interval, shutdown));
+        let shutdown = tasks.shutdown().clone();
+        tasks.spawn(refresh(money.clone(), pool, config.models.prices_refresh, shutdown));
         Ok(money)
     }
 
-    /// What this use of a model costs; nothing, if it has no price.
+    /// The cost of this usage; zero, if the model has no price.
     pub(crate) fn price_of(&self, provider: &str, model: &str, usage: Usage) -> f64 {
-        self.known().rate(provider, model).map_or(0.0, |rate| rate.of(usage))
+        self.price_book().rate(provider, model).map_or(0.0, |rate| rate.of(usage))
     }
 
-    /// Whether an attempt that costs this much more would be too much for one request.
-    pub(crate) fn forbids(&self, so_far: f64, more: f64) -> bool {
-        self.ceiling > 0.0 && so_far + more > self.ceiling
+    /// Whether a request that has cost so much may not cost so much more: `worker.max_cost`.
+    pub(crate) fn exceeds_max_cost(&self, so_far: f64, more: f64) -> bool {
+        self.max_cost > 0.0 && so_far + more > self.max_cost
     }
 
-    /// Sets money aside in every budget that applies, or says which one has not enough left.
-    /// What is needed is only asked where a budget applies.
+    /// Reserves the maximum cost in every budget that applies, or in none: an error says which has not enough left. The cost
+    /// is only computed where a budget applies.
     pub(crate) async fn reserve(
         &self,
         spender: Spender<'_>,
-        most: impl FnOnce() -> f64,
+        max_cost: impl FnOnce() -> f64,
     ) -> Result<Reservation, NotReserved> {
-        let limits = self.known().limits(spender);
-        let most = if limits.is_empty() { 0.0 } else { most() };
-        if most <= 0.0 {
+        let limits = self.price_book().limits(spender);
+        let amount = if limits.is_empty() { 0.0 } else { max_cost() };
+        if amount <= 0.0 {
             return Ok(Reservation::nothing());
         }
-        let wanted = Wanted { amount: most, purses: limits.iter().map(|limit| limit.purse.clone()).collect() };
-        let reserved =
-            self.reserves.call(wanted).await.ok_or(NotReserved::Failed("the worker is stopping".to_owned()))?;
+        let wanted = Wanted { amount, purses: limits.iter().map(|limit| limit.purse.clone()).collect() };
+        let stopping = || NotReserved::Failed("the worker is stopping".to_owned());
+        let reserved = self.batches.reserve(wanted).await.ok_or_else(stopping)?;
         match reserved.map_err(|error| NotReserved::Failed(error.to_string()))? {
             Reserved::On(day) => {
                 let accounts = limits.into_iter().map(|limit| limit.purse.account).collect();
-                Ok(Reservation { amount: most, held: Some((day, accounts)) })
+                Ok(Reservation { amount, held: Some((day, accounts)) })
             }
             Reserved::Exhausted { purse, day } => Err(NotReserved::Exhausted(exhausted(&limits[purse], day))),
         }
     }
 
-    /// Replaces what was reserved by what was spent.
+    /// Replaces the reservation by the actual cost.
     pub(crate) async fn settle(&self, reservation: Reservation, spent: f64) {
         let Reservation { amount, held: Some((day, accounts)) } = reservation else { return };
         let change = |account| Change { account, day, amount: spent - amount };
-        match self.settles.call(accounts.into_iter().map(change).collect()).await {
+        match self.batches.settle(accounts.into_iter().map(change).collect()).await {
             Some(Ok(())) => {}
-            Some(Err(error)) => tracing::warn!(%error, reserved = amount, spent, "what was reserved stays spent"),
-            None => tracing::warn!(reserved = amount, spent, "stopping: what was reserved stays spent"),
+            Some(Err(error)) => {
+                tracing::warn!(%error, reserved = amount, spent, "could not settle: the reservation stays spent");
+            }
+            None => {
+                tracing::warn!(
+                    reserved = amount,
+                    spent,
+                    "could not settle while stopping: the reservation stays spent"
+                );
+            }
         }
     }
 
-    fn known(&self) -> Arc<Known> {
-        self.known.read().clone()
+    fn price_book(&self) -> Arc<PriceBook> {
+        self.price_book.read().clone()
     }
 }
 
@@ -169,8 +173,8 @@ fn exhausted(limit: &Limit, day: NaiveDate) -> Exhausted {
     Exhausted { scope: limit.scope, subject: limit.subject.clone(), until: end_of(day) }
 }
 
-async fn read(pool: &PgPool) -> sqlx::Result<Known> {
-    Ok(Known::new(prices::all(pool).await?, budgets::all(pool).await?))
+async fn read(pool: &PgPool) -> sqlx::Result<PriceBook> {
+    Ok(PriceBook::new(prices::all(pool).await?, budgets::all(pool).await?))
 }
 
 async fn refresh(money: Arc<Money>, pool: PgPool, interval: Duration, shutdown: CancellationToken) {
@@ -179,7 +183,7 @@ async fn refresh(money: Arc<Money>, pool: PgPool, interval: Duration, shutdown: 
     ticks.reset();
     while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
         match read(&pool).await {
-            Ok(known) => *money.known.write() = Arc::new(known),
+            Ok(price_book) => *money.price_book.write() = Arc::new(price_book),
             Err(error) => tracing::warn!(%error, "could not read prices and budgets: the last ones hold"),
         }
     }
@@ -194,14 +198,14 @@ mod tests {
     #[test]
     fn whoever_is_refused_learns_which_budget_and_until_when() {
         let until = DateTime::UNIX_EPOCH;
-        let told = |scope, subject: &str| Exhausted { scope, subject: subject.to_owned(), until }.problem();
-        let problem = told(Scope::Tier, "free");
+        let problem_of = |scope, subject: &str| Exhausted { scope, subject: subject.to_owned(), until }.problem();
+        let problem = problem_of(Scope::Tier, "free");
         assert_eq!((problem.status, problem.code.as_str(), problem.retryable), (429, "budget_exhausted", true));
         insta::assert_snapshot!(
             problem.detail,
             @"the budget of all users of the tier free has not enough left for a reply today; it renews at 1970-01-01T00:00Z"
         );
         // Nobody learns the id of a persona that is not theirs.
-        assert!(!told(Scope::Persona, "018f").detail.contains("018f"));
+        assert!(!problem_of(Scope::Persona, "018f").detail.contains("018f"));
     }
 }

@@ -1,4 +1,4 @@
-//! Prices and budgets as they were read last. Pure: what applies to whom.
+//! Prices and budgets as they were read last, and which apply to a reply. Pure.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use troupe_db::money::budgets::{Account, Purse};
 use super::Spender;
 
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct PriceBook {
     /// By provider and model.
     rates: HashMap<String, HashMap<String, Rate>>,
-    /// The limit of a day, by scope and subject.
+    /// Daily limits, by scope and subject.
     budgets: HashMap<Scope, HashMap<String, f64>>,
 }
 
-/// A budget that applies to a reply, and the account that it limits.
+/// A budget that applies to a reply, and the account to charge.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Limit {
     pub(crate) scope: Scope,
@@ -23,30 +23,31 @@ pub(crate) struct Limit {
     pub(crate) purse: Purse,
 }
 
-impl Known {
+impl PriceBook {
     pub(crate) fn new(prices: Vec<Price>, budgets: Vec<(Scope, String, f64)>) -> Self {
-        let mut known = Self::default();
+        let mut book = Self::default();
         for Price { provider, model, prompt_price, completion_price, .. } in prices {
-            known.rates.entry(provider).or_default().insert(model, Rate { prompt_price, completion_price });
+            book.rates.entry(provider).or_default().insert(model, Rate { prompt_price, completion_price });
         }
         for (scope, subject, daily_limit) in budgets {
-            known.budgets.entry(scope).or_default().insert(subject, daily_limit);
+            book.budgets.entry(scope).or_default().insert(subject, daily_limit);
         }
-        known
+        book
     }
 
-    /// What a model costs: by its own price, else by that of all others of its provider.
+    /// The model's own price, else that of all others of its provider.
     pub(crate) fn rate(&self, provider: &str, model: &str) -> Option<Rate> {
         let models = self.rates.get(provider)?;
         models.get(model).or_else(|| models.get(ANY)).copied()
     }
 
-    /// The budgets that apply, the narrowest first: a user is told of the own one before that of all.
+    /// The budgets that apply, the narrowest first: a user's own is reported before that of all.
     pub(crate) fn limits(&self, spender: Spender<'_>) -> Vec<Limit> {
         if self.budgets.is_empty() {
             return Vec::new();
         }
-        let (user, persona) = (spender.user.to_string(), spender.persona.to_string());
+        let user = spender.user.to_string();
+        let persona = spender.persona.to_string();
         let own = self.limit(Scope::User, &user, Scope::User, &user);
         [
             own.or_else(|| self.limit(Scope::TierUser, spender.tier, Scope::User, &user)),
@@ -59,7 +60,7 @@ impl Known {
         .collect()
     }
 
-    /// The budget of a subject, if there is one, for the account of another: each user of a tier has one of their own.
+    /// The budget of a subject, if there is one, for an account that may be another subject's: each user of a tier has their own.
     fn limit(&self, scope: Scope, subject: &str, account_scope: Scope, account: &str) -> Option<Limit> {
         let daily_limit = *self.budgets.get(&scope)?.get(subject)?;
         let account = Account { scope: account_scope, subject: account.to_owned() };
@@ -82,8 +83,8 @@ mod tests {
     #[test]
     fn a_models_own_price_goes_before_that_of_the_others() {
         let prices = vec![price("openai", "large", 5.0), price("openai", ANY, 1.0), price("xai", "small", 2.0)];
-        let known = Known::new(prices, Vec::new());
-        let rate = |provider, model| known.rate(provider, model).map(|rate| rate.prompt_price);
+        let book = PriceBook::new(prices, Vec::new());
+        let rate = |provider, model| book.rate(provider, model).map(|rate| rate.prompt_price);
         assert_eq!(rate("openai", "large"), Some(5.0));
         assert_eq!(rate("openai", "unheard-of"), Some(1.0));
         assert_eq!(rate("xai", "small"), Some(2.0));
@@ -94,7 +95,7 @@ mod tests {
     /// Which budgets apply, and the limits of which accounts they are.
     fn applying(budgets: &[(Scope, &str, f64)], spender: Spender<'_>) -> Vec<(Scope, Scope, f64)> {
         let budgets = budgets.iter().map(|&(scope, subject, limit)| (scope, subject.to_owned(), limit)).collect();
-        let limits = Known::new(Vec::new(), budgets).limits(spender);
+        let limits = PriceBook::new(Vec::new(), budgets).limits(spender);
         limits.into_iter().map(|limit| (limit.scope, limit.purse.account.scope, limit.purse.daily_limit)).collect()
     }
 

@@ -1,4 +1,4 @@
-//! The port to model services: what one is asked, and what it answers in pieces.
+//! The port to model services: a call, and the chunks of its answer.
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -6,44 +6,43 @@ use troupe_core::model::Usage;
 
 use super::{failure::Failure, prompt::Prompt};
 
-/// A service that continues a conversation, spoken to with one key.
+/// A chat completion service, with one key.
 #[async_trait]
 pub(crate) trait ChatModel: Send + Sync {
-    /// Begins a reply. The stream ends after [`Chunk::End`], or with a failure; one that just stops was cut off.
+    /// Starts a reply. The stream ends after [`Chunk::End`], or with a failure; one that just stops was cut off.
     async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure>;
 
-    /// Asks whether the service answers and takes the key, without asking it for a word.
+    /// Health check: whether the service answers and accepts the key, without a token of a reply.
     async fn check(&self) -> Result<(), Failure>;
 }
 
 pub(crate) type Chunks = BoxStream<'static, Result<Chunk, Failure>>;
 
-/// What a service is asked.
+/// One chat completion.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) prompt: &'a Prompt,
     pub(crate) model: &'a str,
     pub(crate) max_tokens: u32,
-    /// The reply's beginning, where another service broke off: the stream goes on after it. Only for services that can.
-    pub(crate) said: &'a str,
+    /// The beginning of the reply, where another service broke off: the stream continues it. Only for services that can.
+    pub(crate) prefill: &'a str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chunk {
     Text(String),
-    /// Tokens as the provider counted them, so far; a later one counts instead of an earlier one.
+    /// Tokens as the provider counted them, so far; a later count replaces an earlier one.
     Usage(Usage),
-    End(Stop),
+    End(FinishReason),
 }
 
-/// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    Finished,
-    /// It came to the most tokens that it may say.
+pub(crate) enum FinishReason {
+    Stop,
+    /// The limit of tokens was reached.
     Length,
-    /// It declined; what it said of it is its text.
-    Refused,
+    /// The model declined; the text says so.
+    Refusal,
     /// The rest, or all, was withheld.
-    Filtered,
+    ContentFilter,
 }

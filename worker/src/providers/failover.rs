@@ -1,7 +1,9 @@
-//! One reply, by whichever provider of the chain can: failover inside the attempt, at once.
+//! One reply by the first provider of the chain that can give one: failover inside the attempt, without a pause.
 //!
-//! As long as nobody has said a word, failing over is invisible. After that the persona decides: the text stands until the
-//! next provider speaks and is taken back then, or is gone on with, or is left as it is.
+//! Until the first token, failover is invisible. After it the persona decides (`when_cut`): partial text is kept until the
+//! next provider's first token arrives and is retracted then, or it is the next provider's prefill, or it is the reply.
+//! Each provider has a circuit breaker per key ([`circuit_breaker`]); further calls are bounded by a [`retry_budget`], and
+//! a slow first token is hedged by a second call ([`first_token_latency`]).
 
 pub(super) mod call;
 pub(super) mod chain;
@@ -25,26 +27,27 @@ use troupe_core::model::{
 };
 
 use super::{
-    chat_model::{Chunk, Stop},
-    failure::{Elsewhere, Failure, consequence},
+    chat_model::{Chunk, FinishReason},
+    failure::{FailoverTarget, Failure, consequence},
     prompt::Prompt,
 };
-use call::{Calling, Purpose, Trail};
+use call::{CallPurpose, ProviderCall, Trail};
 use chain::Chain;
 use circuit_breaker::Admission;
 use roster::Candidate;
 
-/// What is heard of a reply.
+/// A piece of the reply, whichever provider it comes from.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Said {
+pub(crate) enum ReplyChunk {
     Text(String),
-    /// All text so far does not count any more.
-    TakenBack,
-    End(Ended),
+    /// All text so far is void.
+    Retracted,
+    End(Completion),
 }
 
+/// The end of a reply.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ended {
+pub(crate) struct Completion {
     /// Of the call that ended it.
     pub(crate) provider: String,
     pub(crate) model: String,
@@ -52,51 +55,55 @@ pub(crate) struct Ended {
     pub(crate) incomplete: Option<Incomplete>,
 }
 
-/// Nobody gave a reply.
+/// No provider of the chain gave a reply.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct GaveUp {
+pub(crate) struct ChainFailure {
     pub(crate) message: String,
     pub(crate) outcome: Outcome,
     /// Whether another attempt may help.
-    pub(crate) again: bool,
-    /// Whether anybody was asked at all.
-    pub(crate) asked: bool,
+    pub(crate) retryable: bool,
+    /// Whether any provider was called at all.
+    pub(crate) called: bool,
     pub(crate) retry_after: Option<Duration>,
 }
 
-impl GaveUp {
-    pub(crate) fn without_asking(message: &str) -> Self {
-        let (message, outcome) = (message.to_owned(), Outcome::Failed);
-        Self { message, outcome, again: true, asked: false, retry_after: None }
+impl ChainFailure {
+    pub(crate) fn without_call(message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+            outcome: Outcome::Failed,
+            retryable: true,
+            called: false,
+            retry_after: None,
+        }
     }
 
-    pub(crate) fn after_asking(message: &str) -> Self {
-        Self { asked: true, ..Self::without_asking(message) }
+    pub(crate) fn after_call(message: &str) -> Self {
+        Self { called: true, ..Self::without_call(message) }
     }
 }
 
-pub(crate) struct Speech {
+pub(crate) struct Failover {
     chain: Arc<Chain>,
     trail: Trail,
     prompt: Arc<Prompt>,
     when_cut: WhenCut,
     candidates: VecDeque<Candidate>,
-    calling: Option<Calling>,
-    /// The text that stands, and the number of the call that it is of: the first word of another takes it back, unless that
-    /// one goes on with it.
+    call: Option<ProviderCall>,
+    /// The valid text, and the number of the call that it is of: the first token of another call retracts it, unless that call
+    /// continues it.
     text: String,
-    of: usize,
-    pending: Option<Said>,
-    tries: usize,
-    last: Option<Failure>,
-    again: bool,
-    /// When the first of those who rest may be asked.
-    soonest: Option<DateTime<Utc>>,
+    text_call: usize,
+    pending: Option<ReplyChunk>,
+    calls: usize,
+    last_failure: Option<Failure>,
+    retryable: bool,
+    /// When the first of the open circuit breakers may be probed.
+    earliest_probe: Option<DateTime<Utc>>,
 }
 
-impl Speech {
-    /// A reply by whichever of these can.
+impl Failover {
     pub(crate) fn new(
         chain: Arc<Chain>,
         prompt: Arc<Prompt>,
@@ -112,177 +119,183 @@ impl Speech {
             prompt,
             when_cut,
             candidates: candidates.into(),
-            calling: None,
+            call: None,
             text: String::new(),
-            of: 0,
+            text_call: 0,
             pending: None,
-            tries: 0,
-            last: None,
-            again: false,
-            soonest: None,
+            calls: 0,
+            last_failure: None,
+            retryable: false,
+            earliest_probe: None,
         }
     }
 
-    /// All that is said; the last is an end or a failure.
-    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Said, GaveUp>> + Send {
-        // Boxed, as is what happens once a reply: the state moves with each word.
-        stream::unfold(Some(Box::new(self)), |speech| async {
-            let mut speech = speech?;
-            match speech.next().await {
-                end @ (Ok(Said::End(_)) | Err(_)) => Some((end, None)),
-                said => Some((said, Some(speech))),
+    /// The chunks of the reply; the last is an end or a failure.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<ReplyChunk, ChainFailure>> + Send {
+        // Boxed, as is what happens once a reply: the state moves with each chunk.
+        stream::unfold(Some(Box::new(self)), |failover| async {
+            let mut failover = failover?;
+            match failover.next().await {
+                end @ (Ok(ReplyChunk::End(_)) | Err(_)) => Some((end, None)),
+                chunk => Some((chunk, Some(failover))),
             }
         })
     }
 
-    async fn next(&mut self) -> Result<Said, GaveUp> {
-        if let Some(said) = self.pending.take() {
-            return Ok(said);
+    async fn next(&mut self) -> Result<ReplyChunk, ChainFailure> {
+        if let Some(chunk) = self.pending.take() {
+            return Ok(chunk);
         }
         loop {
-            let mut calling = match self.calling.take() {
-                Some(calling) => calling,
-                None => self.call(false).boxed().await.ok_or_else(|| self.give_up())?,
+            let mut call = match self.call.take() {
+                Some(call) => call,
+                None => self.start_call(false).boxed().await.ok_or_else(|| self.give_up())?,
             };
-            let chunk = if calling.has_spoken() {
-                calling.next().await
+            let chunk = if call.has_text() {
+                call.next().await
             } else {
-                let (first, chunk) = self.first_word(calling).boxed().await;
-                calling = first;
+                let (first, chunk) = self.first_chunk(call).boxed().await;
+                call = first;
                 chunk
             };
             match chunk {
                 Ok(Chunk::Text(text)) => {
-                    let said = self.take_in(&calling, text);
-                    self.calling = Some(calling);
-                    return Ok(said);
+                    let chunk = self.accept(&call, text);
+                    self.call = Some(call);
+                    return Ok(chunk);
                 }
-                // One that goes on may find that all was said.
-                Ok(Chunk::End(stop)) if calling.has_spoken() || calling.goes_on() => {
-                    return Ok(Self::end(calling, stop));
+                // One that continues a prefill may find nothing to add.
+                Ok(Chunk::End(reason)) if call.has_text() || call.continues_prefill() => {
+                    return Ok(Self::end(call, reason));
                 }
-                Ok(Chunk::End(Stop::Filtered)) => {
+                Ok(Chunk::End(FinishReason::ContentFilter)) => {
                     let failure = Failure::new(Outcome::Filtered, "the service withheld the whole reply");
-                    self.fail(calling, failure)?;
+                    self.fail(call, failure)?;
                 }
-                Ok(_) => self.fail(calling, Failure::new(Outcome::Empty, "the service sent an empty reply"))?,
+                Ok(_) => self.fail(call, Failure::new(Outcome::Empty, "the service sent an empty reply"))?,
                 Err(failure) => {
-                    if let Some(end) = self.leave_it_at_that(&mut calling, &failure) {
-                        calling.failed(&failure);
+                    if let Some(end) = self.keep_partial(&mut call, &failure) {
+                        call.fail(&failure);
                         return Ok(end);
                     }
-                    self.fail(calling, failure)?;
+                    self.fail(call, failure)?;
                 }
             }
         }
     }
 
-    fn take_in(&mut self, calling: &Calling, text: String) -> Said {
-        let before = mem::replace(&mut self.of, calling.number());
-        if before == self.of || calling.goes_on() || self.text.is_empty() {
+    fn accept(&mut self, call: &ProviderCall, text: String) -> ReplyChunk {
+        let previous_call = mem::replace(&mut self.text_call, call.number());
+        if previous_call == self.text_call || call.continues_prefill() || self.text.is_empty() {
             self.text.push_str(&text);
-            return Said::Text(text);
+            return ReplyChunk::Text(text);
         }
         self.text.clone_from(&text);
-        self.pending = Some(Said::Text(text));
-        Said::TakenBack
+        self.pending = Some(ReplyChunk::Text(text));
+        ReplyChunk::Retracted
     }
 
-    fn end(mut calling: Calling, stop: Stop) -> Said {
-        let (outcome, incomplete) = match stop {
-            Stop::Finished => (Outcome::Completed, None),
-            Stop::Refused => (Outcome::Refused, None),
-            Stop::Length => (Outcome::Completed, Some(Incomplete::Length)),
-            Stop::Filtered => (Outcome::Filtered, Some(Incomplete::Filtered)),
+    fn end(mut call: ProviderCall, reason: FinishReason) -> ReplyChunk {
+        let (outcome, incomplete) = match reason {
+            FinishReason::Stop => (Outcome::Completed, None),
+            FinishReason::Refusal => (Outcome::Refused, None),
+            FinishReason::Length => (Outcome::Completed, Some(Incomplete::Length)),
+            FinishReason::ContentFilter => (Outcome::Filtered, Some(Incomplete::Filtered)),
         };
-        let end = ended(&mut calling, incomplete);
-        calling.succeeded(outcome);
+        let end = completion(&mut call, incomplete);
+        call.succeed(outcome);
         end
     }
 
-    /// The end of a reply that broke off, where it is to be left as it stands.
-    fn leave_it_at_that(&self, calling: &mut Calling, failure: &Failure) -> Option<Said> {
+    /// The end of a reply that broke off, where its partial text is to be the reply.
+    fn keep_partial(&self, call: &mut ProviderCall, failure: &Failure) -> Option<ReplyChunk> {
         let incomplete = match failure.outcome {
             Outcome::Filtered => Incomplete::Filtered,
             _ if self.when_cut == WhenCut::Stop => Incomplete::Cut,
             _ => return None,
         };
-        calling.has_spoken().then(|| ended(calling, Some(incomplete)))
+        call.has_text().then(|| completion(call, Some(incomplete)))
     }
 
-    /// Takes a failure in; the next may be asked, unless nobody would do better.
-    fn fail(&mut self, calling: Calling, failure: Failure) -> Result<(), GaveUp> {
-        let meaning = consequence(failure.outcome);
-        let again_anew = meaning.elsewhere == Elsewhere::Nobody && calling.goes_on();
-        if again_anew {
-            // Not every model takes a reply that was begun.
+    /// Records a failed call; an error where no other provider would do better.
+    fn fail(&mut self, call: ProviderCall, failure: Failure) -> Result<(), ChainFailure> {
+        let consequence = consequence(failure.outcome);
+        let without_prefill = consequence.failover == FailoverTarget::None && call.continues_prefill();
+        if without_prefill {
+            // Not every model takes a prefill: the same link once more, from the beginning.
             self.when_cut = WhenCut::Restart;
-            self.candidates.push_front(calling.candidate.clone());
+            self.candidates.push_front(call.candidate.clone());
         }
-        if meaning.elsewhere == Elsewhere::Shorter
+        if consequence.failover == FailoverTarget::ShorterPrompt
             && let Some(shorter) = self.prompt.shorter()
         {
             self.prompt = Arc::new(shorter);
-            self.candidates.push_front(calling.candidate.clone());
+            self.candidates.push_front(call.candidate.clone());
         }
-        calling.failed(&failure);
-        self.again |= meaning.again;
-        self.last = Some(failure);
-        if meaning.elsewhere != Elsewhere::Nobody || again_anew {
+        call.fail(&failure);
+        self.retryable |= consequence.retryable;
+        self.last_failure = Some(failure);
+        if consequence.failover != FailoverTarget::None || without_prefill {
             return Ok(());
         }
-        (self.again, self.soonest) = (meaning.again, None);
+        self.retryable = consequence.retryable;
+        self.earliest_probe = None;
         Err(self.give_up())
     }
 
-    /// Begins a call of the next who may be asked; `None` where there is nobody.
-    async fn call(&mut self, hedge: bool) -> Option<Calling> {
+    /// Calls the next candidate that its circuit breaker admits; `None` where there is none.
+    async fn start_call(&mut self, hedge: bool) -> Option<ProviderCall> {
         while let Some(candidate) = self.candidates.pop_front() {
             let probe = match self.chain.admit(&candidate.endpoint).await {
-                Admission::Yes => false,
+                Admission::Allowed => false,
                 Admission::Probe => true,
-                Admission::No { until } => {
-                    self.soonest = Some(self.soonest.map_or(until, |soonest| soonest.min(until)));
+                Admission::Denied { until } => {
+                    self.earliest_probe = Some(self.earliest_probe.map_or(until, |earliest| earliest.min(until)));
                     continue;
                 }
             };
-            if self.tries > 0 && !hedge && !self.chain.retries.withdraw() {
-                tracing::warn!("too many replies are tried again at once: this one waits");
-                candidate.endpoint.standing.let_go(probe);
-                self.again = true;
+            if self.calls > 0 && !hedge && !self.chain.retries.withdraw() {
+                tracing::warn!("the retry budget is spent: this reply waits");
+                candidate.endpoint.breaker.release(probe);
+                self.retryable = true;
                 return None;
             }
-            self.tries += 1;
-            let goes_on = self.when_cut == WhenCut::Continue && candidate.endpoint.continues;
-            let said = if goes_on { self.text.clone() } else { String::new() };
-            let purpose = Purpose { prompt: self.prompt.clone(), said, number: self.tries, probe, hedge };
-            return Some(Calling::new(self.chain.clone(), self.trail.clone(), candidate, purpose));
+            self.calls += 1;
+            let prefilled = self.when_cut == WhenCut::Continue && candidate.endpoint.accepts_prefill;
+            let purpose = CallPurpose {
+                prompt: self.prompt.clone(),
+                prefill: if prefilled { self.text.clone() } else { String::new() },
+                number: self.calls,
+                probe,
+                hedge,
+            };
+            return Some(ProviderCall::new(self.chain.clone(), self.trail.clone(), candidate, purpose));
         }
         None
     }
 
-    /// What comes first: of the one who was called, or, where that one is later than usual, of the next as well.
-    async fn first_word(&mut self, mut calling: Calling) -> (Calling, Result<Chunk, Failure>) {
-        let usual = calling.candidate.endpoint.first_words.p95();
+    /// The first chunk: of this call, or, where that is later than its p95, of a hedged call of the next candidate as well.
+    async fn first_chunk(&mut self, mut call: ProviderCall) -> (ProviderCall, Result<Chunk, Failure>) {
+        let usual = call.candidate.endpoint.first_token_latency.p95();
         let (Some(usual), true, true) = (usual, self.text.is_empty(), !self.candidates.is_empty()) else {
-            let chunk = calling.next().await;
-            return (calling, chunk);
+            let chunk = call.next().await;
+            return (call, chunk);
         };
-        let late = calling.began + usual;
+        let late = call.began + usual;
         tokio::select! {
             biased;
-            chunk = calling.next() => return (calling, chunk),
+            chunk = call.next() => return (call, chunk),
             () = sleep_until(late) => {}
         }
-        let other = if self.chain.hedges.withdraw() { self.call(true).await } else { None };
-        let Some(mut other) = other else {
-            let chunk = calling.next().await;
-            return (calling, chunk);
+        let hedge = if self.chain.hedges.withdraw() { self.start_call(true).await } else { None };
+        let Some(mut hedge) = hedge else {
+            let chunk = call.next().await;
+            return (call, chunk);
         };
-        tracing::debug!(endpoint = calling.candidate.endpoint.name, "slower than usual: the next is asked as well");
+        tracing::debug!(endpoint = call.candidate.endpoint.name, "slower than usual: hedging with the next provider");
         let (winner, loser, chunk) = tokio::select! {
-            chunk = calling.next() => (calling, other, chunk),
-            chunk = other.next() => (other, calling, chunk),
+            chunk = call.next() => (call, hedge, chunk),
+            chunk = hedge.next() => (hedge, call, chunk),
         };
         match chunk {
             Ok(chunk) => {
@@ -290,36 +303,39 @@ impl Speech {
                 (winner, Ok(chunk))
             }
             Err(failure) => {
-                winner.failed(&failure);
-                self.again |= consequence(failure.outcome).again;
-                self.last = Some(failure);
-                let mut left = loser;
-                let chunk = left.next().await;
-                (left, chunk)
+                winner.fail(&failure);
+                self.retryable |= consequence(failure.outcome).retryable;
+                self.last_failure = Some(failure);
+                let mut remaining = loser;
+                let chunk = remaining.next().await;
+                (remaining, chunk)
             }
         }
     }
 
-    fn give_up(&mut self) -> GaveUp {
-        let rest = self.soonest.map(|soonest| self.chain.until(soonest));
-        match self.last.take() {
-            Some(failure) => GaveUp {
+    fn give_up(&mut self) -> ChainFailure {
+        let until_probe = self.earliest_probe.map(|probe| self.chain.time_until(probe));
+        match self.last_failure.take() {
+            Some(failure) => ChainFailure {
                 message: failure.message,
                 outcome: failure.outcome,
-                again: self.again || self.soonest.is_some(),
-                asked: true,
-                retry_after: failure.retry_after.into_iter().chain(rest).min(),
+                retryable: self.retryable || self.earliest_probe.is_some(),
+                called: true,
+                retry_after: failure.retry_after.into_iter().chain(until_probe).min(),
             },
-            None => GaveUp { retry_after: rest, ..GaveUp::without_asking("every provider of the chain rests") },
+            None => ChainFailure {
+                retry_after: until_probe,
+                ..ChainFailure::without_call("every provider of the chain rests")
+            },
         }
     }
 }
 
-fn ended(calling: &mut Calling, incomplete: Option<Incomplete>) -> Said {
-    Said::End(Ended {
-        provider: calling.candidate.endpoint.provider.clone(),
-        model: calling.candidate.model.clone(),
-        usage: calling.usage(),
+fn completion(call: &mut ProviderCall, incomplete: Option<Incomplete>) -> ReplyChunk {
+    ReplyChunk::End(Completion {
+        provider: call.candidate.endpoint.provider.clone(),
+        model: call.candidate.model.clone(),
+        usage: call.usage(),
         incomplete,
     })
 }

@@ -1,10 +1,11 @@
-//! What each failure of a provider means. The table of docs/PROVIDERS.md, as code.
+//! Failures of providers, and their consequences for failover, circuit breaker and retry. The table of docs/PROVIDERS.md, as
+//! code.
 
 use std::time::Duration;
 
 use troupe_core::model::providers::Outcome;
 
-/// Why a provider did not answer.
+/// Why a provider gave no reply.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Failure {
@@ -12,12 +13,12 @@ pub(crate) struct Failure {
     pub(crate) outcome: Outcome,
     /// For operators: it may quote the service.
     pub(crate) message: String,
-    /// When the service wants to be asked again.
+    /// When the service wants to be called again.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// Without zero characters, of which PostgreSQL stores none: what a service says may hold anything.
+    /// Without zero characters, of which PostgreSQL stores none: a service's message may hold anything.
     pub(crate) fn new(outcome: Outcome, message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.retain(|c| c != '\0');
@@ -25,49 +26,48 @@ impl Failure {
     }
 }
 
-/// Who else may be asked.
+/// Where failover goes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Elsewhere {
-    /// The next link, now.
-    Next,
-    /// The same link, with a shorter prompt; then the next.
-    Shorter,
-    /// Nobody: it would fail everywhere.
-    Nobody,
+pub(crate) enum FailoverTarget {
+    NextLink,
+    /// The same link with a shorter prompt; then the next.
+    ShorterPrompt,
+    /// It would fail everywhere.
+    None,
 }
 
-/// What becomes of the key.
+/// What happens to the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyThen {
-    Stays,
-    /// A pause, as long as the service asks for, up to `models.rate_limit_cap`.
-    Rests,
-    /// A long pause, `models.key_out`.
-    Out,
-    /// The same, and somebody must look at it.
-    OutWithAlarm,
+pub(crate) enum KeyAction {
+    Keep,
+    /// It rests for as long as the service asks for, up to `models.rate_limit_cap`.
+    Pause,
+    /// It rests for `models.key_out`.
+    Disable,
+    /// The same, logged as an error: an operator must look at it.
+    DisableAndAlert,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Consequence {
-    pub(crate) elsewhere: Elsewhere,
-    pub(crate) key: KeyThen,
-    /// Whether it counts against the breaker.
+    pub(crate) failover: FailoverTarget,
+    pub(crate) key: KeyAction,
+    /// Whether it counts against the circuit breaker.
     pub(crate) counts: bool,
-    /// Whether another attempt may help, later, when nobody else could.
-    pub(crate) again: bool,
+    /// Whether another attempt may help, later, when no other provider could.
+    pub(crate) retryable: bool,
 }
 
 /// The one table.
 pub(crate) const fn consequence(outcome: Outcome) -> Consequence {
-    use Elsewhere::{Next, Nobody, Shorter};
-    use KeyThen::{Out, OutWithAlarm, Rests, Stays};
-    let (elsewhere, key, counts, again) = match outcome {
-        Outcome::RateLimited => (Next, Rests, false, true),
-        Outcome::OutOfMoney => (Next, Out, false, true),
-        Outcome::KeyRefused => (Next, OutWithAlarm, false, true),
-        Outcome::NoSuchModel | Outcome::Filtered => (Next, Stays, false, false),
-        Outcome::TooLong => (Shorter, Stays, false, false),
+    use FailoverTarget::{NextLink, None, ShorterPrompt};
+    use KeyAction::{Disable, DisableAndAlert, Keep, Pause};
+    let (failover, key, counts, retryable) = match outcome {
+        Outcome::RateLimited => (NextLink, Pause, false, true),
+        Outcome::OutOfMoney => (NextLink, Disable, false, true),
+        Outcome::KeyRefused => (NextLink, DisableAndAlert, false, true),
+        Outcome::NoSuchModel | Outcome::Filtered => (NextLink, Keep, false, false),
+        Outcome::TooLong => (ShorterPrompt, Keep, false, false),
         Outcome::Failed
         | Outcome::Unreachable
         | Outcome::Silent
@@ -75,10 +75,10 @@ pub(crate) const fn consequence(outcome: Outcome) -> Consequence {
         | Outcome::Endless
         | Outcome::Cut
         | Outcome::Malformed
-        | Outcome::Empty => (Next, Stays, true, true),
+        | Outcome::Empty => (NextLink, Keep, true, true),
         Outcome::BadCall | Outcome::Completed | Outcome::Refused | Outcome::Outrun | Outcome::Abandoned => {
-            (Nobody, Stays, false, false)
+            (None, Keep, false, false)
         }
     };
-    Consequence { elsewhere, key, counts, again }
+    Consequence { failover, key, counts, retryable }
 }

@@ -2,7 +2,7 @@
 //!
 //! Arrows run down: `failover` asks `formats` through the port, and all of them stand on [`prompt`] and [`failure`].
 
-mod chat_model;
+pub(crate) mod chat_model;
 mod failover;
 mod failure;
 pub(crate) mod formats;
@@ -10,10 +10,10 @@ pub(crate) mod prompt;
 pub(crate) mod tokens;
 
 pub(crate) use failover::{
-    Ended, GaveUp, Said, Speech,
+    ChainFailure, Completion, Failover, ReplyChunk,
     call::Trail,
     chain::Chain,
-    health_board::{Sharing, follow as share},
-    health_checks::Checks,
+    health_board::{HealthBoard, sync as sync_health_board},
+    health_checks::HealthChecks,
     roster::{Candidate, Roster},
 };

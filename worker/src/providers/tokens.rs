@@ -1,7 +1,7 @@
-//! How many tokens a text is, counted where a provider did not say.
+//! Token counts, for usage that a provider did not report.
 //!
-//! Counted with the tokenizer of OpenAI's newer models; others cut a little differently, so what is counted here is called
-//! estimated. It is too slow to fit every prompt into its budget with: that is done by letters (docs/adr/0010-tokens.md).
+//! Counted with the tokenizer of OpenAI's newer models; others differ a little, so these counts are marked as estimated. It is too
+//! slow to fit every prompt into its budget: that is done by characters (docs/adr/0010-tokens.md).
 
 use std::sync::LazyLock;
 
@@ -10,34 +10,34 @@ use troupe_core::model::Usage;
 
 use super::prompt::Prompt;
 
-/// Longer texts are taken to go on as they begin: so even the oddest takes some milliseconds at most.
-const LONGEST: usize = 64 * 1_024;
+/// Longer texts are extrapolated from their beginning, so that even the oddest takes some milliseconds at most.
+const MAX_COUNTED_BYTES: usize = 64 * 1_024;
 
-/// Of the words around each message that tell who says it.
-const FRAME: usize = 4;
+/// Overhead of each message: its role and delimiters.
+const TOKENS_PER_MESSAGE: usize = 4;
 
 static TOKENIZER: LazyLock<CoreBpe> = LazyLock::new(tiktoken::encoding::o200k_base);
 
-/// Loads the tokenizer, which takes about a tenth of a second: call it where nobody waits.
+/// Loads the tokenizer, which takes about a tenth of a second: off the path of replies.
 pub(crate) fn warm_up() {
     LazyLock::force(&TOKENIZER);
 }
 
 pub(crate) fn count(text: &str) -> usize {
-    if text.len() <= LONGEST {
+    if text.len() <= MAX_COUNTED_BYTES {
         return TOKENIZER.count(text);
     }
-    let beginning = &text[..text.floor_char_boundary(LONGEST)];
+    let beginning = &text[..text.floor_char_boundary(MAX_COUNTED_BYTES)];
     let tokens = TOKENIZER.count(beginning) as f64;
     (tokens * text.len() as f64 / beginning.len() as f64).ceil() as usize
 }
 
-/// What a reply took of its model.
+/// The usage of a reply.
 pub(crate) fn usage(prompt: &Prompt, reply: &str) -> Usage {
-    let said = prompt.messages.iter().map(|message| FRAME + count(&message.content));
+    let messages = prompt.messages.iter().map(|message| TOKENS_PER_MESSAGE + count(&message.content));
     let tokens = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Usage {
-        prompt_tokens: tokens(FRAME + count(&prompt.system) + said.sum::<usize>()),
+        prompt_tokens: tokens(TOKENS_PER_MESSAGE + count(&prompt.system) + messages.sum::<usize>()),
         completion_tokens: tokens(count(reply)),
         estimated: true,
     }
@@ -66,13 +66,13 @@ mod tests {
 
     #[test]
     fn usage_counts_what_was_asked_and_what_was_said() {
-        let asked = usage(&Prompt::asking("Who keeps the lamp?"), "");
-        assert_eq!(asked.completion_tokens, 0);
-        let prompt_tokens = 2 * FRAME + count("You are Ada.") + count("Who keeps the lamp?");
-        assert_eq!(usize::try_from(asked.prompt_tokens).unwrap(), prompt_tokens);
-        let said = usage(&Prompt::asking("Who keeps the lamp?"), "My father does.");
-        assert_eq!(said.prompt_tokens, asked.prompt_tokens);
-        assert_eq!(said.completion_tokens, 4);
-        assert!(said.estimated);
+        let empty = usage(&Prompt::asking("Who keeps the lamp?"), "");
+        assert_eq!(empty.completion_tokens, 0);
+        let prompt_tokens = 2 * TOKENS_PER_MESSAGE + count("You are Ada.") + count("Who keeps the lamp?");
+        assert_eq!(usize::try_from(empty.prompt_tokens).unwrap(), prompt_tokens);
+        let counted = usage(&Prompt::asking("Who keeps the lamp?"), "My father does.");
+        assert_eq!(counted.prompt_tokens, empty.prompt_tokens);
+        assert_eq!(counted.completion_tokens, 4);
+        assert!(counted.estimated);
     }
 }

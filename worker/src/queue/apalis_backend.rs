@@ -1,8 +1,8 @@
-//! The apalis backend: tasks in apalis-redis's layout, fetched for free slots only and removed when they are acknowledged.
+//! The apalis backend: tasks in the layout of apalis-redis, fetched for free slots only and deleted when they are acknowledged.
 //!
-//! apalis drives it (state machine, heartbeat, acknowledgements); apalis-redis lays the queue out and fetches. What differs
-//! from apalis-redis's own backend is why this exists (docs/adr/0002): the batch follows the free slots, finished tasks
-//! leave no trace, and no error of Redis ends the worker.
+//! apalis drives it (state machine, heartbeat, acknowledgements); apalis-redis defines the layout and fetches. It differs from
+//! apalis-redis's own backend in three ways (docs/adr/0002): the batch follows the free slots, finished tasks leave no trace,
+//! and no error of Redis ends the worker.
 
 use std::{
     convert::Infallible,
@@ -30,26 +30,25 @@ use redis::{RedisResult, Script, aio::ConnectionManager};
 use tokio::sync::Mutex;
 use troupe_core::{adapters::redis::finished_counter, config::Live, jobs::GenerateReply};
 
-use super::{Slots, connection, started_jobs::Begun};
+use super::{Slots, connection, started_jobs::StartedJobs};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// A worker that was silent for so many heartbeats is dead, and its tasks are given to others.
-const MISSED_HEARTBEATS: usize = 4;
-const BATCH: usize = 64;
-/// Between tries while Redis is away.
-const PAUSE: Duration = Duration::from_millis(250);
+/// A worker with as many missed heartbeats is dead, and its tasks go to others.
+const MAX_MISSED_HEARTBEATS: usize = 4;
+const MAX_BATCH: usize = 64;
+/// Between retries while Redis is away.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// At shutdown; after that other workers recover the tasks by the missed heartbeats.
+const MAX_HAND_BACK_TRIES: u32 = 3;
 
-/// Tries to hand back at the end; then other workers find out by themselves that this one is gone.
-const HAND_BACK_TRIES: u32 = 3;
-
-/// A tier's queue, and who takes from it.
+/// A tier's queue and its consumer.
 #[derive(Clone)]
-pub(super) struct Source {
+pub(super) struct TierQueue {
     pub(super) worker: String,
-    pub(super) queue: String,
+    pub(super) name: String,
     pub(super) tier: String,
-    /// The tier, as the slots count them.
-    pub(super) number: usize,
+    /// The tier's index in the slots.
+    pub(super) tier_index: usize,
     pub(super) wake_channel: String,
 }
 
@@ -57,88 +56,88 @@ pub(super) struct Source {
 #[derive(Clone)]
 pub(super) struct RedisTasks {
     connection: ConnectionManager,
-    source: Arc<Source>,
+    queue: Arc<TierQueue>,
     layout: Layout,
     finished_counter: String,
     slots: Arc<Slots>,
     acknowledge: Arc<Script>,
     recover: Arc<Script>,
     hand_back: Arc<Script>,
-    /// In a slot, and not begun.
+    /// Fetched into a slot, and not started.
     fetched: Arc<AtomicUsize>,
-    begun: Begun,
-    /// Finished, and not yet known to be removed.
+    started: StartedJobs,
+    /// Finished, and not yet deleted for certain.
     finished: Arc<Mutex<Vec<String>>>,
 }
 
 impl RedisTasks {
-    pub(super) async fn connect(live: &Live, source: Source, slots: Arc<Slots>) -> RedisResult<Self> {
+    pub(super) async fn connect(live: &Live, queue: TierQueue, slots: Arc<Slots>) -> RedisResult<Self> {
         Ok(Self {
             connection: connection::open(live).await?,
             layout: Layout::default()
-                .queue(&source.queue)
-                .batch_size(BATCH)
+                .queue(&queue.name)
+                .batch_size(MAX_BATCH)
                 .heartbeat_interval(HEARTBEAT)
-                .missed_heartbeats(MISSED_HEARTBEATS)
+                .missed_heartbeats(MAX_MISSED_HEARTBEATS)
                 .lock_tasks(false)
                 .emit_events(false),
-            finished_counter: finished_counter(&source.queue),
-            source: Arc::new(source),
+            finished_counter: finished_counter(&queue.name),
+            queue: Arc::new(queue),
             slots,
             acknowledge: Arc::new(Script::new(include_str!("acknowledge.lua"))),
             recover: Arc::new(Script::new(include_str!("recover.lua"))),
             hand_back: Arc::new(Script::new(include_str!("hand_back.lua"))),
             fetched: Arc::default(),
-            begun: Begun::default(),
+            started: StartedJobs::default(),
             finished: Arc::default(),
         })
     }
 
     pub(super) fn worker(&self) -> &str {
-        &self.source.worker
+        &self.queue.worker
     }
 
-    pub(super) fn number(&self) -> usize {
-        self.source.number
+    pub(super) fn tier_index(&self) -> usize {
+        self.queue.tier_index
     }
 
     pub(super) fn tier(&self) -> &str {
-        &self.source.tier
+        &self.queue.tier
     }
 
     pub(super) fn slots(&self) -> &Arc<Slots> {
         &self.slots
     }
 
-    /// When the consumer has ended: what it had fetched and not begun will not begin here.
+    /// When the consumer has ended: what it had fetched and not started will not start here.
     pub(super) fn forget_fetched(&self) {
-        self.slots.abandon(self.source.number, self.fetched.swap(0, Ordering::AcqRel));
+        self.slots.abandon(self.queue.tier_index, self.fetched.swap(0, Ordering::AcqRel));
     }
 
-    /// At the end: nothing more begins here, and what was fetched and has not begun is for other workers at once. A fetch that
-    /// is still under way went out before on the same connection, so what it takes is seen here too.
-    pub(super) async fn hand_back_unbegun(&self) {
-        self.begun.close();
+    /// At shutdown: no more jobs start here, and those that were fetched and have not started go back for other workers at once. A
+    /// fetch in flight was sent before on the same connection, so its jobs are included.
+    pub(super) async fn hand_back_unstarted(&self) {
+        self.started.close();
         let mut connection = self.connection.clone();
-        for _ in 0..HAND_BACK_TRIES {
+        for _ in 0..MAX_HAND_BACK_TRIES {
             let back: Result<u64, _> = self
                 .hand_back
-                .key(format!("{}:{}", self.layout.inflight_jobs_set(), self.source.worker))
+                .key(format!("{}:{}", self.layout.inflight_jobs_set(), self.queue.worker))
                 .key(self.layout.active_jobs_list())
-                .arg(&self.source.wake_channel)
-                .arg(&self.source.tier)
-                .arg(self.begun.tasks())
+                .arg(&self.queue.wake_channel)
+                .arg(&self.queue.tier)
+                .arg(self.started.tasks())
                 .invoke_async(&mut connection)
                 .await;
             match back {
                 Ok(0) => return,
-                Ok(jobs) => return tracing::info!(jobs, "handed back what had not begun"),
+                Ok(jobs) => return tracing::info!(jobs, "handed back jobs that had not started"),
                 Err(error) => pause_after("hand back", &error).await,
             }
         }
     }
 
-    async fn beat(&mut self, worker: &WorkerContext) {
+    async fn send_heartbeat(&mut self, worker: &WorkerContext) {
         let recovered: Result<u64, _> = self
             .recover
             .key(self.layout.workers_set())
@@ -147,14 +146,14 @@ impl RedisTasks {
             .arg(seconds_now())
             .arg(worker.name().to_string())
             .arg(self.layout.orphaned_duration().as_secs())
-            .arg(self.begun.tasks())
+            .arg(self.started.tasks())
             .invoke_async(&mut self.connection)
             .await;
         match recovered {
             Ok(0) => {}
             Ok(tasks) => {
-                tracing::info!(tasks, "took back what a dead worker held, or what had not arrived here");
-                self.slots.announce(self.source.number);
+                tracing::info!(tasks, "recovered jobs of a dead worker, or jobs that were lost on the way here");
+                self.slots.wake_up(self.queue.tier_index);
             }
             Err(error) => pause_after("heartbeat", &error).await,
         }
@@ -176,10 +175,10 @@ impl RedisTasks {
             .await;
         match removed {
             Ok(_) => {
-                self.begun.acknowledged(&finished);
+                self.started.acknowledged(&finished);
                 finished.clear();
             }
-            // They stay in the list for the next time; until then they are only clutter.
+            // They stay in the list for the next time, and do no harm until then.
             Err(error) => pause_after("acknowledge", &error).await,
         }
     }
@@ -187,7 +186,7 @@ impl RedisTasks {
 
 async fn pause_after(what: &str, error: &impl Display) {
     tracing::warn!(%error, what, "the queue does not answer");
-    tokio::time::sleep(PAUSE).await;
+    tokio::time::sleep(RETRY_PAUSE).await;
 }
 
 fn seconds_now() -> u64 {
@@ -200,18 +199,18 @@ impl Persistence for RedisTasks {
     type Error = Infallible;
 
     async fn register(&mut self, worker: &WorkerContext) -> Result<(), Infallible> {
-        self.beat(worker).await;
+        self.send_heartbeat(worker).await;
         Ok(())
     }
 
     async fn heartbeat(&mut self, worker: &WorkerContext) -> Result<(), Infallible> {
-        self.beat(worker).await;
+        self.send_heartbeat(worker).await;
         self.remove_finished(worker).await;
         Ok(())
     }
 
     async fn fetch_next(&mut self, worker: &WorkerContext) -> Result<Vec<Task<Vec<u8>>>, Infallible> {
-        let slots = self.slots.reserve(self.source.number, self.layout.batch_size);
+        let slots = self.slots.reserve(self.queue.tier_index, self.layout.batch_size);
         if slots.count() == 0 {
             return Ok(Vec::new());
         }
@@ -219,13 +218,13 @@ impl Persistence for RedisTasks {
         match queries::fetch_next(&mut self.connection, worker, &layout).await {
             Ok(tasks) => {
                 self.fetched.fetch_add(tasks.len(), Ordering::AcqRel);
-                slots.filled(tasks.len());
+                slots.fill(tasks.len());
                 Ok(tasks)
             }
             Err(error) => {
                 pause_after("fetch", &error).await;
-                // Redis may have lost its data, and with it who we are.
-                self.beat(worker).await;
+                // Redis may have lost its data, and with it our registration.
+                self.send_heartbeat(worker).await;
                 Ok(Vec::new())
             }
         }
@@ -242,17 +241,17 @@ impl Persistence for RedisTasks {
     }
 
     async fn reenqueue_abandoned(&mut self, _: Vec<Task<Vec<u8>>>, _: &WorkerContext) -> Result<u64, Infallible> {
-        // It was handed back when the end began: apalis calls this when all that runs has ended.
+        // Handed back at the beginning of the shutdown: apalis calls this only when all running jobs have ended.
         Ok(0)
     }
 
     async fn push_tasks(&mut self, _: Vec<Task<Vec<u8>>>) -> Result<(), Infallible> {
-        // Workers consume; the pushing side is shared::adapters::redis::RedisJobQueue.
+        // Workers only consume; the producer is troupe_core::adapters::redis::RedisJobQueue.
         Ok(())
     }
 }
 
-/// The backend of one consumer: decodes what [`RedisTasks`] fetches.
+/// The backend of one consumer: decodes the tasks of [`RedisTasks`].
 pub(super) struct ReplyTasks {
     source: Persisted<RedisTasks>,
     layout: Layout,
@@ -281,8 +280,8 @@ impl Backend for ReplyTasks {
         loop {
             let Some(Ok(task)) = ready!(self.source.poll_next(cx, worker)) else { return Poll::Ready(None) };
             let name = task.task_id().map(ToString::to_string).unwrap_or_default();
-            if !self.source.begun.begin(name) {
-                // It has been handed back; the end follows.
+            if !self.source.started.start(name) {
+                // It has been handed back: the process stops.
                 return Poll::Pending;
             }
             self.source.fetched.fetch_sub(1, Ordering::AcqRel);
@@ -290,7 +289,7 @@ impl Backend for ReplyTasks {
                 Ok(task) => return Poll::Ready(Some(Ok(task))),
                 Err(error) => {
                     tracing::error!(%error, "a job that cannot be read is dropped; its request stays with the sweeper");
-                    self.source.slots.give_back(self.source.number(), 1);
+                    self.source.slots.free(self.source.tier_index(), 1);
                 }
             }
         }
@@ -313,11 +312,11 @@ impl BackendConfig for ReplyTasks {
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> Self::Layer {
-        self.source.layer(NoResult, BATCH).persist_results(true).lock_tasks(false)
+        self.source.layer(NoResult, MAX_BATCH).persist_results(true).lock_tasks(false)
     }
 }
 
-/// What became of a request is in PostgreSQL: a job has no result of its own.
+/// Jobs have no result: the request's is in PostgreSQL.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoResult;
 

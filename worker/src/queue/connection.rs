@@ -1,4 +1,4 @@
-//! The connection of a queue to Redis: apalis wants one of another client than the rest of the process has.
+//! A queue's connection to Redis: apalis needs one of another client library than the rest of the process.
 
 use std::time::Duration;
 
@@ -14,28 +14,27 @@ use redis::{
 use secrecy::ExposeSecret;
 use troupe_core::config::{Live, LiveSecret};
 
-/// Between tries to connect again, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
-/// One that is opened again whenever it breaks, by the user of the moment.
+/// Reconnects whenever it breaks, with the current credentials.
 pub(super) async fn open(live: &Live) -> RedisResult<ConnectionManager> {
     let config = &live.now().redis;
-    let caller = Caller(live.secret(|config| config.redis.url.clone()));
-    let client = caller.client()?;
+    let credentials = LiveCredentials(live.secret(|config| config.redis.url.clone()));
+    let client = credentials.client()?;
     let mut settings = ConnectionManagerConfig::new()
         .set_response_timeout(Some(config.command_timeout))
         .set_connection_timeout(Some(config.command_timeout))
-        .set_max_delay(LONGEST_PAUSE);
+        .set_max_delay(MAX_RECONNECT_DELAY);
     if client.get_connection_info().redis_settings().password().is_some() {
-        settings = settings.set_credentials_provider(caller);
+        settings = settings.set_credentials_provider(credentials);
     }
     ConnectionManager::new_with_config(client, settings).await
 }
 
-/// Who calls, by the address as it is now: every new connection asks. One that is there stays who it is.
-struct Caller(LiveSecret);
+/// The credentials in the current address: every new connection reads them. An open one keeps its own.
+struct LiveCredentials(LiveSecret);
 
-impl Caller {
+impl LiveCredentials {
     fn client(&self) -> RedisResult<Client> {
         Client::open(self.0.now().unwrap_or_default().expose_secret())
     }
@@ -50,7 +49,7 @@ impl Caller {
     }
 }
 
-impl StreamingCredentialsProvider for Caller {
+impl StreamingCredentialsProvider for LiveCredentials {
     fn subscribe(&self) -> BoxStream<'static, RedisResult<BasicAuth>> {
         stream::once(future::ready(self.credentials())).chain(stream::pending()).boxed()
     }

@@ -1,4 +1,4 @@
-//! Where jobs come from: one apalis worker per tier over the queue in Redis, all sharing this process's slots by weight.
+//! The queue: one consumer (an apalis worker) per tier over Redis, all sharing this process's slots by weight.
 
 mod apalis_backend;
 mod connection;
@@ -22,87 +22,89 @@ use troupe_core::{
     model::admin::Tier,
 };
 
-use crate::replies::attempt::Replies;
+use crate::replies::generator::ReplyGenerator;
 use apalis_backend::{RedisTasks, ReplyTasks};
 
 pub(crate) use slots::Slots;
 
-/// Unlike every other process's, and unlike this machine's last: a name seen lately cannot register again.
+/// Unique to this process: a name that was seen lately cannot register again.
 pub(crate) fn worker_name() -> String {
     SessionId::new().to_string()
 }
 
-/// What it takes to consume a queue.
+/// The dependencies of consumers.
 pub(crate) struct Consumers {
     pub(crate) name: String,
     pub(crate) redis: RedisHandle,
     pub(crate) live: Live,
     pub(crate) slots: Arc<Slots>,
-    pub(crate) replies: Arc<Replies>,
+    pub(crate) generator: Arc<ReplyGenerator>,
     pub(crate) tasks: Tasks,
 }
 
-/// The queues from which this process takes jobs, in the order in which the slots count them.
+/// The queues of all tiers, by the index of the tier in the slots.
 pub(crate) struct Queues {
     consumers: Consumers,
-    sources: Mutex<Vec<RedisTasks>>,
+    queues: Mutex<Vec<RedisTasks>>,
 }
 
 impl Consumers {
-    /// Starts a consumer for each tier there is, and for each that comes later. They fetch until the shutdown; a consumer that ends
-    /// before it is started again.
+    /// Starts a consumer for each tier, and for each that is added later. They fetch until the shutdown; a consumer that ends before
+    /// is restarted.
     pub(crate) async fn start(self, tiers: &[Tier]) -> anyhow::Result<Arc<Queues>> {
-        let (pool, redis, slots) = (self.replies.pool.clone(), self.redis.clone(), self.slots.clone());
+        let pool = self.generator.pool.clone();
+        let redis = self.redis.clone();
+        let slots = self.slots.clone();
         let tasks = self.tasks.clone();
-        let queues = Arc::new(Queues { consumers: self, sources: Mutex::default() });
+        let queues = Arc::new(Queues { consumers: self, queues: Mutex::default() });
         for tier in tiers {
-            queues.open(tier).await?;
+            queues.add_tier(tier).await?;
         }
-        tasks.spawn(wake_ups::hear(redis, queues.clone(), slots, tasks.shutdown().clone()));
+        tasks.spawn_until_shutdown(wake_ups::listen(redis, queues.clone(), slots));
         tasks.spawn(tiers::follow(pool, tiers.to_vec(), queues.clone(), tasks.shutdown().clone()));
         Ok(queues)
     }
 }
 
 impl Queues {
-    /// Takes jobs from the queue of one more tier. Only one task does this at a time.
-    async fn open(&self, tier: &Tier) -> Result<(), redis::RedisError> {
-        let Consumers { name, redis, live, slots, replies, tasks } = &self.consumers;
-        let source = apalis_backend::Source {
+    /// Starts the consumer of one more tier. Only one task does this at a time.
+    async fn add_tier(&self, tier: &Tier) -> Result<(), redis::RedisError> {
+        let Consumers { name, redis, live, slots, generator, tasks } = &self.consumers;
+        let queue = apalis_backend::TierQueue {
             worker: format!("{name}:{}", tier.name),
-            queue: queue_name(redis.prefix(), &tier.name),
+            name: queue_name(redis.prefix(), &tier.name),
             tier: tier.name.clone(),
-            number: self.sources.lock().len(),
+            tier_index: self.queues.lock().len(),
             wake_channel: wake_channel(redis.prefix()),
         };
-        let source = RedisTasks::connect(live, source, slots.clone()).await?;
+        let source = RedisTasks::connect(live, queue, slots.clone()).await?;
         slots.add(tiers::weight(tier));
-        self.sources.lock().push(source.clone());
-        tasks.spawn(keep_consuming(source, replies.clone(), tasks.clone()));
+        self.queues.lock().push(source.clone());
+        tasks.spawn(keep_consuming(source, generator.clone(), tasks.clone()));
         Ok(())
     }
 
-    /// The tier's place among the queues.
-    fn number(&self, tier: &str) -> Option<usize> {
-        self.sources.lock().iter().position(|source| source.tier() == tier)
+    /// The tier's index.
+    fn tier_index(&self, tier: &str) -> Option<usize> {
+        self.queues.lock().iter().position(|source| source.tier() == tier)
     }
 
     fn count(&self) -> usize {
-        self.sources.lock().len()
+        self.queues.lock().len()
     }
 
-    /// Begins nothing more, and puts back what was fetched and has not begun, so that other workers have it at once.
+    /// Starts no more jobs, and hands back those that were fetched and have not started, for other workers at once.
     pub(crate) async fn close(&self) {
         self.consumers.slots.close();
-        let sources = self.sources.lock().clone();
-        join_all(sources.iter().map(RedisTasks::hand_back_unbegun)).await;
+        let queues = self.queues.lock().clone();
+        join_all(queues.iter().map(RedisTasks::hand_back_unstarted)).await;
     }
 }
 
-async fn keep_consuming(source: RedisTasks, replies: Arc<Replies>, running: Tasks) {
+async fn keep_consuming(source: RedisTasks, generator: Arc<ReplyGenerator>, running: Tasks) {
     let shutdown = running.shutdown();
     while !shutdown.is_cancelled() {
-        let ended = consume(source.clone(), replies.clone(), &running).await;
+        let ended = consume(source.clone(), generator.clone(), &running).await;
         source.forget_fetched();
         if let Err(error) = ended {
             tracing::warn!(error, worker = source.worker(), "the consumer ended; starting it again");
@@ -111,32 +113,35 @@ async fn keep_consuming(source: RedisTasks, replies: Arc<Replies>, running: Task
     }
 }
 
-async fn consume(source: RedisTasks, replies: Arc<Replies>, running: &Tasks) -> Result<(), String> {
-    let (slots, tier) = (source.slots().clone(), source.number());
-    slots.announce(tier);
-    // It never has anything to say: apalis polls it each time before it fetches, and that is when to ask for being woken.
+async fn consume(source: RedisTasks, generator: Arc<ReplyGenerator>, running: &Tasks) -> Result<(), String> {
+    let slots = source.slots().clone();
+    let tier = source.tier_index();
+    slots.wake_up(tier);
+    // A stream without items: apalis polls it each time before it fetches, which registers the waker.
     let wake_ups = {
         let slots = slots.clone();
         stream::poll_fn(move |cx| {
-            slots.wake_me(tier, cx);
+            slots.register_waker(tier, cx);
             Poll::Pending::<Option<()>>
         })
     };
     let name = source.worker().to_owned();
-    let (running, stop) = (running.clone(), running.shutdown().clone());
+    let shutdown = running.shutdown().clone();
+    let running = running.clone();
     let handle = move |job: GenerateReply| {
-        let (replies, slot) = (replies.clone(), slots.occupy(tier));
+        let generator = generator.clone();
+        let slot = slots.occupy(tier);
         // A task of its own, so that replies use every core; apalis acknowledges the job when it has ended.
-        let written = running.spawn(async move {
-            replies.generate(job).await;
+        let reply = running.spawn(async move {
+            generator.generate(job).await;
             drop(slot);
         });
-        written.map(drop)
+        reply.map(drop)
     };
     let worker = WorkerBuilder::new(name).backend(ReplyTasks::new(source).poll_with_stream(wake_ups)).build(handle);
     worker
         .run_until(async move {
-            stop.cancelled().await;
+            shutdown.cancelled().await;
             Ok::<(), std::io::Error>(())
         })
         .await

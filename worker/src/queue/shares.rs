@@ -1,13 +1,13 @@
-//! Which tier may begin how many jobs, while several have a backlog: by weight, and nobody is starved.
+//! Weighted fair sharing of slots between tiers with a backlog, without starvation.
 //!
-//! Stride scheduling, in plain arithmetic without a clock: each tier has a pass, which every job that it begins moves on by
-//! one stride, the inverse of its weight; whose pass is lowest is next. Only tiers with a backlog count. [`super::slots`]
-//! drives it.
+//! Stride scheduling, in plain arithmetic without a clock: each tier has a pass, which every job advances by one stride, the
+//! inverse of the tier's weight; the tier with the lowest pass is next. Only tiers with a backlog count. [`super::slots`] drives
+//! it.
 
-/// One job of a tier of weight 1.
+/// Of weight 1.
 const STRIDE: u64 = 1 << 20;
 
-/// The shares of all tiers. A tier is named by its place in the list of weights; of two that are level the first goes first.
+/// The shares of all tiers, by their index in the list of weights; ties go to the lower index.
 #[derive(Clone)]
 pub(super) struct Shares(Vec<Share>);
 
@@ -24,18 +24,18 @@ impl Shares {
         Self(weights.into_iter().map(share).collect())
     }
 
-    /// One more tier; its place is the new last one.
+    /// Adds a tier, at the next index.
     pub(super) fn add(&mut self, weight: u32) {
         self.0.push(share(weight));
     }
 
-    /// The tier has another weight; what it has begun counts as it did then.
-    pub(super) fn weigh(&mut self, tier: usize, weight: u32) {
+    /// Changes a weight; jobs that were charged already count by the old one.
+    pub(super) fn set_weight(&mut self, tier: usize, weight: u32) {
         self.0[tier].stride = stride(weight);
     }
 
-    /// There may be jobs for the tier. It joins the others where they are: while it had nothing to do it saved nothing up.
-    pub(super) fn has_backlog(&mut self, tier: usize) {
+    /// There may be jobs of the tier. It joins at the lowest pass of the others: idle time is no credit.
+    pub(super) fn set_backlog(&mut self, tier: usize) {
         let others = self.0.iter().filter(|share| share.backlog).map(|share| share.pass).min();
         let share = &mut self.0[tier];
         if !share.backlog {
@@ -44,38 +44,38 @@ impl Shares {
         }
     }
 
-    /// The tier's queue was found empty: it holds nobody back. When nobody is left, nobody owes anybody anything.
-    pub(super) fn ran_dry(&mut self, tier: usize) {
+    /// The tier's queue was found empty. With no backlog at all, every pass starts again at zero.
+    pub(super) fn clear_backlog(&mut self, tier: usize) {
         self.0[tier].backlog = false;
         if self.0.iter().all(|share| !share.backlog) {
             self.0.iter_mut().for_each(|share| share.pass = 0);
         }
     }
 
-    /// How many of the free slots are the tier's, if every tier with a backlog can fill its own.
-    pub(super) fn part_of(&self, free: usize, tier: usize) -> usize {
+    /// How many of the free slots are the tier's, if every tier with a backlog fills its own.
+    pub(super) fn share_of(&self, free: usize, tier: usize) -> usize {
         let mut shares = self.clone();
         let turns = std::iter::from_fn(|| {
             let next = shares.next()?;
-            shares.begin(next, 1);
+            shares.charge(next, 1);
             Some(next)
         });
         turns.take(free).filter(|next| *next == tier).count()
     }
 
-    /// Whose turn it is.
+    /// The tier whose turn it is.
     pub(super) fn next(&self) -> Option<usize> {
         let waiting = self.0.iter().enumerate().filter(|(_, share)| share.backlog);
         waiting.min_by_key(|(_, share)| share.pass).map(|(tier, _)| tier)
     }
 
-    pub(super) fn begin(&mut self, tier: usize, jobs: usize) {
+    pub(super) fn charge(&mut self, tier: usize, jobs: usize) {
         let share = &mut self.0[tier];
         share.pass = share.pass.saturating_add(share.stride.saturating_mul(jobs as u64));
     }
 
-    /// So many did not begin after all.
-    pub(super) fn take_back(&mut self, tier: usize, jobs: usize) {
+    /// So many did not start after all.
+    pub(super) fn refund(&mut self, tier: usize, jobs: usize) {
         let share = &mut self.0[tier];
         share.pass = share.pass.saturating_sub(share.stride.saturating_mul(jobs as u64));
     }
@@ -100,11 +100,11 @@ mod tests {
         Shares::new([4, 1])
     }
 
-    /// Who begins, one job after the other.
+    /// The tiers of the next jobs, in order.
     fn turns(shares: &mut Shares, jobs: usize) -> Vec<usize> {
         let turn = |_| {
             let next = shares.next().unwrap();
-            shares.begin(next, 1);
+            shares.charge(next, 1);
             next
         };
         (0..jobs).map(turn).collect()
@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn by_weight_and_evenly() {
         let mut shares = pro_and_free();
-        shares.has_backlog(PRO);
-        shares.has_backlog(FREE);
+        shares.set_backlog(PRO);
+        shares.set_backlog(FREE);
         let turns = turns(&mut shares, 100);
         assert_eq!((of(PRO, &turns), of(FREE, &turns)), (80, 20));
         for ten in turns.chunks(10) {
@@ -129,11 +129,11 @@ mod tests {
     #[test]
     fn another_weight_counts_from_then_on() {
         let mut shares = pro_and_free();
-        shares.has_backlog(PRO);
-        shares.has_backlog(FREE);
-        shares.begin(FREE, 1);
-        shares.begin(PRO, 4);
-        shares.weigh(FREE, 4);
+        shares.set_backlog(PRO);
+        shares.set_backlog(FREE);
+        shares.charge(FREE, 1);
+        shares.charge(PRO, 4);
+        shares.set_weight(FREE, 4);
         let turns = turns(&mut shares, 100);
         assert_eq!((of(PRO, &turns), of(FREE, &turns)), (50, 50));
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn more_than_two_tiers_and_any_weights() {
         let mut shares = Shares::new([7, 2, 1]);
-        (0..3).for_each(|tier| shares.has_backlog(tier));
+        (0..3).for_each(|tier| shares.set_backlog(tier));
         let turns = turns(&mut shares, 1000);
         assert_eq!([0, 1, 2].map(|tier| of(tier, &turns)), [700, 200, 100]);
     }
@@ -149,10 +149,10 @@ mod tests {
     #[test]
     fn a_tier_that_is_added_gets_its_share_from_then_on() {
         let mut shares = Shares::new([1]);
-        shares.has_backlog(0);
-        shares.begin(0, 1000);
+        shares.set_backlog(0);
+        shares.charge(0, 1000);
         shares.add(4);
-        shares.has_backlog(1);
+        shares.set_backlog(1);
         let turns = turns(&mut shares, 100);
         assert_eq!((of(0, &turns), of(1, &turns)), (20, 80));
     }
@@ -160,41 +160,41 @@ mod tests {
     #[test]
     fn whoever_is_alone_has_everything() {
         let mut shares = pro_and_free();
-        assert_eq!((shares.next(), shares.part_of(9, FREE)), (None, 0));
-        shares.has_backlog(FREE);
-        assert_eq!((shares.next(), shares.part_of(9, FREE), shares.part_of(9, PRO)), (Some(FREE), 9, 0));
+        assert_eq!((shares.next(), shares.share_of(9, FREE)), (None, 0));
+        shares.set_backlog(FREE);
+        assert_eq!((shares.next(), shares.share_of(9, FREE), shares.share_of(9, PRO)), (Some(FREE), 9, 0));
     }
 
     #[test]
     fn many_slots_are_parted_at_once() {
         let mut shares = pro_and_free();
-        shares.has_backlog(PRO);
-        shares.has_backlog(FREE);
-        assert_eq!((shares.part_of(100, PRO), shares.part_of(100, FREE)), (80, 20));
+        shares.set_backlog(PRO);
+        shares.set_backlog(FREE);
+        assert_eq!((shares.share_of(100, PRO), shares.share_of(100, FREE)), (80, 20));
         // What one has taken is its own part: the rest is the other's, in whatever order they come.
-        shares.begin(FREE, 20);
-        assert_eq!((shares.part_of(80, PRO), shares.part_of(80, FREE)), (80, 0));
+        shares.charge(FREE, 20);
+        assert_eq!((shares.share_of(80, PRO), shares.share_of(80, FREE)), (80, 0));
     }
 
     #[test]
     fn nobody_saves_up_and_nobody_pays_for_having_been_alone() {
         let mut shares = pro_and_free();
-        shares.has_backlog(FREE);
-        shares.begin(FREE, 1000);
-        shares.has_backlog(PRO);
+        shares.set_backlog(FREE);
+        shares.charge(FREE, 1000);
+        shares.set_backlog(PRO);
         let first = turns(&mut shares, 10);
         assert_eq!((of(PRO, &first), of(FREE, &first)), (8, 2));
-        shares.ran_dry(PRO);
-        shares.begin(FREE, 1000);
-        shares.has_backlog(PRO);
+        shares.clear_backlog(PRO);
+        shares.charge(FREE, 1000);
+        shares.set_backlog(PRO);
         let again = turns(&mut shares, 10);
         assert_eq!((of(PRO, &again), of(FREE, &again)), (8, 2));
         // When all was quiet in between, it begins anew.
-        shares.ran_dry(PRO);
-        shares.ran_dry(FREE);
-        shares.has_backlog(PRO);
-        shares.begin(PRO, 1000);
-        shares.has_backlog(FREE);
+        shares.clear_backlog(PRO);
+        shares.clear_backlog(FREE);
+        shares.set_backlog(PRO);
+        shares.charge(PRO, 1000);
+        shares.set_backlog(FREE);
         let anew = turns(&mut shares, 10);
         assert_eq!((of(PRO, &anew), of(FREE, &anew)), (8, 2));
     }
@@ -203,15 +203,15 @@ mod tests {
     #[test]
     fn a_trickle_gets_no_more_than_its_share() {
         let mut shares = pro_and_free();
-        shares.has_backlog(PRO);
+        shares.set_backlog(PRO);
         let mut begun = [0, 0];
         for _ in 0..100 {
-            shares.has_backlog(FREE);
+            shares.set_backlog(FREE);
             let next = shares.next().unwrap();
-            shares.begin(next, 1);
+            shares.charge(next, 1);
             begun[next] += 1;
             if next == FREE {
-                shares.ran_dry(FREE);
+                shares.clear_backlog(FREE);
             }
         }
         assert_eq!(begun, [80, 20]);
@@ -220,10 +220,10 @@ mod tests {
     #[test]
     fn what_did_not_begin_does_not_count() {
         let mut shares = pro_and_free();
-        shares.has_backlog(PRO);
-        shares.has_backlog(FREE);
-        shares.begin(FREE, 50);
-        shares.take_back(FREE, 50);
-        assert_eq!(shares.part_of(10, FREE), 2);
+        shares.set_backlog(PRO);
+        shares.set_backlog(FREE);
+        shares.charge(FREE, 50);
+        shares.refund(FREE, 50);
+        assert_eq!(shares.share_of(10, FREE), 2);
     }
 }

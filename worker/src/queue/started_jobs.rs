@@ -1,12 +1,12 @@
-//! Which jobs of a queue have begun in this process. What Redis thinks to be here and is not among them was never begun, and
-//! may be given to others.
+//! The jobs of a queue that have started in this process. A job that Redis lists as in flight here and that is not among them
+//! never started, and may go to another worker.
 
 use std::{collections::HashSet, sync::Arc};
 
 use parking_lot::Mutex;
 
 #[derive(Clone, Default)]
-pub(super) struct Begun(Arc<Mutex<State>>);
+pub(super) struct StartedJobs(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -14,9 +14,9 @@ struct State {
     closed: bool,
 }
 
-impl Begun {
-    /// Whether the task may begin; from now on it counts as begun, until it is acknowledged.
-    pub(super) fn begin(&self, task: String) -> bool {
+impl StartedJobs {
+    /// Whether the task may start; it counts as started until it is acknowledged.
+    pub(super) fn start(&self, task: String) -> bool {
         let mut state = self.0.lock();
         if !state.closed {
             state.tasks.insert(task);
@@ -24,7 +24,7 @@ impl Begun {
         !state.closed
     }
 
-    /// They have left the queue.
+    /// These have left the queue.
     pub(super) fn acknowledged(&self, tasks: &[String]) {
         let mut state = self.0.lock();
         for task in tasks {
@@ -32,7 +32,7 @@ impl Begun {
         }
     }
 
-    /// No more begins.
+    /// No more tasks start.
     pub(super) fn close(&self) {
         self.0.lock().closed = true;
     }
@@ -48,11 +48,11 @@ mod tests {
 
     #[test]
     fn nothing_begins_after_the_end() {
-        let begun = Begun::default();
-        assert!(begun.begin("a".to_owned()) && begun.begin("b".to_owned()));
-        begun.acknowledged(&["a".to_owned()]);
-        begun.close();
-        assert!(!begun.begin("c".to_owned()));
-        assert_eq!(begun.tasks(), ["b"]);
+        let jobs = StartedJobs::default();
+        assert!(jobs.start("a".to_owned()) && jobs.start("b".to_owned()));
+        jobs.acknowledged(&["a".to_owned()]);
+        jobs.close();
+        assert!(!jobs.start("c".to_owned()));
+        assert_eq!(jobs.tasks(), ["b"]);
     }
 }

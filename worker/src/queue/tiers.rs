@@ -1,4 +1,4 @@
-//! The tiers as admins change them: looked up now and then, so that another weight, or another tier, needs no restart.
+//! Polls the tiers, so that a changed weight or a new tier needs no restart.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,24 +9,24 @@ use troupe_db::accounts::tiers;
 
 use super::Queues;
 
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Until the shutdown. The queue of a tier that was removed stays open: nothing comes from it.
+/// Until the shutdown. The queue of a removed tier stays open: nothing comes from it.
 pub(super) async fn follow(pool: PgPool, mut known: Vec<Tier>, queues: Arc<Queues>, shutdown: CancellationToken) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        // Not to know them now is no harm: those of before hold.
+    while shutdown.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
+        // On an error the last ones hold.
         let Ok(tiers) = tiers::list(&pool).await else { continue };
         for tier in tiers {
             let before = known.iter_mut().find(|before| before.name == tier.name);
-            match (queues.number(&tier.name), before) {
-                (Some(number), Some(before)) => {
+            match (queues.tier_index(&tier.name), before) {
+                (Some(index), Some(before)) => {
                     if before.queue_weight != tier.queue_weight {
                         tracing::info!(tier = tier.name, weight = tier.queue_weight, "a tier has another weight");
-                        queues.consumers.slots.weigh(number, weight(&tier));
+                        queues.consumers.slots.set_weight(index, weight(&tier));
                         *before = tier;
                     }
                 }
-                _ => match queues.open(&tier).await {
+                _ => match queues.add_tier(&tier).await {
                     Ok(()) => {
                         tracing::info!(tier = tier.name, weight = tier.queue_weight, "there is another tier");
                         known.push(tier);

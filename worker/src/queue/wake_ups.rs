@@ -1,42 +1,41 @@
-//! What says that there may be jobs: each push is announced with its tier, and a slow tick makes good what went unheard.
+//! Wake-ups for consumers: each push publishes its tier, and a slow poll makes up for lost wake-ups.
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt};
-use tokio_util::sync::CancellationToken;
+use futures::StreamExt;
 use troupe_core::adapters::redis::{RedisHandle, wake_channel};
 
 use super::{Queues, Slots};
 
-/// An announcement that was lost costs at most this.
-const SLOW_TICK: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_secs(1);
+/// A lost wake-up delays a job by at most this.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Tells the slots of every announcement, until the shutdown.
-pub(super) async fn hear(redis: RedisHandle, queues: Arc<Queues>, slots: Arc<Slots>, shutdown: CancellationToken) {
-    let announce_all = || (0..queues.count()).for_each(|tier| slots.announce(tier));
-    let ticks = async {
-        let mut ticks = tokio::time::interval(SLOW_TICK);
+/// Passes every wake-up on to the slots; never ends.
+pub(super) async fn listen(redis: RedisHandle, queues: Arc<Queues>, slots: Arc<Slots>) {
+    let wake_all = || (0..queues.count()).for_each(|tier| slots.wake_up(tier));
+    let polling = async {
+        let mut polls = tokio::time::interval(POLL_INTERVAL);
         loop {
-            ticks.tick().await;
-            announce_all();
+            polls.tick().await;
+            wake_all();
         }
     };
-    let pushes = async {
+    let subscription = async {
         loop {
             match redis.announcements(&wake_channel(redis.prefix())).await {
-                Ok(mut announced) => {
-                    while let Some(tier) = announced.next().await {
-                        match tier.and_then(|tier| queues.number(&tier)) {
-                            Some(tier) => slots.announce(tier),
-                            None => announce_all(),
+                Ok(mut wake_ups) => {
+                    while let Some(tier) = wake_ups.next().await {
+                        match tier.and_then(|tier| queues.tier_index(&tier)) {
+                            Some(tier) => slots.wake_up(tier),
+                            None => wake_all(),
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "pushes go unheard; looking at the queues in between"),
+                Err(error) => tracing::warn!(%error, "could not subscribe to wake-ups; polling the queues"),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RESUBSCRIBE_PAUSE).await;
         }
     };
-    shutdown.run_until_cancelled(futures::future::join(ticks, pushes).map(drop)).await;
+    futures::future::join(polling, subscription).await;
 }

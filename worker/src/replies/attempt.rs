@@ -1,232 +1,215 @@
-//! Writes one reply: claim, prompt, stream, finish.
+//! One attempt at a reply: prompt, stream, end.
 //!
-//! PostgreSQL decides at both ends. The claim makes this attempt the running one; the finish counts only while it still is.
-//! In between the lease is renewed elsewhere ([`super::leases`]), and the attempt stops at once when it learns that it was
-//! overtaken. Whatever happens, the job itself is done afterwards: retries are dispatched from PostgreSQL.
+//! PostgreSQL decides at both ends. The claim made this attempt the running one, and its number is the fencing token: the finish
+//! counts only while it still is. In between the lease is renewed elsewhere ([`super::leases`]), and the attempt stops at
+//! once when it learns that it was overtaken. How it ends is an [`AttemptOutcome`], carried out in [`super::finish`].
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
-use sqlx::PgPool;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 use troupe_core::{
-    clock::Clock,
-    config,
-    jobs::GenerateReply,
     model::{
         grounding::Grounding,
-        providers::{Link, Outcome, OverBudget, Try},
+        providers::{Outcome, Try},
     },
-    ports::{EventBus, JobQueue},
+    problem::Problem,
 };
-use troupe_db::{replies::claim::Claimed, retrieval::Retriever};
+use troupe_db::replies::claim::Claimed;
 
 use super::{
-    batches::Statements,
-    cache::{Asked, CachedReply, ReplyCache},
-    cpu_time,
-    event_writer::{Overtaken, ReplyWriter},
-    finish::{cost_of, counted_attempts},
-    knowledge,
-    leases::Leases,
-    memory,
+    cache::CachedReply,
+    event_writer::{EventWriter, Overtaken},
+    finish::{cost_of, no_model_allowed},
+    generator::{CacheHit, Funded, ReplyGenerator},
+    knowledge, memory,
 };
 use crate::{
-    money::{Money, NotReserved, Reservation, Spender},
-    providers::{Candidate, Chain, Ended as Spoken, GaveUp, Said, Sharing, Speech, Trail, prompt::Prompt},
+    money::NotReserved,
+    providers::{Candidate, Chain, ChainFailure, Completion, Failover, ReplyChunk, Trail, prompt::Prompt},
 };
 
-pub(crate) struct Replies {
-    pub(crate) pool: PgPool,
-    pub(crate) statements: Statements,
-    pub(crate) bus: Arc<dyn EventBus>,
-    pub(crate) jobs: Arc<dyn JobQueue>,
-    pub(crate) chain: Arc<Chain>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) leases: Leases,
-    pub(crate) settings: config::Worker,
-    pub(crate) money: Arc<Money>,
-    pub(crate) cache: ReplyCache,
-    pub(crate) retriever: Retriever,
-    pub(crate) sharing: Arc<Sharing>,
-    pub(crate) redispatch_after: Duration,
-    /// Cancelled when this process must go: what runs is given to others.
-    pub(crate) hand_back: CancellationToken,
+pub(super) struct Attempt<'a> {
+    pub(super) generator: &'a ReplyGenerator,
+    pub(super) claimed: Claimed,
+    pub(super) writer: EventWriter,
+    /// The calls of providers that were made for it.
+    pub(super) trail: Vec<Try>,
+    /// What the prompt draws on, where the persona has passages.
+    pub(super) retrieval: Option<Grounding>,
+    /// Cancelled when the lease is lost.
+    lost: CancellationToken,
 }
 
-/// How the writing went.
-enum Written {
-    Whole(Spoken),
-    Broken(GaveUp),
-    /// Another attempt runs: this one must leave no trace.
+/// What becomes of the request after this attempt.
+pub(super) enum AttemptOutcome {
+    Done(Completion),
+    Retry {
+        after: Duration,
+        failure: ChainFailure,
+    },
+    /// For good. The problem is for the user, the cause for operators.
+    Fail {
+        problem: Problem,
+        cause: String,
+    },
+    /// This process stops: another worker starts over at once, and the attempt does not count.
+    HandBack,
+    /// A newer attempt runs: this one must leave no trace.
     Overtaken,
-    HandedBack,
 }
 
-impl Replies {
-    pub(crate) async fn generate(&self, job: GenerateReply) {
-        let GenerateReply { request_id } = job;
-        let claimed = match self.statements.claims.call(request_id).await {
-            Some(Ok(Some(claimed))) => claimed,
-            Some(Ok(None)) => return tracing::debug!(%request_id, "nothing to do"),
-            // The sweeper hands it over again.
-            Some(Err(error)) => return tracing::warn!(%request_id, %error, "could not claim"),
-            None => return,
-        };
-        let span = tracing::info_span!("reply", %request_id, attempt = claimed.attempt, correlation_id = claimed.correlation_id);
-        let lost = self.leases.hold(request_id, claimed.attempt).await;
-        cpu_time::counted(self.attempt(&claimed, &lost)).instrument(span).await;
-        self.leases.release(request_id, claimed.attempt).await;
+/// How writing the stream down went.
+enum Written {
+    Whole(Completion),
+    Failed(ChainFailure),
+    Overtaken,
+    HandBack,
+}
+
+struct Generated {
+    outcome: AttemptOutcome,
+    cacheable: Option<Cacheable>,
+}
+
+impl From<AttemptOutcome> for Generated {
+    fn from(outcome: AttemptOutcome) -> Self {
+        Self { outcome, cacheable: None }
+    }
+}
+
+/// A reply for the cache, and what it is an answer to.
+struct Cacheable {
+    reply: CachedReply,
+    prompt: Arc<Prompt>,
+    candidates: Vec<Candidate>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(generator: &'a ReplyGenerator, claimed: Claimed, lost: CancellationToken) -> Self {
+        let coalesce = generator.settings.coalesce;
+        let writer = EventWriter::new(generator.bus.clone(), generator.clock.clone(), &claimed, coalesce);
+        Self { generator, claimed, writer, trail: Vec::new(), retrieval: None, lost }
     }
 
-    async fn attempt(&self, claimed: &Claimed, lost: &CancellationToken) {
-        tracing::debug!(persona = claimed.persona.name, "replying");
-        let mut writer = ReplyWriter::new(self.bus.clone(), self.clock.clone(), claimed, self.settings.coalesce);
-        if counted_attempts(claimed) > self.settings.max_attempts {
-            // Those before it were lost with their workers. One that takes its worker down must not do so for ever.
-            let error = GaveUp::without_asking("every attempt was lost with its worker");
-            return self.fail(claimed, &error, Vec::new(), writer).await;
-        }
-        let persona = &claimed.persona;
-        let (memories, known) =
-            tokio::join!(memory::recall(&self.pool, claimed), knowledge::look_up(&self.retriever, claimed));
-        if let Some(known) = &known {
-            self.sharing.count_look_up(known.mode);
-        }
-        let passages = known.as_ref().map(knowledge::quotations).unwrap_or_default();
-        let retrieval = known.map(|known| known.grounding());
-        let prompt = Arc::new(Prompt::assemble(claimed, &memories, passages, self.settings.prompt_tokens));
-        let candidates = self.chain.candidates(claimed);
-        if candidates.is_empty() {
-            let (problem, cause) =
-                (super::finish::no_model_allowed(), "the tier allows nobody of the chain".to_owned());
-            return self.fail_with(claimed, problem, cause, Vec::new(), writer).await;
-        }
-        if let Some((reply, tried)) = self.recall(claimed, &prompt, &candidates).await {
-            let written = self.write(reply.said_again(), &mut writer, lost).await;
-            return self.end(claimed, written, vec![tried], retrieval, writer).await;
-        }
-        let (reservation, candidates) = match self.funded(claimed, &prompt, candidates).await {
-            Ok(funded) => funded,
-            Err(NotReserved::Exhausted(exhausted)) => {
-                return self.fail_with(claimed, exhausted.problem(), exhausted.to_string(), Vec::new(), writer).await;
-            }
-            Err(error) => {
-                let error = GaveUp::without_asking(&error.to_string());
-                return self.retry_or_fail(claimed, error, Vec::new(), writer).await;
-            }
-        };
-        let trail = Trail::default();
-        let written = {
-            let (chain, prompt, candidates) = (self.chain.clone(), prompt.clone(), candidates.clone());
-            let speech = Speech::new(chain, prompt, candidates, persona.when_cut, trail.clone());
-            self.write(speech.into_stream(), &mut writer, lost).await
-        };
-        let trail = trail.take();
-        self.money.settle(reservation, cost_of(&trail)).await;
-        let kept = claimed.persona.cache_replies.then(|| Self::worth_keeping(&written, &trail, &writer)).flatten();
-        self.end(claimed, written, trail, retrieval, writer).await;
-        if let Some(reply) = kept {
+    pub(super) async fn run(mut self) {
+        tracing::debug!(persona = self.claimed.persona.name, "replying");
+        let Generated { outcome, cacheable } = self.generate().await;
+        self.end(outcome).await;
+        // Last: the user does not wait for the cache.
+        if let Some(Cacheable { reply, prompt, candidates }) = cacheable {
             let links = Chain::links(&candidates);
-            self.cache.keep(&self.asked(claimed, &prompt, &links), &reply).await;
+            let query = self.generator.cache_query(&self.claimed, &prompt, &links);
+            self.generator.cache.store(&query, &reply).await;
         }
     }
 
-    async fn end(
-        &self,
-        claimed: &Claimed,
-        written: Written,
-        trail: Vec<Try>,
-        retrieval: Option<Grounding>,
-        writer: ReplyWriter,
-    ) {
-        match written {
-            Written::Whole(spoken) => self.complete(claimed, spoken, trail, retrieval, writer).await,
-            Written::Broken(error) => self.retry_or_fail(claimed, error, trail, writer).await,
-            Written::HandedBack => self.hand_back(claimed, &trail, writer.shown()).await,
-            Written::Overtaken => tracing::info!("overtaken by a newer attempt"),
+    /// Streams the reply into the event log, from the cache or from a provider.
+    async fn generate(&mut self) -> Generated {
+        let generator = self.generator;
+        if self.counted() > generator.settings.max_attempts {
+            // Stops a poison job from crashing worker after worker: the attempts before were lost with their workers.
+            let failure = ChainFailure::without_call("every attempt was lost with its worker");
+            return AttemptOutcome::failed_for_good(&failure).into();
+        }
+        let prompt = Arc::new(self.prompt().await);
+        let candidates = generator.chain.candidates(&self.claimed);
+        if candidates.is_empty() {
+            let cause = "the tier allows no link of the chain".to_owned();
+            return AttemptOutcome::Fail { problem: no_model_allowed(), cause }.into();
+        }
+        if let Some(CacheHit { reply, tried }) = generator.find_cached(&self.claimed, &prompt, &candidates).await {
+            let written = self.write(reply.replay()).await;
+            self.trail = vec![tried];
+            return self.outcome(written).into();
+        }
+        let Funded { reservation, candidates } = match generator.reserve(&self.claimed, &prompt, candidates).await {
+            Ok(funded) => funded,
+            Err(NotReserved::Exhausted(budget)) => {
+                return AttemptOutcome::Fail { problem: budget.problem(), cause: budget.to_string() }.into();
+            }
+            Err(error) => return self.retry_or_fail(ChainFailure::without_call(&error.to_string())).into(),
+        };
+        let written = self.ask_providers(&prompt, &candidates).await;
+        generator.money.settle(reservation, cost_of(&self.trail)).await;
+        let reply = self.cacheable_reply(&written);
+        let cacheable = reply.map(|reply| Cacheable { reply, prompt, candidates });
+        Generated { outcome: self.outcome(written), cacheable }
+    }
+
+    /// The prompt, with what the persona remembers of the user and knows of the question.
+    async fn prompt(&mut self) -> Prompt {
+        let (generator, claimed) = (self.generator, &self.claimed);
+        let (memories, retrieved) =
+            tokio::join!(memory::recall(&generator.pool, claimed), knowledge::look_up(&generator.retriever, claimed));
+        if let Some(retrieved) = &retrieved {
+            generator.health_board.count_look_up(retrieved.mode);
+        }
+        let passages = retrieved.as_ref().map(knowledge::quotations).unwrap_or_default();
+        self.retrieval = retrieved.map(|retrieved| retrieved.grounding());
+        Prompt::assemble(claimed, &memories, passages, generator.settings.prompt_tokens)
+    }
+
+    async fn ask_providers(&mut self, prompt: &Arc<Prompt>, candidates: &[Candidate]) -> Written {
+        let trail = Trail::default();
+        let when_cut = self.claimed.persona.when_cut;
+        let chain = self.generator.chain.clone();
+        let failover = Failover::new(chain, prompt.clone(), candidates.to_vec(), when_cut, trail.clone());
+        let written = self.write(failover.into_stream()).await;
+        self.trail = trail.take();
+        written
+    }
+
+    /// Writes the stream down until its end, unless the lease is lost or the process must stop.
+    async fn write(&mut self, chunks: impl Stream<Item = Result<ReplyChunk, ChainFailure>>) -> Written {
+        let mut chunks = pin!(chunks);
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = self.lost.cancelled() => return Written::Overtaken,
+                () = self.generator.hand_back.cancelled() => return Written::HandBack,
+                chunk = chunks.next() => chunk,
+                Overtaken = self.writer.work() => return Written::Overtaken,
+            };
+            match chunk {
+                Some(Ok(ReplyChunk::Text(text))) => self.writer.push(&text),
+                Some(Ok(ReplyChunk::Retracted)) => self.writer.retract(),
+                Some(Ok(ReplyChunk::End(_))) if self.writer.text().trim().is_empty() => {
+                    return Written::Failed(ChainFailure::after_call("the model said nothing but white space"));
+                }
+                Some(Ok(ReplyChunk::End(completion))) => return Written::Whole(completion),
+                Some(Err(failure)) => return Written::Failed(failure),
+                None => return Written::Failed(ChainFailure::after_call("the reply had no end")),
+            }
         }
     }
 
-    /// What was replied before, if the persona gives replies again, and how that looks in the trail.
-    async fn recall(&self, claimed: &Claimed, prompt: &Prompt, candidates: &[Candidate]) -> Option<(CachedReply, Try)> {
-        if !claimed.persona.cache_replies {
+    /// A complete reply by a model, if the persona's replies are cached. One that was declined is worth another try.
+    fn cacheable_reply(&self, written: &Written) -> Option<CachedReply> {
+        if !self.claimed.persona.cache_replies {
             return None;
         }
-        let began = Instant::now();
-        let reply = self.cache.find(&self.asked(claimed, prompt, &Chain::links(candidates))).await?;
-        let tried = reply.as_try(began.elapsed());
-        Some((reply, tried))
+        let Written::Whole(Completion { provider, model, usage, incomplete: None }) = written else { return None };
+        let completed = self.trail.last().is_some_and(|tried| tried.outcome == Outcome::Completed);
+        completed.then(|| CachedReply {
+            text: self.writer.text().to_owned(),
+            usage: *usage,
+            provider: provider.clone(),
+            model: model.clone(),
+        })
     }
 
-    /// A whole reply of a model's own. One that it declined to give is worth another try.
-    fn worth_keeping(written: &Written, trail: &[Try], writer: &ReplyWriter) -> Option<CachedReply> {
-        let Written::Whole(Spoken { provider, model, usage, incomplete: None }) = written else { return None };
-        let declined = trail.last().is_none_or(|tried| tried.outcome != Outcome::Completed);
-        let (provider, model, text) = (provider.clone(), model.clone(), writer.text().to_owned());
-        (!declined).then_some(CachedReply { text, usage: *usage, provider, model })
-    }
-
-    fn asked<'a>(&self, claimed: &Claimed, prompt: &'a Prompt, chain: &'a [Link]) -> Asked<'a> {
-        Asked {
-            user_id: claimed.user_id,
-            persona_id: claimed.persona.id,
-            persona_version: claimed.persona.version,
-            public: claimed.persona.public,
-            cache: claimed.persona.cache_replies,
-            fresh: claimed.fresh,
-            chain,
-            max_tokens: self.chain.max_reply_tokens(),
-            prompt,
+    fn outcome(&self, written: Written) -> AttemptOutcome {
+        match written {
+            Written::Whole(completion) => AttemptOutcome::Done(completion),
+            Written::Failed(failure) => self.retry_or_fail(failure),
+            Written::Overtaken => AttemptOutcome::Overtaken,
+            Written::HandBack => AttemptOutcome::HandBack,
         }
     }
 
-    /// Those who may be asked, with the money for the dearest; without any left, the built-in model, if the persona wants it.
-    async fn funded(
-        &self,
-        claimed: &Claimed,
-        prompt: &Prompt,
-        candidates: Vec<Candidate>,
-    ) -> Result<(Reservation, Vec<Candidate>), NotReserved> {
-        let spender = Spender { user: claimed.user_id, tier: &claimed.tier, persona: claimed.persona.id };
-        match self.money.reserve(spender, || self.chain.most(prompt, &candidates)).await {
-            Ok(reservation) => Ok((reservation, candidates)),
-            Err(NotReserved::Exhausted(exhausted)) if claimed.persona.over_budget == OverBudget::Offline => {
-                tracing::info!(%exhausted, "the built-in model speaks");
-                Ok((Reservation::nothing(), self.chain.offline()))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes down what is said.
-    async fn write(
-        &self,
-        speech: impl Stream<Item = Result<Said, GaveUp>>,
-        writer: &mut ReplyWriter,
-        lost: &CancellationToken,
-    ) -> Written {
-        let mut speech = pin!(speech);
-        loop {
-            let said = tokio::select! {
-                biased;
-                () = lost.cancelled() => return Written::Overtaken,
-                () = self.hand_back.cancelled() => return Written::HandedBack,
-                said = speech.next() => said,
-                Overtaken = writer.work() => return Written::Overtaken,
-            };
-            match said {
-                Some(Ok(Said::Text(text))) => writer.push(&text),
-                Some(Ok(Said::TakenBack)) => writer.take_back(),
-                Some(Ok(Said::End(_))) if writer.text().trim().is_empty() => {
-                    return Written::Broken(GaveUp::after_asking("the model said nothing but white space"));
-                }
-                Some(Ok(Said::End(spoken))) => return Written::Whole(spoken),
-                Some(Err(error)) => return Written::Broken(error),
-                None => return Written::Broken(GaveUp::after_asking("the reply had no end")),
-            }
-        }
+    /// The number of this attempt, among those that count against `worker.max_attempts`.
+    pub(super) fn counted(&self) -> u32 {
+        u32::try_from(self.claimed.attempt - self.claimed.waits).unwrap_or(u32::MAX)
     }
 }

@@ -1,6 +1,6 @@
-//! The statements that begin and end a reply, each for as many replies as come to it at the same time.
+//! The statements that claim and finish requests, batched: one statement for all replies that begin or end at the same time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use troupe_core::{
@@ -13,8 +13,9 @@ use troupe_db::replies::{
     finish::{self, Ended, Finished},
 };
 
+/// Statements of one kind in flight at the same time.
 const LANES: usize = 1;
-const BATCH: usize = 64;
+const MAX_BATCH: usize = 64;
 
 pub(crate) struct Claims {
     pub(crate) pool: PgPool,
@@ -32,7 +33,7 @@ impl Batch for Claims {
         claim::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
     }
 
-    fn may_be_one_items(error: &sqlx::Error) -> bool {
+    fn may_concern_one_item(error: &sqlx::Error) -> bool {
         error.as_database_error().is_some()
     }
 }
@@ -51,22 +52,31 @@ impl Batch for Finishes {
         finish::finish(&self.pool, finished, self.redispatch_after).await
     }
 
-    fn may_be_one_items(error: &sqlx::Error) -> bool {
+    fn may_concern_one_item(error: &sqlx::Error) -> bool {
         error.as_database_error().is_some()
     }
 }
 
-/// Both, under way at the same time as little as need be.
-pub(crate) struct Statements {
-    pub(crate) claims: Batcher<Claims>,
-    pub(crate) finishes: Batcher<Finishes>,
+pub(crate) struct ReplyBatches {
+    claims: Batcher<Claims>,
+    finishes: Batcher<Finishes>,
 }
 
-impl Statements {
+impl ReplyBatches {
     pub(crate) fn start(claims: Claims, finishes: Finishes, tasks: &Tasks) -> Self {
         Self {
-            claims: Batcher::start(claims, LANES, BATCH, tasks),
-            finishes: Batcher::start(finishes, LANES, BATCH, tasks),
+            claims: Batcher::start(claims, LANES, MAX_BATCH, tasks),
+            finishes: Batcher::start(finishes, LANES, MAX_BATCH, tasks),
         }
+    }
+
+    /// Claims a request; see [`claim::claim`]. `None` when the worker has stopped.
+    pub(super) async fn claim(&self, request: RequestId) -> Option<Result<Option<Claimed>, Arc<sqlx::Error>>> {
+        self.claims.call(request).await
+    }
+
+    /// Finishes a request; see [`finish::finish`]. `None` when the worker has stopped.
+    pub(super) async fn finish(&self, finished: Finished) -> Option<Result<Option<Ended>, Arc<sqlx::Error>>> {
+        self.finishes.call(finished).await
     }
 }

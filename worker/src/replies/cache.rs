@@ -1,8 +1,8 @@
-//! Replies that were given before, for personas that are set so: the same question in the same circumstances gets the same reply.
+//! The reply cache, for personas with `cache_replies`: the same question under the same conditions gets the same reply.
 //!
-//! The circumstances are all that a reply depends on: the persona's version, who is asked, the settings, and every word of the
-//! prompt; and the user, unless the persona is public. Whoever keeps a reply vouches that it is whole: one that was cut, ran
-//! into a limit, was withheld or declined is not worth giving again. A Redis that does not answer at once is a miss.
+//! The key is a digest of all that a reply depends on: the persona's version, the chain, the settings, and every word of the
+//! prompt; and the user, unless the persona is public. Only complete replies are stored: none that was cut, ran into a limit, was
+//! filtered or declined. A Redis that does not answer in time is a miss.
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
@@ -20,40 +20,39 @@ use troupe_core::{
     ports::Cache,
 };
 
-use crate::providers::{Ended, GaveUp, Said, prompt::Prompt};
+use crate::providers::{ChainFailure, Completion, ReplyChunk, prompt::Prompt};
 
-/// Changes with what a key is made of: older replies are not found any more.
-const FORM: &str = "reply 1";
+/// Part of every key: a change makes all older entries misses.
+const KEY_VERSION: &str = "reply 1";
 
-/// Of the pieces in which a reply is told, in characters.
-const SHORTEST_PIECE: usize = 24;
-const LONGEST_PIECE: usize = 60;
-/// Between two of them.
-const PACE: Duration = Duration::from_millis(5);
+/// A replayed reply is streamed in pieces.
+const MIN_PIECE_CHARS: usize = 24;
+const MAX_PIECE_CHARS: usize = 60;
+const PIECE_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What was asked, and in which circumstances.
+/// All that a reply depends on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct CacheQuery<'a> {
     pub(crate) user_id: UserId,
     pub(crate) persona_id: PersonaId,
     pub(crate) persona_version: i32,
-    /// Whether users may get what others were told: the persona is public.
+    /// Whether users share entries: the persona is public.
     pub(crate) public: bool,
-    /// Whether the persona's replies are kept at all.
+    /// Whether the persona's replies are cached at all.
     pub(crate) cache: bool,
-    /// The sender wants a new reply. It takes the place of the one before.
+    /// The sender wants a new reply, which replaces the entry.
     pub(crate) fresh: bool,
-    /// With the models that they stand for, where that is known.
+    /// With the models that they resolve to.
     pub(crate) chain: &'a [Link],
     pub(crate) max_tokens: u32,
     pub(crate) prompt: &'a Prompt,
 }
 
-/// A whole reply as it was given first.
+/// A complete reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CachedReply {
     pub(crate) text: String,
-    /// Of then: to give it again takes nothing.
+    /// Of the original: a replay uses no tokens.
     pub(crate) usage: Usage,
     pub(crate) provider: String,
     pub(crate) model: String,
@@ -69,15 +68,15 @@ impl ReplyCache {
         Self { cache, settings: settings.clone() }
     }
 
-    /// The reply that was given before, if one may be given again.
-    pub(crate) async fn find(&self, asked: &Asked<'_>) -> Option<CachedReply> {
-        if !self.keeps(asked) || asked.fresh {
+    /// The entry, if there is one and it may be used.
+    pub(crate) async fn find(&self, query: &CacheQuery<'_>) -> Option<CachedReply> {
+        if !self.applies(query) || query.fresh {
             return None;
         }
-        let found = match timeout(self.settings.timeout, self.cache.get(&key(asked))).await {
+        let found = match timeout(self.settings.timeout, self.cache.get(&key(query))).await {
             Ok(Ok(found)) => found?,
             Ok(Err(error)) => {
-                tracing::debug!(%error, "asking the model");
+                tracing::debug!(%error, "cache error: asking the model");
                 return None;
             }
             Err(_) => {
@@ -88,40 +87,40 @@ impl ReplyCache {
         serde_json::from_slice(&found).ok()
     }
 
-    /// Keeps a whole reply, unless that takes too long.
-    pub(crate) async fn keep(&self, asked: &Asked<'_>, reply: &CachedReply) {
-        if !self.keeps(asked) || reply.text.len() > self.settings.max_reply {
+    /// Stores a complete reply, unless that takes too long.
+    pub(crate) async fn store(&self, query: &CacheQuery<'_>, reply: &CachedReply) {
+        if !self.applies(query) || reply.text.len() > self.settings.max_reply {
             return;
         }
         let Ok(bytes) = serde_json::to_vec(reply) else { return };
-        let key = key(asked);
+        let key = key(query);
         let put = self.cache.put(&key, bytes.into(), self.settings.reply_ttl);
         match timeout(self.settings.timeout, put).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "a reply was not kept"),
-            Err(_) => tracing::debug!("a reply was not kept: the cache does not answer"),
+            Ok(Err(error)) => tracing::debug!(%error, "a reply was not cached"),
+            Err(_) => tracing::debug!("a reply was not cached: the cache does not answer"),
         }
     }
 
-    fn keeps(&self, asked: &Asked<'_>) -> bool {
-        asked.cache && !self.settings.reply_ttl.is_zero()
+    fn applies(&self, query: &CacheQuery<'_>) -> bool {
+        query.cache && !self.settings.reply_ttl.is_zero()
     }
 }
 
 impl CachedReply {
-    /// As its model said it, only faster.
-    pub(crate) fn said_again(self) -> impl Stream<Item = Result<Said, GaveUp>> {
+    /// The reply as a stream, like that of a model but faster.
+    pub(crate) fn replay(self) -> impl Stream<Item = Result<ReplyChunk, ChainFailure>> {
         let Self { text, provider, model, .. } = self;
-        let pieces: Vec<_> = pieces(&text).map(|piece| Said::Text(piece.to_owned())).collect();
-        let ended = Said::End(Ended { provider, model, usage: Usage::default(), incomplete: None });
+        let pieces: Vec<_> = pieces(&text).map(|piece| ReplyChunk::Text(piece.to_owned())).collect();
+        let end = ReplyChunk::End(Completion { provider, model, usage: Usage::default(), incomplete: None });
         let paced = stream::iter(pieces).then(async |piece| {
-            sleep(PACE).await;
+            sleep(PIECE_INTERVAL).await;
             piece
         });
-        paced.chain(stream::once(ready(ended))).map(Ok)
+        paced.chain(stream::once(ready(end))).map(Ok)
     }
 
-    /// What stands in the request's trail: nobody was asked.
+    /// The entry in the request's trail, where no provider was called.
     pub(crate) fn as_try(&self, took: Duration) -> Try {
         let ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         Try {
@@ -138,7 +137,6 @@ impl CachedReply {
     }
 }
 
-/// The text in the pieces in which it is told.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -148,27 +146,28 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// After the first word that ends within the bounds; where none does (a script without spaces), as far as they go.
+/// After the first word that ends within the bounds; where none does (a script without spaces), at the maximum.
 fn end_of_piece(text: &str) -> usize {
     let end_of = |characters| text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at);
-    let (soonest, latest) = (end_of(SHORTEST_PIECE), end_of(LONGEST_PIECE));
-    let word = text[soonest..latest].char_indices().find(|(_, letter)| letter.is_whitespace());
-    word.map_or(latest, |(at, space)| soonest + at + space.len_utf8())
+    let min = end_of(MIN_PIECE_CHARS);
+    let max = end_of(MAX_PIECE_CHARS);
+    let word = text[min..max].char_indices().find(|(_, character)| character.is_whitespace());
+    word.map_or(max, |(at, space)| min + at + space.len_utf8())
 }
 
-/// All circumstances in one short name, from which nothing can be read.
-fn key(asked: &Asked<'_>) -> String {
+/// A digest, from which nothing can be read.
+fn key(query: &CacheQuery<'_>) -> String {
     let mut digest = Parts(Context::new(&SHA256));
-    digest.add(FORM.as_bytes());
-    digest.add(asked.persona_id.as_uuid().as_bytes());
-    digest.add(&asked.persona_version.to_be_bytes());
-    let user = asked.user_id.as_uuid();
-    digest.add(if asked.public { b"anybody" } else { user.as_bytes() });
-    let chain: Vec<_> = asked.chain.iter().map(Link::to_string).collect();
+    digest.add(KEY_VERSION.as_bytes());
+    digest.add(query.persona_id.as_uuid().as_bytes());
+    digest.add(&query.persona_version.to_be_bytes());
+    let user = query.user_id.as_uuid();
+    digest.add(if query.public { b"anybody" } else { user.as_bytes() });
+    let chain: Vec<_> = query.chain.iter().map(Link::to_string).collect();
     digest.add(chain.join(",").as_bytes());
-    digest.add(&asked.max_tokens.to_be_bytes());
-    // What passages say is in the system prompt as well.
-    let Prompt { persona, system, passages: _, messages, temperature } = asked.prompt;
+    digest.add(&query.max_tokens.to_be_bytes());
+    // The passages are in the system prompt as well.
+    let Prompt { persona, system, passages: _, messages, temperature } = query.prompt;
     digest.add(&temperature.to_be_bytes());
     digest.add(persona.as_bytes());
     digest.add(system.as_bytes());
@@ -185,7 +184,7 @@ fn key(asked: &Asked<'_>) -> String {
     })
 }
 
-/// Lengths before parts: no two lists of parts look the same.
+/// Length-prefixed, so that no two lists of parts have the same bytes.
 struct Parts(Context);
 
 impl Parts {

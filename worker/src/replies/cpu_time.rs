@@ -1,49 +1,50 @@
-//! How long a task works: the processor's time while it is polled. Waits do not count, neither for others nor for a core.
+//! The CPU time of a task: that of its thread while it is polled. Waiting does not count, neither for others nor for a core.
 
 use std::{cell::Cell, future::poll_fn, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
 tokio::task_local! {
-    static WORK: Work;
+    static CPU_TIME: CpuTime;
 }
 
 #[derive(Default)]
-struct Work {
-    done: Cell<Duration>,
-    /// What the clock of the thread said when it began to poll.
-    since: Cell<Option<Duration>>,
+struct CpuTime {
+    /// Of the polls before.
+    total: Cell<Duration>,
+    /// The thread's clock when the current poll began.
+    poll_began: Cell<Option<Duration>>,
 }
 
-impl Work {
-    fn so_far(&self) -> Duration {
-        self.done.get() + self.since.get().map(|since| threads_clock().saturating_sub(since)).unwrap_or_default()
+impl CpuTime {
+    fn used(&self) -> Duration {
+        let current = self.poll_began.get().map(|began| thread_clock().saturating_sub(began));
+        self.total.get() + current.unwrap_or_default()
     }
 }
 
-/// How long this thread has worked.
-fn threads_clock() -> Duration {
+fn thread_clock() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
-/// Counts how long this works; [`so_far`] tells it from within.
-pub(crate) fn counted<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let mut work = Box::pin(work);
+/// Measures the task; [`used`] reads it from within.
+pub(crate) fn measured<F: Future>(task: F) -> impl Future<Output = F::Output> {
+    let mut task = Box::pin(task);
     let polls = poll_fn(move |context| {
-        WORK.with(|counted| counted.since.set(Some(threads_clock())));
-        let polled = work.as_mut().poll(context);
-        WORK.with(|counted| {
-            counted.done.set(counted.so_far());
-            counted.since.set(None);
+        CPU_TIME.with(|time| time.poll_began.set(Some(thread_clock())));
+        let polled = task.as_mut().poll(context);
+        CPU_TIME.with(|time| {
+            time.total.set(time.used());
+            time.poll_began.set(None);
         });
         polled
     });
-    WORK.scope(Work::default(), polls)
+    CPU_TIME.scope(CpuTime::default(), polls)
 }
 
-/// Nothing where it is not counted.
-pub(crate) fn so_far() -> Duration {
-    WORK.try_with(Work::so_far).unwrap_or_default()
+/// Zero in a task that is not measured.
+pub(crate) fn used() -> Duration {
+    CPU_TIME.try_with(CpuTime::used).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -58,28 +59,28 @@ mod tests {
     const A_WHILE: Duration = Duration::from_millis(2);
 
     fn work() {
-        let began = threads_clock();
-        while threads_clock().saturating_sub(began) < A_WHILE {
+        let began = thread_clock();
+        while thread_clock().saturating_sub(began) < A_WHILE {
             std::hint::spin_loop();
         }
     }
 
     #[test]
     fn work_counts_and_waiting_does_not() {
-        let mut counted = pin!(counted(async {
+        let mut task = pin!(measured(async {
             work();
-            let before = so_far();
+            let before = used();
             tokio::task::yield_now().await;
             work();
-            (before, so_far())
+            (before, used())
         }));
         let mut context = Context::from_waker(Waker::noop());
-        let began = threads_clock();
-        assert!(counted.as_mut().poll(&mut context).is_pending());
+        let began = thread_clock();
+        assert!(task.as_mut().poll(&mut context).is_pending());
         work();
-        let Poll::Ready((before, after)) = counted.poll(&mut context) else { panic!("it waits for nothing") };
+        let Poll::Ready((before, after)) = task.poll(&mut context) else { panic!("it waits for nothing") };
         assert!(before >= A_WHILE && after >= before + A_WHILE, "{before:?}, {after:?}");
-        assert!(after + A_WHILE <= threads_clock().saturating_sub(began), "{after:?}");
-        assert_eq!(so_far(), Duration::ZERO);
+        assert!(after + A_WHILE <= thread_clock().saturating_sub(began), "{after:?}");
+        assert_eq!(used(), Duration::ZERO);
     }
 }

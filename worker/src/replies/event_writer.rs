@@ -1,8 +1,9 @@
-//! Tells a reply as it is written: numbers its events, gathers text that comes quickly into one, and appends to the log.
+//! Publishes a reply while it is written: numbers its events, coalesces text, and appends to the request's event log.
 //!
-//! At most one append is under way; what comes meanwhile goes with the next. The first text goes at once, later text no
-//! sooner than the coalescing time after the last. While Redis is away nothing is dropped: it is all told when it is back.
-//! Where Redis has lost the log, the whole text is told anew, so that the log is again what clients must see.
+//! At most one append is in flight; text that comes meanwhile goes with the next. The first text is sent at once, later text
+//! no sooner than the coalescing time after the last append. While Redis is away nothing is dropped: everything is
+//! published once it is back. Where Redis has lost the log, a reset and the whole text restart it, so that the log again
+//! adds up to what clients must see.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -16,13 +17,19 @@ use troupe_core::{
 };
 use troupe_db::replies::claim::Claimed;
 
+/// The pause after an append that failed, at least.
+const MIN_APPEND_RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Appends of the last event; the first pause between them, doubled after each failure.
+const MAX_END_TRIES: u32 = 6;
+const END_BACKOFF: Duration = Duration::from_millis(100);
+
 type Append = Pin<Box<dyn Future<Output = (Vec<Frame>, Result<Appended, PortError>)> + Send>>;
 
-/// The attempt has been overtaken by a newer one: whatever it still does must be nothing.
+/// The attempt was overtaken by a newer one (the log refused its fencing token): nothing that it still does may have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overtaken;
 
-pub(crate) struct ReplyWriter {
+pub(crate) struct EventWriter {
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     user: UserId,
@@ -32,18 +39,18 @@ pub(crate) struct ReplyWriter {
     cursor: Cursor,
     /// The whole reply so far.
     text: String,
-    /// How much of it is in events already.
-    told: usize,
-    /// Whether any was before it was told anew.
-    retold: bool,
-    waiting: Vec<Frame>,
-    under_way: Option<Append>,
+    /// Bytes of the text that are in events already.
+    published: usize,
+    /// Whether text was published that has been reset since.
+    republished: bool,
+    pending: Vec<Frame>,
+    in_flight: Option<Append>,
     started: Instant,
     last_append: Option<Instant>,
 }
 
-impl ReplyWriter {
-    /// Begins the attempt's events; takes back what an earlier attempt had shown.
+impl EventWriter {
+    /// Starts the attempt's events; resets text that an earlier attempt had shown.
     pub(crate) fn new(bus: Arc<dyn EventBus>, clock: Arc<dyn Clock>, claimed: &Claimed, coalesce: Duration) -> Self {
         let attempt = u32::try_from(claimed.attempt).unwrap_or_default();
         let mut writer = Self {
@@ -55,17 +62,17 @@ impl ReplyWriter {
             coalesce,
             cursor: Cursor { attempt, n: 0 },
             text: String::new(),
-            told: 0,
-            retold: false,
-            waiting: Vec::new(),
-            under_way: None,
+            published: 0,
+            republished: false,
+            pending: Vec::new(),
+            in_flight: None,
             started: Instant::now(),
             last_append: None,
         };
         if claimed.shown {
-            writer.tell(&Event::Reset { keep: 0 });
+            writer.emit(&Event::Reset { keep: 0 });
         }
-        writer.tell(&Event::Started { attempt, correlation_id: claimed.correlation_id.clone() });
+        writer.emit(&Event::Started { attempt, correlation_id: claimed.correlation_id.clone() });
         writer
     }
 
@@ -74,12 +81,12 @@ impl ReplyWriter {
         self.text.extend(text.split('\0'));
     }
 
-    /// Takes back all text: a failed provider's, before the first word of the next. What nobody was told of needs no news.
-    pub(crate) fn take_back(&mut self) {
-        if self.told > 0 {
-            self.retold = true;
-            self.told = 0;
-            self.tell(&Event::Reset { keep: 0 });
+    /// Drops all text: a failed provider's, just before the first token of the next. Text that was never published needs no reset.
+    pub(crate) fn retract(&mut self) {
+        if self.published > 0 {
+            self.republished = true;
+            self.published = 0;
+            self.emit(&Event::Reset { keep: 0 });
         }
         self.text.clear();
     }
@@ -95,92 +102,94 @@ impl ReplyWriter {
 
     /// Whether clients may have seen any of the text.
     pub(crate) fn shown(&self) -> bool {
-        self.told > 0 || self.retold
+        self.published > 0 || self.republished
     }
 
-    /// Works on the appends; returns when the attempt is overtaken. Meant to be polled beside the model's stream.
+    /// Drives the appends; returns when the attempt is overtaken. Polled beside the model's stream, and cancel-safe.
     pub(crate) async fn work(&mut self) -> Overtaken {
         loop {
-            if let Some(append) = &mut self.under_way {
+            if let Some(append) = &mut self.in_flight {
                 let (frames, result) = append.await;
-                self.under_way = None;
+                self.in_flight = None;
                 match result {
                     Ok(Appended::Yes) => {}
                     Ok(Appended::Refused) => return Overtaken,
-                    Ok(Appended::Forgotten) => self.tell_anew(),
+                    Ok(Appended::Forgotten) => self.restart_log(),
                     Err(error) => {
                         tracing::warn!(%error, "events are delayed");
-                        self.waiting.splice(0..0, frames);
-                        tokio::time::sleep(self.coalesce.max(Duration::from_millis(100))).await;
+                        self.pending.splice(0..0, frames);
+                        tokio::time::sleep(self.coalesce.max(MIN_APPEND_RETRY_PAUSE)).await;
                     }
                 }
             }
-            if self.told == self.text.len() && self.waiting.is_empty() {
-                // Nothing to tell until more is pushed, and then this is called anew.
+            if self.published == self.text.len() && self.pending.is_empty() {
+                // Nothing to publish until more is pushed, and then this is called again.
                 return std::future::pending().await;
             }
             let due = match self.last_append {
                 Some(last) => Some(last + self.coalesce),
-                // The news of the start waits a moment for the first words; they themselves do not wait.
+                // The start waits a moment for the first text to go with it; the first text does not wait.
                 None => self.text.is_empty().then(|| self.started + self.coalesce),
             };
             if let Some(due) = due {
                 tokio::time::sleep_until(due).await;
             }
-            self.begin_append();
+            self.start_append();
         }
     }
 
-    /// Tells the rest of the text and how it ended. The reply is safe by now: a failure is tried again a few times, and after
-    /// that clients learn it from a snapshot.
-    pub(crate) async fn finish(mut self, ending: &Event) {
-        if self.settle().await.is_err() {
+    /// Publishes the rest of the text and the end. The reply is stored by now: a failure is retried a few times, and after
+    /// that clients learn the end from a snapshot.
+    pub(crate) async fn finish(&mut self, end: &Event) {
+        if self.drain().await.is_err() {
             return;
         }
-        self.tell_end(ending);
-        let mut pause = Duration::from_millis(100);
-        for _ in 0..6 {
-            match self.bus.append(self.user, &self.waiting).await {
+        self.emit_end(end);
+        let mut pause = END_BACKOFF;
+        for _ in 0..MAX_END_TRIES {
+            match self.bus.append(self.user, &self.pending).await {
                 Ok(Appended::Forgotten) => {
-                    self.tell_anew();
-                    self.tell_end(ending);
+                    self.restart_log();
+                    self.emit_end(end);
                     continue;
                 }
                 Ok(_) => return,
-                Err(error) => tracing::warn!(%error, "the end of a reply is told late"),
+                Err(error) => tracing::warn!(%error, "the end of a reply is published late"),
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
     }
 
-    /// Tells what waits to be told, where another attempt will follow. If that fails, nobody misses more than that this one was.
-    pub(crate) async fn abandon(mut self) {
-        if self.settle().await.is_ok()
-            && let Err(error) = self.bus.append(self.user, &self.waiting).await
+    /// Publishes what is pending, before a retry. If that fails, clients miss no more than that there was this attempt.
+    pub(crate) async fn abandon(&mut self) {
+        if self.drain().await.is_ok()
+            && let Err(error) = self.bus.append(self.user, &self.pending).await
         {
-            tracing::debug!(%error, "an attempt that failed was not told of");
+            tracing::debug!(%error, "the events of a failed attempt were not published");
         }
     }
 
-    /// Waits for the append that is under way.
-    async fn settle(&mut self) -> Result<(), Overtaken> {
-        let Some(append) = self.under_way.take() else { return Ok(()) };
+    /// Waits for the append in flight.
+    async fn drain(&mut self) -> Result<(), Overtaken> {
+        let Some(append) = self.in_flight.take() else { return Ok(()) };
         let (frames, result) = append.await;
         match result {
             Ok(Appended::Yes) => {}
             Ok(Appended::Refused) => return Err(Overtaken),
-            Ok(Appended::Forgotten) => self.tell_anew(),
-            Err(_) => _ = self.waiting.splice(0..0, frames),
+            Ok(Appended::Forgotten) => self.restart_log(),
+            Err(_) => _ = self.pending.splice(0..0, frames),
         }
         Ok(())
     }
 
-    fn begin_append(&mut self) {
-        self.tell_text();
+    fn start_append(&mut self) {
+        self.emit_text();
         self.last_append = Some(Instant::now());
-        let (bus, user, frames) = (self.bus.clone(), self.user, std::mem::take(&mut self.waiting));
-        self.under_way = Some(
+        let bus = self.bus.clone();
+        let user = self.user;
+        let frames = std::mem::take(&mut self.pending);
+        self.in_flight = Some(
             async move {
                 let result = bus.append(user, &frames).await;
                 (frames, result)
@@ -189,31 +198,31 @@ impl ReplyWriter {
         );
     }
 
-    /// Takes all text back, to be told once more from its beginning. What could not be told is part of that.
-    fn tell_anew(&mut self) {
-        self.retold |= self.told > 0;
-        self.told = 0;
-        self.waiting.clear();
-        self.tell(&Event::Reset { keep: 0 });
+    /// Begins the log again with a reset, after which the text is published from its beginning. What was pending is part of that.
+    fn restart_log(&mut self) {
+        self.republished |= self.published > 0;
+        self.published = 0;
+        self.pending.clear();
+        self.emit(&Event::Reset { keep: 0 });
     }
 
-    fn tell_end(&mut self, ending: &Event) {
-        if matches!(ending, Event::Completed { .. }) {
-            self.tell_text();
+    fn emit_end(&mut self, end: &Event) {
+        if matches!(end, Event::Completed { .. }) {
+            self.emit_text();
         }
-        self.tell(ending);
+        self.emit(end);
     }
 
-    fn tell_text(&mut self) {
-        if self.told < self.text.len() {
-            let text = self.text[self.told..].to_owned();
-            self.told = self.text.len();
-            self.tell(&Event::Delta { text });
+    fn emit_text(&mut self) {
+        if self.published < self.text.len() {
+            let text = self.text[self.published..].to_owned();
+            self.published = self.text.len();
+            self.emit(&Event::Delta { text });
         }
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn emit(&mut self, event: &Event) {
         self.cursor.n += 1;
-        self.waiting.push(Frame::new(self.request, self.conversation, self.cursor, self.clock.now(), event));
+        self.pending.push(Frame::new(self.request, self.conversation, self.cursor, self.clock.now(), event));
     }
 }

@@ -1,4 +1,7 @@
-//! How attempts end: with a reply, a failure, another attempt later, or in other hands.
+//! How attempts end: with a reply, a failure, a retry after a backoff, or handed back to other workers.
+//!
+//! Every statement here is fenced by the attempt's number: once a newer attempt runs, it changes nothing. [`Attempt::end`]
+//! is the one place where an outcome becomes statements and events; storing always comes before telling.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,172 +13,159 @@ use troupe_core::{
     ids::MessageId,
     model::{
         Message, Role,
-        grounding::Grounding,
         providers::{Outcome, Try},
     },
     problem::Problem,
 };
-use troupe_db::replies::{
-    claim::Claimed,
-    finish::{self, Ended, Ending, Finished, GivenBack, HandedBack, Reply},
+use troupe_db::replies::finish::{self, Ended, FinalState, Finished, HandBack, Reply, Retry};
+
+use super::{
+    attempt::{Attempt, AttemptOutcome},
+    cpu_time,
+    generator::ReplyGenerator,
+    memory,
 };
+use crate::providers::{ChainFailure, Completion};
 
-use super::{attempt::Replies, cpu_time, event_writer::ReplyWriter, memory};
-use crate::providers::{Ended as Spoken, GaveUp};
+/// Tries of the finish statement while PostgreSQL is away.
+const MAX_FINISH_TRIES: u32 = 8;
+/// Before the second try; doubled after each.
+const FINISH_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Tries of a statement that ends an attempt, while PostgreSQL is away.
-const FINISH_TRIES: u32 = 8;
-
-/// What became of an ending.
+/// The result of the finish statement.
 enum Stored {
     Yes(Ended),
-    /// PostgreSQL refuses it for what is in it.
-    Never(Arc<sqlx::Error>),
-    /// Somebody else ends the request, or will.
+    /// PostgreSQL refuses the content.
+    Refused(Arc<sqlx::Error>),
+    /// Another attempt has ended the request, or will.
     Unknown,
 }
 
-impl Replies {
-    pub(super) async fn complete(
-        &self,
-        claimed: &Claimed,
-        spoken: Spoken,
-        trail: Vec<Try>,
-        retrieval: Option<Grounding>,
-        writer: ReplyWriter,
-    ) {
+impl AttemptOutcome {
+    pub(super) fn failed_for_good(failure: &ChainFailure) -> Self {
+        tracing::warn!(error = %failure, "failed for good");
+        Self::Fail { problem: problem(failure), cause: failure.message.clone() }
+    }
+}
+
+impl Attempt<'_> {
+    pub(super) async fn end(&mut self, outcome: AttemptOutcome) {
+        match outcome {
+            AttemptOutcome::Done(completion) => self.complete(completion).await,
+            AttemptOutcome::Retry { after, failure } => self.retry(after, &failure).await,
+            AttemptOutcome::Fail { problem, cause } => self.fail(problem, cause).await,
+            AttemptOutcome::HandBack => self.hand_back().await,
+            AttemptOutcome::Overtaken => tracing::info!("overtaken by a newer attempt"),
+        }
+    }
+
+    /// A retry with backoff; a failure for good where another attempt is no use, or there were enough.
+    pub(super) fn retry_or_fail(&self, mut failure: ChainFailure) -> AttemptOutcome {
+        let ReplyGenerator { money, settings, clock, .. } = self.generator;
+        let cost = cost_of(&self.trail);
+        if money.exceeds_max_cost(self.claimed.cost + cost, cost) {
+            failure.retryable = false;
+            failure.message.push_str("; another attempt would cost more than worker.max_cost");
+        }
+        let attempts = self.counted();
+        let waited = (clock.now() - self.claimed.created_at).to_std().unwrap_or_default();
+        let enough = if failure.called {
+            attempts >= settings.max_attempts
+        } else {
+            waited + failure.retry_after.unwrap_or_default() >= settings.max_wait
+        };
+        if !failure.retryable || enough {
+            return AttemptOutcome::failed_for_good(&failure);
+        }
+        let after = backoff(settings, attempts, failure.retry_after);
+        tracing::warn!(error = %failure, pause = ?after, "trying again later");
+        AttemptOutcome::Retry { after, failure }
+    }
+
+    async fn complete(&mut self, completion: Completion) {
+        let Completion { provider, model, usage, incomplete } = completion;
         let message_id = MessageId::new();
-        let Spoken { provider, model, usage, incomplete } = spoken;
-        let content = writer.text().to_owned();
+        let content = self.writer.text().to_owned();
+        let retrieval = self.retrieval.take();
         let reply = Reply {
             message_id,
-            content,
+            content: content.clone(),
             usage,
             provider: provider.clone(),
             model: model.clone(),
             incomplete,
             retrieval: retrieval.clone(),
         };
-        let (began, written) = (writer.started(), Instant::now());
-        let ending = Ending::Completed(reply);
-        let Some((ended, writer)) = self.finish(claimed, trail, ending, writer).await else { return };
+        let written = Instant::now();
+        let Some(ended) = self.finish(FinalState::Completed(reply)).await else { return };
         let storing = written.elapsed();
         let message = Message {
             id: message_id,
-            conversation_id: claimed.conversation_id,
-            request_id: claimed.request_id,
+            conversation_id: self.claimed.conversation_id,
+            request_id: self.claimed.request_id,
             role: Role::Assistant,
-            content: writer.text().to_owned(),
+            content,
             created_at: ended.at,
         };
-        let correlation_id = claimed.correlation_id.clone();
+        let correlation_id = self.claimed.correlation_id.clone();
         let event = Event::Completed { message, usage, provider, model, incomplete, retrieval, correlation_id };
-        self.tell_end(writer, &event, ended).await;
+        self.publish_end(&event, &ended).await;
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let [took_us, storing_us, working_us] = [began.elapsed(), storing, cpu_time::so_far()].map(microseconds);
+        let took_us = microseconds(self.writer.started().elapsed());
+        let storing_us = microseconds(storing);
+        let working_us = microseconds(cpu_time::used());
         tracing::info!(completion_tokens = usage.completion_tokens, took_us, storing_us, working_us, "replied");
-        memory::keep(&self.pool, claimed).await;
+        memory::remember(&self.generator.pool, &self.claimed).await;
     }
 
-    pub(super) async fn retry_or_fail(
-        &self,
-        claimed: &Claimed,
-        mut error: GaveUp,
-        trail: Vec<Try>,
-        writer: ReplyWriter,
-    ) {
-        let cost = cost_of(&trail);
-        if self.money.forbids(claimed.cost + cost, cost) {
-            error.again = false;
-            error.message.push_str("; another attempt would cost more than worker.max_cost");
-        }
-        let attempts = counted_attempts(claimed);
-        let waited = (self.clock.now() - claimed.created_at).to_std().unwrap_or_default();
-        let enough = if error.asked {
-            attempts >= self.settings.max_attempts
-        } else {
-            waited + error.retry_after.unwrap_or_default() >= self.settings.max_wait
-        };
-        if !error.again || enough {
-            return self.fail(claimed, &error, trail, writer).await;
-        }
-        let pause = pause(&self.settings, attempts, error.retry_after);
-        tracing::warn!(%error, ?pause, "trying again later");
-        let shown = writer.shown();
-        writer.abandon().await;
-        let back = GivenBack { pause, shown, cause: &error.message, cost, trail: &trail, counts: error.asked };
-        self.give_back(claimed, back).await;
+    async fn fail(&mut self, mut problem: Problem, cause: String) {
+        problem.request_id = Some(self.claimed.correlation_id.clone());
+        let state = FinalState::Failed { error: problem.clone(), cause };
+        let Some(ended) = self.finish(state).await else { return };
+        self.publish_failure(problem, &ended).await;
     }
 
-    pub(super) async fn fail(&self, claimed: &Claimed, error: &GaveUp, trail: Vec<Try>, writer: ReplyWriter) {
-        tracing::warn!(%error, "failed for good");
-        self.fail_with(claimed, problem(error), error.message.clone(), trail, writer).await;
-    }
-
-    pub(super) async fn fail_with(
-        &self,
-        claimed: &Claimed,
-        mut problem: Problem,
-        cause: String,
-        trail: Vec<Try>,
-        writer: ReplyWriter,
-    ) {
-        problem.request_id = Some(claimed.correlation_id.clone());
-        let ending = Ending::Failed { error: problem.clone(), cause };
-        let Some((ended, writer)) = self.finish(claimed, trail, ending, writer).await else { return };
-        let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
-        self.tell_end(writer, &event, ended).await;
-    }
-
-    /// Stores an ending that is to be told; `None` where there is nothing to tell any more.
-    async fn finish(
-        &self,
-        claimed: &Claimed,
-        trail: Vec<Try>,
-        ending: Ending,
-        writer: ReplyWriter,
-    ) -> Option<(Ended, ReplyWriter)> {
-        let cost = cost_of(&trail);
-        match self
-            .store(Finished { request_id: claimed.request_id, attempt: claimed.attempt, cost, trail, ending })
-            .await
-        {
-            Stored::Yes(ended) => return Some((ended, writer)),
-            Stored::Never(error) => self.fail_unstored(claimed, &error, cost, writer).await,
+    /// Ends the request in PostgreSQL; `None` where nothing is left to publish.
+    async fn finish(&mut self, state: FinalState) -> Option<Ended> {
+        let cost = cost_of(&self.trail);
+        let trail = std::mem::take(&mut self.trail);
+        match self.store(cost, trail, state).await {
+            Stored::Yes(ended) => return Some(ended),
+            Stored::Refused(error) => self.fail_unstored(&error, cost).await,
             Stored::Unknown => {}
         }
         None
     }
 
-    /// Fails a request whose ending PostgreSQL refuses for what is in it: every attempt would come to the same end. What is stored
+    /// Fails a request whose end PostgreSQL refuses for its content: every attempt would come to the same end. What is stored
     /// instead holds nothing that came from outside.
-    async fn fail_unstored(&self, claimed: &Claimed, refused: &sqlx::Error, cost: f64, writer: ReplyWriter) {
+    async fn fail_unstored(&mut self, refused: &sqlx::Error, cost: f64) {
         tracing::error!(error = %refused, "PostgreSQL refuses what this request would end with");
         let mut problem = Problem::new(500, "not_storable", "the reply is lost", "the reply could not be stored");
-        problem.request_id = Some(claimed.correlation_id.clone());
+        problem.request_id = Some(self.claimed.correlation_id.clone());
         let cause = "PostgreSQL refused the ending: see the worker's log".to_owned();
-        let ending = Ending::Failed { error: problem.clone(), cause };
-        let (request_id, attempt) = (claimed.request_id, claimed.attempt);
-        match self.store(Finished { request_id, attempt, cost, trail: Vec::new(), ending }).await {
-            Stored::Yes(ended) => {
-                let event = Event::Failed { error: problem, correlation_id: claimed.correlation_id.clone() };
-                self.tell_end(writer, &event, ended).await;
-            }
-            Stored::Never(error) => tracing::error!(%error, "nor could that be stored"),
+        let state = FinalState::Failed { error: problem.clone(), cause };
+        match self.store(cost, Vec::new(), state).await {
+            Stored::Yes(ended) => self.publish_failure(problem, &ended).await,
+            Stored::Refused(error) => tracing::error!(%error, "nor could that be stored"),
             Stored::Unknown => {}
         }
     }
 
-    /// Ends the request in PostgreSQL; tries again while it is away, for as long as the lease may hold.
-    async fn store(&self, finished: Finished) -> Stored {
-        let mut pause = Duration::from_millis(50);
-        for tries in 0..FINISH_TRIES {
-            let Some(answer) = self.statements.finishes.call(finished.clone()).await else { return Stored::Unknown };
+    /// Runs the finish statement; retries while PostgreSQL is away, for as long as the lease may hold.
+    async fn store(&mut self, cost: f64, trail: Vec<Try>, state: FinalState) -> Stored {
+        let finished =
+            Finished { request_id: self.claimed.request_id, attempt: self.claimed.attempt, cost, trail, state };
+        let mut pause = FINISH_BACKOFF;
+        for tries in 0..MAX_FINISH_TRIES {
+            let Some(answer) = self.generator.batches.finish(finished.clone()).await else {
+                return Stored::Unknown;
+            };
             match answer {
                 Ok(Some(ended)) => return Stored::Yes(ended),
                 Ok(None) => {
-                    // The try before may have been stored, and its answer lost. What comes next is left to the sweeper then.
-                    let stored = finish::ended(&self.pool, finished.request_id, finished.attempt);
+                    // The try before may have been stored and its answer lost. The next message is left to the sweeper then.
+                    let stored = finish::finished_at(&self.generator.pool, finished.request_id, finished.attempt);
                     if tries > 0
                         && let Ok(Some(at)) = stored.await
                     {
@@ -184,7 +174,7 @@ impl Replies {
                     tracing::info!("overtaken at the end");
                     return Stored::Unknown;
                 }
-                Err(error) if is_refusal(&error) => return Stored::Never(error),
+                Err(error) if is_refusal(&error) => return Stored::Refused(error),
                 Err(error) => tracing::warn!(%error, "could not finish; trying again"),
             }
             tokio::time::sleep(pause).await;
@@ -194,54 +184,67 @@ impl Replies {
         Stored::Unknown
     }
 
-    async fn tell_end(&self, writer: ReplyWriter, event: &Event, ended: Ended) {
-        let dispatch = async {
-            if let Err(error) = self.jobs.enqueue(&ended.next).await {
-                tracing::warn!(%error, "the sweeper will hand over the next message");
-            }
-        };
-        tokio::join!(writer.finish(event), dispatch);
+    async fn publish_failure(&mut self, problem: Problem, ended: &Ended) {
+        let event = Event::Failed { error: problem, correlation_id: self.claimed.correlation_id.clone() };
+        self.publish_end(&event, ended).await;
     }
 
-    /// To another worker, ahead of all that has not been under way yet.
-    pub(super) async fn hand_back(&self, claimed: &Claimed, trail: &[Try], shown: bool) {
-        let redispatch_after = self.redispatch_after;
-        let back = HandedBack { shown, cost: cost_of(trail), trail, redispatch_after };
-        match finish::hand_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
-            Ok(Some(dispatch)) => match self.jobs.enqueue_first(&dispatch).await {
+    async fn publish_end(&mut self, event: &Event, ended: &Ended) {
+        tokio::join!(self.writer.finish(event), self.generator.dispatch_next(ended));
+    }
+
+    async fn retry(&mut self, pause: Duration, failure: &ChainFailure) {
+        let shown = self.writer.shown();
+        self.writer.abandon().await;
+        let retry = Retry {
+            pause,
+            shown,
+            cause: &failure.message,
+            cost: cost_of(&self.trail),
+            trail: &self.trail,
+            counts: failure.called,
+        };
+        match finish::retry(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, retry).await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!("overtaken before the retry was queued"),
+            Err(error) => tracing::warn!(%error, "could not queue the retry: the lease will run out"),
+        }
+    }
+
+    /// Hands the request to another worker, ahead of every request that has not been started yet.
+    async fn hand_back(&mut self) {
+        let back = HandBack {
+            shown: self.writer.shown(),
+            cost: cost_of(&self.trail),
+            trail: &self.trail,
+            redispatch_after: self.generator.redispatch_after,
+        };
+        match finish::hand_back(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, back).await {
+            Ok(Some(dispatch)) => match self.generator.jobs.enqueue_first(&dispatch).await {
                 Ok(()) => tracing::info!("handed back"),
-                Err(error) => tracing::warn!(%error, "handed back; the sweeper will hand it over"),
+                Err(error) => tracing::warn!(%error, "handed back; the sweeper will dispatch it"),
             },
             Ok(None) => tracing::info!("overtaken before it was handed back"),
             Err(error) => tracing::warn!(%error, "could not hand back: the lease will run out"),
         }
     }
-
-    async fn give_back(&self, claimed: &Claimed, back: GivenBack<'_>) {
-        match finish::give_back(&self.pool, claimed.request_id, claimed.attempt, back).await {
-            Ok(true) => {}
-            Ok(false) => tracing::info!("overtaken before it was given back"),
-            Err(error) => tracing::warn!(%error, "could not give back: the lease will run out"),
-        }
-    }
 }
 
-/// Whether an error is about what was to be stored: of SQLSTATE's classes, "data exception", "integrity constraint violation" and
-/// "program limit exceeded".
+/// Whether an error is about the content: SQLSTATE's classes "data exception", "integrity constraint violation" and "program
+/// limit exceeded".
 fn is_refusal(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
-/// What a user is told. What the service said may hold what is not for users, such as a part of our key.
-fn problem(error: &GaveUp) -> Problem {
-    let told = match error.outcome {
+/// The user's view of a failure. The provider's own message may hold what is not for users, such as a part of our key.
+fn problem(failure: &ChainFailure) -> Problem {
+    let (code, title, detail) = match failure.outcome {
         Outcome::Filtered => ("content_filtered", "the reply was withheld", "every model service withheld its reply"),
         Outcome::TooLong => ("prompt_too_long", "the message is too long", "no model takes so long a message"),
         _ => ("provider_failed", "the model service failed", "no model service gave a reply"),
     };
-    let (code, title, detail) = told;
-    Problem::new(502, code, title, detail).retryable(error.again)
+    Problem::new(502, code, title, detail).retryable(failure.retryable)
 }
 
 pub(super) fn no_model_allowed() -> Problem {
@@ -253,14 +256,9 @@ pub(super) fn cost_of(trail: &[Try]) -> f64 {
     trail.iter().map(|tried| tried.cost).sum()
 }
 
-/// The number of this attempt, among those that count.
-pub(super) fn counted_attempts(claimed: &Claimed) -> u32 {
-    u32::try_from(claimed.attempt - claimed.waits).unwrap_or(u32::MAX)
-}
-
-/// The pause before the attempt after this one: doubled each time, and somewhere in its upper half, so that what failed
-/// together does not come back together; longer where a service asked for it; never above the cap.
-fn pause(settings: &config::Worker, attempts: u32, asked: Option<Duration>) -> Duration {
+/// The pause before the next attempt: exponential backoff with jitter, so that what failed together does not come back
+/// together; longer where a provider asked for it; capped at `worker.retry_cap`.
+fn backoff(settings: &config::Worker, attempts: u32, asked: Option<Duration>) -> Duration {
     let doublings = attempts.saturating_sub(1).min(20);
     let whole = settings.retry_base.saturating_mul(1 << doublings).min(settings.retry_cap);
     let jittered = whole.mul_f64(0.5 + fastrand::f64() / 2.0);

@@ -1,4 +1,4 @@
-//! Leases: a running attempt stays this worker's only while it is renewed. One statement renews them all.
+//! Leases: the heartbeat of running attempts. One statement renews them all; an attempt whose lease is lost stops at once.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -9,12 +9,17 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::ids::RequestId;
 use troupe_db::replies::finish;
 
-type Held = HashMap<RequestId, (i32, CancellationToken)>;
+const HEARTBEATS_PER_LEASE: u32 = 3;
+
+struct Held {
+    attempt: i32,
+    lost: CancellationToken,
+}
 
 /// The attempts that run in this process.
 #[derive(Clone)]
 pub(crate) struct Leases {
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<HashMap<RequestId, Held>>>,
     pub(crate) duration: Duration,
 }
 
@@ -23,48 +28,47 @@ impl Leases {
         Self { held: Arc::default(), duration }
     }
 
-    /// Has the attempt's lease renewed until it is dropped; the token is cancelled when the lease turns out to be lost.
+    /// Renews the attempt's lease until it is released; the token is cancelled when the lease is lost.
     pub(crate) async fn hold(&self, request: RequestId, attempt: i32) -> CancellationToken {
         let lost = CancellationToken::new();
-        self.held.lock().await.insert(request, (attempt, lost.clone()));
+        self.held.lock().await.insert(request, Held { attempt, lost: lost.clone() });
         lost
     }
 
     pub(crate) async fn release(&self, request: RequestId, attempt: i32) {
         let mut held = self.held.lock().await;
-        if held.get(&request).is_some_and(|(number, _)| *number == attempt) {
+        if held.get(&request).is_some_and(|held| held.attempt == attempt) {
             held.remove(&request);
         }
     }
 
     async fn renew(&self, pool: &PgPool) {
-        let running: Vec<_> = self.held.lock().await.iter().map(|(id, (attempt, _))| (*id, *attempt)).collect();
+        let running: Vec<_> = self.held.lock().await.iter().map(|(id, held)| (*id, held.attempt)).collect();
         if running.is_empty() {
             return;
         }
         let renewed = match finish::renew(pool, &running, self.duration).await {
             Ok(renewed) => renewed,
-            // The attempts go on: whether they still hold is decided by the fence when they end.
+            // The attempts go on: whether they still hold is decided by the fencing token when they end.
             Err(error) => return tracing::warn!(%error, running = running.len(), "could not renew the leases"),
         };
         let held = self.held.lock().await;
         for (request_id, attempt) in running.into_iter().filter(|(id, _)| !renewed.contains(id)) {
-            if let Some((number, lost)) = held.get(&request_id)
-                && *number == attempt
+            if let Some(held) = held.get(&request_id)
+                && held.attempt == attempt
             {
-                // Or it has ended since it was asked for: then nobody listens.
+                // Or it has ended during the statement: then the token has no listener.
                 tracing::debug!(%request_id, attempt, "the lease is lost");
-                lost.cancel();
+                held.lost.cancel();
             }
         }
     }
 }
 
-/// Renews every third of a lease.
-pub(crate) async fn renew_while_held(leases: Leases, pool: PgPool, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(leases.duration / 3);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
+pub(crate) async fn renew_until(leases: Leases, pool: PgPool, shutdown: CancellationToken) {
+    let mut heartbeats = tokio::time::interval(leases.duration / HEARTBEATS_PER_LEASE);
+    heartbeats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while shutdown.run_until_cancelled(heartbeats.tick().map(drop)).await.is_some() {
         leases.renew(&pool).await;
     }
 }

@@ -1,21 +1,21 @@
-//! The sweeper: hands over again what ought to be in the queue and may not be.
+//! The sweeper: dispatches again what should be in the queue and may not be.
 //!
-//! Retries that are due, requests whose push was lost, running ones whose worker died, and everything queued when Redis has
-//! lost its data. It runs in every worker; an advisory lock lets one act at a time.
+//! Due retries, requests whose push was lost, running ones whose lease has expired, and everything queued when Redis has lost
+//! its data. It runs in every worker; an advisory lock elects one of them for each sweep.
 
 use std::sync::Arc;
 
 use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{config::Config, ports::JobQueue};
+use troupe_core::{config::Config, jobs::Dispatch, ports::JobQueue};
 use troupe_db::replies::{accept::Limits, requests};
 
-/// Of the lock that the acting sweeper holds.
-const LOCK: i64 = 0x0074_726f_7570_6501;
-const BATCH: i64 = 500;
-/// A sweeper that does not go on for so long is given up.
-const FROZEN: &str = "3s";
+/// The advisory lock of the sweeper that was elected.
+const SWEEP_LOCK: i64 = 0x0074_726f_7570_6501;
+const MAX_SWEPT: i64 = 500;
+/// The lock of a sweeper that freezes is released after this: PostgreSQL ends its transaction, and others go on.
+const IDLE_TRANSACTION_TIMEOUT: &str = "3s";
 
 pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, config: Config, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(config.worker.sweep_interval);
@@ -28,24 +28,23 @@ pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, config: Config, s
 }
 
 async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, limits: Limits) -> Result<(), String> {
-    let due = async {
-        let mut transaction = pool.begin().await?;
-        // If this process freezes here, PostgreSQL ends its transaction, and with it the lock: others must go on.
-        let acting =
-            "select pg_try_advisory_xact_lock($1) from set_config('idle_in_transaction_session_timeout', $2, true)";
-        let acting = sqlx::query_scalar::<_, bool>(acting).bind(LOCK).bind(FROZEN).fetch_one(&mut *transaction).await?;
-        if !acting {
-            return Ok(Vec::new());
-        }
-        let due = requests::take_due(&mut *transaction, limits, BATCH).await?;
-        transaction.commit().await?;
-        Ok::<_, sqlx::Error>(due)
-    }
-    .await
-    .map_err(|e| e.to_string())?;
+    let due = sweep_due(pool, limits).await.map_err(|e| e.to_string())?;
     if due.is_empty() {
         return Ok(());
     }
-    tracing::info!(requests = due.len(), "handing over again");
+    tracing::info!(requests = due.len(), "dispatching again");
     jobs.enqueue(&due).await.map_err(|e| e.to_string())
+}
+
+/// Nothing, where another worker holds the lock.
+async fn sweep_due(pool: &PgPool, limits: Limits) -> sqlx::Result<Vec<Dispatch>> {
+    let mut transaction = pool.begin().await?;
+    let lock = "select pg_try_advisory_xact_lock($1) from set_config('idle_in_transaction_session_timeout', $2, true)";
+    let elected = sqlx::query_scalar::<_, bool>(lock).bind(SWEEP_LOCK).bind(IDLE_TRANSACTION_TIMEOUT);
+    if !elected.fetch_one(&mut *transaction).await? {
+        return Ok(Vec::new());
+    }
+    let due = requests::sweep_due(&mut *transaction, limits, MAX_SWEPT).await?;
+    transaction.commit().await?;
+    Ok(due)
 }

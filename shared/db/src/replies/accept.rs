@@ -1,9 +1,9 @@
-//! Messages as they are accepted, each with the request that will answer it.
+//! Accepting messages, each with the request for its reply.
 //!
-//! The statement decides everything that a sender must know at once: whether the conversation is theirs, whether the key was
-//! used before, whether too much waits already; and whose turn it is. At most so many requests of one user are with the
-//! queue or a worker at a time; the others wait in PostgreSQL, each released by the end of one before it. So a user who sends
-//! a thousand is before another's first with that many at the most.
+//! One statement decides everything that the sender must know at once: whether the conversation is theirs, whether the
+//! idempotency key was used before, whether they have too many open requests; and whether the request is dispatched. At most
+//! `Limits::at_once` requests of one user are with the queue or a worker; the others wait in PostgreSQL, each released by the
+//! end of one before it. So a user with a thousand messages delays others by `at_once` of them at most.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use troupe_core::{
 };
 use uuid::Uuid;
 
-/// A message to be stored, and the request that will answer it.
+/// A message to be stored, and the request for its reply.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
     pub request_id: RequestId,
@@ -26,25 +26,25 @@ pub struct NewMessage {
     pub content: String,
     pub correlation_id: String,
     pub key: Option<MessageKey>,
-    /// Refuse it while an earlier message of the conversation waits for its reply.
+    /// Refuse it while an earlier message of the conversation is unanswered.
     pub only_if_idle: bool,
-    /// A reply of its own is wanted, not one that was given before.
+    /// Not from the reply cache.
     pub fresh: bool,
 }
 
-/// Makes sending the same message again harmless.
+/// An idempotency key.
 #[derive(Debug, Clone)]
 pub struct MessageKey {
     pub key: String,
     pub fingerprint: Vec<u8>,
 }
 
-/// What one user may have under way.
+/// Of one user's open requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// With the queue or a worker at the same time.
+    /// With the queue or a worker.
     pub at_once: u32,
-    /// Without an end, all together.
+    /// In all.
     pub open: u32,
     /// See `queue.redispatch_after`.
     pub redispatch_after: Duration,
@@ -61,23 +61,23 @@ pub enum Outcome {
     Stored(Accepted),
     /// The user has no such conversation.
     NoConversation,
-    /// An earlier message of the conversation waits for its reply, and this one was not to wait.
+    /// An earlier message of the conversation is unanswered, and this one was `only_if_idle`.
     Busy,
     TooManyOpen,
-    /// What it was used for is in [`crate::operations::idempotency`]. The other refusals do not say that it was not used.
+    /// For which call is in [`crate::operations::idempotency`]. With the other refusals the key may have been used, too.
     KeyUsed,
 }
 
-/// What was stored.
+/// A stored message.
 #[derive(Debug, Clone)]
 pub struct Accepted {
     pub created_at: DateTime<Utc>,
-    /// Absent while it waits for an earlier message: of the conversation, or of too many others of the user.
+    /// `None` while it waits for an earlier message of the conversation, or for others of the user beyond the limit.
     pub dispatch: Option<Dispatch>,
 }
 
-/// How soon what waits its turn is looked at for the first time: the end that would have released it may just have passed by.
-pub(super) const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// The first sweep of a request that waits its turn: the end that would have released it may have been concurrent.
+pub(super) const FIRST_SWEEP_DELAY: Duration = Duration::from_secs(1);
 
 /// Stores messages and their requests, all in one statement.
 pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits) -> Result<Vec<Outcome>> {
@@ -139,7 +139,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
         i64::from(limits.at_once),
         i64::from(limits.open),
         limits.redispatch_after.as_secs_f64(),
-        FIRST_LOOK.as_secs_f64(),
+        FIRST_SWEEP_DELAY.as_secs_f64(),
         &new.iter().map(|new| new.fresh).collect::<Vec<_>>(),
     )
     .fetch_all(db)

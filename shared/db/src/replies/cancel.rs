@@ -1,25 +1,25 @@
-//! Cancelling: the user ends a request, whatever it is doing.
+//! Cancellation: the user ends a request, in whatever state.
 //!
-//! Fenced like everything that ends an attempt: it counts only while the request is as it was when it was looked at. The
-//! worker needs no say in it; its own end comes too late then, and changes nothing.
+//! Fenced like everything that ends an attempt: it fails if the request has moved on to another attempt since it was read. The
+//! worker is not asked; its own finish comes too late then, and changes nothing.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{MessageId, RequestId};
 
-/// The text that had been shown, to be kept as the reply.
+/// The text that the user has seen, stored as the reply.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct PartialReply {
     pub message_id: MessageId,
     pub content: String,
 }
 
-/// Ends the request as cancelled; tells when. `None` where it has moved on: it is final, or at another attempt.
+/// Cancels the request; returns when. `None` where it has moved on: it is final, or at another attempt.
 pub async fn cancel(
     db: impl PgExecutor<'_>,
     id: RequestId,
     attempt: i32,
-    kept: Option<&Kept>,
+    partial: Option<&PartialReply>,
 ) -> Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar!(
         r#"with open as (
@@ -39,8 +39,8 @@ pub async fn cancel(
            select finished_at as "at!" from cancelled"#,
         id.as_uuid(),
         attempt,
-        kept.map(|kept| kept.message_id.as_uuid()),
-        kept.map(|kept| kept.content.as_str()),
+        partial.map(|partial| partial.message_id.as_uuid()),
+        partial.map(|partial| partial.content.as_str()),
     )
     .fetch_optional(db)
     .await

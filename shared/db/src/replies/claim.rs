@@ -1,4 +1,4 @@
-//! Claims: how a request becomes a worker's to answer, and all that the worker is told with it.
+//! Claims: an attempt takes a request under a lease, with a new fencing token, and reads all that its prompt needs.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,14 +12,14 @@ use troupe_core::{
     },
 };
 
-/// One turn of a conversation, as a model is told of it.
+/// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     pub role: Role,
     pub content: String,
 }
 
-/// The persona that is asked, as it is now.
+/// The persona, as it is now.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "settings that have nothing to do with each other")]
 pub struct Persona {
@@ -29,7 +29,7 @@ pub struct Persona {
     pub name: String,
     pub system_prompt: String,
     pub temperature: f32,
-    /// Of links that name none.
+    /// For links without a model.
     pub model: Option<String>,
     /// Its own, or its user's tier's.
     pub chain: Option<Vec<String>>,
@@ -37,11 +37,11 @@ pub struct Persona {
     pub over_budget: OverBudget,
     pub cache_replies: bool,
     pub remembers: bool,
-    /// Whether there are passages to look for.
-    pub knows: bool,
+    /// Whether retrieval may find anything.
+    pub has_passages: bool,
 }
 
-/// A request that is this worker's to answer, with all that the prompt needs.
+/// A claimed request, with all that the prompt needs.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     pub request_id: RequestId,
@@ -50,7 +50,7 @@ pub struct Claimed {
     pub tier: String,
     /// The fencing token.
     pub attempt: i32,
-    /// Attempts before this one that do not count against the most that there may be.
+    /// Attempts before this one that do not count against `worker.max_attempts`.
     pub waits: i32,
     /// Clients may have seen text of an earlier attempt.
     pub shown: bool,
@@ -58,20 +58,20 @@ pub struct Claimed {
     pub created_at: DateTime<Utc>,
     /// Of the attempts before this one.
     pub cost: f64,
-    /// The sender wants a reply of its own, not one that was given before.
+    /// Not from the reply cache.
     pub fresh: bool,
-    pub user_name: String,
     /// The models that the user's tier allows; `None` for all.
     pub models: Option<Vec<String>>,
     pub persona: Persona,
-    /// The newest turns, the newest first; the one to be answered is the first.
+    /// Newest first; the first is the question.
     pub history: Vec<Turn>,
 }
 
-/// Takes requests for an attempt each, all in one statement. The history is what was said before the question, and what
-/// came while it waited its turn but belongs to earlier turns. (A later turn's question may have the earlier position: messages
-/// and requests of calls that came at the same moment are numbered apart.) `None` for each with which there is nothing to do: it is
-/// final, running, not due, or an earlier message of its conversation comes first.
+/// Claims requests for an attempt each, all in one statement. `None` for each that is final, running, not due, or behind an earlier
+/// message of its conversation.
+///
+/// The history is the messages before the question, and those that came while it waited but belong to earlier turns. (A later
+/// turn's question may have the earlier position: messages and requests of concurrent calls are numbered apart.)
 pub async fn claim(
     db: impl PgExecutor<'_>,
     ids: &[RequestId],
@@ -94,13 +94,12 @@ pub async fn claim(
            )
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
                r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
-               r.fresh, u.name as user_name, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
+               r.fresh, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
                p.remembers, exists (select from passages k where k.persona_id = p.id) as "knows!",
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
-           join users u on u.id = r.user_id
            left join tiers t on t.name = r.tier
            join conversations c on c.id = r.conversation_id
            join personas p on p.id = c.persona_id
@@ -139,7 +138,6 @@ pub async fn claim(
                 created_at: row.created_at,
                 cost: row.cost,
                 fresh: row.fresh,
-                user_name: row.user_name,
                 models: row.models,
                 persona: Persona {
                     id: row.persona_id,
@@ -154,7 +152,7 @@ pub async fn claim(
                     over_budget: row.over_budget,
                     cache_replies: row.cache_replies,
                     remembers: row.remembers,
-                    knows: row.knows,
+                    has_passages: row.knows,
                 },
                 history: turns.map(|(role, content)| Turn { role, content }).collect(),
             };

@@ -1,4 +1,4 @@
-//! Conversations. Every function takes the user, and sees nobody else's.
+//! Conversations. Every function is scoped to the user.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};
@@ -30,7 +30,7 @@ impl From<Row> for Conversation {
     }
 }
 
-/// Opens a thread with a persona that the user may talk with; `None` where there is no such persona.
+/// `None` where there is no such persona that the user may talk to.
 pub async fn create(
     db: impl PgExecutor<'_>,
     id: ConversationId,
@@ -58,7 +58,7 @@ pub async fn create(
     Ok(row.map(Into::into))
 }
 
-/// The newest first.
+/// Newest first.
 pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<ConversationId>) -> Result<Vec<Conversation>> {
     let rows = sqlx::query_as!(
         Row,
@@ -108,7 +108,7 @@ pub async fn rename(
     Ok(row.map(Into::into))
 }
 
-/// Deletes the conversation with all it holds; says whether there was one.
+/// Deletes the conversation with all it holds; whether there was one.
 pub async fn delete(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> Result<bool> {
     let done = sqlx::query!("delete from conversations where user_id = $1 and id = $2", user.as_uuid(), id.as_uuid())
         .execute(db)

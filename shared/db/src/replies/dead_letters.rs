@@ -1,5 +1,5 @@
-//! Dead letters: requests that failed for good. Each is settled once, by a new request that tries it again or by being
-//! discarded, in the very statement that does it; whoever comes second finds nothing to do.
+//! Dead letters: requests that failed for good. Each is resolved once (`settled_at`), by a redrive or by being discarded, in one
+//! statement: of two concurrent calls the second changes nothing.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool, Result, types::Json};
@@ -15,13 +15,13 @@ use troupe_core::{
 };
 use uuid::Uuid;
 
-use super::accept::{FIRST_LOOK, Limits};
+use super::accept::{FIRST_SWEEP_DELAY, Limits};
 use crate::Page;
 
-/// How many are looked at in one statement.
-const WINDOW: i64 = 1_000;
+/// Rows that one statement filters.
+const WINDOW_ROWS: i64 = 1_000;
 
-/// Which dead letters; what is not given does not matter.
+/// All conditions that are given must hold.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub ids: Option<Vec<RequestId>>,
@@ -29,11 +29,11 @@ pub struct Filter {
     pub user: Option<UserId>,
     /// A persona's slug.
     pub persona: Option<String>,
-    /// Of the error that the user was told.
+    /// Of the user's error.
     pub code: Option<String>,
-    /// Words in the cause, in any case.
+    /// A substring of the cause, case-insensitive.
     pub cause: Option<String>,
-    /// When it failed.
+    /// Of the failure.
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
 }
@@ -81,22 +81,23 @@ impl From<Row> for DeadLetter {
     }
 }
 
-/// Those that wait to be settled, the newest first: looked through a window at a time, so that a filter which few pass costs
-/// many small statements and not one that runs out of time.
+/// The unresolved ones, newest first: filtered a window at a time, so that a selective filter costs many small statements and not
+/// one that times out.
 pub async fn list(db: &PgPool, filter: &Filter, page: Page<RequestId>) -> Result<Vec<DeadLetter>> {
-    let (mut found, mut after) = (Vec::new(), page.after);
+    let mut found = Vec::new();
+    let mut after = page.after;
     loop {
-        let window = unsettled(db, after, filter.ids.as_deref()).await?;
-        found.extend(pick(db, &window, filter, page.limit - found.len() as i64).await?);
-        if window.len() < WINDOW as usize || found.len() as i64 >= page.limit {
+        let window = unresolved(db, after, filter.ids.as_deref()).await?;
+        found.extend(filtered(db, &window, filter, page.limit - found.len() as i64).await?);
+        if window.len() < WINDOW_ROWS as usize || found.len() as i64 >= page.limit {
             return Ok(found);
         }
         after = window.last().copied();
     }
 }
 
-/// The next window of them, of all or of these.
-async fn unsettled(
+/// The next window, of all or `among` these.
+async fn unresolved(
     db: impl PgExecutor<'_>,
     after: Option<RequestId>,
     among: Option<&[RequestId]>,
@@ -105,21 +106,20 @@ async fn unsettled(
     if let Some(ids) = among {
         let mut ids: Vec<_> = ids.iter().copied().filter(|id| id.as_uuid() < after).collect();
         ids.sort_unstable_by(|one, other| other.cmp(one));
-        ids.truncate(WINDOW as usize);
+        ids.truncate(WINDOW_ROWS as usize);
         return Ok(ids);
     }
     sqlx::query_scalar!(
         r#"select id as "id: RequestId" from requests where status = 'failed' and settled_at is null and id < $1
            order by id desc limit $2"#,
         after,
-        WINDOW,
+        WINDOW_ROWS,
     )
     .fetch_all(db)
     .await
 }
 
-/// Those of a window that pass the filter.
-async fn pick(db: &PgPool, window: &[RequestId], filter: &Filter, limit: i64) -> Result<Vec<DeadLetter>> {
+async fn filtered(db: &PgPool, window: &[RequestId], filter: &Filter, limit: i64) -> Result<Vec<DeadLetter>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id!: RequestId", conversation_id as "conversation_id!: ConversationId",
@@ -150,7 +150,7 @@ async fn pick(db: &PgPool, window: &[RequestId], filter: &Filter, limit: i64) ->
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// One that failed, settled or not.
+/// Resolved or not.
 pub async fn find(db: impl PgExecutor<'_>, id: RequestId) -> Result<Option<DeadLetter>> {
     let row = sqlx::query_as!(
         Row,
@@ -168,7 +168,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: RequestId) -> Result<Option<DeadL
     Ok(row.map(Into::into))
 }
 
-/// How each attempt at a request ended, in order; one that still runs is not among them.
+/// The ended attempts at a request, in order.
 pub async fn attempts(db: impl PgExecutor<'_>, id: RequestId) -> Result<Vec<Attempt>> {
     let rows = sqlx::query!(
         r#"select number as "number!", worker as "worker!", started_at as "started_at!", finished_at as "finished_at!",
@@ -196,7 +196,7 @@ pub async fn attempts(db: impl PgExecutor<'_>, id: RequestId) -> Result<Vec<Atte
         .collect())
 }
 
-/// About how many wait to be settled: at most so many are counted.
+/// The number of unresolved ones, up to `at_most`.
 pub async fn count(db: impl PgExecutor<'_>, at_most: i64) -> Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!"
@@ -207,21 +207,20 @@ pub async fn count(db: impl PgExecutor<'_>, at_most: i64) -> Result<i64> {
     .await
 }
 
-/// A dead letter that is tried again.
+/// A dead letter that was redriven.
 #[derive(Debug, Clone)]
 pub struct Redriven {
     pub dead_letter: RequestId,
     pub user_id: UserId,
-    /// The question, which belongs to the new request now.
+    /// It belongs to the new request now.
     pub question: Message,
     pub created_at: DateTime<Utc>,
-    /// Absent while it waits for others of the conversation, or of the user.
+    /// `None` while it waits for others of the conversation, or of the user.
     pub dispatch: Option<Dispatch>,
 }
 
-/// Tries dead letters again, all in one statement: a new request each, at the end of its conversation, which takes over the
-/// question. Those that are settled already are passed over. What a user has at once with the workers is bounded as ever; how
-/// much may wait in all is not: an admin wants it so.
+/// Redrives dead letters, all in one statement: a new request each, at the end of its conversation, which takes over the
+/// question. Resolved ones are skipped. Of the limits only `at_once` applies, not `open`: an admin has decided.
 pub async fn redrive(
     db: impl PgExecutor<'_>,
     dead_letters: &[RequestId],
@@ -268,7 +267,7 @@ pub async fn redrive(
         correlation_id,
         limits.redispatch_after.as_secs_f64(),
         i64::from(limits.at_once),
-        FIRST_LOOK.as_secs_f64(),
+        FIRST_SWEEP_DELAY.as_secs_f64(),
     )
     .fetch_all(db)
     .await?;
@@ -295,7 +294,7 @@ pub async fn redrive(
         .collect())
 }
 
-/// Settles dead letters without another try; returns those that were not settled before, each with its user.
+/// Resolves dead letters without a redrive; returns those that were not resolved before, each with its user.
 pub async fn discard(db: impl PgExecutor<'_>, dead_letters: &[RequestId]) -> Result<Vec<(RequestId, UserId)>> {
     let rows = sqlx::query!(
         r#"update requests r set settled_at = now() from unnest($1::uuid[]) as unwanted (id)

@@ -1,4 +1,4 @@
-//! What users think of replies. Written beside the path of messages: no statement of a reply looks here.
+//! Users' ratings of replies. Off the hot path: no statement of a reply reads them.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -10,7 +10,7 @@ use troupe_core::{
 };
 use uuid::Uuid;
 
-/// What a user says of a reply.
+/// A rating.
 #[derive(Debug, Clone, Copy)]
 pub struct Rated<'a> {
     pub rating: Rating,
@@ -21,15 +21,15 @@ pub struct Rated<'a> {
 #[derive(Debug, Clone)]
 pub enum Outcome {
     Kept(Feedback),
-    /// There is no whole reply to be rated.
+    /// There is no completed reply to be rated.
     NotCompleted(RequestStatus),
     /// The user has no such request.
     NoRequest,
 }
 
-/// Takes down what a user thinks of a reply, in place of what they thought before.
+/// Stores a rating, in place of an earlier one.
 ///
-/// The request is held until that is stored: whoever deletes its conversation comes before, or after.
+/// The request is locked meanwhile: a concurrent deletion of its conversation comes before or after.
 pub async fn rate(db: impl PgExecutor<'_>, user: UserId, id: RequestId, rated: Rated<'_>) -> Result<Outcome> {
     let row = sqlx::query!(
         r#"with asked as (
@@ -57,7 +57,7 @@ pub async fn rate(db: impl PgExecutor<'_>, user: UserId, id: RequestId, rated: R
     Ok(Outcome::Kept(Feedback { request_id: id, rating, note: note.map(str::to_owned), share, rated_at }))
 }
 
-/// What a user said of a reply.
+/// The user's rating of a reply.
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Result<Option<Feedback>> {
     sqlx::query_as!(
         Feedback,
@@ -70,7 +70,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
     .await
 }
 
-/// Takes back what a user said of a reply; says whether there was anything.
+/// Deletes a rating; whether there was one.
 pub async fn remove(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Result<bool> {
     let done = sqlx::query!(
         "delete from feedback f using requests r where f.request_id = $1 and r.id = f.request_id and r.user_id = $2",
@@ -82,7 +82,7 @@ pub async fn remove(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Res
     Ok(done.rows_affected() > 0)
 }
 
-/// A question with a reply that was rated up.
+/// A question and a reply that was rated up.
 #[derive(Debug, Clone)]
 pub struct GoodReply {
     pub request_id: RequestId,
@@ -90,7 +90,7 @@ pub struct GoodReply {
     pub reply: String,
 }
 
-/// Whole replies of a persona that were rated up by its owner, or given to the owner by those who did; in the order of asking.
+/// A persona's complete replies that were rated up by its owner, or by users who share them with the owner; oldest first.
 pub async fn good_replies(
     db: impl PgExecutor<'_>,
     persona: PersonaId,
@@ -117,7 +117,7 @@ pub async fn good_replies(
     .await
 }
 
-/// How a persona's replies were rated.
+/// The counts of a persona's ratings.
 pub async fn ratings(db: impl PgExecutor<'_>, persona: PersonaId) -> Result<Ratings> {
     sqlx::query_as!(
         Ratings,

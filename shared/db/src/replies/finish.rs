@@ -1,7 +1,7 @@
-//! Attempts: what a worker does to a request, fenced by the attempt's number.
+//! The ends of attempts, and the renewal of their leases: finish, retry, hand back.
 //!
-//! A statement of an attempt that is no longer the running one changes nothing and says so: a worker that was frozen, cut
-//! off or given up for dead can do no harm when it comes back.
+//! Fencing: every statement carries the attempt's number as its token. One of an attempt that is no longer the running one changes
+//! nothing and says so, so a worker that was frozen or partitioned does no harm when it comes back.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,7 +19,7 @@ use troupe_core::{
 };
 use uuid::Uuid;
 
-/// Prolongs the leases of running attempts; returns those that still hold. The others are over.
+/// Renews the leases of running attempts (the heartbeat); returns those that still hold. The others are lost.
 pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease: Duration) -> Result<Vec<RequestId>> {
     let (ids, attempts): (Vec<_>, Vec<_>) = running.iter().map(|(id, attempt)| (id.as_uuid(), *attempt)).unzip();
     sqlx::query_scalar!(
@@ -35,7 +35,7 @@ pub async fn renew(db: impl PgExecutor<'_>, running: &[(RequestId, i32)], lease:
     .await
 }
 
-/// An attempt at its end, and how the request ends with it.
+/// The last attempt at a request, and the final state that it brings.
 #[derive(Debug, Clone)]
 pub struct Finished {
     pub request_id: RequestId,
@@ -43,20 +43,19 @@ pub struct Finished {
     /// Of this attempt.
     pub cost: f64,
     pub trail: Vec<Try>,
-    pub ending: Ending,
+    pub state: FinalState,
 }
 
 #[derive(Debug, Clone)]
-pub enum Ending {
+pub enum FinalState {
     Completed(Reply),
-    /// What the user is told, and what operators are.
+    /// The error is for the user, the cause for operators.
     Failed {
         error: Problem,
         cause: String,
     },
 }
 
-/// The reply that is stored.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub message_id: MessageId,
@@ -68,17 +67,17 @@ pub struct Reply {
     pub retrieval: Option<Grounding>,
 }
 
-/// What ending it brought about.
+/// The result of finishing a request.
 #[derive(Debug, Clone)]
 pub struct Ended {
     pub at: DateTime<Utc>,
-    /// The messages of the user whose turn it is now: the conversation's next, or those that waited behind too many others.
+    /// The requests of the user that it released: the conversation's next, or those beyond the limit.
     pub next: Vec<Dispatch>,
 }
 
 /// The columns of [`finish`]'s statement.
 #[derive(Default)]
-struct Endings<'a> {
+struct Columns<'a> {
     ids: Vec<Uuid>,
     attempts: Vec<i32>,
     costs: Vec<f64>,
@@ -95,41 +94,41 @@ struct Endings<'a> {
     causes: Vec<Option<&'a str>>,
 }
 
-impl<'a> FromIterator<&'a Finished> for Endings<'a> {
+impl<'a> FromIterator<&'a Finished> for Columns<'a> {
     fn from_iter<I: IntoIterator<Item = &'a Finished>>(finished: I) -> Self {
-        let mut endings = Self::default();
-        for Finished { request_id, attempt, cost, trail, ending } in finished {
-            endings.ids.push(request_id.as_uuid());
-            endings.attempts.push(*attempt);
-            endings.costs.push(*cost);
-            endings.trails.push(Json(trail));
-            let (status, reply, failure) = match ending {
-                Ending::Completed(reply) => ("completed", Some(reply), None),
-                Ending::Failed { error, cause } => ("failed", None, Some((error, cause))),
+        let mut columns = Self::default();
+        for Finished { request_id, attempt, cost, trail, state } in finished {
+            columns.ids.push(request_id.as_uuid());
+            columns.attempts.push(*attempt);
+            columns.costs.push(*cost);
+            columns.trails.push(Json(trail));
+            let (status, reply, failure) = match state {
+                FinalState::Completed(reply) => ("completed", Some(reply), None),
+                FinalState::Failed { error, cause } => ("failed", None, Some((error, cause))),
             };
-            endings.statuses.push(status);
-            endings.message_ids.push(reply.map(|reply| reply.message_id.as_uuid()));
-            endings.contents.push(reply.map(|reply| reply.content.as_str()));
-            endings.usages.push(reply.map(|reply| Json(reply.usage)));
-            endings.providers.push(reply.map(|reply| reply.provider.as_str()));
-            endings.models.push(reply.map(|reply| reply.model.as_str()));
-            endings.incompletes.push(reply.and_then(|reply| reply.incomplete));
-            endings.retrievals.push(reply.and_then(|reply| reply.retrieval.as_ref().map(Json)));
-            endings.errors.push(failure.map(|(error, _)| Json(error)));
-            endings.causes.push(failure.map(|(_, cause)| cause.as_str()));
+            columns.statuses.push(status);
+            columns.message_ids.push(reply.map(|reply| reply.message_id.as_uuid()));
+            columns.contents.push(reply.map(|reply| reply.content.as_str()));
+            columns.usages.push(reply.map(|reply| Json(reply.usage)));
+            columns.providers.push(reply.map(|reply| reply.provider.as_str()));
+            columns.models.push(reply.map(|reply| reply.model.as_str()));
+            columns.incompletes.push(reply.and_then(|reply| reply.incomplete));
+            columns.retrievals.push(reply.and_then(|reply| reply.retrieval.as_ref().map(Json)));
+            columns.errors.push(failure.map(|(error, _)| Json(error)));
+            columns.causes.push(failure.map(|(_, cause)| cause.as_str()));
         }
-        endings
+        columns
     }
 }
 
-/// Ends requests for good, all in one statement: the reply, the final status, the attempt's record, and the turn of the
-/// next in the conversation. `None` for each whose attempt is no longer the running one.
+/// Finishes requests, all in one statement: the reply, the final status, the attempt's record, and the dispatch of the next request of
+/// the user. `None` for each whose attempt is no longer the running one.
 pub async fn finish(
     db: impl PgExecutor<'_>,
     finished: &[Finished],
     redispatch_after: Duration,
 ) -> Result<Vec<Option<Ended>>> {
-    let endings: Endings = finished.iter().collect();
+    let columns: Columns = finished.iter().collect();
     let rows = sqlx::query!(
         r#"with ending as (
                select * from unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[],
@@ -170,21 +169,21 @@ pub async fn finish(
            select f.id as "id!: RequestId", f.finished_at as "finished_at!", n.id as "next_id?: RequestId",
                n.tier as "next_tier?", n.dispatches as "next_dispatches?"
            from finished f left join next n on n.after = f.id"#,
-        &endings.ids,
-        &endings.attempts,
-        &endings.statuses as &[&str],
-        &endings.message_ids as &[Option<Uuid>],
-        &endings.contents as &[Option<&str>],
-        &endings.usages as &[Option<Json<Usage>>],
-        &endings.providers as &[Option<&str>],
-        &endings.models as &[Option<&str>],
-        &endings.errors as &[Option<Json<&Problem>>],
-        &endings.causes as &[Option<&str>],
+        &columns.ids,
+        &columns.attempts,
+        &columns.statuses as &[&str],
+        &columns.message_ids as &[Option<Uuid>],
+        &columns.contents as &[Option<&str>],
+        &columns.usages as &[Option<Json<Usage>>],
+        &columns.providers as &[Option<&str>],
+        &columns.models as &[Option<&str>],
+        &columns.errors as &[Option<Json<&Problem>>],
+        &columns.causes as &[Option<&str>],
         redispatch_after.as_secs_f64(),
-        &endings.costs,
-        &endings.trails as &[Json<&[Try]>],
-        &endings.incompletes as &[Option<Incomplete>],
-        &endings.retrievals as &[Option<Json<&Grounding>>],
+        &columns.costs,
+        &columns.trails as &[Json<&[Try]>],
+        &columns.incompletes as &[Option<Incomplete>],
+        &columns.retrievals as &[Option<Json<&Grounding>>],
     )
     .fetch_all(db)
     .await?;
@@ -198,8 +197,8 @@ pub async fn finish(
     Ok(finished.iter().map(|finished| ended.remove(&finished.request_id)).collect())
 }
 
-/// When the request was ended by this very attempt, if it was.
-pub async fn ended(db: impl PgExecutor<'_>, id: RequestId, attempt: i32) -> Result<Option<DateTime<Utc>>> {
+/// When this attempt finished the request, if it did.
+pub async fn finished_at(db: impl PgExecutor<'_>, id: RequestId, attempt: i32) -> Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar!(
         r#"select finished_at as "finished_at!" from requests where id = $1 and attempt = $2 and finished_at is not null"#,
         id.as_uuid(),
@@ -209,25 +208,25 @@ pub async fn ended(db: impl PgExecutor<'_>, id: RequestId, attempt: i32) -> Resu
     .await
 }
 
-/// What an attempt leaves to the next one.
+/// State handed from a failed attempt to its retry.
 #[derive(Debug, Clone)]
-pub struct GivenBack<'a> {
-    /// How long to wait before it.
+pub struct Retry<'a> {
+    /// The backoff.
     pub pause: Duration,
-    /// Clients may have seen text that must be taken back.
+    /// Clients may have seen text that must be reset.
     pub shown: bool,
     /// For operators.
     pub cause: &'a str,
     /// Of the attempt.
     pub cost: f64,
     pub trail: &'a [Try],
-    /// Whether it counts against the most attempts that there may be.
+    /// Whether the attempt counts against `worker.max_attempts`.
     pub counts: bool,
 }
 
-/// Gives a request back for another attempt after a pause; the sweeper hands it over when it is due. `false` where the
-/// attempt is no longer the running one.
-pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, back: GivenBack<'_>) -> Result<bool> {
+/// Queues a request for a retry after a pause; the sweeper dispatches it when it is due. `false` where the attempt is no longer
+/// the running one.
+pub async fn retry(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, retry: Retry<'_>) -> Result<bool> {
     let done = sqlx::query!(
         r#"with returned as (
                update requests set status = 'queued', worker = null, dispatched_at = null, shown = shown or $4, cost = cost + $6,
@@ -240,34 +239,34 @@ pub async fn give_back(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, bac
            select q.id, q.attempt, q.worker, q.started_at, 'retried', $5, $6, $7 from requests q join returned using (id)"#,
         id.as_uuid(),
         attempt,
-        back.pause.as_secs_f64(),
-        back.shown,
-        back.cause,
-        back.cost,
-        Json(back.trail) as Json<&[Try]>,
-        back.counts,
+        retry.pause.as_secs_f64(),
+        retry.shown,
+        retry.cause,
+        retry.cost,
+        Json(retry.trail) as Json<&[Try]>,
+        retry.counts,
     )
     .execute(db)
     .await?;
     Ok(done.rows_affected() > 0)
 }
 
-/// What an attempt leaves whose worker must go.
+/// State handed from an attempt whose worker stops to the next one.
 #[derive(Debug, Clone)]
-pub struct HandedBack<'a> {
+pub struct HandBack<'a> {
     pub shown: bool,
     pub cost: f64,
     pub trail: &'a [Try],
     pub redispatch_after: Duration,
 }
 
-/// Hands a running request back because its worker must go: another is to take it up at once, and the attempt does not
-/// count. Returns what is to be pushed; `None` where the attempt is no longer the running one.
+/// Hands a running request back because its worker stops: it is dispatched at once, and the attempt does not count. Returns what is
+/// to be pushed; `None` where the attempt is no longer the running one.
 pub async fn hand_back(
     db: impl PgExecutor<'_>,
     id: RequestId,
     attempt: i32,
-    back: HandedBack<'_>,
+    back: HandBack<'_>,
 ) -> Result<Option<Dispatch>> {
     let row = sqlx::query!(
         r#"with returned as (

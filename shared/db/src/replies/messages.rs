@@ -1,4 +1,4 @@
-//! Messages, as a user reads them. They are written with their requests: [`super::requests`], [`super::finish`].
+//! Reading messages. They are written with their requests: [`super::accept`], [`super::finish`].
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};
@@ -9,7 +9,7 @@ use troupe_core::{
 
 use crate::Page;
 
-/// Of one conversation, the newest first. `None` where the user has no such conversation.
+/// Of one conversation, newest first. `None` where the user has no such conversation.
 pub async fn list(
     db: &sqlx::PgPool,
     user: UserId,
@@ -37,7 +37,7 @@ pub async fn list(
     Ok(Some(messages))
 }
 
-/// What was said in a user's conversations since a message of theirs, oldest first: what a socket missed while it was away.
+/// The messages of a user's conversations after one of them, oldest first: what a socket missed while it was disconnected.
 pub async fn since(db: impl PgExecutor<'_>, user: UserId, after: MessageId, limit: i64) -> Result<Vec<Message>> {
     sqlx::query_as!(
         Message,
@@ -56,7 +56,7 @@ pub async fn since(db: impl PgExecutor<'_>, user: UserId, after: MessageId, limi
     .await
 }
 
-/// The id and the time of the message that a request answers, or failed to answer before it was tried again.
+/// The id and the time of the message of a request, or of one that was redriven since.
 pub async fn question_of(
     db: impl PgExecutor<'_>,
     user: UserId,

@@ -1,4 +1,4 @@
-//! The queue as PostgreSQL knows it, for admins and for the gauges: bounded looks, that cost the same with any backlog.
+//! The state of the queue in PostgreSQL, for admins and gauges. Bounded: each query costs the same with any backlog.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,10 @@ use troupe_core::{
     model::{RequestStatus, admin::Running},
 };
 
-/// More running replies than these are not listed.
-const MOST_RUNNING: i64 = 2_000;
-/// More failures than these within the time are not counted.
-const MOST_FAILURES: i64 = 10_000;
+const MAX_RUNNING: i64 = 2_000;
+const MAX_FAILURES: i64 = 10_000;
 
-/// How many requests are open: at most so many are counted.
+/// The number of open requests, up to `at_most`.
 pub async fn open(db: impl PgExecutor<'_>, at_most: i64) -> Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from (select 1 as one from requests where finished_at is null limit $1) open"#,
@@ -33,7 +31,7 @@ pub async fn is_waited_for(db: impl PgExecutor<'_>, tier: &str) -> Result<bool> 
     Ok(open.fetch_optional(db).await?.is_some())
 }
 
-/// What every worker is doing, the oldest first.
+/// The running attempts, oldest first.
 pub async fn running(db: impl PgExecutor<'_>) -> Result<Vec<Running>> {
     let mut running = sqlx::query_as!(
         Running,
@@ -45,7 +43,7 @@ pub async fn running(db: impl PgExecutor<'_>) -> Result<Vec<Running>> {
                select s.slug from conversations c join personas s on s.id = c.persona_id
                where c.id = r.conversation_id offset 0) p
            where r.status = 'in_progress' and r.finished_at is null limit $1"#,
-        MOST_RUNNING,
+        MAX_RUNNING,
     )
     .fetch_all(db)
     .await?;
@@ -53,7 +51,7 @@ pub async fn running(db: impl PgExecutor<'_>) -> Result<Vec<Running>> {
     Ok(running)
 }
 
-/// How many requests of each tier failed for good within the last minute.
+/// The failed requests of each tier within the last minute.
 pub async fn failures_of_a_minute(db: impl PgExecutor<'_>) -> Result<HashMap<String, i64>> {
     let rows = sqlx::query!(
         r#"select r.tier, count(*) as "count!"
@@ -61,14 +59,14 @@ pub async fn failures_of_a_minute(db: impl PgExecutor<'_>) -> Result<HashMap<Str
                  where outcome = 'failed' and finished_at > now() - interval '1 minute' limit $1) failed
            cross join lateral (select tier from requests where id = failed.request_id offset 0) r
            group by r.tier"#,
-        MOST_FAILURES,
+        MAX_FAILURES,
     )
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| (row.tier, row.count)).collect())
 }
 
-/// What PostgreSQL knows of why a request is not answered yet.
+/// Why a request is not answered yet.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     pub status: RequestStatus,
@@ -80,16 +78,16 @@ pub struct Waiting {
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
     pub not_before: DateTime<Utc>,
-    /// Whether that is still to come, by PostgreSQL's clock.
+    /// Whether `not_before` is in the future, by PostgreSQL's clock.
     pub paused: bool,
     pub dispatched_at: Option<DateTime<Utc>>,
     pub due_at: Option<DateTime<Utc>>,
     pub overdue: bool,
-    /// The request of the same conversation that comes just before it.
+    /// The open request just before it in the conversation.
     pub before: Option<RequestId>,
-    /// How many of the user's are with the queue or the workers.
+    /// The user's requests with the queue or the workers.
     pub with_workers: i64,
-    /// The request that tries it again.
+    /// Its redrive.
     pub redriven_as: Option<RequestId>,
 }
 

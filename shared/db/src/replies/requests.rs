@@ -1,9 +1,9 @@
-//! Requests as the web tier and the sweeper see them: looked at, and handed to the queue.
+//! Requests: lookups for the web tier, and the dispatches of sweeper and cancellation.
 //!
-//! Statements about open requests, here, in [`super::accept`] and in [`super::finish`], must cost the same with a backlog of a million, whatever
-//! PostgreSQL's statistics remember. `finished_at is null` gives them the indexes of open requests; whoever has an id does
-//! without, and finds it by the primary key. `offset 0` keeps a look at the other requests of a conversation what it is,
-//! instead of a join with everything open.
+//! Statements about open requests, here, in [`super::accept`] and in [`super::finish`], must cost the same with a backlog of a million,
+//! whatever PostgreSQL's statistics say. `finished_at is null` selects the partial indexes of open requests; lookups by id use
+//! the primary key instead. `offset 0` is an optimization fence: the lookup of a conversation's other requests stays one,
+//! instead of becoming a join with everything open.
 
 use sqlx::{PgExecutor, Result, types::Json};
 use troupe_core::{
@@ -66,7 +66,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
     }))
 }
 
-/// A request that is not final yet.
+/// A request that is not final.
 #[derive(Debug, Clone)]
 pub struct Open {
     pub id: RequestId,
@@ -75,8 +75,8 @@ pub struct Open {
     pub attempt: i32,
 }
 
-/// Everything that a user still waits for, in the order of sending.
-pub async fn open_of(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Open>> {
+/// A user's open requests, oldest first.
+pub async fn open_for_user(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Open>> {
     sqlx::query_as!(
         Open,
         r#"select id as "id: RequestId", conversation_id as "conversation_id: ConversationId",
@@ -88,12 +88,12 @@ pub async fn open_of(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Open>>
     .await
 }
 
-/// What is open and due: looked at, and told of with the jobs that must be pushed.
+/// Sweeps up to `max` requests that are due; returns the jobs that must be pushed.
 ///
-/// A running one has lost its worker: the attempt is over, and the request is queued again. A queued one is handed over,
-/// anew where its pause is over or its turn has come; the same job once more where nobody has taken it up. One that still
-/// waits its turn, in the conversation or behind the user's others, is looked at again later.
-pub async fn take_due(db: impl PgExecutor<'_>, limits: Limits, most: i64) -> Result<Vec<Dispatch>> {
+/// A running one has an expired lease: the attempt is lost, and the request is queued again. A queued one is dispatched: as a new
+/// job where its backoff is over or its turn has come, as the same job where that was not claimed. One that still waits its turn,
+/// in the conversation or behind the user's limit, is swept again later.
+pub async fn sweep_due(db: impl PgExecutor<'_>, limits: Limits, max: i64) -> Result<Vec<Dispatch>> {
     let rows = sqlx::query!(
         r#"with due as (
                select id, user_id, position, status, attempt, worker, started_at, dispatched_at is not null as with_workers,
@@ -123,7 +123,7 @@ pub async fn take_due(db: impl PgExecutor<'_>, limits: Limits, most: i64) -> Res
            )
            select id as "id: RequestId", tier, dispatches from looked_at where first"#,
         limits.redispatch_after.as_secs_f64(),
-        most,
+        max,
         i64::from(limits.at_once),
     )
     .fetch_all(db)
@@ -131,7 +131,7 @@ pub async fn take_due(db: impl PgExecutor<'_>, limits: Limits, most: i64) -> Res
     Ok(rows.into_iter().map(|row| Dispatch { request_id: row.id, tier: row.tier, number: row.dispatches }).collect())
 }
 
-/// Hands over what waits its turn and may have it now, where something of the user's has ended without a [`super::finish::finish`].
+/// Dispatches the user's requests whose turn has come, where one has ended without a [`super::finish::finish`].
 pub async fn release(db: impl PgExecutor<'_>, user: UserId, limits: Limits) -> Result<Vec<Dispatch>> {
     let rows = sqlx::query!(
         r#"update requests r set dispatched_at = now(), dispatches = r.dispatches + 1, due_at = now() + make_interval(secs => $2)

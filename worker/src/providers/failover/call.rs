@@ -1,4 +1,4 @@
-//! One call of a provider, from its beginning to its record in the trail: whatever ends it, also that nobody waits any more.
+//! One call of a provider, up to its record in the trail, however it ends; also when it is dropped in the middle.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -18,78 +18,90 @@ use crate::providers::{
     tokens,
 };
 
-/// What came of the calls for one reply, in the order of their ends.
+/// The records of a reply's calls, in the order of their ends.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trail(Arc<Mutex<Vec<Try>>>);
 
 impl Trail {
-    /// Complete once the speech has been dropped.
+    /// Complete once the failover stream has been dropped.
     pub(crate) fn take(&self) -> Vec<Try> {
         mem::take(&mut self.0.lock())
     }
 }
 
 /// What a call is for.
-pub(super) struct Purpose {
+pub(super) struct CallPurpose {
     pub(super) prompt: Arc<Prompt>,
-    /// Text that it is to go on after.
-    pub(super) said: String,
+    /// Text that it is to continue.
+    pub(super) prefill: String,
     /// Among the calls for this reply.
     pub(super) number: usize,
-    /// Whether it finds out if its key may be asked again.
+    /// Whether it is the circuit breaker's probe.
     pub(super) probe: bool,
     /// Whether it was made because another was slow.
     pub(super) hedge: bool,
 }
 
-pub(super) struct Calling {
+pub(super) struct ProviderCall {
     chain: Arc<Chain>,
     trail: Trail,
     pub(super) candidate: Candidate,
-    purpose: Purpose,
+    purpose: CallPurpose,
     chunks: Chunks,
     pub(super) began: Instant,
-    first_word: Option<Duration>,
+    first_token: Option<Duration>,
     text: String,
     usage: Option<Usage>,
-    ended: bool,
+    recorded: bool,
 }
 
-impl Calling {
-    /// Nothing happens before it is asked for its first chunk.
-    pub(super) fn new(chain: Arc<Chain>, trail: Trail, candidate: Candidate, purpose: Purpose) -> Self {
-        let (endpoint, model) = (candidate.endpoint.clone(), candidate.model.clone());
-        let (prompt, said, max_tokens) = (purpose.prompt.clone(), purpose.said.clone(), chain.max_reply_tokens);
+impl ProviderCall {
+    /// Lazy: the request is sent when the first chunk is polled.
+    pub(super) fn new(chain: Arc<Chain>, trail: Trail, candidate: Candidate, purpose: CallPurpose) -> Self {
+        let endpoint = candidate.endpoint.clone();
+        let model = candidate.model.clone();
+        let prompt = purpose.prompt.clone();
+        let prefill = purpose.prefill.clone();
+        let max_tokens = chain.max_reply_tokens;
         let call = async move {
-            let call = Call { prompt: &prompt, model: &model, max_tokens, said: &said };
+            let call = Call { prompt: &prompt, model: &model, max_tokens, prefill: &prefill };
             endpoint.model.stream(call).await
         };
-        let chunks = stream::once(call).try_flatten().boxed();
-        let began = Instant::now();
-        let (first_word, text, usage, ended) = (None, String::new(), None, false);
-        Self { chain, trail, candidate, purpose, chunks, began, first_word, text, usage, ended }
+        Self {
+            chain,
+            trail,
+            candidate,
+            purpose,
+            chunks: stream::once(call).try_flatten().boxed(),
+            began: Instant::now(),
+            first_token: None,
+            text: String::new(),
+            usage: None,
+            recorded: false,
+        }
     }
 
-    pub(super) fn has_spoken(&self) -> bool {
-        self.first_word.is_some()
+    /// Whether its first token has come.
+    pub(super) fn has_text(&self) -> bool {
+        self.first_token.is_some()
     }
 
     pub(super) fn number(&self) -> usize {
         self.purpose.number
     }
 
-    /// Whether it goes on with text that another one said.
-    pub(super) fn goes_on(&self) -> bool {
-        !self.purpose.said.is_empty()
+    /// Whether it continues text of another call.
+    pub(super) fn continues_prefill(&self) -> bool {
+        !self.purpose.prefill.is_empty()
     }
 
-    /// The next text, the end, or the failure that is one. Dropping the future loses nothing.
+    /// The next text, the end, or the failure that is one. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Chunk, Failure> {
         loop {
             match self.chunks.next().await {
                 Some(Ok(Chunk::Usage(usage))) => self.usage = Some(usage),
                 Some(Ok(Chunk::Text(text))) => {
-                    self.hear(&text);
+                    self.note(&text);
                     return Ok(Chunk::Text(text));
                 }
                 Some(end) => return end,
@@ -98,12 +110,12 @@ impl Calling {
         }
     }
 
-    fn hear(&mut self, text: &str) {
+    fn note(&mut self, text: &str) {
         self.text.push_str(text);
-        if self.first_word.is_none() {
+        if self.first_token.is_none() {
             let waited = self.began.elapsed();
-            self.first_word = Some(waited);
-            self.candidate.endpoint.first_words.record(waited);
+            self.first_token = Some(waited);
+            self.candidate.endpoint.first_token_latency.record(waited);
         }
     }
 
@@ -112,29 +124,28 @@ impl Calling {
         *self.usage.get_or_insert_with(|| tokens::usage(&self.purpose.prompt, &self.text))
     }
 
-    pub(super) fn failed(mut self, failure: &Failure) {
+    pub(super) fn fail(mut self, failure: &Failure) {
         tracing::warn!(endpoint = self.candidate.endpoint.name, model = self.candidate.model, outcome = ?failure.outcome,
             %failure, "a provider failed");
-        self.chain.failed(&self.candidate.endpoint, failure, self.purpose.probe);
+        self.chain.record_failure(&self.candidate.endpoint, failure, self.purpose.probe);
         self.record(failure.outcome);
     }
 
-    pub(super) fn succeeded(mut self, outcome: Outcome) {
-        self.chain.succeeded(&self.candidate.endpoint, self.purpose.probe);
+    pub(super) fn succeed(mut self, outcome: Outcome) {
+        self.chain.record_success(&self.candidate.endpoint, self.purpose.probe);
         self.record(outcome);
     }
 
-    /// Another one spoke first.
+    /// The first token of a hedged call came first.
     pub(super) fn outrun(mut self) {
-        self.candidate.endpoint.standing.let_go(self.purpose.probe);
+        self.candidate.endpoint.breaker.release(self.purpose.probe);
         self.record(Outcome::Outrun);
     }
 
     fn record(&mut self, outcome: Outcome) {
-        self.ended = true;
-        // Whom we left in the middle has read the prompt, and will send a bill for it.
-        let billed =
-            self.usage.is_some() || self.has_spoken() || matches!(outcome, Outcome::Outrun | Outcome::Completed);
+        self.recorded = true;
+        // A provider that was left in the middle has read the prompt, and bills it.
+        let billed = self.usage.is_some() || self.has_text() || matches!(outcome, Outcome::Outrun | Outcome::Completed);
         let usage = billed.then(|| self.usage());
         let Candidate { endpoint, model } = &self.candidate;
         let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
@@ -143,21 +154,21 @@ impl Calling {
             key: endpoint.key.clone(),
             model: model.clone(),
             outcome,
-            first_word_ms: self.first_word.map(milliseconds),
+            first_word_ms: self.first_token.map(milliseconds),
             ms: milliseconds(self.began.elapsed()),
             usage,
             cost: usage.map_or(0.0, |usage| self.chain.money.price_of(&endpoint.provider, model, usage)),
             hedge: self.purpose.hedge,
         };
-        self.chain.sharing.count(endpoint, &tried);
+        self.chain.health_board.count_call(endpoint, &tried);
         self.trail.0.lock().push(tried);
     }
 }
 
-impl Drop for Calling {
+impl Drop for ProviderCall {
     fn drop(&mut self) {
-        if !self.ended {
-            self.candidate.endpoint.standing.let_go(self.purpose.probe);
+        if !self.recorded {
+            self.candidate.endpoint.breaker.release(self.purpose.probe);
             self.record(Outcome::Abandoned);
         }
     }

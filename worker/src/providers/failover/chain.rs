@@ -1,4 +1,4 @@
-//! The chain of providers: who may be asked now, and what their answers mean for those who come after.
+//! The chain of providers: which candidates there are, and what a call's result means for those that follow.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,29 +16,31 @@ use troupe_db::replies::claim::Claimed;
 
 use super::{
     circuit_breaker::Admission,
-    health_board::Sharing,
-    retry_budget::Allowance,
+    health_board::HealthBoard,
+    retry_budget::RetryBudget,
     roster::{Candidate, Endpoint, Roster},
 };
 use crate::{
     money::Money,
     providers::{
-        failure::{Failure, KeyThen, consequence},
+        failure::{Failure, KeyAction, consequence},
         prompt::Prompt,
     },
 };
 
-/// Further tries, and second calls because of a slow first one, that a worker can save up.
-const MOST_RETRIES: f64 = 20.0;
-const MOST_HEDGES: f64 = 5.0;
+/// Retries and hedged calls that a worker can save up.
+const MAX_SAVED_RETRIES: f64 = 20.0;
+const MAX_SAVED_HEDGES: f64 = 5.0;
+/// Where another worker probes: how soon to look again.
+const PROBE_ELSEWHERE_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Chain {
     pub(super) roster: Arc<Roster>,
-    pub(super) sharing: Arc<Sharing>,
+    pub(super) health_board: Arc<HealthBoard>,
     pub(super) money: Arc<Money>,
     pub(super) max_reply_tokens: u32,
-    pub(super) retries: Allowance,
-    pub(super) hedges: Allowance,
+    pub(super) retries: RetryBudget,
+    pub(super) hedges: RetryBudget,
     clock: Arc<dyn Clock>,
 }
 
@@ -46,36 +48,36 @@ impl Chain {
     pub(crate) fn new(
         config: &config::Models,
         roster: Arc<Roster>,
-        sharing: Arc<Sharing>,
+        health_board: Arc<HealthBoard>,
         money: Arc<Money>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             roster,
-            sharing,
+            health_board,
             money,
             max_reply_tokens: config.max_reply_tokens,
-            retries: Allowance::new(config.retry_share, MOST_RETRIES),
-            hedges: Allowance::new(config.hedge_share, MOST_HEDGES),
+            retries: RetryBudget::new(config.retry_share, MAX_SAVED_RETRIES),
+            hedges: RetryBudget::new(config.hedge_share, MAX_SAVED_HEDGES),
             clock,
         }
     }
 
-    /// Follows the configuration's keys until the shutdown. One that is new has done nothing yet, whatever its predecessor did,
-    /// and the other workers are told so: what they say of the old one must not hold it up.
+    /// Follows the configuration's keys. A new key starts with a closed circuit breaker, whatever its predecessor's was; that
+    /// is published, so that other workers' news of the old key cannot open it.
     pub(crate) async fn follow_keys(self: Arc<Self>, mut configs: watch::Receiver<Arc<config::Config>>) {
         while configs.changed().await.is_ok() {
             let config = configs.borrow_and_update().clone();
             let now = self.clock.now();
-            self.roster.take_over(&config, |endpoint| {
-                endpoint.standing.learn(None, now);
-                self.sharing.tell(endpoint, None, now);
+            self.roster.reload(&config, |endpoint| {
+                endpoint.breaker.merge(None, now);
+                self.health_board.publish(endpoint, None, now);
                 tracing::info!(endpoint = endpoint.name, "a provider has another key now");
             });
         }
     }
 
-    /// Those whom a persona's chain, or the default, means, as far as the user's tier allows them.
+    /// The links of the persona's chain, or of the default, that the user's tier allows.
     pub(crate) fn candidates(&self, claimed: &Claimed) -> Vec<Candidate> {
         let persona = &claimed.persona;
         self.roster.candidates(persona.chain.as_deref(), persona.model.as_deref(), claimed.models.as_deref())
@@ -87,10 +89,10 @@ impl Chain {
 
     /// Candidates as links, without their keys: with any key of a provider a model says the same.
     pub(crate) fn links(candidates: &[Candidate]) -> Vec<Link> {
-        let link = |one: &Candidate| Link {
-            provider: one.endpoint.provider.clone(),
+        let link = |candidate: &Candidate| Link {
+            provider: candidate.endpoint.provider.clone(),
             key: None,
-            model: Some(one.model.clone()),
+            model: Some(candidate.model.clone()),
         };
         candidates.iter().map(link).collect()
     }
@@ -100,46 +102,46 @@ impl Chain {
         self.roster.candidates(Some(&[config::OFFLINE.to_owned()]), None, None)
     }
 
-    /// What a reply by the dearest of these can cost, about.
-    pub(crate) fn most(&self, prompt: &Prompt, candidates: &[Candidate]) -> f64 {
+    /// The estimated cost of a reply by the most expensive candidate.
+    pub(crate) fn max_cost(&self, prompt: &Prompt, candidates: &[Candidate]) -> f64 {
         let prompt_tokens = u32::try_from(prompt.tokens()).unwrap_or(u32::MAX);
         let usage = Usage { prompt_tokens, completion_tokens: self.max_reply_tokens, estimated: true };
-        let price = |one: &Candidate| self.money.price_of(&one.endpoint.provider, &one.model, usage);
+        let price = |candidate: &Candidate| self.money.price_of(&candidate.endpoint.provider, &candidate.model, usage);
         candidates.iter().map(price).fold(0.0, f64::max)
     }
 
-    /// Whether an endpoint may be asked now, by the knowledge of all workers.
+    /// Whether an endpoint may be called now, by the knowledge of all workers.
     pub(super) async fn admit(&self, endpoint: &Endpoint) -> Admission {
-        let admission = endpoint.standing.admit(self.clock.now());
-        if admission == Admission::Probe && !self.sharing.may_probe(endpoint).await {
-            endpoint.standing.let_go(true);
-            return Admission::No { until: self.clock.now() + Duration::from_secs(1) };
+        let admission = endpoint.breaker.admit(self.clock.now());
+        if admission == Admission::Probe && !self.health_board.acquire_probe(endpoint).await {
+            endpoint.breaker.release(true);
+            return Admission::Denied { until: self.clock.now() + PROBE_ELSEWHERE_PAUSE };
         }
         admission
     }
 
-    pub(super) fn until(&self, then: DateTime<Utc>) -> Duration {
+    pub(super) fn time_until(&self, then: DateTime<Utc>) -> Duration {
         (then - self.clock.now()).to_std().unwrap_or_default()
     }
 
-    pub(super) fn succeeded(&self, endpoint: &Endpoint, probe: bool) {
+    pub(super) fn record_success(&self, endpoint: &Endpoint, probe: bool) {
         let now = self.clock.now();
-        if endpoint.standing.succeeded(probe, now) && self.roster.uses(endpoint) {
+        if endpoint.breaker.record_success(probe, now) && self.roster.is_current(endpoint) {
             tracing::info!(endpoint = endpoint.name, "a provider is well again");
-            self.sharing.tell(endpoint, None, now);
+            self.health_board.publish(endpoint, None, now);
         }
     }
 
-    /// What a check has found. That a service does not answer is known soonest by those who need it; that it refuses a key is
-    /// taken from the check.
-    pub(super) fn checked(&self, endpoint: &Endpoint, found: &Result<(), Failure>) {
+    /// Records the result of a health check. Of failures only a refused key counts: whether a service answers is known soonest by the
+    /// replies that need it.
+    pub(super) fn record_check(&self, endpoint: &Endpoint, result: &Result<(), Failure>) {
         let now = self.clock.now();
-        match found {
-            Ok(()) if endpoint.standing.checked(now) => {
+        match result {
+            Ok(()) if endpoint.breaker.record_healthy_check(now) => {
                 tracing::info!(endpoint = endpoint.name, "a check went well: the provider may be asked again");
-                self.sharing.tell(endpoint, endpoint.standing.rest(), now);
+                self.health_board.publish(endpoint, endpoint.breaker.rest(), now);
             }
-            Err(failure) if failure.outcome == Outcome::KeyRefused => self.failed(endpoint, failure, false),
+            Err(failure) if failure.outcome == Outcome::KeyRefused => self.record_failure(endpoint, failure, false),
             _ => {}
         }
     }
@@ -148,25 +150,23 @@ impl Chain {
         self.roster.endpoints()
     }
 
-    pub(super) fn failed(&self, endpoint: &Endpoint, failure: &Failure, probe: bool) {
+    pub(super) fn record_failure(&self, endpoint: &Endpoint, failure: &Failure, probe: bool) {
         let now = self.clock.now();
-        let meaning = consequence(failure.outcome);
-        let rests = if meaning.counts || meaning.key != KeyThen::Stays {
-            endpoint.standing.failed(failure, probe, now)
-        } else {
+        let consequence = consequence(failure.outcome);
+        if !consequence.counts && consequence.key == KeyAction::Keep {
             // The call was at fault, not the service.
-            return self.succeeded(endpoint, probe);
-        };
-        if !rests || !self.roster.uses(endpoint) {
+            return self.record_success(endpoint, probe);
+        }
+        let opened = endpoint.breaker.record_failure(failure, probe, now);
+        if !opened || !self.roster.is_current(endpoint) {
             return;
         }
-        let Some(rest) = endpoint.standing.rest() else { return };
-        let (endpoint_name, until, why) = (&endpoint.name, rest.until, rest.why);
-        if meaning.key == KeyThen::OutWithAlarm {
-            tracing::error!(endpoint = endpoint_name, %until, "a provider does not accept its key");
+        let Some(rest) = endpoint.breaker.rest() else { return };
+        if consequence.key == KeyAction::DisableAndAlert {
+            tracing::error!(endpoint = endpoint.name, until = %rest.until, "a provider does not accept its key");
         } else {
-            tracing::warn!(endpoint = endpoint_name, %until, ?why, "a provider is not asked for a while");
+            tracing::warn!(endpoint = endpoint.name, until = %rest.until, why = ?rest.why, "a provider is not asked for a while");
         }
-        self.sharing.tell(endpoint, Some(rest), now);
+        self.health_board.publish(endpoint, Some(rest), now);
     }
 }

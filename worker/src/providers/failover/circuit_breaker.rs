@@ -1,8 +1,8 @@
-//! How one key of one provider stands: whether it may be asked now.
+//! The circuit breaker of one key of one provider: whether it may be called now.
 //!
-//! A circuit breaker: enough failures open it for a pause; after that one call is let through as a probe, and decides whether
-//! all may ask again or the pause begins anew, twice as long. A key that its provider turns away rests in the same way. Pure:
-//! time is told, never asked. What is said here is shared between workers by [`super::health_board`].
+//! Enough failures open it for a pause (a *rest*). After that it is half-open: one call is admitted as a probe, and closes it, or
+//! opens it again for twice as long. A key that its provider rejects or rate-limits rests in the same way. Pure: time is
+//! passed in. Shared between workers by [`super::health_board`].
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
@@ -11,43 +11,47 @@ use troupe_core::{
     model::providers::{Outcome, Rest},
 };
 
-use crate::providers::failure::{Failure, KeyThen, consequence};
+use crate::providers::failure::{Failure, KeyAction, consequence};
 
-/// Calls that the breaker looks back on.
-const LOOKED_BACK: u32 = 20;
+/// The sliding window, in calls.
+const WINDOW_CALLS: u32 = 20;
+/// How long a probe blocks others, and how soon a call that was denied because of one may look again.
+const PROBE_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
+const PROBE_POLL_INTERVAL: TimeDelta = TimeDelta::seconds(1);
+const MAX_DOUBLINGS: u32 = 16;
 
-/// Pauses of `models` in the configuration.
+/// The `models` section's thresholds and pauses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pauses {
-    failures: u32,
-    first: TimeDelta,
-    most: TimeDelta,
-    rate_limit_cap: TimeDelta,
-    out: TimeDelta,
+pub(super) struct BreakerSettings {
+    failure_threshold: u32,
+    first_pause: TimeDelta,
+    max_pause: TimeDelta,
+    max_rate_limit_pause: TimeDelta,
+    disabled_pause: TimeDelta,
 }
 
-impl From<&config::Models> for Pauses {
+impl From<&config::Models> for BreakerSettings {
     fn from(config: &config::Models) -> Self {
         let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         Self {
-            failures: config.breaker_failures.min(LOOKED_BACK),
-            first: delta(config.breaker_pause),
-            most: delta(config.breaker_cap),
-            rate_limit_cap: delta(config.rate_limit_cap),
-            out: delta(config.key_out),
+            failure_threshold: config.breaker_failures.min(WINDOW_CALLS),
+            first_pause: delta(config.breaker_pause),
+            max_pause: delta(config.breaker_cap),
+            max_rate_limit_pause: delta(config.rate_limit_cap),
+            disabled_pause: delta(config.key_out),
         }
     }
 }
 
-/// Whether a key may be asked.
+/// Whether a call may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    Yes,
-    /// As the one that finds out whether the others may.
+    /// Closed.
+    Allowed,
+    /// Half-open: the result of this call closes or opens it.
     Probe,
-    No {
-        until: DateTime<Utc>,
-    },
+    /// Open, or another call is the probe.
+    Denied { until: DateTime<Utc> },
 }
 
 #[derive(Debug, Default)]
@@ -56,21 +60,21 @@ struct State {
     failed: u32,
     calls: u32,
     rest: Option<Rest>,
-    /// Of the last rest, over or not: what is shared is told by the time of its change.
+    /// When `rest` changed last: of two workers' states the newer one holds.
     changed: Option<DateTime<Utc>>,
-    /// A probe is under way here, and until when it is waited for.
+    /// A probe is in flight here, and blocks others until then.
     probe: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Standing {
-    pauses: Pauses,
+pub(super) struct CircuitBreaker {
+    settings: BreakerSettings,
     state: Mutex<State>,
 }
 
-impl Standing {
-    pub(super) fn new(pauses: Pauses) -> Self {
-        Self { pauses, state: Mutex::default() }
+impl CircuitBreaker {
+    pub(super) fn new(settings: BreakerSettings) -> Self {
+        Self { settings, state: Mutex::default() }
     }
 
     pub(super) fn rest(&self) -> Option<Rest> {
@@ -79,44 +83,44 @@ impl Standing {
 
     pub(super) fn admit(&self, now: DateTime<Utc>) -> Admission {
         let mut state = self.state.lock();
-        let Some(rest) = &state.rest else { return Admission::Yes };
+        let Some(rest) = &state.rest else { return Admission::Allowed };
         if rest.until > now {
-            return Admission::No { until: rest.until };
+            return Admission::Denied { until: rest.until };
         }
         if let Some(until) = state.probe
             && until > now
         {
-            return Admission::No { until: now + PROBE_LOOK };
+            return Admission::Denied { until: now + PROBE_POLL_INTERVAL };
         }
         if rest.why == Outcome::RateLimited {
-            // It said itself when it would be well.
+            // The provider itself said until when: no probe is needed.
             state.rest = None;
-            return Admission::Yes;
+            return Admission::Allowed;
         }
-        state.probe = Some(now + PROBE_TIME);
+        state.probe = Some(now + PROBE_TIMEOUT);
         Admission::Probe
     }
 
-    /// A call came to a good end. Says whether that was the proof which the others waited for: what was under way before a
-    /// rest began proves nothing about its reason.
-    pub(super) fn succeeded(&self, probe: bool, now: DateTime<Utc>) -> bool {
+    /// Records a successful call; whether it closed the breaker. Only a probe does: a call that was in flight before the rest
+    /// began proves nothing about its reason.
+    pub(super) fn record_success(&self, probe: bool, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
-        state.look_back(false);
+        state.record(false);
         if probe {
             *state = State { changed: Some(now), ..State::default() };
         }
         probe
     }
 
-    /// Neither: it was not waited for.
-    pub(super) fn let_go(&self, probe: bool) {
+    /// Releases an admission without a result.
+    pub(super) fn release(&self, probe: bool) {
         if probe {
             self.state.lock().probe = None;
         }
     }
 
-    /// A check found the service and the key well: the next call may be the probe.
-    pub(super) fn checked(&self, now: DateTime<Utc>) -> bool {
+    /// Records a healthy check: the breaker is half-open at once. Says whether that was a change.
+    pub(super) fn record_healthy_check(&self, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         match &mut state.rest {
             Some(rest) if rest.until > now && !matches!(rest.why, Outcome::RateLimited | Outcome::OutOfMoney) => {
@@ -128,32 +132,34 @@ impl Standing {
         }
     }
 
-    /// Takes a failure in; says whether the key rests now because of it.
-    pub(super) fn failed(&self, failure: &Failure, probe: bool, now: DateTime<Utc>) -> bool {
-        let meaning = consequence(failure.outcome);
+    /// Records a failure; whether it opened the breaker.
+    pub(super) fn record_failure(&self, failure: &Failure, probe: bool, now: DateTime<Utc>) -> bool {
+        let consequence = consequence(failure.outcome);
         let mut state = self.state.lock();
         if probe {
             state.probe = None;
         }
-        if meaning.counts {
-            state.look_back(true);
+        if consequence.counts {
+            state.record(true);
         }
         let pauses = state.rest.as_ref().map_or(0, |rest| rest.pauses);
         let asked = failure.retry_after.and_then(|after| TimeDelta::from_std(after).ok());
-        let pause = match meaning.key {
-            KeyThen::Rests => Some(asked.unwrap_or(self.doubled(pauses)).min(self.pauses.rate_limit_cap)),
-            KeyThen::Out | KeyThen::OutWithAlarm => Some(self.pauses.out),
-            KeyThen::Stays if probe && meaning.counts => Some(self.doubled(pauses)),
-            // A service that is overloaded may say for how long.
-            KeyThen::Stays if meaning.counts && state.is_bad(self.pauses.failures) => {
-                Some(self.doubled(pauses).max(asked.unwrap_or_default().min(self.pauses.rate_limit_cap)))
+        let pause = match consequence.key {
+            KeyAction::Pause => Some(asked.unwrap_or(self.backoff(pauses)).min(self.settings.max_rate_limit_pause)),
+            KeyAction::Disable | KeyAction::DisableAndAlert => Some(self.settings.disabled_pause),
+            KeyAction::Keep if probe && consequence.counts => Some(self.backoff(pauses)),
+            // An overloaded service may send a `retry-after`.
+            KeyAction::Keep if consequence.counts && state.is_over(self.settings.failure_threshold) => {
+                let asked = asked.unwrap_or_default().min(self.settings.max_rate_limit_pause);
+                Some(self.backoff(pauses).max(asked))
             }
-            KeyThen::Stays => None,
+            KeyAction::Keep => None,
         };
         let Some(pause) = pause else { return false };
         let until = now.checked_add_signed(pause).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        // Calls that were under way when the rest began say nothing new.
-        if !probe && state.rest.as_ref().is_some_and(|rest| rest.until >= until || rest.until > now && meaning.counts) {
+        let is_known = |rest: &Rest| rest.until >= until || rest.until > now && consequence.counts;
+        // Calls that were in flight when the rest began say nothing new.
+        if !probe && state.rest.as_ref().is_some_and(is_known) {
             return false;
         }
         state.rest = Some(Rest { until, why: failure.outcome, since: now, pauses: pauses.saturating_add(1) });
@@ -161,8 +167,8 @@ impl Standing {
         true
     }
 
-    /// What another worker has found out; says whether that is news, or this one knows something newer.
-    pub(super) fn learn(&self, rest: Option<Rest>, changed: DateTime<Utc>) -> bool {
+    /// Takes over another worker's state, if it is newer; says whether it was.
+    pub(super) fn merge(&self, rest: Option<Rest>, changed: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         let newer = state.changed.is_none_or(|known| known < changed);
         if newer {
@@ -171,25 +177,23 @@ impl Standing {
         newer
     }
 
-    fn doubled(&self, pauses: u32) -> TimeDelta {
-        self.pauses.first.checked_mul(1 << pauses.min(16)).unwrap_or(self.pauses.most).min(self.pauses.most)
+    /// Doubled with each pause in a row, up to the cap.
+    fn backoff(&self, pauses: u32) -> TimeDelta {
+        let BreakerSettings { first_pause, max_pause, .. } = self.settings;
+        first_pause.checked_mul(1 << pauses.min(MAX_DOUBLINGS)).unwrap_or(max_pause).min(max_pause)
     }
 }
 
-/// How long a probe is waited for before another may be sent, and how soon those who must wait for it look again.
-const PROBE_TIME: TimeDelta = TimeDelta::seconds(30);
-const PROBE_LOOK: TimeDelta = TimeDelta::seconds(1);
-
 impl State {
-    fn look_back(&mut self, failed: bool) {
+    fn record(&mut self, failed: bool) {
         self.failed = self.failed << 1 | u32::from(failed);
-        self.calls = (self.calls + 1).min(LOOKED_BACK);
+        self.calls = (self.calls + 1).min(WINDOW_CALLS);
     }
 
-    /// Enough failures, and as many as half of the last calls.
-    fn is_bad(&self, enough: u32) -> bool {
-        let failures = (self.failed & ((1 << LOOKED_BACK) - 1)).count_ones();
-        failures >= enough && failures * 2 >= self.calls
+    /// Enough failures in the window, and as many as half of its calls.
+    fn is_over(&self, threshold: u32) -> bool {
+        let failures = (self.failed & ((1 << WINDOW_CALLS) - 1)).count_ones();
+        failures >= threshold && failures * 2 >= self.calls
     }
 }
 
@@ -199,12 +203,12 @@ mod tests {
 
     use super::*;
 
-    const PAUSES: Pauses = Pauses {
-        failures: 5,
-        first: TimeDelta::seconds(5),
-        most: TimeDelta::seconds(60),
-        rate_limit_cap: TimeDelta::seconds(30),
-        out: TimeDelta::hours(1),
+    const SETTINGS: BreakerSettings = BreakerSettings {
+        failure_threshold: 5,
+        first_pause: TimeDelta::seconds(5),
+        max_pause: TimeDelta::seconds(60),
+        max_rate_limit_pause: TimeDelta::seconds(30),
+        disabled_pause: TimeDelta::hours(1),
     };
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -217,68 +221,68 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_open_it_and_one_probe_closes_it_again() {
-        let standing = Standing::new(PAUSES);
+        let breaker = CircuitBreaker::new(SETTINGS);
         for n in 0..4 {
-            assert!(!standing.failed(&failure(Outcome::Failed), false, at(n)));
+            assert!(!breaker.record_failure(&failure(Outcome::Failed), false, at(n)));
         }
-        assert!(standing.failed(&failure(Outcome::Failed), false, at(4)));
-        assert!(!standing.failed(&failure(Outcome::Failed), false, at(4)), "it was under way already");
-        assert_eq!(standing.admit(at(8)), Admission::No { until: at(9) });
-        assert_eq!(standing.admit(at(9)), Admission::Probe);
-        assert_eq!(standing.admit(at(9)), Admission::No { until: at(10) }, "one at a time");
-        assert!(standing.failed(&failure(Outcome::Cut), true, at(10)));
-        assert_eq!(standing.admit(at(19)), Admission::No { until: at(20) }, "twice as long");
-        assert_eq!(standing.admit(at(20)), Admission::Probe);
-        assert!(standing.succeeded(true, at(21)));
-        assert_eq!(standing.admit(at(21)), Admission::Yes);
-        assert!(!standing.failed(&failure(Outcome::Failed), false, at(22)), "what was before is forgotten");
+        assert!(breaker.record_failure(&failure(Outcome::Failed), false, at(4)));
+        assert!(!breaker.record_failure(&failure(Outcome::Failed), false, at(4)), "it was under way already");
+        assert_eq!(breaker.admit(at(8)), Admission::Denied { until: at(9) });
+        assert_eq!(breaker.admit(at(9)), Admission::Probe);
+        assert_eq!(breaker.admit(at(9)), Admission::Denied { until: at(10) }, "one at a time");
+        assert!(breaker.record_failure(&failure(Outcome::Cut), true, at(10)));
+        assert_eq!(breaker.admit(at(19)), Admission::Denied { until: at(20) }, "twice as long");
+        assert_eq!(breaker.admit(at(20)), Admission::Probe);
+        assert!(breaker.record_success(true, at(21)));
+        assert_eq!(breaker.admit(at(21)), Admission::Allowed);
+        assert!(!breaker.record_failure(&failure(Outcome::Failed), false, at(22)), "what was before is forgotten");
     }
 
     #[test]
     fn failures_among_as_many_successes_do_not() {
-        let standing = Standing::new(PAUSES);
+        let breaker = CircuitBreaker::new(SETTINGS);
         for n in 0..200 {
-            standing.succeeded(false, at(n));
-            standing.succeeded(false, at(n));
-            assert!(!standing.failed(&failure(Outcome::Failed), false, at(n)));
+            breaker.record_success(false, at(n));
+            breaker.record_success(false, at(n));
+            assert!(!breaker.record_failure(&failure(Outcome::Failed), false, at(n)));
         }
     }
 
     #[test]
     fn a_key_rests_as_long_as_it_is_told_within_reason() {
-        let standing = Standing::new(PAUSES);
+        let breaker = CircuitBreaker::new(SETTINGS);
         let limited =
             |seconds| Failure { retry_after: Some(Duration::from_secs(seconds)), ..failure(Outcome::RateLimited) };
-        assert!(standing.failed(&limited(7), false, at(0)));
-        assert_eq!(standing.admit(at(6)), Admission::No { until: at(7) });
-        assert_eq!(standing.admit(at(7)), Admission::Yes);
-        assert!(standing.failed(&limited(7_000), false, at(8)));
-        assert_eq!(standing.admit(at(9)), Admission::No { until: at(38) });
-        let standing = Standing::new(PAUSES);
-        assert!(standing.failed(&failure(Outcome::OutOfMoney), false, at(0)));
-        assert_eq!(standing.admit(at(3_599)), Admission::No { until: at(3_600) });
-        assert_eq!(standing.admit(at(3_600)), Admission::Probe);
+        assert!(breaker.record_failure(&limited(7), false, at(0)));
+        assert_eq!(breaker.admit(at(6)), Admission::Denied { until: at(7) });
+        assert_eq!(breaker.admit(at(7)), Admission::Allowed);
+        assert!(breaker.record_failure(&limited(7_000), false, at(8)));
+        assert_eq!(breaker.admit(at(9)), Admission::Denied { until: at(38) });
+        let breaker = CircuitBreaker::new(SETTINGS);
+        assert!(breaker.record_failure(&failure(Outcome::OutOfMoney), false, at(0)));
+        assert_eq!(breaker.admit(at(3_599)), Admission::Denied { until: at(3_600) });
+        assert_eq!(breaker.admit(at(3_600)), Admission::Probe);
     }
 
     #[test]
     fn news_from_others_count_when_they_are_newer() {
-        let standing = Standing::new(PAUSES);
-        standing.failed(&failure(Outcome::KeyRefused), false, at(10));
-        standing.learn(None, at(9));
-        assert!(standing.rest().is_some());
-        standing.learn(None, at(11));
-        assert_eq!(standing.admit(at(11)), Admission::Yes);
+        let breaker = CircuitBreaker::new(SETTINGS);
+        breaker.record_failure(&failure(Outcome::KeyRefused), false, at(10));
+        breaker.merge(None, at(9));
+        assert!(breaker.rest().is_some());
+        breaker.merge(None, at(11));
+        assert_eq!(breaker.admit(at(11)), Admission::Allowed);
         let rest = Rest { until: at(50), why: Outcome::Failed, since: at(12), pauses: 2 };
-        standing.learn(Some(rest), at(12));
-        assert_eq!(standing.admit(at(13)), Admission::No { until: at(50) });
+        breaker.merge(Some(rest), at(12));
+        assert_eq!(breaker.admit(at(13)), Admission::Denied { until: at(50) });
     }
 
     #[test]
     fn a_probe_that_is_let_go_is_no_verdict() {
-        let standing = Standing::new(PAUSES);
-        standing.failed(&failure(Outcome::OutOfMoney), false, at(0));
-        assert_eq!(standing.admit(at(4_000)), Admission::Probe);
-        standing.let_go(true);
-        assert_eq!(standing.admit(at(4_000)), Admission::Probe);
+        let breaker = CircuitBreaker::new(SETTINGS);
+        breaker.record_failure(&failure(Outcome::OutOfMoney), false, at(0));
+        assert_eq!(breaker.admit(at(4_000)), Admission::Probe);
+        breaker.release(true);
+        assert_eq!(breaker.admit(at(4_000)), Admission::Probe);
     }
 }

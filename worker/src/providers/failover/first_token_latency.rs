@@ -1,39 +1,40 @@
-//! How long a provider's first word was waited for lately: what is late is judged by it.
+//! The latency of a provider's first tokens over its last calls: a call is hedged when it is later than their p95.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-const REMEMBERED: usize = 100;
-/// Fewer say nothing.
-const ENOUGH: usize = 20;
+const WINDOW_CALLS: usize = 100;
+/// Fewer give no percentile.
+const MIN_CALLS: usize = 20;
 
 #[derive(Debug, Default)]
-pub(super) struct FirstWords(Mutex<Remembered>);
+pub(super) struct FirstTokenLatency(Mutex<Window>);
 
+/// A ring buffer.
 #[derive(Debug, Default)]
-struct Remembered {
-    waits: Vec<Duration>,
+struct Window {
+    latencies: Vec<Duration>,
     next: usize,
 }
 
-impl FirstWords {
-    pub(super) fn record(&self, wait: Duration) {
-        let mut remembered = self.0.lock();
-        let next = remembered.next;
-        if next < remembered.waits.len() {
-            remembered.waits[next] = wait;
+impl FirstTokenLatency {
+    pub(super) fn record(&self, latency: Duration) {
+        let mut window = self.0.lock();
+        let next = window.next;
+        if next < window.latencies.len() {
+            window.latencies[next] = latency;
         } else {
-            remembered.waits.push(wait);
+            window.latencies.push(latency);
         }
-        remembered.next = (next + 1) % REMEMBERED;
+        window.next = (next + 1) % WINDOW_CALLS;
     }
 
-    /// What 95 of 100 were no later than; `None` while there are too few.
+    /// The 95th percentile; `None` while there are too few calls.
     pub(super) fn p95(&self) -> Option<Duration> {
-        let mut waits = self.0.lock().waits.clone();
-        let at = (waits.len() * 95 / 100).min(waits.len().checked_sub(1)?);
-        (waits.len() >= ENOUGH).then(|| *waits.select_nth_unstable(at).1)
+        let mut latencies = self.0.lock().latencies.clone();
+        let at = (latencies.len() * 95 / 100).min(latencies.len().checked_sub(1)?);
+        (latencies.len() >= MIN_CALLS).then(|| *latencies.select_nth_unstable(at).1)
     }
 }
 
@@ -43,14 +44,14 @@ mod tests {
 
     #[test]
     fn the_last_hundred_count() {
-        let words = FirstWords::default();
+        let latency = FirstTokenLatency::default();
         for n in 1..20 {
-            words.record(Duration::from_millis(n));
+            latency.record(Duration::from_millis(n));
         }
-        assert_eq!(words.p95(), None);
+        assert_eq!(latency.p95(), None);
         for n in 1..=300 {
-            words.record(Duration::from_millis(n));
+            latency.record(Duration::from_millis(n));
         }
-        assert_eq!(words.p95(), Some(Duration::from_millis(296)));
+        assert_eq!(latency.p95(), Some(Duration::from_millis(296)));
     }
 }

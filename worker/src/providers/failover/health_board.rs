@@ -1,7 +1,7 @@
-//! What workers know of the providers, shared: who rests, who is well again, and what came of the calls.
+//! The providers' health, shared between workers: circuit breakers that opened or closed, and counters of calls.
 //!
-//! Told and heard by a task of its own, so that no reply waits for it. While Redis is away each worker knows what it finds out
-//! itself. The counters are what admins see.
+//! Synchronised by a task of its own ([`sync`]), so that no reply waits for it. While Redis is away each worker knows only
+//! what it finds out itself. The counters are what admins see.
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
-    buckets::bucket,
     clock::Clock,
+    histogram::bucket,
     model::{
         grounding::Mode,
         providers::{Outcome, Rest, Try},
@@ -22,41 +22,45 @@ use troupe_core::{
 
 use super::roster::{Endpoint, Roster};
 
-const LOOK: Duration = Duration::from_secs(1);
-/// A worker that died with its probe holds nobody up for longer.
-const PROBE: Duration = Duration::from_secs(30);
-/// A probe is not worth more of a reply's time.
-const PROBE_WAIT: Duration = Duration::from_millis(100);
-/// News that wait to be told; what is more gets lost.
-const WAITING: usize = 256;
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The lease of a probe: a worker that died with one blocks others no longer.
+const PROBE_LEASE: Duration = Duration::from_secs(30);
+/// A reply waits no longer for the lease.
+const PROBE_LEASE_TIMEOUT: Duration = Duration::from_millis(100);
+/// Updates that wait to be published; more are dropped.
+const MAX_PENDING_UPDATES: usize = 256;
 
-pub(crate) struct Sharing {
+pub(crate) struct HealthBoard {
     board: Arc<dyn ProviderBoard>,
-    news: mpsc::Sender<(String, News)>,
+    updates: mpsc::Sender<Update>,
     counts: Mutex<HashMap<String, u64>>,
 }
 
-/// What is to be told; see [`follow`].
-pub(crate) struct Untold(mpsc::Receiver<(String, News)>);
+struct Update {
+    endpoint: String,
+    news: News,
+}
 
-impl Sharing {
-    pub(crate) fn new(board: Arc<dyn ProviderBoard>) -> (Arc<Self>, Untold) {
-        let (news, untold) = mpsc::channel(WAITING);
-        (Arc::new(Self { board, news, counts: Mutex::default() }), Untold(untold))
+/// The updates of this worker that are still to be published, by [`sync`].
+pub(crate) struct BoardUpdates(mpsc::Receiver<Update>);
+
+impl HealthBoard {
+    pub(crate) fn new(board: Arc<dyn ProviderBoard>) -> (Arc<Self>, BoardUpdates) {
+        let (updates, pending) = mpsc::channel(MAX_PENDING_UPDATES);
+        (Arc::new(Self { board, updates, counts: Mutex::default() }), BoardUpdates(pending))
     }
 
-    pub(super) fn tell(&self, endpoint: &Endpoint, rest: Option<Rest>, changed: DateTime<Utc>) {
-        _ = self.news.try_send((endpoint.name.clone(), News { changed, rest }));
+    pub(super) fn publish(&self, endpoint: &Endpoint, rest: Option<Rest>, changed: DateTime<Utc>) {
+        _ = self.updates.try_send(Update { endpoint: endpoint.name.clone(), news: News { changed, rest } });
     }
 
-    /// Whether no other worker probes; where that cannot be known, this one does.
-    pub(super) async fn may_probe(&self, endpoint: &Endpoint) -> bool {
-        let taken = self.board.take_probe(&endpoint.name, PROBE);
-        !matches!(tokio::time::timeout(PROBE_WAIT, taken).await, Ok(Ok(false)))
+    /// Whether this worker may probe: no other does, or that cannot be known.
+    pub(super) async fn acquire_probe(&self, endpoint: &Endpoint) -> bool {
+        let acquired = self.board.take_probe(&endpoint.name, PROBE_LEASE);
+        !matches!(tokio::time::timeout(PROBE_LEASE_TIMEOUT, acquired).await, Ok(Ok(false)))
     }
 
-    /// Takes a call into the counters.
-    pub(super) fn count(&self, endpoint: &Endpoint, tried: &Try) {
+    pub(super) fn count_call(&self, endpoint: &Endpoint, tried: &Try) {
         let name = &endpoint.name;
         let mut counts = self.counts.lock();
         let mut add = |what: String| *counts.entry(format!("{name}|{what}")).or_default() += 1;
@@ -64,70 +68,71 @@ impl Sharing {
         if tried.outcome == Outcome::Completed {
             add(format!("whole:{}", bucket(tried.ms)));
         }
-        if let Some(first_word) = tried.first_word_ms {
-            add(format!("first_word:{}", bucket(first_word)));
+        if let Some(first_token_ms) = tried.first_word_ms {
+            add(format!("first_word:{}", bucket(first_token_ms)));
         }
         if tried.hedge {
             add("hedge".to_owned());
         }
     }
 
-    /// Takes into the counters how passages were looked for.
+    /// Counts a retrieval of passages.
     pub(crate) fn count_look_up(&self, mode: Mode) {
         *self.counts.lock().entry(format!("{LOOK_UPS}|{mode}")).or_default() += 1;
     }
 
-    async fn tell_counts(&self, now: DateTime<Utc>) {
+    async fn flush_counts(&self, now: DateTime<Utc>) {
         let counts: Vec<_> = mem::take(&mut *self.counts.lock()).into_iter().collect();
+        if counts.is_empty() {
+            return;
+        }
         let completed = format!("|{}", Outcome::Completed);
-        let spoke = counts.iter().filter_map(|(field, _)| field.strip_suffix(&completed).map(str::to_owned));
-        if !counts.is_empty()
-            && let Err(error) = self.board.count(now, &counts, &spoke.collect::<Vec<_>>()).await
-        {
-            tracing::debug!(%error, "what providers did is not counted for now");
+        let answering = counts.iter().filter_map(|(field, _)| field.strip_suffix(&completed).map(str::to_owned));
+        if let Err(error) = self.board.count(now, &counts, &answering.collect::<Vec<_>>()).await {
+            tracing::debug!(%error, "the counters of providers were not stored");
         }
     }
 
-    async fn learn(&self, roster: &Roster) {
-        match self.board.news().await {
-            Ok(mut news) => {
-                for endpoint in roster.endpoints() {
-                    let name = &endpoint.name;
-                    let Some(News { changed, rest }) = news.remove(name) else { continue };
-                    let rests = rest.is_some();
-                    if endpoint.standing.learn(rest, changed) {
-                        tracing::info!(endpoint = name, rests, "another worker tells of a provider");
-                    }
-                }
+    /// Takes over what other workers have published.
+    async fn merge_news(&self, roster: &Roster) {
+        let mut news = match self.board.news().await {
+            Ok(news) => news,
+            Err(error) => return tracing::debug!(%error, "could not read the providers' health from other workers"),
+        };
+        for endpoint in roster.endpoints() {
+            let name = &endpoint.name;
+            let Some(News { changed, rest }) = news.remove(name) else { continue };
+            let rests = rest.is_some();
+            if endpoint.breaker.merge(rest, changed) {
+                tracing::info!(endpoint = name, rests, "another worker tells of a provider");
             }
-            Err(error) => tracing::debug!(%error, "nothing is heard of the providers from other workers"),
         }
     }
 }
 
-/// Tells and listens until the shutdown.
-pub(crate) async fn follow(
-    sharing: Arc<Sharing>,
-    Untold(mut untold): Untold,
+/// Publishes and merges until the shutdown.
+pub(crate) async fn sync(
+    health_board: Arc<HealthBoard>,
+    BoardUpdates(mut pending): BoardUpdates,
     roster: Arc<Roster>,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
 ) {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut polls = tokio::time::interval(POLL_INTERVAL);
+    polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
-            Some((endpoint, news)) = untold.recv() => {
-                if let Err(error) = sharing.board.tell(&endpoint, &news).await {
-                    tracing::debug!(%error, endpoint, "other workers are not told of a provider");
+            Some(Update { endpoint, news }) = pending.recv() => {
+                if let Err(error) = health_board.board.tell(&endpoint, &news).await {
+                    tracing::debug!(%error, endpoint, "could not publish a provider's health to other workers");
                 }
             }
-            () = looks.tick().map(drop) => {
-                sharing.learn(&roster).await;
-                sharing.tell_counts(clock.now()).await;
+            () = polls.tick().map(drop) => {
+                health_board.merge_news(&roster).await;
+                health_board.flush_counts(clock.now()).await;
             }
         }
     }
-    sharing.tell_counts(clock.now()).await;
+    health_board.flush_counts(clock.now()).await;
 }

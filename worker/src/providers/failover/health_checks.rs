@@ -1,7 +1,7 @@
-//! Looks after the providers without asking them for a word: whether they answer, and take their keys.
+//! Health checks: whether each provider answers and accepts its key, without a token of a reply.
 //!
-//! One worker does it for all of them. What is well is looked at seldom, what is not more often, and each at a time of its own.
-//! A key that is not accepted rests at once, before a reply finds out; one that is accepted again may be tried again.
+//! One worker runs them for all. Healthy endpoints are checked seldom, failing ones more often, with jitter. A key that is
+//! rejected rests at once, before a reply finds out; one that is accepted again may be probed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,56 +14,56 @@ use troupe_db::operations::provider_checks::{self, Found};
 use super::{chain::Chain, roster::Endpoint};
 use crate::schedules::Scheduled;
 
-/// Looks at what is due in each of the shorter intervals.
-const LOOKS: u32 = 10;
+/// Polls for due checks, in each of the shorter intervals.
+const POLLS_PER_INTERVAL: u32 = 10;
 
-pub(crate) struct Checks {
+pub(crate) struct HealthChecks {
     chain: Arc<Chain>,
-    well: Duration,
-    unwell: Duration,
+    interval: Duration,
+    failing_interval: Duration,
 }
 
-impl Checks {
+impl HealthChecks {
     pub(crate) fn new(chain: Arc<Chain>, config: &config::Models) -> Self {
-        Self { chain, well: config.check_interval, unwell: config.check_interval_failing }
+        Self { chain, interval: config.check_interval, failing_interval: config.check_interval_failing }
     }
 
     async fn check(&self, endpoint: &Endpoint, db: &mut PgConnection) -> sqlx::Result<()> {
         let began = Instant::now();
-        let found = endpoint.model.check().await;
+        let result = endpoint.model.check().await;
         let took = began.elapsed();
-        self.chain.checked(endpoint, &found);
-        let well = found.is_ok() && endpoint.standing.rest().is_none();
-        let (provider, key) = place(endpoint);
-        let detail = found.as_ref().err().map(ToString::to_string);
+        self.chain.record_check(endpoint, &result);
+        let healthy = result.is_ok() && endpoint.breaker.rest().is_none();
+        let (provider, key) = stored_name(endpoint);
+        let detail = result.as_ref().err().map(ToString::to_string);
         let found = Found {
             provider: &provider,
             key: &key,
-            outcome: found.map_or_else(|failure| failure.outcome, |()| Outcome::Completed),
+            outcome: result.map_or_else(|failure| failure.outcome, |()| Outcome::Completed),
             detail: detail.as_deref(),
             took,
-            next: around(if well { self.well } else { self.unwell }),
+            next: jittered(if healthy { self.interval } else { self.failing_interval }),
         };
         tracing::debug!(provider, key, outcome = ?found.outcome, "checked");
         provider_checks::record(db, &found).await
     }
 }
 
-impl Scheduled for Checks {
+impl Scheduled for HealthChecks {
     const NAME: &'static str = "check providers";
 
     fn interval(&self) -> Duration {
-        self.well.min(self.unwell) / LOOKS
+        self.interval.min(self.failing_interval) / POLLS_PER_INTERVAL
     }
 
     async fn run(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<()> {
         let endpoints = self.chain.endpoints();
-        let places: Vec<_> = endpoints.iter().map(|endpoint| place(endpoint)).collect();
-        provider_checks::list(&mut *db, &places, self.unwell).await?;
-        let rests = endpoints.iter().filter(|endpoint| endpoint.standing.rest().is_some());
-        let unwell: Vec<_> = rests.map(|endpoint| place(endpoint)).collect();
-        let due = provider_checks::due(&mut *db, &unwell, self.unwell).await?;
-        for endpoint in endpoints.iter().filter(|endpoint| due.contains(&place(endpoint))) {
+        let names: Vec<_> = endpoints.iter().map(|endpoint| stored_name(endpoint)).collect();
+        provider_checks::list(&mut *db, &names, self.failing_interval).await?;
+        let resting = endpoints.iter().filter(|endpoint| endpoint.breaker.rest().is_some());
+        let resting: Vec<_> = resting.map(|endpoint| stored_name(endpoint)).collect();
+        let due = provider_checks::due(&mut *db, &resting, self.failing_interval).await?;
+        for endpoint in endpoints.iter().filter(|endpoint| due.contains(&stored_name(endpoint))) {
             match shutdown.run_until_cancelled(self.check(endpoint, db)).await {
                 Some(checked) => checked?,
                 None => break,
@@ -73,12 +73,12 @@ impl Scheduled for Checks {
     }
 }
 
-/// As it is stored.
-fn place(endpoint: &Endpoint) -> (String, String) {
+/// Provider and key, as they are stored.
+fn stored_name(endpoint: &Endpoint) -> (String, String) {
     (endpoint.provider.clone(), endpoint.key.clone().unwrap_or_default())
 }
 
-/// A fifth sooner or later: what is checked together does not stay together.
-fn around(interval: Duration) -> Duration {
+/// A fifth sooner or later: endpoints that were checked together do not stay together.
+fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.8 + 0.4 * fastrand::f64())
 }

@@ -1,4 +1,4 @@
-//! Who there is to speak: each provider with each of its keys, and the candidates that a chain of links means.
+//! The endpoints: each provider with each of its keys, and the candidates that the links of a chain resolve to.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use troupe_core::{
     model::providers::{Link, is_among},
 };
 
-use super::{circuit_breaker::Standing, first_token_latency::FirstWords};
+use super::{circuit_breaker::CircuitBreaker, first_token_latency::FirstTokenLatency};
 use crate::providers::{
     chat_model::ChatModel,
     formats::{
@@ -26,18 +26,18 @@ pub(crate) struct Endpoint {
     pub(crate) provider: String,
     /// The key's alias.
     pub(crate) key: Option<String>,
-    /// Of links that name none.
+    /// For links without a model.
     default_model: String,
-    /// Whether it can go on where another provider broke off.
-    pub(super) continues: bool,
-    /// To know it from another one under the same alias.
+    /// Whether it can continue another provider's partial text.
+    pub(super) accepts_prefill: bool,
+    /// Tells it from another key under the same alias.
     secret: Option<SecretString>,
     pub(super) model: Box<dyn ChatModel>,
-    pub(super) standing: Standing,
-    pub(super) first_words: FirstWords,
+    pub(super) breaker: CircuitBreaker,
+    pub(super) first_token_latency: FirstTokenLatency,
 }
 
-/// One who may be asked for a reply.
+/// An endpoint and a model that may be called for a reply.
 #[derive(Clone)]
 pub(crate) struct Candidate {
     pub(crate) endpoint: Arc<Endpoint>,
@@ -52,12 +52,12 @@ impl Candidate {
 
 pub(crate) struct Roster {
     client: reqwest::Client,
-    known: RwLock<Arc<Known>>,
+    current: RwLock<Arc<Configured>>,
 }
 
-/// Those who may be asked now.
+/// The endpoints and the default chain of one configuration.
 #[derive(Default)]
-struct Known {
+struct Configured {
     endpoints: Vec<Arc<Endpoint>>,
     default_chain: Vec<Link>,
 }
@@ -65,14 +65,14 @@ struct Known {
 impl Roster {
     pub(crate) fn from_config(config: &config::Config) -> anyhow::Result<Self> {
         let client = http::client(config.models.connect_timeout).context("set up the client for model services")?;
-        let roster = Self { client, known: RwLock::default() };
-        roster.take_over(config, |_| ());
+        let roster = Self { client, current: RwLock::default() };
+        roster.reload(config, |_| ());
         Ok(roster)
     }
 
-    /// Asks with these keys from now on, and tells which of them are new, just before. Whoever speaks goes on with an old one.
-    pub(super) fn take_over(&self, config: &config::Config, mut is_new: impl FnMut(&Endpoint)) {
-        let old = self.known();
+    /// Switches to the configuration's keys, after `is_new` has seen each new endpoint. Calls in flight keep the old ones.
+    pub(super) fn reload(&self, config: &config::Config, mut is_new: impl FnMut(&Endpoint)) {
+        let old = self.current();
         let endpoints =
             config.providers.iter().flat_map(|(name, provider)| endpoints(name, provider, config, &self.client));
         let old_or_new = |endpoint: Arc<Endpoint>| {
@@ -84,30 +84,29 @@ impl Roster {
         };
         let endpoints = endpoints.map(old_or_new).collect();
         let default_chain = config.models.default_chain(&config.providers);
-        *self.known.write() = Arc::new(Known { endpoints, default_chain });
+        *self.current.write() = Arc::new(Configured { endpoints, default_chain });
     }
 
-    fn known(&self) -> Arc<Known> {
-        self.known.read().clone()
+    fn current(&self) -> Arc<Configured> {
+        self.current.read().clone()
     }
 
     /// As it is written in the configuration.
     pub(crate) fn default_chain(&self) -> String {
-        self.known().default_chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        self.current().default_chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
-        self.known().endpoints.clone()
+        self.current().endpoints.clone()
     }
 
-    /// Whether its key is in use: what becomes of one that was replaced says nothing of the new one.
-    pub(super) fn uses(&self, endpoint: &Endpoint) -> bool {
-        self.known().endpoints.iter().any(|known| std::ptr::eq(&raw const **known, endpoint))
+    /// Whether its key is in use: what becomes of a replaced one says nothing of the new one.
+    pub(super) fn is_current(&self, endpoint: &Endpoint) -> bool {
+        self.current().endpoints.iter().any(|current| std::ptr::eq(&raw const **current, endpoint))
     }
 
-    /// Those whom a chain means, in its order, as far as they are among the `allowed`; the default chain's where it is `None`, or
-    /// means nobody who is known here and allowed. `model` is that of the links which name none and are of the chain's first
-    /// provider.
+    /// The candidates of a chain, in its order, as far as they are among the `allowed`. The default chain's where the chain is `None`,
+    /// or none of it is configured here and allowed. `model` is for links without one, of the chain's first provider.
     pub(crate) fn candidates(
         &self,
         chain: Option<&[String]>,
@@ -115,21 +114,21 @@ impl Roster {
         allowed: Option<&[String]>,
     ) -> Vec<Candidate> {
         let links: Vec<Link> = chain.unwrap_or_default().iter().filter_map(|link| link.parse().ok()).collect();
-        let known = self.known();
+        let current = self.current();
         let allow = |candidates: Vec<Candidate>| match allowed {
-            Some(allowed) => candidates.into_iter().filter(|one| one.is_among(allowed)).collect(),
+            Some(allowed) => candidates.into_iter().filter(|candidate| candidate.is_among(allowed)).collect(),
             None => candidates,
         };
-        let candidates = allow(known.of_links(&links, model));
+        let candidates = allow(current.resolve(&links, model));
         if candidates.is_empty() {
             if !links.is_empty() {
                 tracing::warn!(
                     ?chain,
                     ?allowed,
-                    "nobody of this chain is configured here and allowed: the default chain is asked"
+                    "no link of this chain is configured here and allowed: falling back to the default chain"
                 );
             }
-            return allow(known.of_links(&known.default_chain, model));
+            return allow(current.resolve(&current.default_chain, model));
         }
         candidates
     }
@@ -143,12 +142,12 @@ impl Endpoint {
     }
 }
 
-impl Known {
-    fn of_links(&self, links: &[Link], model: Option<&str>) -> Vec<Candidate> {
+impl Configured {
+    fn resolve(&self, links: &[Link], model: Option<&str>) -> Vec<Candidate> {
         let first = links.first().map(|link| link.provider.as_str());
         let of_link = |link: &Link| {
             let model = link.model.as_deref().or(model.filter(|_| first == Some(link.provider.as_str())));
-            let meant = self.endpoints.iter().filter({
+            let matching = self.endpoints.iter().filter({
                 let link = link.clone();
                 move |endpoint| endpoint.provider == link.provider && (link.key.is_none() || endpoint.key == link.key)
             });
@@ -156,7 +155,7 @@ impl Known {
                 endpoint: endpoint.clone(),
                 model: model.unwrap_or(&endpoint.default_model).to_owned(),
             };
-            meant.map(candidate).collect::<Vec<_>>()
+            matching.map(candidate).collect::<Vec<_>>()
         };
         links.iter().flat_map(of_link).collect()
     }
@@ -190,10 +189,10 @@ fn endpoints(
         key: alias,
         default_model: provider.model.clone(),
         secret: Option::<&SecretString>::cloned(key),
-        continues: provider.continues.unwrap_or(provider.format == Format::Anthropic),
+        accepts_prefill: provider.continues.unwrap_or(provider.format == Format::Anthropic),
         model: model(key),
-        standing: Standing::new((&config.models).into()),
-        first_words: FirstWords::default(),
+        breaker: CircuitBreaker::new((&config.models).into()),
+        first_token_latency: FirstTokenLatency::default(),
     };
     keys.into_iter().map(endpoint).map(Arc::new).collect()
 }
@@ -238,6 +237,7 @@ mod tests {
         let gone = ["gone/away".to_owned()];
         assert_eq!(named(&roster.candidates(Some(&gone), None, None)), named(&default));
     }
+
     #[test]
     fn whom_the_tier_does_not_allow_is_passed_over() {
         let roster = roster(&[
@@ -246,7 +246,8 @@ mod tests {
             ("TROUPE_MODELS__CHAIN", "openai/large, openai, offline"),
         ]);
         let list = |links: &[&str]| links.iter().map(|link| (*link).to_owned()).collect::<Vec<_>>();
-        let (small, chain) = (list(&["openai/gpt-4.1-mini", "offline"]), list(&["anthropic/opus", "openai"]));
+        let small = list(&["openai/gpt-4.1-mini", "offline"]);
+        let chain = list(&["anthropic/opus", "openai"]);
         assert_eq!(named(&roster.candidates(Some(&chain), None, Some(&small))), ["openai#default/gpt-4.1-mini"]);
         // A model that the persona sets is another one.
         let set = roster.candidates(Some(&list(&["openai"])), Some("large"), Some(&small));

@@ -1,7 +1,7 @@
 //! Anthropic's messages, streamed.
 //!
-//! The system prompt stands apart there, turns must alternate and begin with the user's, and a reply that another service
-//! began is continued by giving its beginning as the last turn.
+//! The system prompt is a field of its own there, turns must alternate and begin with the user's, and a prefill is sent as the
+//! last turn.
 
 use std::{iter::Peekable, ops::ControlFlow, vec};
 
@@ -15,12 +15,12 @@ use troupe_core::model::{Role, Usage};
 use super::{
     error_body,
     http::{self, Exchange, Service},
-    lenient_json::{Words, or_default},
+    lenient_json::{LenientText, or_default},
     sse::{Event, events},
-    stream::{Listener, tell},
+    stream::{StreamDecoder, decoded},
 };
 use crate::providers::{
-    chat_model::{Call, ChatModel, Chunk, Chunks, Stop},
+    chat_model::{Call, ChatModel, Chunk, Chunks, FinishReason},
     failure::Failure,
     prompt::Prompt,
 };
@@ -57,7 +57,7 @@ impl AnthropicChatModel {
 impl ChatModel for AnthropicChatModel {
     async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
         let response = self.service.post("/v1/messages", self.headers()?, &Request::of(&call)).await?;
-        Ok(tell(events(response), Reply::after(call.said)))
+        Ok(decoded(events(response), Decoder::after(call.prefill)))
     }
 
     async fn check(&self) -> Result<(), Failure> {
@@ -87,24 +87,24 @@ impl<'a> Request<'a> {
         Self {
             model: call.model,
             max_tokens: call.max_tokens,
-            // It goes to 2 with the others.
+            // Its range ends at 1, that of the others at 2.
             temperature: call.prompt.temperature.min(1.0),
             system: &call.prompt.system,
-            messages: turns(call.prompt, call.said),
+            messages: turns(call.prompt, call.prefill),
             stream: true,
         }
     }
 }
 
-/// The conversation in turns that alternate, from the user's first to the question, and the beginning of the reply if there is
-/// one. What is blank is refused, and so is white space at the end.
-fn turns(prompt: &Prompt, said: &str) -> Vec<Turn> {
+/// The conversation in alternating turns, from the user's first to the question, and the prefill if there is one. The service
+/// rejects blank turns, and white space at the end of the prefill.
+fn turns(prompt: &Prompt, prefill: &str) -> Vec<Turn> {
     let earlier = prompt.messages.iter().map(|message| match message.role {
         Role::User => ("user", message.content.as_str()),
         Role::Assistant => ("assistant", message.content.as_str()),
     });
     let mut turns: Vec<Turn> = Vec::new();
-    for (role, content) in earlier.chain([("assistant", said.trim_end())]) {
+    for (role, content) in earlier.chain([("assistant", prefill.trim_end())]) {
         match turns.last_mut() {
             _ if content.trim().is_empty() => {}
             Some(last) if last.role == role => {
@@ -120,9 +120,9 @@ fn turns(prompt: &Prompt, said: &str) -> Vec<Turn> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Said {
+struct StreamEvent {
     #[serde(rename = "type")]
-    kind: Words,
+    kind: LenientText,
     #[serde(deserialize_with = "or_default")]
     message: Message,
     #[serde(deserialize_with = "or_default")]
@@ -142,33 +142,33 @@ struct Message {
 #[serde(default)]
 struct Part {
     #[serde(rename = "type")]
-    kind: Words,
-    text: Words,
-    stop_reason: Words,
+    kind: LenientText,
+    text: LenientText,
+    stop_reason: LenientText,
 }
 
-/// What was said of a reply so far.
-struct Reply {
+/// The state of a reply so far.
+struct Decoder {
     seam: Seam,
     usage: Usage,
-    spoke: bool,
-    stop: Option<Stop>,
+    has_text: bool,
+    finish_reason: Option<FinishReason>,
 }
 
-impl Reply {
-    fn after(said: &str) -> Self {
-        Self { seam: Seam::after(said), usage: Usage::default(), spoke: false, stop: None }
+impl Decoder {
+    fn after(prefill: &str) -> Self {
+        Self { seam: Seam::after(prefill), usage: Usage::default(), has_text: false, finish_reason: None }
     }
 
     fn text(&mut self, part: Part, kind: &str) -> Option<Chunk> {
         let text = if part.kind.0 == kind { self.seam.join(part.text.0) } else { String::new() };
-        self.spoke |= !text.is_empty();
+        self.has_text |= !text.is_empty();
         (!text.is_empty()).then_some(Chunk::Text(text))
     }
 
-    /// What is counted is told at the beginning for the prompt, and at the end for the reply.
-    fn count(&mut self, said: &Value) -> Option<Chunk> {
-        let new = error_body::usage(said)?;
+    /// The counts: of the prompt at the beginning, of the reply at the end.
+    fn usage(&mut self, counts: &Value) -> Option<Chunk> {
+        let new = error_body::usage(counts)?;
         let old = self.usage;
         self.usage = Usage {
             prompt_tokens: old.prompt_tokens.max(new.prompt_tokens),
@@ -179,46 +179,47 @@ impl Reply {
     }
 }
 
-impl Listener for Reply {
-    type Heard = Event;
+impl StreamDecoder for Decoder {
+    type Event = Event;
 
-    fn hear(&mut self, event: Event, told: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure> {
-        let said: Said = event.read()?;
-        let kind = if said.kind.0.is_empty() { &event.name } else { &said.kind.0 };
+    fn decode(&mut self, event: Event, chunks: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure> {
+        let data: StreamEvent = event.parse()?;
+        let kind = if data.kind.0.is_empty() { &event.name } else { &data.kind.0 };
         match kind.as_str() {
-            "message_start" => told.extend(self.count(&said.message.usage)),
-            "content_block_start" => told.extend(self.text(said.content_block, "text")),
-            // Others are of what it thinks, and of tools.
-            "content_block_delta" => told.extend(self.text(said.delta, "text_delta")),
+            "message_start" => chunks.extend(self.usage(&data.message.usage)),
+            "content_block_start" => chunks.extend(self.text(data.content_block, "text")),
+            // Other deltas are thinking and tools.
+            "content_block_delta" => chunks.extend(self.text(data.delta, "text_delta")),
             "message_delta" => {
-                told.extend(self.count(&said.usage));
-                self.stop = error_body::stop(&said.delta.stop_reason.0).or(self.stop);
+                chunks.extend(self.usage(&data.usage));
+                self.finish_reason = error_body::finish_reason(&data.delta.stop_reason.0).or(self.finish_reason);
             }
             "message_stop" => {
-                self.stop = self.stop.or(Some(Stop::Finished));
+                self.finish_reason = self.finish_reason.or(Some(FinishReason::Stop));
                 return Ok(ControlFlow::Break(()));
             }
-            "error" => return Err(error_body::reported(&event.read()?)),
+            "error" => return Err(error_body::stream_error(&event.parse()?)),
             _ => {}
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn stop(&self) -> Option<Stop> {
-        // A refusal without a word is what others call filtered: there is nothing to show of it.
-        self.stop.map(|stop| if stop == Stop::Refused && !self.spoke { Stop::Filtered } else { stop })
+    fn finish_reason(&self) -> Option<FinishReason> {
+        // A refusal without text is what others call filtered: there is nothing to show of it.
+        let filtered = |reason| reason == FinishReason::Refusal && !self.has_text;
+        self.finish_reason.map(|reason| if filtered(reason) { FinishReason::ContentFilter } else { reason })
     }
 }
 
-/// Where a reply goes on that another service began. The white space at the end of its beginning was shown, but not sent; so
-/// what comes may begin with it, and is told without.
+/// The seam between a prefill and its continuation. The white space at the end of the prefill was shown, but not sent; so the
+/// continuation may begin with it, and is joined without.
 struct Seam {
     shown: Peekable<vec::IntoIter<char>>,
 }
 
 impl Seam {
-    fn after(said: &str) -> Self {
-        let shown: Vec<char> = said[said.trim_end().len()..].chars().collect();
+    fn after(prefill: &str) -> Self {
+        let shown: Vec<char> = prefill[prefill.trim_end().len()..].chars().collect();
         Self { shown: shown.into_iter().peekable() }
     }
 
@@ -227,7 +228,7 @@ impl Seam {
         let mut rest = text.as_str();
         while let (Some(&shown), Some(next)) = (self.shown.peek(), rest.chars().next()) {
             if shown != next && !blank(next) {
-                // Only a blank may be left out unseen; anything else stands, and all of the rest comes after it.
+                // Only a blank may be left out unseen; anything else is kept, with the rest after it.
                 if !blank(shown) {
                     self.shown = Vec::new().into_iter().peekable();
                     break;
@@ -251,14 +252,14 @@ mod tests {
 
     #[test]
     fn turns_alternate_and_begin_with_the_user() {
-        let said = |role, content: &str| PromptMessage { role, content: content.to_owned() };
+        let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
         let turn = |role, content: &str| Turn { role, content: content.to_owned() };
         let messages = vec![
-            said(Role::Assistant, "Welcome."),
-            said(Role::User, "Hello."),
-            said(Role::User, "Are you there?"),
-            said(Role::Assistant, " \n"),
-            said(Role::User, "What is the sea?"),
+            message(Role::Assistant, "Welcome."),
+            message(Role::User, "Hello."),
+            message(Role::User, "Are you there?"),
+            message(Role::Assistant, " \n"),
+            message(Role::User, "What is the sea?"),
         ];
         let prompt = Prompt { messages, ..Prompt::asking("") };
         assert_eq!(turns(&prompt, ""), [turn("user", "Hello.\n\nAre you there?\n\nWhat is the sea?")]);
@@ -268,10 +269,10 @@ mod tests {
 
     #[test]
     fn a_reply_that_goes_on_reads_as_one() {
-        let whole = |said: &str, parts: &[&str]| {
-            let mut seam = Seam::after(said);
+        let whole = |prefill: &str, parts: &[&str]| {
+            let mut seam = Seam::after(prefill);
             let rest: String = parts.iter().map(|part| seam.join((*part).to_owned())).collect();
-            format!("{said}{rest}")
+            format!("{prefill}{rest}")
         };
         assert_eq!(whole("The sea", &[" is", " wide"]), "The sea is wide");
         assert_eq!(whole("The sea ", &[" is", " wide"]), "The sea is wide");

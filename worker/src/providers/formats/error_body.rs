@@ -1,4 +1,5 @@
-//! What services say, and what they mean by it: refusals, reasons for an end, counts. The only place that knows their words.
+//! Classification of what services report: error bodies, finish reasons, token counts. The only file that knows their codes and
+//! phrases.
 
 use std::time::Duration;
 
@@ -7,38 +8,38 @@ use reqwest::{Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use troupe_core::model::{Usage, providers::Outcome};
 
-use crate::providers::{chat_model::Stop, failure::Failure};
+use crate::providers::{chat_model::FinishReason, failure::Failure};
 
-/// Bytes of what a service says when it refuses that are read, and characters that are kept for the log.
-const MOST_OF_A_REFUSAL: usize = 64 * 1024;
-const MOST_KEPT: usize = 300;
+/// Of an error body that are read, and of its message that are kept for the log.
+const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
+const MAX_QUOTED_CHARS: usize = 300;
 
-/// An answer that is not a success.
-pub(super) async fn refusal(mut response: Response) -> Failure {
-    let (status, retry_after) = (response.status(), retry_after(response.headers()));
+/// The failure of a response that is no success.
+pub(super) async fn error_response(mut response: Response) -> Failure {
+    let status = response.status();
+    let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
-    while body.len() < MOST_OF_A_REFUSAL
+    while body.len() < MAX_ERROR_BODY_BYTES
         && let Ok(Some(part)) = response.chunk().await
     {
         body.extend_from_slice(&part);
     }
-    let said = Said::read(&serde_json::from_slice(&body).unwrap_or(Value::Null));
-    let outcome = meant(Some(status), &said);
-    // Some quote a key that they do not take.
-    let quoted = if outcome == Outcome::KeyRefused { said.name() } else { said.quoted() };
+    let error = ErrorBody::parse(&serde_json::from_slice(&body).unwrap_or(Value::Null));
+    let outcome = classify(Some(status), &error);
+    let quoted = error.quoted(outcome);
     Failure { retry_after, ..Failure::new(outcome, format!("the service answered {status}{quoted}")) }
 }
 
-/// An error that a service reports inside an answer that began well.
-pub(super) fn reported(said: &Value) -> Failure {
-    let said = Said::read(said);
-    let outcome = meant(None, &said);
-    let quoted = if outcome == Outcome::KeyRefused { said.name() } else { said.quoted() };
+/// The failure of an error inside a response of success, or in mid-stream.
+pub(super) fn stream_error(error: &Value) -> Failure {
+    let error = ErrorBody::parse(error);
+    let outcome = classify(None, &error);
+    let quoted = error.quoted(outcome);
     Failure::new(outcome, format!("the service reported an error{quoted}"))
 }
 
-/// Whether an error is one: some services put an empty one into every answer.
-pub(super) fn is_something(error: &Value) -> bool {
+/// Whether an `error` field is one: some services put an empty one into every answer.
+pub(super) fn is_error(error: &Value) -> bool {
     match error {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),
@@ -47,61 +48,57 @@ pub(super) fn is_something(error: &Value) -> bool {
     }
 }
 
-/// What a service says of an error, in small letters but for the message. The rest of its words may quote the prompt.
+/// The parts of an error body that do not quote the prompt.
 #[derive(Debug, Default)]
-struct Said {
-    /// Codes, types and the like: words that do not change.
-    names: Vec<String>,
+struct ErrorBody {
+    /// Codes, types and the like, in lower case: identifiers that do not change.
+    codes: Vec<String>,
     message: String,
 }
 
-impl Said {
-    fn read(said: &Value) -> Self {
-        // Google's come in a list.
-        let said = said.get(0).unwrap_or(said);
-        let error = said.get("error").filter(|error| !error.is_null()).unwrap_or(said);
+impl ErrorBody {
+    fn parse(body: &Value) -> Self {
+        // Google wraps it in a list.
+        let body = body.get(0).unwrap_or(body);
+        let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
         let field = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let places = [
+        let objects = [
             error,
-            said,
+            body,
             error.get("details").unwrap_or(&Value::Null),
             error.get("innererror").unwrap_or(&Value::Null),
         ];
-        let names = ["code", "type", "status", "error_code"];
-        let names = places.iter().flat_map(|place| names.map(|name| field(place, name).to_ascii_lowercase()));
-        let detail = said.get("detail").map_or(&Value::Null, |detail| detail.get(0).unwrap_or(detail));
+        let fields = ["code", "type", "status", "error_code"];
+        let codes = objects.iter().flat_map(|object| fields.map(|name| field(object, name).to_ascii_lowercase()));
+        let detail = body.get("detail").map_or(&Value::Null, |detail| detail.get(0).unwrap_or(detail));
         let messages = [
             error.as_str().unwrap_or_default().to_owned(),
             field(error, "message"),
-            field(said, "message"),
+            field(body, "message"),
             detail.as_str().unwrap_or_default().to_owned(),
             field(detail, "msg"),
         ];
         Self {
-            names: names.filter(|name| !name.is_empty()).collect(),
+            codes: codes.filter(|code| !code.is_empty()).collect(),
             message: messages.into_iter().find(|message| !message.is_empty()).unwrap_or_default(),
         }
     }
 
-    fn is(&self, names: &[&str]) -> bool {
-        self.names.iter().any(|said| names.iter().any(|name| said.contains(name)))
+    fn has_code(&self, parts: &[&str]) -> bool {
+        self.codes.iter().any(|code| parts.iter().any(|part| code.contains(part)))
     }
 
-    /// By name, or in so many words.
-    fn says(&self, phrases: &[&str]) -> bool {
+    /// In a code or in the message.
+    fn mentions(&self, phrases: &[&str]) -> bool {
         let message = self.message.to_ascii_lowercase();
-        self.is(phrases) || phrases.iter().any(|phrase| message.contains(phrase))
+        self.has_code(phrases) || phrases.iter().any(|phrase| message.contains(phrase))
     }
 
-    fn name(&self) -> String {
-        self.names.first().map(|name| format!(": {name}")).unwrap_or_default()
-    }
-
-    /// For operators.
-    fn quoted(&self) -> String {
-        let name = self.name();
-        let message: String = self.message.chars().take(MOST_KEPT).collect();
-        if message.is_empty() { name } else { format!("{name}: {message}") }
+    /// For operators. Without the message where a key was rejected: some services quote the key.
+    fn quoted(&self, outcome: Outcome) -> String {
+        let code = self.codes.first().map(|code| format!(": {code}")).unwrap_or_default();
+        let message: String = self.message.chars().take(MAX_QUOTED_CHARS).collect();
+        if message.is_empty() || outcome == Outcome::KeyRefused { code } else { format!("{code}: {message}") }
     }
 }
 
@@ -147,35 +144,34 @@ const POLICY: &[&str] = &[
     "usage guidelines",
 ];
 
-/// What an error means, by its status and by the words that services use for it. Their statuses alone say too little: an empty
-/// purse is a 429 here, a 402 there, and elsewhere a 400; a wrong key is a 400 at xAI and Google.
-#[expect(clippy::match_same_arms, reason = "a table by status, in which the order of words matters")]
-fn meant(status: Option<StatusCode>, said: &Said) -> Outcome {
+/// The outcome by status and by the phrases that services use. Statuses alone say too little: an empty account is a 429 here, a
+/// 402 there, and elsewhere a 400; a wrong key is a 400 at xAI and Google.
+#[expect(clippy::match_same_arms, reason = "a table by status, in which the order of phrases matters")]
+fn classify(status: Option<StatusCode>, error: &ErrorBody) -> Outcome {
     match status.map(|status| status.as_u16()) {
         Some(402) => Outcome::OutOfMoney,
-        Some(401 | 403) if said.is(MODEL) => Outcome::NoSuchModel,
-        Some(403) if said.says(POLICY) => Outcome::Filtered,
-        Some(401 | 403) if said.says(MONEY) => Outcome::OutOfMoney,
+        Some(401 | 403) if error.has_code(MODEL) => Outcome::NoSuchModel,
+        Some(403) if error.mentions(POLICY) => Outcome::Filtered,
+        Some(401 | 403) if error.mentions(MONEY) => Outcome::OutOfMoney,
         Some(401 | 403) => Outcome::KeyRefused,
         Some(404) => Outcome::NoSuchModel,
         Some(413) => Outcome::TooLong,
-        // By name first: the message of a rate limit may well speak of billing, and Google's of a quota.
-        Some(429) if said.is(MONEY) => Outcome::OutOfMoney,
-        Some(429) if said.is(RATE) => Outcome::RateLimited,
-        Some(429) if said.says(MONEY) => Outcome::OutOfMoney,
+        // By code first: the message of a rate limit may well mention billing, and Google's a quota.
+        Some(429) if error.has_code(MONEY) => Outcome::OutOfMoney,
+        Some(429) if error.has_code(RATE) => Outcome::RateLimited,
+        Some(429) if error.mentions(MONEY) => Outcome::OutOfMoney,
         Some(429) => Outcome::RateLimited,
-        Some(400 | 422) => fault(said).unwrap_or(Outcome::BadCall),
-        // These ask to be tried again.
+        Some(400 | 422) => classify_by_phrases(error).unwrap_or(Outcome::BadCall),
+        // Retryable by their definition.
         Some(408 | 409 | 425 | 500..) => Outcome::Failed,
         Some(400..) => Outcome::BadCall,
         Some(_) => Outcome::Failed,
-        None if said.is(RATE) => Outcome::RateLimited,
-        None => fault(said).unwrap_or(Outcome::Failed),
+        None if error.has_code(RATE) => Outcome::RateLimited,
+        None => classify_by_phrases(error).unwrap_or(Outcome::Failed),
     }
 }
 
-/// What the words alone say.
-fn fault(said: &Said) -> Option<Outcome> {
+fn classify_by_phrases(error: &ErrorBody) -> Option<Outcome> {
     let known = [
         (LENGTH, Outcome::TooLong),
         (POLICY, Outcome::Filtered),
@@ -183,25 +179,25 @@ fn fault(said: &Said) -> Option<Outcome> {
         (MODEL, Outcome::NoSuchModel),
         (KEY, Outcome::KeyRefused),
     ];
-    known.iter().find(|(words, _)| said.says(words)).map(|(_, outcome)| *outcome)
+    known.iter().find(|(phrases, _)| error.mentions(phrases)).map(|(_, outcome)| *outcome)
 }
 
-/// Why a model stopped, in the words of every format; `None` for no reason, or for a failure.
-pub(super) fn stop(reason: &str) -> Option<Stop> {
+/// The finish reason, by the names of every format; `None` for none, or for a failure.
+pub(super) fn finish_reason(reason: &str) -> Option<FinishReason> {
     match reason.to_ascii_lowercase().as_str() {
         "" | "error" => None,
-        "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" => Some(Stop::Length),
-        "content_filter" | "safety" | "recitation" | "prohibited_content" => Some(Stop::Filtered),
-        "refusal" => Some(Stop::Refused),
-        _ => Some(Stop::Finished),
+        "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" => Some(FinishReason::Length),
+        "content_filter" | "safety" | "recitation" | "prohibited_content" => Some(FinishReason::ContentFilter),
+        "refusal" => Some(FinishReason::Refusal),
+        _ => Some(FinishReason::Stop),
     }
 }
 
-/// Tokens, by the names that any format has for them; `None` where neither is told.
-pub(super) fn usage(said: &Value) -> Option<Usage> {
+/// Token counts, by the names of every format; `None` where neither is there.
+pub(super) fn usage(counts: &Value) -> Option<Usage> {
     let count = |names: &[&str]| {
-        let told = names.iter().filter_map(|name| said.get(name)?.as_f64().map(|count| count as u32));
-        told.reduce(u32::saturating_add)
+        let counts = names.iter().filter_map(|name| counts.get(name)?.as_f64().map(|count| count as u32));
+        counts.reduce(u32::saturating_add)
     };
     let prompt = count(&["prompt_tokens"])
         .or_else(|| count(&["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"]));
@@ -210,7 +206,7 @@ pub(super) fn usage(said: &Value) -> Option<Usage> {
     prompt.or(completion).map(|_| Usage { prompt_tokens, completion_tokens, estimated: false })
 }
 
-/// In seconds or as a date, and as some services put it more exactly.
+/// `retry-after` in seconds or as a date, and `retry-after-ms`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |name: &str| header(name).and_then(|value| value.parse::<f64>().ok());
@@ -221,7 +217,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Duration::try_from_secs_f64(seconds).ok();
     }
     let date = DateTime::parse_from_rfc2822(header("retry-after")?).ok()?;
-    #[expect(clippy::disallowed_methods, reason = "a date of the service's is only good against the clock on the wall")]
+    #[expect(clippy::disallowed_methods, reason = "a date in a header can only be compared with the wall clock")]
     let now = Utc::now();
     (date.with_timezone(&Utc) - now).to_std().ok()
 }
@@ -291,28 +287,32 @@ mod tests {
             (500, Value::Null, Outcome::Failed),
             (529, json!({"error": {"type": "overloaded_error"}}), Outcome::Failed),
         ];
-        for (status, said, meant) in cases {
-            assert_eq!(super::meant(StatusCode::from_u16(status).ok(), &Said::read(&said)), meant, "{status} {said}");
+        for (status, body, outcome) in cases {
+            let found = classify(StatusCode::from_u16(status).ok(), &ErrorBody::parse(&body));
+            assert_eq!(found, outcome, "{status} {body}");
         }
-        let reported = |said: Value| reported(&said).outcome;
-        assert_eq!(reported(json!({"type": "overloaded_error"})), Outcome::Failed);
-        assert_eq!(reported(json!({"error": {"type": "rate_limit_error"}})), Outcome::RateLimited);
-        assert_eq!(reported(json!({"error": {"type": "authentication_error"}})), Outcome::KeyRefused);
-        assert_eq!(reported(json!("content_filter")), Outcome::Filtered);
+        let classified = |body: Value| stream_error(&body).outcome;
+        assert_eq!(classified(json!({"type": "overloaded_error"})), Outcome::Failed);
+        assert_eq!(classified(json!({"error": {"type": "rate_limit_error"}})), Outcome::RateLimited);
+        assert_eq!(classified(json!({"error": {"type": "authentication_error"}})), Outcome::KeyRefused);
+        assert_eq!(classified(json!("content_filter")), Outcome::Filtered);
     }
 
     #[test]
     fn only_its_own_words_are_quoted_of_a_service() {
-        let said =
+        let body =
             json!({"detail": [{"msg": "Field required", "input": {"messages": ["a secret"]}}], "prompt": "a secret"});
-        assert_eq!(reported(&said).message, "the service reported an error: Field required");
-        let said = json!({"error": {"type": "server_error", "message": "m".repeat(1_000)}});
-        assert_eq!(reported(&said).message.len(), "the service reported an error: server_error: ".len() + MOST_KEPT);
+        assert_eq!(stream_error(&body).message, "the service reported an error: Field required");
+        let body = json!({"error": {"type": "server_error", "message": "m".repeat(1_000)}});
+        assert_eq!(
+            stream_error(&body).message.len(),
+            "the service reported an error: server_error: ".len() + MAX_QUOTED_CHARS
+        );
     }
 
     #[test]
     fn tokens_are_counted_under_any_name() {
-        let counted = |said: Value| usage(&said).map(|usage| (usage.prompt_tokens, usage.completion_tokens));
+        let counted = |counts: Value| usage(&counts).map(|usage| (usage.prompt_tokens, usage.completion_tokens));
         assert_eq!(counted(json!({"prompt_tokens": 9, "completion_tokens": 2.0, "input_tokens": 7})), Some((9, 2)));
         let cached = json!({"input_tokens": 4, "cache_read_input_tokens": 5, "cache_creation_input_tokens": null});
         assert_eq!(counted(cached), Some((9, 0)));

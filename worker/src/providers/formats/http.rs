@@ -1,4 +1,4 @@
-//! What all services that are spoken to over HTTP share: the client, how a call is made, and what it means that none got through.
+//! HTTP for all formats: the client, requests, bodies within bounds, and the classification of transport errors.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use troupe_core::model::providers::Outcome;
 use super::error_body;
 use crate::providers::failure::Failure;
 
-/// One for all services: connections are kept per address.
+/// One for all services: connections are pooled per address.
 pub(crate) fn client(connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .connect_timeout(connect_timeout)
@@ -24,42 +24,42 @@ pub(crate) fn client(connect_timeout: Duration) -> reqwest::Result<reqwest::Clie
         .build()
 }
 
-/// Bytes of one answer. Sixty thousand tokens, in an event each, are about so many.
-pub(super) const MOST_READ: usize = 16 * 1024 * 1024;
+/// Sixty thousand tokens, in an event each, are about as long.
+pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// How a call reaches a service. What comes back is a success.
+/// Sends a request; returns a response of success. A function, so that tests run without a socket.
 pub(super) type Exchange = Arc<dyn Fn(Request) -> BoxFuture<'static, Result<Response, Failure>> + Send + Sync>;
 
 pub(super) fn exchange(client: reqwest::Client) -> Exchange {
     Arc::new(move |request| {
-        let answer = client.execute(request);
-        async { answered(answer.await.map_err(|error| broken(&error))?).await }.boxed()
+        let response = client.execute(request);
+        async { check_status(response.await.map_err(|error| transport_failure(&error))?).await }.boxed()
     })
 }
 
-pub(super) async fn answered(response: Response) -> Result<Response, Failure> {
-    if response.status().is_success() { Ok(response) } else { Err(error_body::refusal(response).await) }
+pub(super) async fn check_status(response: Response) -> Result<Response, Failure> {
+    if response.status().is_success() { Ok(response) } else { Err(error_body::error_response(response).await) }
 }
 
-/// The whole of an answer that is not streamed.
-pub(super) async fn whole(mut response: Response) -> Result<String, Failure> {
-    let mut whole = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|error| broken(&error))? {
-        whole.extend_from_slice(&part);
-        if whole.len() > MOST_READ {
+/// The body of an answer that is not streamed.
+pub(super) async fn read_body(mut response: Response) -> Result<String, Failure> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|error| transport_failure(&error))? {
+        body.extend_from_slice(&part);
+        if body.len() > MAX_BODY_BYTES {
             return Err(Failure::new(Outcome::Malformed, "the answer is too long"));
         }
     }
-    match str::from_utf8(&whole) {
+    match str::from_utf8(&body) {
         Ok(text) => Ok(text.trim_start_matches(BYTE_ORDER_MARK).to_owned()),
         Err(error) if error.error_len().is_some() => Err(Failure::new(Outcome::Malformed, "the answer is no text")),
         Err(_) => Err(Failure::new(Outcome::Cut, "the answer ends in the middle of a letter")),
     }
 }
 
-/// A service by its address, for the formats that make their calls themselves.
+/// A service by its base URL, for the formats without a client library.
 pub(super) struct Service {
     exchange: Exchange,
     base: String,
@@ -96,17 +96,17 @@ impl Service {
     }
 }
 
-/// A key as the value of a header, which not every text can be.
-pub(super) fn key_header(before: &str, key: &SecretString) -> Result<HeaderValue, Failure> {
-    let value = HeaderValue::try_from(format!("{before}{}", key.expose_secret()));
+/// A key as the value of a header, which not every string can be.
+pub(super) fn key_header(scheme: &str, key: &SecretString) -> Result<HeaderValue, Failure> {
+    let value = HeaderValue::try_from(format!("{scheme}{}", key.expose_secret()));
     let mut value =
         value.map_err(|_| Failure::new(Outcome::KeyRefused, "the key cannot be sent: it is no single line"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// A call that got no answer, or whose answer broke off.
-pub(super) fn broken(error: &reqwest::Error) -> Failure {
+/// A request without a response, or with one that broke off.
+pub(super) fn transport_failure(error: &reqwest::Error) -> Failure {
     // Without the address: it may hold a secret, and it is in the configuration.
     let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
     let why = causes().last().map(ToString::to_string).unwrap_or_default();

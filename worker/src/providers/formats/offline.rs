@@ -1,4 +1,4 @@
-//! The built-in model: answers without any service, with what the persona said itself of the matter, and says so.
+//! The built-in model: answers without any service, by quoting passages of the persona, and says so.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 
 use crate::providers::{
-    chat_model::{Call, ChatModel, Chunk, Chunks, Stop},
+    chat_model::{Call, ChatModel, Chunk, Chunks, FinishReason},
     failure::Failure,
     prompt::Prompt,
 };
 
-/// Passages that are quoted at most.
-const QUOTED: usize = 3;
+const MAX_QUOTED_PASSAGES: usize = 3;
+const MAX_QUOTED_QUESTION_CHARS: usize = 160;
 
 pub(crate) struct OfflineChatModel {
     word_interval: Duration,
@@ -30,12 +30,12 @@ impl ChatModel for OfflineChatModel {
         let words: Vec<String> = answer(call.prompt).split_inclusive(' ').map(str::to_owned).collect();
         let mut ticks = tokio::time::interval(self.word_interval.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let spoken = stream::unfold((words.into_iter(), ticks), |(mut words, mut ticks)| async move {
+        let chunks = stream::unfold((words.into_iter(), ticks), |(mut words, mut ticks)| async move {
             let word = words.next()?;
             ticks.tick().await;
             Some((Ok(Chunk::Text(word)), (words, ticks)))
         });
-        Ok(spoken.chain(stream::iter([Ok(Chunk::End(Stop::Finished))])).boxed())
+        Ok(chunks.chain(stream::iter([Ok(Chunk::End(FinishReason::Stop))])).boxed())
     }
 
     async fn check(&self) -> Result<(), Failure> {
@@ -44,18 +44,18 @@ impl ChatModel for OfflineChatModel {
 }
 
 fn answer(prompt: &Prompt) -> String {
-    let asked = prompt.question().trim();
-    let quoted = if asked.chars().count() > 160 {
-        format!("{}…", asked.chars().take(160).collect::<String>().trim_end())
+    let question = prompt.question().trim();
+    let quoted = if question.chars().count() > MAX_QUOTED_QUESTION_CHARS {
+        format!("{}…", question.chars().take(MAX_QUOTED_QUESTION_CHARS).collect::<String>().trim_end())
     } else {
-        asked.to_owned()
+        question.to_owned()
     };
-    let fitting = &prompt.passages[..prompt.passages.len().min(QUOTED)];
-    if !fitting.is_empty() {
+    let passages = &prompt.passages[..prompt.passages.len().min(MAX_QUOTED_PASSAGES)];
+    if !passages.is_empty() {
         return format!(
             "You asked: “{quoted}”. No model service is set up here, so I cannot put it in words of my own; but this is what I have \
              said of it:\n\n{}",
-            fitting.join("\n\n")
+            passages.join("\n\n")
         );
     }
     format!(
@@ -85,10 +85,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_quotes_the_question_and_says_what_it_is() {
         let prompt = Prompt::asking("What is the sea?");
-        let call = Call { prompt: &prompt, model: "offline", max_tokens: 100, said: "" };
+        let call = Call { prompt: &prompt, model: "offline", max_tokens: 100, prefill: "" };
         let chunks: Vec<_> =
             OfflineChatModel::new(Duration::from_millis(40)).stream(call).await.unwrap().collect().await;
-        assert!(matches!(chunks.last(), Some(Ok(Chunk::End(Stop::Finished)))));
+        assert!(matches!(chunks.last(), Some(Ok(Chunk::End(FinishReason::Stop)))));
         let text: String =
             chunks.iter().filter_map(|c| if let Ok(Chunk::Text(t)) = c { Some(t.as_str()) } else { None }).collect();
         insta::assert_snapshot!(

@@ -1,8 +1,8 @@
 //! OpenAI's chat completions, which many services speak, through async-openai.
 //!
-//! The request and the chunks are our own types: lenient in what they read, so that a service's unknown field never costs a
-//! reply. Retries are ours, so calls go through a service that makes none, unlike async-openai's own; and so are the time
-//! limits: see [`super::time_limits`].
+//! The request and the chunks are our own types, lenient in what they read, so that a service's unknown field never costs a
+//! reply. Retries and timeouts are ours ([`super::time_limits`]), so calls go through a tower service without retries, unlike
+//! async-openai's own.
 
 use std::{error::Error, ops::ControlFlow};
 
@@ -18,12 +18,12 @@ use troupe_core::model::{Role, providers::Outcome};
 use super::{
     error_body,
     http::{self, Exchange},
-    lenient_json::{Words, or_default},
+    lenient_json::{LenientText, or_default},
     sse::{Event, events},
-    stream::{Listener, tell},
+    stream::{StreamDecoder, decoded},
 };
 use crate::providers::{
-    chat_model::{Call, ChatModel, Chunk, Chunks, Stop},
+    chat_model::{Call, ChatModel, Chunk, Chunks, FinishReason},
     failure::Failure,
 };
 
@@ -38,7 +38,7 @@ impl OpenAiChatModel {
     }
 
     pub(super) fn over(exchange: Exchange, http: reqwest::Client, base: &str, key: Option<&SecretString>) -> Self {
-        // Services of one's own often want no key; the header is sent all the same.
+        // Private services often need no key; the header is sent all the same.
         let config = OpenAIConfig::new()
             .with_api_base(base.trim_end_matches('/'))
             .with_api_key(key.map_or("none", ExposeSecret::expose_secret))
@@ -52,19 +52,19 @@ impl OpenAiChatModel {
     }
 }
 
-/// An answer on its way past async-openai, which would read it in a task of its own and keep of a fault only words.
+/// Smuggles a response past async-openai as an error: it would read the body in a task of its own, and reduce a failure to a string.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is read elsewhere")]
-struct Answer(Response);
+struct Bypass(Response);
 
 async fn send(exchange: Exchange, call: HttpRequestFactory) -> Result<Response, OpenAIError> {
     let request = call.build().await?;
     let streamed = request.url().path().ends_with("/chat/completions");
-    let answer = exchange(request).await.map_err(boxed)?;
+    let response = exchange(request).await.map_err(boxed)?;
     if streamed {
-        return Err(boxed(Answer(answer)));
+        return Err(boxed(Bypass(response)));
     }
-    Ok(::http::Response::new(http::whole(answer).await.map_err(boxed)?).into())
+    Ok(::http::Response::new(http::read_body(response).await.map_err(boxed)?).into())
 }
 
 fn boxed(error: impl Error + Send + Sync + 'static) -> OpenAIError {
@@ -75,20 +75,20 @@ fn boxed(error: impl Error + Send + Sync + 'static) -> OpenAIError {
 impl ChatModel for OpenAiChatModel {
     async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
         let client = self.client.as_ref().map_err(Failure::clone)?;
-        let answer = match client.chat().create_stream_byot::<_, IgnoredAny>(Request::of(&call)).await {
-            Err(error) => answer(error)?,
+        let response = match client.chat().create_stream_byot::<_, IgnoredAny>(Request::of(&call)).await {
+            Err(error) => bypassed(error)?,
             Ok(_) => return Err(Failure::new(Outcome::Failed, "the answer was lost")),
         };
-        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if kind.starts_with("application/json") {
-            // Of a service that does not stream, or that reports an error under a status that says all is well.
-            let whole = Event { data: http::whole(answer).await?, ..Event::default() };
-            return Ok(tell(stream::iter([whole.read()]), Reply::default()));
+            // A service that does not stream, or that reports an error with a status of success.
+            let whole = Event { data: http::read_body(response).await?, ..Event::default() };
+            return Ok(decoded(stream::iter([whole.parse()]), Decoder::default()));
         }
-        // Some keep the connection awake with events that hold nothing.
-        let events = events(answer).try_filter(|event| ready(!event.data.trim().is_empty()));
+        // Some services send empty events as keep-alive.
+        let events = events(response).try_filter(|event| ready(!event.data.trim().is_empty()));
         let events = events.try_take_while(|event| ready(Ok(event.data != "[DONE]")));
-        Ok(tell(events.map(|event| event?.read()), Reply::default()))
+        Ok(decoded(events.map(|event| event?.parse()), Decoder::default()))
     }
 
     async fn check(&self) -> Result<(), Failure> {
@@ -128,10 +128,10 @@ impl<'a> Request<'a> {
             },
             content: &message.content,
         });
-        let begun = (!call.said.is_empty()).then_some(Turn { role: "assistant", content: call.said });
+        let prefill = (!call.prefill.is_empty()).then_some(Turn { role: "assistant", content: call.prefill });
         Self {
             model: call.model,
-            messages: std::iter::once(system).chain(turns).chain(begun).collect(),
+            messages: std::iter::once(system).chain(turns).chain(prefill).collect(),
             temperature: call.prompt.temperature,
             max_completion_tokens: call.max_tokens,
             stream: true,
@@ -142,14 +142,13 @@ impl<'a> Request<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Heard {
+struct StreamEvent {
     #[serde(deserialize_with = "or_default")]
     choices: Vec<Choice>,
     usage: Value,
-    /// Some services report an error in the middle of a stream that began well; and some without this field, as an object
-    /// that is one.
+    /// Some services report an error in mid-stream; and some without this field, as an object of the type `error`.
     error: Value,
-    object: Words,
+    object: LenientText,
     message: Value,
 }
 
@@ -158,60 +157,61 @@ struct Heard {
 struct Choice {
     #[serde(deserialize_with = "or_default")]
     delta: Delta,
-    /// In the place of the delta, where a service does not stream.
+    /// Instead of the delta, where a service does not stream.
     #[serde(deserialize_with = "or_default")]
     message: Delta,
-    finish_reason: Words,
+    finish_reason: LenientText,
     error: Value,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Delta {
-    content: Words,
-    refusal: Words,
+    content: LenientText,
+    refusal: LenientText,
 }
 
-/// What was said of a reply so far.
+/// The state of a reply so far.
 #[derive(Default)]
-struct Reply {
+struct Decoder {
     declined: bool,
-    stop: Option<Stop>,
+    finish_reason: Option<FinishReason>,
 }
 
-impl Listener for Reply {
-    type Heard = Heard;
+impl StreamDecoder for Decoder {
+    type Event = StreamEvent;
 
-    fn hear(&mut self, heard: Heard, told: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure> {
-        let Heard { choices, usage, error, object, message } = heard;
+    fn decode(&mut self, event: StreamEvent, chunks: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure> {
+        let StreamEvent { choices, usage, error, object, message } = event;
         let choice = choices.into_iter().next().unwrap_or_default();
         if object.0 == "error" && error.is_null() {
-            return Err(error_body::reported(&json!({ "message": message })));
+            return Err(error_body::stream_error(&json!({ "message": message })));
         }
-        if let Some(error) = [error, choice.error].iter().find(|error| error_body::is_something(error)) {
-            return Err(error_body::reported(error));
+        if let Some(error) = [error, choice.error].iter().find(|error| error_body::is_error(error)) {
+            return Err(error_body::stream_error(error));
         }
-        for Delta { content: Words(content), refusal: Words(refusal) } in [choice.delta, choice.message] {
+        for Delta { content: LenientText(content), refusal: LenientText(refusal) } in [choice.delta, choice.message] {
             self.declined |= !refusal.is_empty();
-            told.extend([content, refusal].into_iter().filter(|text| !text.is_empty()).map(Chunk::Text));
+            chunks.extend([content, refusal].into_iter().filter(|text| !text.is_empty()).map(Chunk::Text));
         }
-        if let Some(stop) = error_body::stop(&choice.finish_reason.0) {
-            self.stop = Some(if stop == Stop::Finished && self.declined { Stop::Refused } else { stop });
+        if let Some(reason) = error_body::finish_reason(&choice.finish_reason.0) {
+            let declined = reason == FinishReason::Stop && self.declined;
+            self.finish_reason = Some(if declined { FinishReason::Refusal } else { reason });
         }
-        told.extend(error_body::usage(&usage).map(Chunk::Usage));
-        // Usage comes after the reason, in an event of its own: so the end is where the stream ends.
+        chunks.extend(error_body::usage(&usage).map(Chunk::Usage));
+        // Usage comes after the finish reason, in an event of its own: the end is where the stream ends.
         Ok(ControlFlow::Continue(()))
     }
 
-    fn stop(&self) -> Option<Stop> {
-        self.stop
+    fn finish_reason(&self) -> Option<FinishReason> {
+        self.finish_reason
     }
 }
 
-fn answer(error: OpenAIError) -> Result<Response, Failure> {
+fn bypassed(error: OpenAIError) -> Result<Response, Failure> {
     match error {
-        OpenAIError::Boxed(error) => match error.downcast::<Answer>() {
-            Ok(answer) => Ok(answer.0),
+        OpenAIError::Boxed(error) => match error.downcast::<Bypass>() {
+            Ok(bypass) => Ok(bypass.0),
             Err(error) => Err(failure(OpenAIError::Boxed(error))),
         },
         error => Err(failure(error)),
@@ -225,7 +225,7 @@ fn failure(error: OpenAIError) -> Failure {
             Err(error) => Failure::new(Outcome::Failed, error.to_string()),
         },
         OpenAIError::InvalidArgument(why) => Failure::new(Outcome::BadCall, why),
-        // Its own words would quote the answer.
+        // Its own message would quote the answer.
         OpenAIError::JSONDeserialize(..) => Failure::new(Outcome::Malformed, "the service sent what is no JSON"),
         other => Failure::new(Outcome::Failed, other.to_string()),
     }

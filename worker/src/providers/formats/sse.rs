@@ -1,8 +1,8 @@
-//! Server-sent events, as model services stream them, read within bounds.
+//! Server-sent events (SSE), as model services stream them, parsed within bounds.
 //!
-//! An event counts when the empty line after it has come; what is left at the end was cut off. A fault is told after the events
-//! before it. So it does not matter how the network cut the bytes. async-openai has such a reader, too, and there is a crate;
-//! this one needs no task and queue for each stream, reads no line twice, and takes no line without an end.
+//! An event is complete with the empty line after it; an incomplete one at the end was cut off. A failure comes after the events
+//! before it, so it does not matter how the network cut the bytes. Unlike the readers of async-openai and of crates, this one
+//! needs no task and queue per stream, scans no line twice, and bounds the length of a line.
 
 use std::{
     pin::Pin,
@@ -18,18 +18,18 @@ use troupe_core::model::providers::Outcome;
 use super::http;
 use crate::providers::failure::Failure;
 
-const LONGEST_LINE: usize = 1024 * 1024;
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
-    /// Many services give none.
+    /// The event type; many services send none.
     pub(super) name: String,
     pub(super) data: String,
 }
 
 impl Event {
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        // What the error says would quote the reply.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        // The message of the error would quote the reply.
         let unreadable = |_| Failure::new(Outcome::Malformed, "the service sent an event that cannot be read");
         serde_json::from_str(&self.data).map_err(unreadable)
     }
@@ -41,7 +41,7 @@ pub(super) fn events(response: Response) -> impl Stream<Item = Result<Event, Fai
 }
 
 struct Reader {
-    /// Until its end, or a fault.
+    /// Until its end, or a failure.
     body: Option<Body>,
     parser: Parser,
 }
@@ -52,43 +52,44 @@ impl Reader {
             match self.parser.next() {
                 Ok(None) => {}
                 Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
-                Err(fault) => return self.end(Some(fault)),
+                Err(failure) => return self.end(Some(failure)),
             }
             match ready!(Pin::new(body).poll_frame(cx)) {
-                Some(Ok(frame)) => self.parser.take(frame.data_ref().map_or(&[], AsRef::as_ref)),
-                Some(Err(error)) => return self.end(Some(http::broken(&error))),
+                Some(Ok(frame)) => self.parser.feed(frame.data_ref().map_or(&[], AsRef::as_ref)),
+                Some(Err(error)) => return self.end(Some(http::transport_failure(&error))),
                 None => return self.end(None),
             }
         }
         Poll::Ready(None)
     }
 
-    fn end(&mut self, fault: Option<Failure>) -> Poll<Option<Result<Event, Failure>>> {
+    fn end(&mut self, failure: Option<Failure>) -> Poll<Option<Result<Event, Failure>>> {
         self.body = None;
-        Poll::Ready(fault.map(Err))
+        Poll::Ready(failure.map(Err))
     }
 }
 
 #[derive(Debug, Default)]
 struct Parser {
-    /// What has come and was not read yet, from `at` on.
+    /// Received and not parsed yet, from `at` on.
     buffer: Vec<u8>,
     at: usize,
-    /// Where no line end was found before.
+    /// No line end before this index.
     searched: usize,
-    /// Of all that came.
+    /// Received in all.
     bytes: usize,
+    /// Parsed in all.
     lines: usize,
-    /// A line feed that comes next belongs to the line end before it.
-    half_an_end: bool,
+    /// The last line ended with a carriage return: a line feed that comes next belongs to it.
+    after_carriage_return: bool,
     event: Event,
     has_data: bool,
 }
 
 impl Parser {
-    fn take(&mut self, part: &[u8]) {
+    fn feed(&mut self, part: &[u8]) {
         self.bytes = self.bytes.saturating_add(part.len());
-        if self.bytes <= http::MOST_READ {
+        if self.bytes <= http::MAX_BODY_BYTES {
             self.buffer.drain(..self.at);
             self.searched -= self.at;
             self.at = 0;
@@ -96,7 +97,7 @@ impl Parser {
         }
     }
 
-    /// The next event that is whole.
+    /// The next complete event.
     fn next(&mut self) -> Result<Option<Event>, Failure> {
         while let Some((begin, end)) = self.line()? {
             let line = str::from_utf8(&self.buffer[begin..end]);
@@ -122,31 +123,31 @@ impl Parser {
                     self.event.data.push_str(value);
                 }
                 "event" => value.clone_into(&mut self.event.name),
-                // Comments have no name; others mean nothing to us.
+                // Comments have an empty name; other fields are ignored.
                 _ => {}
             }
         }
-        if self.bytes > http::MOST_READ {
+        if self.bytes > http::MAX_BODY_BYTES {
             return Err(Failure::new(Outcome::Malformed, "the answer is too long"));
         }
         Ok(None)
     }
 
-    /// Where the next line is, without its end: a line feed, a carriage return, or both.
+    /// The range of the next line, without its end: a line feed, a carriage return, or both.
     fn line(&mut self) -> Result<Option<(usize, usize)>, Failure> {
-        if self.half_an_end && self.at < self.buffer.len() {
-            self.half_an_end = false;
+        if self.after_carriage_return && self.at < self.buffer.len() {
+            self.after_carriage_return = false;
             self.at += usize::from(self.buffer[self.at] == b'\n');
         }
         self.searched = self.searched.max(self.at);
         let found = self.buffer[self.searched..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
         let (begin, end) = (self.at, found.map_or(self.buffer.len(), |found| self.searched + found));
-        if end - begin > LONGEST_LINE {
+        if end - begin > MAX_LINE_BYTES {
             return Err(Failure::new(Outcome::Malformed, "a line of the answer is too long"));
         }
         self.searched = end;
         if found.is_some() {
-            self.half_an_end = self.buffer[end] == b'\r';
+            self.after_carriage_return = self.buffer[end] == b'\r';
             self.at = end + 1;
         }
         Ok(found.map(|_| (begin, end)))
@@ -157,16 +158,17 @@ impl Parser {
 mod tests {
     use super::*;
 
-    /// What is read of these parts, until a fault.
+    /// The events of these parts, and the failure after them.
     fn read(parts: &[&[u8]]) -> (Vec<(String, String)>, Option<String>) {
-        let (mut parser, mut events) = (Parser::default(), Vec::new());
+        let mut parser = Parser::default();
+        let mut events = Vec::new();
         for part in parts {
-            parser.take(part);
+            parser.feed(part);
             loop {
                 match parser.next() {
                     Ok(Some(Event { name, data })) => events.push((name, data)),
                     Ok(None) => break,
-                    Err(fault) => return (events, Some(fault.message)),
+                    Err(failure) => return (events, Some(failure.message)),
                 }
             }
         }
@@ -194,11 +196,12 @@ mod tests {
 
     #[test]
     fn what_came_before_a_fault_is_told() {
-        let (before, fault) = (vec![event("", "well")], |why: &str| Some(why.to_owned()));
-        let no_text = (before.clone(), fault("the answer is no text"));
+        let before = vec![event("", "well")];
+        let failure = |why: &str| Some(why.to_owned());
+        let no_text = (before.clone(), failure("the answer is no text"));
         assert_eq!(read(&[b"data: well\n\n\xff\n"]), no_text);
-        let line = [b"data: well\n\n".to_vec(), vec![b'x'; LONGEST_LINE + 1], b"\n".to_vec()].concat();
-        let too_long = (before, fault("a line of the answer is too long"));
+        let line = [b"data: well\n\n".to_vec(), vec![b'x'; MAX_LINE_BYTES + 1], b"\n".to_vec()].concat();
+        let too_long = (before, failure("a line of the answer is too long"));
         assert_eq!(read(&[&line]), too_long);
         assert_eq!(read(&line.chunks(100_000).collect::<Vec<_>>()), too_long);
     }
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut_off() {
         let comments = [b":".repeat(99), b"\n".to_vec()].concat().repeat(1_000);
-        let parts = http::MOST_READ / comments.len();
+        let parts = http::MAX_BODY_BYTES / comments.len();
         assert_eq!(read(&vec![comments.as_slice(); parts]), (vec![], None));
         let flood = read(&vec![comments.as_slice(); parts + 1]);
         assert_eq!(flood, (vec![], Some("the answer is too long".to_owned())));

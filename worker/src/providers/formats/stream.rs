@@ -1,56 +1,56 @@
-//! From what a service streams to what is told of it: what all formats that stream have in common.
+//! Decoding of streamed answers: what all formats that stream have in common.
 //!
-//! A reply has ended where the service gave a reason for it. What breaks after that costs nothing; a stream that stops without
-//! one was cut off, and is told without an end.
+//! A reply has ended where the service gave a finish reason. A failure after that costs nothing; a stream that stops without
+//! one was cut off, and has no end.
 
 use std::{collections::VecDeque, ops::ControlFlow, pin::Pin};
 
 use futures::{Stream, StreamExt, stream};
 
 use crate::providers::{
-    chat_model::{Chunk, Chunks, Stop},
+    chat_model::{Chunk, Chunks, FinishReason},
     failure::Failure,
 };
 
-/// What one service says in one reply, understood bit by bit.
-pub(super) trait Listener: Send + 'static {
-    type Heard: Send;
+/// The decoder of one reply in one wire format.
+pub(super) trait StreamDecoder: Send + 'static {
+    type Event: Send;
 
-    /// Takes one event in, and tells what is new. After a break nothing more is listened to.
-    fn hear(&mut self, heard: Self::Heard, told: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure>;
+    /// Decodes one event into chunks. After a break no more events are read.
+    fn decode(&mut self, event: Self::Event, chunks: &mut Vec<Chunk>) -> Result<ControlFlow<()>, Failure>;
 
-    /// Why the reply ended, as soon as that was said.
-    fn stop(&self) -> Option<Stop>;
+    /// Why the reply ended, as soon as an event has said so.
+    fn finish_reason(&self) -> Option<FinishReason>;
 }
 
-pub(super) fn tell<L: Listener>(
-    heard: impl Stream<Item = Result<L::Heard, Failure>> + Send + 'static,
-    listener: L,
+pub(super) fn decoded<D: StreamDecoder>(
+    events: impl Stream<Item = Result<D::Event, Failure>> + Send + 'static,
+    decoder: D,
 ) -> Chunks {
-    let telling = Telling { heard: Box::pin(heard), listener, ready: VecDeque::new(), over: false };
-    stream::unfold(telling, |mut telling| async { telling.next().await.map(|chunk| (chunk, telling)) }).boxed()
+    let decoding = Decoding { events: Box::pin(events), decoder, ready: VecDeque::new(), over: false };
+    stream::unfold(decoding, |mut decoding| async { decoding.next().await.map(|chunk| (chunk, decoding)) }).boxed()
 }
 
-struct Telling<S, L> {
-    heard: Pin<Box<S>>,
-    listener: L,
+struct Decoding<S, D> {
+    events: Pin<Box<S>>,
+    decoder: D,
     ready: VecDeque<Result<Chunk, Failure>>,
     over: bool,
 }
 
-impl<L: Listener, S: Stream<Item = Result<L::Heard, Failure>>> Telling<S, L> {
+impl<D: StreamDecoder, S: Stream<Item = Result<D::Event, Failure>>> Decoding<S, D> {
     async fn next(&mut self) -> Option<Result<Chunk, Failure>> {
         while self.ready.is_empty() && !self.over {
-            let mut told = Vec::new();
-            let went = match self.heard.next().await {
-                Some(heard) => heard.and_then(|heard| self.listener.hear(heard, &mut told)),
+            let mut chunks = Vec::new();
+            let result = match self.events.next().await {
+                Some(event) => event.and_then(|event| self.decoder.decode(event, &mut chunks)),
                 None => Ok(ControlFlow::Break(())),
             };
-            self.ready.extend(told.into_iter().map(Ok));
-            self.over = !matches!(went, Ok(ControlFlow::Continue(())));
+            self.ready.extend(chunks.into_iter().map(Ok));
+            self.over = !matches!(result, Ok(ControlFlow::Continue(())));
             if self.over {
-                let stop = self.listener.stop().map(|stop| Ok(Chunk::End(stop)));
-                self.ready.extend(stop.or(went.err().map(Err)));
+                let end = self.decoder.finish_reason().map(|reason| Ok(Chunk::End(reason)));
+                self.ready.extend(end.or(result.err().map(Err)));
             }
         }
         self.ready.pop_front()

@@ -1,4 +1,4 @@
-//! Services whose answer is given beforehand, in pieces, for tests and fuzz targets: everything but the socket is real.
+//! Services with a canned answer, in pieces, for tests and fuzz targets: everything but the socket is real.
 
 use std::{
     convert::Infallible,
@@ -11,7 +11,7 @@ use troupe_core::{lifecycle, model::Role};
 
 use super::{
     anthropic::AnthropicChatModel,
-    http::{Exchange, answered},
+    http::{Exchange, check_status},
     json::JsonChatModel,
     openai::OpenAiChatModel,
 };
@@ -21,7 +21,7 @@ use crate::providers::{
     prompt::{Prompt, PromptMessage},
 };
 
-/// async-openai wants one even where it makes no call.
+/// async-openai needs a client even where it makes no call.
 static UNUSED: LazyLock<reqwest::Client> = LazyLock::new(|| {
     lifecycle::install_tls();
     reqwest::Client::new()
@@ -34,12 +34,11 @@ pub(crate) enum Format {
     Json,
 }
 
-/// All that is heard of a service that answers with these bytes, cut into pieces at these places. Where the answer ends, the
-/// connection is closed in good order.
+/// All chunks of an answer that comes cut into pieces at these indexes. After it the connection is closed properly.
 ///
 /// # Panics
 /// If the stream breaks a promise that all formats make: nothing comes after the end or after a failure.
-pub(crate) fn heard(format: Format, answer: &[u8], cuts: &[usize], said: &str) -> Vec<Result<Chunk, Failure>> {
+pub(crate) fn chunks_of(format: Format, answer: &[u8], cuts: &[usize], prefill: &str) -> Vec<Result<Chunk, Failure>> {
     let exchange = exchange(format, pieces(answer, cuts));
     let model: Box<dyn ChatModel> = match format {
         Format::OpenAi => Box::new(OpenAiChatModel::over(exchange, UNUSED.clone(), "http://model", None)),
@@ -53,20 +52,20 @@ pub(crate) fn heard(format: Format, answer: &[u8], cuts: &[usize], said: &str) -
         messages: vec![PromptMessage { role: Role::User, content: "?".to_owned() }],
         temperature: 0.5,
     };
-    let call = Call { prompt: &prompt, model: "m", max_tokens: 100, said };
-    let listening = async {
+    let call = Call { prompt: &prompt, model: "m", max_tokens: 100, prefill };
+    let collected = async {
         match model.stream(call).await {
             Ok(chunks) => chunks.collect().await,
             Err(failure) => vec![Err(failure)],
         }
     };
-    let heard: Vec<_> = block_on(listening);
-    let last = heard.len().saturating_sub(1);
-    for (n, chunk) in heard.iter().enumerate() {
+    let chunks: Vec<_> = block_on(collected);
+    let last = chunks.len().saturating_sub(1);
+    for (n, chunk) in chunks.iter().enumerate() {
         assert!(n == last || matches!(chunk, Ok(Chunk::Text(_) | Chunk::Usage(_))), "something came after {chunk:?}");
         assert!(!matches!(chunk, Ok(Chunk::Text(text)) if text.is_empty()), "empty text is none");
     }
-    heard
+    chunks
 }
 
 fn exchange(format: Format, pieces: Vec<Vec<u8>>) -> Exchange {
@@ -75,7 +74,7 @@ fn exchange(format: Format, pieces: Vec<Vec<u8>>) -> Exchange {
         let pieces = stream::iter(pieces.clone()).map(Ok::<_, Infallible>);
         let mut response = ::http::Response::new(Body::wrap_stream(pieces));
         response.headers_mut().insert(CONTENT_TYPE, ::http::HeaderValue::from_static(kind));
-        answered(response.into()).boxed()
+        check_status(response.into()).boxed()
     })
 }
 
@@ -88,6 +87,6 @@ fn pieces(answer: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
 }
 
 #[expect(clippy::expect_used, reason = "without a runtime there is no test")]
-fn block_on<T>(listening: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(listening)
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }

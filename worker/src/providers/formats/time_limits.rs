@@ -1,4 +1,4 @@
-//! A model that is not waited for without end: for its first word, for each next one, and for its last.
+//! Timeouts of a model: for the first token, for the gap between two, and for the whole reply.
 
 use std::time::Duration;
 
@@ -14,17 +14,18 @@ use crate::providers::{
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TimeLimits {
-    first_word: Duration,
+    first_token: Duration,
     gap: Duration,
     whole: Duration,
 }
 
 impl From<&config::Models> for TimeLimits {
     fn from(config: &config::Models) -> Self {
-        Self { first_word: config.first_token_timeout, gap: config.token_gap_timeout, whole: config.reply_timeout }
+        Self { first_token: config.first_token_timeout, gap: config.token_gap_timeout, whole: config.reply_timeout }
     }
 }
 
+/// A decorator of any model.
 pub(crate) struct WithTimeLimits<M> {
     model: M,
     limits: TimeLimits,
@@ -36,26 +37,26 @@ impl<M> WithTimeLimits<M> {
     }
 }
 
-/// What is waited for.
+/// The deadlines of a reply at one moment.
 #[derive(Clone, Copy)]
-struct Wait {
-    end: Instant,
-    spoke: bool,
+struct Deadlines {
+    whole: Instant,
+    has_text: bool,
     next: Instant,
 }
 
-impl Wait {
-    fn until(self) -> Instant {
-        self.next.min(self.end)
+impl Deadlines {
+    fn earliest(self) -> Instant {
+        self.next.min(self.whole)
     }
 
-    fn ran_out(self, limits: TimeLimits) -> Failure {
-        let (outcome, what, limit) = if self.end <= self.next {
+    fn failure(self, limits: TimeLimits) -> Failure {
+        let (outcome, what, limit) = if self.whole <= self.next {
             (Outcome::Endless, "the reply had no end after", limits.whole)
-        } else if self.spoke {
+        } else if self.has_text {
             (Outcome::Stalled, "the service was silent in mid-reply for", limits.gap)
         } else {
-            (Outcome::Silent, "the service was silent for", limits.first_word)
+            (Outcome::Silent, "the service was silent for", limits.first_token)
         };
         Failure::new(outcome, format!("{what} {:.1} s", limit.as_secs_f64()))
     }
@@ -64,26 +65,28 @@ impl Wait {
 #[async_trait]
 impl<M: ChatModel> ChatModel for WithTimeLimits<M> {
     async fn stream(&self, call: Call<'_>) -> Result<Chunks, Failure> {
-        let (limits, now) = (self.limits, Instant::now());
-        let wait = Wait { end: now + limits.whole, spoke: false, next: now + limits.first_word };
-        let chunks = timeout_at(wait.until(), self.model.stream(call)).await.map_err(|_| wait.ran_out(limits))??;
-        let limited = stream::unfold(Some((chunks, wait)), move |state| async move {
-            let (mut chunks, mut wait) = state?;
-            let Ok(chunk) = timeout_at(wait.until(), chunks.next()).await else {
-                return Some((Err(wait.ran_out(limits)), None));
+        let limits = self.limits;
+        let now = Instant::now();
+        let deadlines = Deadlines { whole: now + limits.whole, has_text: false, next: now + limits.first_token };
+        let started = timeout_at(deadlines.earliest(), self.model.stream(call)).await;
+        let chunks = started.map_err(|_| deadlines.failure(limits))??;
+        let limited = stream::unfold(Some((chunks, deadlines)), move |state| async move {
+            let (mut chunks, mut deadlines) = state?;
+            let Ok(chunk) = timeout_at(deadlines.earliest(), chunks.next()).await else {
+                return Some((Err(deadlines.failure(limits)), None));
             };
-            wait.spoke |= matches!(chunk, Some(Ok(Chunk::Text(_))));
-            if wait.spoke {
-                wait.next = Instant::now() + limits.gap;
+            deadlines.has_text |= matches!(chunk, Some(Ok(Chunk::Text(_))));
+            if deadlines.has_text {
+                deadlines.next = Instant::now() + limits.gap;
             }
-            chunk.map(|chunk| (chunk, Some((chunks, wait))))
+            chunk.map(|chunk| (chunk, Some((chunks, deadlines))))
         });
         Ok(limited.boxed())
     }
 
     async fn check(&self) -> Result<(), Failure> {
         let silent = || Failure::new(Outcome::Silent, "the check was not answered in time");
-        tokio::time::timeout(self.limits.first_word, self.model.check()).await.unwrap_or_else(|_| Err(silent()))
+        tokio::time::timeout(self.limits.first_token, self.model.check()).await.unwrap_or_else(|_| Err(silent()))
     }
 }
 
@@ -94,17 +97,17 @@ mod tests {
     use super::*;
     use crate::providers::prompt::Prompt;
 
-    /// Says these, each after a second, and then nothing.
-    struct Falters(Vec<Chunk>);
+    /// Sends these, each after a second, and then nothing.
+    struct Stalling(Vec<Chunk>);
 
     #[async_trait]
-    impl ChatModel for Falters {
+    impl ChatModel for Stalling {
         async fn stream(&self, _: Call<'_>) -> Result<Chunks, Failure> {
-            let said = stream::iter(self.0.clone()).then(|chunk| async {
+            let sent = stream::iter(self.0.clone()).then(|chunk| async {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 Ok(chunk)
             });
-            Ok(said.chain(stream::pending()).boxed())
+            Ok(sent.chain(stream::pending()).boxed())
         }
 
         async fn check(&self) -> Result<(), Failure> {
@@ -112,27 +115,28 @@ mod tests {
         }
     }
 
-    async fn heard(chunks: Vec<Chunk>, whole: u64) -> (usize, Outcome, u64) {
+    async fn received(chunks: Vec<Chunk>, whole: u64) -> (usize, Outcome, u64) {
         let seconds = Duration::from_secs;
-        let limits = TimeLimits { first_word: seconds(30), gap: seconds(5), whole: seconds(whole) };
-        let model = WithTimeLimits::new(Falters(chunks), limits);
-        let (prompt, began) = (Prompt::asking("?"), Instant::now());
-        let call = Call { prompt: &prompt, model: "m", max_tokens: 1, said: "" };
-        let heard: Vec<_> = model.stream(call).await.unwrap().collect().await;
-        let ended = heard.last().unwrap().as_ref().unwrap_err().outcome;
-        (heard.len() - 1, ended, began.elapsed().as_secs())
+        let limits = TimeLimits { first_token: seconds(30), gap: seconds(5), whole: seconds(whole) };
+        let model = WithTimeLimits::new(Stalling(chunks), limits);
+        let prompt = Prompt::asking("?");
+        let began = Instant::now();
+        let call = Call { prompt: &prompt, model: "m", max_tokens: 1, prefill: "" };
+        let received: Vec<_> = model.stream(call).await.unwrap().collect().await;
+        let ended = received.last().unwrap().as_ref().unwrap_err().outcome;
+        (received.len() - 1, ended, began.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_silence_is_a_failure_of_its_own() {
         let text = || Chunk::Text("well".to_owned());
-        assert_eq!(heard(vec![], 300).await, (0, Outcome::Silent, 30));
+        assert_eq!(received(vec![], 300).await, (0, Outcome::Silent, 30));
         assert_eq!(
-            heard(vec![Chunk::Usage(Usage::default())], 300).await,
+            received(vec![Chunk::Usage(Usage::default())], 300).await,
             (1, Outcome::Silent, 30),
             "counts are no words"
         );
-        assert_eq!(heard(vec![text()], 300).await, (1, Outcome::Stalled, 6));
-        assert_eq!(heard(vec![text(); 20], 10).await.1, Outcome::Endless);
+        assert_eq!(received(vec![text()], 300).await, (1, Outcome::Stalled, 6));
+        assert_eq!(received(vec![text(); 20], 10).await.1, Outcome::Endless);
     }
 }

@@ -45,8 +45,8 @@ fn over(cache: &Arc<MemoryCache>, settings: &config::Cache) -> ReplyCache {
     ReplyCache::new(cache.clone(), settings)
 }
 
-fn asked<'a>(prompt: &'a Prompt, chain: &'a [Link]) -> Asked<'a> {
-    Asked {
+fn query<'a>(prompt: &'a Prompt, chain: &'a [Link]) -> CacheQuery<'a> {
+    CacheQuery {
         user_id: uuid::Uuid::nil().into(),
         persona_id: uuid::Uuid::nil().into(),
         persona_version: 1,
@@ -73,10 +73,10 @@ async fn what_was_kept_is_found_where_everything_is_the_same() {
     let memory = Arc::default();
     let cache = over(&memory, &settings());
     let (prompt, chain) = (Prompt::asking("Why?"), links(&["openai"]));
-    let asked = asked(&prompt, &chain);
-    assert_eq!(cache.find(&asked).await, None);
-    cache.keep(&asked, &reply("Because.")).await;
-    assert_eq!(cache.find(&asked).await, Some(reply("Because.")));
+    let query = query(&prompt, &chain);
+    assert_eq!(cache.find(&query).await, None);
+    cache.store(&query, &reply("Because.")).await;
+    assert_eq!(cache.find(&query).await, Some(reply("Because.")));
     let kept = memory.kept.lock();
     assert!(kept.values().all(|(_, time_to_live)| *time_to_live == settings().reply_ttl));
     assert!(kept.keys().all(|key| key.len() == 64), "{:?}", kept.keys());
@@ -85,28 +85,28 @@ async fn what_was_kept_is_found_where_everything_is_the_same() {
 #[test]
 fn everything_that_a_reply_depends_on_is_in_the_key() {
     let (prompt, chain) = (Prompt::asking("Why?"), links(&["openai"]));
-    let usual = asked(&prompt, &chain);
-    let said = |role, content: &str| PromptMessage { role, content: content.to_owned() };
+    let usual = query(&prompt, &chain);
+    let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
     let with = |messages: Vec<PromptMessage>| Prompt { messages, ..prompt.clone() };
     let prompts = [
         Prompt { system: "You are Bob.".to_owned(), ..prompt.clone() },
         Prompt { temperature: 0.8, ..prompt.clone() },
         Prompt::asking("Why? "),
-        with(vec![said(Role::Assistant, "Hm."), said(Role::User, "Why?")]),
-        with(vec![said(Role::User, "Hm."), said(Role::User, "Why?")]),
-        with(vec![said(Role::User, "Hm.userWhy?")]),
+        with(vec![message(Role::Assistant, "Hm."), message(Role::User, "Why?")]),
+        with(vec![message(Role::User, "Hm."), message(Role::User, "Why?")]),
+        with(vec![message(Role::User, "Hm.userWhy?")]),
     ];
     let (other, longer) = (links(&["openai/gpt"]), links(&["openai", "xai"]));
-    let mut keys: Vec<_> = prompts.iter().map(|prompt| key(&Asked { prompt, ..usual })).collect();
+    let mut keys: Vec<_> = prompts.iter().map(|prompt| key(&CacheQuery { prompt, ..usual })).collect();
     keys.extend([
         key(&usual),
-        key(&Asked { user_id: uuid::Uuid::max().into(), ..usual }),
-        key(&Asked { persona_id: uuid::Uuid::max().into(), ..usual }),
-        key(&Asked { persona_version: 2, ..usual }),
-        key(&Asked { max_tokens: 101, ..usual }),
-        key(&Asked { chain: &other, ..usual }),
-        key(&Asked { chain: &longer, ..usual }),
-        key(&Asked { public: true, ..usual }),
+        key(&CacheQuery { user_id: uuid::Uuid::max().into(), ..usual }),
+        key(&CacheQuery { persona_id: uuid::Uuid::max().into(), ..usual }),
+        key(&CacheQuery { persona_version: 2, ..usual }),
+        key(&CacheQuery { max_tokens: 101, ..usual }),
+        key(&CacheQuery { chain: &other, ..usual }),
+        key(&CacheQuery { chain: &longer, ..usual }),
+        key(&CacheQuery { public: true, ..usual }),
     ]);
     let all = keys.len();
     keys.sort();
@@ -117,10 +117,10 @@ fn everything_that_a_reply_depends_on_is_in_the_key() {
 #[test]
 fn users_share_only_what_is_public() {
     let (prompt, chain) = (Prompt::asking("Why?"), links(&["openai"]));
-    let mine = asked(&prompt, &chain);
-    let theirs = Asked { user_id: uuid::Uuid::max().into(), ..mine };
+    let mine = query(&prompt, &chain);
+    let theirs = CacheQuery { user_id: uuid::Uuid::max().into(), ..mine };
     assert_ne!(key(&mine), key(&theirs));
-    assert_eq!(key(&Asked { public: true, ..mine }), key(&Asked { public: true, ..theirs }));
+    assert_eq!(key(&CacheQuery { public: true, ..mine }), key(&CacheQuery { public: true, ..theirs }));
 }
 
 #[tokio::test]
@@ -128,17 +128,17 @@ async fn nothing_is_found_or_kept_that_should_not_be() {
     let memory = Arc::default();
     let cache = over(&memory, &settings());
     let (prompt, chain) = (Prompt::asking("Why?"), links(&["openai"]));
-    let usual = asked(&prompt, &chain);
-    cache.keep(&Asked { cache: false, ..usual }, &reply("a")).await;
-    cache.keep(&usual, &reply(&"long".repeat(26))).await;
-    over(&memory, &config::Cache { reply_ttl: Duration::ZERO, ..settings() }).keep(&usual, &reply("a")).await;
+    let usual = query(&prompt, &chain);
+    cache.store(&CacheQuery { cache: false, ..usual }, &reply("a")).await;
+    cache.store(&usual, &reply(&"long".repeat(26))).await;
+    over(&memory, &config::Cache { reply_ttl: Duration::ZERO, ..settings() }).store(&usual, &reply("a")).await;
     assert!(memory.kept.lock().is_empty());
 
-    cache.keep(&usual, &reply("old")).await;
-    assert_eq!(cache.find(&Asked { cache: false, ..usual }).await, None);
-    let fresh = Asked { fresh: true, ..usual };
+    cache.store(&usual, &reply("old")).await;
+    assert_eq!(cache.find(&CacheQuery { cache: false, ..usual }).await, None);
+    let fresh = CacheQuery { fresh: true, ..usual };
     assert_eq!(cache.find(&fresh).await, None);
-    cache.keep(&fresh, &reply("new")).await;
+    cache.store(&fresh, &reply("new")).await;
     assert_eq!(cache.find(&usual).await, Some(reply("new")), "the new reply takes the place of the old one");
 }
 
@@ -146,46 +146,47 @@ async fn nothing_is_found_or_kept_that_should_not_be() {
 async fn a_cache_that_is_away_holds_nobody_up() {
     let cache = over(&Arc::new(MemoryCache { away: true, ..MemoryCache::default() }), &settings());
     let (prompt, chain) = (Prompt::asking("Why?"), links(&["openai"]));
-    let asked = asked(&prompt, &chain);
-    assert_eq!(cache.find(&asked).await, None);
-    cache.keep(&asked, &reply("a")).await;
+    let query = query(&prompt, &chain);
+    assert_eq!(cache.find(&query).await, None);
+    cache.store(&query, &reply("a")).await;
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_miss() {
     let memory = Arc::<MemoryCache>::default();
     let (prompt, chain) = (Prompt::asking("Why?"), links(&["openai"]));
-    let asked = asked(&prompt, &chain);
-    memory.kept.lock().insert(key(&asked), (Bytes::from_static(b"{\"text\":"), Duration::ZERO));
-    assert_eq!(over(&memory, &settings()).find(&asked).await, None);
+    let query = query(&prompt, &chain);
+    memory.kept.lock().insert(key(&query), (Bytes::from_static(b"{\"text\":"), Duration::ZERO));
+    assert_eq!(over(&memory, &settings()).find(&query).await, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_is_said_again_in_pieces() {
     let text = "The lamp is lit at dusk, and I go up the stairs. ".repeat(9);
-    let mut said: Vec<_> = reply(&text).said_again().map(Result::unwrap).collect().await;
+    let mut chunks: Vec<_> = reply(&text).replay().map(Result::unwrap).collect().await;
     let usage = Usage::default();
-    let ended = Ended { provider: "openai".to_owned(), model: "m".to_owned(), usage, incomplete: None };
-    assert_eq!(said.pop(), Some(Said::End(ended)));
-    assert!(said.len() > 7, "{}", said.len());
-    let told: String = said.iter().map(|said| if let Said::Text(piece) = said { piece } else { "" }).collect();
-    assert_eq!(told, text);
+    let completion = Completion { provider: "openai".to_owned(), model: "m".to_owned(), usage, incomplete: None };
+    assert_eq!(chunks.pop(), Some(ReplyChunk::End(completion)));
+    assert!(chunks.len() > 7, "{}", chunks.len());
+    let whole: String =
+        chunks.iter().map(|chunk| if let ReplyChunk::Text(piece) = chunk { piece } else { "" }).collect();
+    assert_eq!(whole, text);
 }
 
 #[test]
 fn pieces_are_the_text_cut_between_words() {
     let words = "The lamp is lit at dusk, and I go up the stairs with my father, who counts them aloud. ".repeat(9);
-    let told: Vec<_> = pieces(&words).collect();
-    assert_eq!(told.concat(), words);
-    assert!(told.len() > 20, "{}", told.len());
-    for piece in &told[..told.len() - 1] {
+    let pieces: Vec<_> = super::pieces(&words).collect();
+    assert_eq!(pieces.concat(), words);
+    assert!(pieces.len() > 20, "{}", pieces.len());
+    for piece in &pieces[..pieces.len() - 1] {
         let length = piece.chars().count();
-        assert!(piece.ends_with(' ') && length > SHORTEST_PIECE && length <= LONGEST_PIECE, "{piece:?}");
+        assert!(piece.ends_with(' ') && length > MIN_PIECE_CHARS && length <= MAX_PIECE_CHARS, "{piece:?}");
     }
     for text in ["", "a", " ", "灯台守の娘", &"灯台".repeat(200), &"👩‍👩‍👧\n".repeat(50), &"x".repeat(61), &"x".repeat(60)]
     {
-        let told: Vec<_> = pieces(text).collect();
-        assert_eq!(told.concat(), text);
-        assert!(told.iter().all(|piece| !piece.is_empty() && piece.chars().count() <= LONGEST_PIECE), "{told:?}");
+        let pieces: Vec<_> = super::pieces(text).collect();
+        assert_eq!(pieces.concat(), text);
+        assert!(pieces.iter().all(|piece| !piece.is_empty() && piece.chars().count() <= MAX_PIECE_CHARS), "{pieces:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Plain statements about themselves in what users say, in English: "my name is", "I live in", "I am allergic to"…
 //!
-//! Deterministic, and rather too careful: what is a question, a quotation, a condition or somebody else's words is no fact. A
-//! statement is kept as it was said, so that a "not" in it stays.
+//! Deterministic, and conservative: a question, a quotation, a condition or another person's text is no fact. A statement is kept
+//! verbatim, so that a "not" in it stays.
 
 mod patterns;
 mod sentences;
@@ -9,43 +9,43 @@ mod sentences;
 use std::ops::Range;
 
 use patterns::{
-    ANECDOTE, ASIDE, HYPOTHETICAL, LEAD_IN, NEXT_STATEMENT, NOTHING_SAID, QUESTION, REMEMBER, REPORTED, SOMEBODY_ELSES,
-    STATEMENTS, TRAILER,
+    ANECDOTE, ASIDE, FOREIGN_TEXT, HYPOTHETICAL, LEAD_IN, NEXT_STATEMENT, QUESTION, REMEMBER, REPORTED, STATEMENTS,
+    TRAILER, VAGUE,
 };
 use sentences::{sentences, without_quotations};
 
-/// The most that one message tells.
-const MOST_FACTS: usize = 10;
-/// What is longer, in characters, is no plain statement.
-const LONGEST: usize = 300;
-const SHORTEST: usize = 5;
-/// Who sends more, in bytes, hands on a text that was written elsewhere.
-const LONGEST_MESSAGE: usize = 4_000;
+/// Of one message.
+const MAX_FACTS: usize = 10;
+/// A plain statement is no longer.
+const MAX_FACT_CHARS: usize = 300;
+const MIN_FACT_CHARS: usize = 5;
+/// A longer message is a text that was written elsewhere.
+const MAX_MESSAGE_BYTES: usize = 4_000;
 
-/// What a message says of the one who sent it, in the order in which it is said.
-pub(super) fn of(message: &str) -> Vec<String> {
+/// The facts that a message states about its sender, in their order.
+pub(super) fn extract(message: &str) -> Vec<String> {
     let mut facts: Vec<String> = Vec::new();
-    if message.len() > LONGEST_MESSAGE {
+    if message.len() > MAX_MESSAGE_BYTES {
         return facts;
     }
     let plain = without_quotations(message);
-    if SOMEBODY_ELSES.is_match(&plain) {
+    if FOREIGN_TEXT.is_match(&plain) {
         return facts;
     }
     for statement in sentences(&plain).into_iter().flat_map(|sentence| statements(&plain, sentence)) {
-        // With the quotations that were blanked out.
+        // From the message itself: quotations are blanked out in `plain`.
         let words: Vec<_> = message.get(statement).unwrap_or_default().split_whitespace().collect();
         let fact = capitalised(&words.join(" "));
-        let fits = (SHORTEST..=LONGEST).contains(&fact.chars().count());
+        let fits = (MIN_FACT_CHARS..=MAX_FACT_CHARS).contains(&fact.chars().count());
         if fits && !facts.iter().any(|known| known.to_lowercase() == fact.to_lowercase()) {
             facts.push(fact);
         }
     }
-    facts.truncate(MOST_FACTS);
+    facts.truncate(MAX_FACTS);
     facts
 }
 
-/// The places of the statements in a sentence.
+/// The spans of the statements in a sentence.
 fn statements(text: &str, sentence: Range<usize>) -> Vec<Range<usize>> {
     let mut whole = sentence;
     if text[whole.clone()].trim_end_matches(['!', '.', ')']).ends_with('?') {
@@ -53,17 +53,18 @@ fn statements(text: &str, sentence: Range<usize>) -> Vec<Range<usize>> {
         let Some(asks) = QUESTION.find(&text[whole.clone()]) else { return Vec::new() };
         whole.end = whole.start + asks.start();
     }
-    let said = &text[whole.clone()];
-    if HYPOTHETICAL.is_match(said) {
+    let clauses = &text[whole.clone()];
+    if HYPOTHETICAL.is_match(clauses) {
         return Vec::new();
     }
-    let (mut found, mut clause) = (Vec::new(), whole.start);
-    for next in NEXT_STATEMENT.captures_iter(said) {
+    let mut found = Vec::new();
+    let mut clause = whole.start;
+    for next in NEXT_STATEMENT.captures_iter(clauses) {
         let (Some(border), Some(start)) = (next.get(0), next.get(2)) else { continue };
         let before = statement(text, clause..whole.start + border.start());
         // Between "my brother" and "my sister are teachers" nothing ends.
-        let goes_on = next.get(1).is_some() && before.is_none();
-        if goes_on || REPORTED.is_match(&said[..border.start()]) {
+        let continues = next.get(1).is_some() && before.is_none();
+        if continues || REPORTED.is_match(&clauses[..border.start()]) {
             continue;
         }
         found.extend(before);
@@ -73,33 +74,33 @@ fn statements(text: &str, sentence: Range<usize>) -> Vec<Range<usize>> {
     found
 }
 
-/// The place of the fact in a clause, if it states one.
+/// The span of the fact in a clause, if it states one.
 fn statement(text: &str, clause: Range<usize>) -> Option<Range<usize>> {
     let lead_in = LEAD_IN.find(&text[clause.clone()]).map_or(0, |found| found.end());
-    let mut place = clause.start + lead_in..clause.end;
-    let said = &text[place.clone()];
-    if let Some(asked) = REMEMBER.captures(said) {
-        let told = asked.get(1).or(asked.get(2))?;
-        if ANECDOTE.is_match(told.as_str()) {
+    let mut span = clause.start + lead_in..clause.end;
+    let words = &text[span.clone()];
+    if let Some(asked) = REMEMBER.captures(words) {
+        let fact = asked.get(1).or(asked.get(2))?;
+        if ANECDOTE.is_match(fact.as_str()) {
             return None;
         }
-        place.start += told.start();
+        span.start += fact.start();
     } else {
-        let of_what = STATEMENTS.iter().find_map(|statement| statement.captures(said)?.get(1))?;
-        if NOTHING_SAID.is_match(of_what.as_str()) {
+        let object = STATEMENTS.iter().find_map(|statement| statement.captures(words)?.get(1))?;
+        if VAGUE.is_match(object.as_str()) {
             return None;
         }
     }
-    if let Some(aside) = ASIDE.find(&text[place.clone()]) {
-        place.end = place.start + aside.start();
+    if let Some(aside) = ASIDE.find(&text[span.clone()]) {
+        span.end = span.start + aside.start();
     }
-    place.end -= TRAILER.find(&text[place.clone()]).map_or(0, |found| found.len());
-    Some(place)
+    span.end -= TRAILER.find(&text[span.clone()]).map_or(0, |found| found.len());
+    Some(span)
 }
 
 fn capitalised(fact: &str) -> String {
-    let mut letters = fact.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    let mut characters = fact.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

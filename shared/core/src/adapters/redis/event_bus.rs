@@ -136,7 +136,7 @@ impl EventBus for RedisEventBus {
         let mut arguments: Vec<Value> = Vec::with_capacity(3 + frames.len() * 2);
         arguments.push(if self.redis.sharded { "SPUBLISH" } else { "PUBLISH" }.into());
         arguments.push(self.log_ttl_ms.into());
-        arguments.push(i64::from(first.stands_alone()).into());
+        arguments.push(i64::from(first.is_self_contained()).into());
         for frame in frames {
             arguments.push(frame.cursor.to_string().into());
             arguments.push(Value::Bytes(frame.encoded().clone()));

@@ -35,7 +35,7 @@ impl Limiter for RedisLimiter {
         let failed = |why: String| PortError { what: "count a call in Redis", why };
         let client = failing_fast(&self.redis, self.timeout).map_err(|error| failed(error.to_string()))?;
         let keys = limits.iter().map(|limit| self.key(together, limit)).collect();
-        let amounts = limits.iter().flat_map(|Limit { quota, .. }| [quota.cost(), quota.most()]);
+        let amounts = limits.iter().flat_map(|Limit { quota, .. }| [quota.cost(), quota.max_owed()]);
         let arguments = amounts.map(microseconds).map(Value::from).collect();
         let said: Result<Vec<i64>, _> = run(&client, &self.script, keys, arguments).await;
         let said = said.map_err(|error| failed(error.to_string()))?;

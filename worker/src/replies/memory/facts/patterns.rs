@@ -1,13 +1,13 @@
-//! The words by which plain statements are known, and those by which what looks like one is none.
+//! The patterns of plain statements, and of what only looks like one.
 //!
-//! All are matched without regard to case. `{adverbs}`, `{am}` and `{'}` stand for pieces that many share.
+//! All are matched without regard to case. `{adverbs}`, `{am}` and `{'}` stand for parts that many share.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What is said; group 1 is of what. Each is looked for at the beginning of a clause.
-const SAID: [&str; 14] = [
+/// Group 1 is the object. Each is anchored at the beginning of a clause.
+const STATEMENT_PATTERNS: [&str; 14] = [
     r"my (?:(?:full|first|last|real|middle) )?name(?:{'}s| is)(?: not)? (.+)",
     r"(?:(?:you (?:can|may|should)|(?:my friends|friends|people|everyone|everybody|they) (?:all )?)\s?)?(?:(?:don{'}t|do not) )?call me ([^,.;:!?]+)",
     r"{am} called (.+)",
@@ -25,7 +25,7 @@ const SAID: [&str; 14] = [
 ];
 
 pub(super) static STATEMENTS: LazyLock<Vec<Regex>> =
-    LazyLock::new(|| SAID.iter().map(|said| compiled(&format!("^(?:{said})"))).collect());
+    LazyLock::new(|| STATEMENT_PATTERNS.iter().map(|pattern| compiled(&format!("^(?:{pattern})"))).collect());
 
 /// What the user asks to be remembered, whatever it is about: group 1 or 2.
 pub(super) static REMEMBER: LazyLock<Regex> = LazyLock::new(|| {
@@ -41,8 +41,8 @@ pub(super) static ANECDOTE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// What says nothing without the rest of the conversation, or nothing that lasts.
-pub(super) static NOTHING_SAID: LazyLock<Regex> = LazyLock::new(|| {
+/// Objects that mean nothing without the rest of the conversation, or nothing that lasts.
+pub(super) static VAGUE: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"^(?:[\s.!?,;:…—–-]*$|(?:(?:to|in|at|with|on|for|from|near|of|about|as) )?(?:it|that|this|these|those|you|your|yours|yourself|him|her|them",
         r"|how|what|where|when|who|why|whether|if|here|there|nothing|something|anything|back|later|again|tomorrow|tonight|now|crazy|by|out|up)\b",
@@ -54,7 +54,7 @@ pub(super) static NOTHING_SAID: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A sentence that does not speak of what is.
+/// A sentence about what is not real.
 pub(super) static HYPOTHETICAL: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"^\W*(?:(?:and|but|so|or) )?(?:if|when|whenever|unless|suppose|supposing|imagine|pretend|assume|assuming|say|let{'}s say|what if|in case|once|until)\b",
@@ -62,8 +62,8 @@ pub(super) static HYPOTHETICAL: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A message that brings a text to be worked on, or has somebody play a part: who speaks in it is not known.
-pub(super) static SOMEBODY_ELSES: LazyLock<Regex> = LazyLock::new(|| {
+/// A message with a text to be worked on, or a part to be played: its first person is not the user.
+pub(super) static FOREIGN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"(?:^|[.!?:\n]\s*|\b(?:please|(?:can|could|would|will) you|i want you to|to) )",
         r"(?:translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|correct|edit|role-?play|pretend|imagine|repeat|play the (?:part|role))\b",
@@ -86,7 +86,7 @@ pub(super) static NEXT_STATEMENT: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Words after which somebody is quoted, or something is only supposed.
+/// Words before reported speech or a supposition.
 pub(super) static REPORTED: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"\b(?:sa(?:id|ys?|ying)|t(?:old|ells?|elling)|ask(?:s|ed|ing)?|thinks?|thought|claim(?:s|ed)?|wrote|writes?|repl(?:ied|ies)|answer(?:s|ed)?",
@@ -94,7 +94,7 @@ pub(super) static REPORTED: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// What comes before a statement and does not belong to it.
+/// Words before a statement that are no part of it.
 pub(super) static LEAD_IN: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"^(?:[\s*•,:;()—–-]+|\d+[.)]\s|(?:hi|hello|hey|hiya|there|well|okay|ok|oh|ah|yes|yeah|yep|no|nope|so|and|but|also|then|because|plus|btw|fyi|sure",
@@ -104,7 +104,7 @@ pub(super) static LEAD_IN: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// What comes after a statement and does not belong to it.
+/// Words after a statement that are no part of it.
 pub(super) static ASIDE: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"\s*(?:,|;|:|—|–|\s-|\s\(|\s)\s*(?:(?:and )?(?:nice|pleased|glad|good) to meet you.*|by the way|btw|you know|right|okay|ok|please|thanks|thank you|lol)\W*$",

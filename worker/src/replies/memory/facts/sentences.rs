@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-/// Takes the place of what is quoted, a byte for each: places stay where they are.
+/// Replaces quoted text, byte for byte: offsets stay valid.
 const BLANK: char = '\u{1}';
-/// Marks of quotations, as they open and close.
-const MARKS: [(char, char); 6] = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('‘', '’'), ('\'', '\'')];
-/// What ends with a full stop and is no sentence.
+/// Opening and closing.
+const QUOTATION_MARKS: [(char, char); 6] = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('‘', '’'), ('\'', '\'')];
+/// Words before a full stop that ends no sentence.
 const ABBREVIATIONS: [&str; 10] = ["mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "approx"];
 
 /// The message with code, quoted lines and quotations blanked out.
@@ -43,11 +43,10 @@ fn blank_quotations(plain: &mut String, line: &str) {
     }
 }
 
-/// The length of the quotation that begins here, after what is before. An apostrophe opens one only where no word stands before
-/// it, and closes one only where none follows.
+/// The length of the quotation that begins here. An apostrophe opens one only after no word, and closes one only before none.
 fn quotation(before: &str, text: &str) -> Option<usize> {
     let opening = text.chars().next()?;
-    let closing = if opening == '`' { '`' } else { MARKS.iter().find(|(open, _)| *open == opening)?.1 };
+    let closing = if opening == '`' { '`' } else { QUOTATION_MARKS.iter().find(|(open, _)| *open == opening)?.1 };
     let inside = &text[opening.len_utf8()..];
     let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     if opening == '\'' && (word(before.chars().next_back()) || inside.starts_with(char::is_whitespace)) {
@@ -60,15 +59,16 @@ fn quotation(before: &str, text: &str) -> Option<usize> {
     Some(opening.len_utf8() + at + mark.len_utf8())
 }
 
-/// The places of the sentences, each with the mark at its end.
+/// The spans of the sentences, each with its punctuation mark.
 pub(super) fn sentences(text: &str) -> Vec<Range<usize>> {
-    let (mut sentences, mut start) = (Vec::new(), 0);
+    let mut sentences = Vec::new();
+    let mut start = 0;
     for (at, mark) in text.char_indices() {
         let after = at + mark.len_utf8();
         let ends = match mark {
             '\n' => true,
-            '.' => borders(text, after) && !is_abbreviation(&text[start..at]),
-            '!' | '?' | '…' | ';' => borders(text, after),
+            '.' => is_boundary(text, after) && !is_abbreviation(&text[start..at]),
+            '!' | '?' | '…' | ';' => is_boundary(text, after),
             _ => false,
         };
         if ends {
@@ -77,15 +77,15 @@ pub(super) fn sentences(text: &str) -> Vec<Range<usize>> {
         }
     }
     sentences.push(start..text.len());
-    let trimmed = sentences.into_iter().map(|place| {
-        let sentence = &text[place.clone()];
-        let start = place.start + sentence.len() - sentence.trim_start().len();
+    let trimmed = sentences.into_iter().map(|span| {
+        let sentence = &text[span.clone()];
+        let start = span.start + sentence.len() - sentence.trim_start().len();
         start..start + sentence.trim().len()
     });
-    trimmed.filter(|place| !place.is_empty()).collect()
+    trimmed.filter(|span| !span.is_empty()).collect()
 }
 
-fn borders(text: &str, at: usize) -> bool {
+fn is_boundary(text: &str, at: usize) -> bool {
     text[at..].chars().next().is_none_or(|next| next.is_whitespace() || ")]\"'”".contains(next))
 }
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::of;
+use super::extract;
 
 #[test]
 fn plain_statements_are_taken_as_they_were_said() {
@@ -29,7 +29,7 @@ fn plain_statements_are_taken_as_they_were_said() {
         ("- I live alone\n- I have a garden", &["I live alone", "I have a garden"]),
         ("I live in Łódź 🌊 and my dog is Żubr.", &["I live in Łódź 🌊", "My dog is Żubr"]),
     ] {
-        assert_eq!(of(said), facts, "{said}");
+        assert_eq!(extract(said), facts, "{said}");
     }
 }
 
@@ -47,7 +47,7 @@ fn a_negation_stays_in_what_was_said() {
         ("Don't call me Bobby.", "Don't call me Bobby"),
         ("I am not from here, I'm from Rome", "I'm from Rome"),
     ] {
-        assert_eq!(of(said), [fact], "{said}");
+        assert_eq!(extract(said), [fact], "{said}");
     }
 }
 
@@ -66,7 +66,7 @@ fn a_statement_before_a_question_counts_and_a_question_does_not() {
         ("Do you think I like tea", &[]),
         ("Guess where I live", &[]),
     ] {
-        assert_eq!(of(said), facts, "{said}");
+        assert_eq!(extract(said), facts, "{said}");
     }
 }
 
@@ -95,7 +95,7 @@ fn what_others_say_and_what_is_only_supposed_is_no_fact() {
         "It is not true that I like tea.",
         "Maybe I have a dog",
     ] {
-        assert_eq!(of(said), [] as [&str; 0], "{said}");
+        assert_eq!(extract(said), [] as [&str; 0], "{said}");
     }
 }
 
@@ -124,23 +124,23 @@ fn what_means_nothing_by_itself_is_left() {
         "?",
         "My brother and my sister are teachers",
     ] {
-        assert_eq!(of(said), [] as [&str; 0], "{said}");
+        assert_eq!(extract(said), [] as [&str; 0], "{said}");
     }
 }
 
 #[test]
 fn a_message_tells_only_so_much() {
     let many = (0..30).map(|n| format!("I like thing {n}.")).collect::<Vec<_>>().join(" ");
-    assert_eq!(of(&many).len(), 10);
-    assert_eq!(of("I like tea. I LIKE TEA!"), ["I like tea"]);
-    assert_eq!(of(&format!("I like {}", "x".repeat(400))), [] as [&str; 0]);
-    assert_eq!(of(&format!("I like tea. {}", "word ".repeat(1_000))), [] as [&str; 0], "a text from elsewhere");
+    assert_eq!(extract(&many).len(), 10);
+    assert_eq!(extract("I like tea. I LIKE TEA!"), ["I like tea"]);
+    assert_eq!(extract(&format!("I like {}", "x".repeat(400))), [] as [&str; 0]);
+    assert_eq!(extract(&format!("I like tea. {}", "word ".repeat(1_000))), [] as [&str; 0], "a text from elsewhere");
 }
 
 proptest! {
     #[test]
     fn any_message_can_be_read(text in "(\\PC|\n|\"|'|“|”|‘|’|`|>|I like |my name is |, and |🌊|\\?|\\. ){0,60}") {
-        for fact in of(&text) {
+        for fact in extract(&text) {
             prop_assert!(fact.chars().count() <= 300 && !fact.contains('\n'), "{fact}");
             // Nothing is made up.
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
@@ -151,6 +151,6 @@ proptest! {
     #[test]
     fn what_is_quoted_is_never_a_fact(name in "[A-Z][a-z]{2,8}", mark in 0..4_usize) {
         let (open, close) = [("\"", "\""), ("“", "”"), ("«", "»"), ("`", "`")][mark];
-        prop_assert_eq!(of(&format!("Well: {open}My name is {name}.{close} So.")), Vec::<String>::new());
+        prop_assert_eq!(extract(&format!("Well: {open}My name is {name}.{close} So.")), Vec::<String>::new());
     }
 }

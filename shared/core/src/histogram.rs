@@ -1,18 +1,19 @@
-//! Times in buckets, each a quarter wider than the one before: many processes count them, and the sum still has percentiles.
+//! A histogram of latencies with exponential buckets: the counts of many processes add up, and the sum still has percentiles.
 
+/// The width of a bucket, relative to the one before.
 const GROWTH: f64 = 1.25;
 
-/// The bucket of so many milliseconds.
+/// The bucket of a latency.
 pub fn bucket(milliseconds: u32) -> u32 {
     f64::from(milliseconds.max(1)).log(GROWTH).round() as u32
 }
 
-/// The time of which so large a share is no later, to within an eighth; `None` where nothing was counted. Pairs of bucket and
-/// count, in any order.
+/// The percentile (`0.95`) in milliseconds, to within an eighth; `None` where nothing was counted. Pairs of bucket and count, in
+/// any order.
 pub fn percentile(mut counts: Vec<(u32, u64)>, share: f64) -> Option<u32> {
     counts.sort_unstable();
-    let all: u64 = counts.iter().map(|(_, count)| count).sum();
-    let mut left = (all as f64 * share).ceil().max(1.0) as u64;
+    let total: u64 = counts.iter().map(|(_, count)| count).sum();
+    let mut left = (total as f64 * share).ceil().max(1.0) as u64;
     for (bucket, count) in counts {
         if count >= left {
             return Some(GROWTH.powi(bucket as i32).round() as u32);

@@ -1,0 +1,138 @@
+//! The handler of the job [`GenerateReply`]: claims the request, holds its lease, and runs one [`Attempt`] at it.
+//!
+//! Whatever becomes of the attempt, the job is done afterwards: retries are dispatched from PostgreSQL, not by the queue.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use troupe_core::{
+    clock::Clock,
+    config,
+    jobs::GenerateReply,
+    model::providers::{Link, OverBudget, Try},
+    ports::{EventBus, JobQueue},
+};
+use troupe_db::{
+    replies::{claim::Claimed, finish::Ended},
+    retrieval::Retriever,
+};
+
+use super::{
+    attempt::Attempt,
+    batches::ReplyBatches,
+    cache::{CacheQuery, CachedReply, ReplyCache},
+    cpu_time,
+    leases::Leases,
+};
+use crate::{
+    money::{Money, NotReserved, Reservation, Spender},
+    providers::{Candidate, Chain, HealthBoard, prompt::Prompt},
+};
+
+/// What it takes to write replies.
+pub(crate) struct ReplyGenerator {
+    pub(crate) pool: PgPool,
+    pub(crate) batches: ReplyBatches,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) jobs: Arc<dyn JobQueue>,
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) leases: Leases,
+    pub(crate) settings: config::Worker,
+    pub(crate) money: Arc<Money>,
+    pub(crate) cache: ReplyCache,
+    pub(crate) retriever: Retriever,
+    pub(crate) health_board: Arc<HealthBoard>,
+    pub(crate) redispatch_after: Duration,
+    /// Cancelled when this process must stop: running replies are handed back to other workers.
+    pub(crate) hand_back: CancellationToken,
+}
+
+/// The candidates that a reservation pays for.
+pub(super) struct Funded {
+    pub(super) reservation: Reservation,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// A reply from the cache, and its entry in the trail.
+pub(super) struct CacheHit {
+    pub(super) reply: CachedReply,
+    pub(super) tried: Try,
+}
+
+impl ReplyGenerator {
+    pub(crate) async fn generate(&self, job: GenerateReply) {
+        let GenerateReply { request_id } = job;
+        let claimed = match self.batches.claim(request_id).await {
+            Some(Ok(Some(claimed))) => claimed,
+            Some(Ok(None)) => return tracing::debug!(%request_id, "nothing to do"),
+            // The sweeper dispatches it again.
+            Some(Err(error)) => return tracing::warn!(%request_id, %error, "could not claim"),
+            None => return,
+        };
+        let attempt = claimed.attempt;
+        let span = tracing::info_span!("reply", %request_id, attempt, correlation_id = claimed.correlation_id);
+        let lost = self.leases.hold(request_id, attempt).await;
+        let work = async { Attempt::new(self, claimed, lost).run().await };
+        cpu_time::measured(work).instrument(span).await;
+        self.leases.release(request_id, attempt).await;
+    }
+
+    /// A cache hit, if the persona takes replies from the cache.
+    pub(super) async fn find_cached(
+        &self,
+        claimed: &Claimed,
+        prompt: &Prompt,
+        candidates: &[Candidate],
+    ) -> Option<CacheHit> {
+        if !claimed.persona.cache_replies {
+            return None;
+        }
+        let began = Instant::now();
+        let reply = self.cache.find(&self.cache_query(claimed, prompt, &Chain::links(candidates))).await?;
+        let tried = reply.as_try(began.elapsed());
+        Some(CacheHit { reply, tried })
+    }
+
+    pub(super) fn cache_query<'a>(&self, claimed: &Claimed, prompt: &'a Prompt, chain: &'a [Link]) -> CacheQuery<'a> {
+        CacheQuery {
+            user_id: claimed.user_id,
+            persona_id: claimed.persona.id,
+            persona_version: claimed.persona.version,
+            public: claimed.persona.public,
+            cache: claimed.persona.cache_replies,
+            fresh: claimed.fresh,
+            chain,
+            max_tokens: self.chain.max_reply_tokens(),
+            prompt,
+        }
+    }
+
+    /// Reserves the price of the most expensive candidate. With an exhausted budget the built-in model, if the persona allows it.
+    pub(super) async fn reserve(
+        &self,
+        claimed: &Claimed,
+        prompt: &Prompt,
+        candidates: Vec<Candidate>,
+    ) -> Result<Funded, NotReserved> {
+        let spender = Spender { user: claimed.user_id, tier: &claimed.tier, persona: claimed.persona.id };
+        match self.money.reserve(spender, || self.chain.max_cost(prompt, &candidates)).await {
+            Ok(reservation) => Ok(Funded { reservation, candidates }),
+            Err(NotReserved::Exhausted(exhausted)) if claimed.persona.over_budget == OverBudget::Offline => {
+                tracing::info!(%exhausted, "the built-in model answers");
+                Ok(Funded { reservation: Reservation::nothing(), candidates: self.chain.offline() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Pushes what the end of a request has released.
+    pub(super) async fn dispatch_next(&self, ended: &Ended) {
+        if let Err(error) = self.jobs.enqueue(&ended.next).await {
+            tracing::warn!(%error, "could not push the next message: the sweeper will");
+        }
+    }
+}
