@@ -76,7 +76,7 @@ pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyh
         Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
             let password = password_stdin.then(read_line).transpose()?;
             let wanted = Wanted { email: &email, name: &name, password: password.as_deref() };
-            match first_admin::ensure(&pool, &Passwords::new(&config.auth)?, wanted).await.map_err(told)? {
+            match first_admin::ensure(&pool, &Passwords::new(&config.auth)?, wanted).await? {
                 Done::Opened(_) if password.is_none() => print_link(&pool, config, &email, &mut out).await?,
                 Done::Opened(_) => writeln!(out, "{email} has an account now, and is an admin")?,
                 Done::Raised(_) => writeln!(out, "{email} is an admin now, with the password as it was")?,
@@ -117,7 +117,7 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
 }
 
 async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl Write) -> anyhow::Result<()> {
-    let (Fresh { secret, digest }, ttl) = (secrets::fresh().map_err(told)?, config.auth.reset_ttl);
+    let (Fresh { secret, digest }, ttl) = (secrets::fresh()?, config.auth.reset_ttl);
     // An operator may make one after the other.
     let made = passwords::make_link(pool, email.trim(), &digest, ttl, Duration::ZERO).await?;
     let made = made.with_context(|| format!("there is no account with the address {email}"))?;
@@ -133,14 +133,6 @@ fn read_line() -> anyhow::Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// An error as somebody at a terminal is told of it.
-fn told(error: ApiError) -> anyhow::Error {
-    match error {
-        ApiError::Internal(cause) | ApiError::Unavailable(cause) => anyhow::anyhow!(cause),
-        error => anyhow::anyhow!(error.problem().detail),
-    }
-}
-
 /// The admin whom the configuration names, at every start.
 pub(crate) async fn ensure_configured_admin(pool: &PgPool, hashes: &Passwords, config: &Config) -> anyhow::Result<()> {
     let admin = &config.admin;
@@ -152,7 +144,7 @@ pub(crate) async fn ensure_configured_admin(pool: &PgPool, hashes: &Passwords, c
     match first_admin::ensure(pool, hashes, wanted).await {
         // It is no reason not to serve.
         Err(ApiError::Conflict { detail, .. }) => tracing::warn!(detail, "there is no such admin yet (admin.email)"),
-        ensured => _ = ensured.map_err(told).context("make sure of the admin (admin.email)")?,
+        ensured => _ = ensured.context("make sure of the admin (admin.email)")?,
     }
     Ok(())
 }

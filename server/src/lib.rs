@@ -98,9 +98,8 @@ impl Server {
         commands::ensure_configured_admin(&pool, &passwords, &config).await?;
         let outbox = Outbox::new(mail::from_config(&live)?, &config.mail, &tasks);
         let ttl = config.auth.access_token_ttl;
-        let tokens = Tokens::start(pool.clone(), Arc::new(SystemClock), ttl, &tasks)
-            .await
-            .map_err(|error| anyhow::anyhow!("read the signing keys: {}", error.problem().detail))?;
+        let tokens =
+            Tokens::start(pool.clone(), Arc::new(SystemClock), ttl, &tasks).await.context("read the signing keys")?;
         let sessions = Sessions::new(config.server.max_sockets, config.server.sockets_per_user);
         let endings = Endings::start(pool.clone(), sessions.clone(), ttl, &tasks).await?;
         let browsers = RedisSessionStore::new(redis.clone(), Arc::new(SystemClock), config.auth.session_ttl);

@@ -16,7 +16,11 @@ use troupe_db::{
 };
 
 use super::sign_ins;
-use crate::{audit::note, http::error::ApiError, state::AppState};
+use crate::{
+    audit::note,
+    http::error::{ApiError, ProblemCode},
+    state::AppState,
+};
 
 pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 
@@ -25,10 +29,9 @@ pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -
     users::find(&mut *db, user).await?.ok_or(NO_USER)?;
     let started = account_jobs::start(&mut *db, AccountJobId::new(), user, AccountJobKind::Export).await;
     let job = started.map_err(|error| match violated_constraint(&error) {
-        Some("account_jobs_open_key") => ApiError::Conflict {
-            code: "export_under_way",
-            detail: "an export of this account is under way already".to_owned(),
-        },
+        Some("account_jobs_open_key") => {
+            ApiError::conflict(ProblemCode::ExportUnderWay, "an export of this account is under way already")
+        }
         _ => error.into(),
     })?;
     account_jobs::forget_exports(&mut *db, user).await?;
@@ -50,10 +53,10 @@ pub(crate) async fn confirm(state: &AppState, by: &By, user: UserId, password: S
 pub(crate) async fn close(state: &AppState, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
     let mut transaction = state.pool.begin().await?;
     if admin_users::lock_admins(&mut *transaction).await? == [user] {
-        return Err(ApiError::Conflict {
-            code: "last_admin",
-            detail: "this is the last admin's account: make somebody else one first".to_owned(),
-        });
+        return Err(ApiError::conflict(
+            ProblemCode::LastAdmin,
+            "this is the last admin's account: make somebody else one first",
+        ));
     }
     // Before, so that nothing is half done where Redis is away; and after, for who signs in at the same moment.
     sign_ins::end_all(state, user, None).await?;

@@ -14,7 +14,10 @@ use crate::{
         password_rules::{self, Owner},
         passwords::Passwords,
     },
-    http::{error::ApiError, extract::checks::Checks},
+    http::{
+        error::{ApiError, ProblemCode},
+        extract::checks::Checks,
+    },
 };
 
 /// Who is to be an admin.
@@ -64,9 +67,11 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
         // Another server was quicker.
         Err(error) if violated_constraint(&error).is_some() => {
             drop(transaction);
-            raise(pool, email).await?.ok_or(ApiError::Conflict {
-                code: "email_taken",
-                detail: "the account with this address is being deleted: it can be opened again after that".to_owned(),
+            raise(pool, email).await?.ok_or_else(|| {
+                ApiError::conflict(
+                    ProblemCode::EmailTaken,
+                    "the account with this address is being deleted: it can be opened again after that",
+                )
             })
         }
         Err(error) => Err(error.into()),

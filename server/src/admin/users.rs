@@ -9,7 +9,12 @@ use troupe_core::{
 };
 use troupe_db::accounts::{admin_users, api_keys, users};
 
-use crate::{accounts::sign_ins, audit::note, http::error::ApiError, state::AppState};
+use crate::{
+    accounts::sign_ins,
+    audit::note,
+    http::error::{ApiError, ProblemCode},
+    state::AppState,
+};
 
 /// What becomes of a user; what is `None` stays.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +36,10 @@ pub(crate) async fn change(
         // Two admins who lower each other come one after the other.
         let admins = admin_users::lock_admins(&mut *transaction).await?;
         if admins == [id] {
-            return Err(ApiError::Conflict {
-                code: "last_admin",
-                detail: "this is the last admin: make somebody else one first".to_owned(),
-            });
+            return Err(ApiError::conflict(
+                ProblemCode::LastAdmin,
+                "this is the last admin: make somebody else one first",
+            ));
         }
     }
     let before = users::find(&mut *transaction, id).await?;

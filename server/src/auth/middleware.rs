@@ -232,7 +232,7 @@ async fn identify(state: &AppState, path: &str, parts: &Parts) -> Result<Identit
 /// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at once.
 pub(crate) async fn permit(state: &AppState, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
     if !identity.credential.scopes.contain(permission) {
-        return Err(ApiError::out_of_scope(permission));
+        return Err(ApiError::out_of_scope(permission.name()));
     }
     if permission.keys() == Keys::Signed && identity.credential.kind == CredentialKind::Key {
         return Err(ApiError::signature_required());

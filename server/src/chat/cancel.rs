@@ -38,7 +38,7 @@ pub(crate) async fn cancel_request(state: &AppState, user: UserId, id: RequestId
             release(state, user).await;
         }
     }
-    Err(ApiError::Unavailable("a request changed faster than it could be cancelled".to_owned()))
+    Err(ApiError::unavailable("a request changed faster than it could be cancelled"))
 }
 
 /// Cancels everything before a message in its conversation, the newest first, so that none gets its turn meanwhile.
@@ -83,6 +83,6 @@ async fn release(state: &AppState, user: UserId) {
         state.jobs.enqueue(&next).await.map_err(ApiError::from)
     };
     if let Err(error) = released.await {
-        tracing::warn!(error = error.problem().detail, "the sweeper will hand over what waited");
+        tracing::warn!(%error, "the sweeper will hand over what waited");
     }
 }

@@ -81,7 +81,7 @@ pub(crate) async fn open_socket(
 ) -> Result<Response, ApiError> {
     let admitted = state.sessions.admit(identity.user, identity.credential.id);
     if matches!(admitted, Err(Full::Process)) || state.sessions.closing().is_cancelled() {
-        return Err(ApiError::Overloaded);
+        return Err(ApiError::overloaded());
     }
     let largest = state.config.server.max_content * 2 + FRAME_MARGIN;
     Ok(upgrade
@@ -109,6 +109,6 @@ impl FromRequestParts<AppState> for Upgrade {
         let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
         upgrade
             .map(Self)
-            .map_err(|e| ApiError::MalformedJson(format!("this address takes WebSocket upgrades: {}", e.body_text())))
+            .map_err(|e| ApiError::malformed_json(format!("this address takes WebSocket upgrades: {}", e.body_text())))
     }
 }

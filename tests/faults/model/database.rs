@@ -9,7 +9,7 @@ use troupe_core::{
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
     model::Usage,
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 use troupe_db::replies::{
     accept::{self, Limits, NewMessage, Outcome},
@@ -183,7 +183,7 @@ fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, complete
         })
     } else {
         Ending::Failed {
-            error: Problem::new(502, "provider_failed", "failed", "failed"),
+            error: Problem::new(ProblemCode::ProviderFailed, "failed"),
             cause: "the model".to_owned(),
         }
     };

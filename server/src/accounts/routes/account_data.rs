@@ -23,7 +23,7 @@ use crate::{
     audit::note,
     auth::caller::Caller,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             body::Body,
             idempotency::{IdempotencyKey, REPLAYED},
@@ -98,9 +98,8 @@ pub(crate) async fn read_export_content(
     Id(id): Id<AccountJobId>,
 ) -> Result<Response, ApiError> {
     find_export(&state, user, id).await?;
-    let size = account_jobs::file_size(&state.pool, user, id).await?.ok_or_else(|| ApiError::Conflict {
-        code: "export_not_ready",
-        detail: "the export has no file: its status says why".to_owned(),
+    let size = account_jobs::file_size(&state.pool, user, id).await?.ok_or_else(|| {
+        ApiError::conflict(ProblemCode::ExportNotReady, "the export has no file: its status says why")
     })?;
     note(&state.pool, &by.does("account.export_taken").on(On::thing("export", id).of(user))).await?;
     let headers = [

@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     admin::dead_letters::{discard, retry, select},
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             body::Body,
             checks::Checks,
@@ -231,8 +231,8 @@ pub(crate) async fn discard_dead_letters(
 async fn unsettleable(state: &AppState, id: RequestId) -> ApiError {
     match dead_letters::find(&state.pool, id).await {
         Ok(Some(_)) => {
-            let detail = "it was tried again or discarded before".to_owned();
-            ApiError::Conflict { code: "already_settled", detail }
+            let detail = "it was tried again or discarded before";
+            ApiError::conflict(ProblemCode::AlreadySettled, detail)
         }
         Ok(None) => MISSING,
         Err(error) => error.into(),

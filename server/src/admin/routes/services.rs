@@ -21,7 +21,7 @@ use crate::{
     audit::note,
     auth::permissions::Roles,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{body::Body, checks::Checks, path::Id},
     },
     state::AppState,
@@ -68,7 +68,7 @@ pub(crate) async fn create_service(
     let mut transaction = state.pool.begin().await?;
     let service = services::create(&mut *transaction, UserId::new(), &name, admin).await.map_err(|error| {
         if violated_constraint(&error) == Some("users_email_key") {
-            ApiError::Conflict { code: "service_exists", detail: format!("there is a service '{name}' already") }
+            ApiError::conflict(ProblemCode::ServiceExists, format!("there is a service '{name}' already"))
         } else {
             error.into()
         }
