@@ -12,7 +12,10 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use troupe_core::{
     config::Config,
-    model::audit::{By, On},
+    model::{
+        AccountRole,
+        audit::{By, On},
+    },
 };
 use troupe_db::{
     accounts::{passwords, users},
@@ -109,7 +112,11 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await?;
     let user_id = users::make_admin(&mut *transaction, email.trim()).await?;
     let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
-    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin")).await?;
+    audit::append(
+        &mut *transaction,
+        &By::OPERATOR.does("role.changed").on(On::user(user_id)).after(AccountRole::Admin),
+    )
+    .await?;
     transaction.commit().await?;
     tracing::info!(%user_id, "is an admin now");
     pool.close().await;

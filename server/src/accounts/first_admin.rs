@@ -5,7 +5,10 @@
 use sqlx::PgPool;
 use troupe_core::{
     ids::UserId,
-    model::audit::{By, On},
+    model::{
+        AccountRole,
+        audit::{By, On},
+    },
 };
 use troupe_db::{accounts::users, operations::audit, violated_constraint};
 
@@ -58,8 +61,11 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
     match users::create(&mut *transaction, UserId::new(), email, name, hash.as_deref()).await {
         Ok(user) => {
             users::make_admin(&mut *transaction, email).await?;
-            audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user.id)).after("admin"))
-                .await?;
+            audit::append(
+                &mut *transaction,
+                &By::OPERATOR.does("role.changed").on(On::user(user.id)).after(AccountRole::Admin),
+            )
+            .await?;
             transaction.commit().await?;
             tracing::info!(user_id = %user.id, "an admin's account was opened");
             Ok(Done::Opened(user.id))
@@ -81,12 +87,13 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
 async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
     let Some(found) = users::credentials(pool, email).await? else { return Ok(None) };
     let id = found.user.id;
-    if found.user.role == "admin" {
+    if found.user.role == AccountRole::Admin {
         return Ok(Some(Done::Nothing(id)));
     }
     let mut transaction = pool.begin().await?;
     users::make_admin(&mut *transaction, email).await?;
-    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(id)).after("admin")).await?;
+    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(id)).after(AccountRole::Admin))
+        .await?;
     transaction.commit().await?;
     tracing::info!(user_id = %id, "is an admin now");
     Ok(Some(Done::Raised(id)))

@@ -13,7 +13,7 @@ use troupe_core::{
 use troupe_db::operations::provider_checks;
 use utoipa::ToSchema;
 
-use crate::{http::error::ApiError, state::AppState};
+use crate::{health::DependencyStatus, http::error::ApiError, state::AppState};
 
 /// What is counted reaches back so far.
 const MINUTES: u32 = 15;
@@ -25,8 +25,7 @@ const MANY: f64 = 0.1;
 pub(crate) struct AiStatus {
     at: DateTime<Utc>,
     /// `ok`, or `away`: then nothing is known but the checks.
-    #[schema(example = "ok")]
-    redis: &'static str,
+    redis: DependencyStatus,
     /// What is counted reaches back so many minutes.
     minutes: u32,
     providers: Vec<ProviderStatus>,
@@ -111,10 +110,10 @@ pub(crate) async fn ai_status(state: &AppState) -> Result<AiStatus, ApiError> {
     let at = SystemClock.now();
     let checks = provider_checks::all(&state.pool).await?;
     let (redis, board) = match look(state, at).await {
-        Ok(board) => ("ok", board),
+        Ok(board) => (DependencyStatus::Ok, board),
         Err(error) => {
             tracing::warn!(%error, "the providers are shown without what workers tell of them");
-            ("away", Board::default())
+            (DependencyStatus::Away, Board::default())
         }
     };
     let Board { mut news, counts, mut spoke, cache } = board;

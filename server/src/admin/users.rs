@@ -3,7 +3,7 @@
 use troupe_core::{
     ids::UserId,
     model::{
-        User,
+        AccountRole, User,
         audit::{By, On},
     },
 };
@@ -19,7 +19,7 @@ use crate::{
 /// What becomes of a user; what is `None` stays.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UserChange<'a> {
-    pub(crate) role: Option<&'a str>,
+    pub(crate) role: Option<AccountRole>,
     pub(crate) tier: Option<&'a str>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn change(
 ) -> Result<Option<User>, ApiError> {
     let UserChange { role, tier } = change;
     let mut transaction = state.pool.begin().await?;
-    if role.is_some_and(|role| role != "admin") {
+    if role.is_some_and(|role| role != AccountRole::Admin) {
         // Two admins who lower each other come one after the other.
         let admins = admin_users::lock_admins(&mut *transaction).await?;
         if admins == [id] {
@@ -52,7 +52,7 @@ pub(crate) async fn change(
     };
     if let (Some(before), Some(user)) = (&before, &user) {
         if before.role != user.role {
-            let act = by.does("role.changed").on(On::user(id)).before(&before.role).after(&user.role);
+            let act = by.does("role.changed").on(On::user(id)).before(before.role).after(user.role);
             note(&mut *transaction, &act).await?;
         }
         if before.tier != user.tier {
@@ -67,7 +67,7 @@ pub(crate) async fn change(
         {
             tracing::warn!(%error, user_id = %id, "sessions have the limits of the earlier tier until they end");
         }
-        tracing::info!(user_id = %id, role, tier, "a user was changed");
+        tracing::info!(user_id = %id, role = role.map(AccountRole::name), tier, "a user was changed");
     }
     Ok(user)
 }

@@ -13,7 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use troupe_core::model::audit::{By, On};
+use troupe_core::model::{
+    AccountRole,
+    audit::{By, On},
+};
 use troupe_db::accounts::{socket_tickets, users};
 use utoipa::openapi::{OpenApi, path::Operation};
 
@@ -240,9 +243,9 @@ pub(crate) async fn permit(state: &AppState, identity: &Identity, permission: Pe
     if permission.roles() == Roles::Everybody {
         return Ok(());
     }
-    match users::role(&state.pool, identity.user).await?.as_deref() {
-        Some("admin") => Ok(()),
-        Some(_) => Err(ApiError::admins_only()),
+    match users::role(&state.pool, identity.user).await? {
+        Some(AccountRole::Admin) => Ok(()),
+        Some(AccountRole::User) => Err(ApiError::admins_only()),
         None => Err(ApiError::Unauthenticated("the account is gone")),
     }
 }

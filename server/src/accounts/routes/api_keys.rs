@@ -3,7 +3,10 @@
 use axum::{Json, extract::State, http::StatusCode};
 use troupe_core::{
     ids::CredentialId,
-    model::audit::{By, On},
+    model::{
+        AccountRole,
+        audit::{By, On},
+    },
 };
 use troupe_db::accounts::{
     api_keys::{self, ApiKey},
@@ -35,7 +38,7 @@ pub(crate) async fn create_api_key(
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let role = users::role(&state.pool, user).await?.ok_or(ApiError::Unauthenticated("the account is gone"))?;
-    wanted.check(role == "admin")?;
+    wanted.check(role == AccountRole::Admin)?;
     let mut transaction = state.pool.begin().await?;
     let made = make(&mut transaction, &by, user, &wanted, state.config.auth.keys_per_user).await?;
     transaction.commit().await?;

@@ -4,7 +4,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
     ids::{CredentialId, UserId},
-    model::audit::{By, On},
+    model::{
+        AccountRole,
+        audit::{By, On},
+    },
 };
 use troupe_db::{
     accounts::{
@@ -114,7 +117,7 @@ pub(crate) async fn create_service_token(
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let service = services::find(&state.pool, id).await?.ok_or(MISSING)?;
-    wanted.check(service.role == "admin")?;
+    wanted.check(service.role == AccountRole::Admin)?;
     let mut transaction = state.pool.begin().await?;
     let made = make(&mut transaction, &by, service.id, &wanted, state.config.auth.keys_per_user).await?;
     transaction.commit().await?;

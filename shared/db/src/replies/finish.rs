@@ -11,7 +11,7 @@ use troupe_core::{
     ids::{MessageId, RequestId},
     jobs::Dispatch,
     model::{
-        Usage,
+        RequestStatus, Usage,
         grounding::Grounding,
         providers::{Incomplete, Try},
     },
@@ -83,7 +83,7 @@ struct Endings<'a> {
     attempts: Vec<i32>,
     costs: Vec<f64>,
     trails: Vec<Json<&'a [Try]>>,
-    statuses: Vec<&'static str>,
+    statuses: Vec<RequestStatus>,
     message_ids: Vec<Option<Uuid>>,
     contents: Vec<Option<&'a str>>,
     usages: Vec<Option<Json<Usage>>>,
@@ -104,8 +104,8 @@ impl<'a> FromIterator<&'a Finished> for Endings<'a> {
             endings.costs.push(*cost);
             endings.trails.push(Json(trail));
             let (status, reply, failure) = match ending {
-                Ending::Completed(reply) => ("completed", Some(reply), None),
-                Ending::Failed { error, cause } => ("failed", None, Some((error, cause))),
+                Ending::Completed(reply) => (RequestStatus::Completed, Some(reply), None),
+                Ending::Failed { error, cause } => (RequestStatus::Failed, None, Some((error, cause))),
             };
             endings.statuses.push(status);
             endings.message_ids.push(reply.map(|reply| reply.message_id.as_uuid()));
@@ -172,7 +172,7 @@ pub async fn finish(
            from finished f left join next n on n.after = f.id"#,
         &endings.ids,
         &endings.attempts,
-        &endings.statuses as &[&str],
+        &endings.statuses as &[RequestStatus],
         &endings.message_ids as &[Option<Uuid>],
         &endings.contents as &[Option<&str>],
         &endings.usages as &[Option<Json<Usage>>],
