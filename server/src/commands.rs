@@ -11,7 +11,10 @@ use clap::Subcommand;
 use sqlx::PgPool;
 use troupe_core::{
     config::Config,
-    model::audit::{By, On},
+    model::{
+        AccountRole,
+        audit::{By, On},
+    },
 };
 use troupe_db::{
     accounts::{passwords, users},
@@ -28,7 +31,6 @@ use crate::{
         passwords::Passwords,
         secrets::{self, Fresh},
     },
-    http::error::ApiError,
 };
 
 #[derive(Debug, Subcommand)]
@@ -75,10 +77,7 @@ pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyh
         Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
             let password = password_stdin.then(read_line).transpose()?;
             let wanted = Wanted { email: &email, name: &name, password: password.as_deref() };
-            match first_admin::ensure(&pool, &Passwords::new(&config.auth)?, wanted)
-                .await
-                .map_err(ApiError::into_anyhow)?
-            {
+            match first_admin::ensure(&pool, &Passwords::new(&config.auth)?, wanted).await? {
                 Done::Opened(_) if password.is_none() => print_link(&pool, config, &email, &mut out).await?,
                 Done::Opened(_) => writeln!(out, "{email} has an account now, and is an admin")?,
                 Done::Raised(_) => writeln!(out, "{email} is an admin now, with the password as it was")?,
@@ -111,7 +110,11 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await?;
     let user_id = users::make_admin(&mut *transaction, email.trim()).await?;
     let user_id = user_id.with_context(|| format!("there is no account with the address {email}"))?;
-    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user_id)).after("admin")).await?;
+    audit::append(
+        &mut *transaction,
+        &By::OPERATOR.does("role.changed").on(On::user(user_id)).after(AccountRole::Admin),
+    )
+    .await?;
     transaction.commit().await?;
     tracing::info!(%user_id, "is an admin now");
     pool.close().await;
@@ -119,7 +122,7 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
 }
 
 async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl Write) -> anyhow::Result<()> {
-    let (Fresh { secret, digest }, ttl) = (secrets::fresh().map_err(ApiError::into_anyhow)?, config.auth.reset_ttl);
+    let (Fresh { secret, digest }, ttl) = (secrets::fresh()?, config.auth.reset_ttl);
     // An operator may make one after the other.
     let made = passwords::make_link(pool, email.trim(), &digest, ttl, Duration::ZERO).await?;
     let made = made.with_context(|| format!("there is no account with the address {email}"))?;

@@ -82,6 +82,6 @@ pub fn forwarded(made_up: &[u8]) {
 fn refused_well(outcome: Result<(), ApiError>) {
     let Err(error) = outcome else { return };
     let problem = error.problem();
-    assert!((400..500).contains(&problem.status), "{problem:?}");
+    assert!((400..500).contains(&problem.status()), "{problem:?}");
     assert!(problem.errors.iter().all(|fault| !fault.field.is_empty() && !fault.message.is_empty()), "{problem:?}");
 }

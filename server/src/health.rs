@@ -33,26 +33,46 @@ pub(crate) const TAG: &str = "operations";
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ServiceStatus {
+    Ok,
+    /// Messages are taken, and replies are late.
+    Degraded,
+    /// Messages cannot be taken.
+    Away,
+}
+
+/// Whether a part that is needed answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DependencyStatus {
+    Ok,
+    Away,
+}
+
+impl DependencyStatus {
+    pub(crate) const fn of(answers: bool) -> Self {
+        if answers { Self::Ok } else { Self::Away }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
-    #[schema(example = "ok")]
-    status: &'static str,
+    status: ServiceStatus,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    #[schema(example = "ok")]
-    status: &'static str,
-    #[schema(example = "ok")]
-    postgres: &'static str,
-    #[schema(example = "ok")]
-    redis: &'static str,
+    status: ServiceStatus,
+    postgres: DependencyStatus,
+    redis: DependencyStatus,
 }
 
 /// Whether the process lives
 #[utoipa::path(get, path = "/health", tag = TAG, security(()), responses((status = 200, body = Health)))]
 pub(crate) async fn health() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health { status: ServiceStatus::Ok })
 }
 
 /// Whether it can take messages
@@ -64,11 +84,17 @@ pub(crate) async fn ready(State(health): State<Arc<Probes>>) -> (StatusCode, Jso
     let postgres = timeout(PATIENCE, sqlx::query("select 1").execute(&health.pool));
     let (postgres, redis) = tokio::join!(postgres, timeout(PATIENCE, health.jobs.ping()));
     let (postgres, redis) = (matches!(postgres, Ok(Ok(_))), matches!(redis, Ok(Ok(()))));
-    let word = |ok: bool| if ok { "ok" } else { "away" };
     let (status, summary) = match (postgres, redis) {
-        (true, true) => (StatusCode::OK, "ok"),
-        (true, false) => (StatusCode::OK, "degraded"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "away"),
+        (true, true) => (StatusCode::OK, ServiceStatus::Ok),
+        (true, false) => (StatusCode::OK, ServiceStatus::Degraded),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, ServiceStatus::Away),
     };
-    (status, Json(Readiness { status: summary, postgres: word(postgres), redis: word(redis) }))
+    (
+        status,
+        Json(Readiness {
+            status: summary,
+            postgres: DependencyStatus::of(postgres),
+            redis: DependencyStatus::of(redis),
+        }),
+    )
 }

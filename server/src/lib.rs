@@ -133,7 +133,7 @@ impl Server {
     pub async fn ensure_demo_account(&self, password: &str) -> anyhow::Result<()> {
         let Accounts { pool, passwords, .. } = &*self.state.accounts;
         let ensured = accounts::demo_account::ensure(pool, passwords, password).await;
-        ensured.map_err(|error| anyhow::anyhow!("make sure of the demo account: {error:?}"))
+        Ok(ensured.context("make sure of the demo account")?)
     }
 
     /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.
@@ -206,7 +206,7 @@ impl Ground {
         let token_ttl = self.config.auth.access_token_ttl;
         let tokens = Tokens::start(self.pool.clone(), self.clock.clone(), token_ttl, &self.tasks)
             .await
-            .map_err(|error| anyhow::anyhow!("read the signing keys: {}", error.problem().detail))?;
+            .context("read the signing keys")?;
         let connections = live.connections.clone();
         let end_connections = Arc::new(move |revoked: &[_]| connections.end(revoked));
         let revocations = RevokedCredentials::start(self.pool.clone(), end_connections, token_ttl, &self.tasks).await?;

@@ -125,7 +125,7 @@ pub(crate) fn build(state: AppState) -> Router {
     router
         .merge(pages::router(&description))
         .fallback(async || ApiError::NotFound("address"))
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(from_fn_with_state((state.auth.clone(), needs), authenticate_and_authorize))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.http.clone(), middleware::apply))

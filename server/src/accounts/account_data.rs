@@ -16,7 +16,10 @@ use troupe_db::{
 };
 
 use super::{Accounts, sign_ins};
-use crate::{audit::note, http::error::ApiError};
+use crate::{
+    audit::note,
+    http::error::{ApiError, ProblemCode},
+};
 
 pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 
@@ -25,10 +28,9 @@ pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -
     users::find(&mut *db, user).await?.ok_or(NO_USER)?;
     let started = account_jobs::start(&mut *db, AccountJobId::new(), user, AccountJobKind::Export).await;
     let job = started.map_err(|error| match violated_constraint(&error) {
-        Some("account_jobs_open_key") => ApiError::Conflict {
-            code: "export_under_way",
-            detail: "an export of this account is under way already".to_owned(),
-        },
+        Some("account_jobs_open_key") => {
+            ApiError::conflict(ProblemCode::ExportUnderWay, "an export of this account is under way already")
+        }
         _ => error.into(),
     })?;
     account_jobs::forget_exports(&mut *db, user).await?;
@@ -50,10 +52,10 @@ pub(crate) async fn confirm(accounts: &Accounts, by: &By, user: UserId, password
 pub(crate) async fn close(accounts: &Accounts, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
     let mut transaction = accounts.pool.begin().await?;
     if admin_users::lock_admins(&mut *transaction).await? == [user] {
-        return Err(ApiError::Conflict {
-            code: "last_admin",
-            detail: "this is the last admin's account: make somebody else one first".to_owned(),
-        });
+        return Err(ApiError::conflict(
+            ProblemCode::LastAdmin,
+            "this is the last admin's account: make somebody else one first",
+        ));
     }
     // Before, so that nothing is half done where Redis is away; and after, for who signs in at the same moment.
     sign_ins::end_all(accounts, user, None).await?;

@@ -18,7 +18,10 @@ use crate::{
         keys::{self, NewKey},
         permissions::{Keys, Permission, Roles},
     },
-    http::{error::ApiError, extract::checks::Checks},
+    http::{
+        error::{ApiError, ProblemCode},
+        extract::checks::Checks,
+    },
 };
 
 const LONGEST_LIFE_DAYS: u32 = 3_650;
@@ -86,7 +89,7 @@ pub(crate) async fn make(
 ) -> Result<Made, ApiError> {
     if api_keys::count(&mut *db, user).await? >= most {
         let detail = format!("there are {most} keys already, which is as many as there may be");
-        return Err(ApiError::Conflict { code: "too_many_keys", detail });
+        return Err(ApiError::conflict(ProblemCode::TooManyKeys, detail));
     }
     let NewKey { key, prefix, digest } = keys::new_key()?;
     let about = api_keys::create(

@@ -8,7 +8,10 @@ use sqlx::PgPool;
 use troupe_core::{
     config::Config,
     ids::UserId,
-    model::audit::{By, On},
+    model::{
+        AccountRole,
+        audit::{By, On},
+    },
 };
 use troupe_db::{accounts::users, operations::audit, violated_constraint};
 
@@ -17,7 +20,10 @@ use crate::{
         password_rules::{self, Owner},
         passwords::Passwords,
     },
-    http::{error::ApiError, extract::checks::Checks},
+    http::{
+        error::{ApiError, ProblemCode},
+        extract::checks::Checks,
+    },
 };
 
 /// Who is to be an admin.
@@ -58,8 +64,11 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
     match users::create(&mut *transaction, UserId::new(), email, name, hash.as_deref()).await {
         Ok(user) => {
             users::make_admin(&mut *transaction, email).await?;
-            audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(user.id)).after("admin"))
-                .await?;
+            audit::append(
+                &mut *transaction,
+                &By::OPERATOR.does("role.changed").on(On::user(user.id)).after(AccountRole::Admin),
+            )
+            .await?;
             transaction.commit().await?;
             tracing::info!(user_id = %user.id, "an admin's account was opened");
             Ok(Done::Opened(user.id))
@@ -67,9 +76,11 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
         // Another server was quicker.
         Err(error) if violated_constraint(&error).is_some() => {
             drop(transaction);
-            raise(pool, email).await?.ok_or(ApiError::Conflict {
-                code: "email_taken",
-                detail: "the account with this address is being deleted: it can be opened again after that".to_owned(),
+            raise(pool, email).await?.ok_or_else(|| {
+                ApiError::conflict(
+                    ProblemCode::EmailTaken,
+                    "the account with this address is being deleted: it can be opened again after that",
+                )
             })
         }
         Err(error) => Err(error.into()),
@@ -79,12 +90,13 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
 async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
     let Some(found) = users::credentials(pool, email).await? else { return Ok(None) };
     let id = found.user.id;
-    if found.user.role == "admin" {
+    if found.user.role == AccountRole::Admin {
         return Ok(Some(Done::Nothing(id)));
     }
     let mut transaction = pool.begin().await?;
     users::make_admin(&mut *transaction, email).await?;
-    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(id)).after("admin")).await?;
+    audit::append(&mut *transaction, &By::OPERATOR.does("role.changed").on(On::user(id)).after(AccountRole::Admin))
+        .await?;
     transaction.commit().await?;
     tracing::info!(user_id = %id, "is an admin now");
     Ok(Some(Done::Raised(id)))
@@ -105,7 +117,7 @@ pub(crate) async fn ensure_configured_admin(
     match ensure(pool, passwords, wanted).await {
         // It is no reason not to serve.
         Err(ApiError::Conflict { detail, .. }) => tracing::warn!(detail, "there is no such admin yet (admin.email)"),
-        ensured => _ = ensured.map_err(ApiError::into_anyhow).context("make sure of the admin (admin.email)")?,
+        ensured => _ = ensured.context("make sure of the admin (admin.email)")?,
     }
     Ok(())
 }

@@ -12,7 +12,10 @@ use troupe_db::{accounts::users, operations::idempotency, violated_constraint};
 use super::Accounts;
 use crate::{
     audit::note,
-    http::{error::ApiError, idempotent::Key},
+    http::{
+        error::{ApiError, ProblemCode},
+        idempotent::Key,
+    },
 };
 
 /// Who registers.
@@ -39,10 +42,9 @@ pub(crate) async fn register(
         Err(error) if violated_constraint(&error) == Some("users_email_key") => {
             drop(transaction);
             let before = registered_before(accounts, email, password, key).await?;
-            return before.map(|user| (user, true)).ok_or_else(|| ApiError::Conflict {
-                code: "email_taken",
-                detail: "there is an account with this address".to_owned(),
-            });
+            return before
+                .map(|user| (user, true))
+                .ok_or_else(|| ApiError::conflict(ProblemCode::EmailTaken, "there is an account with this address"));
         }
         Err(error) => return Err(error.into()),
     };

@@ -14,7 +14,7 @@ use troupe_db::operations::provider_checks;
 use utoipa::ToSchema;
 
 use super::Admin;
-use crate::http::error::ApiError;
+use crate::{health::DependencyStatus, http::error::ApiError};
 
 /// What is counted reaches back so far.
 const MINUTES: u32 = 15;
@@ -26,8 +26,7 @@ const MANY: f64 = 0.1;
 pub(crate) struct AiStatus {
     at: DateTime<Utc>,
     /// `ok`, or `away`: then nothing is known but the checks.
-    #[schema(example = "ok")]
-    redis: &'static str,
+    redis: DependencyStatus,
     /// What is counted reaches back so many minutes.
     minutes: u32,
     providers: Vec<ProviderStatus>,
@@ -112,10 +111,10 @@ pub(crate) async fn ai_status(admin: &Admin) -> Result<AiStatus, ApiError> {
     let at = SystemClock.now();
     let checks = provider_checks::all(&admin.pool).await?;
     let (redis, board) = match look(admin, at).await {
-        Ok(board) => ("ok", board),
+        Ok(board) => (DependencyStatus::Ok, board),
         Err(error) => {
             tracing::warn!(%error, "the providers are shown without what workers tell of them");
-            ("away", Board::default())
+            (DependencyStatus::Away, Board::default())
         }
     };
     let Board { mut news, counts, mut spoke, cache } = board;

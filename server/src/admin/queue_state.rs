@@ -9,15 +9,14 @@ use troupe_core::{
 use utoipa::ToSchema;
 
 use super::{Admin, queue_snapshot::DispatchLag};
-use crate::http::error::ApiError;
+use crate::{health::DependencyStatus, http::error::ApiError};
 
 /// The whole queue at a moment.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct QueueState {
     at: DateTime<Utc>,
     /// `ok`, or `away`: then the tiers' levels are the last that were known.
-    #[schema(example = "ok")]
-    redis: &'static str,
+    redis: DependencyStatus,
     /// Requests that are not final, 100,000 at most.
     open: u64,
     tiers: Vec<TierState>,
@@ -62,7 +61,7 @@ pub(crate) async fn queue_state(admin: &Admin) -> Result<QueueState, ApiError> {
     };
     Ok(QueueState {
         at: SystemClock.now(),
-        redis: if gauge.redis_answers() { "ok" } else { "away" },
+        redis: DependencyStatus::of(gauge.redis_answers()),
         open: gauge.open(),
         tiers: gauge.tiers().iter().map(tier).collect(),
         dispatch_lag: stored.dispatch_lag,

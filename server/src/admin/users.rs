@@ -3,19 +3,23 @@
 use troupe_core::{
     ids::UserId,
     model::{
-        User,
+        AccountRole, User,
         audit::{By, On},
     },
 };
 use troupe_db::accounts::{admin_users, api_keys, users};
 
 use super::Admin;
-use crate::{accounts::sign_ins, audit::note, http::error::ApiError};
+use crate::{
+    accounts::sign_ins,
+    audit::note,
+    http::error::{ApiError, ProblemCode},
+};
 
 /// What becomes of a user; what is `None` stays.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UserChange<'a> {
-    pub(crate) role: Option<&'a str>,
+    pub(crate) role: Option<AccountRole>,
     pub(crate) tier: Option<&'a str>,
 }
 
@@ -28,14 +32,14 @@ pub(crate) async fn change(
 ) -> Result<Option<User>, ApiError> {
     let UserChange { role, tier } = change;
     let mut transaction = admin.pool.begin().await?;
-    if role.is_some_and(|role| role != "admin") {
+    if role.is_some_and(|role| role != AccountRole::Admin) {
         // Two admins who lower each other come one after the other.
         let admins = admin_users::lock_admins(&mut *transaction).await?;
         if admins == [id] {
-            return Err(ApiError::Conflict {
-                code: "last_admin",
-                detail: "this is the last admin: make somebody else one first".to_owned(),
-            });
+            return Err(ApiError::conflict(
+                ProblemCode::LastAdmin,
+                "this is the last admin: make somebody else one first",
+            ));
         }
     }
     let before = users::find(&mut *transaction, id).await?;
@@ -48,7 +52,7 @@ pub(crate) async fn change(
     };
     if let (Some(before), Some(user)) = (&before, &user) {
         if before.role != user.role {
-            let act = by.does("role.changed").on(On::user(id)).before(&before.role).after(&user.role);
+            let act = by.does("role.changed").on(On::user(id)).before(before.role).after(user.role);
             note(&mut *transaction, &act).await?;
         }
         if before.tier != user.tier {
@@ -63,7 +67,7 @@ pub(crate) async fn change(
         {
             tracing::warn!(%error, user_id = %id, "sessions have the limits of the earlier tier until they end");
         }
-        tracing::info!(user_id = %id, role, tier, "a user was changed");
+        tracing::info!(user_id = %id, role = role.map(AccountRole::name), tier, "a user was changed");
     }
     Ok(user)
 }

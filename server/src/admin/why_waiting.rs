@@ -38,11 +38,27 @@ pub(crate) struct WaitingView {
     redriven_as: Option<RequestId>,
 }
 
+/// Why a request has no reply yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReasonCode {
+    BusyConversation,
+    Backoff,
+    UserLimit,
+    Queued,
+    NotDispatched,
+    WorkersBusy,
+    NoWorker,
+    RedisAway,
+    InProgress,
+    WorkerGone,
+    Final,
+}
+
 /// One reason, for a program (`code`) and for a person (`detail`), and what it is about.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Reason {
-    #[schema(example = "busy_conversation")]
-    code: &'static str,
+    code: ReasonCode,
     #[schema(example = "an earlier message of the conversation waits for its reply")]
     detail: &'static str,
     /// The request that comes first.
@@ -101,24 +117,28 @@ fn reasons(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
     }
 }
 
+impl Reason {
+    const fn new(code: ReasonCode, detail: &'static str) -> Self {
+        Self { code, detail, request_id: None, worker: None, jobs: None, since: None, until: None }
+    }
+}
+
 fn final_since(waiting: &Waiting, detail: &'static str) -> Reason {
-    Reason { code: "final", detail, since: waiting.finished_at, ..Reason::default() }
+    Reason { since: waiting.finished_at, ..Reason::new(ReasonCode::Final, detail) }
 }
 
 fn reasons_of_running(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
     let worker = waiting.worker.clone();
     let mut reasons = vec![Reason {
-        code: "in_progress",
-        detail: "a worker is writing its reply",
         worker: worker.clone(),
         since: waiting.started_at,
         until: waiting.due_at,
-        ..Reason::default()
+        ..Reason::new(ReasonCode::InProgress, "a worker is writing its reply")
     }];
     let alive = around.workers.iter().any(|known| known.alive && Some(&known.name) == worker.as_ref());
     if !alive || waiting.overdue {
         let detail = "its worker has fallen silent; when the lease has run out, the request is queued again";
-        reasons.push(Reason { code: "worker_gone", detail, worker, until: waiting.due_at, ..Reason::default() });
+        reasons.push(Reason { worker, until: waiting.due_at, ..Reason::new(ReasonCode::WorkerGone, detail) });
     }
     reasons
 }
@@ -127,43 +147,37 @@ fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if let Some(before) = waiting.before {
         let detail = "an earlier message of the conversation waits for its reply";
-        reasons.push(Reason { code: "busy_conversation", detail, request_id: Some(before), ..Reason::default() });
+        reasons.push(Reason { request_id: Some(before), ..Reason::new(ReasonCode::BusyConversation, detail) });
     }
     if waiting.paused {
         let (detail, until) = ("it failed, and is tried again after a pause", Some(waiting.not_before));
-        reasons.push(Reason { code: "backoff", detail, until, ..Reason::default() });
+        reasons.push(Reason { until, ..Reason::new(ReasonCode::Backoff, detail) });
     }
     if reasons.is_empty() {
         reasons.push(if waiting.dispatched_at.is_some() {
             Reason {
-                code: "queued",
-                detail: "it is in the queue of its tier, with so many jobs at the last look",
                 jobs: Some(around.jobs),
                 since: waiting.dispatched_at,
-                ..Reason::default()
+                ..Reason::new(ReasonCode::Queued, "it is in the queue of its tier, with so many jobs at the last look")
             }
         } else if waiting.with_workers >= around.at_once {
             let detail = "as many of the user's own as may be are with the queue and the workers";
             let jobs = Some(waiting.with_workers.unsigned_abs());
-            Reason { code: "user_limit", detail, jobs, ..Reason::default() }
+            Reason { jobs, ..Reason::new(ReasonCode::UserLimit, detail) }
         } else {
             let detail = "its turn has come, and the sweeper will hand it over";
-            Reason { code: "not_dispatched", detail, until: waiting.due_at, ..Reason::default() }
+            Reason { until: waiting.due_at, ..Reason::new(ReasonCode::NotDispatched, detail) }
         });
     }
     if !around.redis_answers {
         let detail = "Redis is away: nothing is handed to the workers";
-        reasons.push(Reason { code: "redis_away", detail, ..Reason::default() });
+        reasons.push(Reason::new(ReasonCode::RedisAway, detail));
     }
     let slots: i32 = around.workers.iter().filter(|worker| worker.alive).map(|worker| worker.slots).sum();
     if slots == 0 {
-        reasons.push(Reason { code: "no_worker", detail: "no worker is alive", ..Reason::default() });
+        reasons.push(Reason::new(ReasonCode::NoWorker, "no worker is alive"));
     } else if around.running >= slots.unsigned_abs() as usize {
-        reasons.push(Reason {
-            code: "workers_busy",
-            detail: "every slot of every worker is taken",
-            ..Reason::default()
-        });
+        reasons.push(Reason::new(ReasonCode::WorkersBusy, "every slot of every worker is taken"));
     }
     reasons
 }

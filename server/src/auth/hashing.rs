@@ -87,7 +87,7 @@ impl Crew {
                 _ = answer.send(work());
             }
         };
-        self.0.try_send(Box::new(job)).map_err(|_| ApiError::Overloaded)?;
+        self.0.try_send(Box::new(job)).map_err(|_| ApiError::overloaded())?;
         Ok(answered)
     }
 }
@@ -139,6 +139,7 @@ mod priority {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::error::ProblemCode;
 
     /// A job that holds up a thread until it is let go, begun.
     fn holding(crew: &Crew) -> mpsc::Sender<()> {
@@ -163,7 +164,7 @@ mod tests {
         for one in &mut waiting {
             assert!(futures::poll!(one).is_pending());
         }
-        assert!(matches!(threads.run(|| 4).await, Err(ApiError::Overloaded)));
+        assert_eq!(threads.run(|| 4).await.unwrap_err().code(), ProblemCode::Overloaded);
         drop(held);
         for (number, one) in waiting.into_iter().enumerate() {
             assert_eq!(one.await.unwrap(), number);

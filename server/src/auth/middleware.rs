@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use troupe_core::model::audit::On;
+use troupe_core::model::{AccountRole, audit::On};
 use troupe_db::accounts::{socket_tickets, users};
 use utoipa::openapi::{OpenApi, path::Operation};
 
@@ -235,7 +235,7 @@ async fn identify(auth: &Auth, path: &str, parts: &Parts) -> Result<Identity, Ap
 /// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at once.
 pub(crate) async fn permit(auth: &Auth, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
     if !identity.credential.scopes.contain(permission) {
-        return Err(ApiError::out_of_scope(permission));
+        return Err(ApiError::out_of_scope(permission.name()));
     }
     if permission.keys() == Keys::Signed && identity.credential.kind == CredentialKind::Key {
         return Err(ApiError::signature_required());
@@ -243,9 +243,9 @@ pub(crate) async fn permit(auth: &Auth, identity: &Identity, permission: Permiss
     if permission.roles() == Roles::Everybody {
         return Ok(());
     }
-    match users::role(&auth.pool, identity.user).await?.as_deref() {
-        Some("admin") => Ok(()),
-        Some(_) => Err(ApiError::admins_only()),
+    match users::role(&auth.pool, identity.user).await? {
+        Some(AccountRole::Admin) => Ok(()),
+        Some(AccountRole::User) => Err(ApiError::admins_only()),
         None => Err(ApiError::Unauthenticated("the account is gone")),
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn cancel_request(chat: &Chat, user: UserId, id: RequestId) -> 
             release(chat, user).await;
         }
     }
-    Err(ApiError::Unavailable("a request changed faster than it could be cancelled".to_owned()))
+    Err(ApiError::unavailable("a request changed faster than it could be cancelled"))
 }
 
 /// Cancels everything before a message in its conversation, the newest first, so that none gets its turn meanwhile.
@@ -84,6 +84,6 @@ async fn release(chat: &Chat, user: UserId) {
         chat.jobs.enqueue(&next).await.map_err(ApiError::from)
     };
     if let Err(error) = released.await {
-        tracing::warn!(error = error.problem().detail, "the sweeper will hand over what waited");
+        tracing::warn!(%error, "the sweeper will hand over what waited");
     }
 }

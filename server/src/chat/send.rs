@@ -17,7 +17,11 @@ use troupe_db::{
 use utoipa::ToSchema;
 
 use super::{Chat, cancel::cancel_before, dispatcher::Accepted};
-use crate::http::{error::ApiError, extract::checks::Checks, idempotent::Key};
+use crate::http::{
+    error::{ApiError, ProblemCode},
+    extract::checks::Checks,
+    idempotent::Key,
+};
 
 /// What becomes of a message while an earlier one of the conversation waits for its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -71,7 +75,7 @@ pub(crate) async fn send_message(
     let Sending { conversation_id, content, if_busy, key, fresh } = sending;
     let limit = chat.config.server.max_content;
     if content.len() > limit {
-        return Err(ApiError::ContentTooLong { limit });
+        return Err(ApiError::content_too_long(limit));
     }
     Checks::default().text("content", &content, 1..=limit).done()?;
 
@@ -95,10 +99,10 @@ pub(crate) async fn send_message(
     };
     if chat.gauge.open() >= chat.config.queue.max_open {
         let before = sent_before(chat, user, key.as_ref(), conversation_id, content).await?;
-        return before.ok_or(ApiError::Overloaded);
+        return before.ok_or_else(ApiError::overloaded);
     }
     let (request_id, message_id) = (new.request_id, new.message_id);
-    let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::Unavailable("shutting down".to_owned()))?;
+    let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::unavailable("shutting down"))?;
     let accepted = match stored.map_err(|error| ApiError::from(&*error))? {
         Outcome::Stored(accepted) => accepted,
         Outcome::NoConversation => return Err(ApiError::NotFound("conversation")),
@@ -123,7 +127,7 @@ pub(crate) async fn send_message(
     if waits && if_busy == IfBusy::Interrupt {
         // It is accepted. If the rest fails, it has its turn after what it should have interrupted.
         if let Err(error) = cancel_before(chat, user, conversation_id, request_id).await {
-            tracing::warn!(error = error.problem().detail, "could not interrupt");
+            tracing::warn!(%error, "could not interrupt");
         }
     }
     Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
@@ -139,7 +143,8 @@ async fn sent_before(
 ) -> Result<Option<Sent>, ApiError> {
     let Some(Key { key, fingerprint }) = key else { return Ok(None) };
     let Some(known) = idempotency::find(&chat.pool, user, key).await? else { return Ok(None) };
-    let request_id = known.request_id.filter(|_| known.fingerprint == *fingerprint).ok_or(ApiError::KeyReused)?;
+    let request_id =
+        known.request_id.filter(|_| known.fingerprint == *fingerprint).ok_or_else(ApiError::idempotency_key_reused)?;
     let question = messages::question_of(&chat.pool, user, request_id).await?;
     let (id, created_at) = question.ok_or(ApiError::NotFound("conversation"))?;
     let message = Message { id, conversation_id, request_id, role: Role::User, content, created_at };
@@ -148,15 +153,16 @@ async fn sent_before(
 
 fn refusal(chat: &Chat, outcome: &Outcome) -> ApiError {
     match outcome {
-        Outcome::Busy => ApiError::Conflict {
-            code: "conversation_busy",
-            detail: "an earlier message of the conversation waits for its reply".to_owned(),
-        },
-        Outcome::TooManyOpen => ApiError::TooMany {
-            detail: format!("{} of your messages wait for their replies already", chat.limits().open),
-        },
+        Outcome::Busy => ApiError::conflict(
+            ProblemCode::ConversationBusy,
+            "an earlier message of the conversation waits for its reply",
+        ),
+        Outcome::TooManyOpen => ApiError::too_many_requests(format!(
+            "{} of your messages wait for their replies already",
+            chat.limits().open
+        )),
         // Its key was removed between the two looks at it.
-        _ => ApiError::Unavailable("an idempotency key vanished".to_owned()),
+        _ => ApiError::unavailable("an idempotency key vanished"),
     }
 }
 

@@ -60,9 +60,9 @@ where
     }
     let known = idempotency::find(&mut *transaction, user, &key).await?;
     // It was there a moment ago: removed with the last of its retention, or with the account.
-    let known = known.ok_or_else(|| ApiError::Unavailable("an idempotency key vanished".to_owned()))?;
+    let known = known.ok_or_else(|| ApiError::unavailable("an idempotency key vanished"))?;
     match known.answer {
         Some(answer) if known.fingerprint == fingerprint => Ok(Created::Before(answer)),
-        _ => Err(ApiError::KeyReused),
+        _ => Err(ApiError::idempotency_key_reused()),
     }
 }

@@ -68,8 +68,8 @@ fn check_version(known: Option<i32>, live: Option<&Response>) -> Result<(), ApiE
     let Some(known) = known else { return Ok(()) };
     match live {
         Some(live) if live.version == known => Ok(()),
-        Some(live) => Err(ApiError::Outdated { detail: format!("it is at version {} now", live.version) }),
-        None => Err(ApiError::Outdated { detail: "there is no such response now".to_owned() }),
+        Some(live) => Err(ApiError::outdated(format!("it is at version {} now", live.version))),
+        None => Err(ApiError::outdated("there is no such response now")),
     }
 }
 

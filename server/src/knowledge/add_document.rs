@@ -36,8 +36,8 @@ pub(crate) async fn fetch(
     let fetched = knowledge.outgoing.get(address, knowledge.config.server.max_document).await;
     let Fetched { bytes, content_type } = fetched.map_err(|fault| match fault {
         OutgoingError::Address(what) => ApiError::field("url", what),
-        OutgoingError::Busy => ApiError::Overloaded,
-        fault => ApiError::NotFetched(format!("the address {fault}")),
+        OutgoingError::Busy => ApiError::overloaded(),
+        fault => ApiError::not_fetched(format!("the address {fault}")),
     })?;
     Ok((bytes.into(), content_type.and_then(|named| MediaType::named(&named))))
 }
@@ -49,7 +49,7 @@ pub(crate) async fn examine(bytes: Bytes, said: Option<MediaType>) -> Result<Exa
         Ok(Examined { digest: digest(&SHA256, &bytes).as_ref().to_vec(), media_type, bytes })
     });
     examined.await.map_err(|fault| ApiError::Internal(fault.to_string()))?.map_err(|fault: NoDocument| match fault {
-        NoDocument::Other(_) | NoDocument::Binary(_) => ApiError::NoDocument(format!("the document {fault}")),
+        NoDocument::Other(_) | NoDocument::Binary(_) => ApiError::unsupported_document(format!("the document {fault}")),
         NoDocument::NotUtf8(_) | NoDocument::Empty => ApiError::field("body", fault.to_string()),
     })
 }

@@ -35,8 +35,8 @@ impl Outbox {
     where
         W: Future<Output = Result<Option<Letter>, ApiError>> + Send + 'static,
     {
-        let mailer = self.mailer.clone().ok_or(ApiError::MailNotConfigured)?;
-        let place = self.places.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
+        let mailer = self.mailer.clone().ok_or_else(ApiError::mail_not_configured)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| ApiError::overloaded())?;
         let outbox = self.clone();
         self.tasks.spawn(async move {
             outbox.bring(writing, mailer.as_ref()).await;

@@ -16,7 +16,7 @@ use axum::{
 };
 
 use self::page::{Kept, Page, digest_of};
-use crate::http::error::{ApiError, CODES};
+use crate::http::error::{ApiError, ProblemCode};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -122,9 +122,27 @@ fn asset(assets: &HashMap<String, (Page, Kept)>, wanted: &str, headers: &HeaderM
 
 /// The problem codes, each under its own anchor: where a problem's `type` points.
 fn problems() -> String {
-    let rows: Vec<_> = CODES
+    let rows: Vec<_> = ProblemCode::ALL
         .iter()
-        .map(|(code, advice)| format!("<dt id=\"{code}\"><code>{code}</code></dt><dd>{advice}</dd>"))
+        .map(|code| format!("<dt id=\"{code}\"><code>{code}</code></dt><dd>{}</dd>", code.advice()))
         .collect();
     include_str!("assets/problems.html").replace("<!-- codes -->", &rows.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use troupe_core::problem::Problem;
+
+    use super::*;
+
+    #[test]
+    fn the_type_of_every_problem_leads_to_its_explanation() {
+        let page = problems();
+        for code in ProblemCode::ALL {
+            let problem = Problem::new(*code, "");
+            let anchor = problem.kind().strip_prefix("/docs/problems#").expect("an address on the page");
+            assert_eq!(page.matches(&format!("id=\"{anchor}\"")).count(), 1, "{code}");
+            assert!(page.contains(code.advice()) && !code.advice().contains(['<', '&']), "{code}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     auth::caller::Caller,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             body::Body,
             checks::Checks,
@@ -202,7 +202,7 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Res
     };
     personas::create(db, &persona).await.map_err(|error| match violated_constraint(&error) {
         Some("personas_slug_key") => {
-            ApiError::Conflict { code: "slug_taken", detail: format!("there is a persona '{}' already", new.slug) }
+            ApiError::conflict(ProblemCode::SlugTaken, format!("there is a persona '{}' already", new.slug))
         }
         _ => error.into(),
     })

@@ -177,12 +177,11 @@ impl Connection {
 
     async fn say_hello(&mut self) -> Result<(), End> {
         let snapshot = Snapshot::take(&self.sockets, self.id, self.user(), self.opened.after).await;
-        let snapshot = snapshot.map_err(|error| overloaded(&error.problem().detail))?;
+        let snapshot = snapshot.map_err(|error| overloaded(&error))?;
         self.say(&snapshot.hello).await?;
         // What this socket had heard the beginning of and runs no more has ended unheard.
         let unheard = self.seen.unfinished_beside(&snapshot.seen);
-        let unheard =
-            ends_of(&self.sockets, self.user(), unheard).await.map_err(|error| overloaded(&error.problem().detail))?;
+        let unheard = ends_of(&self.sockets, self.user(), unheard).await.map_err(|error| overloaded(&error))?;
         self.seen.take_over(snapshot.seen);
         for end in snapshot.ends.iter().chain(&unheard) {
             self.tell(end).await?;
@@ -275,6 +274,7 @@ impl Connection {
     }
 
     fn error(&self, r#ref: Option<String>, error: &ApiError) -> ToClient {
+        error.log_cause();
         let mut problem = error.problem();
         problem.request_id = Some(self.correlation.0.clone());
         ToClient::Error { r#ref, error: problem }

@@ -116,11 +116,17 @@ pub(crate) enum ToClient {
     Pong {},
 }
 
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum NoticeCode {
+    LiveDelayed,
+}
+
 /// News of the service itself.
 #[derive(Debug, Serialize)]
 pub(crate) struct Notice {
     r#type: &'static str,
-    code: &'static str,
+    code: NoticeCode,
     message: &'static str,
 }
 
@@ -128,7 +134,7 @@ impl Notice {
     /// Until the next hello.
     pub(crate) const LIVE_DELAYED: Self = Self {
         r#type: "notice",
-        code: "live_delayed",
+        code: NoticeCode::LiveDelayed,
         message: "Live updates are delayed. Nothing is lost: replies come as soon as they can.",
     };
 }

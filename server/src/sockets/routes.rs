@@ -86,7 +86,7 @@ pub(crate) async fn open_socket(
 ) -> Result<Response, ApiError> {
     let admitted = sockets.live.connections.admit(identity.user, identity.credential.id);
     if matches!(admitted, Err(Full::Process)) || sockets.live.connections.closing().is_cancelled() {
-        return Err(ApiError::Overloaded);
+        return Err(ApiError::overloaded());
     }
     let largest = sockets.config.server.max_content * 2 + FRAME_MARGIN;
     Ok(upgrade
@@ -114,6 +114,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
         let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
         upgrade
             .map(Self)
-            .map_err(|e| ApiError::MalformedJson(format!("this address takes WebSocket upgrades: {}", e.body_text())))
+            .map_err(|e| ApiError::malformed_json(format!("this address takes WebSocket upgrades: {}", e.body_text())))
     }
 }

@@ -9,7 +9,7 @@ use troupe_core::{
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
     model::Usage,
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 use troupe_db::replies::{
     accept::{self, Limits, NewMessage, Outcome},
@@ -182,10 +182,7 @@ fn finished(request_id: RequestId, attempt: i32, message_id: MessageId, complete
             retrieval: None,
         })
     } else {
-        FinalState::Failed {
-            error: Problem::new(502, "provider_failed", "failed", "failed"),
-            cause: "the model".to_owned(),
-        }
+        FinalState::Failed { error: Problem::new(ProblemCode::ProviderFailed, "failed"), cause: "the model".to_owned() }
     };
     Finished { request_id, attempt, cost: 0.0, trail: Vec::new(), state }
 }

@@ -23,7 +23,7 @@ use troupe_core::{
         Usage,
         money::{Scope, end_of},
     },
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 use troupe_db::money::{
     budgets::{self, Account, Change, Reserved, Wanted},
@@ -93,7 +93,7 @@ impl Exhausted {
         };
         let until = self.until.format("%Y-%m-%dT%H:%MZ");
         let detail = format!("{whose} has not enough left for a reply today; it renews at {until}");
-        Problem::new(429, "budget_exhausted", "budget exhausted", detail).retryable(true)
+        Problem::new(ProblemCode::BudgetExhausted, detail)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
         let until = DateTime::UNIX_EPOCH;
         let problem_of = |scope, subject: &str| Exhausted { scope, subject: subject.to_owned(), until }.problem();
         let problem = problem_of(Scope::Tier, "free");
-        assert_eq!((problem.status, problem.code.as_str(), problem.retryable), (429, "budget_exhausted", true));
+        assert_eq!((problem.status(), problem.code(), problem.retryable), (429, "budget_exhausted", true));
         insta::assert_snapshot!(
             problem.detail,
             @"the budget of all users of the tier free has not enough left for a reply today; it renews at 1970-01-01T00:00Z"

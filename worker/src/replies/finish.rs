@@ -15,7 +15,7 @@ use troupe_core::{
         Message, Role,
         providers::{Outcome, Try},
     },
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 use troupe_db::replies::finish::{self, Ended, FinalState, Finished, HandBack, Reply, Retry};
 
@@ -141,7 +141,7 @@ impl Attempt<'_> {
     /// instead holds nothing that came from outside.
     async fn fail_unstored(&mut self, refused: &sqlx::Error, cost: f64) {
         tracing::error!(error = %refused, "PostgreSQL refuses what this request would end with");
-        let mut problem = Problem::new(500, "not_storable", "the reply is lost", "the reply could not be stored");
+        let mut problem = Problem::new(ProblemCode::NotStorable, "the reply could not be stored");
         problem.request_id = Some(self.claimed.correlation_id.clone());
         let cause = "PostgreSQL refused the ending: see the worker's log".to_owned();
         let state = FinalState::Failed { error: problem.clone(), cause };
@@ -237,19 +237,18 @@ fn is_refusal(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
-/// The user's view of a failure. The provider's own message may hold what is not for users, such as a part of our key.
+/// The problem that the user is shown. What the service said may hold what is not for users, such as a part of our key.
 fn problem(failure: &ChainFailure) -> Problem {
-    let (code, title, detail) = match failure.outcome {
-        Outcome::Filtered => ("content_filtered", "the reply was withheld", "every model service withheld its reply"),
-        Outcome::TooLong => ("prompt_too_long", "the message is too long", "no model takes so long a message"),
-        _ => ("provider_failed", "the model service failed", "no model service gave a reply"),
+    let (code, detail) = match failure.outcome {
+        Outcome::Filtered => (ProblemCode::ContentFiltered, "every model service withheld its reply"),
+        Outcome::TooLong => (ProblemCode::PromptTooLong, "no model takes so long a message"),
+        _ => (ProblemCode::ProviderFailed, "no model service gave a reply"),
     };
-    Problem::new(502, code, title, detail).retryable(failure.retryable)
+    Problem::new(code, detail).with_retryable(failure.retryable)
 }
 
 pub(super) fn no_model_allowed() -> Problem {
-    let detail = "your tier allows none of the models that could answer";
-    Problem::new(403, "no_model_allowed", "no model allowed", detail)
+    Problem::new(ProblemCode::NoModelAllowed, "your tier allows none of the models that could answer")
 }
 
 pub(super) fn cost_of(trail: &[Try]) -> f64 {

@@ -28,7 +28,7 @@ use crate::{
     audit::note,
     auth::{actor::Actor, caller::Caller},
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             body::Body,
             idempotency::{IdempotencyKey, REPLAYED},
@@ -103,9 +103,8 @@ pub(crate) async fn read_export_content(
     Id(id): Id<AccountJobId>,
 ) -> Result<Response, ApiError> {
     find_export(&accounts, user, id).await?;
-    let size = account_jobs::file_size(&accounts.pool, user, id).await?.ok_or_else(|| ApiError::Conflict {
-        code: "export_not_ready",
-        detail: "the export has no file: its status says why".to_owned(),
+    let size = account_jobs::file_size(&accounts.pool, user, id).await?.ok_or_else(|| {
+        ApiError::conflict(ProblemCode::ExportNotReady, "the export has no file: its status says why")
     })?;
     note(&accounts.pool, &by.does("account.export_taken").on(On::thing("export", id).of(user))).await?;
     let headers = [

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use troupe_core::{ids::CredentialId, model::audit::On};
+use troupe_core::{
+    ids::CredentialId,
+    model::{AccountRole, audit::On},
+};
 use troupe_db::accounts::{
     api_keys::{self, ApiKey},
     users,
@@ -36,7 +39,7 @@ pub(crate) async fn create_api_key(
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let role = users::role(&accounts.pool, user).await?.ok_or(ApiError::Unauthenticated("the account is gone"))?;
-    wanted.check(role == "admin")?;
+    wanted.check(role == AccountRole::Admin)?;
     let mut transaction = accounts.pool.begin().await?;
     let made = make(&mut transaction, &by, user, &wanted, accounts.config.auth.keys_per_user).await?;
     transaction.commit().await?;

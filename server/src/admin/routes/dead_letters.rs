@@ -24,7 +24,7 @@ use crate::{
     },
     auth::actor::Actor,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             body::Body,
             checks::Checks,
@@ -233,8 +233,8 @@ pub(crate) async fn discard_dead_letters(
 async fn unsettleable(admin: &Admin, id: RequestId) -> ApiError {
     match dead_letters::find(&admin.pool, id).await {
         Ok(Some(_)) => {
-            let detail = "it was tried again or discarded before".to_owned();
-            ApiError::Conflict { code: "already_settled", detail }
+            let detail = "it was tried again or discarded before";
+            ApiError::conflict(ProblemCode::AlreadySettled, detail)
         }
         Ok(None) => MISSING,
         Err(error) => error.into(),

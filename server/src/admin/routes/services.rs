@@ -6,7 +6,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use troupe_core::{
     ids::{CredentialId, UserId},
-    model::audit::On,
+    model::{AccountRole, audit::On},
 };
 use troupe_db::{
     accounts::{
@@ -24,7 +24,7 @@ use crate::{
     audit::note,
     auth::{actor::Actor, permissions::Roles},
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{body::Body, checks::Checks, path::Id},
     },
 };
@@ -70,7 +70,7 @@ pub(crate) async fn create_service(
     let mut transaction = admin.pool.begin().await?;
     let service = services::create(&mut *transaction, UserId::new(), &name, for_admins).await.map_err(|error| {
         if violated_constraint(&error) == Some("users_email_key") {
-            ApiError::Conflict { code: "service_exists", detail: format!("there is a service '{name}' already") }
+            ApiError::conflict(ProblemCode::ServiceExists, format!("there is a service '{name}' already"))
         } else {
             error.into()
         }
@@ -116,7 +116,7 @@ pub(crate) async fn create_service_token(
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let service = services::find(&admin.pool, id).await?.ok_or(MISSING)?;
-    wanted.check(service.role == "admin")?;
+    wanted.check(service.role == AccountRole::Admin)?;
     let mut transaction = admin.pool.begin().await?;
     let made = make(&mut transaction, &by, service.id, &wanted, admin.config.auth.keys_per_user).await?;
     transaction.commit().await?;

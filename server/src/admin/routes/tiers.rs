@@ -17,7 +17,7 @@ use crate::{
     audit::note,
     auth::{actor::Actor, caller::Caller},
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{body::Body, checks::Checks, idempotency::Keyed, path::Id},
         idempotent::{Created, once},
     },
@@ -133,7 +133,7 @@ pub(crate) async fn create_tier(
     let created = once(&admin.pool, caller, key, move |db| {
         Box::pin(async move {
             tiers::create(&mut *db, &name).await.map_err(|error| match violated_constraint(&error) {
-                Some(_) => conflict("tier_taken", "there is a tier with this name"),
+                Some(_) => ApiError::conflict(ProblemCode::TierTaken, "there is a tier with this name"),
                 None => error.into(),
             })?;
             let tier = tiers::change(&mut *db, &name, settings.as_change()).await?;
@@ -195,12 +195,12 @@ pub(crate) async fn delete_tier(
         return Err(ApiError::NotFound("tier"));
     }
     if name == FREE {
-        return Err(conflict("tier_in_use", "new users are of this tier"));
+        return Err(ApiError::conflict(ProblemCode::TierInUse, "new users are of this tier"));
     }
     let mut transaction = admin.pool.begin().await?;
     let there = match tiers::delete(&mut *transaction, &name).await {
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-            return Err(conflict("tier_in_use", "there are users of this tier"));
+            return Err(ApiError::conflict(ProblemCode::TierInUse, "there are users of this tier"));
         }
         there => there?,
     };
@@ -208,14 +208,13 @@ pub(crate) async fn delete_tier(
         return Err(ApiError::NotFound("tier"));
     }
     if queue_state::is_waited_for(&mut *transaction, &name).await? {
-        return Err(conflict("tier_in_use", "there are replies to users of this tier that are not final"));
+        return Err(ApiError::conflict(
+            ProblemCode::TierInUse,
+            "there are replies to users of this tier that are not final",
+        ));
     }
     note(&mut *transaction, &by.does("tier.deleted").on(On::thing("tier", &name))).await?;
     transaction.commit().await?;
     tracing::info!(admin_id = %caller, tier = name, "a tier was removed");
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn conflict(code: &'static str, detail: &str) -> ApiError {
-    ApiError::Conflict { code, detail: detail.to_owned() }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use troupe_core::{ids::UserId, model::User};
+use troupe_core::{
+    ids::UserId,
+    model::{AccountRole, UnknownAccountRole, User},
+};
 use troupe_db::{
     Page,
     accounts::{
@@ -29,8 +32,6 @@ use crate::{
     },
 };
 
-const ROLES: [&str; 2] = ["user", "admin"];
-const ROLE_RULE: &str = "must be user or admin";
 const NO_TIER: &str = "there is no such tier";
 
 /// Which users, and which page of them.
@@ -59,6 +60,17 @@ pub(crate) struct ChangeUser {
     tier: Option<String>,
 }
 
+/// Parsed here rather than by serde, whose message would name the field of a query `query`.
+fn checked_role(checks: &mut Checks, role: Option<&str>) -> Option<AccountRole> {
+    match role.map(str::parse).transpose() {
+        Ok(role) => role,
+        Err(UnknownAccountRole) => {
+            checks.rule(false, "role", UnknownAccountRole.to_string());
+            None
+        }
+    }
+}
+
 /// Users, the newest first
 #[utoipa::path(get, path = "/admin/users", tag = TAG, security(("token" = ["users:read"])), params(WhichUsers), responses((status = 200, body = Listed<User>)))]
 pub(crate) async fn list_users(
@@ -67,10 +79,10 @@ pub(crate) async fn list_users(
 ) -> Result<Json<Listed<User>>, ApiError> {
     let page: Page<UserId> = Paging { after, limit }.page()?;
     let mut checks = Checks::default();
-    checks.rule(role.as_deref().is_none_or(|role| ROLES.contains(&role)), "role", ROLE_RULE);
+    let role = checked_role(&mut checks, role.as_deref());
     checks.rule(tier.as_deref().is_none_or(|tier| !tier.contains('\0')), "tier", NO_TIER);
     checks.done()?;
-    let filter = Filter { role: role.as_deref(), tier: tier.as_deref() };
+    let filter = Filter { role, tier: tier.as_deref() };
     let users = match email.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
         Some(words) => admin_users::search(&admin.pool, words, filter, page).await?,
         None => admin_users::list(&admin.pool, filter, page).await?,
@@ -97,10 +109,10 @@ pub(crate) async fn change_user(
     Body(ChangeUser { role, tier }): Body<ChangeUser>,
 ) -> Result<Json<User>, ApiError> {
     let mut checks = Checks::default();
-    checks.rule(role.as_deref().is_none_or(|role| ROLES.contains(&role)), "role", ROLE_RULE);
+    let role = checked_role(&mut checks, role.as_deref());
     checks.rule(tier.as_deref().is_none_or(|tier| !tier.contains('\0')), "tier", NO_TIER);
     checks.done()?;
-    let wanted = UserChange { role: role.as_deref(), tier: tier.as_deref() };
+    let wanted = UserChange { role, tier: tier.as_deref() };
     change::change(&admin, &by, id, wanted).await?.map(Json).ok_or(ApiError::NotFound("user"))
 }
 

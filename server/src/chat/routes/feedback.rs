@@ -21,7 +21,7 @@ use crate::{
     auth::caller::Caller,
     chat::Chat,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             checks::Checks,
             idempotency::{Keyed, REPLAYED},
@@ -74,7 +74,7 @@ async fn keep(db: &mut PgConnection, user: UserId, id: RequestId, said: Rate) ->
         Outcome::NotCompleted(status) => {
             let detail =
                 if status.is_final() { "it ended without a whole reply" } else { "its reply is not there yet" };
-            Err(ApiError::Conflict { code: "not_completed", detail: detail.to_owned() })
+            Err(ApiError::conflict(ProblemCode::NotCompleted, detail))
         }
     }
 }

@@ -1,160 +1,140 @@
-//! What a call can fail with, and how it is told: problem+json with a stable code.
+//! What a call can fail with, as HTTP means it, and its response: problem+json with a stable code.
 //!
-//! The response carries the [`troupe_core::problem::Problem`] as an extension; [`super::middleware`] adds the correlation id and writes the body,
-//! so that every error looks the same wherever it arose.
+//! Status, title and code of a problem come from the table of [`ProblemCode`]. The response carries the [`Problem`] as an
+//! extension; [`super::middleware`] adds the correlation id and writes the body, so that every error looks the same
+//! wherever it arose.
 
-pub(crate) mod codes;
-pub(crate) mod problem;
+mod constructors;
 
-use std::time::Duration;
+use std::fmt;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use troupe_core::{ports::PortError, problem::FieldError};
+use troupe_core::{
+    ports::PortError,
+    problem::{FieldError, Problem},
+};
 
-use crate::auth::permissions::Permission;
+pub(crate) use troupe_core::problem::ProblemCode;
 
-pub(crate) use codes::CODES;
+/// Seconds after which a call that met a full or failing service may be made again.
+const RETRY_AFTER_SECONDS: u64 = 2;
 
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// The body is not JSON.
-    MalformedJson(String),
-    /// What was sent is understood, and wrong in these fields.
+    /// The request itself is not acceptable, whatever it asks for: 400, 405, 408, 413, 414, 415.
+    BadRequest { code: ProblemCode, detail: String },
+    /// 422: these fields are wrong.
     Invalid(Vec<FieldError>),
-    /// A message that is longer than allowed.
-    ContentTooLong {
-        limit: usize,
-    },
-    BodyTooLarge {
-        limit: usize,
-    },
-    /// The body did not come in the time that it has.
-    BodyTooSlow,
-    /// The body is compressed: it could be any size.
-    PackedBody,
-    UrlTooLong {
-        limit: usize,
-    },
-    UnsupportedMediaType,
-    /// What was uploaded is none of the kinds that can be read.
-    NoDocument(String),
-    /// What was to be fetched from an address is not to be had.
-    NotFetched(String),
+    /// 422, with a code of its own.
+    Unprocessable { code: ProblemCode, detail: String, errors: Vec<FieldError> },
+    /// 401: the credentials are missing or do not count.
     Unauthenticated(&'static str),
-    /// The caller is known, and may not do this.
-    Forbidden {
-        code: &'static str,
-        detail: String,
-    },
-    /// There is no such thing, or it is not the caller's: the answer is the same.
+    /// 403: the caller is known, and may not do this.
+    Forbidden { code: ProblemCode, detail: String },
+    /// 404: there is no such thing, or it is not the caller's; the answer is the same.
     NotFound(&'static str),
-    MethodNotAllowed,
-    Conflict {
-        code: &'static str,
-        detail: String,
-    },
-    /// What was to be changed is not as the caller knew it.
-    Outdated {
-        detail: String,
-    },
-    /// Rows of an import are wrong, so nothing of it was stored.
-    ImportRefused {
-        detail: String,
-        errors: Vec<FieldError>,
-    },
-    /// The key was used for something else.
-    KeyReused,
-    /// The caller has too much under way.
-    TooMany {
-        detail: String,
-    },
-    /// The caller has called too often.
-    RateLimited {
-        limit: &'static str,
-        calls: u32,
-        window: Duration,
-        /// In seconds.
-        retry_after: u64,
-    },
-    /// The service has too much under way.
-    Overloaded,
-    /// Nobody is set up who could bring a letter.
-    MailNotConfigured,
-    /// It took longer than a call may.
-    TimedOut,
-    /// A part that is needed does not answer.
-    Unavailable(String),
-    /// Our fault; what it was goes to the log, not to the caller.
+    /// 409 and 412: the state of things forbids it.
+    Conflict { code: ProblemCode, detail: String },
+    /// 429: the caller has too much in progress, or calls too often. `retry_after` is in seconds.
+    TooManyRequests { code: ProblemCode, detail: String, retry_after: u64 },
+    /// 503: the service, or a part of it, cannot serve the call now. The cause is for the log.
+    Unavailable { code: ProblemCode, detail: &'static str, cause: Option<String> },
+    /// 500: a fault of the server. The cause is for the log.
     Internal(String),
 }
 
 impl ApiError {
-    /// For operators at a terminal, who may see internal causes.
-    pub(crate) fn into_anyhow(self) -> anyhow::Error {
+    pub(crate) const fn code(&self) -> ProblemCode {
         match self {
-            Self::Internal(cause) | Self::Unavailable(cause) => anyhow::anyhow!(cause),
-            error => anyhow::anyhow!(error.problem().detail),
+            Self::BadRequest { code, .. }
+            | Self::Unprocessable { code, .. }
+            | Self::Forbidden { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::TooManyRequests { code, .. }
+            | Self::Unavailable { code, .. } => *code,
+            Self::Invalid(_) => ProblemCode::Invalid,
+            Self::Unauthenticated(_) => ProblemCode::Unauthenticated,
+            Self::NotFound(_) => ProblemCode::NotFound,
+            Self::Internal(_) => ProblemCode::Internal,
         }
     }
 
-    pub(crate) fn field(field: &str, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    /// What the caller is shown, never the cause of an internal error.
+    pub(crate) fn problem(&self) -> Problem {
+        let detail = match self {
+            Self::BadRequest { detail, .. }
+            | Self::Unprocessable { detail, .. }
+            | Self::Forbidden { detail, .. }
+            | Self::Conflict { detail, .. }
+            | Self::TooManyRequests { detail, .. } => detail.clone(),
+            Self::Invalid(errors) => {
+                let all: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+                all.join("; ")
+            }
+            Self::NotFound(what) => format!("there is no such {what}"),
+            Self::Unauthenticated(detail) | Self::Unavailable { detail, .. } => (*detail).to_owned(),
+            Self::Internal(_) => "something went wrong here; it has been logged".to_owned(),
+        };
+        let problem = Problem::new(self.code(), detail);
+        match self {
+            Self::Invalid(errors) | Self::Unprocessable { errors, .. } => problem.with_errors(errors.clone()),
+            _ => problem,
+        }
     }
 
-    pub(crate) fn admins_only() -> Self {
-        Self::Forbidden { code: "forbidden", detail: "this is for admins".to_owned() }
+    /// Logs the cause that the caller is not shown. For the one point where an error becomes an answer.
+    pub(crate) fn log_cause(&self) {
+        match self {
+            Self::Internal(cause) => tracing::error!(cause, "a call failed"),
+            Self::Unavailable { cause: Some(cause), .. } => tracing::warn!(cause, "a call was turned away"),
+            _ => {}
+        }
     }
 
-    /// The caller may, but not with the key that was shown.
-    pub(crate) fn out_of_scope(lacking: Permission) -> Self {
-        let detail = format!("this needs the permission {lacking}, which the key does not have");
-        Self::Forbidden { code: "out_of_scope", detail }
-    }
-
-    /// The key may, but for signed calls only.
-    pub(crate) fn signature_required() -> Self {
-        let detail = "with an API key this needs a call that is signed";
-        Self::Forbidden { code: "signature_required", detail: detail.to_owned() }
-    }
-
-    /// Another site's page made the browser call.
-    pub(crate) fn cross_site() -> Self {
-        let detail = "a session counts for calls of this service's own pages only";
-        Self::Forbidden { code: "cross_site", detail: detail.to_owned() }
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests { retry_after, .. } => Some(*retry_after),
+            Self::Unavailable { code, .. } => code.retryable().then_some(RETRY_AFTER_SECONDS),
+            _ => None,
+        }
     }
 }
 
+/// For logs and operators: the cause, where there is one.
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internal(cause) | Self::Unavailable { cause: Some(cause), .. } => f.write_str(cause),
+            _ => f.write_str(&self.problem().detail),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        match &self {
-            Self::Internal(cause) => tracing::error!(cause, "a call failed"),
-            Self::Unavailable(cause) => tracing::warn!(cause, "a call was turned away"),
-            Self::TimedOut => tracing::warn!("a call took too long"),
-            _ => {}
-        }
-        let problem = self.problem();
-        let mut response =
-            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
-        match self {
-            Self::Unauthenticated(_) => {
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        self.log_cause();
+        let status = StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        let headers = response.headers_mut();
+        match self.code() {
+            ProblemCode::Unauthenticated => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            // Nobody reads the rest, so nothing else can come on this connection.
-            Self::BodyTooLarge { .. } | Self::BodyTooSlow => {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Self::RateLimited { retry_after, .. } => {
-                response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
-            }
-            Self::Unavailable(_) | Self::TooMany { .. } | Self::Overloaded | Self::TimedOut => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            // The rest of the body is not read, so nothing else can come on this connection.
+            ProblemCode::BodyTooLarge | ProblemCode::BodyTooSlow => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }
-        response.extensions_mut().insert(problem);
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response.extensions_mut().insert(self.problem());
         response
     }
 }
@@ -170,17 +150,17 @@ impl From<&sqlx::Error> for ApiError {
         use sqlx::Error as E;
         match error {
             E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::Protocol(_) => {
-                Self::Unavailable(error.to_string())
+                Self::unavailable(error.to_string())
             }
             // 40P01: two transactions waited for each other, and this one had to give way.
-            // 57P0x: the server is shutting down or starting; 53xxx: it is out of something; 08xxx: the connection broke; 28xxx: it
-            // does not know us, which is so for a moment while a password is changed.
+            // 57P0x: the server is shutting down or starting; 53xxx: it is out of something; 08xxx: the connection broke;
+            // 28xxx: it does not know us, which is so for a moment while a password is changed.
             E::Database(database)
                 if database.code().is_some_and(|code| {
                     code == "40P01" || ["57P0", "53", "08", "28"].iter().any(|class| code.starts_with(class))
                 }) =>
             {
-                Self::Unavailable(error.to_string())
+                Self::unavailable(error.to_string())
             }
             _ => Self::Internal(error.to_string()),
         }
@@ -189,6 +169,9 @@ impl From<&sqlx::Error> for ApiError {
 
 impl From<PortError> for ApiError {
     fn from(error: PortError) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::unavailable(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

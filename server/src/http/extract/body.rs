@@ -18,7 +18,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
-            return Err(ApiError::UnsupportedMediaType);
+            return Err(ApiError::not_json());
         }
         let config = server_config(request.extensions())?;
         let bytes = receive(request.into_body(), config.max_body, config.body_timeout).await?;
@@ -42,7 +42,7 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
         if !inner.is_data() {
-            return ApiError::MalformedJson(inner.to_string());
+            return ApiError::malformed_json(inner.to_string());
         }
         let message = inner.to_string();
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
@@ -58,7 +58,7 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
         };
         ApiError::field(&field, message)
     })?;
-    deserializer.end().map_err(|e| ApiError::MalformedJson(e.to_string()))?;
+    deserializer.end().map_err(|e| ApiError::malformed_json(e.to_string()))?;
     Ok(value)
 }
 
@@ -87,7 +87,7 @@ mod tests {
     fn fault(json: &str) -> String {
         let problem = parse::<Sent>(json.as_bytes()).unwrap_err().problem();
         let fields: Vec<_> = problem.errors.iter().map(|e| e.field.as_str()).collect();
-        format!("{} {} [{}]", problem.status, problem.code, fields.join(","))
+        format!("{} {} [{}]", problem.status(), problem.code(), fields.join(","))
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
         let config = read_body::server_config(&parts.extensions)?;
         let bytes = read_body::receive(content, config.max_body, config.body_timeout).await?;
         if !body::is_json(&parts.headers) {
-            return Err(ApiError::UnsupportedMediaType);
+            return Err(ApiError::not_json());
         }
         let key = Key::new(key, &[address.as_bytes(), &bytes]);
         Ok(Self { body: body::parse(&bytes)?, key: Some(key) })

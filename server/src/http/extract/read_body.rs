@@ -15,13 +15,13 @@ use crate::http::error::ApiError;
 pub(crate) async fn receive(body: Body, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
     // What is said to be too large need not be read to know.
     if body.size_hint().lower() > limit as u64 {
-        return Err(ApiError::BodyTooLarge { limit });
+        return Err(ApiError::body_too_large(limit));
     }
     match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
         Ok(Ok(all)) => Ok(all.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge { limit }),
-        Ok(Err(_)) => Err(ApiError::MalformedJson("the body broke off, or its chunks are none".to_owned())),
-        Err(_) => Err(ApiError::BodyTooSlow),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::body_too_large(limit)),
+        Ok(Err(_)) => Err(ApiError::malformed_json("the body broke off, or its chunks are none")),
+        Err(_) => Err(ApiError::body_too_slow()),
     }
 }
 

@@ -49,7 +49,7 @@ impl ConcurrencyLimits {
     }
 
     pub(crate) fn call(&self) -> Result<CallPermit, ApiError> {
-        let place = self.calls.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
+        let place = self.calls.clone().try_acquire_owned().map_err(|_| ApiError::overloaded())?;
         Ok(CallPermit(Arc::new(Mutex::new(Some(place)))))
     }
 
@@ -63,13 +63,14 @@ impl ConcurrencyLimits {
     }
 
     fn waiting(&self, user: UserId) -> Result<WaitPermit, ApiError> {
-        let place = self.waiting.clone().try_acquire_owned().map_err(|_| ApiError::Overloaded)?;
+        let place = self.waiting.clone().try_acquire_owned().map_err(|_| ApiError::overloaded())?;
         let mut of_users = self.of_users.lock();
         let count = of_users.entry(user).or_default();
         if *count >= self.most_of_user {
-            return Err(ApiError::TooMany {
-                detail: format!("{} calls of yours wait already, or follow events or exports", self.most_of_user),
-            });
+            return Err(ApiError::too_many_requests(format!(
+                "{} calls of yours wait already, or follow events or exports",
+                self.most_of_user
+            )));
         }
         *count += 1;
         drop(of_users);

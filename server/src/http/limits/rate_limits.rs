@@ -160,12 +160,7 @@ impl Counted {
     pub(crate) fn refusal(&self) -> Option<ApiError> {
         let refused = self.verdict.refused?;
         let Limit { name, quota, .. } = self.limits.get(refused.limit)?;
-        Some(ApiError::RateLimited {
-            limit: name,
-            calls: quota.calls,
-            window: quota.window,
-            retry_after: seconds(refused.retry_after).max(1),
-        })
+        Some(ApiError::rate_limited(name, quota.calls, quota.window, seconds(refused.retry_after).max(1)))
     }
 
     /// `RateLimit` and `RateLimit-Policy`, as structured fields.

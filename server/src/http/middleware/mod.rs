@@ -74,13 +74,13 @@ fn admit(http: &Http, class: Class, request: &mut Request) -> Result<Option<Call
     let limit = http.config.max_url;
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if request.extensions().get::<Peer>().is_some_and(|peer| peer.crowded) {
-        return Err(ApiError::Overloaded);
+        return Err(ApiError::overloaded());
     }
     if length > limit {
-        return Err(ApiError::UrlTooLong { limit });
+        return Err(ApiError::url_too_long(limit));
     }
     if request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(ApiError::PackedBody);
+        return Err(ApiError::compressed_body());
     }
     // Those who look after this process must be answered however full it is.
     if class.rate == Rate::Free {
@@ -94,7 +94,7 @@ fn admit(http: &Http, class: Class, request: &mut Request) -> Result<Option<Call
 async fn in_time(time: Duration, place: Option<CallPermit>, request: Request, next: Next) -> Response {
     let response = timeout(time, next.run(request)).await;
     drop(place);
-    response.unwrap_or_else(|_| ApiError::TimedOut.into_response())
+    response.unwrap_or_else(|_| ApiError::timed_out().into_response())
 }
 
 fn with_problem(response: Response, problem: &Problem) -> Response {

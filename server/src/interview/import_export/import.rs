@@ -31,7 +31,11 @@ use super::{
     read::{Read, read},
     rows::Row,
 };
-use crate::{audit::note, http::error::ApiError, interview::answers};
+use crate::{
+    audit::note,
+    http::error::{ApiError, ProblemCode},
+    interview::answers,
+};
 
 /// The most questions of one's own.
 pub(crate) const MOST_QUESTIONS: i64 = 5_000;
@@ -166,10 +170,10 @@ fn refused(faults: &[Fault]) -> ApiError {
         0 => String::new(),
         others => format!("; and {others} more"),
     };
-    ApiError::ImportRefused { detail: format!("nothing was stored; {first}{others}"), errors }
+    ApiError::import_refused(format!("nothing was stored; {first}{others}"), errors)
 }
 
 pub(crate) fn too_many_questions() -> ApiError {
     let detail = format!("nobody may have more than {MOST_QUESTIONS} questions of their own");
-    ApiError::Conflict { code: "too_many_questions", detail }
+    ApiError::conflict(ProblemCode::TooManyQuestions, detail)
 }

@@ -61,7 +61,7 @@ fn json(text: &str) -> Result<Read, ApiError> {
         if error.is_data() {
             ApiError::field("body", "must be an array of objects")
         } else {
-            ApiError::MalformedJson(error.to_string())
+            ApiError::malformed_json(error.to_string())
         }
     })?;
     let mut read = Read::default();

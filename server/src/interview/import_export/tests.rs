@@ -131,7 +131,7 @@ fn every_fault_of_a_row_is_named_with_its_column() {
 
 fn refusal(format: Format, bytes: &[u8]) -> String {
     let problem = read(format, bytes).unwrap_err().problem();
-    format!("{}: {}", problem.code, problem.detail)
+    format!("{}: {}", problem.code(), problem.detail)
 }
 
 #[test]

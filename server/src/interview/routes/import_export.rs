@@ -88,7 +88,7 @@ pub(crate) async fn import_responses(
 ) -> Result<Response, ApiError> {
     own_persona(&interview.pool, owner, &slug).await?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let format = how.format.or_else(|| Format::of_content_type(content_type)).ok_or(ApiError::UnsupportedMediaType)?;
+    let format = how.format.or_else(|| Format::of_content_type(content_type)).ok_or_else(ApiError::not_json)?;
     let what = format!("import {slug} {} {:?}", format.name(), how.mode);
     let key = key.map(|key| Key::new(key, &[what.as_bytes(), &bytes]));
     let done = once(&interview.pool, owner, key, |db| {

@@ -20,7 +20,7 @@ use super::TAG;
 use crate::{
     auth::caller::Caller,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             checks::Checks,
             idempotency::Keyed,
@@ -114,9 +114,11 @@ pub(crate) async fn create_question(
 }
 
 async fn create(db: &mut PgConnection, owner: UserId, new: CreateQuestion) -> Result<Question, ApiError> {
-    let exists = |known: Option<QuestionId>| ApiError::Conflict {
-        code: "question_exists",
-        detail: known.map_or("you have this question already".to_owned(), |id| format!("it is the question {id}")),
+    let exists = |known: Option<QuestionId>| {
+        ApiError::conflict(
+            ProblemCode::QuestionExists,
+            known.map_or("you have this question already".to_owned(), |id| format!("it is the question {id}")),
+        )
     };
     if let Some(known) = questions::same(&mut *db, owner, &new.text).await? {
         return Err(exists(Some(known)));
@@ -143,8 +145,8 @@ pub(crate) async fn delete_question(
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(NO_QUESTION),
         Err(error) if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) => {
-            let detail = "there is an answer to it, or was one that can be restored".to_owned();
-            Err(ApiError::Conflict { code: "question_in_use", detail })
+            let detail = "there is an answer to it, or was one that can be restored";
+            Err(ApiError::conflict(ProblemCode::QuestionInUse, detail))
         }
         Err(error) => Err(error.into()),
     }

@@ -22,7 +22,7 @@ use utoipa::IntoParams;
 use crate::{
     auth::caller::Caller,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             checks::Checks,
             paging::{Listed, Paging, Params},
@@ -133,9 +133,8 @@ pub(crate) async fn read_content(
     Id((slug, id)): Id<(String, DocumentId)>,
 ) -> Result<impl IntoResponse, ApiError> {
     let content = documents::content(&knowledge.pool, shelf(owner, &slug)?, id).await?.ok_or(MISSING)?;
-    let content = content.ok_or_else(|| ApiError::Conflict {
-        code: "document_not_ready",
-        detail: "the document has no text: its status says why".to_owned(),
+    let content = content.ok_or_else(|| {
+        ApiError::conflict(ProblemCode::DocumentNotReady, "the document has no text: its status says why")
     })?;
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     Ok((headers, content))

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::{
     auth::caller::Caller,
     http::{
-        error::ApiError,
+        error::{ApiError, ProblemCode},
         extract::{
             checks::Checks,
             idempotency::Keyed,
@@ -79,7 +79,7 @@ pub(crate) async fn create_memory(
 async fn create(db: &mut PgConnection, user: UserId, slug: String, fact: String) -> Result<Memory, ApiError> {
     let persona = personas::find(&mut *db, user, &slug).await?.ok_or(NO_PERSONA)?;
     if !persona.remembers {
-        return Err(ApiError::Conflict { code: "remembers_nothing", detail: format!("'{slug}' remembers nothing") });
+        return Err(ApiError::conflict(ProblemCode::RemembersNothing, format!("'{slug}' remembers nothing")));
     }
     Ok(memories::write(db, user, persona.id, fact.trim()).await?)
 }

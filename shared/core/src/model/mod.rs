@@ -3,6 +3,7 @@
 //! These types are what the API shows; what must not leave the process (hashes, digests) is never part of them.
 
 pub mod account_data;
+mod account_role;
 pub mod admin;
 pub mod audit;
 mod change;
@@ -18,6 +19,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use account_role::{AccountRole, UnknownAccountRole};
 pub use change::Change;
 use grounding::Grounding;
 use providers::{Incomplete, OverBudget, Try, WhenCut};
@@ -34,8 +36,7 @@ pub struct User {
     #[schema(example = "ada@example.com")]
     pub email: String,
     pub name: String,
-    #[schema(example = "user")]
-    pub role: String,
+    pub role: AccountRole,
     #[schema(example = "free")]
     pub tier: String,
     pub created_at: DateTime<Utc>,

@@ -1,17 +1,18 @@
 //! Users as admins look for them, change them, and bring them along from elsewhere. Services are accounts too, and no users.
 
 use sqlx::{PgExecutor, Result};
-use troupe_core::{ids::UserId, model::User};
+use troupe_core::{
+    ids::UserId,
+    model::{AccountRole, User},
+};
 use uuid::Uuid;
 
 use crate::Page;
 
-const ROLES: [&str; 2] = ["admin", "user"];
-
 /// Which users.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
-    pub role: Option<&'a str>,
+    pub role: Option<AccountRole>,
     pub tier: Option<&'a str>,
 }
 
@@ -20,7 +21,7 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<UserId
     // Each role of each tier is a stretch of an index that is in the order of ids: so many of each are enough.
     sqlx::query_as!(
         User,
-        r#"select u.id as "id: UserId", u.email, u.name, u.role, u.tier, u.created_at
+        r#"select u.id as "id: UserId", u.email, u.name, u.role as "role: AccountRole", u.tier, u.created_at
            from tiers t
            cross join unnest($1::text[]) as r (role)
            cross join lateral (
@@ -28,7 +29,7 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<UserId
                order by id desc limit $4) u
            where t.name = coalesce($2, t.name)
            order by u.id desc limit $4"#,
-        &roles(filter.role),
+        &roles(filter.role) as &[AccountRole],
         filter.tier,
         page.after.map_or(Uuid::max(), UserId::as_uuid),
         page.limit,
@@ -44,12 +45,12 @@ pub async fn search(db: impl PgExecutor<'_>, words: &str, filter: Filter<'_>, pa
     // Apart from the rest: otherwise the planner may take the order of ids for a way to its rows.
     sqlx::query_as!(
         User,
-        r#"select id as "id: UserId", email, name, role, tier, created_at
+        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at
            from (select * from users where email_words(email) @@ $1::text::tsquery offset 0) found
            where role = any ($2) and tier = coalesce($3, tier) and kind = 'person' and closed_at is null and id < $4
            order by id desc limit $5"#,
         query,
-        &roles(filter.role),
+        &roles(filter.role) as &[AccountRole],
         filter.tier,
         page.after.map_or(Uuid::max(), UserId::as_uuid),
         page.limit,
@@ -58,8 +59,8 @@ pub async fn search(db: impl PgExecutor<'_>, words: &str, filter: Filter<'_>, pa
     .await
 }
 
-fn roles(only: Option<&str>) -> Vec<String> {
-    only.map_or_else(|| ROLES.map(str::to_owned).to_vec(), |role| vec![role.to_owned()])
+fn roles(only: Option<AccountRole>) -> Vec<AccountRole> {
+    only.map_or_else(|| AccountRole::ALL.to_vec(), |role| vec![role])
 }
 
 /// As `email_words` cuts an address.
@@ -85,15 +86,15 @@ pub async fn lock_admins(db: impl PgExecutor<'_>) -> Result<Vec<UserId>> {
 pub async fn change(
     db: impl PgExecutor<'_>,
     id: UserId,
-    role: Option<&str>,
+    role: Option<AccountRole>,
     tier: Option<&str>,
 ) -> Result<Option<User>> {
     sqlx::query_as!(
         User,
         r#"update users set role = coalesce($2, role), tier = coalesce($3, tier) where id = $1 and closed_at is null
-           returning id as "id: UserId", email, name, role, tier, created_at"#,
+           returning id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at"#,
         id.as_uuid(),
-        role,
+        role.map(AccountRole::name),
         tier,
     )
     .fetch_optional(db)

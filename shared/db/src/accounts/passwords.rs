@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use sqlx::{PgExecutor, Result};
-use troupe_core::{ids::UserId, model::User};
+use troupe_core::{
+    ids::UserId,
+    model::{AccountRole, User},
+};
 
 /// Gives an account a new password; a link that would have set another one is void.
 pub async fn set(db: impl PgExecutor<'_>, id: UserId, hash: &str) -> Result<()> {
@@ -64,7 +67,7 @@ pub async fn make_link(
 pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Option<User>> {
     sqlx::query_as!(
         User,
-        r#"select id as "id: UserId", email, name, role, tier, created_at from users
+        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at from users
            where reset_digest = $1 and reset_until > now() and closed_at is null"#,
         digest,
     )

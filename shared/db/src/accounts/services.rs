@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgExecutor, Result};
-use troupe_core::ids::{CredentialId, UserId};
+use troupe_core::{
+    ids::{CredentialId, UserId},
+    model::AccountRole,
+};
 use utoipa::ToSchema;
 
 /// What stands where a password's hash would: no password has it.
@@ -16,7 +19,7 @@ const MOST: i64 = 1_000;
 pub struct Service {
     pub id: UserId,
     pub name: String,
-    pub role: String,
+    pub role: AccountRole,
     pub tier: String,
     pub created_at: DateTime<Utc>,
 }
@@ -27,7 +30,7 @@ pub async fn create(db: impl PgExecutor<'_>, id: UserId, name: &str, admin: bool
         Service,
         r#"insert into users (id, email, name, password_hash, role, kind)
            values ($1, $2, $3, $4, case when $5 then 'admin' else 'user' end, 'service')
-           returning id as "id: UserId", name, role, tier, created_at"#,
+           returning id as "id: UserId", name, role as "role: AccountRole", tier, created_at"#,
         id.as_uuid(),
         format!("{name}@service.invalid"),
         name,
@@ -42,7 +45,7 @@ pub async fn create(db: impl PgExecutor<'_>, id: UserId, name: &str, admin: bool
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Service>> {
     sqlx::query_as!(
         Service,
-        r#"select id as "id: UserId", name, role, tier, created_at from users where kind = 'service' order by id desc
+        r#"select id as "id: UserId", name, role as "role: AccountRole", tier, created_at from users where kind = 'service' order by id desc
            limit $1"#,
         MOST,
     )
@@ -53,7 +56,7 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Service>> {
 pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Service>> {
     sqlx::query_as!(
         Service,
-        r#"select id as "id: UserId", name, role, tier, created_at from users where id = $1 and kind = 'service'"#,
+        r#"select id as "id: UserId", name, role as "role: AccountRole", tier, created_at from users where id = $1 and kind = 'service'"#,
         id.as_uuid(),
     )
     .fetch_optional(db)

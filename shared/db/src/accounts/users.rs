@@ -1,7 +1,10 @@
 //! Accounts. One that is closed is on its way out: for everybody it is gone already.
 
 use sqlx::{PgExecutor, Result};
-use troupe_core::{ids::UserId, model::User};
+use troupe_core::{
+    ids::UserId,
+    model::{AccountRole, User},
+};
 
 /// A stored account with its password's hash, which goes no further than the sign-in that verifies it.
 pub struct Credentials {
@@ -20,7 +23,7 @@ pub async fn create(
     sqlx::query_as!(
         User,
         r#"insert into users (id, email, name, password_hash) values ($1, $2, $3, $4)
-           returning id as "id: UserId", email, name, role, tier, created_at"#,
+           returning id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at"#,
         id.as_uuid(),
         email,
         name,
@@ -33,7 +36,7 @@ pub async fn create(
 pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
     sqlx::query_as!(
         User,
-        r#"select id as "id: UserId", email, name, role, tier, created_at from users where id = $1 and closed_at is null"#,
+        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at from users where id = $1 and closed_at is null"#,
         id.as_uuid(),
     )
     .fetch_optional(db)
@@ -42,7 +45,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
 
 pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
-        r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash
+        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash
            from users where lower(email) = lower($1) and closed_at is null"#,
         email,
     )
@@ -62,10 +65,13 @@ pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<
 }
 
 /// What an account may do; `None` where there is no such account.
-pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<String>> {
-    sqlx::query_scalar!("select role from users where id = $1 and closed_at is null", id.as_uuid())
-        .fetch_optional(db)
-        .await
+pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<AccountRole>> {
+    sqlx::query_scalar!(
+        r#"select role as "role: AccountRole" from users where id = $1 and closed_at is null"#,
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// Makes the account with this address an admin's; `None` where there is no such account.
@@ -81,7 +87,7 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
 /// The address as it is stored, and the hash of its password; `None` where there is no such account.
 pub async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
-        r#"select id as "id: UserId", email, name, role, tier, created_at, password_hash from users where id = $1"#,
+        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash from users where id = $1"#,
         id.as_uuid(),
     )
     .fetch_optional(db)

@@ -11,7 +11,7 @@ use troupe_core::{
     ids::{MessageId, RequestId},
     jobs::Dispatch,
     model::{
-        Usage,
+        RequestStatus, Usage,
         grounding::Grounding,
         providers::{Incomplete, Try},
     },
@@ -82,7 +82,7 @@ struct Columns<'a> {
     attempts: Vec<i32>,
     costs: Vec<f64>,
     trails: Vec<Json<&'a [Try]>>,
-    statuses: Vec<&'static str>,
+    statuses: Vec<RequestStatus>,
     message_ids: Vec<Option<Uuid>>,
     contents: Vec<Option<&'a str>>,
     usages: Vec<Option<Json<Usage>>>,
@@ -103,8 +103,8 @@ impl<'a> FromIterator<&'a Finished> for Columns<'a> {
             columns.costs.push(*cost);
             columns.trails.push(Json(trail));
             let (status, reply, failure) = match state {
-                FinalState::Completed(reply) => ("completed", Some(reply), None),
-                FinalState::Failed { error, cause } => ("failed", None, Some((error, cause))),
+                FinalState::Completed(reply) => (RequestStatus::Completed, Some(reply), None),
+                FinalState::Failed { error, cause } => (RequestStatus::Failed, None, Some((error, cause))),
             };
             columns.statuses.push(status);
             columns.message_ids.push(reply.map(|reply| reply.message_id.as_uuid()));
@@ -171,7 +171,7 @@ pub async fn finish(
            from finished f left join next n on n.after = f.id"#,
         &columns.ids,
         &columns.attempts,
-        &columns.statuses as &[&str],
+        &columns.statuses as &[RequestStatus],
         &columns.message_ids as &[Option<Uuid>],
         &columns.contents as &[Option<&str>],
         &columns.usages as &[Option<Json<Usage>>],

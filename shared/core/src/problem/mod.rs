@@ -1,7 +1,15 @@
 //! The problem object (RFC 9457): one shape for every error, over HTTP, in events and in a polled request.
+//!
+//! What a kind of problem always has (status, title, type, whether a retry may help) comes from the table of
+//! [`ProblemCode`]; the fields that it fills are private, so that there is no problem with another code. A stored problem
+//! keeps what it was stored with: its code may be of an older or a newer release.
+
+mod codes;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use codes::ProblemCode;
 
 /// What went wrong, for a program (`code`, `retryable`) and for a person (`title`, `detail`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -9,15 +17,15 @@ pub struct Problem {
     /// A page about this kind of problem, relative to the server.
     #[serde(rename = "type")]
     #[schema(example = "/docs/problems#not_found")]
-    pub kind: String,
+    kind: String,
     #[schema(example = "not found")]
-    pub title: String,
+    title: String,
     #[schema(example = 404)]
-    pub status: u16,
+    status: u16,
     pub detail: String,
     /// Stable, for programs.
     #[schema(example = "not_found")]
-    pub code: String,
+    code: String,
     /// Whether the same call may succeed later.
     pub retryable: bool,
     /// The correlation id of the call, as in `X-Request-Id`.
@@ -37,22 +45,46 @@ pub struct FieldError {
 }
 
 impl Problem {
-    pub fn new(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Self {
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("/docs/problems#{code}"),
-            title: title.to_owned(),
-            status,
+            title: code.title().to_owned(),
+            status: code.status(),
             detail: detail.into(),
-            code: code.to_owned(),
-            retryable: false,
+            code: code.name().to_owned(),
+            retryable: code.retryable(),
             request_id: None,
             errors: Vec::new(),
         }
     }
 
+    /// For a problem whose circumstances decide this, not its code.
     #[must_use]
-    pub fn retryable(mut self, retryable: bool) -> Self {
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.retryable = retryable;
         self
     }
+
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// The page about this kind of problem, relative to the server.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The name of its [`ProblemCode`], or of a code of another release.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
 }
+
+#[cfg(test)]
+mod tests;
