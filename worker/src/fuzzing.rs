@@ -1,8 +1,9 @@
-//! Entry points of the targets in `fuzz/`: the parsers of model services' answers and of documents. Only with the feature
-//! `fuzzing`.
+//! Entry points of the targets in `fuzz/`: the parsers of model services' answers and of documents. Only with the
+//! feature `fuzzing`.
 //!
-//! A target for model services passes its bytes as an answer to the real decoder, without a socket: whole, and cut at indexes
-//! that the bytes themselves choose. Both must give the same chunks; nothing may panic; and an end needs a finish reason.
+//! A target for model services passes its bytes as an answer to the real decoder, without a socket: whole, and cut at
+//! indexes that the bytes themselves choose. Both must give the same chunks; nothing may panic; and an end needs a
+//! finish reason.
 
 use std::sync::Once;
 
@@ -63,7 +64,8 @@ pub fn json(answer: &[u8]) {
     assert!(!ended || answer.is_ok(), "an end without a finish reason");
 }
 
-/// Whether the answer has an end; it must give the same chunks whole and cut. The first bytes choose the cuts and the prefill.
+/// Whether the answer has an end; it must give the same chunks whole and cut. The first bytes choose the cuts and the
+/// prefill.
 fn ends_whole_and_cut(format: Format, answer: &[u8]) -> bool {
     let cuts: Vec<usize> = answer.iter().take(8).map(|&step| usize::from(step)).collect();
     let prefill = if answer.len().is_multiple_of(2) { "" } else { "A beginning, \n" };

@@ -1,7 +1,7 @@
 //! The workers: they consume jobs and write the replies.
 //!
-//! [`run`] is the whole process: a consumer per tier ([`queue`]), the handler of their jobs ([`replies`]) with the model
-//! services it calls ([`providers`]), and the background work beside it.
+//! [`run`] is the whole process: a consumer per tier ([`queue`]), the handler of their jobs ([`replies`]) with the
+//! model services it calls ([`providers`]), and the background work beside it.
 
 mod account_data;
 #[cfg(feature = "fuzzing")]

@@ -1,8 +1,8 @@
 //! Adaptive batching: calls that come while others are in flight are made together.
 //!
-//! A statement for twenty rows costs little more than one for one row. Calls are sent immediately while a lane is idle; while all are
-//! busy they queue, and go as one batch as soon as a lane is free. So the load decides the size of a batch, and with little load
-//! there is no delay.
+//! A statement for twenty rows costs little more than one for one row. Calls are sent immediately while a lane is idle;
+//! while all are busy they queue, and go as one batch as soon as a lane is free. So the load decides the size of a
+//! batch, and with little load there is no delay.
 
 use std::sync::Arc;
 
@@ -41,7 +41,8 @@ impl<B: Batch> Clone for Batcher<B> {
 }
 
 impl<B: Batch> Batcher<B> {
-    /// At most `lanes` batches in flight, of at most `max_items` each. At the shutdown the lanes end once the queue is empty.
+    /// At most `lanes` batches in flight, of at most `max_items` each. At the shutdown the lanes end once the queue is
+    /// empty.
     pub fn start(batch: B, lanes: usize, max_items: usize, tasks: &Tasks) -> Self {
         let (queue, queued) = mpsc::channel(MAX_QUEUED_CALLS);
         let batch = Arc::new(batch);

@@ -1,8 +1,8 @@
 //! Events of a request, each at a cursor `attempt-n`.
 //!
 //! A worker encodes an event once, as a [`Frame`]: a short header for the servers and the JSON for the clients. Servers
-//! route by the header and forward the JSON without parsing it. [`Transcript`] defines how events add up to a reply; every
-//! client must do the same.
+//! route by the header and forward the JSON without parsing it. [`Transcript`] defines how events add up to a reply;
+//! every client must do the same.
 
 use std::{fmt, str::FromStr};
 

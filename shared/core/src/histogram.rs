@@ -1,4 +1,5 @@
-//! A histogram of latencies with exponential buckets: the counts of many processes add up, and the sum still has percentiles.
+//! A histogram of latencies with exponential buckets: the counts of many processes add up, and the sum still has
+//! percentiles.
 
 /// The width of a bucket, relative to the one before.
 const GROWTH: f64 = 1.25;
@@ -8,8 +9,8 @@ pub fn bucket(milliseconds: u32) -> u32 {
     f64::from(milliseconds.max(1)).log(GROWTH).round() as u32
 }
 
-/// The percentile (`0.95`) in milliseconds, to within an eighth; `None` where nothing was counted. Pairs of bucket and count, in
-/// any order.
+/// The percentile (`0.95`) in milliseconds, to within an eighth; `None` where nothing was counted. Pairs of bucket and
+/// count, in any order.
 pub fn percentile(mut counts: Vec<(u32, u64)>, share: f64) -> Option<u32> {
     counts.sort_unstable();
     let total: u64 = counts.iter().map(|(_, count)| count).sum();

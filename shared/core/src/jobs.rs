@@ -9,8 +9,8 @@ use crate::ids::RequestId;
 pub struct Dispatch {
     pub request_id: RequestId,
     pub tier: String,
-    /// Counts the decisions to dispatch it. Deduplication: the same decision pushed twice is one job; a later decision is a new
-    /// job, even while a worker still holds the earlier one.
+    /// Counts the decisions to dispatch it. Deduplication: the same decision pushed twice is one job; a later decision
+    /// is a new job, even while a worker still holds the earlier one.
     pub number: i32,
 }
 

@@ -28,8 +28,8 @@ impl Tasks {
         self.tracker.spawn(task)
     }
 
-    /// Spawns a task that is dropped at the shutdown, at whichever await it is then. For tasks without an end of their own, and
-    /// with nothing to clean up.
+    /// Spawns a task that is dropped at the shutdown, at whichever await it is then. For tasks without an end of their
+    /// own, and with nothing to clean up.
     pub fn spawn_until_shutdown<F>(&self, task: F) -> JoinHandle<()>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -73,4 +73,16 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
 /// Installs the process's TLS implementation. Call it first in `main`; calling it again does nothing.
 pub fn install_tls() {
     _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_without_an_end_is_dropped_at_the_shutdown() {
+        let tasks = Tasks::default();
+        tasks.spawn_until_shutdown(std::future::pending::<()>());
+        assert!(tasks.finish(Duration::from_secs(5)).await);
+    }
 }

@@ -1,8 +1,8 @@
 //! Rate limits: GCRA, the "leaky bucket" with one number as its state.
 //!
-//! The state of a subject is the time that it *owes*: each call adds the emission interval (the time in which one call is
-//! regained), and time pays it back. A burst may use the whole quota, and after that calls are regained one at a time; there is
-//! no window that resets. `limiter.lua` is the same for Redis.
+//! The state of a subject is the time that it *owes*: each call adds the emission interval (the time in which one call
+//! is regained), and time pays it back. A burst may use the whole quota, and after that calls are regained one at a
+//! time; there is no window that resets. `limiter.lua` is the same for Redis.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ impl Quota {
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX).max(1))
     }
 
-    /// The maximum that may be owed: the burst. (A little less than the window, where the cost is rounded: the last call must not be
-    /// lost to that.)
+    /// The maximum that may be owed: the burst. (A little less than the window, where the cost is rounded: the last
+    /// call must not be lost to that.)
     pub fn max_owed(self) -> Duration {
         self.cost().saturating_mul(self.calls)
     }
@@ -88,7 +88,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whenever calls come: no more than the quota at once and what is regained meanwhile, and never fewer than that.
+        /// Whenever calls come: no more than the quota at once and what is regained meanwhile, and never fewer than
+        /// that.
         #[test]
         fn never_more_than_was_regained(calls in 1u32..50, window in 1u64..100_000, pauses in prop::collection::vec(0u64..5_000, 1..300)) {
             let quota = Quota { calls, window: Duration::from_millis(window.max(100)) };

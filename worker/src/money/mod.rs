@@ -1,8 +1,9 @@
 //! Money: the prices of models, and daily budgets.
 //!
-//! Prices and budgets are polled from PostgreSQL into a [`PriceBook`], so a reply without a budget costs no statement. With one,
-//! [`Money::reserve`] reserves the maximum cost of the reply before a model is called, and [`Money::settle`] returns the rest. If
-//! a worker dies in between, the reservation stays spent: a day may end under budget, but never over it for that reason.
+//! Prices and budgets are polled from PostgreSQL into a [`PriceBook`], so a reply without a budget costs no statement.
+//! With one, [`Money::reserve`] reserves the maximum cost of the reply before a model is called, and [`Money::settle`]
+//! returns the rest. If a worker dies in between, the reservation stays spent: a day may end under budget, but never
+//! over it for that reason.
 
 mod batches;
 mod price_book;
@@ -121,8 +122,8 @@ impl Money {
         self.max_cost > 0.0 && so_far + more > self.max_cost
     }
 
-    /// Reserves the maximum cost in every budget that applies, or in none: an error says which has not enough left. The cost
-    /// is only computed where a budget applies.
+    /// Reserves the maximum cost in every budget that applies, or in none: an error says which has not enough left. The
+    /// cost is only computed where a budget applies.
     pub(crate) async fn reserve(
         &self,
         spender: Spender<'_>,

@@ -60,7 +60,8 @@ impl PriceBook {
         .collect()
     }
 
-    /// The budget of a subject, if there is one, for an account that may be another subject's: each user of a tier has their own.
+    /// The budget of a subject, if there is one, for an account that may be another subject's: each user of a tier has
+    /// their own.
     fn limit(&self, scope: Scope, subject: &str, account_scope: Scope, account: &str) -> Option<Limit> {
         let daily_limit = *self.budgets.get(&scope)?.get(subject)?;
         let account = Account { scope: account_scope, subject: account.to_owned() };

@@ -24,7 +24,8 @@ pub(crate) struct Call<'a> {
     pub(crate) prompt: &'a Prompt,
     pub(crate) model: &'a str,
     pub(crate) max_tokens: u32,
-    /// The beginning of the reply, where another service broke off: the stream continues it. Only for services that can.
+    /// The beginning of the reply, where another service broke off: the stream continues it. Only for services that
+    /// can.
     pub(crate) prefill: &'a str,
 }
 

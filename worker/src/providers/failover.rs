@@ -1,9 +1,9 @@
 //! One reply by the first provider of the chain that can give one: failover inside the attempt, without a pause.
 //!
-//! Until the first token, failover is invisible. After it the persona decides (`when_cut`): partial text is kept until the
-//! next provider's first token arrives and is retracted then, or it is the next provider's prefill, or it is the reply.
-//! Each provider has a circuit breaker per key ([`circuit_breaker`]); further calls are bounded by a [`retry_budget`], and
-//! a slow first token is hedged by a second call ([`first_token_latency`]).
+//! Until the first token, failover is invisible. After it the persona decides (`when_cut`): partial text is kept until
+//! the next provider's first token arrives and is retracted then, or it is the next provider's prefill, or it is the
+//! reply. Each provider has a circuit breaker per key ([`circuit_breaker`]); further calls are bounded by a
+//! [`retry_budget`], and a slow first token is hedged by a second call ([`hedging`]).
 
 pub(super) mod call;
 pub(super) mod chain;
@@ -11,6 +11,7 @@ mod circuit_breaker;
 mod first_token_latency;
 pub(super) mod health_board;
 pub(super) mod health_checks;
+mod hedging;
 mod retry_budget;
 pub(super) mod roster;
 #[cfg(test)]
@@ -20,7 +21,6 @@ use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, stream};
-use tokio::time::sleep_until;
 use troupe_core::model::{
     Usage,
     providers::{Incomplete, Outcome, WhenCut},
@@ -91,8 +91,8 @@ pub(crate) struct Failover {
     when_cut: WhenCut,
     candidates: VecDeque<Candidate>,
     call: Option<ProviderCall>,
-    /// The valid text, and the number of the call that it is of: the first token of another call retracts it, unless that call
-    /// continues it.
+    /// The valid text, and the number of the call that it is of: the first token of another call retracts it, unless
+    /// that call continues it.
     text: String,
     text_call: usize,
     pending: Option<ReplyChunk>,
@@ -272,45 +272,6 @@ impl Failover {
             return Some(ProviderCall::new(self.chain.clone(), self.trail.clone(), candidate, purpose));
         }
         None
-    }
-
-    /// The first chunk: of this call, or, where that is later than its p95, of a hedged call of the next candidate as well.
-    async fn first_chunk(&mut self, mut call: ProviderCall) -> (ProviderCall, Result<Chunk, Failure>) {
-        let usual = call.candidate.endpoint.first_token_latency.p95();
-        let (Some(usual), true, true) = (usual, self.text.is_empty(), !self.candidates.is_empty()) else {
-            let chunk = call.next().await;
-            return (call, chunk);
-        };
-        let late = call.began + usual;
-        tokio::select! {
-            biased;
-            chunk = call.next() => return (call, chunk),
-            () = sleep_until(late) => {}
-        }
-        let hedge = if self.chain.hedges.withdraw() { self.start_call(true).await } else { None };
-        let Some(mut hedge) = hedge else {
-            let chunk = call.next().await;
-            return (call, chunk);
-        };
-        tracing::debug!(endpoint = call.candidate.endpoint.name, "slower than usual: hedging with the next provider");
-        let (winner, loser, chunk) = tokio::select! {
-            chunk = call.next() => (call, hedge, chunk),
-            chunk = hedge.next() => (hedge, call, chunk),
-        };
-        match chunk {
-            Ok(chunk) => {
-                loser.outrun();
-                (winner, Ok(chunk))
-            }
-            Err(failure) => {
-                winner.fail(&failure);
-                self.retryable |= consequence(failure.outcome).retryable;
-                self.last_failure = Some(failure);
-                let mut remaining = loser;
-                let chunk = remaining.next().await;
-                (remaining, chunk)
-            }
-        }
     }
 
     fn give_up(&mut self) -> ChainFailure {

@@ -1,5 +1,5 @@
-//! Failures of providers, and their consequences for failover, circuit breaker and retry. The table of docs/PROVIDERS.md, as
-//! code.
+//! Failures of providers, and their consequences for failover, circuit breaker and retry. The table of
+//! docs/PROVIDERS.md, as code.
 
 use std::time::Duration;
 

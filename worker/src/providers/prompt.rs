@@ -29,8 +29,8 @@ pub(crate) struct PromptMessage {
 }
 
 impl Prompt {
-    /// Persona, memories, passages and the question always; earlier turns as far as the budget goes, the newest first, and never
-    /// beginning with an answer whose question was cut away.
+    /// Persona, memories, passages and the question always; earlier turns as far as the budget goes, the newest first,
+    /// and never beginning with an answer whose question was cut away.
     pub(crate) fn assemble(claimed: &Claimed, memories: &[Memory], passages: Vec<String>, token_budget: usize) -> Self {
         let mut system = claimed.persona.system_prompt.clone();
         for section in

@@ -1,7 +1,7 @@
 //! Token counts, for usage that a provider did not report.
 //!
-//! Counted with the tokenizer of OpenAI's newer models; others differ a little, so these counts are marked as estimated. It is too
-//! slow to fit every prompt into its budget: that is done by characters (docs/adr/0010-tokens.md).
+//! Counted with the tokenizer of OpenAI's newer models; others differ a little, so these counts are marked as
+//! estimated. It is too slow to fit every prompt into its budget: that is done by characters (docs/adr/0010-tokens.md).
 
 use std::sync::LazyLock;
 

@@ -1,8 +1,9 @@
-//! The apalis backend: tasks in the layout of apalis-redis, fetched for free slots only and deleted when they are acknowledged.
+//! The apalis backend: tasks in the layout of apalis-redis, fetched for free slots only and deleted when they are
+//! acknowledged.
 //!
-//! apalis drives it (state machine, heartbeat, acknowledgements); apalis-redis defines the layout and fetches. It differs from
-//! apalis-redis's own backend in three ways (docs/adr/0002): the batch follows the free slots, finished tasks leave no trace,
-//! and no error of Redis ends the worker.
+//! apalis drives it (state machine, heartbeat, acknowledgements); apalis-redis defines the layout and fetches. It
+//! differs from apalis-redis's own backend in three ways (docs/adr/0002): the batch follows the free slots, finished
+//! tasks leave no trace, and no error of Redis ends the worker.
 
 use std::{
     convert::Infallible,
@@ -114,8 +115,8 @@ impl RedisTasks {
         self.slots.abandon(self.queue.tier_index, self.fetched.swap(0, Ordering::AcqRel));
     }
 
-    /// At shutdown: no more jobs start here, and those that were fetched and have not started go back for other workers at once. A
-    /// fetch in flight was sent before on the same connection, so its jobs are included.
+    /// At shutdown: no more jobs start here, and those that were fetched and have not started go back for other workers
+    /// at once. A fetch in flight was sent before on the same connection, so its jobs are included.
     pub(super) async fn hand_back_unstarted(&self) {
         self.started.close();
         let mut connection = self.connection.clone();

@@ -1,12 +1,12 @@
--- Puts what this worker has fetched and not begun back where it came from, at the front of the active list, and wakes others.
--- KEYS: the worker's inflight set, active list. ARGV: wake channel, tier, then the tasks that have begun.
-local begun = {}
+-- Hands back the jobs that this worker has fetched and not started: to the front of the active list, waking other workers.
+-- KEYS: the worker's inflight set, active list. ARGV: wake channel, tier, then the tasks that have started.
+local started = {}
 for i = 3, #ARGV do
-  begun[ARGV[i]] = true
+  started[ARGV[i]] = true
 end
 local back = {}
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  if not begun[id] then
+  if not started[id] then
     table.insert(back, id)
   end
 end

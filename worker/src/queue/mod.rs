@@ -49,8 +49,8 @@ pub(crate) struct Queues {
 }
 
 impl Consumers {
-    /// Starts a consumer for each tier, and for each that is added later. They fetch until the shutdown; a consumer that ends before
-    /// is restarted.
+    /// Starts a consumer for each tier, and for each that is added later. They fetch until the shutdown; a consumer
+    /// that ends before is restarted.
     pub(crate) async fn start(self, tiers: &[Tier]) -> anyhow::Result<Arc<Queues>> {
         let pool = self.generator.pool.clone();
         let redis = self.redis.clone();

@@ -1,7 +1,7 @@
--- Says that this worker lives, and puts back onto the active list what dead workers held, and what went to this one without
--- arriving: the answer to a fetch that came too late. Called while no fetch is under way.
+-- The heartbeat: registers this worker, and requeues the jobs of dead workers, and those that were sent to this one and never
+-- arrived (the answer to a fetch timed out). Called while no fetch is in flight.
 -- KEYS: workers set, active list, prefix of the inflight sets.
--- ARGV: now, worker name, seconds until a silent worker is dead, then the tasks that have begun here.
+-- ARGV: now, worker name, seconds until a silent worker is dead, then the tasks that have started here.
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 local recovered = 0
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[3])) do
@@ -15,12 +15,12 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - A
 end
 local own = KEYS[3] .. ':' .. ARGV[2]
 if redis.call('SCARD', own) > 0 then
-  local begun = {}
+  local started = {}
   for i = 4, #ARGV do
-    begun[ARGV[i]] = true
+    started[ARGV[i]] = true
   end
   for _, id in ipairs(redis.call('SMEMBERS', own)) do
-    if not begun[id] then
+    if not started[id] then
       redis.call('SREM', own, id)
       redis.call('LPUSH', KEYS[2], id)
       recovered = recovered + 1

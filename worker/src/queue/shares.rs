@@ -1,8 +1,8 @@
 //! Weighted fair sharing of slots between tiers with a backlog, without starvation.
 //!
-//! Stride scheduling, in plain arithmetic without a clock: each tier has a pass, which every job advances by one stride, the
-//! inverse of the tier's weight; the tier with the lowest pass is next. Only tiers with a backlog count. [`super::slots`] drives
-//! it.
+//! Stride scheduling, in plain arithmetic without a clock: each tier has a pass, which every job advances by one
+//! stride, the inverse of the tier's weight; the tier with the lowest pass is next. Only tiers with a backlog count.
+//! [`super::slots`] drives it.
 
 /// Of weight 1.
 const STRIDE: u64 = 1 << 20;
@@ -204,17 +204,17 @@ mod tests {
     fn a_trickle_gets_no_more_than_its_share() {
         let mut shares = pro_and_free();
         shares.set_backlog(PRO);
-        let mut begun = [0, 0];
+        let mut started = [0, 0];
         for _ in 0..100 {
             shares.set_backlog(FREE);
             let next = shares.next().unwrap();
             shares.charge(next, 1);
-            begun[next] += 1;
+            started[next] += 1;
             if next == FREE {
                 shares.clear_backlog(FREE);
             }
         }
-        assert_eq!(begun, [80, 20]);
+        assert_eq!(started, [80, 20]);
     }
 
     #[test]

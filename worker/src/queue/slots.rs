@@ -1,9 +1,9 @@
-//! Slots: the concurrency limit of a process. Jobs are fetched only for free slots, so that none waits in one worker while
-//! another idles.
+//! Slots: the concurrency limit of a process. Jobs are fetched only for free slots, so that none waits in one worker
+//! while another idles.
 //!
-//! Each tier's consumer reserves slots before it fetches. While several tiers have a backlog each gets its share of them
-//! ([`super::shares`]); a consumer without a share, or whose queue is known to be empty, sends nothing to Redis. It is woken
-//! when that changes: by a push, by a free slot of its share, or by another tier without a backlog.
+//! Each tier's consumer reserves slots before it fetches. While several tiers have a backlog each gets its share of
+//! them ([`super::shares`]); a consumer without a share, or whose queue is known to be empty, sends nothing to Redis.
+//! It is woken when that changes: by a push, by a free slot of its share, or by another tier without a backlog.
 
 use std::{sync::Arc, task::Context};
 

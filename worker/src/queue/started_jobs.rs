@@ -1,5 +1,5 @@
-//! The jobs of a queue that have started in this process. A job that Redis lists as in flight here and that is not among them
-//! never started, and may go to another worker.
+//! The jobs of a queue that have started in this process. A job that Redis lists as in flight here and that is not
+//! among them never started, and may go to another worker.
 
 use std::{collections::HashSet, sync::Arc};
 

@@ -1,8 +1,9 @@
 //! One attempt at a reply: prompt, stream, end.
 //!
-//! PostgreSQL decides at both ends. The claim made this attempt the running one, and its number is the fencing token: the finish
-//! counts only while it still is. In between the lease is renewed elsewhere ([`super::leases`]), and the attempt stops at
-//! once when it learns that it was overtaken. How it ends is an [`AttemptOutcome`], carried out in [`super::finish`].
+//! PostgreSQL decides at both ends. The claim made this attempt the running one, and its number is the fencing token:
+//! the finish counts only while it still is. In between the lease is renewed elsewhere ([`super::leases`]), and the
+//! attempt stops at once when it learns that it was overtaken. How it ends is an [`AttemptOutcome`], carried out in
+//! [`super::finish`].
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -139,7 +140,8 @@ impl<'a> Attempt<'a> {
 
     /// The prompt, with what the persona remembers of the user and knows of the question.
     async fn prompt(&mut self) -> Prompt {
-        let (generator, claimed) = (self.generator, &self.claimed);
+        let generator = self.generator;
+        let claimed = &self.claimed;
         let (memories, retrieved) =
             tokio::join!(memory::recall(&generator.pool, claimed), knowledge::look_up(&generator.retriever, claimed));
         if let Some(retrieved) = &retrieved {

@@ -1,4 +1,5 @@
-//! The statements that claim and finish requests, batched: one statement for all replies that begin or end at the same time.
+//! The statements that claim and finish requests, batched: one statement for all replies that begin or end at the same
+//! time.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! The CPU time of a task: that of its thread while it is polled. Waiting does not count, neither for others nor for a core.
+//! The CPU time of a task: that of its thread while it is polled. Waiting does not count, neither for others nor for a
+//! core.
 
 use std::{cell::Cell, future::poll_fn, time::Duration};
 

@@ -1,9 +1,9 @@
 //! Publishes a reply while it is written: numbers its events, coalesces text, and appends to the request's event log.
 //!
-//! At most one append is in flight; text that comes meanwhile goes with the next. The first text is sent at once, later text
-//! no sooner than the coalescing time after the last append. While Redis is away nothing is dropped: everything is
-//! published once it is back. Where Redis has lost the log, a reset and the whole text restart it, so that the log again
-//! adds up to what clients must see.
+//! At most one append is in flight; text that comes meanwhile goes with the next. The first text is sent at once, later
+//! text no sooner than the coalescing time after the last append. While Redis is away nothing is dropped: everything is
+//! published once it is back. Where Redis has lost the log, a reset and the whole text restart it, so that the log
+//! again adds up to what clients must see.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -25,7 +25,8 @@ const END_BACKOFF: Duration = Duration::from_millis(100);
 
 type Append = Pin<Box<dyn Future<Output = (Vec<Frame>, Result<Appended, PortError>)> + Send>>;
 
-/// The attempt was overtaken by a newer one (the log refused its fencing token): nothing that it still does may have an effect.
+/// The attempt was overtaken by a newer one (the log refused its fencing token): nothing that it still does may have an
+/// effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overtaken;
 
@@ -81,7 +82,8 @@ impl EventWriter {
         self.text.extend(text.split('\0'));
     }
 
-    /// Drops all text: a failed provider's, just before the first token of the next. Text that was never published needs no reset.
+    /// Drops all text: a failed provider's, just before the first token of the next. Text that was never published
+    /// needs no reset.
     pub(crate) fn retract(&mut self) {
         if self.published > 0 {
             self.republished = true;
@@ -138,8 +140,8 @@ impl EventWriter {
         }
     }
 
-    /// Publishes the rest of the text and the end. The reply is stored by now: a failure is retried a few times, and after
-    /// that clients learn the end from a snapshot.
+    /// Publishes the rest of the text and the end. The reply is stored by now: a failure is retried a few times, and
+    /// after that clients learn the end from a snapshot.
     pub(crate) async fn finish(&mut self, end: &Event) {
         if self.drain().await.is_err() {
             return;
@@ -198,7 +200,8 @@ impl EventWriter {
         );
     }
 
-    /// Begins the log again with a reset, after which the text is published from its beginning. What was pending is part of that.
+    /// Begins the log again with a reset, after which the text is published from its beginning. What was pending is
+    /// part of that.
     fn restart_log(&mut self) {
         self.republished |= self.published > 0;
         self.published = 0;

@@ -1,7 +1,8 @@
 //! How attempts end: with a reply, a failure, a retry after a backoff, or handed back to other workers.
 //!
-//! Every statement here is fenced by the attempt's number: once a newer attempt runs, it changes nothing. [`Attempt::end`]
-//! is the one place where an outcome becomes statements and events; storing always comes before telling.
+//! Every statement here is fenced by the attempt's number: once a newer attempt runs, it changes nothing.
+//! [`Attempt::end`] is the one place where an outcome becomes statements and events; storing always comes before
+//! publishing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -137,8 +138,8 @@ impl Attempt<'_> {
         None
     }
 
-    /// Fails a request whose end PostgreSQL refuses for its content: every attempt would come to the same end. What is stored
-    /// instead holds nothing that came from outside.
+    /// Fails a request whose end PostgreSQL refuses for its content: every attempt would come to the same end. What is
+    /// stored instead holds nothing that came from outside.
     async fn fail_unstored(&mut self, refused: &sqlx::Error, cost: f64) {
         tracing::error!(error = %refused, "PostgreSQL refuses what this request would end with");
         let mut problem = Problem::new(ProblemCode::NotStorable, "the reply could not be stored");
@@ -164,7 +165,8 @@ impl Attempt<'_> {
             match answer {
                 Ok(Some(ended)) => return Stored::Yes(ended),
                 Ok(None) => {
-                    // The try before may have been stored and its answer lost. The next message is left to the sweeper then.
+                    // The try before may have been stored and its answer lost. The next message is left to the sweeper
+                    // then.
                     let stored = finish::finished_at(&self.generator.pool, finished.request_id, finished.attempt);
                     if tries > 0
                         && let Ok(Some(at)) = stored.await
@@ -230,8 +232,8 @@ impl Attempt<'_> {
     }
 }
 
-/// Whether an error is about the content: SQLSTATE's classes "data exception", "integrity constraint violation" and "program
-/// limit exceeded".
+/// Whether an error is about the content: SQLSTATE's classes "data exception", "integrity constraint violation" and
+/// "program limit exceeded".
 fn is_refusal(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))

@@ -1,6 +1,7 @@
 //! The handler of the job [`GenerateReply`]: claims the request, holds its lease, and runs one [`Attempt`] at it.
 //!
-//! Whatever becomes of the attempt, the job is done afterwards: retries are dispatched from PostgreSQL, not by the queue.
+//! Whatever becomes of the attempt, the job is done afterwards: retries are dispatched from PostgreSQL, not by the
+//! queue.
 
 use std::{sync::Arc, time::Duration};
 
@@ -111,7 +112,8 @@ impl ReplyGenerator {
         }
     }
 
-    /// Reserves the price of the most expensive candidate. With an exhausted budget the built-in model, if the persona allows it.
+    /// Reserves the price of the most expensive candidate. With an exhausted budget the built-in model, if the persona
+    /// allows it.
     pub(super) async fn reserve(
         &self,
         claimed: &Claimed,

@@ -1,4 +1,5 @@
-//! Leases: the heartbeat of running attempts. One statement renews them all; an attempt whose lease is lost stops at once.
+//! Leases: the heartbeat of running attempts. One statement renews them all; an attempt whose lease is lost stops at
+//! once.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

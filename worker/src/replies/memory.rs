@@ -1,7 +1,7 @@
 //! Memories: facts about the user, extracted after a reply, and in the prompt of the next.
 //!
-//! Only for personas with `remembers`; for others there is no statement. A failure to read or store memories is logged: no reply
-//! fails with it.
+//! Only for personas with `remembers`; for others there is no statement. A failure to read or store memories is logged:
+//! no reply fails with it.
 
 mod facts;
 

@@ -1,7 +1,8 @@
-//! Replies: the [`generator`] claims a request, an [`attempt`] streams the reply into its event log and ends in [`finish`].
+//! Replies: the [`generator`] claims a request, an [`attempt`] streams the reply into its event log and ends in
+//! [`finish`].
 //!
-//! Around them: [`leases`] of running attempts, the [`sweeper`] for lost requests, batched statements, the cache, and what a
-//! persona knows and remembers.
+//! Around them: [`leases`] of running attempts, the [`sweeper`] for lost requests, batched statements, the cache, and
+//! what a persona knows and remembers.
 
 mod attempt;
 pub(crate) mod batches;

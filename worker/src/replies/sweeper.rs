@@ -1,7 +1,7 @@
 //! The sweeper: dispatches again what should be in the queue and may not be.
 //!
-//! Due retries, requests whose push was lost, running ones whose lease has expired, and everything queued when Redis has lost
-//! its data. It runs in every worker; an advisory lock elects one of them for each sweep.
+//! Due retries, requests whose push was lost, running ones whose lease has expired, and everything queued when Redis
+//! has lost its data. It runs in every worker; an advisory lock elects one of them for each sweep.
 
 use std::sync::Arc;
 

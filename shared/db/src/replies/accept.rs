@@ -1,9 +1,9 @@
 //! Accepting messages, each with the request for its reply.
 //!
 //! One statement decides everything that the sender must know at once: whether the conversation is theirs, whether the
-//! idempotency key was used before, whether they have too many open requests; and whether the request is dispatched. At most
-//! `Limits::at_once` requests of one user are with the queue or a worker; the others wait in PostgreSQL, each released by the
-//! end of one before it. So a user with a thousand messages delays others by `at_once` of them at most.
+//! idempotency key was used before, whether they have too many open requests; and whether the request is dispatched. At
+//! most `Limits::at_once` requests of one user are with the queue or a worker; the others wait in PostgreSQL, each
+//! released by the end of one before it. So a user with a thousand messages delays others by `at_once` of them at most.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ pub enum Outcome {
     /// An earlier message of the conversation is unanswered, and this one was `only_if_idle`.
     Busy,
     TooManyOpen,
-    /// For which call is in [`crate::operations::idempotency`]. With the other refusals the key may have been used, too.
+    /// For which call is in [`crate::operations::idempotency`]. With the other refusals the key may have been used,
+    /// too.
     KeyUsed,
 }
 

@@ -1,7 +1,7 @@
 //! Cancellation: the user ends a request, in whatever state.
 //!
-//! Fenced like everything that ends an attempt: it fails if the request has moved on to another attempt since it was read. The
-//! worker is not asked; its own finish comes too late then, and changes nothing.
+//! Fenced like everything that ends an attempt: it fails if the request has moved on to another attempt since it was
+//! read. The worker is not asked; its own finish comes too late then, and changes nothing.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};

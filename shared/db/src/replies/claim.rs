@@ -67,11 +67,11 @@ pub struct Claimed {
     pub history: Vec<Turn>,
 }
 
-/// Claims requests for an attempt each, all in one statement. `None` for each that is final, running, not due, or behind an earlier
-/// message of its conversation.
+/// Claims requests for an attempt each, all in one statement. `None` for each that is final, running, not due, or
+/// behind an earlier message of its conversation.
 ///
-/// The history is the messages before the question, and those that came while it waited but belong to earlier turns. (A later
-/// turn's question may have the earlier position: messages and requests of concurrent calls are numbered apart.)
+/// The history is the messages before the question, and those that came while it waited but belong to earlier turns. (A
+/// later turn's question may have the earlier position: messages and requests of concurrent calls are numbered apart.)
 pub async fn claim(
     db: impl PgExecutor<'_>,
     ids: &[RequestId],

@@ -1,5 +1,5 @@
-//! Dead letters: requests that failed for good. Each is resolved once (`settled_at`), by a redrive or by being discarded, in one
-//! statement: of two concurrent calls the second changes nothing.
+//! Dead letters: requests that failed for good. Each is resolved once (`settled_at`), by a redrive or by being
+//! discarded, in one statement: of two concurrent calls the second changes nothing.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool, Result, types::Json};
@@ -81,8 +81,8 @@ impl From<Row> for DeadLetter {
     }
 }
 
-/// The unresolved ones, newest first: filtered a window at a time, so that a selective filter costs many small statements and not
-/// one that times out.
+/// The unresolved ones, newest first: filtered a window at a time, so that a selective filter costs many small
+/// statements and not one that times out.
 pub async fn list(db: &PgPool, filter: &Filter, page: Page<RequestId>) -> Result<Vec<DeadLetter>> {
     let mut found = Vec::new();
     let mut after = page.after;
@@ -219,8 +219,8 @@ pub struct Redriven {
     pub dispatch: Option<Dispatch>,
 }
 
-/// Redrives dead letters, all in one statement: a new request each, at the end of its conversation, which takes over the
-/// question. Resolved ones are skipped. Of the limits only `at_once` applies, not `open`: an admin has decided.
+/// Redrives dead letters, all in one statement: a new request each, at the end of its conversation, which takes over
+/// the question. Resolved ones are skipped. Of the limits only `at_once` applies, not `open`: an admin has decided.
 pub async fn redrive(
     db: impl PgExecutor<'_>,
     dead_letters: &[RequestId],

@@ -90,7 +90,8 @@ pub struct GoodReply {
     pub reply: String,
 }
 
-/// A persona's complete replies that were rated up by its owner, or by users who share them with the owner; oldest first.
+/// A persona's complete replies that were rated up by its owner, or by users who share them with the owner; oldest
+/// first.
 pub async fn good_replies(
     db: impl PgExecutor<'_>,
     persona: PersonaId,

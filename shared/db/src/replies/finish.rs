@@ -1,7 +1,7 @@
 //! The ends of attempts, and the renewal of their leases: finish, retry, hand back.
 //!
-//! Fencing: every statement carries the attempt's number as its token. One of an attempt that is no longer the running one changes
-//! nothing and says so, so a worker that was frozen or partitioned does no harm when it comes back.
+//! Fencing: every statement carries the attempt's number as its token. One of an attempt that is no longer the running
+//! one changes nothing and says so, so a worker that was frozen or partitioned does no harm when it comes back.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -121,8 +121,8 @@ impl<'a> FromIterator<&'a Finished> for Columns<'a> {
     }
 }
 
-/// Finishes requests, all in one statement: the reply, the final status, the attempt's record, and the dispatch of the next request of
-/// the user. `None` for each whose attempt is no longer the running one.
+/// Finishes requests, all in one statement: the reply, the final status, the attempt's record, and the dispatch of the
+/// next request of the user. `None` for each whose attempt is no longer the running one.
 pub async fn finish(
     db: impl PgExecutor<'_>,
     finished: &[Finished],
@@ -224,8 +224,8 @@ pub struct Retry<'a> {
     pub counts: bool,
 }
 
-/// Queues a request for a retry after a pause; the sweeper dispatches it when it is due. `false` where the attempt is no longer
-/// the running one.
+/// Queues a request for a retry after a pause; the sweeper dispatches it when it is due. `false` where the attempt is
+/// no longer the running one.
 pub async fn retry(db: impl PgExecutor<'_>, id: RequestId, attempt: i32, retry: Retry<'_>) -> Result<bool> {
     let done = sqlx::query!(
         r#"with returned as (
@@ -260,8 +260,8 @@ pub struct HandBack<'a> {
     pub redispatch_after: Duration,
 }
 
-/// Hands a running request back because its worker stops: it is dispatched at once, and the attempt does not count. Returns what is
-/// to be pushed; `None` where the attempt is no longer the running one.
+/// Hands a running request back because its worker stops: it is dispatched at once, and the attempt does not count.
+/// Returns what is to be pushed; `None` where the attempt is no longer the running one.
 pub async fn hand_back(
     db: impl PgExecutor<'_>,
     id: RequestId,

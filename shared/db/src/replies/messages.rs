@@ -37,7 +37,8 @@ pub async fn list(
     Ok(Some(messages))
 }
 
-/// The messages of a user's conversations after one of them, oldest first: what a socket missed while it was disconnected.
+/// The messages of a user's conversations after one of them, oldest first: what a socket missed while it was
+/// disconnected.
 pub async fn since(db: impl PgExecutor<'_>, user: UserId, after: MessageId, limit: i64) -> Result<Vec<Message>> {
     sqlx::query_as!(
         Message,

@@ -1,4 +1,5 @@
-//! Messages, requests and replies. The hot path is three statements: [`accept::accept`], [`claim::claim`], [`finish::finish`].
+//! Messages, requests and replies. The hot path is three statements: [`accept::accept`], [`claim::claim`],
+//! [`finish::finish`].
 
 pub mod accept;
 pub mod cancel;

@@ -1,9 +1,9 @@
 //! Requests: lookups for the web tier, and the dispatches of sweeper and cancellation.
 //!
-//! Statements about open requests, here, in [`super::accept`] and in [`super::finish`], must cost the same with a backlog of a million,
-//! whatever PostgreSQL's statistics say. `finished_at is null` selects the partial indexes of open requests; lookups by id use
-//! the primary key instead. `offset 0` is an optimization fence: the lookup of a conversation's other requests stays one,
-//! instead of becoming a join with everything open.
+//! Statements about open requests, here, in [`super::accept`] and in [`super::finish`], must cost the same with a
+//! backlog of a million, whatever PostgreSQL's statistics say. `finished_at is null` selects the partial indexes of
+//! open requests; lookups by id use the primary key instead. `offset 0` is an optimization fence: the lookup of a
+//! conversation's other requests stays one, instead of becoming a join with everything open.
 
 use sqlx::{PgExecutor, Result, types::Json};
 use troupe_core::{
@@ -90,9 +90,9 @@ pub async fn open_for_user(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<
 
 /// Sweeps up to `max` requests that are due; returns the jobs that must be pushed.
 ///
-/// A running one has an expired lease: the attempt is lost, and the request is queued again. A queued one is dispatched: as a new
-/// job where its backoff is over or its turn has come, as the same job where that was not claimed. One that still waits its turn,
-/// in the conversation or behind the user's limit, is swept again later.
+/// A running one has an expired lease: the attempt is lost, and the request is queued again. A queued one is
+/// dispatched: as a new job where its backoff is over or its turn has come, as the same job where that was not claimed.
+/// One that still waits its turn, in the conversation or behind the user's limit, is swept again later.
 pub async fn sweep_due(db: impl PgExecutor<'_>, limits: Limits, max: i64) -> Result<Vec<Dispatch>> {
     let rows = sqlx::query!(
         r#"with due as (

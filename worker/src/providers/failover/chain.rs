@@ -9,7 +9,7 @@ use troupe_core::{
     config,
     model::{
         Usage,
-        providers::{Link, Outcome},
+        providers::{Link, Outcome, Rest},
     },
 };
 use troupe_db::replies::claim::Claimed;
@@ -63,8 +63,8 @@ impl Chain {
         }
     }
 
-    /// Follows the configuration's keys. A new key starts with a closed circuit breaker, whatever its predecessor's was; that
-    /// is published, so that other workers' news of the old key cannot open it.
+    /// Follows the configuration's keys. A new key starts with a closed circuit breaker, whatever its predecessor's
+    /// was; that is published, so that other workers' news of the old key cannot open it.
     pub(crate) async fn follow_keys(self: Arc<Self>, mut configs: watch::Receiver<Arc<config::Config>>) {
         while configs.changed().await.is_ok() {
             let config = configs.borrow_and_update().clone();
@@ -132,8 +132,8 @@ impl Chain {
         }
     }
 
-    /// Records the result of a health check. Of failures only a refused key counts: whether a service answers is known soonest by the
-    /// replies that need it.
+    /// Records the result of a health check. Of failures only a refused key counts: whether a service answers is known
+    /// soonest by the replies that need it.
     pub(super) fn record_check(&self, endpoint: &Endpoint, result: &Result<(), Failure>) {
         let now = self.clock.now();
         match result {
@@ -165,7 +165,8 @@ impl Chain {
         if consequence.key == KeyAction::DisableAndAlert {
             tracing::error!(endpoint = endpoint.name, until = %rest.until, "a provider does not accept its key");
         } else {
-            tracing::warn!(endpoint = endpoint.name, until = %rest.until, why = ?rest.why, "a provider is not asked for a while");
+            let Rest { until, why, .. } = &rest;
+            tracing::warn!(endpoint = endpoint.name, %until, ?why, "a provider is not asked for a while");
         }
         self.health_board.publish(endpoint, Some(rest), now);
     }

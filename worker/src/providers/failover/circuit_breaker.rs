@@ -1,8 +1,8 @@
 //! The circuit breaker of one key of one provider: whether it may be called now.
 //!
-//! Enough failures open it for a pause (a *rest*). After that it is half-open: one call is admitted as a probe, and closes it, or
-//! opens it again for twice as long. A key that its provider rejects or rate-limits rests in the same way. Pure: time is
-//! passed in. Shared between workers by [`super::health_board`].
+//! Enough failures open it for a pause (a *rest*). After that it is half-open: one call is admitted as a probe, and
+//! closes it, or opens it again for twice as long. A key that its provider rejects or rate-limits rests in the same
+//! way. Pure: time is passed in. Shared between workers by [`super::health_board`].
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
@@ -101,8 +101,8 @@ impl CircuitBreaker {
         Admission::Probe
     }
 
-    /// Records a successful call; whether it closed the breaker. Only a probe does: a call that was in flight before the rest
-    /// began proves nothing about its reason.
+    /// Records a successful call; whether it closed the breaker. Only a probe does: a call that was in flight before
+    /// the rest began proves nothing about its reason.
     pub(super) fn record_success(&self, probe: bool, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         state.record(false);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn failure(outcome: Outcome) -> Failure {
-        Failure::new(outcome, "as told")
+        Failure::new(outcome, "a failure")
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The providers' health, shared between workers: circuit breakers that opened or closed, and counters of calls.
 //!
-//! Synchronised by a task of its own ([`sync`]), so that no reply waits for it. While Redis is away each worker knows only
-//! what it finds out itself. The counters are what admins see.
+//! Synchronised by a task of its own ([`sync`]), so that no reply waits for it. While Redis is away each worker knows
+//! only what it finds out itself. The counters are what admins see.
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! Health checks: whether each provider answers and accepts its key, without a token of a reply.
 //!
-//! One worker runs them for all. Healthy endpoints are checked seldom, failing ones more often, with jitter. A key that is
-//! rejected rests at once, before a reply finds out; one that is accepted again may be probed.
+//! One worker runs them for all. Healthy endpoints are checked seldom, failing ones more often, with jitter. A key that
+//! is rejected rests at once, before a reply finds out; one that is accepted again may be probed.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! The retry budget: retries and hedged calls as a share of all replies, so that an outage or a slow hour does not multiply the
-//! load on healthy providers. A token bucket that each reply fills a little.
+//! The retry budget: retries and hedged calls as a share of all replies, so that an outage or a slow hour does not
+//! multiply the load on healthy providers. A token bucket that each reply fills a little.
 
 use parking_lot::Mutex;
 

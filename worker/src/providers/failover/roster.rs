@@ -70,7 +70,8 @@ impl Roster {
         Ok(roster)
     }
 
-    /// Switches to the configuration's keys, after `is_new` has seen each new endpoint. Calls in flight keep the old ones.
+    /// Switches to the configuration's keys, after `is_new` has seen each new endpoint. Calls in flight keep the old
+    /// ones.
     pub(super) fn reload(&self, config: &config::Config, mut is_new: impl FnMut(&Endpoint)) {
         let old = self.current();
         let endpoints =
@@ -105,8 +106,9 @@ impl Roster {
         self.current().endpoints.iter().any(|current| std::ptr::eq(&raw const **current, endpoint))
     }
 
-    /// The candidates of a chain, in its order, as far as they are among the `allowed`. The default chain's where the chain is `None`,
-    /// or none of it is configured here and allowed. `model` is for links without one, of the chain's first provider.
+    /// The candidates of a chain, in its order, as far as they are among the `allowed`. The default chain's where the
+    /// chain is `None`, or none of it is configured here and allowed. `model` is for links without one, of the chain's
+    /// first provider.
     pub(crate) fn candidates(
         &self,
         chain: Option<&[String]>,

@@ -103,8 +103,8 @@ fn anthropic() -> impl Strategy<Value = Sent> {
         let stopped = json!({"delta": {"stop_reason": name, "stop_sequence": null}, "usage": {"output_tokens": 4}});
         events.push(("message_delta", stopped));
         events.push(("message_stop", json!({"type": "message_stop"})));
-        let begun = Usage { completion_tokens: 1, ..USAGE };
-        Sent { bytes: style.write(&events), chunks: chunks(&texts, &[Chunk::Usage(begun)], Some(USAGE), reason) }
+        let partial = Usage { completion_tokens: 1, ..USAGE };
+        Sent { bytes: style.write(&events), chunks: chunks(&texts, &[Chunk::Usage(partial)], Some(USAGE), reason) }
     })
 }
 

@@ -1,7 +1,7 @@
 //! Anthropic's messages, streamed.
 //!
-//! The system prompt is a field of its own there, turns must alternate and begin with the user's, and a prefill is sent as the
-//! last turn.
+//! The system prompt is a field of its own there, turns must alternate and begin with the user's, and a prefill is sent
+//! as the last turn.
 
 use std::{iter::Peekable, ops::ControlFlow, vec};
 
@@ -96,8 +96,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The conversation in alternating turns, from the user's first to the question, and the prefill if there is one. The service
-/// rejects blank turns, and white space at the end of the prefill.
+/// The conversation in alternating turns, from the user's first to the question, and the prefill if there is one. The
+/// service rejects blank turns, and white space at the end of the prefill.
 fn turns(prompt: &Prompt, prefill: &str) -> Vec<Turn> {
     let earlier = prompt.messages.iter().map(|message| match message.role {
         Role::User => ("user", message.content.as_str()),
@@ -211,8 +211,8 @@ impl StreamDecoder for Decoder {
     }
 }
 
-/// The seam between a prefill and its continuation. The white space at the end of the prefill was shown, but not sent; so the
-/// continuation may begin with it, and is joined without.
+/// The seam between a prefill and its continuation. The white space at the end of the prefill was shown, but not sent;
+/// so the continuation may begin with it, and is joined without.
 struct Seam {
     shown: Peekable<vec::IntoIter<char>>,
 }

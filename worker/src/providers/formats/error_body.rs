@@ -1,5 +1,5 @@
-//! Classification of what services report: error bodies, finish reasons, token counts. The only file that knows their codes and
-//! phrases.
+//! Classification of what services report: error bodies, finish reasons, token counts. The only file that knows their
+//! codes and phrases.
 
 use std::time::Duration;
 
@@ -144,8 +144,8 @@ const POLICY: &[&str] = &[
     "usage guidelines",
 ];
 
-/// The outcome by status and by the phrases that services use. Statuses alone say too little: an empty account is a 429 here, a
-/// 402 there, and elsewhere a 400; a wrong key is a 400 at xAI and Google.
+/// The outcome by status and by the phrases that services use. Statuses alone say too little: an empty account is a 429
+/// here, a 402 there, and elsewhere a 400; a wrong key is a 400 at xAI and Google.
 #[expect(clippy::match_same_arms, reason = "a table by status, in which the order of phrases matters")]
 fn classify(status: Option<StatusCode>, error: &ErrorBody) -> Outcome {
     match status.map(|status| status.as_u16()) {
@@ -202,8 +202,11 @@ pub(super) fn usage(counts: &Value) -> Option<Usage> {
     let prompt = count(&["prompt_tokens"])
         .or_else(|| count(&["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"]));
     let completion = count(&["completion_tokens"]).or_else(|| count(&["output_tokens"]));
-    let (prompt_tokens, completion_tokens) = (prompt.unwrap_or(0), completion.unwrap_or(0));
-    prompt.or(completion).map(|_| Usage { prompt_tokens, completion_tokens, estimated: false })
+    prompt.or(completion).map(|_| Usage {
+        prompt_tokens: prompt.unwrap_or(0),
+        completion_tokens: completion.unwrap_or(0),
+        estimated: false,
+    })
 }
 
 /// `retry-after` in seconds or as a date, and `retry-after-ms`.

@@ -55,7 +55,7 @@ pub(super) async fn read_body(mut response: Response) -> Result<String, Failure>
     match str::from_utf8(&body) {
         Ok(text) => Ok(text.trim_start_matches(BYTE_ORDER_MARK).to_owned()),
         Err(error) if error.error_len().is_some() => Err(Failure::new(Outcome::Malformed, "the answer is no text")),
-        Err(_) => Err(Failure::new(Outcome::Cut, "the answer ends in the middle of a letter")),
+        Err(_) => Err(Failure::new(Outcome::Cut, "the answer ends in the middle of a character")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A private model server with the simplest of interfaces: `POST /chat` takes JSON and answers JSON, unstreamed.
 //!
-//! There is no standard for it, so the reply is looked for in all the fields that such servers use. The first token comes with
-//! the last, so the timeout for the first one is that for all.
+//! There is no standard for it, so the reply is looked for in all the fields that such servers use. The first token
+//! comes with the last, so the timeout for the first one is that for all.
 
 use async_trait::async_trait;
 use futures::stream;

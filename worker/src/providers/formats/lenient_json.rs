@@ -1,5 +1,5 @@
-//! Lenient deserialization of what services send: `null` for a list, text in parts, unknown fields. None of that may cost a
-//! reply.
+//! Lenient deserialization of what services send: `null` for a list, text in parts, unknown fields. None of that may
+//! cost a reply.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Wire formats of model services, one a file behind [`super::chat_model::ChatModel`], and what they share: HTTP, server-sent
-//! events, timeouts, lenient JSON, and the classification of errors.
+//! Wire formats of model services, one a file behind [`super::chat_model::ChatModel`], and what they share: HTTP,
+//! server-sent events, timeouts, lenient JSON, and the classification of errors.
 
 pub(super) mod anthropic;
 pub(super) mod error_body;

@@ -1,8 +1,8 @@
 //! OpenAI's chat completions, which many services speak, through async-openai.
 //!
-//! The request and the chunks are our own types, lenient in what they read, so that a service's unknown field never costs a
-//! reply. Retries and timeouts are ours ([`super::time_limits`]), so calls go through a tower service without retries, unlike
-//! async-openai's own.
+//! The request and the chunks are our own types, lenient in what they read, so that a service's unknown field never
+//! costs a reply. Retries and timeouts are ours ([`super::time_limits`]), so calls go through a tower service without
+//! retries, unlike async-openai's own.
 
 use std::{error::Error, ops::ControlFlow};
 
@@ -52,7 +52,8 @@ impl OpenAiChatModel {
     }
 }
 
-/// Smuggles a response past async-openai as an error: it would read the body in a task of its own, and reduce a failure to a string.
+/// Smuggles a response past async-openai as an error: it would read the body in a task of its own, and reduce a failure
+/// to a string.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is read elsewhere")]
 struct Bypass(Response);

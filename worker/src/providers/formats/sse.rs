@@ -1,8 +1,8 @@
 //! Server-sent events (SSE), as model services stream them, parsed within bounds.
 //!
-//! An event is complete with the empty line after it; an incomplete one at the end was cut off. A failure comes after the events
-//! before it, so it does not matter how the network cut the bytes. Unlike the readers of async-openai and of crates, this one
-//! needs no task and queue per stream, scans no line twice, and bounds the length of a line.
+//! An event is complete with the empty line after it; an incomplete one at the end was cut off. A failure comes after
+//! the events before it, so it does not matter how the network cut the bytes. Unlike the readers of async-openai and of
+//! crates, this one needs no task and queue per stream, scans no line twice, and bounds the length of a line.
 
 use std::{
     pin::Pin,
@@ -141,7 +141,8 @@ impl Parser {
         }
         self.searched = self.searched.max(self.at);
         let found = self.buffer[self.searched..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-        let (begin, end) = (self.at, found.map_or(self.buffer.len(), |found| self.searched + found));
+        let begin = self.at;
+        let end = found.map_or(self.buffer.len(), |found| self.searched + found);
         if end - begin > MAX_LINE_BYTES {
             return Err(Failure::new(Outcome::Malformed, "a line of the answer is too long"));
         }

@@ -1,7 +1,7 @@
 //! Decoding of streamed answers: what all formats that stream have in common.
 //!
-//! A reply has ended where the service gave a finish reason. A failure after that costs nothing; a stream that stops without
-//! one was cut off, and has no end.
+//! A reply has ended where the service gave a finish reason. A failure after that costs nothing; a stream that stops
+//! without one was cut off, and has no end.
 
 use std::{collections::VecDeque, ops::ControlFlow, pin::Pin};
 

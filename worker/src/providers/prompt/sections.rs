@@ -1,11 +1,12 @@
-//! Sections of the system prompt after the persona's own: memories of the user, and passages of the persona's knowledge.
+//! Sections of the system prompt after the persona's own: memories of the user, and passages of the persona's
+//! knowledge.
 
 use troupe_core::model::memory::Memory;
 
 const MAX_MEMORY_BYTES: usize = 6_000;
 
-/// The memories, the newest first; empty where there are none. Each fact is a JSON string, so that none can end its line or pass
-/// for anything but the user's words.
+/// The memories, the newest first; empty where there are none. Each fact is a JSON string, so that none can end its
+/// line or pass for anything but the user's words.
 pub(super) fn memories(memories: &[Memory]) -> String {
     let mut left = MAX_MEMORY_BYTES;
     let lines = memories.iter().map_while(|memory| {
@@ -22,8 +23,8 @@ pub(super) fn memories(memories: &[Memory]) -> String {
     format!("{heading}{lines}")
 }
 
-/// The passages, the best first; empty where there are none. Each is a JSON string, so that none can end its line or pass for
-/// anything but a quotation.
+/// The passages, the best first; empty where there are none. Each is a JSON string, so that none can end its line or
+/// pass for anything but a quotation.
 pub(super) fn passages(quotations: &[String]) -> String {
     if quotations.is_empty() {
         return String::new();

@@ -1,7 +1,7 @@
 //! Plain statements about themselves in what users say, in English: "my name is", "I live in", "I am allergic to"…
 //!
-//! Deterministic, and conservative: a question, a quotation, a condition or another person's text is no fact. A statement is kept
-//! verbatim, so that a "not" in it stays.
+//! Deterministic, and conservative: a question, a quotation, a condition or another person's text is no fact. A
+//! statement is kept verbatim, so that a "not" in it stays.
 
 mod patterns;
 mod sentences;

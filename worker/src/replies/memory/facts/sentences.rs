@@ -31,19 +31,20 @@ fn blank(plain: &mut String, quoted: &str) {
 
 fn blank_quotations(plain: &mut String, line: &str) {
     let mut rest = line;
-    while let Some(letter) = rest.chars().next() {
+    while let Some(character) = rest.chars().next() {
         let length = quotation(plain, rest).unwrap_or_default();
         if length > 0 {
             blank(plain, &rest[..length]);
             rest = &rest[length..];
         } else {
-            plain.push(letter);
-            rest = &rest[letter.len_utf8()..];
+            plain.push(character);
+            rest = &rest[character.len_utf8()..];
         }
     }
 }
 
-/// The length of the quotation that begins here. An apostrophe opens one only after no word, and closes one only before none.
+/// The length of the quotation that begins here. An apostrophe opens one only after no word, and closes one only before
+/// none.
 fn quotation(before: &str, text: &str) -> Option<usize> {
     let opening = text.chars().next()?;
     let closing = if opening == '`' { '`' } else { QUOTATION_MARKS.iter().find(|(open, _)| *open == opening)?.1 };
