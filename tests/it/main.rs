@@ -1,9 +1,11 @@
-//! Whole-system tests: real processes, real engines, real sockets. One folder per feature; see the harness in `tests/src`.
+//! Whole-system tests: real engines, real sockets, and real processes where that matters. One folder per feature; see the
+//! harness in `tests/src`.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod accounts;
 mod chat;
+mod harness;
 mod interview;
 mod knowledge;
 mod operations;
@@ -12,7 +14,7 @@ mod security;
 
 use troupe_tests::{Cluster, ClusterOptions};
 
-/// Two servers and two workers.
+/// Two servers and two workers, within the test's process.
 async fn cluster() -> Cluster {
     ClusterOptions::default().start().await
 }
@@ -25,4 +27,9 @@ async fn cluster_without_workers() -> Cluster {
 /// For what one of each shows as well.
 async fn small_cluster() -> Cluster {
     ClusterOptions::default().servers(1).workers(1).start().await
+}
+
+/// The same as real processes.
+async fn small_cluster_of_processes() -> Cluster {
+    ClusterOptions::default().servers(1).workers(1).processes().start().await
 }

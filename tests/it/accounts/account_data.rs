@@ -16,7 +16,7 @@ use crate::{
     chat::feedback::asked,
     interview::answers::{owner, put, questions},
     operations::admin::{admin, see},
-    small_cluster,
+    small_cluster, small_cluster_of_processes,
 };
 
 const EXPORTS: &str = "/api/v1/auth/me/exports";
@@ -89,7 +89,7 @@ async fn person(cluster: &Cluster) -> Client {
 
 #[tokio::test]
 async fn an_export_holds_all_that_is_somebodys_and_nothing_that_is_not() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let (stranger, person) = (cluster.client(0).await, person(&cluster).await);
     asked(&stranger, "nan", "A stranger's question").await;
     stranger.post("/api/v1/personas/nan/memories", &json!({"fact": "A stranger's secret"})).await.expect(201);
@@ -163,7 +163,7 @@ async fn an_export_holds_all_that_is_somebodys_and_nothing_that_is_not() {
 
 #[tokio::test]
 async fn an_export_of_many_pages_and_pieces_is_whole() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let person = owner(&cluster, "nan").await;
     let fill = "
         insert into conversations (id, user_id, persona_id)
@@ -246,7 +246,7 @@ async fn deletion(anybody: &Client, job: &Value, what: &str, holds: impl Fn(&Val
 
 #[tokio::test]
 async fn a_deleted_account_leaves_nothing_but_entries_that_name_nobody() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let (admin, stranger, person) = (admin(&cluster).await, cluster.client(0).await, person(&cluster).await);
     let user = id(&person.user).to_owned();
     asked(&stranger, "nan", "A stranger's question").await;
@@ -318,7 +318,7 @@ async fn a_deleted_account_leaves_nothing_but_entries_that_name_nobody() {
 
 #[tokio::test]
 async fn a_deletion_and_an_export_survive_the_death_of_their_worker() {
-    let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_WORKER__LEASE", "1s");
+    let options = ClusterOptions::default().processes().servers(1).workers(0).set("TROUPE_WORKER__LEASE", "1s");
     let mut cluster =
         options.set("TROUPE_HOUSEKEEPING__BATCH", "1").set("TROUPE_HOUSEKEEPING__PAUSE", "1ms").start().await;
     let (leaver, taker) = (owner(&cluster, "nan").await, owner(&cluster, "gran").await);

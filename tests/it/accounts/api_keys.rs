@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::Executor;
 use troupe_tests::{Answer, Client, ClusterOptions, Signal, provider::default_reply, socket::End, within};
 
-use crate::{cluster, operations::admin::admin, small_cluster};
+use crate::{cluster, operations::admin::admin};
 
 async fn make(client: &Client, scopes: &[&str]) -> Value {
     client.post("/api/v1/api-keys", &json!({"name": "a program", "scopes": scopes})).await.expect(201)
@@ -176,7 +176,7 @@ async fn a_service_signs_what_is_sensitive_and_each_signature_counts_once() {
 
 #[tokio::test]
 async fn keys_count_without_redis() {
-    let cluster = small_cluster().await;
+    let cluster = ClusterOptions::default().own_engines().servers(1).workers(1).start().await;
     let user = cluster.client(0).await;
     let made = make(&user, &["chat:read"]).await;
     cluster.freeze_redis(Signal::Stop);

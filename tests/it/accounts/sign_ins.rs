@@ -222,7 +222,8 @@ async fn a_session_that_is_not_used_ends_and_one_that_is_used_ends_in_the_end() 
 
 #[tokio::test]
 async fn without_redis_tokens_count_and_sessions_wait() {
-    let options = ClusterOptions::default().servers(1).workers(1).set("TROUPE_REDIS__COMMAND_TIMEOUT", "500ms");
+    let options =
+        ClusterOptions::default().own_engines().servers(1).workers(1).set("TROUPE_REDIS__COMMAND_TIMEOUT", "500ms");
     let cluster = options.start().await;
     let user = cluster.client(0).await;
     let mine = cookie(&login(&user, true).await);
@@ -244,7 +245,8 @@ async fn without_redis_tokens_count_and_sessions_wait() {
 /// Nobody waits for the time that Redis has to answer: where there is no connection, there is nothing to wait for.
 #[tokio::test]
 async fn where_redis_is_gone_sessions_are_refused_at_once() {
-    let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_REDIS__COMMAND_TIMEOUT", "5m");
+    let options =
+        ClusterOptions::default().own_engines().servers(1).workers(0).set("TROUPE_REDIS__COMMAND_TIMEOUT", "5m");
     let mut cluster = options.start().await;
     let user = cluster.client(0).await;
     let mine = cookie(&login(&user, true).await);

@@ -53,7 +53,8 @@ async fn replaced(user: &Client, reply: &str) {
 }
 
 async fn keys(cluster: &Cluster) -> Vec<String> {
-    redis::from_redis_value(cluster.redis(&["KEYS", "troupe:cache:replies:*"]).await).expect("keys")
+    redis::from_redis_value(cluster.redis(&["KEYS", &format!("{}:cache:replies:*", cluster.redis_prefix())]).await)
+        .expect("keys")
 }
 
 fn asked(cluster: &Cluster) -> usize {
@@ -115,7 +116,7 @@ async fn what_one_user_was_told_is_given_to_another_only_if_the_persona_is_publi
 
 #[tokio::test]
 async fn other_circumstances_or_the_wish_for_it_have_a_new_reply_written() {
-    let cluster = small_cluster().await;
+    let cluster = ClusterOptions::default().own_engines().servers(1).workers(1).start().await;
     let owner = oracle(&cluster, "private").await;
     let conversation = owner.conversation("oracle").await;
     let first = owner.send(&conversation, QUESTION).await;
@@ -165,7 +166,8 @@ async fn what_is_kept_has_its_time_and_look_ups_are_counted() {
     }
     assert_eq!(cache.get("b").await.unwrap(), None);
     assert_eq!(cache.lookups().await.unwrap(), Lookups { hits: 2, misses: 2 });
-    let left: i64 = redis::from_redis_value(cluster.redis(&["PTTL", "troupe:cache:replies:a"]).await).unwrap();
+    let key = format!("{}:cache:replies:a", cluster.redis_prefix());
+    let left: i64 = redis::from_redis_value(cluster.redis(&["PTTL", &key]).await).unwrap();
     assert!((1..=60_000).contains(&left), "{left}");
     redis.close().await;
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_tests::{Client, Gate, Script, Signal, provider::default_reply, transcript::types};
 
-use crate::{cluster, small_cluster};
+use crate::{cluster, small_cluster, small_cluster_of_processes};
 
 async fn cancel(user: &Client, request: &str) -> Value {
     user.answer(user.call(Method::POST, &format!("/api/v1/requests/{request}/cancel"))).await.expect(200)
@@ -78,7 +78,7 @@ async fn a_waiting_request_ends_and_the_one_behind_it_has_its_turn() {
 /// The worker that is at it cannot be asked; its end comes too late, and changes nothing.
 #[tokio::test]
 async fn a_frozen_worker_neither_holds_up_a_cancel_nor_undoes_it() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
     let gate = Gate::new();

@@ -330,7 +330,7 @@ fn authorized(user: &Client) -> Request {
 
 #[tokio::test]
 async fn a_socket_is_told_when_live_updates_are_delayed_and_when_they_are_not() {
-    let cluster = small_cluster().await;
+    let cluster = ClusterOptions::default().own_engines().servers(1).workers(1).start().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
     cluster.redis(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;

@@ -42,7 +42,7 @@ async fn fill(cluster: &Cluster, user: &Client, tier: &str, messages: usize) -> 
     let ask =
         |n: usize| async move { user.send(&user.conversation("demo").await, &format!("{tier} {n}")).await.request };
     let sent = join_all((0..messages).map(ask)).await;
-    let queue = format!("{{troupe:replies:{tier}}}:active");
+    let queue = format!("{{{}:replies:{tier}}}:active", cluster.redis_prefix());
     within(&format!("{messages} jobs in {queue}"), async {
         while redis::from_redis_value::<usize>(cluster.redis(&["LLEN", &queue]).await).unwrap() < messages {}
     })

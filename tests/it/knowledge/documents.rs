@@ -10,7 +10,7 @@ use troupe_tests::{
     within,
 };
 
-use crate::small_cluster;
+use crate::small_cluster_of_processes;
 
 const MARKDOWN: &str =
     "# The lighthouse\n\nMy father wound the clockwork every four hours.\n\n## Storms\n\nThe herring boats came home.";
@@ -57,7 +57,7 @@ pub(crate) async fn find(cluster: &Cluster, slug: &str, query: &str) -> Vec<pass
 
 #[tokio::test]
 async fn a_document_of_each_kind_is_found_by_its_words() {
-    let cluster = ClusterOptions::default().servers(1).workers(2).start().await;
+    let cluster = ClusterOptions::default().processes().servers(1).workers(2).start().await;
     let user = cluster.client(0).await;
     let path = persona(&user, "grandmother").await;
 
@@ -116,8 +116,13 @@ async fn a_document_of_each_kind_is_found_by_its_words() {
 
 #[tokio::test]
 async fn what_is_no_document_is_refused_and_not_stored() {
-    let cluster =
-        ClusterOptions::default().servers(1).workers(1).set("TROUPE_SERVER__MAX_DOCUMENT", "300000").start().await;
+    let cluster = ClusterOptions::default()
+        .processes()
+        .servers(1)
+        .workers(1)
+        .set("TROUPE_SERVER__MAX_DOCUMENT", "300000")
+        .start()
+        .await;
     let user = cluster.client(0).await;
     let path = persona(&user, "grandmother").await;
     let unsupported: [(&str, &[u8], &str); 5] = [
@@ -159,6 +164,7 @@ async fn what_is_no_document_is_refused_and_not_stored() {
 #[tokio::test]
 async fn hostile_documents_fail_with_a_reason_while_replies_go_on() {
     let options = ClusterOptions::default()
+        .processes()
         .servers(1)
         .workers(1)
         .set("TROUPE_KNOWLEDGE__EXTRACT_TIMEOUT", "5s")
@@ -216,7 +222,7 @@ async fn hostile_documents_fail_with_a_reason_while_replies_go_on() {
 
 #[tokio::test]
 async fn the_same_content_is_one_document_and_what_is_deleted_is_gone() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let user = cluster.client(0).await;
     let path = persona(&user, "grandmother").await;
     let first = added(&user, &path, "text/plain", MARKDOWN).await;
@@ -266,7 +272,7 @@ async fn the_same_content_is_one_document_and_what_is_deleted_is_gone() {
 
 #[tokio::test]
 async fn another_language_is_searched_by_its_own_rules() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let user = cluster.client(0).await;
     let path = persona(&user, "grossmutter").await;
     added(&user, &path, "text/plain", "Die Fischer erzählten von den Häusern am Hafen.").await;
@@ -288,7 +294,7 @@ async fn another_language_is_searched_by_its_own_rules() {
 
 #[tokio::test]
 async fn documents_are_their_owners_only() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let (owner, stranger) = (cluster.client(0).await, cluster.client(0).await);
     let path = persona(&owner, "grandmother").await;
     owner.patch("/api/v1/personas/grandmother", &json!({"visibility": "public"})).await.expect(200);
@@ -320,7 +326,7 @@ async fn documents_are_their_owners_only() {
 
 #[tokio::test]
 async fn a_worker_that_dies_while_reading_loses_nothing() {
-    let mut cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let mut cluster = ClusterOptions::default().processes().servers(1).workers(0).start().await;
     let user = cluster.client(0).await;
     let path = persona(&user, "grandmother").await;
     let uploaded = upload(&user, &path, "text/markdown", MARKDOWN).await.expect(201);

@@ -51,7 +51,7 @@ impl Site {
 
 /// One server and one worker, for which 127.0.0.1 is outside, and 127.0.0.2 is not.
 async fn cluster() -> Cluster {
-    let options = ClusterOptions::default().servers(1).workers(1);
+    let options = ClusterOptions::default().processes().servers(1).workers(1);
     let options = options.set("TROUPE_OUTGOING__ALLOW_NETWORKS", "127.0.0.1/32").set("TROUPE_OUTGOING__PORTS", "");
     options.set("TROUPE_SERVER__MAX_DOCUMENT", "300000").start().await
 }

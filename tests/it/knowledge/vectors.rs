@@ -22,7 +22,11 @@ pub(crate) const ALIAS: &str = "troupe_scripted-8";
 
 /// One server, no worker yet, no Qdrant, and this embedder.
 fn options(embedder: &ScriptedEmbedder) -> ClusterOptions {
-    ClusterOptions::default()
+    embedding_by(embedder, ClusterOptions::default())
+}
+
+fn embedding_by(embedder: &ScriptedEmbedder, options: ClusterOptions) -> ClusterOptions {
+    options
         .servers(1)
         .workers(0)
         .set("TROUPE_PROVIDERS__SCRIPTED__FORMAT", "openai")
@@ -51,17 +55,29 @@ pub(crate) struct Scene {
 impl Scene {
     /// Without any worker yet.
     pub(crate) async fn without_workers() -> Self {
-        let (embedder, qdrant) = (ScriptedEmbedder::start(8).await, FakeQdrant::start().await);
-        let cluster = options(&embedder).set("QDRANT_URL", &qdrant.url()).start().await;
-        Self { cluster, embedder, qdrant }
+        Self::start(ClusterOptions::default()).await
     }
 
     /// With one worker, which has made the index that is searched.
     pub(crate) async fn new() -> Self {
-        let mut scene = Self::without_workers().await;
-        scene.cluster.add_worker().await;
-        scene.cluster.workers[0].logged("made an index of vectors").await;
-        scene
+        Self::without_workers().await.with_worker().await
+    }
+
+    /// The same as real processes.
+    async fn of_processes() -> Self {
+        Self::start(ClusterOptions::default().processes()).await.with_worker().await
+    }
+
+    async fn start(cluster: ClusterOptions) -> Self {
+        let (embedder, qdrant) = (ScriptedEmbedder::start(8).await, FakeQdrant::start().await);
+        let cluster = embedding_by(&embedder, cluster).set("QDRANT_URL", &qdrant.url()).start().await;
+        Self { cluster, embedder, qdrant }
+    }
+
+    async fn with_worker(mut self) -> Self {
+        self.cluster.add_worker().await;
+        self.cluster.workers[0].logged("made an index of vectors").await;
+        self
     }
 
     pub(crate) async fn persona(&self) -> PersonaId {
@@ -188,7 +204,7 @@ async fn an_embedder_that_is_away_or_refuses_holds_nothing_up_for_long() {
 /// Away, silent, forgetting its answers; and the worker killed in the middle.
 #[tokio::test]
 async fn what_the_vector_store_did_not_hear_it_is_told_again() {
-    let mut scene = Scene::new().await;
+    let mut scene = Scene::of_processes().await;
     let persona = scene.persona().await;
     scene.qdrant.go_away().await;
     let mut passages = scene.passages(persona, &numbered(40)).await;
@@ -289,7 +305,7 @@ async fn qdrant_is_spoken_with_by_tls() {
     let directory = tempfile::tempdir().unwrap();
     let certificate = directory.path().join("qdrant.pem");
     std::fs::write(&certificate, qdrant.certificate()).unwrap();
-    let options = options(&embedder).set("QDRANT_URL", &qdrant.url()).set("QDRANT_API_KEY", "s3cret");
+    let options = options(&embedder).processes().set("QDRANT_URL", &qdrant.url()).set("QDRANT_API_KEY", "s3cret");
     let mut scene = Scene { cluster: options.start().await, embedder, qdrant };
     // Nobody vouches for it yet.
     scene.cluster.add_worker().await;
@@ -346,7 +362,7 @@ async fn without_qdrant_every_process_finds_what_any_has_embedded() {
         within("the copy to have heard of it", copies).await;
     }
     // A worker that starts later has it all from PostgreSQL.
-    cluster.workers[0].kill().await;
+    cluster.workers[0].stop().await;
     let calls = embedder.calls();
     let later = vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone()).unwrap();
     assert_eq!(found(later.as_ref(), persona).await.len(), 2);

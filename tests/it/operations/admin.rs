@@ -286,6 +286,8 @@ async fn many_are_tried_again_once_whoever_asks() {
 #[tokio::test]
 async fn it_is_told_why_a_request_waits() {
     let mut cluster = ClusterOptions::default()
+        .processes()
+        .own_engines()
         .servers(1)
         .workers(1)
         .set("TROUPE_WORKER__CONCURRENCY", "1")
@@ -406,7 +408,7 @@ async fn the_queue_is_shown_live_to_admins_alone() {
 
 #[tokio::test]
 async fn a_worker_that_dies_is_seen_to_be_gone_and_one_that_stops_is_not_listed() {
-    let mut cluster = ClusterOptions::default().servers(1).set("TROUPE_WORKER__LEASE", "2s").start().await;
+    let mut cluster = ClusterOptions::default().processes().servers(1).set("TROUPE_WORKER__LEASE", "2s").start().await;
     let admin = admin(&cluster).await;
     let alive =
         |view: &Value| view["workers"].as_array().unwrap().iter().filter(|worker| worker["alive"] == true).count();
@@ -422,7 +424,8 @@ async fn a_worker_that_dies_is_seen_to_be_gone_and_one_that_stops_is_not_listed(
 /// The counters begin again; what they are made into does not jump, and the queue is shown as it is.
 #[tokio::test]
 async fn the_gauges_survive_a_redis_that_has_lost_everything() {
-    let cluster = ClusterOptions::default().set("TROUPE_QUEUE__REDISPATCH_AFTER", "1s").servers(1).start().await;
+    let cluster =
+        ClusterOptions::default().own_engines().set("TROUPE_QUEUE__REDISPATCH_AFTER", "1s").servers(1).start().await;
     let (user, admin) = (cluster.client(0).await, admin(&cluster).await);
     let conversation = user.conversation("demo").await;
     for n in 0..4 {

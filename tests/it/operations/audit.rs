@@ -391,7 +391,7 @@ async fn nobody_changes_it_by_mistake() {
 /// As an operator does it: the owner's role migrates and grants, servers and workers run under another one.
 #[tokio::test]
 async fn servers_and_workers_run_under_a_role_that_may_not_change_the_log() {
-    let mut cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let mut cluster = ClusterOptions::default().processes().own_engines().servers(1).workers(0).start().await;
     cluster.db.execute("create role runtime login; create role boss login superuser").await.unwrap();
     let grant = |role: &str| {
         let arguments = [OsStr::new("grant-runtime"), OsStr::new(role)];

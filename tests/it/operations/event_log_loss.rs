@@ -1,12 +1,10 @@
 //! The log of what was shown is lost, or cannot be read: nobody is shown the end of a text without its beginning.
 
-use troupe_tests::{Gate, Script, Transcript, provider::words_of};
-
-use crate::cluster;
+use troupe_tests::{ClusterOptions, Gate, Script, Transcript, provider::words_of};
 
 #[tokio::test]
 async fn when_redis_forgets_the_beginning_of_a_reply_it_is_told_again() {
-    let cluster = cluster().await;
+    let cluster = ClusterOptions::default().own_engines().start().await;
     let user = cluster.client(0).await;
     let stays = user.socket().await;
     let gate = Gate::new();
@@ -36,7 +34,7 @@ async fn when_redis_forgets_the_beginning_of_a_reply_it_is_told_again() {
 /// A snapshot that could not be read is not the beginning of a text: what follows must not look like the whole of it.
 #[tokio::test]
 async fn a_socket_that_was_told_nothing_of_a_text_is_told_it_from_its_beginning() {
-    let cluster = cluster().await;
+    let cluster = ClusterOptions::default().own_engines().start().await;
     let user = cluster.client(0).await;
     let gate = Gate::new();
     let conversation = user.conversation("demo").await;

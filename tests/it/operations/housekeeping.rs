@@ -117,7 +117,7 @@ async fn requests_are_kept_for_ever_by_default() {
 /// One that dies between two batches: another one's turn comes, and the lock is free.
 #[tokio::test]
 async fn a_run_whose_worker_is_killed_is_taken_up_by_another() {
-    let options = ClusterOptions::default().set("TROUPE_HOUSEKEEPING__INTERVAL", "400ms");
+    let options = ClusterOptions::default().processes().set("TROUPE_HOUSEKEEPING__INTERVAL", "400ms");
     let options = options.set("TROUPE_HOUSEKEEPING__BATCH", "100").set("TROUPE_HOUSEKEEPING__PAUSE", "10m");
     let mut cluster = with_old_rows(options).await;
     cluster.add_worker().await;
@@ -143,7 +143,7 @@ async fn keys(cluster: &Cluster) -> Vec<String> {
 /// Whatever went through the queue is gone when it is done; only the logs are left, for their time, and who is at work.
 #[tokio::test]
 async fn nothing_stays_in_redis() {
-    let cluster = ClusterOptions::default().set("TROUPE_EVENTS__LOG_TTL", "5s").start().await;
+    let cluster = ClusterOptions::default().own_engines().set("TROUPE_EVENTS__LOG_TTL", "5s").start().await;
     let users = join_all((0..10).map(|n| cluster.client(n % 2))).await;
     let ask = async |user: &troupe_tests::Client| {
         let conversation = user.conversation("demo").await;

@@ -8,11 +8,9 @@ use troupe_tests::{
     within,
 };
 
-use crate::cluster;
-
 /// A lease short enough to wait for.
 fn short_lease() -> ClusterOptions {
-    ClusterOptions::default().set("TROUPE_WORKER__LEASE", "2s")
+    ClusterOptions::default().processes().set("TROUPE_WORKER__LEASE", "2s")
 }
 
 #[tokio::test]
@@ -138,7 +136,7 @@ async fn a_worker_that_was_frozen_leaves_no_trace_when_it_thaws() {
 /// Its open transaction would keep every other sweeper waiting for as long as it is frozen.
 #[tokio::test]
 async fn a_worker_that_freezes_in_the_middle_of_a_sweep_holds_nobody_up() {
-    let mut cluster = short_lease().workers(1).start().await;
+    let mut cluster = short_lease().own_engines().workers(1).start().await;
     let user = cluster.client(0).await;
     let gate = Gate::new();
     let conversation = user.conversation("demo").await;
@@ -164,6 +162,7 @@ async fn a_worker_that_freezes_in_the_middle_of_a_sweep_holds_nobody_up() {
 #[tokio::test]
 async fn when_redis_forgets_everything_what_is_queued_is_still_answered() {
     let options = ClusterOptions::default()
+        .own_engines()
         .workers(1)
         .set("TROUPE_WORKER__CONCURRENCY", "1")
         .set("TROUPE_QUEUE__REDISPATCH_AFTER", "1s");
@@ -195,7 +194,7 @@ async fn when_redis_forgets_everything_what_is_queued_is_still_answered() {
 /// The log that says what was shown is gone when the next attempt begins: the text must be taken back all the same.
 #[tokio::test]
 async fn when_redis_forgets_what_was_shown_the_next_attempt_still_takes_it_back() {
-    let cluster = cluster().await;
+    let cluster = ClusterOptions::default().own_engines().start().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
     let gate = Gate::new();
@@ -214,7 +213,7 @@ async fn when_redis_forgets_what_was_shown_the_next_attempt_still_takes_it_back(
 /// Redis stays and every connection to it breaks, those of the subscriptions too: sockets are told afresh where things stand.
 #[tokio::test]
 async fn when_connections_to_redis_break_sockets_catch_up() {
-    let cluster = cluster().await;
+    let cluster = ClusterOptions::default().own_engines().start().await;
     let user = cluster.client(0).await;
     let (here, there) = (user.socket().await, user.at(cluster.server(1)).socket().await);
     let gate = Gate::new();
@@ -243,7 +242,7 @@ async fn when_connections_to_redis_break_sockets_catch_up() {
 /// As when a database fails over: calls may be refused for a moment, in good form, and no reply is lost.
 #[tokio::test]
 async fn when_connections_to_postgres_break_calls_are_refused_at_worst() {
-    let cluster = cluster().await;
+    let cluster = ClusterOptions::default().own_engines().start().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
     let gate = Gate::new();
@@ -279,7 +278,7 @@ pub(crate) async fn send_patiently(user: &Client, conversation: &str, content: &
 
 #[tokio::test]
 async fn when_a_server_is_killed_its_users_go_on_at_another() {
-    let mut cluster = cluster().await;
+    let mut cluster = ClusterOptions::default().processes().start().await;
     let user = cluster.client(0).await;
     let survivor = user.at(cluster.server(1));
     let socket = user.socket().await;
@@ -306,6 +305,7 @@ async fn when_a_server_is_killed_its_users_go_on_at_another() {
 #[tokio::test]
 async fn a_frozen_redis_delays_replies_and_nothing_else() {
     let options = ClusterOptions::default()
+        .own_engines()
         .set("TROUPE_REDIS__COMMAND_TIMEOUT", "1s")
         .set("TROUPE_QUEUE__REDISPATCH_AFTER", "1s");
     let cluster = options.start().await;
@@ -330,7 +330,7 @@ async fn a_frozen_redis_delays_replies_and_nothing_else() {
 /// The end is stored, and the worker dies before it could tell it: whoever listens is told all the same.
 #[tokio::test]
 async fn an_end_that_its_worker_could_not_tell_is_told_by_the_server() {
-    let mut cluster = ClusterOptions::default().servers(1).workers(1).start().await;
+    let mut cluster = ClusterOptions::default().processes().own_engines().servers(1).workers(1).start().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
     let gate = Gate::new();

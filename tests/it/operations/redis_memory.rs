@@ -40,7 +40,8 @@ async fn held_at_rest(cluster: &Cluster) -> (u64, u64) {
 #[expect(clippy::disallowed_methods, reason = "how many messages, for whoever asks for another number")]
 async fn redis_over_many_messages() {
     let messages: usize = std::env::var("TROUPE_SOAK_MESSAGES").map_or(100_000, |number| number.parse().unwrap());
-    let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_EVENTS__LOG_TTL", "5s");
+    let options =
+        ClusterOptions::default().processes().own_engines().servers(1).workers(0).set("TROUPE_EVENTS__LOG_TTL", "5s");
     let mut cluster = options.set("TROUPE_MODELS__OFFLINE_WORD_INTERVAL", "0ms").start().await;
     cluster.set("OPENAI_API_KEY", "");
     cluster.set("OPENAI_BASE_URL", "");

@@ -9,11 +9,9 @@ use troupe_tests::{
     within,
 };
 
-use crate::cluster;
-
 /// Processes that may take longer over their end than any test waits: those that end did not wait for the time to run out.
 fn patient() -> ClusterOptions {
-    ClusterOptions::default().set("TROUPE_SERVER__DRAIN", "10m").set("TROUPE_WORKER__DRAIN", "10m")
+    ClusterOptions::default().processes().set("TROUPE_SERVER__DRAIN", "10m").set("TROUPE_WORKER__DRAIN", "10m")
 }
 
 #[tokio::test]
@@ -51,7 +49,7 @@ async fn a_server_that_stops_sends_its_sockets_elsewhere() {
 /// A call that waits for a reply and a stream of events are calls in flight: they get their answer, or the end of the drain.
 #[tokio::test]
 async fn a_server_that_stops_answers_the_calls_in_flight() {
-    let mut cluster = cluster().await;
+    let mut cluster = ClusterOptions::default().processes().start().await;
     let user = cluster.client(0).await;
     let gate = Gate::new();
     let conversation = user.conversation("demo").await;
@@ -79,7 +77,7 @@ async fn a_server_that_stops_answers_the_calls_in_flight() {
 
 #[tokio::test]
 async fn a_worker_that_stops_finishes_what_it_can() {
-    let mut cluster = cluster().await;
+    let mut cluster = ClusterOptions::default().processes().start().await;
     let user = cluster.client(0).await;
     let gate = Gate::new();
     let conversation = user.conversation("demo").await;
@@ -106,8 +104,11 @@ async fn a_worker_that_stops_finishes_what_it_can() {
 /// What does not end in time is handed back and taken up by another at once, without waiting for the lease.
 #[tokio::test]
 async fn a_worker_that_cannot_finish_hands_back() {
-    let options =
-        ClusterOptions::default().workers(1).set("TROUPE_WORKER__DRAIN", "1s").set("TROUPE_WORKER__LEASE", "60s");
+    let options = ClusterOptions::default()
+        .processes()
+        .workers(1)
+        .set("TROUPE_WORKER__DRAIN", "1s")
+        .set("TROUPE_WORKER__LEASE", "60s");
     let mut cluster = options.start().await;
     let user = cluster.client(0).await;
     let socket = user.socket().await;
@@ -147,6 +148,7 @@ async fn what_is_handed_back_is_pushed_at_once() {
 /// A sweeper that does not look while a test lasts, and leases that do not run out.
 fn without_a_safety_net() -> ClusterOptions {
     ClusterOptions::default()
+        .processes()
         .set("TROUPE_WORKER__DRAIN", "1s")
         .set("TROUPE_WORKER__LEASE", "10m")
         .set("TROUPE_WORKER__SWEEP_INTERVAL", "10m")
@@ -221,6 +223,7 @@ async fn a_job_whose_fetch_was_given_up_is_not_lost() {
 /// One job waits in the queue of a Redis that is frozen, and a fetch of the worker's that will take it has been given up.
 async fn with_a_fetch_on_its_way() -> (Cluster, Client, String) {
     let mut cluster = without_a_safety_net()
+        .own_engines()
         .servers(1)
         .workers(0)
         .set("TROUPE_WORKER__CONCURRENCY", "1")

@@ -209,7 +209,7 @@ async fn what_is_spent_is_the_sum_of_all_that_was_tried() {
 /// Too little is left then, never too much.
 #[tokio::test]
 async fn what_a_dead_worker_had_reserved_stays_spent() {
-    let mut cluster = options().set("TROUPE_WORKER__LEASE", "1s").start().await;
+    let mut cluster = options().processes().set("TROUPE_WORKER__LEASE", "1s").start().await;
     let admin = admin(&cluster).await;
     set_price(&admin, 1e6).await;
     set_budget(&admin, "everyone/*", 2 * RESERVED).await;

@@ -251,8 +251,8 @@ async fn a_provider_that_is_down_is_left_alone_by_all_until_a_probe_finds_it_wel
         ask(asked).await;
         asked += 1;
     }
-    let news = cluster.redis(&["HGET", "troupe:providers", "first#main"]);
-    assert!(!matches!(news.await, redis::Value::Nil), "the others are told");
+    let news = cluster.redis(&["HGET", &format!("{}:providers", cluster.redis_prefix()), "first#main"]).await;
+    assert!(!matches!(news, redis::Value::Nil), "the others are told");
     cluster
         .worker_logged("the news at the other worker", |entry| {
             entry["fields"]["message"] == "another worker tells of a provider" && entry["fields"]["rests"] == true

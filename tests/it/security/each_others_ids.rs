@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_tests::{Answer, Client, Cluster};
 
-use crate::{interview::answers, knowledge::documents, small_cluster};
+use crate::{interview::answers, knowledge::documents, small_cluster_of_processes};
 
 /// What somebody has, by the beginning of its address.
 type Belongings = BTreeMap<&'static str, String>;
@@ -130,7 +130,7 @@ async fn everything(cluster: &Cluster) -> Vec<String> {
 
 #[tokio::test]
 async fn nobody_gets_at_what_is_another_users() {
-    let cluster = small_cluster().await;
+    let cluster = small_cluster_of_processes().await;
     let (ada, adas) = belongings(&cluster, "of-ada").await;
     let (grace, graces) = belongings(&cluster, "of-grace").await;
     let before = everything(&cluster).await;

@@ -113,7 +113,7 @@ async fn contract(name: &str, limiter: &dyn Limiter) {
 
 #[tokio::test]
 async fn every_limiter_does_what_is_asked_of_it() {
-    let cluster = ClusterOptions::default().servers(0).workers(0).start().await;
+    let cluster = ClusterOptions::default().own_engines().servers(0).workers(0).start().await;
     let redis = RedisHandle::connect(&Live::fixed(cluster.config())).await.unwrap();
     let in_redis = Arc::new(RedisLimiter::new(redis, Duration::from_secs(5)));
     contract("in Redis", &*in_redis).await;
@@ -135,7 +135,8 @@ async fn every_limiter_does_what_is_asked_of_it() {
 /// One script call for each call, however many limits apply; none for what is refused again, for what is free, or where all is off.
 #[tokio::test]
 async fn a_call_asks_redis_once() {
-    let mut cluster = limited().servers(1).set("TROUPE_RATE_LIMITS__SIGN_IN_ACCOUNT", "6 per 1h").start().await;
+    let mut cluster =
+        limited().own_engines().servers(1).set("TROUPE_RATE_LIMITS__SIGN_IN_ACCOUNT", "6 per 1h").start().await;
     let user = cluster.client(0).await;
     let before = ran(&cluster, "evalsha").await;
     for _ in 0..10 {
@@ -199,6 +200,7 @@ async fn servers_share_a_limit_and_addresses_do_not() {
 #[tokio::test]
 async fn sign_ins_are_limited_by_account_and_by_address() {
     let cluster = behind_a_proxy()
+        .own_engines()
         .servers(1)
         .set("TROUPE_RATE_LIMITS__SIGN_IN_ACCOUNT", "3 per 1h")
         .set("TROUPE_RATE_LIMITS__SIGN_IN_ADDRESS", "5 per 1h")
@@ -264,7 +266,7 @@ async fn messages_have_a_limit_of_the_tier_and_nothing_over_it_is_stored() {
 /// A flood that is refused costs Redis nothing, and is nothing to anybody else.
 #[tokio::test]
 async fn a_flood_of_one_users_is_that_users_own() {
-    let cluster = limited().servers(1).start().await;
+    let cluster = limited().own_engines().servers(1).start().await;
     let (flooding, calm) = (cluster.client(0).await, cluster.client(0).await);
     let pro = sqlx::query("update users set tier = 'pro' where email = $1").bind(&calm.email);
     pro.execute(&cluster.db).await.unwrap();
@@ -289,7 +291,7 @@ async fn a_flood_of_one_users_is_that_users_own() {
 /// Redis is killed: calls go on and are still limited, with what was counted before; when it is back it counts again.
 #[tokio::test]
 async fn a_server_counts_by_itself_while_redis_is_away() {
-    let options = behind_a_proxy().servers(1).set("TROUPE_RATE_LIMITS__ANONYMOUS", "6 per 1h");
+    let options = behind_a_proxy().own_engines().servers(1).set("TROUPE_RATE_LIMITS__ANONYMOUS", "6 per 1h");
     let mut cluster = options.set("TROUPE_RATE_LIMITS__TIMEOUT", "500ms").start().await;
     let client = Client::anonymous(cluster.server(0));
     for _ in 0..2 {

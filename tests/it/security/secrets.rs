@@ -28,7 +28,7 @@ const NEW: &str = "sk-canary-new-c47d2268";
 /// One server and one worker whose provider's key lies in this directory.
 async fn cluster(secrets: &Path) -> Cluster {
     [OLD, NEW].into_iter().for_each(leaks::guard);
-    let options = ClusterOptions::default().servers(1).workers(1).without("OPENAI_API_KEY");
+    let options = ClusterOptions::default().processes().servers(1).workers(1).without("OPENAI_API_KEY");
     options.set("TROUPE_SECRETS_DIR", secrets.to_str().unwrap()).start().await
 }
 
@@ -195,7 +195,7 @@ fn as_user(address: &str, name: &str, password: &str) -> String {
 #[tokio::test]
 async fn postgresql_and_redis_are_called_by_the_user_of_the_moment() {
     [OLD, NEW].into_iter().for_each(leaks::guard);
-    let mut cluster = ClusterOptions::default().servers(0).workers(0).start().await;
+    let mut cluster = ClusterOptions::default().processes().own_engines().servers(0).workers(0).start().await;
     let addresses = ["DATABASE_URL", "REDIS_URL"].map(|name| (name, cluster.unset(name)));
     let secrets = tempfile::tempdir().unwrap();
     let call_as = |name: &str, password: &str| {
@@ -238,7 +238,7 @@ async fn the_mail_server_is_called_with_the_password_of_the_moment() {
     let mail = MailServer::start().await;
     mail.take_only("troupe", OLD);
     let secrets = directory(&[("TROUPE_MAIL__URL", &as_user(mail.url(), "troupe", OLD))]);
-    let options = with_mail(&mail).without("TROUPE_MAIL__URL");
+    let options = with_mail(&mail).without("TROUPE_MAIL__URL").processes();
     let cluster = options.set("TROUPE_SECRETS_DIR", secrets.path().to_str().unwrap()).start().await;
     let (user, anybody) = (cluster.client(0).await, Client::anonymous(cluster.server(0)));
     assert_eq!(password_resets::ask(&anybody, &user.email).await.status, 202);
