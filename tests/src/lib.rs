@@ -26,6 +26,7 @@ mod process;
 pub mod provider;
 pub mod qdrant;
 pub mod raw;
+pub mod snapshot;
 pub mod socket;
 mod sse;
 pub mod stores;

@@ -1,5 +1,6 @@
 //! Conversations and their replies, on every transport: what a user of the chat sees.
 
+mod bodies;
 pub(crate) mod cache;
 mod cancels;
 mod conversations;
