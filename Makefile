@@ -5,6 +5,11 @@
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
 
+# The same selection everywhere: another one has other features of dependencies, which are then built again.
+TESTS = --locked --workspace --lib --bins --tests
+# One PostgreSQL and one Redis for all tests that need none of their own.
+WITH_ENGINES = $(or $(CARGO_TARGET_DIR),target)/debug/with-engines
+
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -14,10 +19,10 @@ run: ## Build Troupe and run it on this machine, with a PostgreSQL and a Redis o
 
 test: ## Run every test.
 	@scripts/setup test
-	cargo build --locked --workspace --all-targets
+	cargo build $(TESTS)
 	@if cargo nextest --version >/dev/null 2>&1; \
-	then set -x; cargo nextest run --locked --workspace --lib --bins --tests; \
-	else set -x; cargo test --locked --workspace --lib --bins --tests -- --test-threads=4; fi
+	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
+	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
 	scripts/schemathesis
 

@@ -133,6 +133,8 @@ fn percentiles(mut values: Vec<f64>) -> String {
 async fn main() {
     let had = Had::default();
     let options = ClusterOptions::default()
+        .processes()
+        .own_engines()
         .servers(1)
         .workers(1)
         .set("TROUPE_MODELS__CHAIN", "bench")

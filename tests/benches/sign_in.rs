@@ -105,7 +105,7 @@ impl Rounds {
 
 #[tokio::main]
 async fn main() {
-    let cluster = ClusterOptions::default().servers(1).workers(1).start().await;
+    let cluster = ClusterOptions::default().processes().own_engines().servers(1).workers(1).start().await;
     let mut talkers = Vec::new();
     for _ in 0..USERS {
         let user = cluster.client(0).await;

@@ -30,6 +30,8 @@ impl Scene {
     /// Pauses are short, so that a run is; the number of attempts is such that no fault uses them up.
     pub(crate) async fn start(seed: u64, freeze: Duration) -> Self {
         let cluster = ClusterOptions::default()
+            .processes()
+            .own_engines()
             .set("TROUPE_WORKER__LEASE", "2s")
             .set("TROUPE_WORKER__RETRY_CAP", "1s")
             .set("TROUPE_WORKER__MAX_ATTEMPTS", "50")

@@ -1,6 +1,6 @@
-//! A whole system of one test's own: `PostgreSQL`, Redis, the scripted provider, and real server and worker processes.
+//! A whole system of one test's own: databases, the scripted provider, servers and workers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::{
     Engine,
@@ -9,70 +9,28 @@ use base64::{
 use futures::future::join_all;
 use serde_json::Value;
 use sqlx::{PgPool, Row};
-use tempfile::TempDir;
+use tokio::{
+    sync::Mutex,
+    time::{Interval, MissedTickBehavior, interval},
+};
 use troupe_core::config::Config;
-use troupe_engines::{Durability, Postgres, Redis, Shutdown};
+use troupe_engines::Shutdown;
 
 use crate::{
-    Client, Process, ScriptedProvider, Signal,
-    leaks::{self, DATABASE_PASSWORD, REDIS_PASSWORD},
+    Client, ClusterOptions, Process, ScriptedProvider, Signal,
+    in_process::{Tier, stray_alarms},
+    leaks::{DATABASE_PASSWORD, REDIS_PASSWORD},
+    stores::{Addresses, Stores},
     within,
 };
 
-/// How many of each, and their settings.
-#[derive(Debug, Clone)]
-pub struct ClusterOptions {
-    servers: usize,
-    workers: usize,
-    environment: Vec<(String, String)>,
-}
+/// Tests look again and again until something is so: not more often than this, or they take the processor from it.
+const PACE: Duration = Duration::from_millis(5);
 
-impl Default for ClusterOptions {
-    /// Two of each, and pauses of production shortened to what a test has time for.
-    fn default() -> Self {
-        Self { servers: 2, workers: 2, environment: Vec::new() }
-            .set("TROUPE_TELEMETRY__FORMAT", "json")
-            .set("TROUPE_SERVER__LISTEN", "127.0.0.1:0")
-            .set("TROUPE_RATE_LIMITS__ENABLED", "false")
-            // A machine with much to do is no Redis that is away.
-            .set("TROUPE_RATE_LIMITS__TIMEOUT", "5s")
-            .set("TROUPE_WORKER__RETRY_BASE", "50ms")
-            .set("TROUPE_WORKER__SWEEP_INTERVAL", "200ms")
-            // Tests of one cluster must not hold each other up; those of the breaker set their own.
-            .set("TROUPE_MODELS__BREAKER_FAILURES", "20")
-            .set("OPENAI_API_KEY", leaks::PROVIDER_KEY)
-    }
-}
-
-impl ClusterOptions {
-    #[must_use]
-    pub fn servers(self, servers: usize) -> Self {
-        Self { servers, ..self }
-    }
-
-    #[must_use]
-    pub fn workers(self, workers: usize) -> Self {
-        Self { workers, ..self }
-    }
-
-    /// A setting of every process, such as `TROUPE_WORKER__LEASE`; an earlier one of the same name is replaced.
-    #[must_use]
-    pub fn set(mut self, name: &str, value: &str) -> Self {
-        self.environment.retain(|(known, _)| known != name);
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Without a setting that every process has otherwise.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.environment.retain(|(known, _)| known != name);
-        self
-    }
-
-    pub async fn start(self) -> Cluster {
-        Cluster::start(self).await
-    }
+fn pace() -> Mutex<Interval> {
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Mutex::new(pace)
 }
 
 /// This PostgreSQL asks for none, so it takes any.
@@ -94,36 +52,28 @@ pub struct Cluster {
     pub provider: ScriptedProvider,
     pub db: PgPool,
     redis_client: redis::Client,
+    redis_prefix: String,
+    pace: Mutex<Interval>,
     environment: Vec<(String, String)>,
+    processes: bool,
     started: usize,
     /// After the processes, so that they are stopped before what they stand on.
-    redis: Redis,
-    postgres: Postgres,
-    _directory: TempDir,
+    stores: Stores,
 }
 
 impl Cluster {
     pub async fn start(options: ClusterOptions) -> Self {
         troupe_core::lifecycle::install_tls();
         let began = Instant::now();
-        let directory = tempfile::tempdir().expect("a directory for the cluster");
-        let (at_postgres, at_redis) = (directory.path().join("postgres"), directory.path().join("redis"));
-        let (postgres, redis, provider) = within("the start of PostgreSQL and Redis", async {
-            tokio::join!(
-                Postgres::start(&at_postgres, Durability::Throwaway),
-                Redis::start(&at_redis, Durability::Throwaway),
-                ScriptedProvider::start()
-            )
-        })
-        .await;
-        let postgres = postgres.unwrap_or_else(|error| panic!("start PostgreSQL: {error:#}"));
-        let redis = redis.unwrap_or_else(|error| panic!("start Redis: {error:#}"));
-        let engines = began.elapsed();
-        let db = PgPool::connect_lazy(postgres.url()).expect("the address of PostgreSQL");
-        let redis_client = redis::Client::open(redis.url()).expect("the address of Redis");
+        let (stores, provider) = tokio::join!(Stores::open(options.own_engines), ScriptedProvider::start());
+        let stores_open = began.elapsed();
+        let Addresses { postgres, redis, redis_prefix } = stores.addresses();
+        let db = PgPool::connect_lazy(&postgres).expect("the address of PostgreSQL");
+        let redis_client = redis::Client::open(&*redis).expect("the address of Redis");
         let mut environment = options.environment;
-        environment.push(("DATABASE_URL".to_owned(), with_password(postgres.url())));
-        environment.push(("REDIS_URL".to_owned(), redis_with_password(redis.url())));
+        environment.push(("DATABASE_URL".to_owned(), with_password(&postgres)));
+        environment.push(("REDIS_URL".to_owned(), redis_with_password(&redis)));
+        environment.push(("TROUPE_REDIS__PREFIX".to_owned(), redis_prefix.clone()));
         environment.push(("OPENAI_BASE_URL".to_owned(), provider.base_url()));
         let mut cluster = Self {
             servers: Vec::new(),
@@ -132,21 +82,22 @@ impl Cluster {
             provider,
             db,
             redis_client,
+            redis_prefix,
+            pace: pace(),
             environment,
+            processes: options.processes,
             started: 0,
-            redis,
-            postgres,
-            _directory: directory,
+            stores,
         };
         cluster.launch(options.servers, options.workers).await;
-        eprintln!("the cluster is up: engines after {engines:?}, processes after {:?}", began.elapsed());
+        eprintln!("the cluster is up: stores after {stores_open:?}, processes after {:?}", began.elapsed());
         cluster
     }
 
     /// Starts so many more, all at once, and waits until they work.
     async fn launch(&mut self, servers: usize, workers: usize) {
-        let servers: Vec<_> = (0..servers).map(|_| self.process("troupe-server", "server", &[])).collect();
-        let workers: Vec<_> = (0..workers).map(|_| self.process("troupe-worker", "worker", &[])).collect();
+        let servers: Vec<_> = (0..servers).map(|_| self.process(Tier::Server)).collect();
+        let workers: Vec<_> = (0..workers).map(|_| self.process(Tier::Worker)).collect();
         let (first_server, first_worker) = (self.servers.len(), self.workers.len());
         self.servers.extend(servers);
         self.workers.extend(workers);
@@ -157,11 +108,14 @@ impl Cluster {
         self.addresses.extend(addresses);
     }
 
-    fn process(&mut self, binary: &str, name: &str, extra: &[(&str, &str)]) -> Process {
+    fn process(&mut self, tier: Tier) -> Process {
         self.started += 1;
-        let mut environment = self.environment.clone();
-        environment.extend(extra.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
-        Process::start(binary, format!("{name} {}", self.started), &[], &environment)
+        let name = format!("{} {}", tier.name(), self.started);
+        if self.processes {
+            Process::start(tier.binary(), name, &[], &self.environment)
+        } else {
+            Process::start_within(tier, name, &self.environment)
+        }
     }
 
     /// Starts one more server; its number is the new last one.
@@ -209,6 +163,7 @@ impl Cluster {
     }
 
     pub async fn redis(&self, command: &[&str]) -> redis::Value {
+        self.pace.lock().await.tick().await;
         let run = async {
             let mut connection = self.redis_client.get_multiplexed_async_connection().await?;
             let mut query = redis::cmd(command[0]);
@@ -244,6 +199,7 @@ impl Cluster {
 
     /// The number that a statement of the test's own gives.
     pub async fn number(&self, statement: &str) -> i64 {
+        self.pace.lock().await.tick().await;
         let row =
             within("a statement", sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).fetch_one(&self.db)).await;
         row.unwrap_or_else(|error| panic!("{statement}: {error}")).get(0)
@@ -294,27 +250,29 @@ impl Cluster {
         lines.filter(|line| line.contains(words)).collect()
     }
 
+    /// What the names of keys and channels in Redis begin with.
+    pub fn redis_prefix(&self) -> &str {
+        &self.redis_prefix
+    }
+
     /// Freezes Redis, or lets it go on.
     pub fn freeze_redis(&self, signal: Signal) {
-        signal.send(self.redis.pid()).expect("a signal to Redis");
+        signal.send(self.stores.own().redis.pid()).expect("a signal to Redis");
     }
 
     /// Redis ends, and its address leads nowhere.
     pub async fn stop_redis(&mut self) {
-        let stopped = within("the end of Redis", self.redis.stop()).await;
-        stopped.unwrap_or_else(|error| panic!("stop Redis: {error:#}"));
+        self.stores.own_mut().stop_redis().await;
     }
 
     /// Redis ends and comes back at the same address, with nothing in it.
     pub async fn restart_redis(&mut self) {
-        let restarted = within("a restart of Redis", self.redis.restart()).await;
-        restarted.unwrap_or_else(|error| panic!("restart Redis: {error:#}"));
+        self.stores.own_mut().restart_redis().await;
     }
 
     /// PostgreSQL ends and comes back at the same address, with everything that was committed.
     pub async fn restart_postgres(&mut self, shutdown: Shutdown) {
-        let restarted = within("a restart of PostgreSQL", self.postgres.restart(shutdown)).await;
-        restarted.unwrap_or_else(|error| panic!("restart PostgreSQL: {error:#}"));
+        self.stores.own_mut().restart_postgres(shutdown).await;
     }
 
     /// The configuration that every process of it has.
@@ -324,7 +282,7 @@ impl Cluster {
 
     /// The lines that no healthy run has.
     pub fn alarms(&self) -> Vec<String> {
-        self.servers.iter().chain(&self.workers).flat_map(Process::alarms).collect()
+        self.servers.iter().chain(&self.workers).flat_map(Process::alarms).chain(stray_alarms()).collect()
     }
 
     /// Every line of every process.

@@ -1,7 +1,8 @@
-//! The harness of the whole-system tests: a scripted provider, a cluster of real processes, and a client.
+//! The harness of the whole-system tests: a scripted provider, a cluster of servers and workers, and a client.
 //!
-//! A test starts a [`cluster::Cluster`] of its own (`PostgreSQL`, Redis, servers, workers), tells its
+//! A test starts a [`cluster::Cluster`] of its own (a database, servers, workers), tells its
 //! [`provider::ScriptedProvider`] what to say, and looks at the system only as a user can: over HTTP, SSE and WebSocket.
+//! Servers and workers run within the test's process, or as real ones where a test needs that ([`ClusterOptions`]).
 //! Nothing sleeps; whatever is waited for has a deadline, and what was seen until then is shown when it passes.
 
 #![expect(
@@ -14,22 +15,29 @@
 pub mod client;
 pub mod cluster;
 pub mod embedder;
+pub mod engines;
+mod in_process;
 pub mod leaks;
+mod log;
 pub mod mail;
+mod options;
 pub mod pdf;
 mod process;
 pub mod provider;
 pub mod qdrant;
 pub mod raw;
+pub mod snapshot;
 pub mod socket;
 mod sse;
+pub mod stores;
 pub mod transcript;
 
 use std::time::Duration;
 
 pub use client::{Answer, Client, Sent};
-pub use cluster::{Cluster, ClusterOptions};
+pub use cluster::Cluster;
 pub use mail::{MailServer, Manner};
+pub use options::ClusterOptions;
 pub use process::{Process, Signal};
 pub use provider::{Gate, Script, ScriptedProvider};
 pub use socket::Socket;

@@ -1,4 +1,4 @@
-//! A real process of the system, and everything it logs.
+//! A server, a worker or another program under test, and everything it logs.
 
 use std::{
     ffi::OsStr,
@@ -11,11 +11,14 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
-    sync::watch,
     task::JoinSet,
 };
 
-use crate::{DEADLINE, leaks, within};
+use crate::{
+    in_process::{InProcess, Tier},
+    log::Log,
+    within,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -41,25 +44,22 @@ impl Signal {
         }
     }
 
-    pub(crate) fn send(self, process: u32) -> std::io::Result<()> {
+    pub fn send(self, process: u32) -> std::io::Result<()> {
         let sent = std::process::Command::new("kill").args([self.name(), &process.to_string()]).status()?;
         if sent.success() { Ok(()) } else { Err(std::io::Error::other(format!("{self:?} to {process}: {sent}"))) }
     }
 }
 
-/// Killed when it is dropped.
+/// A real process; or, where a test does not need one, the same code in the test's own. Ended at once when it is dropped.
 pub struct Process {
     pub name: String,
-    child: Child,
     log: Arc<Log>,
-    readers: JoinSet<()>,
+    running: Running,
 }
 
-#[derive(Default)]
-struct Log {
-    lines: watch::Sender<Vec<String>>,
-    /// Whether standard error has ended: no line will come any more.
-    ended: watch::Sender<bool>,
+enum Running {
+    Child { child: Box<Child>, readers: JoinSet<()> },
+    InProcess(InProcess),
 }
 
 impl Process {
@@ -87,21 +87,28 @@ impl Process {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("start {binary}: {error}"));
-        let log = Arc::new(Log::default());
+        let log = Arc::new(Log::new(&name));
         let mut readers = JoinSet::new();
         let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
         readers.spawn(collect(stdout, log.clone()));
         let errors = log.clone();
         readers.spawn(async move {
             collect(stderr, errors.clone()).await;
-            errors.ended.send_replace(true);
+            errors.end();
         });
-        Self { name, child, log, readers }
+        Self { name, log, running: Running::Child { child: Box::new(child), readers } }
+    }
+
+    /// Starts a server or a worker within this process.
+    pub(crate) fn start_within(tier: Tier, name: String, environment: &[(String, String)]) -> Self {
+        let log = Arc::new(Log::new(&name));
+        let running = Running::InProcess(InProcess::start(tier, environment, log.clone()));
+        Self { name, log, running }
     }
 
     /// Every line so far.
     pub fn lines(&self) -> Vec<String> {
-        self.log.lines.borrow().clone()
+        self.log.lines()
     }
 
     /// Waits for a log entry with this message, and returns it.
@@ -111,51 +118,47 @@ impl Process {
 
     /// Waits for a log entry for which this holds.
     pub async fn logged_where(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-        let (mut lines, mut ended) = (self.log.lines.subscribe(), self.log.ended.subscribe());
-        let found = |lines: &[String]| {
-            lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|entry| holds(entry))
-        };
-        let search = async {
-            tokio::select! {
-                Ok(lines) = lines.wait_for(|lines| found(lines).is_some()) => found(&lines),
-                _ = ended.wait_for(|ended| *ended) => None,
-                else => None,
-            }
-        };
-        // What was written just before the end is read by the time the end is known.
-        let entry = tokio::time::timeout(DEADLINE, search).await.ok().flatten().or_else(|| found(&self.lines()));
-        entry.unwrap_or_else(|| panic!("{} did not log {what}; it logged:\n{}", self.name, self.lines().join("\n")))
+        self.log.logged_where(what, holds).await
     }
 
     /// Waits for a line with these words that is no log entry, and returns it.
     pub async fn printed(&self, words: &str) -> String {
-        let mut lines = self.log.lines.subscribe();
-        let found = |lines: &Vec<String>| lines.iter().find(|line| line.contains(words)).cloned();
-        let printed =
-            within(&format!("“{words}” from {}", self.name), lines.wait_for(|lines| found(lines).is_some())).await;
-        printed.ok().and_then(|lines| found(&lines)).expect("the line that was waited for")
+        self.log.printed(words).await
     }
 
     pub fn signal(&self, signal: Signal) {
-        let Some(id) = self.child.id() else { panic!("{} has ended already", self.name) };
+        let Running::Child { child, .. } = &self.running else {
+            panic!("{} is no process, and gets no signals: ask for ClusterOptions::processes()", self.name)
+        };
+        let Some(id) = child.id() else { panic!("{} has ended already", self.name) };
         signal.send(id).unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
     /// Whether its end was not waited for yet.
     pub fn lives(&self) -> bool {
-        self.child.id().is_some()
+        match &self.running {
+            Running::Child { child, .. } => child.id().is_some(),
+            Running::InProcess(tasks) => tasks.lives(),
+        }
     }
 
     /// Waits until it has ended by itself or by a signal.
     pub async fn ended(&mut self) -> ExitStatus {
-        let status = within(&format!("the end of {}", self.name), self.child.wait()).await;
-        while self.readers.join_next().await.is_some() {}
-        self.assert_no_leaks();
+        let Running::Child { child, readers } = &mut self.running else {
+            panic!("{} is no process, and has no status: ask for ClusterOptions::processes()", self.name)
+        };
+        let status = within(&format!("the end of {}", self.name), child.wait()).await;
+        while readers.join_next().await.is_some() {}
+        self.log.assert_no_leaks();
         status.unwrap_or_else(|error| panic!("wait for {}: {error}", self.name))
     }
 
     /// SIGTERM, and the good end that must follow.
     pub async fn stop(&mut self) {
+        if let Running::InProcess(tasks) = &mut self.running {
+            let outcome = within(&format!("the end of {}", self.name), tasks.stop()).await;
+            return outcome.unwrap_or_else(|error| panic!("{} stopped with {error:?}", self.name));
+        }
         self.signal(Signal::Terminate);
         let status = self.ended().await;
         assert!(status.success(), "{} stopped with {status}; it logged:\n{}", self.name, self.lines().join("\n"));
@@ -167,24 +170,16 @@ impl Process {
         self.ended().await;
     }
 
-    /// See [`leaks`].
-    fn assert_no_leaks(&self) {
-        let lines = self.lines();
-        let leaks = leaks::leaks(&lines);
-        assert!(leaks.is_empty(), "{} has written a secret:\n{leaks:#?}", self.name);
-    }
-
     /// The lines that no healthy run has.
     pub fn alarms(&self) -> Vec<String> {
-        let alarming = |line: &String| line.contains("panicked") || line.contains(r#""level":"ERROR""#);
-        self.lines().into_iter().filter(alarming).map(|line| format!("{}: {line}", self.name)).collect()
+        self.log.alarms()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.assert_no_leaks();
+            self.log.assert_no_leaks();
         }
     }
 }
@@ -192,7 +187,7 @@ impl Drop for Process {
 async fn collect(pipe: impl AsyncRead + Unpin, log: Arc<Log>) {
     let mut lines = BufReader::new(pipe).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        log.lines.send_modify(|lines| lines.push(line));
+        log.push(line);
     }
 }
 

@@ -1,13 +1,20 @@
 //! Logs: structured, on standard error, pretty for people or JSON for machines.
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Dispatch;
+use tracing_subscriber::{
+    EnvFilter,
+    filter::ParseError,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::config::{LogFormat, Telemetry};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("telemetry.filter: {0}")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
+    Filter(#[from] ParseError),
     #[error("logging is set up already")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
@@ -17,14 +24,21 @@ const NEVER: [&str; 2] = ["async_openai=off", "sqlx::postgres::notice=warn"];
 
 /// Sets up logging for the whole process.
 pub fn init(config: &Telemetry) -> Result<(), TelemetryError> {
+    Ok(dispatch(config, std::io::stderr)?.try_init()?)
+}
+
+/// The same logging, to be set up for some threads only, or for another place to write to.
+pub fn dispatch<W>(config: &Telemetry, writer: W) -> Result<Dispatch, ParseError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let mut filter = EnvFilter::try_new(&config.filter)?;
     for quiet in NEVER {
         filter = filter.add_directive(quiet.parse()?);
     }
     let registry = tracing_subscriber::registry().with(filter);
-    match config.format {
-        LogFormat::Pretty => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init()?,
-        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init()?,
-    }
-    Ok(())
+    Ok(match config.format {
+        LogFormat::Pretty => registry.with(fmt::layer().with_writer(writer)).into(),
+        LogFormat::Json => registry.with(fmt::layer().json().with_writer(writer)).into(),
+    })
 }

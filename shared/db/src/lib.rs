@@ -25,8 +25,9 @@ use troupe_core::config::{Config, Database};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
-/// Every statement of ours finds a few rows by an index, however big the tables are (`tests/it/plans.rs` sees to it). So a
-/// plan is made once a connection, and must not remember that a table was small then, or was small when it was analysed.
+/// Every statement of ours finds a few rows by an index, however big the tables are
+/// (`tests/it/operations/query_plans.rs` sees to it). So a plan is made once a connection, and must not remember that a
+/// table was small then, or was small when it was analysed.
 pub const PLANNING: [(&str, &str); 4] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
 
