@@ -48,6 +48,7 @@ mod qdrant;
 mod rate_limits;
 mod reindex;
 mod reply;
+mod repository;
 mod resume;
 mod retrieval;
 mod retrieval_outages;
