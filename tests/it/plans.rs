@@ -104,7 +104,7 @@ const BIG: [&str; 26] = [
 
 /// Every statement that the code can make, as .sqlx/ lists them.
 fn statements() -> Vec<(String, usize)> {
-    let listed = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx")).expect(".sqlx");
+    let listed = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/db/.sqlx")).expect(".sqlx");
     let read = |entry: fs::DirEntry| {
         let text = fs::read_to_string(entry.path()).expect("a description of a statement");
         let description: Value = serde_json::from_str(&text).expect("JSON");
