@@ -18,7 +18,8 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// Of those who look after the process: nothing limits them.
 pub(crate) const TAG: &str = "operations";
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Below the time limits that load balancers usually have.
+const READINESS_TIME_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
@@ -44,13 +45,16 @@ pub(crate) async fn health() -> Json<Health> {
 
 /// Whether it can take messages
 ///
-/// PostgreSQL must answer; without Redis messages are still taken, and replies are late.
+/// PostgreSQL must answer, over a connection that no other call uses; without Redis messages are still taken, and replies are late.
 #[utoipa::path(get, path = "/ready", tag = TAG, security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
-    let postgres = timeout(PATIENCE, sqlx::query("select 1").execute(&state.pool));
-    let (postgres, redis) = tokio::join!(postgres, timeout(PATIENCE, state.jobs.ping()));
-    let (postgres, redis) = (matches!(postgres, Ok(Ok(_))), matches!(redis, Ok(Ok(()))));
+    let postgres = state.readiness.check(READINESS_TIME_LIMIT);
+    let (postgres, redis) = tokio::join!(postgres, timeout(READINESS_TIME_LIMIT, state.jobs.ping()));
+    if let Err(error) = &postgres {
+        tracing::warn!(%error, "not ready");
+    }
+    let (postgres, redis) = (postgres.is_ok(), matches!(redis, Ok(Ok(()))));
     let word = |ok: bool| if ok { "ok" } else { "away" };
     let (status, summary) = match (postgres, redis) {
         (true, true) => (StatusCode::OK, "ok"),

@@ -43,7 +43,9 @@ use troupe_core::{
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
 };
-use troupe_db::{accounts::tiers, replies::accept::Limits, retrieval::Retriever, vector_stores};
+use troupe_db::{
+    accounts::tiers, readiness::ReadinessProbe, replies::accept::Limits, retrieval::Retriever, vector_stores,
+};
 
 use crate::{
     admin::queue_snapshot::LastStored,
@@ -118,6 +120,7 @@ impl Server {
             .with_context(|| format!("listen on {} (server.listen)", config.server.listen))?;
         let state = AppState::new(Parts {
             pool,
+            readiness: ReadinessProbe::new(live.clone(), APPLICATION),
             bus,
             jobs,
             board: Arc::new(RedisProviderBoard::new(redis.clone())),

@@ -10,7 +10,7 @@ use troupe_core::{
     config::{Config, Live},
     ports::{Cache, EventBus, JobQueue, ProviderBoard, SessionStore},
 };
-use troupe_db::{replies::accept::Limits, retrieval::Retriever};
+use troupe_db::{readiness::ReadinessProbe, replies::accept::Limits, retrieval::Retriever};
 
 use crate::{
     admin::queue_snapshot::LastStored,
@@ -23,6 +23,8 @@ use crate::{
 
 pub(crate) struct Parts {
     pub(crate) pool: PgPool,
+    /// For `/ready`, which must not wait for the pool.
+    pub(crate) readiness: ReadinessProbe,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,
     /// What workers tell of the model services.

@@ -46,6 +46,7 @@ mod personas;
 mod plans;
 mod qdrant;
 mod rate_limits;
+mod readiness;
 mod reindex;
 mod reply;
 mod repository;

@@ -41,7 +41,7 @@ impl Signal {
         }
     }
 
-    pub(crate) fn send(self, process: u32) -> std::io::Result<()> {
+    pub fn send(self, process: u32) -> std::io::Result<()> {
         let sent = std::process::Command::new("kill").args([self.name(), &process.to_string()]).status()?;
         if sent.success() { Ok(()) } else { Err(std::io::Error::other(format!("{self:?} to {process}: {sent}"))) }
     }
