@@ -49,6 +49,27 @@ pub struct PersonaChange<'a> {
     pub visibility: Option<Visibility>,
 }
 
+impl PersonaChange<'_> {
+    /// The settings that are given, by their names.
+    pub fn named(&self) -> Vec<&'static str> {
+        let all = [
+            ("name", self.name.is_some()),
+            ("description", self.description.is_some()),
+            ("system_prompt", self.system_prompt.is_some()),
+            ("temperature", self.temperature.is_some()),
+            ("model", !self.model.is_kept()),
+            ("chain", !self.chain.is_kept()),
+            ("when_cut", self.when_cut.is_some()),
+            ("over_budget", self.over_budget.is_some()),
+            ("cache_replies", self.cache_replies.is_some()),
+            ("remembers", self.remembers.is_some()),
+            ("languages", self.languages.is_some()),
+            ("visibility", self.visibility.is_some()),
+        ];
+        all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+}
+
 pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Persona> {
     sqlx::query_as!(
         Persona,
@@ -163,12 +184,26 @@ pub async fn update(
     .await
 }
 
-/// Deletes a persona with its conversations; says whether there was one.
-pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<bool> {
-    let done = sqlx::query!("delete from personas where owner_id = $1 and slug = $2", owner.as_uuid(), slug)
-        .execute(db)
-        .await?;
-    Ok(done.rows_affected() > 0)
+/// Deletes a persona with its conversations; returns which it was, if there was one.
+pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
+    sqlx::query_scalar!(
+        r#"delete from personas where owner_id = $1 and slug = $2 returning id as "id: PersonaId""#,
+        owner.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Who may see a persona of this owner; it stays so until the end of the transaction.
+pub async fn lock_visibility(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<Visibility>> {
+    sqlx::query_scalar!(
+        r#"select visibility as "visibility: Visibility" from personas where owner_id = $1 and slug = $2 for no key update"#,
+        owner.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// The persona with this slug, if it is this owner's.

@@ -9,7 +9,10 @@ use axum::{
 use serde::Deserialize;
 use troupe_core::{
     ids::{DocumentId, UserId},
-    model::knowledge::{Document, DocumentStatus},
+    model::{
+        audit::By,
+        knowledge::{Document, DocumentStatus},
+    },
 };
 use troupe_db::{
     knowledge::documents::{self, Shelf},
@@ -30,7 +33,7 @@ use crate::{
         idempotent::{Created, before, once},
     },
     knowledge::{
-        add_document::{add, examine, fetch},
+        add_document::{add, delete, examine, fetch},
         notify_indexer::index_soon,
     },
     personas::settings::is_slug,
@@ -61,6 +64,7 @@ pub(crate) struct Naming {
 pub(crate) async fn create_document(
     State(state): State<AppState>,
     Caller(owner): Caller,
+    by: By,
     Id(slug): Id<String>,
     Params(Naming { title }): Params<Naming>,
     Upload { content, key }: Upload,
@@ -83,7 +87,7 @@ pub(crate) async fn create_document(
     };
     let examined = examine(bytes, said).await?;
     let created = once(&state, owner, key, |db| {
-        Box::pin(async move { add(db, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
+        Box::pin(async move { add(db, &by, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
     })
     .await?;
     if matches!(&created, Created::Now(document) if document.status == DocumentStatus::Pending) {
@@ -146,9 +150,10 @@ pub(crate) async fn read_content(
 pub(crate) async fn delete_document(
     State(state): State<AppState>,
     Caller(owner): Caller,
+    by: By,
     Id((slug, id)): Id<(String, DocumentId)>,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = documents::delete(&state.pool, shelf(owner, &slug)?, id).await?;
+    let deleted = delete(&state.pool, &by, shelf(owner, &slug)?, id).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
 }
 
