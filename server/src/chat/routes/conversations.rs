@@ -64,7 +64,9 @@ pub(crate) async fn create_conversation(
     .await
 }
 
-/// One's conversations, the newest first
+/// One's conversations, those in which something was said last first
+///
+/// All pages are of the list as it was at the first: what is said meanwhile passes over none and repeats none.
 #[utoipa::path(get, path = "/conversations", tag = "conversations", security(("token" = ["chat:read"])), params(Paging),
     responses((status = 200, body = Listed<Conversation>)))]
 pub(crate) async fn list_conversations(
@@ -73,8 +75,9 @@ pub(crate) async fn list_conversations(
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Conversation>>, ApiError> {
     let page = paging.page()?;
-    let items = conversations::list(&state.pool, user, page).await?;
-    Ok(Json(Listed::new(items, page.limit, |conversation| conversation.id)))
+    let mut listing = conversations::list(&state.pool, user, page).await?;
+    let items = std::mem::take(&mut listing.items);
+    Ok(Json(Listed::new(items, page.limit, |conversation| listing.after(conversation))))
 }
 
 /// One conversation

@@ -98,7 +98,10 @@ pub struct Conversation {
     pub persona: PersonaName,
     pub title: Option<String>,
     pub created_at: DateTime<Utc>,
+    /// Of its newest message, or of a change of its title since.
     pub updated_at: DateTime<Utc>,
+    /// Lists are in this order. Null where nothing was said yet: then the time of its creation counts.
+    pub last_message_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
