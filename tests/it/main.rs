@@ -36,6 +36,7 @@ mod limits;
 mod lost_logs;
 mod memories;
 mod memory;
+mod migrations;
 mod money;
 mod openapi;
 mod outages;
