@@ -37,6 +37,7 @@ mod lost_logs;
 mod memories;
 mod memory;
 mod migrations;
+mod moderation;
 mod money;
 mod openapi;
 mod outages;

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use super::{cancel::cancel_before, dispatcher::Accepted};
 use crate::{
     http::{error::ApiError, extract::checks::Checks, idempotent::Key},
+    personas,
     state::AppState,
 };
 
@@ -155,6 +156,7 @@ fn refusal(state: &AppState, outcome: &Outcome) -> ApiError {
             code: "conversation_busy",
             detail: "an earlier message of the conversation waits for its reply".to_owned(),
         },
+        Outcome::PersonaHidden => personas::hidden(),
         Outcome::TooManyOpen => ApiError::TooMany {
             detail: format!("{} of your messages wait for their replies already", state.limits().open),
         },

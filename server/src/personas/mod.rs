@@ -5,3 +5,10 @@ mod change;
 mod create;
 pub(crate) mod routes;
 pub(crate) mod settings;
+
+use crate::http::error::ApiError;
+
+/// An admin has hidden the persona. Nobody talks with it, its owner included, who is told why by the persona itself.
+pub(crate) fn hidden() -> ApiError {
+    ApiError::Conflict { code: "persona_hidden", detail: "this persona is hidden, and answers nobody".to_owned() }
+}

@@ -127,6 +127,7 @@ mod tests {
                 cache_replies: false,
                 remembers: false,
                 knows: false,
+                hidden: false,
             },
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
         }

@@ -90,6 +90,10 @@ impl Replies {
             return self.fail(claimed, &error, Vec::new(), writer).await;
         }
         let persona = &claimed.persona;
+        if persona.hidden {
+            let (problem, cause) = (super::finish::persona_hidden(), "its persona is hidden".to_owned());
+            return self.fail_with(claimed, problem, cause, Vec::new(), writer).await;
+        }
         let (memories, known) =
             tokio::join!(memory::recall(&self.pool, claimed), knowledge::look_up(&self.retriever, claimed));
         if let Some(known) = &known {

@@ -244,6 +244,11 @@ fn problem(error: &GaveUp) -> Problem {
     Problem::new(502, code, title, detail).retryable(error.again)
 }
 
+/// It was hidden while the message waited.
+pub(super) fn persona_hidden() -> Problem {
+    Problem::new(409, "persona_hidden", "conflict", "this persona is hidden, and answers nobody")
+}
+
 pub(super) fn no_model_allowed() -> Problem {
     let detail = "your tier allows none of the models that could answer";
     Problem::new(403, "no_model_allowed", "no model allowed", detail)

@@ -4,6 +4,7 @@ mod account_data;
 mod audit;
 mod budgets;
 mod dead_letters;
+mod personas;
 mod prices;
 pub(crate) mod provider_status;
 mod queue;
@@ -47,6 +48,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(services::create_service_token, services::list_service_tokens))
         .routes(routes!(services::delete_service_token))
         .routes(routes!(signing_keys::list_signing_keys, signing_keys::rotate_signing_keys))
+        .routes(routes!(personas::list_all_personas))
+        .routes(routes!(personas::read_any_persona, personas::delete_any_persona))
+        .routes(routes!(personas::hide_persona))
+        .routes(routes!(personas::unhide_persona))
         .routes(routes!(prices::list_prices))
         .routes(routes!(prices::set_price, prices::remove_price))
         .routes(routes!(budgets::list_budgets))

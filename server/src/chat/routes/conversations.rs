@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_core::{ids::ConversationId, model::Conversation};
-use troupe_db::replies::conversations;
+use troupe_db::{personas, replies::conversations};
 use utoipa::ToSchema;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         },
         idempotent::{Created, once},
     },
+    personas::hidden,
     state::AppState,
 };
 
@@ -43,7 +44,8 @@ pub(crate) struct RenameConversation {
 
 /// Open a conversation
 #[utoipa::path(post, path = "/conversations", tag = "conversations", security(("token" = ["chat:write"])), request_body = CreateConversation,
-    responses((status = 201, body = Conversation), (status = 422, description = "no such persona")))]
+    responses((status = 201, body = Conversation), (status = 409, description = "the persona is yours, and hidden"),
+        (status = 422, description = "no such persona")))]
 pub(crate) async fn create_conversation(
     State(state): State<AppState>,
     Caller(user): Caller,
@@ -57,8 +59,16 @@ pub(crate) async fn create_conversation(
     checks.done()?;
     once(&state, user, key, |db| {
         Box::pin(async move {
-            let created = conversations::create(db, ConversationId::new(), user, &persona, title.as_deref()).await?;
-            created.ok_or_else(|| ApiError::field("persona", format!("there is no persona '{persona}'")))
+            let created =
+                conversations::create(&mut *db, ConversationId::new(), user, &persona, title.as_deref()).await?;
+            if let Some(created) = created {
+                return Ok(created);
+            }
+            // Only its owner finds one that is hidden.
+            match personas::find(db, user, &persona).await? {
+                Some(found) if found.hidden_at.is_some() => Err(hidden()),
+                _ => Err(ApiError::field("persona", format!("there is no persona '{persona}'"))),
+            }
         })
     })
     .await

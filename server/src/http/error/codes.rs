@@ -56,6 +56,10 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     ("export_under_way", "A file of your data is being made already. Look at that one, or wait for its end."),
     ("export_not_ready", "The export has no file: it is still being made, or has failed. Its `status` says which."),
     ("conversation_busy", "An earlier message of the conversation waits for its reply, and `if_busy` was `reject`."),
+    (
+        "persona_hidden",
+        "An admin has hidden the persona, and it answers nobody. Its owner finds the reason in `hidden_reason`.",
+    ),
     ("remembers_nothing", "The persona is set to remember nothing of its users. Only its owner can change that."),
     ("not_completed", "There is no whole reply to be rated. Wait until the request is completed."),
     ("idempotency_key_reused", "The `Idempotency-Key` was used for something else. Take a new key for a new thing."),
@@ -118,6 +122,7 @@ mod tests {
             ApiError::Conflict { code: "export_under_way", detail: String::new() },
             ApiError::Conflict { code: "export_not_ready", detail: String::new() },
             ApiError::Conflict { code: "conversation_busy", detail: String::new() },
+            ApiError::Conflict { code: "persona_hidden", detail: String::new() },
             ApiError::Conflict { code: "remembers_nothing", detail: String::new() },
             ApiError::Conflict { code: "not_completed", detail: String::new() },
             ApiError::Conflict { code: "question_exists", detail: String::new() },

@@ -11,6 +11,7 @@ pub mod grounding;
 pub mod interview;
 pub mod knowledge;
 pub mod memory;
+pub mod moderation;
 pub mod money;
 pub mod providers;
 
@@ -79,6 +80,13 @@ pub struct Persona {
     pub visibility: Visibility,
     /// Whether the caller owns it, and so may change it.
     pub owned: bool,
+    /// Since when an admin has hidden it: it answers nobody, and only its owner sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_at: Option<DateTime<Utc>>,
+    /// Why it is hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "speaks for a person who has not agreed")]
+    pub hidden_reason: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

@@ -39,6 +39,8 @@ pub struct Persona {
     pub remembers: bool,
     /// Whether there are passages to look for.
     pub knows: bool,
+    /// Whether an admin has hidden it: it answers nobody.
+    pub hidden: bool,
 }
 
 /// A request that is this worker's to answer, with all that the prompt needs.
@@ -97,7 +99,8 @@ pub async fn claim(
                r.fresh, u.name as user_name, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
-               p.remembers, exists (select from passages k where k.persona_id = p.id) as "knows!",
+               p.remembers, p.hidden_at is not null as "hidden!",
+               exists (select from passages k where k.persona_id = p.id) as "knows!",
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
            join users u on u.id = r.user_id
@@ -155,6 +158,7 @@ pub async fn claim(
                     cache_replies: row.cache_replies,
                     remembers: row.remembers,
                     knows: row.knows,
+                    hidden: row.hidden,
                 },
                 history: turns.map(|(role, content)| Turn { role, content }).collect(),
             };

@@ -89,7 +89,7 @@ impl From<Row> for Conversation {
     }
 }
 
-/// Opens a thread with a persona that the user may talk with; `None` where there is no such persona.
+/// Opens a thread with a persona that the user may talk with; `None` where there is no such persona, or it is hidden.
 pub async fn create(
     db: impl PgExecutor<'_>,
     id: ConversationId,
@@ -101,7 +101,7 @@ pub async fn create(
         Row,
         r#"with persona as (
                select id, slug, name from personas
-               where slug = $3 and (owner_id = $2 or visibility in ('public', 'link'))
+               where slug = $3 and (owner_id = $2 or visibility in ('public', 'link')) and hidden_at is null
            ), conversation as (
                insert into conversations (id, user_id, persona_id, title) select $1, $2, id, $4 from persona
                returning id, title, created_at, updated_at

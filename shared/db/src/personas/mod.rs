@@ -1,4 +1,6 @@
-//! Personas.
+//! Personas, as those see them who own them or talk with them.
+
+pub mod moderation;
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -78,8 +80,8 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
-               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
-               updated_at"#,
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
+               hidden_reason, created_at, updated_at"#,
         new.id.as_uuid(),
         new.owner.as_uuid(),
         new.slug,
@@ -109,11 +111,12 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, created_at, updated_at
            from personas
            where id in ((select id from personas where owner_id = $1 and id < $2 order by id desc limit $3)
                         union
-                        (select id from personas where visibility = 'public' and id < $2 order by id desc limit $3))
+                        (select id from personas where visibility = 'public' and hidden_at is null and id < $2
+                         order by id desc limit $3))
            order by id desc limit $3"#,
         user.as_uuid(),
         page.after.map_or(Uuid::max(), PersonaId::as_uuid),
@@ -132,8 +135,9 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
-           from personas where slug = $2 and (owner_id = $1 or visibility in ('public', 'link'))"#,
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, created_at, updated_at
+           from personas
+           where slug = $2 and (owner_id = $1 or (visibility in ('public', 'link') and hidden_at is null))"#,
         user.as_uuid(),
         slug,
     )
@@ -161,8 +165,8 @@ pub async fn update(
            where owner_id = $1 and slug = $2
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
-               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
-               updated_at"#,
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
+               hidden_reason, created_at, updated_at"#,
         owner.as_uuid(),
         slug,
         change.name,
