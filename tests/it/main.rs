@@ -49,6 +49,7 @@ mod plans;
 mod qdrant;
 mod rate_limits;
 mod readiness;
+mod registration;
 mod reindex;
 mod reply;
 mod repository;

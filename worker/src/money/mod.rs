@@ -39,6 +39,8 @@ pub(crate) struct Money {
     known: RwLock<Arc<Known>>,
     /// For all attempts at one request; 0 for no ceiling.
     ceiling: f64,
+    /// Of each user who has no other budget.
+    default_limit: Option<f64>,
     reserves: Batcher<Reserves>,
     settles: Batcher<Settles>,
 }
@@ -103,10 +105,12 @@ impl Exhausted {
 impl Money {
     /// Reads prices and budgets, and goes on reading them until the shutdown.
     pub(crate) async fn start(pool: PgPool, config: &config::Config, tasks: &Tasks) -> anyhow::Result<Arc<Self>> {
-        let known = read(&pool).await.context("read prices and budgets")?;
+        let default_limit = config.models.daily_budget();
+        let known = read(&pool, default_limit).await.context("read prices and budgets")?;
         let money = Arc::new(Self {
             known: RwLock::new(Arc::new(known)),
             ceiling: config.worker.max_cost,
+            default_limit,
             reserves: Batcher::start(Reserves { pool: pool.clone() }, LANES, MOST, tasks),
             settles: Batcher::start(Settles { pool: pool.clone() }, LANES, MOST, tasks),
         });
@@ -169,8 +173,8 @@ fn exhausted(limit: &Limit, day: NaiveDate) -> Exhausted {
     Exhausted { scope: limit.scope, subject: limit.subject.clone(), until: end_of(day) }
 }
 
-async fn read(pool: &PgPool) -> sqlx::Result<Known> {
-    Ok(Known::new(prices::all(pool).await?, budgets::all(pool).await?))
+async fn read(pool: &PgPool, default_limit: Option<f64>) -> sqlx::Result<Known> {
+    Ok(Known::new(prices::all(pool).await?, budgets::all(pool).await?, default_limit))
 }
 
 async fn refresh(money: Arc<Money>, pool: PgPool, interval: Duration, shutdown: CancellationToken) {
@@ -178,7 +182,7 @@ async fn refresh(money: Arc<Money>, pool: PgPool, interval: Duration, shutdown: 
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.reset();
     while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
-        match read(&pool).await {
+        match read(&pool, money.default_limit).await {
             Ok(known) => *money.known.write() = Arc::new(known),
             Err(error) => tracing::warn!(%error, "could not read prices and budgets: the last ones hold"),
         }

@@ -112,6 +112,21 @@ impl ApiError {
         Self::Forbidden { code: "signature_required", detail: detail.to_owned() }
     }
 
+    pub(crate) fn registration_closed() -> Self {
+        Self::Forbidden { code: "registration_closed", detail: "nobody may open an account here".to_owned() }
+    }
+
+    pub(crate) fn invitation_required() -> Self {
+        let detail = "an account is opened here with an invitation only".to_owned();
+        Self::Forbidden { code: "invitation_required", detail }
+    }
+
+    /// One answer for all codes that do not count: which of them there were is nobody else's business.
+    pub(crate) fn invitation_invalid() -> Self {
+        let detail = "the invitation is not valid, has expired, or was used".to_owned();
+        Self::Forbidden { code: "invitation_invalid", detail }
+    }
+
     /// Another site's page made the browser call.
     pub(crate) fn cross_site() -> Self {
         let detail = "a session counts for calls of this service's own pages only";

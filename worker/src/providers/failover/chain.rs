@@ -37,6 +37,8 @@ pub(crate) struct Chain {
     pub(super) sharing: Arc<Sharing>,
     pub(super) money: Arc<Money>,
     pub(super) max_reply_tokens: u32,
+    /// The links that are allowed where the tier does not say it.
+    allowed: Option<Vec<String>>,
     pub(super) retries: Allowance,
     pub(super) hedges: Allowance,
     clock: Arc<dyn Clock>,
@@ -55,6 +57,7 @@ impl Chain {
             sharing,
             money,
             max_reply_tokens: config.max_reply_tokens,
+            allowed: config.allowed_links(),
             retries: Allowance::new(config.retry_share, MOST_RETRIES),
             hedges: Allowance::new(config.hedge_share, MOST_HEDGES),
             clock,
@@ -75,10 +78,11 @@ impl Chain {
         }
     }
 
-    /// Those whom a persona's chain, or the default, means, as far as the user's tier allows them.
+    /// Those whom a persona's chain, or the default, means, as far as the user's tier, or else `models.allowed`, allows them.
     pub(crate) fn candidates(&self, claimed: &Claimed) -> Vec<Candidate> {
         let persona = &claimed.persona;
-        self.roster.candidates(persona.chain.as_deref(), persona.model.as_deref(), claimed.models.as_deref())
+        let allowed = claimed.models.as_deref().or(self.allowed.as_deref());
+        self.roster.candidates(persona.chain.as_deref(), persona.model.as_deref(), allowed)
     }
 
     pub(crate) fn max_reply_tokens(&self) -> u32 {
