@@ -8,15 +8,16 @@ use axum::{
     http::StatusCode,
 };
 use serde::Serialize;
-use sqlx::PgPool;
 use tokio::time::timeout;
 use troupe_core::ports::JobQueue;
+use troupe_db::readiness::ReadinessProbe;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// What readiness looks at.
 pub(crate) struct Probes {
-    pub(crate) pool: PgPool,
+    /// A connection of its own: the pool of the traffic may be full.
+    pub(crate) readiness: ReadinessProbe,
     pub(crate) jobs: Arc<dyn JobQueue>,
 }
 
@@ -31,7 +32,8 @@ where
 /// Of those who look after the process: nothing limits them.
 pub(crate) const TAG: &str = "operations";
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Below the time limits that load balancers usually have.
+const READINESS_TIME_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -77,13 +79,16 @@ pub(crate) async fn health() -> Json<Health> {
 
 /// Whether it can take messages
 ///
-/// PostgreSQL must answer; without Redis messages are still taken, and replies are late.
+/// PostgreSQL must answer, over a connection that no other call uses; without Redis messages are still taken, and replies are late.
 #[utoipa::path(get, path = "/ready", tag = TAG, security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn ready(State(health): State<Arc<Probes>>) -> (StatusCode, Json<Readiness>) {
-    let postgres = timeout(PATIENCE, sqlx::query("select 1").execute(&health.pool));
-    let (postgres, redis) = tokio::join!(postgres, timeout(PATIENCE, health.jobs.ping()));
-    let (postgres, redis) = (matches!(postgres, Ok(Ok(_))), matches!(redis, Ok(Ok(()))));
+    let postgres = health.readiness.check(READINESS_TIME_LIMIT);
+    let (postgres, redis) = tokio::join!(postgres, timeout(READINESS_TIME_LIMIT, health.jobs.ping()));
+    if let Err(error) = &postgres {
+        tracing::warn!(%error, "not ready");
+    }
+    let (postgres, redis) = (postgres.is_ok(), matches!(redis, Ok(Ok(()))));
     let (status, summary) = match (postgres, redis) {
         (true, true) => (StatusCode::OK, ServiceStatus::Ok),
         (true, false) => (StatusCode::OK, ServiceStatus::Degraded),

@@ -45,7 +45,9 @@ use troupe_core::{
     model::admin::Tier,
     ports::{EventBus, JobQueue},
 };
-use troupe_db::{accounts::tiers, replies::accept::Limits, retrieval::Retriever, vector_stores};
+use troupe_db::{
+    accounts::tiers, readiness::ReadinessProbe, replies::accept::Limits, retrieval::Retriever, vector_stores,
+};
 
 use crate::{
     accounts::Accounts,
@@ -297,6 +299,9 @@ impl Ground {
     }
 
     fn health(&self) -> Arc<Probes> {
-        Arc::new(Probes { pool: self.pool.clone(), jobs: self.jobs.clone() })
+        Arc::new(Probes {
+            readiness: ReadinessProbe::new(self.configuration.clone(), APPLICATION),
+            jobs: self.jobs.clone(),
+        })
     }
 }

@@ -151,7 +151,8 @@ test("an address that makes no sense leads home", () => {
   assert.deepEqual(placeAt("#/c/01a1fdc1-f925"), { name: "chat", id: "01a1fdc1-f925" });
   assert.deepEqual(placeAt("#/new/a%20b"), { name: "new", slug: "a b" });
   assert.deepEqual(placeAt("#/reset/aB3_-x"), { name: "reset", token: "aB3_-x" });
-  for (const hash of ["", "#", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/reset/", "#/reset/a%20b", "#/what"]) assert.deepEqual(placeAt(hash), home);
+  assert.deepEqual(placeAt("#/join/aB3_-x"), { name: "join", invitation: "aB3_-x" });
+  for (const hash of ["", "#", "#/join/", "#/join/a%20b", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/reset/", "#/reset/a%20b", "#/what"]) assert.deepEqual(placeAt(hash), home);
 });
 
 test("a fault stands at its field, if that is shown, and below the form if not", () => {

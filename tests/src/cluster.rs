@@ -270,6 +270,11 @@ impl Cluster {
         self.stores.own_mut().restart_redis().await;
     }
 
+    /// PostgreSQL ends, and its address leads nowhere.
+    pub async fn stop_postgres(&mut self) {
+        self.stores.own_mut().stop_postgres().await;
+    }
+
     /// PostgreSQL ends and comes back at the same address, with everything that was committed.
     pub async fn restart_postgres(&mut self, shutdown: Shutdown) {
         self.stores.own_mut().restart_postgres(shutdown).await;

@@ -56,6 +56,12 @@ impl Engines {
         self.watchdog.watch(&self.postgres, &self.redis);
     }
 
+    /// PostgreSQL ends, and its address leads nowhere.
+    pub async fn stop_postgres(&mut self) {
+        let stopped = within("the end of PostgreSQL", self.postgres.stop()).await;
+        stopped.unwrap_or_else(|error| panic!("stop PostgreSQL: {error:#}"));
+    }
+
     /// PostgreSQL ends and comes back at the same address, with everything that was committed.
     pub async fn restart_postgres(&mut self, shutdown: Shutdown) {
         let restarted = within("a restart of PostgreSQL", self.postgres.restart(shutdown)).await;

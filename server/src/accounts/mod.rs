@@ -6,6 +6,7 @@ pub(crate) mod api_keys;
 pub(crate) mod demo_account;
 pub(crate) mod first_admin;
 pub(crate) mod import_users;
+pub(crate) mod invitations;
 pub(crate) mod password_resets;
 pub(crate) mod passwords;
 pub(crate) mod register;

@@ -1,17 +1,24 @@
-//! Opens an account, once under one key.
+//! Opens an account, once under one key: for anybody, with an invitation, or for nobody (`registration.mode`).
 
+use serde_json::json;
 use troupe_core::{
+    config::RegistrationMode,
     ids::UserId,
     model::{
         User,
         audit::{By, On},
     },
 };
-use troupe_db::{accounts::users, operations::idempotency, violated_constraint};
+use troupe_db::{
+    accounts::{invitations, users},
+    operations::idempotency,
+    violated_constraint,
+};
 
 use super::Accounts;
 use crate::{
     audit::note,
+    auth::secrets::digest_of,
     http::{
         error::{ApiError, ProblemCode},
         idempotent::Key,
@@ -23,6 +30,7 @@ pub(crate) struct Newcomer<'a> {
     pub(crate) email: &'a str,
     pub(crate) name: &'a str,
     pub(crate) password: String,
+    pub(crate) invitation: Option<&'a str>,
 }
 
 /// The account, and whether the same call had opened it before.
@@ -32,9 +40,17 @@ pub(crate) async fn register(
     newcomer: Newcomer<'_>,
     key: Option<String>,
 ) -> Result<(User, bool), ApiError> {
-    let Newcomer { email, name, password } = newcomer;
+    let Newcomer { email, name, password, invitation } = newcomer;
     // The password is not in the fingerprint, which is easier to guess by than the hash that is made for it.
     let key = key.map(|key| Key::new(key, &[b"register", email.as_bytes(), name.as_bytes()]));
+    let invitation = needed_invitation(accounts.config.registration.mode, invitation)?;
+    if let Some(code) = &invitation
+        && !invitations::is_valid(&accounts.pool, code).await?
+    {
+        // Before any hash is made. The call that used it up may be this one, made again.
+        let before = registered_before(accounts, email, password, key).await?;
+        return before.map(|user| (user, true)).ok_or_else(ApiError::invitation_invalid);
+    }
     let hash = accounts.passwords.hash(password.clone()).await?;
     let mut transaction = accounts.pool.begin().await?;
     let user = match users::create(&mut *transaction, UserId::new(), email, name, Some(&hash)).await {
@@ -51,10 +67,26 @@ pub(crate) async fn register(
     if let Some(Key { key, fingerprint }) = key {
         idempotency::take(&mut *transaction, user.id, &key, &fingerprint).await?;
     }
-    note(&mut *transaction, &by.as_user(user.id).does("user.registered").on(On::user(user.id))).await?;
+    let by = by.as_user(user.id);
+    let mut registered = by.does("user.registered").on(On::user(user.id));
+    if let Some(code) = &invitation {
+        // Somebody else may have used it since it was looked at.
+        let used = invitations::take(&mut *transaction, code, user.id).await?;
+        registered = registered.after(json!({"invitation": used.ok_or_else(ApiError::invitation_invalid)?}));
+    }
+    note(&mut *transaction, &registered).await?;
     transaction.commit().await?;
     tracing::info!(user_id = %user.id, "registered");
     Ok((user, false))
+}
+
+/// The digest of the code that is needed; `None` where none is.
+fn needed_invitation(mode: RegistrationMode, code: Option<&str>) -> Result<Option<Vec<u8>>, ApiError> {
+    match mode {
+        RegistrationMode::Open => Ok(None),
+        RegistrationMode::Invited => code.map(|code| Some(digest_of(code))).ok_or_else(ApiError::invitation_required),
+        RegistrationMode::Closed => Err(ApiError::registration_closed()),
+    }
 }
 
 /// The account that this very call had opened: the same key, address, name and password.

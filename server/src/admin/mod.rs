@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
+pub(crate) mod personas;
 pub(crate) mod provider_status;
 pub(crate) mod queue_snapshot;
 pub(crate) mod queue_state;

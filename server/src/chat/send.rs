@@ -17,10 +17,13 @@ use troupe_db::{
 use utoipa::ToSchema;
 
 use super::{Chat, cancel::cancel_before, dispatcher::Accepted};
-use crate::http::{
-    error::{ApiError, ProblemCode},
-    extract::checks::Checks,
-    idempotent::Key,
+use crate::{
+    http::{
+        error::{ApiError, ProblemCode},
+        extract::checks::Checks,
+        idempotent::Key,
+    },
+    personas,
 };
 
 /// What becomes of a message while an earlier one of the conversation waits for its reply.
@@ -157,6 +160,7 @@ fn refusal(chat: &Chat, outcome: &Outcome) -> ApiError {
             ProblemCode::ConversationBusy,
             "an earlier message of the conversation waits for its reply",
         ),
+        Outcome::PersonaHidden => personas::hidden(),
         Outcome::TooManyOpen => ApiError::too_many_requests(format!(
             "{} of your messages wait for their replies already",
             chat.limits().open

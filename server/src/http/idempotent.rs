@@ -1,4 +1,5 @@
-//! Creates something once, however often the call is made: the key and what it stands for come in one transaction.
+//! Creates something once, however often the call is made: the key and what it stands for come in one transaction, and with
+//! them what the audit log has of it.
 
 use futures::future::BoxFuture;
 use ring::digest::{SHA256, digest};
@@ -45,10 +46,12 @@ where
     T: Serialize,
     F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, ApiError>>,
 {
-    let Some(Key { key, fingerprint }) = key else {
-        return create(&mut *pool.acquire().await?).await.map(Created::Now);
-    };
     let mut transaction = pool.begin().await?;
+    let Some(Key { key, fingerprint }) = key else {
+        let created = create(&mut transaction).await?;
+        transaction.commit().await?;
+        return Ok(Created::Now(created));
+    };
     if idempotency::take(&mut *transaction, user, &key, &fingerprint).await? {
         let created = create(&mut transaction).await?;
         // By way of its text: numbers are to be written again as they are written now.

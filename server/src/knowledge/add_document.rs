@@ -2,12 +2,16 @@
 
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
-use sqlx::PgConnection;
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
 use troupe_core::{
     adapters::outgoing::{Fetched, OutgoingError},
     ids::DocumentId,
     media_type::{MediaType, NoDocument, sniff},
-    model::knowledge::Document,
+    model::{
+        audit::{By, On},
+        knowledge::Document,
+    },
 };
 use troupe_db::{
     knowledge::documents::{self, NewDocument, Shelf},
@@ -15,7 +19,7 @@ use troupe_db::{
 };
 
 use super::Knowledge;
-use crate::http::error::ApiError;
+use crate::{audit::note, http::error::ApiError};
 
 /// A document that can be taken in.
 pub(crate) struct Examined {
@@ -54,14 +58,32 @@ pub(crate) async fn examine(bytes: Bytes, said: Option<MediaType>) -> Result<Exa
     })
 }
 
-/// Stores it, to be read by a worker.
+/// Stores it, to be read by a worker, and notes it. In the caller's transaction, with which an idempotency key may come.
 pub(crate) async fn add(
     db: &mut PgConnection,
+    by: &By,
     shelf: Shelf<'_>,
     title: Option<&str>,
     examined: &Examined,
 ) -> Result<Document, ApiError> {
     let Examined { bytes, digest, media_type } = examined;
     let new = NewDocument { id: DocumentId::new(), title, media_type: *media_type, digest, original: bytes };
-    documents::add(db, shelf, &new).await?.ok_or(ApiError::NotFound("persona of yours"))
+    let document = documents::add(&mut *db, shelf, &new).await?.ok_or(ApiError::NotFound("persona of yours"))?;
+    // The same content is the document that was there: what is new is its title, or what it is taken for.
+    let verb = if document.id == new.id { "document.added" } else { "document.changed" };
+    let what = json!({"persona": shelf.slug, "media_type": document.media_type, "size": document.size});
+    note(db, &by.does(verb).on(On::thing("document", document.id).of(shelf.owner)).after(what)).await?;
+    Ok(document)
+}
+
+/// Deletes a document with its passages; says whether there was one.
+pub(crate) async fn delete(pool: &PgPool, by: &By, shelf: Shelf<'_>, id: DocumentId) -> Result<bool, ApiError> {
+    let mut transaction = pool.begin().await?;
+    if !documents::delete(&mut *transaction, shelf, id).await? {
+        return Ok(false);
+    }
+    let deleted = by.does("document.deleted").on(On::thing("document", id).of(shelf.owner));
+    note(&mut *transaction, &deleted.before(json!({"persona": shelf.slug}))).await?;
+    transaction.commit().await?;
+    Ok(true)
 }

@@ -1,12 +1,21 @@
 //! Personas: their settings and the provider chains that reply for them.
 
 pub(crate) mod chains;
+mod change;
+mod create;
 pub(crate) mod own;
 pub(crate) mod routes;
 pub(crate) mod settings;
 
 use sqlx::PgPool;
 use troupe_core::config::Live;
+
+use crate::http::error::{ApiError, ProblemCode};
+
+/// An admin has hidden the persona: it answers no user. Its owner is shown the reason with the persona itself.
+pub(crate) fn hidden() -> ApiError {
+    ApiError::conflict(ProblemCode::PersonaHidden, "this persona is hidden, and answers nobody")
+}
 
 pub(crate) struct Personas {
     pub(crate) pool: PgPool,

@@ -13,25 +13,25 @@ use troupe_core::{
     ids::{PersonaId, UserId},
     model::{
         Change, Persona, Visibility,
+        audit::By,
         providers::{OverBudget, WhenCut},
     },
 };
-use troupe_db::{
-    personas::{self, NewPersona, PersonaChange},
-    violated_constraint,
-};
+use troupe_db::personas::{self, NewPersona, PersonaChange};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Personas,
     chains::checked_chain,
+    change, create,
     settings::{check_settings, is_slug},
 };
 use crate::{
+    auth::actor::Actor,
     auth::caller::Caller,
     http::{
-        error::{ApiError, ProblemCode},
+        error::ApiError,
         extract::{
             body::Body,
             checks::Checks,
@@ -159,6 +159,7 @@ impl ChangePersona {
 pub(crate) async fn create_persona(
     State(personas): State<Arc<Personas>>,
     Caller(owner): Caller,
+    Actor(by): Actor,
     Keyed { body: mut new, key }: Keyed<CreatePersona>,
 ) -> Result<Created<Persona>, ApiError> {
     let mut checks = Checks::default();
@@ -179,10 +180,10 @@ pub(crate) async fn create_persona(
     check_settings(&mut checks, &all);
     new.chain = checked_chain(&mut checks, &personas.configuration.now().providers, new.chain.take().into()).value();
     checks.done()?;
-    once(&personas.pool, owner, key, |db| Box::pin(create(db, owner, new))).await
+    once(&personas.pool, owner, key, |db| Box::pin(create(db, by, owner, new))).await
 }
 
-async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Result<Persona, ApiError> {
+async fn create(db: &mut PgConnection, by: By, owner: UserId, new: CreatePersona) -> Result<Persona, ApiError> {
     let persona = NewPersona {
         id: PersonaId::new(),
         owner,
@@ -200,12 +201,7 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreatePersona) -> Res
         languages: &new.languages,
         visibility: new.visibility,
     };
-    personas::create(db, &persona).await.map_err(|error| match violated_constraint(&error) {
-        Some("personas_slug_key") => {
-            ApiError::conflict(ProblemCode::SlugTaken, format!("there is a persona '{}' already", new.slug))
-        }
-        _ => error.into(),
-    })
+    create::create(db, &by, &persona).await
 }
 
 /// The personas to talk with: public ones and one's own, the newest first
@@ -241,6 +237,7 @@ pub(crate) async fn read_persona(
 pub(crate) async fn change_persona(
     State(personas): State<Arc<Personas>>,
     Caller(owner): Caller,
+    Actor(by): Actor,
     Id(slug): Id<String>,
     Body(mut change): Body<ChangePersona>,
 ) -> Result<Json<Persona>, ApiError> {
@@ -251,7 +248,7 @@ pub(crate) async fn change_persona(
     check_settings(&mut checks, &change.as_change());
     change.chain = checked_chain(&mut checks, &personas.configuration.now().providers, change.chain);
     checks.done()?;
-    personas::update(&personas.pool, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
+    change::change(&personas.pool, &by, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
 }
 
 /// Delete a persona of one's own, with all its conversations
@@ -260,8 +257,9 @@ pub(crate) async fn change_persona(
 pub(crate) async fn delete_persona(
     State(personas): State<Arc<Personas>>,
     Caller(owner): Caller,
+    Actor(by): Actor,
     Id(slug): Id<String>,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = is_slug(&slug) && personas::delete(&personas.pool, owner, &slug).await?;
+    let deleted = is_slug(&slug) && change::delete(&personas.pool, &by, owner, &slug).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
 }

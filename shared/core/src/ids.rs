@@ -59,6 +59,8 @@ ids! {
     UserId,
     /// A sign-in, a browser's session or a program's key.
     CredentialId,
+    /// What opens an account where not everybody may.
+    InvitationId,
     PersonaId,
     ConversationId,
     MessageId,

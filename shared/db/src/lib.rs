@@ -9,6 +9,7 @@ pub mod knowledge;
 pub mod money;
 pub mod operations;
 pub mod personas;
+pub mod readiness;
 pub mod replies;
 pub mod retrieval;
 pub mod vector_stores;

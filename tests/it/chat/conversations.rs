@@ -50,6 +50,78 @@ async fn conversations_are_listed_by_pages_the_newest_first() {
     cluster.assert_quiet().await;
 }
 
+fn titles(items: &[Value]) -> Vec<&str> {
+    items.iter().map(|conversation| conversation["title"].as_str().expect("a title")).collect()
+}
+
+#[tokio::test]
+async fn conversations_are_listed_by_their_last_message() {
+    let cluster = small_cluster().await;
+    let user = cluster.client(0).await;
+    let mut opened = Vec::new();
+    for title in ["one", "two", "three"] {
+        let created = user.post("/api/v1/conversations", &json!({"persona": "demo", "title": title})).await.expect(201);
+        assert_eq!(created["last_message_at"], Value::Null);
+        opened.push(created);
+    }
+    let id = |n: usize| opened[n]["id"].as_str().unwrap();
+    user.ask(id(0), "Hello").await;
+    assert_eq!(titles(&pages(&user, "/api/v1/conversations", 2).await.0), ["one", "three", "two"]);
+    user.ask(id(1), "Hello").await;
+    assert_eq!(titles(&pages(&user, "/api/v1/conversations", 1).await.0), ["two", "one", "three"]);
+    // Another title is no message.
+    user.patch(&format!("/api/v1/conversations/{}", id(2)), &json!({"title": "drei"})).await.expect(200);
+    let (listed, _) = pages(&user, "/api/v1/conversations", 100).await;
+    assert_eq!(titles(&listed), ["two", "one", "drei"]);
+    for (place, n) in [(0, 1), (1, 0), (2, 2)] {
+        let read = user.get(&format!("/api/v1/conversations/{}", id(n))).await.expect(200);
+        assert_eq!(listed[place], read);
+        assert!(read["updated_at"].as_str() > opened[n]["updated_at"].as_str(), "{read}");
+    }
+    let messages = user.get(&format!("/api/v1/conversations/{}/messages", id(1))).await.expect(200);
+    assert_eq!(listed[0]["last_message_at"], messages["items"][0]["created_at"]);
+    assert_eq!(
+        (&listed[0]["updated_at"], &listed[2]["last_message_at"]),
+        (&listed[0]["last_message_at"], &Value::Null)
+    );
+    cluster.assert_quiet().await;
+}
+
+/// Between two pages conversations move up, from below the page and from above, and others are opened.
+#[tokio::test]
+async fn pages_of_conversations_are_of_one_moment() {
+    let cluster = small_cluster().await;
+    let user = cluster.client(0).await;
+    let mut opened = Vec::new();
+    for n in 0..9 {
+        let body = json!({"persona": "demo", "title": n.to_string()});
+        let created = user.post("/api/v1/conversations", &body).await.expect(201);
+        opened.push(created["id"].as_str().unwrap().to_owned());
+    }
+    user.ask(&opened[4], "Hello").await;
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    for moving in [Some(0), Some(8), None, None] {
+        let page = user.get(&format!("/api/v1/conversations?limit=3{after}")).await.expect(200);
+        let items = page["items"].as_array().unwrap();
+        seen.extend(titles(items).into_iter().map(str::to_owned));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+        if let Some(n) = moving {
+            user.ask(&opened[n], "Hello again").await;
+            user.conversation("demo").await;
+        }
+    }
+    assert_eq!(seen, ["4", "8", "7", "6", "5", "3", "2", "1", "0"]);
+    let page = user.get("/api/v1/conversations?limit=4").await.expect(200);
+    let first = page["items"].as_array().unwrap().iter().map(|c| c["title"].clone()).collect::<Vec<_>>();
+    assert_eq!(first, [Value::Null, json!("8"), Value::Null, json!("0")], "the newest first");
+    let id = &opened[0];
+    for wrong in [id.clone(), format!("1.{id}"), format!("9223372036854775807.1.{id}"), format!("1.-1.{id}")] {
+        user.get(&format!("/api/v1/conversations?after={wrong}")).await.problem(422);
+    }
+    cluster.assert_quiet().await;
+}
+
 #[tokio::test]
 async fn a_conversation_can_be_renamed_and_deleted() {
     let cluster = cluster().await;

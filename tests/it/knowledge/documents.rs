@@ -24,7 +24,7 @@ pub(crate) async fn persona(user: &Client, slug: &str) -> String {
     format!("/api/v1/personas/{slug}/documents")
 }
 
-async fn upload(user: &Client, path: &str, kind: &str, document: impl Into<Vec<u8>>) -> Answer {
+pub(crate) async fn upload(user: &Client, path: &str, kind: &str, document: impl Into<Vec<u8>>) -> Answer {
     let call = user.call(Method::POST, path).header("content-type", kind).body(document.into());
     user.answer(call).await
 }

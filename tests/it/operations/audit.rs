@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 use troupe_tests::{Client, Cluster, ClusterOptions, Process, Script, client::PASSWORD};
 use uuid::Uuid;
 
-use crate::operations::admin::admin;
+use crate::{knowledge::documents::upload, operations::admin::admin};
 
 const AUDIT: &str = "/api/v1/admin/audit";
 
@@ -469,5 +469,64 @@ async fn servers_and_workers_run_under_a_role_that_may_not_change_the_log() {
         .unwrap();
     assert_eq!(verify(&admin).await["whole"], true);
     assert_eq!(verbs(&entries(&admin, "limit=1").await), ["tried"]);
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn what_is_done_to_personas_and_documents_is_noted() {
+    let cluster = servers().await;
+    let (admin, owner) = (admin(&cluster).await, cluster.client(1).await);
+    let secret = "You are a secret.";
+    let body = json!({"slug": "rose", "name": "Rose", "system_prompt": secret});
+    let persona = owner.post("/api/v1/personas", &body).await.expect(201);
+    let path = "/api/v1/personas/rose";
+    owner.patch(path, &json!({"system_prompt": secret, "model": null})).await.expect(200);
+    owner.patch(path, &json!({"visibility": "public"})).await.expect(200);
+    // As it is already, it is no change of who may see it.
+    owner.patch(path, &json!({"visibility": "public"})).await.expect(200);
+    let documents = format!("{path}/documents");
+    let document = upload(&owner, &documents, "text/plain", "The lighthouse.").await.expect(201);
+    upload(&owner, &format!("{documents}?title=Sea"), "text/plain", "The lighthouse.").await.expect(201);
+    let document = document["id"].as_str().unwrap();
+    assert_eq!(owner.delete(&format!("{documents}/{document}")).await.status, 204);
+    assert_eq!(owner.delete(path).await.status, 204);
+
+    // What comes to nothing is not noted.
+    owner.delete(path).await.problem(404);
+    owner.patch(path, &json!({"name": "Nan"})).await.problem(404);
+    owner.delete(&format!("{documents}/{document}")).await.problem(404);
+    owner.post("/api/v1/personas", &json!({"slug": "demo", "name": "D", "system_prompt": "s"})).await.problem(409);
+
+    let about = format!("about={}&limit=100", owner.user["id"].as_str().unwrap());
+    let noted = entries(&admin, &about).await;
+    assert!(!Value::from(noted.clone()).to_string().contains("secret"), "no prompt is in the log");
+    let noted: Vec<_> = noted
+        .iter()
+        .rev()
+        .filter(|entry| entry["verb"] != "user.registered")
+        .map(|entry| {
+            assert_eq!((&entry["actor"]["user_id"], &entry["actor"]["kind"]), (&owner.user["id"], &json!("user")));
+            let expected =
+                if entry["target"]["kind"] == "persona" { persona["id"].as_str().unwrap() } else { document };
+            assert_eq!(entry["target"]["id"], expected, "{entry}");
+            format!("{} {} to {}", entry["verb"].as_str().unwrap(), entry["before"], entry["after"])
+        })
+        .collect();
+    let text = r#"{"media_type":"text/plain","persona":"rose","size":15}"#;
+    assert_eq!(
+        noted,
+        [
+            r#"persona.created null to {"slug":"rose","visibility":"private"}"#.to_owned(),
+            r#"persona.changed null to {"settings":["system_prompt","model"],"slug":"rose"}"#.to_owned(),
+            r#"persona.changed null to {"settings":["visibility"],"slug":"rose"}"#.to_owned(),
+            r#"persona.visibility_changed "private" to "public""#.to_owned(),
+            r#"persona.changed null to {"settings":["visibility"],"slug":"rose"}"#.to_owned(),
+            format!("document.added null to {text}"),
+            format!("document.changed null to {text}"),
+            r#"document.deleted {"persona":"rose"} to null"#.to_owned(),
+            r#"persona.deleted {"slug":"rose"} to null"#.to_owned(),
+        ]
+    );
+    assert_eq!(verify(&admin).await["whole"], true);
     cluster.assert_quiet().await;
 }

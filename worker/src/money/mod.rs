@@ -38,6 +38,8 @@ pub(crate) struct Money {
     price_book: RwLock<Arc<PriceBook>>,
     /// Of all attempts at one request; 0 for no limit.
     max_cost: f64,
+    /// Per day, of each user who has no other budget.
+    default_limit: Option<f64>,
     batches: BudgetBatches,
 }
 
@@ -101,10 +103,12 @@ impl Exhausted {
 impl Money {
     /// Reads prices and budgets, and polls them until the shutdown.
     pub(crate) async fn start(pool: PgPool, config: &config::Config, tasks: &Tasks) -> anyhow::Result<Arc<Self>> {
-        let price_book = read(&pool).await.context("read prices and budgets")?;
+        let default_limit = config.models.daily_budget();
+        let price_book = read(&pool, default_limit).await.context("read prices and budgets")?;
         let money = Arc::new(Self {
             price_book: RwLock::new(Arc::new(price_book)),
             max_cost: config.worker.max_cost,
+            default_limit,
             batches: BudgetBatches::start(&pool, tasks),
         });
         let shutdown = tasks.shutdown().clone();
@@ -174,8 +178,8 @@ fn exhausted(limit: &Limit, day: NaiveDate) -> Exhausted {
     Exhausted { scope: limit.scope, subject: limit.subject.clone(), until: end_of(day) }
 }
 
-async fn read(pool: &PgPool) -> sqlx::Result<PriceBook> {
-    Ok(PriceBook::new(prices::all(pool).await?, budgets::all(pool).await?))
+async fn read(pool: &PgPool, default_limit: Option<f64>) -> sqlx::Result<PriceBook> {
+    Ok(PriceBook::new(prices::all(pool).await?, budgets::all(pool).await?, default_limit))
 }
 
 async fn refresh(money: Arc<Money>, pool: PgPool, interval: Duration, shutdown: CancellationToken) {
@@ -183,7 +187,7 @@ async fn refresh(money: Arc<Money>, pool: PgPool, interval: Duration, shutdown: 
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.reset();
     while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
-        match read(&pool).await {
+        match read(&pool, money.default_limit).await {
             Ok(price_book) => *money.price_book.write() = Arc::new(price_book),
             Err(error) => tracing::warn!(%error, "could not read prices and budgets: the last ones hold"),
         }

@@ -13,6 +13,8 @@ pub(crate) struct PriceBook {
     rates: HashMap<String, HashMap<String, Rate>>,
     /// Daily limits, by scope and subject.
     budgets: HashMap<Scope, HashMap<String, f64>>,
+    /// The limit of each user who has no other of a user's.
+    default_limit: Option<f64>,
 }
 
 /// A budget that applies to a reply, and the account to charge.
@@ -24,8 +26,8 @@ pub(crate) struct Limit {
 }
 
 impl PriceBook {
-    pub(crate) fn new(prices: Vec<Price>, budgets: Vec<(Scope, String, f64)>) -> Self {
-        let mut book = Self::default();
+    pub(crate) fn new(prices: Vec<Price>, budgets: Vec<(Scope, String, f64)>, default_limit: Option<f64>) -> Self {
+        let mut book = Self { default_limit, ..Self::default() };
         for Price { provider, model, prompt_price, completion_price, .. } in prices {
             book.rates.entry(provider).or_default().insert(model, Rate { prompt_price, completion_price });
         }
@@ -43,14 +45,15 @@ impl PriceBook {
 
     /// The budgets that apply, the narrowest first: a user's own is reported before that of all.
     pub(crate) fn limits(&self, spender: Spender<'_>) -> Vec<Limit> {
-        if self.budgets.is_empty() {
+        if self.budgets.is_empty() && self.default_limit.is_none() {
             return Vec::new();
         }
         let user = spender.user.to_string();
         let persona = spender.persona.to_string();
         let own = self.limit(Scope::User, &user, Scope::User, &user);
         [
-            own.or_else(|| self.limit(Scope::TierUser, spender.tier, Scope::User, &user)),
+            own.or_else(|| self.limit(Scope::TierUser, spender.tier, Scope::User, &user))
+                .or_else(|| self.default_limit(&user)),
             self.limit(Scope::Persona, &persona, Scope::Persona, &persona),
             self.limit(Scope::Tier, spender.tier, Scope::Tier, spender.tier),
             self.limit(Scope::Everyone, ANY, Scope::Everyone, ANY),
@@ -58,6 +61,12 @@ impl PriceBook {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    fn default_limit(&self, user: &str) -> Option<Limit> {
+        let daily_limit = self.default_limit?;
+        let account = Account { scope: Scope::User, subject: user.to_owned() };
+        Some(Limit { scope: Scope::User, subject: user.to_owned(), purse: Purse { account, daily_limit } })
     }
 
     /// The budget of a subject, if there is one, for an account that may be another subject's: each user of a tier has
@@ -84,7 +93,7 @@ mod tests {
     #[test]
     fn a_models_own_price_goes_before_that_of_the_others() {
         let prices = vec![price("openai", "large", 5.0), price("openai", ANY, 1.0), price("xai", "small", 2.0)];
-        let book = PriceBook::new(prices, Vec::new());
+        let book = PriceBook::new(prices, Vec::new(), None);
         let rate = |provider, model| book.rate(provider, model).map(|rate| rate.prompt_price);
         assert_eq!(rate("openai", "large"), Some(5.0));
         assert_eq!(rate("openai", "unheard-of"), Some(1.0));
@@ -96,8 +105,24 @@ mod tests {
     /// Which budgets apply, and the limits of which accounts they are.
     fn applying(budgets: &[(Scope, &str, f64)], spender: Spender<'_>) -> Vec<(Scope, Scope, f64)> {
         let budgets = budgets.iter().map(|&(scope, subject, limit)| (scope, subject.to_owned(), limit)).collect();
-        let limits = PriceBook::new(Vec::new(), budgets).limits(spender);
+        let limits = PriceBook::new(Vec::new(), budgets, None).limits(spender);
         limits.into_iter().map(|limit| (limit.scope, limit.purse.account.scope, limit.purse.daily_limit)).collect()
+    }
+
+    #[test]
+    fn the_default_budget_is_that_of_users_who_have_no_other() {
+        let spender = Spender { user: UserId::new(), tier: "free", persona: PersonaId::new() };
+        let own = spender.user.to_string();
+        let limit = |budgets: &[(Scope, &str, f64)]| {
+            let budgets = budgets.iter().map(|&(scope, subject, limit)| (scope, subject.to_owned(), limit)).collect();
+            let limits = PriceBook::new(Vec::new(), budgets, Some(0.5)).limits(spender);
+            limits.first().map(|limit| (limit.purse.account.clone(), limit.purse.daily_limit))
+        };
+        let account = Account { scope: Scope::User, subject: own.clone() };
+        assert_eq!(limit(&[]), Some((account.clone(), 0.5)));
+        assert_eq!(limit(&[(Scope::TierUser, "pro", 9.0), (Scope::Everyone, ANY, 99.0)]), Some((account.clone(), 0.5)));
+        assert_eq!(limit(&[(Scope::TierUser, "free", 1.0)]), Some((account.clone(), 1.0)));
+        assert_eq!(limit(&[(Scope::TierUser, "free", 1.0), (Scope::User, &own, 3.0)]), Some((account, 3.0)));
     }
 
     #[test]

@@ -136,6 +136,7 @@ mod tests {
                 cache_replies: false,
                 remembers: false,
                 has_passages: false,
+                hidden: false,
             },
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
         }

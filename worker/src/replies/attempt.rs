@@ -21,7 +21,7 @@ use troupe_db::replies::claim::Claimed;
 use super::{
     cache::CachedReply,
     event_writer::{EventWriter, Overtaken},
-    finish::{cost_of, no_model_allowed},
+    finish::{cost_of, no_model_allowed, persona_hidden},
     generator::{CacheHit, Funded, ReplyGenerator},
     knowledge, memory,
 };
@@ -112,6 +112,10 @@ impl<'a> Attempt<'a> {
             // Stops a poison job from crashing worker after worker: the attempts before were lost with their workers.
             let failure = ChainFailure::without_call("every attempt was lost with its worker");
             return AttemptOutcome::failed_for_good(&failure).into();
+        }
+        if self.claimed.persona.hidden {
+            let cause = "its persona is hidden".to_owned();
+            return AttemptOutcome::Fail { problem: persona_hidden(), cause }.into();
         }
         let prompt = Arc::new(self.prompt().await);
         let candidates = generator.chain.candidates(&self.claimed);

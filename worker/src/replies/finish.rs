@@ -249,6 +249,11 @@ fn problem(failure: &ChainFailure) -> Problem {
     Problem::new(code, detail).with_retryable(failure.retryable)
 }
 
+/// It was hidden while the message was queued.
+pub(super) fn persona_hidden() -> Problem {
+    Problem::new(ProblemCode::PersonaHidden, "this persona is hidden, and answers nobody")
+}
+
 pub(super) fn no_model_allowed() -> Problem {
     Problem::new(ProblemCode::NoModelAllowed, "your tier allows none of the models that could answer")
 }

@@ -44,6 +44,9 @@ pub(crate) struct Register {
     password: String,
     #[schema(example = "Ada", min_length = 1, max_length = 100)]
     name: String,
+    /// The code of an invitation, where one is needed.
+    #[schema(max_length = 200)]
+    invitation: Option<String>,
     /// For browsers: a session by cookie, which scripts cannot read, instead of tokens.
     #[serde(default)]
     session: bool,
@@ -51,21 +54,27 @@ pub(crate) struct Register {
 
 /// Open an account
 #[utoipa::path(post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
-    responses((status = 201, body = SignedIn), (status = 409, description = "the address has an account")))]
+    responses((status = 201, body = SignedIn),
+        (status = 403, description = "nobody may open an account, or only with an invitation"),
+        (status = 409, description = "the address has an account")))]
 pub(crate) async fn register(
     State(accounts): State<Arc<Accounts>>,
     Actor(by): Actor,
     IdempotencyKey(key): IdempotencyKey,
     device: Device,
     headers: HeaderMap,
-    Body(Register { email, password, name, session }): Body<Register>,
+    Body(Register { email, password, name, invitation, session }): Body<Register>,
 ) -> Result<Response, ApiError> {
     let (email, name) = (email.trim(), name.trim());
     let mut checks = Checks::default();
     checks.email("email", email).text("name", name, 1..=100);
     password_rules::check(&mut checks, "password", &password, Owner { email, name });
+    if let Some(code) = &invitation {
+        checks.text("invitation", code, 1..=200);
+    }
     checks.done()?;
-    let (user, replayed) = register::register(&accounts, &by, Newcomer { email, name, password }, key).await?;
+    let newcomer = Newcomer { email, name, password, invitation: invitation.as_deref() };
+    let (user, replayed) = register::register(&accounts, &by, newcomer, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
     let signed_in = welcome(&accounts, user, session, (&by, &device), &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())
@@ -84,6 +93,7 @@ pub(crate) async fn my_budget(
     State(accounts): State<Arc<Accounts>>,
     Caller(user): Caller,
 ) -> Result<Json<Allowance>, ApiError> {
-    let allowance = budgets::allowance(&accounts.pool, user).await?;
+    let default_limit = accounts.config.models.daily_budget();
+    let allowance = budgets::allowance(&accounts.pool, user, default_limit).await?;
     allowance.map(Json).ok_or(ApiError::Unauthenticated("the account is gone"))
 }

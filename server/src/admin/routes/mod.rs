@@ -4,6 +4,8 @@ mod account_data;
 mod audit;
 mod budgets;
 mod dead_letters;
+mod invitations;
+mod personas;
 mod prices;
 pub(crate) mod provider_status;
 mod queue;
@@ -54,6 +56,12 @@ where
         .routes(routes!(services::create_service_token, services::list_service_tokens))
         .routes(routes!(services::delete_service_token))
         .routes(routes!(signing_keys::list_signing_keys, signing_keys::rotate_signing_keys))
+        .routes(routes!(invitations::create_invitation, invitations::list_invitations))
+        .routes(routes!(invitations::delete_invitation))
+        .routes(routes!(personas::list_all_personas))
+        .routes(routes!(personas::read_any_persona, personas::delete_any_persona))
+        .routes(routes!(personas::hide_persona))
+        .routes(routes!(personas::unhide_persona))
         .routes(routes!(prices::list_prices))
         .routes(routes!(prices::set_price, prices::remove_price))
         .routes(routes!(budgets::list_budgets))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use troupe_core::{ids::ConversationId, model::Conversation};
-use troupe_db::replies::conversations;
+use troupe_db::{personas, replies::conversations};
 use utoipa::ToSchema;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         },
         idempotent::{Created, once},
     },
+    personas::hidden,
 };
 
 const MISSING: ApiError = ApiError::NotFound("conversation");
@@ -45,7 +46,8 @@ pub(crate) struct RenameConversation {
 
 /// Open a conversation
 #[utoipa::path(post, path = "/conversations", tag = "conversations", security(("token" = ["chat:write"])), request_body = CreateConversation,
-    responses((status = 201, body = Conversation), (status = 422, description = "no such persona")))]
+    responses((status = 201, body = Conversation), (status = 409, description = "the persona is yours, and hidden"),
+        (status = 422, description = "no such persona")))]
 pub(crate) async fn create_conversation(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
@@ -59,14 +61,24 @@ pub(crate) async fn create_conversation(
     checks.done()?;
     once(&chat.pool, user, key, |db| {
         Box::pin(async move {
-            let created = conversations::create(db, ConversationId::new(), user, &persona, title.as_deref()).await?;
-            created.ok_or_else(|| ApiError::field("persona", format!("there is no persona '{persona}'")))
+            let created =
+                conversations::create(&mut *db, ConversationId::new(), user, &persona, title.as_deref()).await?;
+            if let Some(created) = created {
+                return Ok(created);
+            }
+            // Only its owner finds one that is hidden.
+            match personas::find(db, user, &persona).await? {
+                Some(found) if found.hidden_at.is_some() => Err(hidden()),
+                _ => Err(ApiError::field("persona", format!("there is no persona '{persona}'"))),
+            }
         })
     })
     .await
 }
 
-/// One's conversations, the newest first
+/// One's conversations, those in which something was said last first
+///
+/// All pages are of the list as it was at the first: what is said meanwhile passes over none and repeats none.
 #[utoipa::path(get, path = "/conversations", tag = "conversations", security(("token" = ["chat:read"])), params(Paging),
     responses((status = 200, body = Listed<Conversation>)))]
 pub(crate) async fn list_conversations(
@@ -75,8 +87,9 @@ pub(crate) async fn list_conversations(
     Params(paging): Params<Paging>,
 ) -> Result<Json<Listed<Conversation>>, ApiError> {
     let page = paging.page()?;
-    let items = conversations::list(&chat.pool, user, page).await?;
-    Ok(Json(Listed::new(items, page.limit, |conversation| conversation.id)))
+    let mut listing = conversations::list(&chat.pool, user, page).await?;
+    let items = std::mem::take(&mut listing.items);
+    Ok(Json(Listed::new(items, page.limit, |conversation| listing.after(conversation))))
 }
 
 /// One conversation

@@ -83,6 +83,19 @@ impl ApiError {
         Self::Forbidden { code, detail: detail.into() }
     }
 
+    pub(crate) fn registration_closed() -> Self {
+        Self::forbidden(ProblemCode::RegistrationClosed, "nobody may open an account here")
+    }
+
+    pub(crate) fn invitation_required() -> Self {
+        Self::forbidden(ProblemCode::InvitationRequired, "an account is opened here with an invitation only")
+    }
+
+    /// The same for all invalid codes: it does not tell which of them existed.
+    pub(crate) fn invitation_invalid() -> Self {
+        Self::forbidden(ProblemCode::InvitationInvalid, "the invitation is not valid, has expired, or was used")
+    }
+
     pub(crate) fn admins_only() -> Self {
         Self::forbidden(ProblemCode::Forbidden, "this is for admins")
     }

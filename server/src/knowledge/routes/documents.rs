@@ -20,6 +20,7 @@ use troupe_db::{
 use utoipa::IntoParams;
 
 use crate::{
+    auth::actor::Actor,
     auth::caller::Caller,
     http::{
         error::{ApiError, ProblemCode},
@@ -33,7 +34,7 @@ use crate::{
     },
     knowledge::{
         Knowledge,
-        add_document::{add, examine, fetch},
+        add_document::{add, delete, examine, fetch},
         notify_indexer::notify_indexer,
     },
     personas::{own::NO_PERSONA, settings::is_slug},
@@ -62,6 +63,7 @@ pub(crate) struct Naming {
 pub(crate) async fn create_document(
     State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
+    Actor(by): Actor,
     Id(slug): Id<String>,
     Params(Naming { title }): Params<Naming>,
     Upload { content, key }: Upload,
@@ -84,7 +86,7 @@ pub(crate) async fn create_document(
     };
     let examined = examine(bytes, said).await?;
     let created = once(&knowledge.pool, owner, key, |db| {
-        Box::pin(async move { add(db, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
+        Box::pin(async move { add(db, &by, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
     })
     .await?;
     if matches!(&created, Created::Now(document) if document.status == DocumentStatus::Pending) {
@@ -146,9 +148,10 @@ pub(crate) async fn read_content(
 pub(crate) async fn delete_document(
     State(knowledge): State<Arc<Knowledge>>,
     Caller(owner): Caller,
+    Actor(by): Actor,
     Id((slug, id)): Id<(String, DocumentId)>,
 ) -> Result<StatusCode, ApiError> {
-    let deleted = documents::delete(&knowledge.pool, shelf(owner, &slug)?, id).await?;
+    let deleted = delete(&knowledge.pool, &by, shelf(owner, &slug)?, id).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
 }
 

@@ -286,6 +286,7 @@ export function placeAt(hash) {
   // Ids go into paths of the API as they are: nothing else may pass for one.
   if (kind === "c" && /^[\w-]+$/.test(value)) return { name: "chat", id: value };
   if (kind === "reset" && /^[\w-]+$/.test(value)) return { name: "reset", token: value };
+  if (kind === "join" && /^[\w-]+$/.test(value)) return { name: "join", invitation: value };
   if (kind === "account") return { name: "account" };
   try {
     if (kind === "new" && value) return { name: "new", slug: decodeURIComponent(value) };
@@ -299,6 +300,8 @@ export function placeAt(hash) {
 function go() {
   place = placeAt(location.hash);
   if (place.name === "reset") return location.reload();
+  // An invitation is for people without an account.
+  if (place.name === "join") place = { name: "home" };
   unread.delete(place.id);
   stuck = place.name !== "account";
   showSide(false);
@@ -542,6 +545,6 @@ if (typeof document !== "undefined") {
   addEventListener("storage", ({ key, storageArea }) => key === SESSION && storageArea === localStorage && location.reload());
   const kept = stored(localStorage, SESSION);
   // Whoever comes by a link that sets a password may be signed in, as whoever it was.
-  const { token } = placeAt(location.hash);
-  kept?.user && !token ? enter(kept) : showGate({ token, entered: enter });
+  const { token, invitation } = placeAt(location.hash);
+  kept?.user && !token ? enter(kept) : showGate({ token, invitation, entered: enter });
 }

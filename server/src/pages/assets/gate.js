@@ -24,7 +24,7 @@ export function faultsOf({ message, errors }, fields) {
 }
 
 /** Does what the form is for; returns what stands at the gate next, and a word about it, unless somebody has signed in. */
-async function passGate(gate, { name, email, password }, { token, entered }) {
+async function passGate(gate, { name, email, password }, { token, invitation, entered }) {
   if (gate === "forgot") {
     const { detail } = await call("POST", "/auth/password-resets", { body: { email } });
     return ["enter", sentence(detail)];
@@ -37,21 +37,23 @@ async function passGate(gate, { name, email, password }, { token, entered }) {
     return ["enter", "Your password is set. Please sign in with it."];
   }
   const signedIn = gate === "join"
-    ? await call("POST", "/auth/register", { body: { email, password, name, session: true }, key: newKey() })
+    ? await call("POST", "/auth/register", { body: { email, password, name, invitation, session: true }, key: newKey() })
     : await call("POST", "/auth/login", { body: { email, password, session: true } });
   // Browsers drop the cookie silently where it is meant for https and the page is not.
   const kept = await call("GET", "/auth/me").catch(() => null);
   if (!kept) throw new Problem({ detail: "your browser did not keep the session: this address needs https" });
+  // The code of an invitation is used up.
+  if (invitation) history.replaceState(null, "", location.pathname);
   const next = { user: signedIn.user };
   store(localStorage, SESSION, next);
   entered(next);
   return null;
 }
 
-/** Shows it. `token` is that of a link that sets a password; `entered` hears who has signed in. */
-export function showGate({ token, entered }) {
+/** Shows it. `token` is that of a link that sets a password, `invitation` the code of one to join; `entered` hears who has signed in. */
+export function showGate({ token, invitation, entered }) {
   const form = $("gate-form");
-  let gate = token ? "reset" : "enter";
+  let gate = token ? "reset" : invitation ? "join" : "enter";
   const showFaults = (problem) => {
     const { named, below } = faultsOf(problem, GATES[gate].fields);
     for (const input of form.querySelectorAll("input")) {
@@ -81,7 +83,7 @@ export function showGate({ token, entered }) {
     const [email, password, name] = [form.email.value.trim(), form.password.value, form.elements.name.value.trim()];
     $("gate-submit").disabled = true;
     try {
-      const next = await passGate(gate, { email, password, name }, { token, entered });
+      const next = await passGate(gate, { email, password, name }, { token, invitation, entered });
       if (next) show(...next);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;

@@ -12,6 +12,7 @@ mod options;
 mod outgoing;
 mod providers;
 mod rate_limits;
+mod registration;
 mod retrieval;
 mod server;
 mod sources;
@@ -34,6 +35,7 @@ pub use options::Options;
 pub use outgoing::Outgoing;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
 pub use rate_limits::RateLimits;
+pub use registration::{Registration, RegistrationMode};
 pub use retrieval::Retrieval;
 pub use server::Server;
 
@@ -47,6 +49,7 @@ pub struct Config {
     pub redis: Redis,
     pub server: Server,
     pub auth: Auth,
+    pub registration: Registration,
     pub admin: Admin,
     pub mail: Mail,
     pub queue: Queue,
@@ -188,6 +191,7 @@ impl Config {
         rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");
         rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");
         self.auth.check(&mut rule);
+        self.registration.check(&mut rule);
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
         rule(
             self.worker.max_cost.is_finite() && self.worker.max_cost >= 0.0,

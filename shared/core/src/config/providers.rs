@@ -24,6 +24,10 @@ const PUBLIC: [(&str, &str); 3] = [
 pub struct Models {
     #[serde(deserialize_with = "links")]
     pub chain: Vec<Link>,
+    /// Empty: all.
+    #[serde(deserialize_with = "links")]
+    pub allowed: Vec<Link>,
+    pub daily_budget: f64,
     pub max_reply_tokens: u32,
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
@@ -104,6 +108,16 @@ pub fn known(providers: &Providers, link: &Link) -> Result<(), UnknownLink> {
 }
 
 impl Models {
+    /// The links that are allowed where a tier does not say it; `None` for all.
+    pub fn allowed_links(&self) -> Option<Vec<String>> {
+        (!self.allowed.is_empty()).then(|| self.allowed.iter().map(ToString::to_string).collect())
+    }
+
+    /// What each user may spend in a day where no other budget of a user applies.
+    pub fn daily_budget(&self) -> Option<f64> {
+        (self.daily_budget > 0.0).then_some(self.daily_budget)
+    }
+
     /// The chain that is asked where neither tier nor persona has one.
     pub fn default_chain(&self, providers: &Providers) -> Vec<Link> {
         if !self.chain.is_empty() {
@@ -125,6 +139,14 @@ impl Models {
             let unknown = known(providers, link).err();
             rule(unknown.is_none(), "models.chain", &unknown.map(|unknown| unknown.to_string()).unwrap_or_default());
         }
+        for link in &self.allowed {
+            let unknown = known(providers, link).err();
+            rule(unknown.is_none(), "models.allowed", &unknown.map(|unknown| unknown.to_string()).unwrap_or_default());
+            let keyless = link.key.is_none();
+            rule(keyless, "models.allowed", &format!("'{link}' must not name a key: with any key it is the same"));
+        }
+        let sound = self.daily_budget.is_finite() && self.daily_budget >= 0.0;
+        rule(sound, "models.daily_budget", "must not be negative");
         rule(self.max_reply_tokens > 0, "models.max_reply_tokens", "must be at least 1");
         rule(!self.prices_refresh.is_zero(), "models.prices_refresh", "must be longer than nothing");
         rule(self.breaker_failures > 0, "models.breaker_failures", "must be at least 1");

@@ -69,6 +69,32 @@ fn files_and_secret_files_are_read_and_checked() {
 }
 
 #[test]
+fn who_may_register_and_what_new_users_may_spend_is_checked() {
+    let config = load(&[]).unwrap();
+    assert_eq!(config.registration.mode, RegistrationMode::Open);
+    assert_eq!((config.models.allowed_links(), config.models.daily_budget()), (None, None));
+    let config = load(&[
+        ("TROUPE_REGISTRATION__MODE", "invited"),
+        ("TROUPE_MODELS__ALLOWED", "openai/gpt-4.1-mini, offline"),
+        ("TROUPE_MODELS__DAILY_BUDGET", "0.5"),
+    ])
+    .unwrap();
+    assert_eq!(config.registration.mode, RegistrationMode::Invited);
+    let allowed = ["openai/gpt-4.1-mini", "offline"].map(str::to_owned).to_vec();
+    assert_eq!((config.models.allowed_links(), config.models.daily_budget()), (Some(allowed), Some(0.5)));
+    for (variable, wrong, key) in [
+        ("TROUPE_REGISTRATION__MODE", "sometimes", "registration.mode"),
+        ("TROUPE_REGISTRATION__INVITATION_TTL", "1s", "registration.invitation_ttl"),
+        ("TROUPE_MODELS__ALLOWED", "nobody/large", "models.allowed"),
+        ("TROUPE_MODELS__ALLOWED", "offline#spare", "models.allowed"),
+        ("TROUPE_MODELS__DAILY_BUDGET", "-1.0", "models.daily_budget"),
+    ] {
+        let error = load(&[(variable, wrong)]).unwrap_err();
+        assert!(error.0.iter().all(|fault| fault.key == key), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn what_is_kept_for_ever_may_be_given_a_time() {
     assert_eq!(load(&[]).unwrap().retention.requests, None);
     let year = load(&[("TROUPE_RETENTION__REQUESTS", "365d")]).unwrap().retention.requests;

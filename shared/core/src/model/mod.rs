@@ -12,6 +12,7 @@ pub mod grounding;
 pub mod interview;
 pub mod knowledge;
 pub mod memory;
+pub mod moderation;
 pub mod money;
 pub mod providers;
 
@@ -80,6 +81,13 @@ pub struct Persona {
     pub visibility: Visibility,
     /// Whether the caller owns it, and so may change it.
     pub owned: bool,
+    /// Since when an admin has hidden it: it answers nobody, and only its owner sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_at: Option<DateTime<Utc>>,
+    /// Why it is hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "speaks for a person who has not agreed")]
+    pub hidden_reason: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -99,7 +107,10 @@ pub struct Conversation {
     pub persona: PersonaName,
     pub title: Option<String>,
     pub created_at: DateTime<Utc>,
+    /// Of its newest message, or of a change of its title since.
     pub updated_at: DateTime<Utc>,
+    /// Lists are in this order. Null where nothing was said yet: then the time of its creation counts.
+    pub last_message_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]

@@ -174,6 +174,34 @@ problem_codes! {
         title: "conflict",
         advice: "There is a service with this name already.",
     }
+    RegistrationClosed {
+        name: "registration_closed",
+        status: 403,
+        retryable: false,
+        title: "not allowed",
+        advice: "Nobody may open an account here. Ask whoever runs the service for one.",
+    }
+    InvitationRequired {
+        name: "invitation_required",
+        status: 403,
+        retryable: false,
+        title: "not allowed",
+        advice: "An account is opened here with an invitation only. Ask an admin for one, and send its code as `invitation`.",
+    }
+    InvitationInvalid {
+        name: "invitation_invalid",
+        status: 403,
+        retryable: false,
+        title: "not allowed",
+        advice: "The code is none, has expired, or was used. Ask an admin for another invitation.",
+    }
+    PersonaHidden {
+        name: "persona_hidden",
+        status: 409,
+        retryable: false,
+        title: "conflict",
+        advice: "An admin has hidden the persona, and it answers nobody. Its owner finds the reason in `hidden_reason`.",
+    }
     EmailTaken {
         name: "email_taken",
         status: 409,

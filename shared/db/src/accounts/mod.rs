@@ -5,6 +5,7 @@ pub mod admin_users;
 pub mod api_keys;
 pub mod deletions;
 pub mod exports;
+pub mod invitations;
 pub mod passwords;
 pub mod services;
 pub mod sign_ins;

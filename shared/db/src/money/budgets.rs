@@ -119,11 +119,11 @@ pub async fn persona(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<Perso
     sqlx::query_scalar!(r#"select id as "id: PersonaId" from personas where slug = $1"#, slug).fetch_optional(db).await
 }
 
-/// What a user may spend today and has spent: by the user's own budget, else by that of each user of the tier. `None` where
-/// there is no such user.
-pub async fn allowance(db: impl PgExecutor<'_>, user: UserId) -> Result<Option<Allowance>> {
+/// What a user may spend today and has spent: by the user's own budget, else by that of each user of the tier, else by the
+/// default. `None` where there is no such user.
+pub async fn allowance(db: impl PgExecutor<'_>, user: UserId, default_limit: Option<f64>) -> Result<Option<Allowance>> {
     let row = sqlx::query!(
-        r#"select today as "today!", coalesce(o.daily_limit, t.daily_limit) as daily_limit, coalesce(s.spent, 0) as "spent!"
+        r#"select today as "today!", coalesce(o.daily_limit, t.daily_limit, $2) as daily_limit, coalesce(s.spent, 0) as "spent!"
            from users u
            cross join lateral (select (now() at time zone 'utc')::date as today) d
            left join budgets o on o.scope = 'user' and o.subject = u.id::text
@@ -131,6 +131,7 @@ pub async fn allowance(db: impl PgExecutor<'_>, user: UserId) -> Result<Option<A
            left join spending s on s.scope = 'user' and s.subject = u.id::text and s.day = d.today
            where u.id = $1"#,
         user.as_uuid(),
+        default_limit,
     )
     .fetch_optional(db)
     .await?;

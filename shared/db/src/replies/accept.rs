@@ -61,6 +61,8 @@ pub enum Outcome {
     Stored(Accepted),
     /// The user has no such conversation.
     NoConversation,
+    /// An admin has hidden the persona.
+    PersonaHidden,
     /// An earlier message of the conversation is unanswered, and this one was `only_if_idle`.
     Busy,
     TooManyOpen,
@@ -93,12 +95,13 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                    as n (request_id, message_id, conversation_id, user_id, content, correlation_id, key, fingerprint,
                          only_if_idle, fresh, place)
            ), looked_at as (
-               select n.*, u.tier, mine.with_workers,
+               select n.*, u.tier, p.hidden_at is not null as hidden, mine.with_workers,
                    mine.open + row_number() over (partition by n.user_id order by n.place) > $11 as too_many,
                    mine.busy or row_number() over (partition by n.conversation_id order by n.place) > 1 as busy,
                    row_number() over (partition by n.user_id order by n.place) as place_of_user
                from new n
                join conversations c on c.id = n.conversation_id and c.user_id = n.user_id
+               join personas p on p.id = c.persona_id
                join users u on u.id = n.user_id
                cross join lateral (
                    select count(*) as open, count(o.dispatched_at) as with_workers,
@@ -106,7 +109,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                    from requests o where o.user_id = n.user_id and o.finished_at is null) mine
            ), welcome as (
                select *, not busy and with_workers + place_of_user <= $10 as first
-               from looked_at where not too_many and not (busy and only_if_idle)
+               from looked_at where not hidden and not too_many and not (busy and only_if_idle)
            ), keyed as (
                insert into idempotency_keys (user_id, key, fingerprint, request_id)
                select user_id, key, fingerprint, request_id from welcome where key is not null order by place
@@ -125,8 +128,8 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                select n.message_id, n.conversation_id, r.id, r.position, 'user', n.content
                from request r join new n on n.request_id = r.id order by n.place
            )
-           select l.request_id as "id!: RequestId", l.tier, l.too_many as "too_many!", l.busy as "busy!", r.dispatches as "dispatches?",
-               r.created_at as "created_at?"
+           select l.request_id as "id!: RequestId", l.tier, l.hidden as "hidden!", l.too_many as "too_many!", l.busy as "busy!",
+               r.dispatches as "dispatches?", r.created_at as "created_at?"
            from looked_at l left join request r on r.id = l.request_id"#,
         &ids(|new| new.request_id.as_uuid()),
         &ids(|new| new.message_id.as_uuid()),
@@ -152,6 +155,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                 let dispatch = Dispatch { request_id: row.id, tier: row.tier.clone(), number };
                 Outcome::Stored(Accepted { created_at, dispatch: (number > 0).then_some(dispatch) })
             }
+            _ if row.hidden => Outcome::PersonaHidden,
             _ if row.too_many => Outcome::TooManyOpen,
             _ if row.busy && new.only_if_idle => Outcome::Busy,
             _ => Outcome::KeyUsed,

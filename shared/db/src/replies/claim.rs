@@ -39,6 +39,8 @@ pub struct Persona {
     pub remembers: bool,
     /// Whether retrieval may find anything.
     pub has_passages: bool,
+    /// Whether an admin has hidden it: it answers no user.
+    pub hidden: bool,
 }
 
 /// A claimed request, with all that the prompt needs.
@@ -97,7 +99,8 @@ pub async fn claim(
                r.fresh, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
-               p.remembers, exists (select from passages k where k.persona_id = p.id) as "knows!",
+               p.remembers, p.hidden_at is not null as "hidden!",
+               exists (select from passages k where k.persona_id = p.id) as "knows!",
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
            left join tiers t on t.name = r.tier
@@ -153,6 +156,7 @@ pub async fn claim(
                     cache_replies: row.cache_replies,
                     remembers: row.remembers,
                     has_passages: row.knows,
+                    hidden: row.hidden,
                 },
                 history: turns.map(|(role, content)| Turn { role, content }).collect(),
             };

@@ -1,4 +1,9 @@
 //! Conversations. Every function is scoped to the user.
+//!
+//! The time of the last message is not stored: it is that of the newest of a conversation's messages, one look into their index.
+//! So a message writes nothing here, and a list can be as it was at the moment of its first page (`docs/PERFORMANCE.md`).
+
+use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};
@@ -9,6 +14,58 @@ use troupe_core::{
 
 use crate::Page;
 
+/// Where a page of the list ends. All pages are of the list as it was at one moment: a conversation that moves up meanwhile is
+/// neither passed over nor listed twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub as_of: DateTime<Utc>,
+    pub last_message_at: DateTime<Utc>,
+    pub id: ConversationId,
+}
+
+/// What is no position of any list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no position in a list of conversations")]
+pub struct NoPosition;
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { as_of, last_message_at, id } = self;
+        write!(f, "{}.{}.{id}", as_of.timestamp_micros(), last_message_at.timestamp_micros())
+    }
+}
+
+impl FromStr for Position {
+    type Err = NoPosition;
+
+    fn from_str(text: &str) -> std::result::Result<Self, NoPosition> {
+        let mut parts = text.splitn(3, '.');
+        let mut part = || parts.next().ok_or(NoPosition);
+        let (as_of, last_message_at, id) = (part()?, part()?, part()?);
+        Ok(Self {
+            as_of: time(as_of)?,
+            last_message_at: time(last_message_at)?,
+            id: id.parse().map_err(|_| NoPosition)?,
+        })
+    }
+}
+
+/// Of those that PostgreSQL knows, too.
+fn time(micros: &str) -> std::result::Result<DateTime<Utc>, NoPosition> {
+    let micros = micros.parse().ok().filter(|micros| (0..=MAX_MICROS).contains(micros)).ok_or(NoPosition)?;
+    DateTime::from_timestamp_micros(micros).ok_or(NoPosition)
+}
+
+/// The end of the year 9999.
+const MAX_MICROS: i64 = 253_402_300_799_999_999;
+
+/// A page of the list, and the moment as of which it is.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    pub as_of: DateTime<Utc>,
+    pub items: Vec<Conversation>,
+}
+
 struct Row {
     id: ConversationId,
     slug: String,
@@ -16,6 +73,7 @@ struct Row {
     title: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    last_message_at: Option<DateTime<Utc>>,
 }
 
 impl From<Row> for Conversation {
@@ -25,12 +83,13 @@ impl From<Row> for Conversation {
             persona: PersonaName { slug: row.slug, name: row.name },
             title: row.title,
             created_at: row.created_at,
-            updated_at: row.updated_at,
+            updated_at: row.last_message_at.map_or(row.updated_at, |last| last.max(row.updated_at)),
+            last_message_at: row.last_message_at,
         }
     }
 }
 
-/// `None` where there is no such persona that the user may talk to.
+/// Opens a thread with a persona that the user may talk with; `None` where there is no such persona, or it is hidden.
 pub async fn create(
     db: impl PgExecutor<'_>,
     id: ConversationId,
@@ -42,12 +101,14 @@ pub async fn create(
         Row,
         r#"with persona as (
                select id, slug, name from personas
-               where slug = $3 and (owner_id = $2 or visibility in ('public', 'link'))
+               where slug = $3 and (owner_id = $2 or visibility in ('public', 'link')) and hidden_at is null
            ), conversation as (
                insert into conversations (id, user_id, persona_id, title) select $1, $2, id, $4 from persona
                returning id, title, created_at, updated_at
            )
-           select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at from conversation c, persona p"#,
+           select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at,
+               null::timestamptz as last_message_at
+           from conversation c, persona p"#,
         id.as_uuid(),
         user.as_uuid(),
         persona,
@@ -58,27 +119,54 @@ pub async fn create(
     Ok(row.map(Into::into))
 }
 
-/// Newest first.
-pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<ConversationId>) -> Result<Vec<Conversation>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at
-           from conversations c join personas p on p.id = c.persona_id
-           where c.user_id = $1 and ($2::uuid is null or c.id < $2)
-           order by c.id desc limit $3"#,
+/// Those in which something was said last come first.
+pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -> Result<Listing> {
+    let rows = sqlx::query!(
+        r#"select l.id as "id: ConversationId", p.slug, p.name, l.title, l.created_at, l.updated_at,
+               l.last_message_at as "last_message_at?", l.as_of as "as_of!"
+           from (
+               select c.*, m.created_at as last_message_at, w.as_of
+               from (select coalesce($2::timestamptz, now()) as as_of) w
+               cross join conversations c
+               left join lateral (
+                   select created_at from messages where conversation_id = c.id and created_at <= w.as_of
+                   order by position desc limit 1) m on true
+               where c.user_id = $1 and c.created_at <= w.as_of
+                 and ($3::timestamptz is null or (coalesce(m.created_at, c.created_at), c.id) < ($3, $4))
+               order by coalesce(m.created_at, c.created_at) desc, c.id desc limit $5) l
+           join personas p on p.id = l.persona_id
+           order by coalesce(l.last_message_at, l.created_at) desc, l.id desc"#,
         user.as_uuid(),
-        page.after.map(ConversationId::as_uuid),
+        page.after.map(|after| after.as_of),
+        page.after.map(|after| after.last_message_at),
+        page.after.map(|after| after.id.as_uuid()),
         page.limit,
     )
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    // Nothing comes after the page of an empty list.
+    let as_of = rows.first().map_or(DateTime::UNIX_EPOCH, |row| row.as_of);
+    let items = rows.into_iter().map(|row| {
+        let (created_at, updated_at, last_message_at) = (row.created_at, row.updated_at, row.last_message_at);
+        Row { id: row.id, slug: row.slug, name: row.name, title: row.title, created_at, updated_at, last_message_at }
+            .into()
+    });
+    Ok(Listing { as_of, items: items.collect() })
+}
+
+impl Listing {
+    /// Where the page after this conversation begins.
+    pub fn after(&self, conversation: &Conversation) -> Position {
+        let last_message_at = conversation.last_message_at.unwrap_or(conversation.created_at);
+        Position { as_of: self.as_of, last_message_at, id: conversation.id }
+    }
 }
 
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> Result<Option<Conversation>> {
     let row = sqlx::query_as!(
         Row,
-        r#"select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at
+        r#"select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at,
+               (select created_at from messages where conversation_id = c.id order by position desc limit 1) as last_message_at
            from conversations c join personas p on p.id = c.persona_id where c.user_id = $1 and c.id = $2"#,
         user.as_uuid(),
         id.as_uuid(),
@@ -98,7 +186,8 @@ pub async fn rename(
         Row,
         r#"update conversations c set title = $3, updated_at = now()
            from personas p where p.id = c.persona_id and c.user_id = $1 and c.id = $2
-           returning c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at"#,
+           returning c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at,
+               (select created_at from messages where conversation_id = c.id order by position desc limit 1) as last_message_at"#,
         user.as_uuid(),
         id.as_uuid(),
         title,
@@ -114,4 +203,26 @@ pub async fn delete(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -
         .execute(db)
         .await?;
     Ok(done.rows_affected() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_as_it_is_written() {
+        let time = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+        let position = Position {
+            as_of: time(1_796_000_000_123_456),
+            last_message_at: time(1_795_000_000_000_001),
+            id: ConversationId::new(),
+        };
+        assert_eq!(position.to_string().parse(), Ok(position));
+        let id = ConversationId::new();
+        let wrong = [String::new(), id.to_string(), format!("1.{id}"), format!("1.x.{id}"), "1.2.3".to_owned()];
+        let far = [format!("1.-1.{id}"), format!("{}.1.{id}", i64::MAX)];
+        for text in wrong.iter().chain(&far) {
+            assert_eq!(text.parse::<Position>(), Err(NoPosition), "{text}");
+        }
+    }
 }

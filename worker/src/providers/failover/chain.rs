@@ -39,6 +39,8 @@ pub(crate) struct Chain {
     pub(super) health_board: Arc<HealthBoard>,
     pub(super) money: Arc<Money>,
     pub(super) max_reply_tokens: u32,
+    /// The links that are allowed where the tier does not restrict them.
+    allowed: Option<Vec<String>>,
     pub(super) retries: RetryBudget,
     pub(super) hedges: RetryBudget,
     clock: Arc<dyn Clock>,
@@ -57,6 +59,7 @@ impl Chain {
             health_board,
             money,
             max_reply_tokens: config.max_reply_tokens,
+            allowed: config.allowed_links(),
             retries: RetryBudget::new(config.retry_share, MAX_SAVED_RETRIES),
             hedges: RetryBudget::new(config.hedge_share, MAX_SAVED_HEDGES),
             clock,
@@ -77,10 +80,11 @@ impl Chain {
         }
     }
 
-    /// The links of the persona's chain, or of the default, that the user's tier allows.
+    /// The links of the persona's chain, or of the default, that the user's tier, or else `models.allowed`, allows.
     pub(crate) fn candidates(&self, claimed: &Claimed) -> Vec<Candidate> {
         let persona = &claimed.persona;
-        self.roster.candidates(persona.chain.as_deref(), persona.model.as_deref(), claimed.models.as_deref())
+        let allowed = claimed.models.as_deref().or(self.allowed.as_deref());
+        self.roster.candidates(persona.chain.as_deref(), persona.model.as_deref(), allowed)
     }
 
     pub(crate) fn max_reply_tokens(&self) -> u32 {

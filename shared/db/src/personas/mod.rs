@@ -1,4 +1,6 @@
-//! Personas.
+//! Personas, as those see them who own them or talk with them.
+
+pub mod moderation;
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -49,6 +51,27 @@ pub struct PersonaChange<'a> {
     pub visibility: Option<Visibility>,
 }
 
+impl PersonaChange<'_> {
+    /// The settings that are given, by their names.
+    pub fn named(&self) -> Vec<&'static str> {
+        let all = [
+            ("name", self.name.is_some()),
+            ("description", self.description.is_some()),
+            ("system_prompt", self.system_prompt.is_some()),
+            ("temperature", self.temperature.is_some()),
+            ("model", !self.model.is_kept()),
+            ("chain", !self.chain.is_kept()),
+            ("when_cut", self.when_cut.is_some()),
+            ("over_budget", self.over_budget.is_some()),
+            ("cache_replies", self.cache_replies.is_some()),
+            ("remembers", self.remembers.is_some()),
+            ("languages", self.languages.is_some()),
+            ("visibility", self.visibility.is_some()),
+        ];
+        all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+}
+
 pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Persona> {
     sqlx::query_as!(
         Persona,
@@ -57,8 +80,8 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
-               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
-               updated_at"#,
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
+               hidden_reason, created_at, updated_at"#,
         new.id.as_uuid(),
         new.owner.as_uuid(),
         new.slug,
@@ -88,11 +111,12 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, created_at, updated_at
            from personas
            where id in ((select id from personas where owner_id = $1 and id < $2 order by id desc limit $3)
                         union
-                        (select id from personas where visibility = 'public' and id < $2 order by id desc limit $3))
+                        (select id from personas where visibility = 'public' and hidden_at is null and id < $2
+                         order by id desc limit $3))
            order by id desc limit $3"#,
         user.as_uuid(),
         page.after.map_or(Uuid::max(), PersonaId::as_uuid),
@@ -111,8 +135,9 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", created_at, updated_at
-           from personas where slug = $2 and (owner_id = $1 or visibility in ('public', 'link'))"#,
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, created_at, updated_at
+           from personas
+           where slug = $2 and (owner_id = $1 or (visibility in ('public', 'link') and hidden_at is null))"#,
         user.as_uuid(),
         slug,
     )
@@ -140,8 +165,8 @@ pub async fn update(
            where owner_id = $1 and slug = $2
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
-               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", created_at,
-               updated_at"#,
+               cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
+               hidden_reason, created_at, updated_at"#,
         owner.as_uuid(),
         slug,
         change.name,
@@ -163,12 +188,26 @@ pub async fn update(
     .await
 }
 
-/// Deletes a persona with its conversations; says whether there was one.
-pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<bool> {
-    let done = sqlx::query!("delete from personas where owner_id = $1 and slug = $2", owner.as_uuid(), slug)
-        .execute(db)
-        .await?;
-    Ok(done.rows_affected() > 0)
+/// Deletes a persona with its conversations; returns which it was, if there was one.
+pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
+    sqlx::query_scalar!(
+        r#"delete from personas where owner_id = $1 and slug = $2 returning id as "id: PersonaId""#,
+        owner.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Who may see a persona of this owner; it stays so until the end of the transaction.
+pub async fn lock_visibility(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<Visibility>> {
+    sqlx::query_scalar!(
+        r#"select visibility as "visibility: Visibility" from personas where owner_id = $1 and slug = $2 for no key update"#,
+        owner.as_uuid(),
+        slug,
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// The persona with this slug, if it is this owner's.

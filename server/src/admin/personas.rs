@@ -1,0 +1,56 @@
+//! Moderation: what admins do to personas that are not theirs.
+
+use serde_json::json;
+use sqlx::PgPool;
+use troupe_core::model::{
+    audit::{By, On},
+    moderation::ModeratedPersona,
+};
+use troupe_db::personas::moderation;
+
+use crate::{audit::note, http::error::ApiError};
+
+const MISSING: ApiError = ApiError::NotFound("persona");
+
+/// From now on it answers nobody; messages that wait for it fail. Hidden already, it has another reason.
+pub(crate) async fn hide(pool: &PgPool, by: &By, slug: &str, reason: &str) -> Result<ModeratedPersona, ApiError> {
+    let mut transaction = pool.begin().await?;
+    let before = moderation::lock(&mut *transaction, slug).await?.ok_or(MISSING)?;
+    let persona = moderation::hide(&mut *transaction, slug, reason).await?.ok_or(MISSING)?;
+    let hidden = by.does("persona.hidden").on(target(&persona)).before(before.hidden_reason).after(reason);
+    note(&mut *transaction, &hidden).await?;
+    transaction.commit().await?;
+    tracing::info!(persona_id = %persona.id, slug, "a persona was hidden");
+    Ok(persona)
+}
+
+/// It is again what its owner has made of it. Where it was not hidden, nothing is noted.
+pub(crate) async fn unhide(pool: &PgPool, by: &By, slug: &str) -> Result<ModeratedPersona, ApiError> {
+    let mut transaction = pool.begin().await?;
+    let before = moderation::lock(&mut *transaction, slug).await?.ok_or(MISSING)?;
+    if before.hidden_at.is_none() {
+        return Ok(before);
+    }
+    let persona = moderation::unhide(&mut *transaction, slug).await?.ok_or(MISSING)?;
+    let unhidden = by.does("persona.unhidden").on(target(&persona)).before(before.hidden_reason);
+    note(&mut *transaction, &unhidden).await?;
+    transaction.commit().await?;
+    tracing::info!(persona_id = %persona.id, slug, "a persona was shown again");
+    Ok(persona)
+}
+
+/// Deletes it with all conversations that anybody has with it.
+pub(crate) async fn delete(pool: &PgPool, by: &By, slug: &str) -> Result<(), ApiError> {
+    let mut transaction = pool.begin().await?;
+    let persona = moderation::lock(&mut *transaction, slug).await?.ok_or(MISSING)?;
+    moderation::delete(&mut *transaction, persona.id).await?;
+    let deleted = by.does("persona.deleted").on(target(&persona)).before(json!({"slug": slug}));
+    note(&mut *transaction, &deleted).await?;
+    transaction.commit().await?;
+    tracing::info!(persona_id = %persona.id, slug, "a persona was deleted by an admin");
+    Ok(())
+}
+
+fn target(persona: &ModeratedPersona) -> On {
+    On { user: persona.owner_id, ..On::thing("persona", persona.id) }
+}

@@ -1,0 +1,34 @@
+//! Who may open an account.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::duration;
+
+const MAX_INVITATION_TTL: Duration = Duration::from_hours(365 * 24);
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Registration {
+    pub mode: RegistrationMode,
+    #[serde(deserialize_with = "duration")]
+    pub invitation_ttl: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationMode {
+    /// Anybody.
+    Open,
+    /// With a code that an admin has made.
+    Invited,
+    /// Only operators and admins make accounts.
+    Closed,
+}
+
+impl Registration {
+    pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+        let sound = (Duration::from_mins(1)..=MAX_INVITATION_TTL).contains(&self.invitation_ttl);
+        rule(sound, "registration.invitation_ttl", "must be from 1m to 365d");
+    }
+}
