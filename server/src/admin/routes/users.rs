@@ -62,13 +62,10 @@ pub(crate) struct ChangeUser {
 
 /// Parsed here rather than by serde, whose message would name the field of a query `query`.
 fn checked_role(checks: &mut Checks, role: Option<&str>) -> Option<AccountRole> {
-    match role.map(str::parse).transpose() {
-        Ok(role) => role,
-        Err(UnknownAccountRole) => {
-            checks.rule(false, "role", UnknownAccountRole.to_string());
-            None
-        }
-    }
+    role.map(str::parse).transpose().unwrap_or_else(|unknown: UnknownAccountRole| {
+        checks.rule(false, "role", unknown.to_string());
+        None
+    })
 }
 
 /// Users, the newest first
