@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod accounts;
+mod architecture;
 mod chat;
 mod harness;
 mod interview;

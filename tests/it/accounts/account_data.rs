@@ -143,7 +143,17 @@ async fn an_export_holds_all_that_is_somebodys_and_nothing_that_is_not() {
     assert_eq!((memories.as_array().map(Vec::len), &memories[0]["fact"]), (Some(1), &json!("I like rain")));
     let audit = read(&files, "audit.json");
     let verbs: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["verb"].as_str().unwrap()).collect();
-    assert_eq!(verbs, ["user.registered", "answers.imported", "account.export_started"]);
+    assert_eq!(
+        verbs,
+        [
+            "user.registered",
+            "persona.created",
+            "persona.changed",
+            "answers.imported",
+            "document.added",
+            "account.export_started"
+        ]
+    );
     assert!(audit[0]["by_you"] == true && audit[0]["address"] == "127.0.0.1", "{audit}");
     let everything: Vec<u8> = files.values().flatten().copied().collect();
     let everything = String::from_utf8_lossy(&everything);
