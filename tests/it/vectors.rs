@@ -192,7 +192,7 @@ async fn what_the_vector_store_did_not_hear_it_is_told_again() {
     let persona = scene.persona().await;
     scene.qdrant.go_away().await;
     let mut passages = scene.passages(persona, &numbered(40)).await;
-    scene.cluster.workers[0].logged("passages could not be indexed; they are tried again").await;
+    scene.cluster.workers[0].logged("a job failed; it is tried again").await;
     let gone = passages.split_off(30);
     for passage in &gone {
         scene.execute("delete from passages where id = $1", passage.as_uuid()).await;

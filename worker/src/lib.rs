@@ -1,7 +1,7 @@
 //! The workers: they consume jobs and write the replies.
 //!
 //! [`run`] is the whole process: a consumer per tier ([`queue`]), the handler of their jobs ([`replies`]) with the model
-//! services it calls ([`providers`]), and the background work beside it.
+//! services it calls ([`providers`]), and leased work ([`work`]), whose kinds [`registry`] names.
 
 mod account_data;
 #[cfg(feature = "fuzzing")]
@@ -13,8 +13,8 @@ mod presence;
 mod providers;
 mod queue;
 mod replies;
-mod schedules;
 mod vectors;
+mod work;
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use troupe_core::{
 use troupe_db::{accounts::tiers, retrieval::Retriever, vector_stores};
 
 use crate::{
-    account_data::AccountData,
+    account_data::{Deletion, Export},
     housekeeping::Housekeeping,
     knowledge::index_work::Indexer,
     money::Money,
@@ -46,6 +46,7 @@ use crate::{
         generator::ReplyGenerator,
         leases::Leases,
     },
+    work::{Registry, Runner},
 };
 
 pub use knowledge::child::extract_if_asked;
@@ -67,7 +68,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let money = Money::start(worker.pool.clone(), &worker.config, &worker.background).await?;
     tokio::task::spawn_blocking(providers::tokens::warm_up);
     let chain = worker.start_chain(roster, &health_board, &money);
-    let retriever = start_background_work(worker.clone(), &chain).await?;
+    let retriever = start_leased_work(&worker, &chain).await?;
     let hand_back = CancellationToken::new();
     let generator = ReplyGenerator {
         pool: worker.pool.clone(),
@@ -225,21 +226,11 @@ impl Worker {
     }
 }
 
-/// Starts the work beside the replies: health checks of providers, knowledge, vectors, housekeeping, accounts' data.
-async fn start_background_work(worker: Worker, chain: &Arc<Chain>) -> anyhow::Result<Retriever> {
-    let Worker { live, config, name, pool, redis, clock, background, .. } = worker;
-    let stop = background.shutdown().clone();
-    background.spawn(schedules::follow(
-        HealthChecks::new(chain.clone(), &config.models),
-        pool.clone(),
-        name.clone(),
-        stop,
-    ));
-
-    let indexer = Indexer { pool: pool.clone(), settings: config.knowledge.clone() };
-    knowledge::index_work::start(indexer, redis.clone(), &background);
-    let embedder = embedders::from_config(&live)?;
-    let store = vector_stores::from_config(&live, embedder.as_ref(), pool.clone())?;
+/// Starts the work beside the replies.
+async fn start_leased_work(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Retriever> {
+    let Worker { live, config, pool, clock, .. } = worker;
+    let embedder = embedders::from_config(live)?;
+    let store = vector_stores::from_config(live, embedder.as_ref(), pool.clone())?;
     let retriever = Retriever {
         pool: pool.clone(),
         embedder: embedder.clone(),
@@ -247,18 +238,26 @@ async fn start_background_work(worker: Worker, chain: &Arc<Chain>) -> anyhow::Re
         settings: config.retrieval.clone(),
         clock: clock.clone(),
     };
-    vectors::start(&config.embeddings, pool.clone(), embedder, store, &name, &background).await?;
-
-    let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
-    let stop = background.shutdown().clone();
-    background.spawn(schedules::follow(housekeeping, pool.clone(), name.clone(), stop));
-
-    let account_data = AccountData {
+    let registry = registry(config, chain);
+    let registry =
+        vectors::start(&config.embeddings, pool.clone(), embedder, store, registry, &worker.background).await?;
+    let runner = Runner {
         pool: pool.clone(),
+        worker: worker.name.clone(),
+        registry,
+        slots: config.worker.jobs,
         lease: config.worker.lease,
-        pace: config.housekeeping.clone(),
-        kept: config.retention.exports,
     };
-    background.spawn(account_data::work(account_data, background.shutdown().clone()));
+    runner.start(&worker.tasks);
     Ok(retriever)
+}
+
+/// The kinds of leased work: a line each. Those of vectors come with what they stand on.
+fn registry(config: &Config, chain: &Arc<Chain>) -> Registry {
+    Registry::default()
+        .with(Export { kept: config.retention.exports })
+        .with(Deletion { pace: config.housekeeping.clone(), kept: config.retention.exports })
+        .with(Indexer { settings: config.knowledge.clone() })
+        .scheduled(HealthChecks::new(chain.clone(), &config.models))
+        .scheduled(Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() })
 }

@@ -75,6 +75,8 @@ ids! {
     DocumentId,
     /// An export of what is somebody's, or the deletion of it.
     AccountJobId,
+    /// One piece of leased work.
+    JobId,
     /// One piece of a persona's knowledge. Not made with `new`, so that it never means other words: see [`PassageId::of`].
     PassageId,
 }

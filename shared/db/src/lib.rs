@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod interview;
+pub mod jobs;
 pub mod knowledge;
 pub mod money;
 pub mod operations;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_db::knowledge::vector_rebuilds;
 
 use super::{Indexer, Trouble};
-use crate::schedules::Scheduled;
+use crate::work::schedules::Scheduled;
 
 pub(super) struct Filling {
     pub(super) indexer: Arc<Indexer>,

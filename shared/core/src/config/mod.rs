@@ -78,6 +78,7 @@ pub struct Queue {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Worker {
     pub concurrency: usize,
+    pub jobs: usize,
     #[serde(deserialize_with = "duration")]
     pub lease: Duration,
     pub max_attempts: u32,

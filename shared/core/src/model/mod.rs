@@ -9,6 +9,7 @@ mod change;
 pub mod feedback;
 pub mod grounding;
 pub mod interview;
+pub mod jobs;
 pub mod knowledge;
 pub mod memory;
 pub mod money;

@@ -132,7 +132,7 @@ pub async fn delete_questions(db: impl PgExecutor<'_>, user: UserId, most: i64) 
 pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
-             select p.job_id, p.attempt, p.number from account_jobs j join export_parts p on p.job_id = j.id
+             select p.job_id, p.attempt, p.number from jobs j join export_parts p on p.job_id = j.id
              where j.user_id = $1 and j.kind = 'export' limit $2) old
          where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
         user.as_uuid(),
@@ -143,11 +143,10 @@ pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, most: i6
     Ok(done.rows_affected())
 }
 
-/// And that they were.
-pub async fn delete_exports(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
-    let done = sqlx::query!("delete from account_jobs where user_id = $1 and kind = 'export'", user.as_uuid())
-        .execute(db)
-        .await?;
+/// And that they were, with whatever else was to be done for this user.
+pub async fn delete_jobs(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
+    let done =
+        sqlx::query!("delete from jobs where user_id = $1 and kind <> 'deletion'", user.as_uuid()).execute(db).await?;
     Ok(done.rows_affected())
 }
 
@@ -175,8 +174,14 @@ pub async fn delete_money(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> 
     Ok(done.rows_affected())
 }
 
-/// Deletes the account itself, with its sign-ins and keys, and with all that tells whom the audit log means.
+/// Deletes the account itself, with its sign-ins and keys, and with all that tells whom the audit log and the deletion mean.
 pub async fn delete_account(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
-    let done = sqlx::query!("delete from users where id = $1", user.as_uuid()).execute(db).await?;
+    let done = sqlx::query!(
+        "with nameless as (update jobs set key = null, user_id = null where user_id = $1)
+         delete from users where id = $1",
+        user.as_uuid(),
+    )
+    .execute(db)
+    .await?;
     Ok(done.rows_affected())
 }

@@ -44,6 +44,24 @@ impl Work {
     }
 }
 
+/// Has jobs do what is due: one for each so many of it, in lanes, of which there are so many. Lanes that are open stay.
+pub async fn open_lanes(db: impl PgExecutor<'_>, batch: i64, lanes: i32) -> Result<u64> {
+    let done = sqlx::query!(
+        "insert into jobs (kind, key, payload)
+         select 'vectors', lane::text, jsonb_build_object('lane', lane)
+         from (select count(*) as many from (select from vector_work where due_at <= now() limit $1::bigint * $2::integer) due) due
+         cross join generate_series(1, $2::integer) lane
+         where (lane - 1) * $1 < due.many
+           and not exists (select from jobs open where open.kind = 'vectors' and open.key = lane::text and open.finished_at is null)
+         on conflict (kind, key) where finished_at is null and key is not null do nothing",
+        batch,
+        lanes,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Takes up what is due, the oldest first. Nobody else does for so long.
 pub async fn take(db: impl PgExecutor<'_>, most: i64, lease: Duration) -> Result<Vec<Work>> {
     let rows = sqlx::query!(
