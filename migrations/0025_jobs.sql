@@ -136,4 +136,33 @@ begin
 end
 $$;
 
+-- A schedule is named as the kind of its jobs.
 update schedules set name = 'check_providers' where name = 'check providers';
+update schedules set name = 'fill_vectors' where name = 'vectors';
+
+-- The kinds that there are, without reading all of their jobs.
+create view job_kinds as
+with recursive known as (
+    (select kind from jobs order by kind limit 1)
+    union all
+    select (select j.kind from jobs j where j.kind > k.kind order by j.kind limit 1) from known k where k.kind is not null
+)
+select kind from known where kind is not null;
+
+-- What admins want of a worker, which follows it. The row goes with the worker.
+alter table workers
+    add column state text not null default 'active' check (state in ('active', 'paused', 'draining')),
+    -- Replies at the same time, where that is not what the worker was started with.
+    add column concurrency integer check (concurrency > 0),
+    -- Why it is not as it was started.
+    add column reason text,
+    -- The kinds of jobs that it runs.
+    add column kinds text[] not null default '{}';
+create function worker_ordered() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('troupe_workers', new.name);
+    return null;
+end
+$$;
+create trigger worker_ordered after update of state, concurrency on workers for each row
+    when (new.state <> old.state or new.concurrency is distinct from old.concurrency) execute function worker_ordered();

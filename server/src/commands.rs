@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use troupe_core::{
     config::Config,
     model::audit::{By, On},
+    password_link::PasswordLink,
 };
 use troupe_db::{
     accounts::{passwords, users},
@@ -22,12 +23,9 @@ use crate::{
     APPLICATION,
     accounts::{
         first_admin::{self, Done, Wanted},
-        import_users, password_resets,
+        import_users,
     },
-    auth::{
-        passwords::Passwords,
-        secrets::{self, Fresh},
-    },
+    auth::passwords::Passwords,
     http::error::ApiError,
 };
 
@@ -119,13 +117,13 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
 }
 
 async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl Write) -> anyhow::Result<()> {
-    let (Fresh { secret, digest }, ttl) = (secrets::fresh().map_err(ApiError::into_anyhow)?, config.auth.reset_ttl);
+    let (link, ttl) = (PasswordLink::new(config).context("make a link")?, config.auth.reset_ttl);
     // An operator may make one after the other.
-    let made = passwords::make_link(pool, email.trim(), &digest, ttl, Duration::ZERO).await?;
+    let made = passwords::make_link(pool, email.trim(), &link.digest, ttl, Duration::ZERO).await?;
     let made = made.with_context(|| format!("there is no account with the address {email}"))?;
     audit::append(pool, &By::OPERATOR.does("password.link_made").on(On::user(made.id))).await?;
-    let (link, ttl) = (password_resets::link(config, &secret), humantime::format_duration(ttl));
-    writeln!(out, "a password for {email} is set here, once and within {ttl}: {link}")?;
+    let ttl = humantime::format_duration(ttl);
+    writeln!(out, "a password for {email} is set here, once and within {ttl}: {}", link.address)?;
     Ok(())
 }
 

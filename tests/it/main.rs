@@ -29,6 +29,8 @@ mod housekeeping;
 mod import;
 mod interview;
 mod interview_days;
+mod jobs;
+mod jobs_migration;
 mod keys;
 mod knowledge;
 mod knowledge_search;

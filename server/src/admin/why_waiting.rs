@@ -6,7 +6,7 @@ use troupe_core::{
     ids::{RequestId, UserId},
     model::{
         RequestStatus,
-        admin::{Attempt, Worker},
+        admin::{Attempt, Worker, WorkerState},
     },
 };
 use troupe_db::{
@@ -42,21 +42,21 @@ pub(crate) struct WaitingView {
 #[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Reason {
     #[schema(example = "busy_conversation")]
-    code: &'static str,
+    pub(super) code: &'static str,
     #[schema(example = "an earlier message of the conversation waits for its reply")]
-    detail: &'static str,
+    pub(super) detail: &'static str,
     /// The request that comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<RequestId>,
+    pub(super) request_id: Option<RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    worker: Option<String>,
+    pub(super) worker: Option<String>,
     /// Those before it: in the queue of its tier, or of the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    jobs: Option<u64>,
+    pub(super) jobs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<DateTime<Utc>>,
+    pub(super) since: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<DateTime<Utc>>,
+    pub(super) until: Option<DateTime<Utc>>,
 }
 
 /// What is known beside the request itself.
@@ -155,9 +155,13 @@ fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
         let detail = "Redis is away: nothing is handed to the workers";
         reasons.push(Reason { code: "redis_away", detail, ..Reason::default() });
     }
-    let slots: i32 = around.workers.iter().filter(|worker| worker.alive).map(|worker| worker.slots).sum();
-    if slots == 0 {
+    let alive = || around.workers.iter().filter(|worker| worker.alive);
+    let slots: i32 = alive().filter(|worker| worker.state == WorkerState::Active).map(|worker| worker.slots).sum();
+    if alive().next().is_none() {
         reasons.push(Reason { code: "no_worker", detail: "no worker is alive", ..Reason::default() });
+    } else if slots == 0 {
+        let detail = "every worker is paused, or draining";
+        reasons.push(Reason { code: "workers_paused", detail, ..Reason::default() });
     } else if around.running >= slots.unsigned_abs() as usize {
         reasons.push(Reason {
             code: "workers_busy",

@@ -69,6 +69,21 @@ impl Payload for UpdateVectors {
     }
 }
 
+/// Sends a link by which a new password is set, if there is such an account. The link itself is made when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendPasswordReset {
+    /// To whom, as it was asked. Gone once it is known whose it is: then the job's row says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The digest of the link that an earlier attempt has made, in hexadecimal: the next one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+impl Payload for SendPasswordReset {
+    const KIND: &'static str = "password_reset";
+}
+
 /// A request to be pushed to the queue of its tier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {

@@ -65,6 +65,8 @@ impl Job for Deletion {
         let Some(user) = context.user else { return Ok(Outcome::DONE) };
         // The account itself is the last step.
         let mut steps = Steps::of(STEPS.len() as i32 + 1);
+        let before = context.progress.as_ref().and_then(|progress| progress["items"].as_i64());
+        steps.at.items = before.unwrap_or_default();
         let most = i64::from(self.pace.batch);
         for (name, batch) in STEPS {
             steps.next(name);

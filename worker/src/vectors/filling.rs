@@ -17,7 +17,7 @@ pub(super) struct Filling {
 }
 
 impl Scheduled for Filling {
-    const NAME: &'static str = "vectors";
+    const NAME: &'static str = "fill_vectors";
 
     fn interval(&self) -> Duration {
         self.interval

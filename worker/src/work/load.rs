@@ -29,11 +29,6 @@ impl Load {
         Self { slots, shares: kinds.into_iter().map(share).collect() }
     }
 
-    /// So many slots from now on; what runs beyond that goes on.
-    pub(super) const fn resize(&mut self, slots: usize) {
-        self.slots = slots;
-    }
-
     /// Jobs of any kind may be due.
     pub(super) fn look_again(&mut self) {
         self.shares.iter_mut().for_each(|share| share.backlog = true);
@@ -104,7 +99,5 @@ mod tests {
         load.ended(0);
         load.look_again();
         assert_eq!(load.allot(), [(1, 1)], "who has nothing yet comes first");
-        load.resize(4);
-        assert_eq!(load.allot(), [], "more runs than there are slots");
     }
 }

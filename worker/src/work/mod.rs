@@ -21,3 +21,4 @@ pub(crate) use registry::Registry;
 pub(crate) use retry::RetryPolicy;
 pub(crate) use runner::Runner;
 pub(crate) use tickers::Ticker;
+pub(crate) use wake::WakeUps;

@@ -60,12 +60,25 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.kinds.iter().map(|kind| kind.name.to_owned()).collect()
+    }
+
     #[must_use]
     pub(crate) fn with<J: Job>(mut self, job: J) -> Self {
         debug_assert!(self.kinds.iter().all(|kind| kind.name != J::KIND), "{} is registered twice", J::KIND);
         let settings = job.settings();
         self.kinds.push(Arc::new(Kind { name: J::KIND, settings, job: Box::new(job) }));
         self
+    }
+
+    /// A kind that this process may not be set up for: then its jobs are others'.
+    #[must_use]
+    pub(crate) fn with_some<J: Job>(self, job: Option<J>) -> Self {
+        match job {
+            Some(job) => self.with(job),
+            None => self,
+        }
     }
 
     /// A kind whose jobs nobody asks for: a schedule puts them in.

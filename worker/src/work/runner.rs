@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use troupe_core::lifecycle::Tasks;
-use troupe_db::jobs::lease::{self, Taken, Wanted};
+use troupe_core::{lifecycle::Tasks, model::admin::WorkerState};
+use troupe_db::{
+    jobs::lease::{self, Taken, Wanted},
+    operations::workers::Orders,
+};
 
-use super::{Registry, Ticker, attempt::Attempt, load::Load, registry::Kind, schedules, wake};
+use super::{Registry, Ticker, WakeUps, attempt::Attempt, load::Load, registry::Kind, schedules};
 
 /// An announcement that was lost costs at most this, and a pause ends so exactly.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,6 +24,9 @@ pub(crate) struct Runner {
     pub(crate) slots: usize,
     /// A job whose worker has not renewed its lease for so long is given to another.
     pub(crate) lease: Duration,
+    pub(crate) wake_ups: WakeUps,
+    /// What admins want: a worker that is not active takes nothing.
+    pub(crate) orders: watch::Receiver<Orders>,
 }
 
 /// What the loop knows between two looks.
@@ -31,21 +37,19 @@ struct Running {
 }
 
 impl Runner {
-    /// Starts the loop, what wakes it, and the schedules; they end with the tasks' shutdown, and what runs is given back.
+    /// Starts the loop and the schedules; they end with the tasks' shutdown, and what runs is given back.
     pub(crate) fn start(self, tasks: &Tasks) {
-        let wake = Arc::new(Notify::new());
-        tasks.spawn(wake::listen(self.pool.clone(), wake.clone(), tasks.shutdown().clone()));
         for schedule in self.registry.schedules.clone() {
             let stop = tasks.shutdown().clone();
             tasks.spawn(schedules::follow(schedule, self.pool.clone(), self.worker.clone(), stop));
         }
-        tasks.spawn(self.run(wake, tasks.shutdown().clone()));
+        tasks.spawn(self.run(tasks.shutdown().clone()));
     }
 
-    async fn run(self, wake: Arc<Notify>, shutdown: CancellationToken) {
+    async fn run(mut self, shutdown: CancellationToken) {
         let load = Load::new(self.slots, self.registry.kinds.iter().map(|kind| kind.settings));
         let mut running = Running { kinds: self.registry.kinds.clone(), load, attempts: JoinSet::new() };
-        let mut ticker = Ticker::new(LOOK_INTERVAL, shutdown.clone()).woken_by(wake);
+        let mut ticker = Ticker::new(LOOK_INTERVAL, shutdown.clone()).woken_by(self.wake_ups.jobs.clone());
         loop {
             tokio::select! {
                 goes_on = ticker.tick() => {
@@ -55,6 +59,10 @@ impl Runner {
                     running.load.look_again();
                 }
                 Some(ended) = running.attempts.join_next() => running.ended(ended),
+                Ok(()) = self.orders.changed() => {}
+            }
+            if self.orders.borrow_and_update().state != WorkerState::Active {
+                continue;
             }
             if let Err(error) = self.take_due(&mut running, &shutdown).await {
                 tracing::warn!(%error, "could not look for jobs");

@@ -12,16 +12,19 @@ use futures::future::{BoxFuture, pending};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use troupe_core::{config::Config, ids::JobId, jobs::Payload, lifecycle::Tasks};
-use troupe_db::jobs::{
-    NewJob, Taken, enqueue, finish,
-    lease::{self, Wanted},
+use troupe_core::{config::Config, ids::JobId, jobs::Payload, lifecycle::Tasks, model::admin::WorkerState};
+use troupe_db::{
+    jobs::{
+        NewJob, Taken, enqueue, finish,
+        lease::{self, Wanted},
+    },
+    operations::workers::Orders,
 };
 use troupe_engines::{Durability, Postgres};
 
-use super::{Context, Job, JobError, Outcome, Registry, RetryPolicy, Runner, Settings, schedules::Scheduled};
+use super::{Context, Job, JobError, Outcome, Registry, RetryPolicy, Runner, Settings, WakeUps, schedules::Scheduled};
 
 const LEASE: Duration = Duration::from_secs(3);
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -87,6 +90,7 @@ struct Scene {
 /// A worker's loop. It dies without a word when it is dropped.
 struct Worker {
     tasks: Tasks,
+    orders: watch::Sender<Orders>,
     begun: mpsc::UnboundedReceiver<(String, i32)>,
 }
 
@@ -113,8 +117,12 @@ impl Scene {
     fn start(&self, registry: Registry, begun: mpsc::UnboundedReceiver<(String, i32)>) -> Worker {
         let tasks = Tasks::default();
         let pool = self.pool.clone();
-        Runner { pool, worker: "tested".to_owned(), registry, slots: 8, lease: LEASE }.start(&tasks);
-        Worker { tasks, begun }
+        let wake_ups = WakeUps::default();
+        tasks.spawn(wake_ups.clone().listen(pool.clone(), tasks.shutdown().clone()));
+        let (orders, wanted) = watch::channel(Orders { state: WorkerState::Active, slots: 1 });
+        let worker = "tested".to_owned();
+        Runner { pool, worker, registry, slots: 8, lease: LEASE, wake_ups, orders: wanted }.start(&tasks);
+        Worker { tasks, begun, orders }
     }
 
     async fn enqueue(&self, job: &NewJob) -> bool {
@@ -372,6 +380,32 @@ async fn no_more_run_at_once_than_the_kind_allows() {
         worker.begins().await;
     }
     assert_eq!(most.load(Ordering::SeqCst), 3);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_worker_takes_nothing_and_finishes_what_runs() {
+    let scene = Scene::new().await;
+    let go_on = CancellationToken::new();
+    let gate = go_on.clone();
+    let mut worker = scene.worker(SETTINGS, move |_| {
+        let gate = gate.clone();
+        async move {
+            gate.cancelled().await;
+            done()
+        }
+    });
+    let (running, waiting) = (about("running"), about("waiting"));
+    scene.enqueue(&running).await;
+    worker.begins().await;
+    worker.orders.send_replace(Orders { state: WorkerState::Paused, slots: 1 });
+    scene.enqueue(&waiting).await;
+    go_on.cancel();
+    scene.once(running.id, "done").await;
+    assert_eq!(scene.row(waiting.id).await["status"], "waiting");
+    worker.orders.send_replace(Orders { state: WorkerState::Active, slots: 1 });
+    assert_eq!(worker.begins().await.0, "waiting");
+    scene.once(waiting.id, "done").await;
     worker.stop().await;
 }
 

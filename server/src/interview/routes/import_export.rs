@@ -36,7 +36,6 @@ use crate::{
             import::{Mode, Report, import},
         },
     },
-    knowledge::notify_indexer::notify_indexer,
     personas::own::own_persona,
 };
 
@@ -95,10 +94,7 @@ pub(crate) async fn import_responses(
         Box::pin(async move { import(db, &by, owner, &slug, (format, how.mode), &bytes).await })
     });
     Ok(match done.await? {
-        Created::Now(report) => {
-            notify_indexer(&*interview.jobs).await;
-            Json(report).into_response()
-        }
+        Created::Now(report) => Json(report).into_response(),
         Created::Before(report) => ([REPLAYED], Json(report)).into_response(),
     })
 }

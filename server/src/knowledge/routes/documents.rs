@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 use troupe_core::{
     ids::{DocumentId, UserId},
-    model::knowledge::{Document, DocumentStatus},
+    model::knowledge::Document,
 };
 use troupe_db::{
     knowledge::documents::{self, Shelf},
@@ -34,7 +34,6 @@ use crate::{
     knowledge::{
         Knowledge,
         add_document::{add, examine, fetch},
-        notify_indexer::notify_indexer,
     },
     personas::{own::NO_PERSONA, settings::is_slug},
 };
@@ -83,14 +82,10 @@ pub(crate) async fn create_document(
         }
     };
     let examined = examine(bytes, said).await?;
-    let created = once(&knowledge.pool, owner, key, |db| {
+    once(&knowledge.pool, owner, key, |db| {
         Box::pin(async move { add(db, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
     })
-    .await?;
-    if matches!(&created, Created::Now(document) if document.status == DocumentStatus::Pending) {
-        notify_indexer(&*knowledge.jobs).await;
-    }
-    Ok(created)
+    .await
 }
 
 /// The documents of a persona of one's own, the newest first

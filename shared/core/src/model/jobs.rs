@@ -57,3 +57,16 @@ pub struct Job {
     /// When it is removed.
     pub expires_at: Option<DateTime<Utc>>,
 }
+
+/// How the jobs of a kind stand; at most 10,000 of each are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JobKind {
+    #[schema(example = "export")]
+    pub kind: String,
+    pub waiting: i64,
+    pub running: i64,
+    /// Those that wait to be settled.
+    pub dead_letters: i64,
+    /// Since when the next one could have been taken; null where none is due.
+    pub due_since: Option<DateTime<Utc>>,
+}

@@ -60,6 +60,29 @@ pub async fn make_link(
     .await
 }
 
+/// Puts another link in the place of one that may not have reached its addressee. `None` where that is not the account's link any
+/// more: a password was set meanwhile, or a newer link was made.
+pub async fn replace_link(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    before: &[u8],
+    digest: &[u8],
+    ttl: Duration,
+) -> Result<Option<Addressee>> {
+    sqlx::query_as!(
+        Addressee,
+        r#"update users set reset_digest = $3, reset_until = now() + make_interval(secs => $4)
+           where id = $1 and reset_digest = $2 and closed_at is null
+           returning id as "id: UserId", email"#,
+        user.as_uuid(),
+        before,
+        digest,
+        ttl.as_secs_f64(),
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Whose password a link sets; `None` for one that is void, or never was.
 pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Option<User>> {
     sqlx::query_as!(

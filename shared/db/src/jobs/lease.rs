@@ -106,3 +106,17 @@ pub async fn progress(db: impl PgExecutor<'_>, lease: Lease, progress: &Value, d
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// The job turns out to be this user's, and this is what it needs to know from now on.
+pub async fn assign(db: impl PgExecutor<'_>, lease: Lease, user: UserId, payload: &Value) -> Result<bool> {
+    let done = sqlx::query!(
+        "update jobs set user_id = $3, payload = $4 where id = $1 and attempt = $2 and status = 'running'",
+        lease.job.as_uuid(),
+        lease.attempt,
+        user.as_uuid(),
+        payload,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}

@@ -4,9 +4,11 @@
 //! and keeps it; [`finish`] ends the attempt one way or the other. Every statement of a worker names the attempt, which the
 //! next lease raises: what a worker says that has lost its lease is refused.
 
+pub mod dead_letters;
 pub mod enqueue;
 pub mod finish;
 pub mod lease;
+pub mod list;
 
 pub use enqueue::{NewJob, enqueue};
 pub use lease::{Lease, Taken};

@@ -30,7 +30,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 pub use cache::RedisCache;
 pub use event_bus::RedisEventBus;
-pub use job_queue::{RedisJobQueue, finished_counter, index_work_channel, queue_name, wake_channel};
+pub use job_queue::{RedisJobQueue, finished_counter, queue_name, wake_channel};
 pub use limiter::RedisLimiter;
 pub use provider_board::RedisProviderBoard;
 pub use session_store::RedisSessionStore;

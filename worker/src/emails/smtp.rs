@@ -1,4 +1,4 @@
-//! Letters by SMTP: a connection for each, encrypted before anything is said unless the server is on this machine.
+//! E-mails by SMTP: a connection for each, encrypted before anything is said unless the server is on this machine.
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 use troupe_core::config::{self, Live};
 
-use super::{Letter, Mailer, NotSent};
+use super::{Email, Mailer, NotSent};
 
 /// Of a server whose address names none, when the connection is encrypted by STARTTLS.
 const SUBMISSION_PORT: u16 = 587;
@@ -50,15 +50,15 @@ fn transport(config: &config::Mail) -> anyhow::Result<AsyncSmtpTransport<Tokio1E
 
 #[async_trait]
 impl Mailer for SmtpMailer {
-    async fn send(&self, letter: &Letter) -> Result<(), NotSent> {
+    async fn send(&self, email: &Email) -> Result<(), NotSent> {
         let never = |why: String| NotSent { again: false, why };
-        let to = letter.to.parse::<Mailbox>().map_err(|_| never("the address cannot be written to".to_owned()))?;
+        let to = email.to.parse::<Mailbox>().map_err(|_| never("the address cannot be written to".to_owned()))?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)
-            .subject(&letter.subject)
+            .subject(&email.subject)
             .header(ContentType::TEXT_PLAIN)
-            .body(letter.text.clone())
+            .body(email.text.clone())
             .map_err(|e| never(e.to_string()))?;
         let config = &self.live.now().mail;
         let transport = transport(config).map_err(|error| never(error.to_string()))?;
