@@ -1,5 +1,5 @@
-//! The audit log. Operations append what they did, in the transaction of the change and as its last statement: others who
-//! append wait until that commits.
+//! The audit log. Operations append what they did, in the transaction of the change and as its last statement: others
+//! who append wait until that commits.
 
 use sqlx::PgExecutor;
 use troupe_core::model::audit::Act;

@@ -1,4 +1,5 @@
-//! What operators do on the command line, beside serving. Each reads the same configuration, and needs only the database.
+//! What operators do on the command line, beside serving. Each reads the same configuration, and needs only the
+//! database.
 
 use std::{
     io::{BufRead, Write},
@@ -15,6 +16,7 @@ use troupe_core::{
         AccountRole,
         audit::{By, On},
     },
+    password_link::PasswordLink,
 };
 use troupe_db::{
     accounts::{passwords, users},
@@ -25,12 +27,9 @@ use crate::{
     APPLICATION,
     accounts::{
         first_admin::{self, Done, Wanted},
-        import_users, password_resets,
+        import_users,
     },
-    auth::{
-        passwords::Passwords,
-        secrets::{self, Fresh},
-    },
+    auth::passwords::Passwords,
 };
 
 #[derive(Debug, Subcommand)]
@@ -96,8 +95,8 @@ pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyh
     Ok(())
 }
 
-/// Gives a role of the database what servers and workers need, and no more; brings the schema up to date before, unless told
-/// otherwise.
+/// Gives a role of the database what servers and workers need, and no more; brings the schema up to date before, unless
+/// told otherwise.
 async fn grant_runtime(pool: &PgPool, role: &str) -> anyhow::Result<()> {
     runtime_role::grant(pool, role).await.with_context(|| format!("give the role {role} what it needs"))?;
     tracing::info!(role, "may run servers and workers now");
@@ -122,13 +121,13 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
 }
 
 async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl Write) -> anyhow::Result<()> {
-    let (Fresh { secret, digest }, ttl) = (secrets::fresh()?, config.auth.reset_ttl);
+    let (link, ttl) = (PasswordLink::new(config).context("make a link")?, config.auth.reset_ttl);
     // An operator may make one after the other.
-    let made = passwords::make_link(pool, email.trim(), &digest, ttl, Duration::ZERO).await?;
+    let made = passwords::make_link(pool, email.trim(), &link.digest, ttl, Duration::ZERO).await?;
     let made = made.with_context(|| format!("there is no account with the address {email}"))?;
     audit::append(pool, &By::OPERATOR.does("password.link_made").on(On::user(made.id))).await?;
-    let (link, ttl) = (password_resets::link(config, &secret), humantime::format_duration(ttl));
-    writeln!(out, "a password for {email} is set here, once and within {ttl}: {link}")?;
+    let ttl = humantime::format_duration(ttl);
+    writeln!(out, "a password for {email} is set here, once and within {ttl}: {}", link.address)?;
     Ok(())
 }
 

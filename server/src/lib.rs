@@ -16,7 +16,6 @@ mod http;
 mod interview;
 mod knowledge;
 mod live;
-mod mail;
 mod pages;
 mod personas;
 mod router;
@@ -63,7 +62,6 @@ use crate::{
     interview::Interview,
     knowledge::Knowledge,
     live::{connections::Connections, hub::Hub},
-    mail::outbox::Outbox,
     personas::Personas,
     sockets::Sockets,
     state::AppState,
@@ -234,7 +232,6 @@ impl Ground {
             clock: self.clock.clone(),
             auth,
             passwords,
-            outbox: Outbox::new(mail::from_config(&self.configuration)?, &self.config.mail, &self.tasks),
         }))
     }
 
@@ -243,7 +240,7 @@ impl Ground {
     }
 
     fn interview(&self) -> Arc<Interview> {
-        Arc::new(Interview { pool: self.pool.clone(), clock: self.clock.clone(), jobs: self.jobs.clone() })
+        Arc::new(Interview { pool: self.pool.clone(), clock: self.clock.clone() })
     }
 
     fn knowledge(&self) -> anyhow::Result<Arc<Knowledge>> {
@@ -259,7 +256,6 @@ impl Ground {
         Ok(Arc::new(Knowledge {
             pool: self.pool.clone(),
             config: self.config.clone(),
-            jobs: self.jobs.clone(),
             retriever,
             outgoing: Outgoing::new(&self.config.outgoing, Arc::new(SystemResolver))?,
         }))

@@ -1,7 +1,7 @@
 //! `troupe`: server and worker in one process, on a PostgreSQL and a Redis of their own unless it is given others.
 //!
-//! For trying, for developing and for small installations; larger ones run `troupe-server` and `troupe-worker`. The parts
-//! are the same, and speak to each other through PostgreSQL and Redis here too.
+//! For trying, for developing and for small installations; larger ones run `troupe-server` and `troupe-worker`. The
+//! parts are the same, and speak to each other through PostgreSQL and Redis here too.
 
 mod demo;
 mod engines;

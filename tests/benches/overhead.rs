@@ -1,10 +1,11 @@
-//! What a worker adds to a reply: its own time minus the provider's, by real processes on a real PostgreSQL (without fsync) and a
-//! real Redis.
+//! What a worker adds to a reply: its own time minus the provider's, by real processes on a real PostgreSQL (without
+//! fsync) and a real Redis.
 //!
-//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench overhead`. The provider measures how long it has a call; the
-//! worker logs how long it had the reply (`took_us`), how much of that PostgreSQL took to store it (`storing_us`), and how long it
-//! worked on it itself, by the processor's time, rather than waited for the network, for Redis, or for a core (`working_us`). How late the
-//! machine wakes a thread that sleeps is measured meanwhile: of that there is some in each wait.
+//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench overhead`. The provider measures
+//! how long it has a call; the worker logs how long it had the reply (`took_us`), how much of that PostgreSQL took to
+//! store it (`storing_us`), and how long it worked on it itself, by the processor's time, rather than waited for the
+//! network, for Redis, or for a core (`working_us`). How late the machine wakes a thread that sleeps is measured
+//! meanwhile: of that there is some in each wait.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark: whatever is unexpected ends it")]
 

@@ -1,10 +1,11 @@
-//! What sign-ins do to everybody else: how long the accept of a message takes at 100 messages a second, alone, with 20 sign-ins a second
-//! beside them, and with 20 messages more, which hash nothing; by real processes on a real PostgreSQL (without fsync) and a real Redis.
+//! What sign-ins do to everybody else: how long the accept of a message takes at 100 messages a second, alone, with 20
+//! sign-ins a second beside them, and with 20 messages more, which hash nothing; by real processes on a real PostgreSQL
+//! (without fsync) and a real Redis.
 //!
-//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench sign_in`. Short rounds of each kind alternate, so
-//! that whatever else the machine does hits both; the median of the rounds' p99 says more than the p99 of all, which a single bad moment
-//! of the machine decides. A message is sent when its time has come, whether the one before is answered or not, and its accept counts from
-//! that time on: whoever is kept waiting shows.
+//! `cargo build --release --workspace && cargo bench --package troupe-tests --bench sign_in`. Short rounds of each kind
+//! alternate, so that whatever else the machine does hits both; the median of the rounds' p99 says more than the p99 of
+//! all, which a single bad moment of the machine decides. A message is sent when its time has come, whether the one
+//! before is answered or not, and its accept counts from that time on: whoever is kept waiting shows.
 
 #![expect(clippy::print_stdout, reason = "a benchmark")]
 
@@ -37,8 +38,9 @@ struct Rounds {
     wrong: usize,
 }
 
-/// Makes a call in every stretch of a round, each time at another place in it, as people do: at ticks, every sign-in would come together
-/// with a message. Returns how long each took, from its time on, in milliseconds, and how many were not answered as they should.
+/// Makes a call in every stretch of a round, each time at another place in it, as people do: at ticks, every sign-in
+/// would come together with a message. Returns how long each took, from its time on, in milliseconds, and how many were
+/// not answered as they should.
 async fn load<C, F>(a_second: u32, call: C) -> (Vec<f64>, usize)
 where
     C: Fn(usize) -> F,

@@ -165,7 +165,8 @@ fn named_in(frame: &Value) -> Vec<String> {
     frame["request_id"].as_str().filter(|_| event).map(str::to_owned).into_iter().collect()
 }
 
-/// Takes a frame up as a client does. At every moment the text must be the beginning of the reply, and the end what is stored.
+/// Takes a frame up as a client does. At every moment the text must be the beginning of the reply, and the end what is
+/// stored.
 fn take_up(transcript: &mut Transcript, frame: &Value, entry: &Entry) -> Result<(), String> {
     if frame["type"] == "hello" {
         if let Some(end) = &transcript.end {
@@ -191,8 +192,9 @@ fn take_up(transcript: &mut Transcript, frame: &Value, entry: &Entry) -> Result<
     if agrees { Ok(()) } else { Err(format!("{frame} is told, and stored is {entry:?}")) }
 }
 
-/// What a socket that is still open ought to have heard the end of, and has not: all that it heard of, and all that was sent
-/// after its first hello, unless a further hello, which comes after a gap, no longer lists it: then clients look it up.
+/// What a socket that is still open ought to have heard the end of, and has not: all that it heard of, and all that was
+/// sent after its first hello, unless a further hello, which comes after a gap, no longer lists it: then clients look
+/// it up.
 pub(crate) fn unheard(frames: &[TextFrame], said: &[Said]) -> Vec<String> {
     let mut ended: HashMap<String, bool> = HashMap::new();
     let mut hellos: Vec<Instant> = Vec::new();

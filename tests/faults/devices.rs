@@ -31,7 +31,8 @@ pub(crate) struct Session {
     pub(crate) user: usize,
     pub(crate) habits: Habits,
     pub(crate) frames: Vec<TextFrame>,
-    /// It was open when everything had ended, and heard on until it had heard all that it should, or the deadline passed.
+    /// It was open when everything had ended, and heard on until it had heard all that it should, or the deadline
+    /// passed.
     pub(crate) to_the_end: bool,
 }
 

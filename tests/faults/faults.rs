@@ -144,8 +144,8 @@ async fn drop_sockets(load: &Load) {
     }
 }
 
-/// Every request that was accepted by then, final, running or waiting, goes into the queue once more under another name,
-/// and those that come meanwhile do so many times.
+/// Every request that was accepted by then, final, running or waiting, goes into the queue once more under another
+/// name, and those that come meanwhile do so many times.
 async fn deliver_again(cluster: &Cluster, load: &Load) {
     let redis = RedisHandle::connect(&Live::fixed(cluster.config())).await.expect("a connection to Redis");
     let queue = RedisJobQueue::new(redis.clone());

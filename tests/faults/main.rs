@@ -1,8 +1,8 @@
-//! The fault suite: under a steady load every fault that DESIGN names strikes, and then every single message is held against
-//! the database and against what each client saw.
+//! The fault suite: under a steady load every fault that DESIGN names strikes, and then every single message is held
+//! against the database and against what each client saw.
 //!
-//! One test per fault, a mix of all in random order, and a model of the requests' state machine. docs/RELIABILITY.md says
-//! what is promised and what was measured; `make soak` runs the mix for as long as it is told.
+//! One test per fault, a mix of all in random order, and a model of the requests' state machine. docs/RELIABILITY.md
+//! says what is promised and what was measured; `make soak` runs the mix for as long as it is told.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, reason = "these are tests")]
 

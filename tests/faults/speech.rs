@@ -1,14 +1,14 @@
 //! What users say in the load, and what the model answers.
 //!
-//! Everything follows from the question: whether its first call fails, and how, and every word of the reply. So the checker
-//! needs no notes of what was asked, and a reply that got into the wrong place cannot look right.
+//! Everything follows from the question: whether its first call fails, and how, and every word of the reply. So the
+//! checker needs no notes of what was asked, and a reply that got into the wrong place cannot look right.
 
 use std::time::Duration;
 
 use troupe_tests::{Script, provider::words_of};
 
-/// Between two words of a reply. A reply takes less than the time between two messages of its conversation, on the average:
-/// what an outage leaves behind must be worked off in the end.
+/// Between two words of a reply. A reply takes less than the time between two messages of its conversation, on the
+/// average: what an outage leaves behind must be worked off in the end.
 const PACE: Duration = Duration::from_millis(25);
 
 /// How the model service treats a question.

@@ -16,7 +16,6 @@ const SERVER: &[&str] = &[
     "audit",
     "live",
     "auth",
-    "mail",
     "personas",
     "knowledge",
     "interview",
@@ -33,7 +32,7 @@ const SERVER: &[&str] = &[
     "main",
 ];
 const WORKER: &[&str] = &[
-    "schedules",
+    "work",
     "money",
     "providers",
     "replies",
@@ -41,6 +40,7 @@ const WORKER: &[&str] = &[
     "knowledge",
     "vectors",
     "account_data",
+    "emails",
     "presence",
     "housekeeping",
     "fuzzing",

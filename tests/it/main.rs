@@ -1,5 +1,5 @@
-//! Whole-system tests: real engines, real sockets, and real processes where that matters. One folder per feature; see the
-//! harness in `tests/src`.
+//! Whole-system tests: real engines, real sockets, and real processes where that matters. One folder per feature; see
+//! the harness in `tests/src`.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 

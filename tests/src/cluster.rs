@@ -299,8 +299,8 @@ impl Cluster {
         self.servers.iter().chain(&self.workers).map(lines).collect()
     }
 
-    /// What must hold after every test: each request is final, with a reply if it is completed and none if it failed, and an attempt's
-    /// record for each of its attempts, and nobody logged an error.
+    /// What must hold after every test: each request is final, with a reply if it is completed and none if it failed,
+    /// and an attempt's record for each of its attempts, and nobody logged an error.
     pub async fn assert_quiet(&self) {
         self.assert_quiet_but_for(&[]).await;
     }

@@ -72,7 +72,8 @@ impl Engines {
 
 /// Ends engines, and removes what they leave, when this process is killed: they are in process groups of their own.
 ///
-/// A shell that reads a pipe of which we alone hold the other end. At its end it does so, unless it was told that all is well.
+/// A shell that reads a pipe of which we alone hold the other end. At its end it does so, unless it was told that all
+/// is well.
 struct Watchdog {
     shell: Child,
     orders: Option<ChildStdin>,

@@ -1,7 +1,8 @@
-//! A server or a worker as tasks of the test's own process: ready within milliseconds, and nothing to build but the test.
+//! A server or a worker as tasks of the test's own process: ready within milliseconds, and nothing to build but the
+//! test.
 //!
-//! Each has a runtime of its own, whose threads log into its [`Log`] and nowhere else. So what one logs is known from what another
-//! does, as with real processes, and all of it ends with the runtime, whatever the test has come to.
+//! Each has a runtime of its own, whose threads log into its [`Log`] and nowhere else. So what one logs is known from
+//! what another does, as with real processes, and all of it ends with the runtime, whatever the test has come to.
 
 use std::{
     cell::RefCell,

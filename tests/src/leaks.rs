@@ -1,8 +1,8 @@
 //! Secrets that no process may ever write out.
 //!
-//! Every process of a cluster is given secrets that are easy to know again, and [`guard`] adds those that come up on the way.
-//! All that a process has written is searched for them when it ends, and the test that started it fails. So each test of the
-//! suite is a test of this.
+//! Every process of a cluster is given secrets that are easy to know again, and [`guard`] adds those that come up on
+//! the way. All that a process has written is searched for them when it ends, and the test that started it fails. So
+//! each test of the suite is a test of this.
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,10 @@
 //! The harness of the whole-system tests: a scripted provider, a cluster of servers and workers, and a client.
 //!
 //! A test starts a [`cluster::Cluster`] of its own (a database, servers, workers), tells its
-//! [`provider::ScriptedProvider`] what to say, and looks at the system only as a user can: over HTTP, SSE and WebSocket.
-//! Servers and workers run within the test's process, or as real ones where a test needs that ([`ClusterOptions`]).
-//! Nothing sleeps; whatever is waited for has a deadline, and what was seen until then is shown when it passes.
+//! [`provider::ScriptedProvider`] what to say, and looks at the system only as a user can: over HTTP, SSE and
+//! WebSocket. Servers and workers run within the test's process, or as real ones where a test needs that
+//! ([`ClusterOptions`]). Nothing sleeps; whatever is waited for has a deadline, and what was seen until then is shown
+//! when it passes.
 
 #![expect(
     clippy::expect_used,

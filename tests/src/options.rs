@@ -13,8 +13,8 @@ pub struct ClusterOptions {
 }
 
 impl Default for ClusterOptions {
-    /// Two of each within the test's process, on the engines of the whole run, and pauses of production shortened to what a
-    /// test has time for.
+    /// Two of each within the test's process, on the engines of the whole run, and pauses of production shortened to
+    /// what a test has time for.
     fn default() -> Self {
         Self { servers: 2, workers: 2, processes: false, own_engines: false, environment: Vec::new() }
             .set("TROUPE_TELEMETRY__FORMAT", "json")
@@ -41,15 +41,15 @@ impl ClusterOptions {
         Self { workers, ..self }
     }
 
-    /// Servers and workers are real processes: for tests of signals, of sudden death, and of documents, which workers read
-    /// in a child process of their own program.
+    /// Servers and workers are real processes: for tests of signals, of sudden death, and of documents, which workers
+    /// read in a child process of their own program.
     #[must_use]
     pub fn processes(self) -> Self {
         Self { processes: true, ..self }
     }
 
-    /// PostgreSQL and Redis are the test's own: for tests that stop, freeze, empty or configure them, or look at what belongs
-    /// to the whole of one.
+    /// PostgreSQL and Redis are the test's own: for tests that stop, freeze, empty or configure them, or look at what
+    /// belongs to the whole of one.
     #[must_use]
     pub fn own_engines(self) -> Self {
         Self { own_engines: true, ..self }

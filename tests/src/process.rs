@@ -50,7 +50,8 @@ impl Signal {
     }
 }
 
-/// A real process; or, where a test does not need one, the same code in the test's own. Ended at once when it is dropped.
+/// A real process; or, where a test does not need one, the same code in the test's own. Ended at once when it is
+/// dropped.
 pub struct Process {
     pub name: String,
     log: Arc<Log>,

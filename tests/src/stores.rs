@@ -1,6 +1,8 @@
-//! Where one test keeps its data: a database and a prefix of its own on the engines of the whole run, or engines of its own.
+//! Where one test keeps its data: a database and a prefix of its own on the engines of the whole run, or engines of its
+//! own.
 //!
-//! `with-engines` starts the former, and names them in the environment. Where nobody has, every test has engines of its own.
+//! `with-engines` starts the former, and names them in the environment. Where nobody has, every test has engines of its
+//! own.
 
 use std::str::FromStr;
 

@@ -36,14 +36,14 @@ impl Transcript {
         Self { request: request.to_owned(), cursor: (0, 0), text: String::new(), end: None, strict: false }
     }
 
-    /// Fails at whatever a client on one connection must never be sent: an event twice or out of order, anything after the
-    /// end, a new attempt's text without a reset of the old one's, or an end that differs from the text.
+    /// Fails at whatever a client on one connection must never be sent: an event twice or out of order, anything after
+    /// the end, a new attempt's text without a reset of the old one's, or an end that differs from the text.
     pub fn strict(request: &str) -> Self {
         Self { strict: true, ..Self::lenient(request) }
     }
 
-    /// Takes up what a hello says of the request, if it is running. If it is not, it has ended or not begun: its end, should it
-    /// still come, is told with the whole text, whatever was shown of it before.
+    /// Takes up what a hello says of the request, if it is running. If it is not, it has ended or not begun: its end,
+    /// should it still come, is told with the whole text, whatever was shown of it before.
     pub fn snapshot(&mut self, hello: &Value) -> bool {
         assert_eq!(hello["type"], "hello");
         let active = hello["active"].as_array().expect("hello.active");
@@ -106,8 +106,8 @@ impl Transcript {
         if overtaken && kind != "reply.reset" && !is_terminal(event) {
             return Err(format!("“{shown}” was shown, and a new attempt does not reset it: {event}"));
         }
-        // A client that came when all was said may be told the whole alone. And where the worker died before it could tell the
-        // end, the server does, with the attempt's last cursor: then the rest of the text comes with it.
+        // A client that came when all was said may be told the whole alone. And where the worker died before it could
+        // tell the end, the server does, with the attempt's last cursor: then the rest of the text comes with it.
         let sound = |whole: &str| shown == whole || (cursor.1 == u32::MAX && whole.starts_with(shown.as_str()));
         if kind == "reply.completed" && !shown.is_empty() && !sound(whole_of(event)) {
             return Err(format!("shown “{shown}”, but the reply is “{}”", whole_of(event)));

@@ -1,7 +1,8 @@
-//! Housekeeping: what has had its time leaves PostgreSQL, in small batches with pauses between them, so that nobody notices.
+//! Housekeeping: what has had its time leaves PostgreSQL, in small batches with pauses between them, so that nobody
+//! notices.
 //!
-//! Tickets, sign-ins and the like that have expired, idempotency keys and days of spending past their retention, and, where the operator has
-//! set a retention for them, requests with their messages. An open request is never removed.
+//! Tickets, sign-ins and the like that have expired, idempotency keys and days of spending past their retention, and,
+//! where the operator has set a retention for them, requests with their messages. An open request is never removed.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{config, ids::RequestId};
 use troupe_db::operations::housekeeping::{self, Expired};
 
-use crate::schedules::Scheduled;
+use crate::work::schedules::Scheduled;
 
 pub(crate) struct Housekeeping {
     pub(crate) pace: config::Housekeeping,
@@ -35,8 +36,8 @@ impl Scheduled for Housekeeping {
             Some(kept) => self.remove_spending(db, kept, shutdown).await?,
             None => 0,
         };
-        let exports = self.remove_exports(db, shutdown).await?;
-        tracing::info!(expired, keys, requests, spending, exports, "kept house");
+        let jobs = self.remove_jobs(db, shutdown).await?;
+        tracing::info!(expired, keys, requests, spending, jobs, "kept house");
         Ok(())
     }
 }
@@ -85,12 +86,12 @@ impl Housekeeping {
         }
     }
 
-    /// Exports past their time, their files before them.
-    async fn remove_exports(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
+    /// Jobs past their time, the files of exports before them.
+    async fn remove_jobs(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
         let mut all = 0;
         loop {
             let parts = housekeeping::remove_export_parts(&mut *db, self.batch()).await?;
-            let removed = housekeeping::remove_account_jobs(&mut *db, self.batch()).await?;
+            let removed = housekeeping::remove_jobs(&mut *db, self.batch()).await?;
             all += removed;
             if !self.goes_on(parts.max(removed), shutdown).await {
                 return Ok(all);

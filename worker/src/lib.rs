@@ -1,9 +1,10 @@
 //! The workers: they consume jobs and write the replies.
 //!
 //! [`run`] is the whole process: a consumer per tier ([`queue`]), the handler of their jobs ([`replies`]) with the
-//! model services it calls ([`providers`]), and the background work beside it.
+//! model services it calls ([`providers`]), and leased work ([`work`]), whose kinds [`registry`] names.
 
 mod account_data;
+mod emails;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod housekeeping;
@@ -13,12 +14,13 @@ mod presence;
 mod providers;
 mod queue;
 mod replies;
-mod schedules;
 mod vectors;
+mod work;
 
 use std::sync::Arc;
 
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
     adapters::{
@@ -28,12 +30,14 @@ use troupe_core::{
     clock::{Clock, SystemClock},
     config::{Config, Live},
     lifecycle::Tasks,
+    model::admin::WorkerState,
     ports::JobQueue,
 };
-use troupe_db::{accounts::tiers, retrieval::Retriever, vector_stores};
+use troupe_db::{accounts::tiers, operations::workers::Orders, retrieval::Retriever, vector_stores};
 
 use crate::{
-    account_data::AccountData,
+    account_data::{Deletion, Export},
+    emails::PasswordReset,
     housekeeping::Housekeeping,
     knowledge::index_work::Indexer,
     money::Money,
@@ -46,6 +50,7 @@ use crate::{
         generator::ReplyGenerator,
         leases::Leases,
     },
+    work::{Registry, Runner, WakeUps},
 };
 
 pub use knowledge::child::extract_if_asked;
@@ -56,18 +61,21 @@ const APPLICATION: &str = "troupe-worker";
 
 /// Works until the shutdown token is cancelled and the running replies have ended or been handed back.
 pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // Draining this worker stops no other part of the process.
+    let shutdown = shutdown.child_token();
     let worker = Worker::connect(live, shutdown.clone()).await?;
     let roster = Arc::new(Roster::from_config(&worker.config)?);
     worker.log_start(&roster);
     worker.follow_database_address();
     let leases = worker.start_leases();
     worker.start_sweeper();
-    worker.start_presence();
     let health_board = worker.start_health_board(&roster);
     let money = Money::start(worker.pool.clone(), &worker.config, &worker.background).await?;
     tokio::task::spawn_blocking(providers::tokens::warm_up);
     let chain = worker.start_chain(roster, &health_board, &money);
-    let retriever = start_background_work(worker.clone(), &chain).await?;
+    let registry = registry(&worker, &chain)?;
+    let (registry, retriever) = worker.start_vectors(registry).await?;
+    let orders = worker.start_leased_work(registry);
     let hand_back = CancellationToken::new();
     let generator = ReplyGenerator {
         pool: worker.pool.clone(),
@@ -86,6 +94,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
         hand_back: hand_back.clone(),
     };
     let slots = Slots::new(worker.config.worker.concurrency, &[]);
+    worker.background.spawn(presence::follow(orders, slots.clone(), shutdown.clone()));
     let queues = worker.start_consumers(generator, &slots).await?;
     tracing::info!("worker ready");
 
@@ -156,16 +165,6 @@ impl Worker {
         self.background.spawn(sweeper);
     }
 
-    fn start_presence(&self) {
-        let presence = Presence {
-            pool: self.pool.clone(),
-            name: self.name.clone(),
-            slots: self.config.worker.concurrency,
-            lease: self.config.worker.lease,
-        };
-        self.background.spawn(presence.report_while_alive(self.background.shutdown().clone()));
-    }
-
     fn start_health_board(&self, roster: &Arc<Roster>) -> Arc<HealthBoard> {
         let (health_board, updates) = HealthBoard::new(Arc::new(RedisProviderBoard::new(self.redis.clone())));
         let shutdown = self.background.shutdown().clone();
@@ -192,6 +191,53 @@ impl Worker {
         };
         let finishes = Finishes { pool: self.pool.clone(), redispatch_after: self.config.queue.redispatch_after };
         ReplyBatches::start(claims, finishes, &self.background)
+    }
+
+    /// The vector store and its kinds of jobs, and the search in it.
+    async fn start_vectors(&self, registry: Registry) -> anyhow::Result<(Registry, Retriever)> {
+        let embedder = embedders::from_config(&self.live)?;
+        let store = vector_stores::from_config(&self.live, embedder.as_ref(), self.pool.clone())?;
+        let retriever = Retriever {
+            pool: self.pool.clone(),
+            embedder: embedder.clone(),
+            store: store.clone(),
+            settings: self.config.retrieval.clone(),
+            clock: self.clock.clone(),
+        };
+        let settings = &self.config.embeddings;
+        let registry = vectors::start(settings, self.pool.clone(), embedder, store, registry, &self.background).await?;
+        Ok((registry, retriever))
+    }
+
+    /// Starts the heartbeat and the loop of leased work; returns what admins want of this worker.
+    fn start_leased_work(&self, registry: Registry) -> watch::Receiver<Orders> {
+        let settings = &self.config.worker;
+        let wake_ups = WakeUps::default();
+        let shutdown = self.background.shutdown().clone();
+        self.background.spawn(wake_ups.clone().listen(self.pool.clone(), shutdown.clone()));
+        let as_started = Orders { state: WorkerState::Active, slots: settings.concurrency as i32 };
+        let (sender, orders) = watch::channel(as_started);
+        let presence = Presence {
+            pool: self.pool.clone(),
+            name: self.name.clone(),
+            slots: settings.concurrency,
+            kinds: registry.names(),
+            lease: settings.lease,
+            wake: wake_ups.workers.clone(),
+            orders: sender,
+        };
+        self.background.spawn(presence.report_while_alive(shutdown));
+        let runner = Runner {
+            pool: self.pool.clone(),
+            worker: self.name.clone(),
+            registry,
+            slots: settings.jobs,
+            lease: settings.lease,
+            wake_ups,
+            orders: orders.clone(),
+        };
+        runner.start(&self.tasks);
+        orders
     }
 
     async fn start_consumers(&self, generator: ReplyGenerator, slots: &Arc<Slots>) -> anyhow::Result<Arc<Queues>> {
@@ -225,40 +271,16 @@ impl Worker {
     }
 }
 
-/// Starts the work beside the replies: health checks of providers, knowledge, vectors, housekeeping, accounts' data.
-async fn start_background_work(worker: Worker, chain: &Arc<Chain>) -> anyhow::Result<Retriever> {
-    let Worker { live, config, name, pool, redis, clock, background, .. } = worker;
-    let stop = background.shutdown().clone();
-    background.spawn(schedules::follow(
-        HealthChecks::new(chain.clone(), &config.models),
-        pool.clone(),
-        name.clone(),
-        stop,
-    ));
-
-    let indexer = Indexer { pool: pool.clone(), settings: config.knowledge.clone() };
-    knowledge::index_work::start(indexer, redis.clone(), &background);
-    let embedder = embedders::from_config(&live)?;
-    let store = vector_stores::from_config(&live, embedder.as_ref(), pool.clone())?;
-    let retriever = Retriever {
-        pool: pool.clone(),
-        embedder: embedder.clone(),
-        store: store.clone(),
-        settings: config.retrieval.clone(),
-        clock: clock.clone(),
-    };
-    vectors::start(&config.embeddings, pool.clone(), embedder, store, &name, &background).await?;
-
-    let housekeeping = Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() };
-    let stop = background.shutdown().clone();
-    background.spawn(schedules::follow(housekeeping, pool.clone(), name.clone(), stop));
-
-    let account_data = AccountData {
-        pool: pool.clone(),
-        lease: config.worker.lease,
-        pace: config.housekeeping.clone(),
-        kept: config.retention.exports,
-    };
-    background.spawn(account_data::work(account_data, background.shutdown().clone()));
-    Ok(retriever)
+/// The kinds of leased work: a line each. Those of vectors come with their store; e-mails wait for a worker that can
+/// send them.
+fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
+    let config = &worker.config;
+    let mailer = emails::mailer(&worker.live)?;
+    Ok(Registry::default()
+        .with_some(mailer.map(|mailer| PasswordReset { mailer, config: config.clone() }))
+        .with(Export { kept: config.retention.exports })
+        .with(Deletion { pace: config.housekeeping.clone(), kept: config.retention.exports })
+        .with(Indexer { settings: config.knowledge.clone() })
+        .scheduled(HealthChecks::new(chain.clone(), &config.models))
+        .scheduled(Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() }))
 }

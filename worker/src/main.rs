@@ -24,7 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make the index of vectors anew, beside the one that is searched, and put it in its place. Goes on where it was stopped.
+    /// Make the index of vectors anew, beside the one that is searched, and put it in its place. Goes on where it was
+    /// stopped.
     Reindex,
 }
 

@@ -1,33 +1,61 @@
-//! Says that this worker is there, so that admins see who works; one that dies without a word falls silent.
+//! The heartbeat: says that this worker is there, so that admins see who works, and learns what they want of it. A
+//! worker that dies without a word falls silent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use futures::future::FutureExt;
 use sqlx::PgPool;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use troupe_db::operations::workers;
+use troupe_core::model::admin::WorkerState;
+use troupe_db::operations::workers::{self, Orders, Report};
+
+use crate::{queue::Slots, work::Ticker};
 
 pub(crate) struct Presence {
     pub(crate) pool: PgPool,
     pub(crate) name: String,
     pub(crate) slots: usize,
+    /// The kinds of jobs that it runs.
+    pub(crate) kinds: Vec<String>,
     /// Silent for so long, it is taken for gone.
     pub(crate) lease: Duration,
+    /// Something is wanted of a worker.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) orders: watch::Sender<Orders>,
 }
 
 impl Presence {
-    /// Reports every third of a lease, until the shutdown; then takes leave.
+    /// Reports every third of a lease, and when it is woken, until the shutdown; then takes leave.
     pub(crate) async fn report_while_alive(self, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(self.lease / 3);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
-            let version = env!("CARGO_PKG_VERSION");
-            if let Err(error) = workers::report(&self.pool, &self.name, version, self.slots, self.lease).await {
-                tracing::warn!(%error, "could not say that this worker is there");
+        let version = env!("CARGO_PKG_VERSION");
+        let mut ticker = Ticker::new(self.lease / 3, shutdown).woken_by(self.wake);
+        while ticker.tick().await {
+            let (name, kinds) = (self.name.as_str(), self.kinds.as_slice());
+            let report = Report { name, version, slots: self.slots, kinds, alive_for: self.lease };
+            match workers::report(&self.pool, &report).await {
+                Ok(orders) => {
+                    self.orders.send_if_modified(|known| std::mem::replace(known, orders) != orders);
+                }
+                Err(error) => tracing::warn!(%error, "could not say that this worker is there"),
             }
         }
         if let Err(error) = workers::remove(&self.pool, &self.name).await {
             tracing::debug!(%error, "went without taking leave");
         }
     }
+}
+
+/// Has the replies follow what is wanted, until the shutdown; draining is one.
+pub(crate) async fn follow(mut orders: watch::Receiver<Orders>, slots: Arc<Slots>, shutdown: CancellationToken) {
+    let follow = async {
+        while orders.changed().await.is_ok() {
+            let Orders { state, slots: all } = *orders.borrow_and_update();
+            tracing::info!(?state, slots = all, "an admin wants this worker otherwise");
+            slots.resize(all.unsigned_abs() as usize, state != WorkerState::Active);
+            if state == WorkerState::Draining {
+                shutdown.cancel();
+            }
+        }
+    };
+    shutdown.run_until_cancelled(follow).await;
 }

@@ -10,10 +10,7 @@ use troupe_core::{
         audit::{By, On},
     },
 };
-use troupe_db::{
-    accounts::{account_jobs, admin_users, api_keys, deletions, users},
-    violated_constraint,
-};
+use troupe_db::accounts::{account_jobs, admin_users, api_keys, deletions, users};
 
 use super::{Accounts, sign_ins};
 use crate::{
@@ -26,12 +23,9 @@ pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 /// Has a file made. Earlier ones are removed then: one is kept of each user.
 pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
     users::find(&mut *db, user).await?.ok_or(NO_USER)?;
-    let started = account_jobs::start(&mut *db, AccountJobId::new(), user, AccountJobKind::Export).await;
-    let job = started.map_err(|error| match violated_constraint(&error) {
-        Some("account_jobs_open_key") => {
-            ApiError::conflict(ProblemCode::ExportUnderWay, "an export of this account is under way already")
-        }
-        _ => error.into(),
+    let started = account_jobs::start(&mut *db, AccountJobId::new(), user, AccountJobKind::Export).await?;
+    let job = started.ok_or_else(|| {
+        ApiError::conflict(ProblemCode::ExportUnderWay, "an export of this account is under way already")
     })?;
     account_jobs::forget_exports(&mut *db, user).await?;
     note(&mut *db, &by.does("account.export_started").on(On::thing("export", job.id).of(user))).await?;
@@ -62,7 +56,8 @@ pub(crate) async fn close(accounts: &Accounts, by: &By, user: UserId) -> Result<
     if !deletions::close(&mut *transaction, user).await? {
         return Err(NO_USER);
     }
-    let job = account_jobs::start(&mut *transaction, AccountJobId::new(), user, AccountJobKind::Deletion).await?;
+    let started = account_jobs::start(&mut transaction, AccountJobId::new(), user, AccountJobKind::Deletion).await?;
+    let job = started.ok_or(NO_USER)?;
     let keys = api_keys::delete_all(&mut *transaction, user).await?;
     note(&mut *transaction, &by.does("account.closed").on(On::user(user))).await?;
     transaction.commit().await?;

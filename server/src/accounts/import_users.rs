@@ -1,7 +1,8 @@
-//! Accounts from elsewhere, an object a line: `{"email", "name", "password_hash", "tier"}`. All of them, or none and all that is wrong.
+//! Accounts from elsewhere, an object a line: `{"email", "name", "password_hash", "tier"}`. All of them, or none and
+//! all that is wrong.
 //!
-//! A hash is argon2id's or bcrypt's; without one the owner sets a password by a link. Hashes whose verification would take
-//! a server seconds are refused: each sign-in, and each guess at it, would cost that.
+//! A hash is argon2id's or bcrypt's; without one the owner sets a password by a link. Hashes whose verification would
+//! take a server seconds are refused: each sign-in, and each guess at it, would cost that.
 
 use std::collections::{HashMap, HashSet};
 

@@ -18,10 +18,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use troupe_core::{clock::Clock, config::Config};
 
-use crate::{
-    auth::{Auth, passwords::Passwords},
-    mail::outbox::Outbox,
-};
+use crate::auth::{Auth, passwords::Passwords};
 
 pub(crate) struct Accounts {
     pub(crate) pool: PgPool,
@@ -29,5 +26,4 @@ pub(crate) struct Accounts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth: Arc<Auth>,
     pub(crate) passwords: Passwords,
-    pub(crate) outbox: Outbox,
 }

@@ -1,15 +1,16 @@
-//! New passwords for those who have forgotten theirs: a link by mail, which works once.
+//! New passwords for those who have forgotten theirs: a link by e-mail, which works once.
 //!
-//! Whoever asks is answered before anything is looked up, so the answer cannot tell whether there is such an account. The link's
-//! token comes behind a `#`, which browsers send to no server; of the token only a digest is stored.
-
-use std::sync::Arc;
+//! Whoever asks is answered before anything is looked up, so the answer cannot tell whether there is such an account: a
+//! worker finds the account, makes the link and sends it (`worker/src/emails/password_reset.rs`).
 
 use troupe_core::{
-    config::Config,
+    jobs::SendPasswordReset,
     model::audit::{By, On},
 };
-use troupe_db::accounts::passwords::{self, Addressee};
+use troupe_db::{
+    accounts::passwords,
+    jobs::{NewJob, enqueue::enqueue_bounded},
+};
 
 use super::{
     Accounts,
@@ -18,47 +19,20 @@ use super::{
 };
 use crate::{
     audit::note,
-    auth::{
-        password_rules,
-        secrets::{self, Fresh, digest_of},
-    },
+    auth::{password_rules, secrets::digest_of},
     http::{error::ApiError, extract::checks::Checks},
-    mail::Letter,
 };
 
 const VOID: &str = "is not valid any more: ask for another link";
 
-/// Where a browser sets the new password.
-pub(crate) fn link(config: &Config, token: &str) -> String {
-    let base = config.server.public_url.as_ref().map(ToString::to_string);
-    let base = base.unwrap_or_else(|| format!("http://{}", config.server.listen));
-    format!("{}/#/reset/{token}", base.trim_end_matches('/'))
-}
-
-/// Has a link sent to this address, if it is an account's.
-pub(crate) fn ask(accounts: &Arc<Accounts>, email: String) -> Result<(), ApiError> {
-    let writing = {
-        let accounts = accounts.clone();
-        async move { write(&accounts, &email).await }
-    };
-    accounts.outbox.post(writing)
-}
-
-async fn write(accounts: &Accounts, email: &str) -> Result<Option<Letter>, ApiError> {
-    let (Fresh { secret, digest }, auth) = (secrets::fresh()?, &accounts.config.auth);
-    let made = passwords::make_link(&accounts.pool, email, &digest, auth.reset_ttl, auth.reset_interval).await?;
-    // Nothing of the user's own choice is in the letter: anybody can open an account in anybody's name.
-    Ok(made.map(|Addressee { id, email }| Letter {
-        user: id,
-        to: email,
-        subject: "A new password for Troupe".to_owned(),
-        text: format!(
-            "Hello,\n\nsomebody, probably you, asked for a new password for the account with this address. Set it here:\n\n\
-             {}\n\nThe link works once, and for {}. If it was not you, you need not do anything: your password stays as it is.\n",
-            link(&accounts.config, &secret),
-            humantime::format_duration(auth.reset_ttl),
-        ),
-    }))
+/// Has a link sent to this address, if it is an account's. From the answer on it is not lost.
+pub(crate) async fn ask(accounts: &Accounts, email: &str) -> Result<(), ApiError> {
+    let mail = &accounts.config.mail;
+    if !mail.is_set_up() {
+        return Err(ApiError::mail_not_configured());
+    }
+    let job = NewJob::new(&SendPasswordReset { email: Some(email.to_owned()), link: None });
+    if enqueue_bounded(&accounts.pool, &job, mail.queue).await? { Ok(()) } else { Err(ApiError::overloaded()) }
 }
 
 /// Sets the password of the account that the link was made for. All its sign-ins end.

@@ -73,8 +73,8 @@ pub(crate) async fn change(
     Ok(())
 }
 
-/// Ends what began with the old password while the new one was stored. All else has ended before: had that not been possible, the
-/// password would be the old one still, and nobody would believe others to be out.
+/// Ends what began with the old password while the new one was stored. All else has ended before: had that not been
+/// possible, the password would be the old one still, and nobody would believe others to be out.
 pub(crate) async fn end_late_comers(accounts: &Accounts, user: UserId, but: Option<CredentialId>) {
     if let Err(error) = sign_ins::end_all(accounts, user, but).await {
         tracing::error!(user_id = %user, ?error, "sign-ins of the last moment could not be ended");

@@ -47,7 +47,8 @@ pub(crate) async fn begin(accounts: &Accounts, user: &User, device: &Device) -> 
     Ok(TokenPair { access: issued.token, refresh: secret, expires_in: issued.expires_in.as_secs() })
 }
 
-/// The next two tokens. A token that was used before was copied by somebody, and nobody knows by whom: the sign-in ends.
+/// The next two tokens. A token that was used before was copied by somebody, and nobody knows by whom: the sign-in
+/// ends.
 pub(crate) async fn refresh(accounts: &Accounts, by: &By, token: &str) -> Result<TokenPair, ApiError> {
     let Fresh { secret, digest } = secrets::fresh()?;
     let mut transaction = accounts.pool.begin().await?;

@@ -1,7 +1,7 @@
 //! Settles dead letters: tries them again or discards them, one or many.
 //!
-//! Many are settled in batches, each a statement of its own. A batch that fails leaves the earlier ones settled; doing it all
-//! again does the rest, because a dead letter is settled only once.
+//! Many are settled in batches, each a statement of its own. A batch that fails leaves the earlier ones settled; doing
+//! it all again does the rest, because a dead letter is settled only once.
 
 use troupe_core::{
     events::{Cursor, Event, Frame},

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
+pub(crate) mod jobs;
 pub(crate) mod personas;
 pub(crate) mod provider_status;
 pub(crate) mod queue_snapshot;
@@ -9,6 +10,7 @@ pub(crate) mod queue_state;
 pub(crate) mod routes;
 pub(crate) mod users;
 pub(crate) mod why_waiting;
+pub(crate) mod workers;
 
 use std::sync::Arc;
 

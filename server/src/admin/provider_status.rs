@@ -30,7 +30,8 @@ pub(crate) struct AiStatus {
     /// What is counted reaches back so many minutes.
     minutes: u32,
     providers: Vec<ProviderStatus>,
-    /// How often passages were looked for in which way: `hybrid`, `keyword`, `vector`, or `none` where nothing was found.
+    /// How often passages were looked for in which way: `hybrid`, `keyword`, `vector`, or `none` where nothing was
+    /// found.
     look_ups: HashMap<String, u64>,
     cache: CacheStatus,
 }

@@ -5,8 +5,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::{sync::Mutex, time::Instant};
-use troupe_core::model::admin::{Running, Worker};
+use troupe_core::model::{
+    admin::{Running, Worker},
+    jobs::JobKind,
+};
 use troupe_db::{
+    jobs,
     operations::workers,
     replies::{dead_letters, queue_state},
 };
@@ -32,6 +36,7 @@ pub(crate) struct Stored {
     pub(super) dispatch_lag: Option<DispatchLag>,
     pub(super) failures: HashMap<String, i64>,
     pub(super) dead_letters: i64,
+    pub(super) jobs: Vec<JobKind>,
 }
 
 /// What PostgreSQL said last. Whoever comes while it is asked waits for that answer.
@@ -56,17 +61,32 @@ impl Stored {
     async fn look(pool: &PgPool) -> Result<Self, sqlx::Error> {
         let running = queue_state::running(pool).await?;
         let dispatch_lag = dispatch_lag(&running);
-        let (mut workers, mut unlisted) = (workers::list(pool).await?, Vec::new());
-        for running in running {
-            match workers.iter_mut().find(|worker| worker.name == running.worker) {
-                Some(worker) => worker.running.push(running),
-                None => unlisted.push(running),
-            }
-        }
+        let (workers, unlisted) = workers_at_work(pool, running).await?;
         let failures = queue_state::failures_of_a_minute(pool).await?;
         let dead_letters = dead_letters::count(pool, MOST_DEAD_LETTERS).await?;
-        Ok(Self { workers, unlisted, dispatch_lag, failures, dead_letters })
+        let jobs = jobs::list::kinds(pool).await?;
+        Ok(Self { workers, unlisted, dispatch_lag, failures, dead_letters, jobs })
     }
+}
+
+/// The workers, each with what it does; and what runs under a worker that is not among them.
+pub(super) async fn workers_at_work(
+    pool: &PgPool,
+    running: Vec<Running>,
+) -> Result<(Vec<Worker>, Vec<Running>), sqlx::Error> {
+    let (mut workers, mut unlisted) = (workers::list(pool).await?, Vec::new());
+    for running in running {
+        match workers.iter_mut().find(|worker| worker.name == running.worker) {
+            Some(worker) => worker.running.push(running),
+            None => unlisted.push(running),
+        }
+    }
+    for job in jobs::list::running(pool).await? {
+        if let Some(worker) = workers.iter_mut().find(|worker| Some(&worker.name) == job.worker.as_ref()) {
+            worker.running_jobs.push(job);
+        }
+    }
+    Ok((workers, unlisted))
 }
 
 fn dispatch_lag(running: &[Running]) -> Option<DispatchLag> {

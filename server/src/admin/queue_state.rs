@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use troupe_core::{
     clock::{Clock, SystemClock},
-    model::admin::{Running, Worker},
+    model::{
+        admin::{Running, Worker},
+        jobs::JobKind,
+    },
 };
 use utoipa::ToSchema;
 
@@ -25,8 +28,10 @@ pub(crate) struct QueueState {
     workers: Vec<Worker>,
     /// What runs under a worker that is not among them.
     unlisted: Vec<Running>,
-    /// Dead letters that wait to be settled, 10,000 at most.
+    /// Requests among the dead letters that wait to be settled, 10,000 at most.
     dead_letters: i64,
+    /// The other jobs, by kind.
+    jobs: Vec<JobKind>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -68,6 +73,7 @@ pub(crate) async fn queue_state(admin: &Admin) -> Result<QueueState, ApiError> {
         workers: stored.workers.clone(),
         unlisted: stored.unlisted.clone(),
         dead_letters: stored.dead_letters,
+        jobs: stored.jobs.clone(),
     })
 }
 

@@ -6,7 +6,7 @@ use troupe_core::{
     ids::{RequestId, UserId},
     model::{
         RequestStatus,
-        admin::{Attempt, Worker},
+        admin::{Attempt, Worker, WorkerState},
     },
 };
 use troupe_db::{
@@ -38,7 +38,7 @@ pub(crate) struct WaitingView {
     redriven_as: Option<RequestId>,
 }
 
-/// Why a request has no reply yet.
+/// Why a request has no reply yet, or a job is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReasonCode {
@@ -48,7 +48,10 @@ pub(crate) enum ReasonCode {
     Queued,
     NotDispatched,
     WorkersBusy,
+    Delayed,
+    DeadLetter,
     NoWorker,
+    WorkersPaused,
     RedisAway,
     InProgress,
     WorkerGone,
@@ -58,21 +61,22 @@ pub(crate) enum ReasonCode {
 /// One reason, for a program (`code`) and for a person (`detail`), and what it is about.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Reason {
-    code: ReasonCode,
+    #[schema(example = "busy_conversation")]
+    pub(super) code: ReasonCode,
     #[schema(example = "an earlier message of the conversation waits for its reply")]
-    detail: &'static str,
+    pub(super) detail: &'static str,
     /// The request that comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<RequestId>,
+    pub(super) request_id: Option<RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    worker: Option<String>,
+    pub(super) worker: Option<String>,
     /// Those before it: in the queue of its tier, or of the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    jobs: Option<u64>,
+    pub(super) jobs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<DateTime<Utc>>,
+    pub(super) since: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<DateTime<Utc>>,
+    pub(super) until: Option<DateTime<Utc>>,
 }
 
 /// What is known beside the request itself.
@@ -118,7 +122,7 @@ fn reasons(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
 }
 
 impl Reason {
-    const fn new(code: ReasonCode, detail: &'static str) -> Self {
+    pub(super) const fn new(code: ReasonCode, detail: &'static str) -> Self {
         Self { code, detail, request_id: None, worker: None, jobs: None, since: None, until: None }
     }
 }
@@ -173,9 +177,12 @@ fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
         let detail = "Redis is away: nothing is handed to the workers";
         reasons.push(Reason::new(ReasonCode::RedisAway, detail));
     }
-    let slots: i32 = around.workers.iter().filter(|worker| worker.alive).map(|worker| worker.slots).sum();
-    if slots == 0 {
+    let alive = || around.workers.iter().filter(|worker| worker.alive);
+    let slots: i32 = alive().filter(|worker| worker.state == WorkerState::Active).map(|worker| worker.slots).sum();
+    if alive().next().is_none() {
         reasons.push(Reason::new(ReasonCode::NoWorker, "no worker is alive"));
+    } else if slots == 0 {
+        reasons.push(Reason::new(ReasonCode::WorkersPaused, "every worker is paused, or draining"));
     } else if around.running >= slots.unsigned_abs() as usize {
         reasons.push(Reason::new(ReasonCode::WorkersBusy, "every slot of every worker is taken"));
     }

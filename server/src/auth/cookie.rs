@@ -1,7 +1,7 @@
 //! The cookie of a browser's session, and which calls may use it.
 //!
-//! A browser sends it with whatever any page makes it send, so a call by cookie counts only where the browser says that the
-//! page is ours: by Fetch metadata, or, in browsers without, by the page's origin.
+//! A browser sends it with whatever any page makes it send, so a call by cookie counts only where the browser says that
+//! the page is ours: by Fetch metadata, or, in browsers without, by the page's origin.
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};

@@ -1,9 +1,10 @@
 //! The threads that hash: few, with short queues, and only with what the others leave of the cores.
 //!
-//! A hash takes a core for some twenty milliseconds and 19 MiB. On the threads that serve calls, or on as many threads as there
-//! are sign-ins, the messages of everybody else would wait for it. So a hash is for the spare threads, which run where a
-//! core has nothing else to do. Where there is no such core, it would never be done: one that keeps its caller waiting is
-//! done once more, by the reserve, which gives way but gets its share. Whoever is done first has done it.
+//! A hash takes a core for some twenty milliseconds and 19 MiB. On the threads that serve calls, or on as many threads
+//! as there are sign-ins, the messages of everybody else would wait for it. So a hash is for the spare threads, which
+//! run where a core has nothing else to do. Where there is no such core, it would never be done: one that keeps its
+//! caller waiting is done once more, by the reserve, which gives way but gets its share. Whoever is done first has done
+//! it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,8 +18,8 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::http::error::ApiError;
 
-/// How long a caller waits for the spare threads alone: as long as some hashes take, since a few sign-ins at once are no reason to
-/// take a core from messages.
+/// How long a caller waits for the spare threads alone: as long as some hashes take, since a few sign-ins at once are
+/// no reason to take a core from messages.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 pub(super) struct Threads {
@@ -111,8 +112,8 @@ mod priority {
         thread_native_id,
     };
 
-    /// How much the reserve gives way to others that want the same core (0 not at all, 19 wholly): beside a thread that is
-    /// always busy it gets a tenth of it, enough for sign-ins to go on.
+    /// How much the reserve gives way to others that want the same core (0 not at all, 19 wholly): beside a thread that
+    /// is always busy it gets a tenth of it, enough for sign-ins to go on.
     pub(super) const NICENESS: i32 = 10;
 
     pub(super) fn spare() {

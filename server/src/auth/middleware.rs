@@ -232,7 +232,8 @@ async fn identify(auth: &Auth, path: &str, parts: &Parts) -> Result<Identity, Ap
     }
 }
 
-/// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at once.
+/// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at
+/// once.
 pub(crate) async fn permit(auth: &Auth, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
     if !identity.credential.scopes.contain(permission) {
         return Err(ApiError::out_of_scope(permission.name()));

@@ -1,15 +1,15 @@
 //! What a password must not be: too short, what everybody takes, or what everybody knows of its owner.
 //!
-//! No rule asks for signs or capitals: they make passwords that people forget and programs guess. Lengths are counted in
-//! characters as [`super::passwords`] hashes them.
+//! No rule asks for signs or capitals: they make passwords that people forget and programs guess. Lengths are counted
+//! in characters as [`super::passwords`] hashes them.
 
 use std::sync::LazyLock;
 
 use super::passwords::normal;
 use crate::http::extract::checks::Checks;
 
-/// Those that are guessed first, of eight characters and more: in small letters, sorted. What only repeats itself or counts is not
-/// among them: it is known by [`is_monotonous`].
+/// Those that are guessed first, of eight characters and more: in small letters, sorted. What only repeats itself or
+/// counts is not among them: it is known by [`is_monotonous`].
 static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 /// The longest piece whose repetition is no password.

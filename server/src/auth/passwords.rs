@@ -1,8 +1,8 @@
 //! Password hashes: argon2id, on threads of their own that give way to everything else, and only so many at a time.
 //!
-//! Hashes that were imported may be bcrypt's: they are verified as they are, and replaced by ours at the first sign-in, as are our
-//! own that were made with less work than is asked for today. What waits for a hash is bounded: who comes too late is
-//! turned away at once.
+//! Hashes that were imported may be bcrypt's: they are verified as they are, and replaced by ours at the first sign-in,
+//! as are our own that were made with less work than is asked for today. What waits for a hash is bounded: who comes
+//! too late is turned away at once.
 
 use argon2::{
     Argon2, Params,
@@ -44,8 +44,8 @@ impl Passwords {
         self.threads.run(move || hashed(&argon2, &password)).await?
     }
 
-    /// Whether the password is the one. Without a hash, or with one that cannot be read, it works as long and says no: an
-    /// answer's time must not tell whether there is an account.
+    /// Whether the password is the one. Without a hash, or with one that cannot be read, it works as long and says no:
+    /// an answer's time must not tell whether there is an account.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<Verified, ApiError> {
         let argon2 = self.argon2.clone();
         self.threads.run(move || verified(&argon2, &password, hash.as_deref())).await?

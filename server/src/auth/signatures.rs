@@ -1,7 +1,8 @@
 //! Signed calls: `Authorization: Signature key="…", time="…", nonce="…", hmac="…"`.
 //!
-//! The key itself is never sent. What is signed is the method, the path with its query, the time, the nonce and the digest of
-//! the body, a line each; the MAC's key is the SHA-256 of the API key. A call counts once, and for a few minutes.
+//! The key itself is never sent. What is signed is the method, the path with its query, the time, the nonce and the
+//! digest of the body, a line each; the MAC's key is the SHA-256 of the API key. A call counts once, and for a few
+//! minutes.
 
 use axum::http::{HeaderMap, Method, header};
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};

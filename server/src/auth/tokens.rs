@@ -1,8 +1,9 @@
-//! Access tokens: JWTs signed with HS256 under a key id, verified without asking anybody. They say whose they are, of which
-//! sign-in and of which tier; what a role may is looked up, never read from a token.
+//! Access tokens: JWTs signed with HS256 under a key id, verified without asking anybody. They say whose they are, of
+//! which sign-in and of which tier; what a role may is looked up, never read from a token.
 //!
-//! The keys are in the database, so that every server verifies what any server signed. A new key signs only when every server
-//! has read it, and the earlier ones verify on, so that a change of keys signs nobody out. (A JWT crate would bring RSA and two elliptic curves along for these few lines.)
+//! The keys are in the database, so that every server verifies what any server signed. A new key signs only when every
+//! server has read it, and the earlier ones verify on, so that a change of keys signs nobody out. (A JWT crate would
+//! bring RSA and two elliptic curves along for these few lines.)
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,8 @@
 //! Cancels a request, whatever it is doing, without asking the worker that may be at it.
 //!
-//! The log is sealed first: from then on nothing more of that attempt is shown, and what was shown is known. Then the request
-//! ends in PostgreSQL with that text, if it is still at that attempt. The worker stops at its next word, which is refused.
+//! The log is sealed first: from then on nothing more of that attempt is shown, and what was shown is known. Then the
+//! request ends in PostgreSQL with that text, if it is still at that attempt. The worker stops at its next word, which
+//! is refused.
 
 use troupe_core::{
     events::Transcript,
@@ -58,7 +59,8 @@ pub(crate) async fn cancel_before(
     Ok(())
 }
 
-/// What has been shown of the attempt, of which nothing more is shown. Nothing where Redis is away: then the log is not known.
+/// What has been shown of the attempt, of which nothing more is shown. Nothing where Redis is away: then the log is not
+/// known.
 async fn seal(chat: &Chat, user: UserId, request: &Request) -> String {
     let attempt = u32::try_from(request.attempt).unwrap_or_default();
     match chat.bus.seal(user, request.id, attempt).await {

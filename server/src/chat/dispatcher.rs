@@ -1,6 +1,7 @@
 //! Hands accepted requests to the queue, off the path of the call: many in one round trip.
 //!
-//! What is lost here (a full channel, Redis away, this process killed) is handed over by the sweeper: the request is stored.
+//! What is lost here (a full channel, Redis away, this process killed) is handed over by the sweeper: the request is
+//! stored.
 
 use std::sync::Arc;
 

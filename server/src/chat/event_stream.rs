@@ -64,7 +64,8 @@ struct Follower {
 }
 
 impl Follower {
-    /// Takes up what is in the log, and, where the request has ended and the log does not say so, its end from PostgreSQL.
+    /// Takes up what is in the log, and, where the request has ended and the log does not say so, its end from
+    /// PostgreSQL.
     async fn look(&mut self) -> Result<(), ApiError> {
         let request =
             requests::find(&self.chat.pool, self.user, self.id).await?.ok_or(ApiError::NotFound("request"))?;
@@ -101,7 +102,8 @@ impl Follower {
             let next = timeout(KEEP_ALIVE, self.live.next());
             match self.held.signed_out().run_until_cancelled(next).await? {
                 Err(_) => {
-                    // Its end may be stored, and the worker gone that would have told it. Not to know it now is no end either.
+                    // Its end may be stored, and the worker gone that would have told it. Not to know it now is no end
+                    // either.
                     if self.look().await.is_err() || self.waiting.is_empty() {
                         return Some(Bytes::from_static(b": still here\n\n"));
                     }

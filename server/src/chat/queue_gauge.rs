@@ -1,7 +1,8 @@
 //! How full the queues are and how fast they move, looked at once a second: for admins, for positions and for caps.
 //!
-//! Nobody waits for a look: readers get the last one. While Redis is away the last levels stay, and [`QueueGauge::redis_answers`]
-//! says so; when it has lost its data its counters begin again, and so do the averages' next steps.
+//! Nobody waits for a look: readers get the last one. While Redis is away the last levels stay, and
+//! [`QueueGauge::redis_answers`] says so; when it has lost its data its counters begin again, and so do the averages'
+//! next steps.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Writes, deletes and restores what a persona's owner answered; the index of knowledge is told in the same transaction.
+//! Writes, deletes and restores what a persona's owner answered; the index of knowledge is told in the same
+//! transaction.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 use troupe_core::{
@@ -18,7 +19,7 @@ use troupe_db::{
 };
 
 use super::Interview;
-use crate::{http::error::ApiError, knowledge::notify_indexer::notify_indexer, personas::own::NO_PERSONA};
+use crate::{http::error::ApiError, personas::own::NO_PERSONA};
 
 pub(crate) const NO_QUESTION: ApiError = ApiError::NotFound("question");
 pub(crate) const NO_RESPONSE: ApiError = ApiError::NotFound("response");
@@ -60,7 +61,7 @@ pub(crate) async fn answer(
     responses::write(&mut *transaction, persona, &[written]).await?;
     let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
     let first = before.is_none();
-    finish(interview, transaction, persona, before.as_ref(), &after).await?;
+    finish(transaction, persona, before.as_ref(), &after).await?;
     Ok((after, first))
 }
 
@@ -89,25 +90,19 @@ pub(crate) async fn set_deleted(
     }
     responses::set_deleted(&mut *transaction, before.id, deleted).await?;
     let after = responses::find(&mut *transaction, persona, question).await?.ok_or(NO_RESPONSE)?;
-    finish(interview, transaction, persona, Some(&before), &after).await?;
+    finish(transaction, persona, Some(&before), &after).await?;
     Ok(after)
 }
 
-/// Commits, and tells the index if the persona knows more, less or something else now.
+/// Commits, and has the index follow if the persona knows more, less or something else now.
 async fn finish(
-    interview: &Interview,
     mut transaction: Transaction<'_, Postgres>,
     persona: PersonaId,
     before: Option<&Response>,
     after: &Response,
 ) -> Result<(), ApiError> {
-    let otherwise = after.counts() || before.is_some_and(Response::counts);
-    if otherwise {
+    if after.counts() || before.is_some_and(Response::counts) {
         index_work::mark(&mut *transaction, SourceKind::Response, after.id.as_uuid(), persona).await?;
     }
-    transaction.commit().await?;
-    if otherwise {
-        notify_indexer(&*interview.jobs).await;
-    }
-    Ok(())
+    Ok(transaction.commit().await?)
 }

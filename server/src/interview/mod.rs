@@ -10,10 +10,9 @@ pub(crate) mod training;
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use troupe_core::{clock::Clock, ports::JobQueue};
+use troupe_core::clock::Clock;
 
 pub(crate) struct Interview {
     pub(crate) pool: PgPool,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) jobs: Arc<dyn JobQueue>,
 }

@@ -1,7 +1,9 @@
-//! What a model can be trained with: final answers of the interview, then replies that were rated up; as chats, a line each.
+//! What a model can be trained with: final answers of the interview, then replies that were rated up; as chats, a line
+//! each.
 //!
-//! Told a page at a time, so that it is never in memory as a whole. Whether an item is for training or for validation follows
-//! from its id alone: it stays where it is, whatever comes or goes, and with a greater share for validation items only move there.
+//! Told a page at a time, so that it is never in memory as a whole. Whether an item is for training or for validation
+//! follows from its id alone: it stays where it is, whatever comes or goes, and with a greater share for validation
+//! items only move there.
 
 use bytes::Bytes;
 use futures::{Stream, stream};

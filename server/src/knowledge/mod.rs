@@ -1,19 +1,17 @@
 //! What personas know: documents, search, and what they remember of their users.
 
 pub(crate) mod add_document;
-pub(crate) mod notify_indexer;
 pub(crate) mod routes;
 
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use troupe_core::{adapters::outgoing::Outgoing, config::Config, ports::JobQueue};
+use troupe_core::{adapters::outgoing::Outgoing, config::Config};
 use troupe_db::retrieval::Retriever;
 
 pub(crate) struct Knowledge {
     pub(crate) pool: PgPool,
     pub(crate) config: Arc<Config>,
-    pub(crate) jobs: Arc<dyn JobQueue>,
     pub(crate) retriever: Retriever,
     /// The only client for addresses that users give.
     pub(crate) outgoing: Outgoing,

@@ -1,4 +1,5 @@
-//! The open sessions of this process: admitted, counted, asked to end, waited for. And the event streams, which end with their credentials.
+//! The open sessions of this process: admitted, counted, asked to end, waited for. And the event streams, which end
+//! with their credentials.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

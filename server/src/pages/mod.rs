@@ -1,7 +1,8 @@
-//! The pages: one HTML file for the chat with its modules, the API's description, and the list of problem codes. All are in the
-//! binary, and none loads anything from elsewhere.
+//! The pages: one HTML file for the chat with its modules, the API's description, and the list of problem codes. All
+//! are in the binary, and none loads anything from elsewhere.
 //!
-//! What they load is called by what is in it (`app.1f0c3a….js`), so that browsers keep it for ever and never have an old one.
+//! What they load is called by what is in it (`app.1f0c3a….js`), so that browsers keep it for ever and never have an
+//! old one.
 
 mod page;
 

@@ -1,7 +1,7 @@
 //! A page or a part of one, in memory: plain and packed, each with its tag.
 //!
-//! Only what is the same for everybody is packed: from the length of an answer with a secret in it and something of the caller's
-//! choice beside it, the secret could be guessed.
+//! Only what is the same for everybody is packed: from the length of an answer with a secret in it and something of the
+//! caller's choice beside it, the secret could be guessed.
 
 use std::io::Write;
 

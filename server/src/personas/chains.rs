@@ -1,6 +1,7 @@
 //! Chains of links, as personas and tiers may have them: each link must be one, and lead somewhere.
 //!
-//! Somewhere is a provider and a key of this server's configuration, so servers and workers have to be told of the same ones.
+//! Somewhere is a provider and a key of this server's configuration, so servers and workers have to be told of the same
+//! ones.
 
 use troupe_core::{
     config::{Providers, known},

@@ -74,10 +74,11 @@ pub(crate) struct CreatePersona {
     #[serde(default = "default_temperature")]
     #[schema(minimum = 0, maximum = 2)]
     temperature: f32,
-    /// The model of those links of the chain that name none and belong to the chain's first provider; the provider's own unless told.
+    /// The model of those links of the chain that name none and belong to the chain's first provider; the provider's
+    /// own unless told.
     model: Option<String>,
-    /// Who is asked for its replies, in this order until one has spoken: links such as `openai`, `openai/gpt-4.1-mini` or
-    /// `openai#spare/gpt-4.1-mini`. The tier's chain, or the server's, unless told.
+    /// Who is asked for its replies, in this order until one has spoken: links such as `openai`, `openai/gpt-4.1-mini`
+    /// or `openai#spare/gpt-4.1-mini`. The tier's chain, or the server's, unless told.
     #[schema(max_items = 10)]
     chain: Option<Vec<String>>,
     /// What becomes of a reply whose provider fails after some of it was shown.
@@ -86,8 +87,8 @@ pub(crate) struct CreatePersona {
     /// What becomes of a message when there is no money left for its reply.
     #[serde(default)]
     over_budget: OverBudget,
-    /// Whether the same question in the same circumstances gets the reply that it got before; that of another user only if the
-    /// persona is public.
+    /// Whether the same question in the same circumstances gets the reply that it got before; that of another user only
+    /// if the persona is public.
     #[serde(default)]
     cache_replies: bool,
     /// Whether it remembers what its users tell it of themselves, each user's for that user alone.

@@ -40,8 +40,8 @@ use crate::{
 
 /// A peer that does not take a frame for so long is too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// When nothing was heard for so long of what has begun here, it is looked up: a worker that dies between storing the end of
-/// a reply and telling it leaves nobody else who would.
+/// When nothing was heard for so long of what has begun here, it is looked up: a worker that dies between storing the
+/// end of a reply and telling it leaves nobody else who would.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// No socket lives so long.

@@ -99,8 +99,8 @@ impl Seen {
     /// Whether the event is news here; it is not from then on.
     pub(crate) fn is_news(&mut self, frame: &Frame) -> bool {
         let last = self.0.get(&frame.request_id).copied();
-        // Text is told on from where its attempt has been told, or not at all. Without any place the request had ended before
-        // the snapshot, and these are its last words.
+        // Text is told on from where its attempt has been told, or not at all. Without any place the request had ended
+        // before the snapshot, and these are its last words.
         let told_on = last.is_some_and(|last| last.attempt == frame.cursor.attempt);
         let news = last.is_none_or(|last| frame.cursor > last) && (told_on || frame.kind != EventKind::Delta);
         if !news {
@@ -115,8 +115,8 @@ impl Seen {
         true
     }
 
-    /// Whether it is text of a running attempt whose beginning was not told here, because the snapshot could not be read from the
-    /// log. That it comes says that there is a log now: another snapshot has the beginning.
+    /// Whether it is text of a running attempt whose beginning was not told here, because the snapshot could not be
+    /// read from the log. That it comes says that there is a log now: another snapshot has the beginning.
     pub(crate) fn lacks_text_before(&self, frame: &Frame) -> bool {
         let last = self.0.get(&frame.request_id);
         frame.kind == EventKind::Delta && last.is_some_and(|last| last.attempt < frame.cursor.attempt)

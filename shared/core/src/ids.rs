@@ -1,4 +1,5 @@
-//! Identifiers: `UUIDv7` newtypes, so that ids of different things cannot be mixed up and new rows land together in an index.
+//! Identifiers: `UUIDv7` newtypes, so that ids of different things cannot be mixed up and new rows land together in an
+//! index.
 
 use std::{fmt, str::FromStr};
 
@@ -77,7 +78,10 @@ ids! {
     DocumentId,
     /// An export of what is somebody's, or the deletion of it.
     AccountJobId,
-    /// One piece of a persona's knowledge. Not made with `new`, so that it never means other words: see [`PassageId::of`].
+    /// One piece of leased work.
+    JobId,
+    /// One piece of a persona's knowledge. Not made with `new`, so that it never means other words: see
+    /// [`PassageId::of`].
     PassageId,
 }
 

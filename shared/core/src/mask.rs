@@ -1,8 +1,8 @@
 //! Masks what must not be passed on with a text: keys, tokens, passwords, private keys, e-mail addresses, card numbers.
 //!
-//! Pure, and in one pass over the original: every finder names the places that it objects to, places that touch are one, and
-//! what remains is the text as it was. It would rather miss a password that looks like a word than take words out of ordinary
-//! text; credentials of well-known shapes are found wherever they stand.
+//! Pure, and in one pass over the original: every finder names the places that it objects to, places that touch are
+//! one, and what remains is the text as it was. It would rather miss a password that looks like a word than take words
+//! out of ordinary text; credentials of well-known shapes are found wherever they stand.
 
 mod finders;
 mod shapes;

@@ -1,7 +1,7 @@
 //! What an upload is: found in its bytes, whatever it was said to be.
 //!
-//! Only between kinds of text that look alike is the word of the sender taken. What is none of ours is refused with its name,
-//! and text that is not UTF-8 with the place where it ends to be.
+//! Only between kinds of text that look alike is the word of the sender taken. What is none of ours is refused with its
+//! name, and text that is not UTF-8 with the place where it ends to be.
 
 use std::{borrow::Cow, fmt};
 

@@ -19,7 +19,8 @@ pub enum TelemetryError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Whatever the filter says: async-openai logs what models say, and sqlx that a table which is there need not be created.
+/// Whatever the filter says: async-openai logs what models say, and sqlx that a table which is there need not be
+/// created.
 const NEVER: [&str; 2] = ["async_openai=off", "sqlx::postgres::notice=warn"];
 
 /// Sets up logging for the whole process.

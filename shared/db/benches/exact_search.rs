@@ -1,7 +1,8 @@
 //! How long a search in the memory of a process takes, over a real PostgreSQL (without fsync):
 //! `cargo bench -p troupe-core --bench exact_search`.
 //!
-//! The first search for a persona reads its vectors; the others look at its version once a second, and go through all of them.
+//! The first search for a persona reads its vectors; the others look at its version once a second, and go through all
+//! of them.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark: whatever is unexpected ends it")]
 

@@ -1,10 +1,12 @@
 //! SQL: free functions by aggregate, over a real PostgreSQL everywhere.
 //!
-//! Queries are checked at compile time against `.sqlx/`; `scripts/sqlx prepare` renews it after a change of SQL or schema.
-//! The hot path costs three statements a message: [`replies::accept::accept`], [`replies::claim::claim`], [`replies::finish::finish`].
+//! Queries are checked at compile time against `.sqlx/`; `scripts/sqlx prepare` renews it after a change of SQL or
+//! schema. The hot path costs three statements a message: [`replies::accept::accept`], [`replies::claim::claim`],
+//! [`replies::finish::finish`].
 
 pub mod accounts;
 pub mod interview;
+pub mod jobs;
 pub mod knowledge;
 pub mod money;
 pub mod operations;
@@ -47,7 +49,8 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
-        // A dead connection shows itself at its first statement; asking each time would be a round trip on every message.
+        // A dead connection shows itself at its first statement; asking each time would be a round trip on every
+        // message.
         .test_before_acquire(false)
         .connect_with(options(config, application)?)
         .await
@@ -58,8 +61,8 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
     Ok(pool)
 }
 
-/// Has new connections of a pool made with the user and the password of the moment, which may not be those of its start. Connections
-/// that are there stay.
+/// Has new connections of a pool made with the user and the password of the moment, which may not be those of its
+/// start. Connections that are there stay.
 pub async fn follow_address(pool: PgPool, start: Database, mut live: watch::Receiver<Arc<Config>>, application: &str) {
     let address = |config: &Database| config.url.as_ref().map(|url| url.expose_secret().to_owned());
     let mut known = address(&start);

@@ -1,8 +1,9 @@
-//! A private PostgreSQL and a private Redis as child processes: what `troupe` runs on when it is given none, and the tests.
+//! A private PostgreSQL and a private Redis as child processes: what `troupe` runs on when it is given none, and the
+//! tests.
 //!
-//! Both listen on Unix sockets only, below a directory that one process at a time may hold. They live in process groups of
-//! their own, so a terminal's Ctrl-C reaches us alone and they go last: `stop` ends them in order, dropping the handle ends
-//! them at once. What a killed predecessor left running is stopped before its files are opened again.
+//! Both listen on Unix sockets only, below a directory that one process at a time may hold. They live in process groups
+//! of their own, so a terminal's Ctrl-C reaches us alone and they go last: `stop` ends them in order, dropping the
+//! handle ends them at once. What a killed predecessor left running is stopped before its files are opened again.
 
 mod account;
 mod directories;

@@ -1,7 +1,8 @@
 //! A private PostgreSQL: one Unix socket, no port, one superuser and one database, both called `troupe`.
 //!
-//! `dir/postgres/data` is the cluster, or a link to it where the user that PostgreSQL runs as cannot reach `dir`. Nothing in
-//! its configuration file is ours: every setting stands on the command line, so it is the same after an upgrade.
+//! `dir/postgres/data` is the cluster, or a link to it where the user that PostgreSQL runs as cannot reach `dir`.
+//! Nothing in its configuration file is ours: every setting stands on the command line, so it is the same after an
+//! upgrade.
 
 use std::{
     fs,
@@ -228,7 +229,8 @@ impl Cluster {
         let options = maintenance(url).map_err(EngineError::Database)?;
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            // Ended at once by an immediate shutdown: its processes and shared memory go along, and the next start recovers.
+            // Ended at once by an immediate shutdown: its processes and shared memory go along, and the next start
+            // recovers.
             let mut process = Process::spawn(ENGINE, self.server(bin, sockets, durability), log, Signal::Quit)?;
             let ready = process.until_ready(log, || async { options.connect().await?.close().await }).await;
             match ready {
@@ -249,8 +251,9 @@ impl Cluster {
         for setting in SETTINGS.iter().chain(more) {
             server.args(["-c", setting]);
         }
-        // A process id in a stale postmaster.pid may be somebody else's by now. PostgreSQL disregards its starter's, which
-        // pg_ctl names in this variable; removing the file instead would disarm its check for processes left alive.
+        // A process id in a stale postmaster.pid may be somebody else's by now. PostgreSQL disregards its starter's,
+        // which pg_ctl names in this variable; removing the file instead would disarm its check for processes left
+        // alive.
         if let Some(stale) = self.running_pid() {
             server.env("PG_GRANDPARENT_PID", stale.to_string());
         }

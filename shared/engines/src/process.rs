@@ -1,4 +1,5 @@
-//! A child process that is an engine: started apart from the terminal, waited for, signalled, and found again after a crash.
+//! A child process that is an engine: started apart from the terminal, waited for, signalled, and found again after a
+//! crash.
 
 use std::{
     fmt, fs, io,

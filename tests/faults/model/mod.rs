@@ -1,9 +1,9 @@
 //! The state machine of requests, as PostgreSQL keeps it, against a model of it in memory.
 //!
 //! Random sequences of everything that is done to requests, with duplicates, late comers and stale attempts, through
-//! `shared::db` and a real PostgreSQL. After each step both must say the same, and the rules of DESIGN must hold: a final
-//! status never changes, at most one running in a conversation, in the order of sending, at most one reply each. And each
-//! sequence ends with workers who do only what the database hands them: everything must come to its end.
+//! `shared::db` and a real PostgreSQL. After each step both must say the same, and the rules of DESIGN must hold: a
+//! final status never changes, at most one running in a conversation, in the order of sending, at most one reply each.
+//! And each sequence ends with workers who do only what the database hands them: everything must come to its end.
 
 mod database;
 mod states;
@@ -14,8 +14,8 @@ use crate::seed::Seed;
 use database::Database;
 use states::{End, Lasting, States, Status};
 
-/// Whether two attempts at one request may end in the same statement. `attempts::finish` mixes them up then: the reply of the
-/// late one is stored though the other has failed. Delete this when that is mended.
+/// Whether two attempts at one request may end in the same statement. `attempts::finish` mixes them up then: the reply
+/// of the late one is stored though the other has failed. Delete this when that is mended.
 const ATTEMPTS_MEET_IN_A_BATCH: bool = false;
 const SEQUENCES: usize = 40;
 const STEPS: usize = 60;

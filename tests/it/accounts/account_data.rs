@@ -238,7 +238,7 @@ async fn left_of(cluster: &Cluster, user: &str) -> Vec<(&'static str, i64)> {
         ("budgets", format!("subject = '{user}'")),
         ("api_keys", format!("user_id = '{user}'")),
         ("sign_ins", format!("user_id = '{user}'")),
-        ("account_jobs", format!("user_id = '{user}'")),
+        ("jobs", format!("user_id = '{user}' or key = '{user}' or payload::text like '%{user}%'")),
         ("audit_subjects", format!("user_id = '{user}'")),
     ] {
         let count = cluster.count(&format!("{table} where {condition}")).await;
@@ -373,7 +373,7 @@ async fn a_deletion_and_an_export_survive_the_death_of_their_worker() {
     let job = see(&taker, &path, "the end of an export", |job| job["status"] == "done").await;
     assert_eq!(read(&files(&taker, &job).await, "personas.json")[0]["slug"], "gran");
     assert_eq!(cluster.number("select count(distinct attempt) from export_parts").await, 1, "only the last attempt's");
-    assert!(cluster.number("select min(attempt)::bigint from account_jobs").await > 1);
+    assert!(cluster.number("select min(attempt)::bigint from jobs where kind in ('export', 'deletion')").await > 1);
 }
 
 #[tokio::test]
@@ -418,10 +418,12 @@ async fn files_are_removed_when_their_time_is_over() {
     let cluster = options.set("TROUPE_RETENTION__EXPORTS", "2s").start().await;
     let person = owner(&cluster, "nan").await;
     let job = person.post(EXPORTS, &json!({})).await.expect(202);
-    within("the end of the export", async { while cluster.count("account_jobs where status = 'done'").await == 0 {} })
-        .await;
+    within("the end of the export", async {
+        while cluster.count("jobs where kind = 'export' and status = 'done'").await == 0 {}
+    })
+    .await;
     within("its removal", async {
-        while cluster.count("account_jobs").await + cluster.count("export_parts").await > 0 {}
+        while cluster.count("jobs where kind = 'export'").await + cluster.count("export_parts").await > 0 {}
     })
     .await;
     person.get(&format!("{EXPORTS}/{}", id(&job))).await.problem(404);

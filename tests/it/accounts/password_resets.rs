@@ -12,9 +12,9 @@ use crate::accounts::passwords::{operate, signs_in};
 const RESETS: &str = "/api/v1/auth/password-resets";
 const NEW: &str = "another long password";
 
-/// A server that writes to this mail server.
+/// A server, and a worker that writes to this mail server.
 pub(crate) fn with_mail(mail: &MailServer) -> ClusterOptions {
-    let options = ClusterOptions::default().servers(1).workers(0).set("TROUPE_MAIL__URL", mail.url());
+    let options = ClusterOptions::default().servers(1).workers(1).set("TROUPE_MAIL__URL", mail.url());
     let options = options.set("TROUPE_MAIL__FROM", "Troupe <troupe@example.com>").set("TROUPE_MAIL__STARTTLS", "false");
     let options = options.set("TROUPE_SERVER__PUBLIC_URL", "http://troupe.example/").set("TROUPE_MAIL__TIMEOUT", "1s");
     options.set("TROUPE_MAIL__RETRY_BASE", "20ms").set("TROUPE_AUTH__RESET_INTERVAL", "0s")
@@ -150,10 +150,10 @@ async fn a_mail_server_that_fails_is_asked_again() {
 
     mail.behave([Manner::Refuse(550)]);
     ask(&user, &user.email).await.expect(202);
-    cluster.servers[0].logged("a letter was given up").await;
+    cluster.workers[0].logged("a job is a dead letter").await;
     assert_eq!(mail.begun(), 5, "what is refused for good is not tried again");
     assert!(!cluster.logs().contains(letter.token()));
-    cluster.assert_quiet_but_for(&["a letter was given up"]).await;
+    cluster.assert_quiet_but_for(&["a job is a dead letter"]).await;
 }
 
 #[tokio::test]
@@ -186,10 +186,11 @@ async fn without_mail_operators_make_links_and_developers_read_them() {
 
     cluster.set("TROUPE_MAIL__TO_LOG", "true");
     let developed = cluster.add_server().await;
+    let worker = cluster.add_worker().await;
     let here = user.at(cluster.server(developed));
     ask(&here, &user.email).await.expect(202);
     // The link of a moment ago was used, so there is no interval to be kept.
-    let logged: Value = cluster.servers[developed].logged("a letter, as it would have gone out").await;
+    let logged: Value = cluster.workers[worker].logged("an e-mail, as it would have gone out").await;
     let text = logged["fields"]["text"].as_str().expect("the text").to_owned();
     assert_eq!(set(&here, &Letter { to: String::new(), text }, "a third password").await.status, 204);
     assert!(signs_in(&here, "a third password").await);
@@ -212,6 +213,55 @@ async fn letters_with_links_are_not_sent_in_the_clear() {
         assert!(told.contains(fault), "{told}");
     }
     assert!(!told.contains("secret-word"), "{told}");
+}
+
+/// From the 202 on the request for a link is in the database, and nothing of it is a key.
+#[tokio::test]
+async fn a_server_that_dies_right_after_its_answer_loses_no_mail() {
+    let mail = MailServer::start().await;
+    let mut cluster = with_mail(&mail).workers(0).start().await;
+    let user = cluster.client(0).await;
+    ask(&user, &user.email).await.expect(202);
+    cluster.servers[0].kill().await;
+    let stored = "select count(*) from jobs where kind = 'password_reset' and payload->>'email' is not null";
+    assert_eq!(cluster.number(stored).await, 1);
+    cluster.add_worker().await;
+    let letter = mail.letters(1).await.remove(0);
+    assert_eq!(letter.to, user.email);
+    let server = cluster.add_server().await;
+    let anybody = Client::anonymous(cluster.server(server));
+    assert_eq!(set(&anybody, &letter, NEW).await.status, 204);
+    within("the job's end", async { while cluster.count("jobs where kind = 'password_reset'").await > 0 {} }).await;
+}
+
+/// Killed while the mail server has it in hand: another one writes again, by a link of its own, which is the one that
+/// works.
+#[tokio::test]
+async fn a_worker_that_dies_while_it_sends_is_followed_by_another() {
+    let mail = MailServer::start().await;
+    let mut cluster =
+        with_mail(&mail).set("TROUPE_MAIL__TIMEOUT", "10m").set("TROUPE_WORKER__LEASE", "1s").start().await;
+    let user = cluster.client(0).await;
+    mail.behave([Manner::Hang]);
+    ask(&user, &user.email).await.expect(202);
+    mail.deliveries(1).await;
+    let noted = "select count(*) from jobs j join users u on u.id = j.user_id
+                 where j.payload = jsonb_build_object('link', encode(u.reset_digest, 'hex'))";
+    assert_eq!(cluster.number(noted).await, 1, "the address is gone, and the link is known by its digest");
+    cluster.workers[0].kill().await;
+    cluster.add_worker().await;
+    let letter = mail.letters(1).await.remove(0);
+    assert_eq!(set(&user, &letter, NEW).await.status, 204);
+
+    // What was overtaken by a password of another way is not sent any more.
+    mail.behave([Manner::Hang]);
+    ask(&Client::anonymous(cluster.server(0)), &user.email).await.expect(202);
+    mail.deliveries(3).await;
+    cluster.workers[1].kill().await;
+    sqlx::query("update users set reset_digest = null, reset_until = null").execute(&cluster.db).await.unwrap();
+    cluster.add_worker().await;
+    within("the job's end", async { while cluster.count("jobs where kind = 'password_reset'").await > 0 {} }).await;
+    assert_eq!(mail.begun(), 3);
 }
 
 /// Two who have the same link: one of them sets the password.

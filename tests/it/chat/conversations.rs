@@ -220,7 +220,8 @@ async fn a_page_cannot_begin_at_another_users_message() {
     cluster.assert_quiet().await;
 }
 
-/// Replies of earlier turns are stored after a question that waited behind them; they must not crowd it out of its own prompt.
+/// Replies of earlier turns are stored after a question that waited behind them; they must not crowd it out of its own
+/// prompt.
 #[tokio::test]
 async fn a_question_that_waited_behind_many_is_still_the_question() {
     let cluster = ClusterOptions::default().workers(1).set("TROUPE_WORKER__HISTORY_MESSAGES", "4").start().await;

@@ -167,7 +167,8 @@ async fn memories_are_the_users_alone() {
             assert_eq!(answer.problem(404)["code"], "not_found", "{slug}");
         }
     }
-    // Of a persona that is no longer shown to them, users see and delete what is theirs, and it is not there for others.
+    // Of a persona that is no longer shown to them, users see and delete what is theirs, and it is not there for
+    // others.
     owner.patch("/api/v1/personas/nan", &json!({"visibility": "private"})).await.expect(200);
     assert_eq!(facts(&user).await, ["I sail"]);
     user.post(PATH, &json!({"fact": "I knit"})).await.problem(404);

@@ -38,11 +38,11 @@ pub(crate) async fn questions(user: &Client, count: usize) -> Vec<String> {
     texts(&items(&page), "/id")
 }
 
-/// What the index must still be told of: (source, changes).
+/// What the index must still be told of: (source, how often it was marked again). No worker takes any of it.
 async fn index_work(cluster: &Cluster) -> Vec<(String, i32)> {
     let work =
-        sqlx::query_as("select source_id::text, changes from index_work where source_kind = 'response' order by 1");
-    work.fetch_all(&cluster.db).await.unwrap()
+        "select split_part(key, ':', 2), attempt from jobs where kind = 'index' and key like 'response:%' order by 1";
+    sqlx::query_as(work).fetch_all(&cluster.db).await.unwrap()
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn stored(cluster: &Cluster) -> [i64; 4] {
         cluster.count("questions").await,
         cluster.count("responses").await,
         cluster.count("response_versions").await,
-        cluster.count("index_work").await,
+        cluster.count("jobs where kind = 'index'").await,
     ]
 }
 
@@ -66,7 +66,7 @@ async fn a_hundred_and_seventeen_responses_come_in_with_one_call() {
     let jsonl = user.get(&format!("{RESPONSES}/export?format=jsonl")).await.text;
     assert_eq!(counts(&import(&user, "application/x-ndjson", "", jsonl).await.expect(200)), [0, 0, 117, 0]);
     assert_eq!(stored(&cluster).await, [before[0] + 117, 117, 0, 117]);
-    assert_eq!(cluster.number("select max(changes)::bigint from index_work").await, 0);
+    assert_eq!(cluster.number("select max(attempt)::bigint from jobs").await, 0);
 
     // What differs is a new version.
     let mut changed = rows(117);

@@ -155,7 +155,7 @@ async fn what_is_no_document_is_refused_and_not_stored() {
     upload(&user, "/api/v1/personas/nobody/documents", "text/plain", "words").await.problem(404);
     user.get("/api/v1/personas/nobody/documents").await.problem(404);
     upload(&user, "/api/v1/personas/demo/documents", "text/plain", "words").await.problem(404);
-    for table in ["documents", "passages", "index_work"] {
+    for table in ["documents", "passages", "jobs where kind = 'index'"] {
         assert_eq!(cluster.count(table).await, 0, "{table}");
     }
     cluster.assert_quiet().await;
@@ -204,7 +204,7 @@ async fn hostile_documents_fail_with_a_reason_while_replies_go_on() {
     let kept =
         "select count(*) from documents where original is not null or content is not null or outline is not null";
     assert_eq!(cluster.number(kept).await, 0, "nothing is half stored");
-    assert_eq!(cluster.count("passages").await + cluster.count("index_work").await, 0);
+    assert_eq!(cluster.count("passages").await + cluster.count("jobs where kind = 'index'").await, 0);
 
     let endless = added(&user, &path, "text/plain", "a".repeat(1_000_000)).await;
     assert_eq!(endless["status"], "ready", "{endless}");
@@ -264,7 +264,7 @@ async fn the_same_content_is_one_document_and_what_is_deleted_is_gone() {
 
     upload(&user, &path, "text/plain", "Not read before the persona is deleted.").await.expect(201);
     assert_eq!(user.delete("/api/v1/personas/grandmother").await.status, 204);
-    for table in ["documents", "passages", "index_work"] {
+    for table in ["documents", "passages", "jobs where kind = 'index'"] {
         assert_eq!(cluster.count(table).await, 0, "{table}");
     }
     cluster.assert_quiet().await;
@@ -331,7 +331,8 @@ async fn a_worker_that_dies_while_reading_loses_nothing() {
     let path = persona(&user, "grandmother").await;
     let uploaded = upload(&user, &path, "text/markdown", MARKDOWN).await.expect(201);
     // As one that took it and died leaves it, once its time has passed.
-    let taken = sqlx::query("update index_work set attempts = 1, due_at = now() + interval '2 seconds'");
+    let taken = "update jobs set attempt = 1, status = 'running', lease_until = now() + interval '2 seconds' where kind = 'index'";
+    let taken = sqlx::query(taken);
     assert_eq!(taken.execute(&cluster.db).await.unwrap().rows_affected(), 1);
     cluster.add_worker().await;
     let document = settled(&user, &path, &uploaded).await;
@@ -340,7 +341,8 @@ async fn a_worker_that_dies_while_reading_loses_nothing() {
     // One that nobody ever gets done is given up, and says so.
     let again = "update documents set status = 'pending', original = convert_to('x', 'UTF8')";
     sqlx::query(again).execute(&cluster.db).await.unwrap();
-    let work = "insert into index_work (source_kind, source_id, persona_id, attempts) select 'document', id, persona_id, 5 from documents";
+    let work = "insert into jobs (kind, key, payload, failures) select 'index', 'document:' || id,
+        jsonb_build_object('source_kind', 'document', 'source_id', id, 'persona_id', persona_id), 5 from documents";
     sqlx::query(work).execute(&cluster.db).await.unwrap();
     let failed = settled(&user, &path, &uploaded).await;
     assert_eq!(failed["reason"], "could not be indexed, 5 times");

@@ -16,7 +16,7 @@ use crate::{
 /// Once nothing is left to be indexed.
 async fn indexed(cluster: &Cluster) {
     within("the indexing of what has changed", async {
-        while cluster.count("index_work").await > 0 {
+        while cluster.count("jobs where kind = 'index'").await > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     })
@@ -110,7 +110,7 @@ async fn many_changes_at_once_end_with_what_was_said_last() {
     indexed(&cluster).await;
     assert_eq!((contents(&cluster, "last word").await.len(), cluster.count("passages").await), (4, 4));
     assert_eq!(user.delete("/api/v1/personas/nan").await.status, 204);
-    assert_eq!(cluster.count("passages").await + cluster.count("index_work").await, 0);
+    assert_eq!(cluster.count("passages").await + cluster.count("jobs where kind = 'index'").await, 0);
     assert!(!cluster.logs().contains("deadlock"), "nobody waits for each other");
     cluster.assert_quiet().await;
 }

@@ -33,7 +33,7 @@ pub(crate) async fn teach(cluster: &Cluster, user: &Client, slug: &str, answers:
 
 /// Once all that was said is found.
 pub(crate) async fn known(cluster: &Cluster) {
-    let left = async || cluster.count("index_work").await + cluster.count("vector_work").await;
+    let left = async || cluster.count("jobs where kind = 'index'").await + cluster.count("vector_work").await;
     within("the indexing of what is known", async { while left().await > 0 {} }).await;
 }
 

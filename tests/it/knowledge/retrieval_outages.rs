@@ -1,4 +1,5 @@
-//! Replies do without what cannot be looked up: whatever the embedder and the vector store do, each is written, and says on what.
+//! Replies do without what cannot be looked up: whatever the embedder and the vector store do, each is written, and
+//! says on what.
 
 use std::collections::HashSet;
 

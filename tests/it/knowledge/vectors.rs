@@ -208,7 +208,7 @@ async fn what_the_vector_store_did_not_hear_it_is_told_again() {
     let persona = scene.persona().await;
     scene.qdrant.go_away().await;
     let mut passages = scene.passages(persona, &numbered(40)).await;
-    scene.cluster.workers[0].logged("passages could not be indexed; they are tried again").await;
+    scene.cluster.workers[0].logged("a job failed; it is tried again").await;
     let gone = passages.split_off(30);
     for passage in &gone {
         scene.execute("delete from passages where id = $1", passage.as_uuid()).await;
@@ -322,7 +322,8 @@ async fn qdrant_is_spoken_with_by_tls() {
     assert!(!scene.cluster.logs().contains("s3cret"));
 }
 
-/// Each process has copies of its own: what one worker embeds, another finds, and so does a server; and nobody what has gone.
+/// Each process has copies of its own: what one worker embeds, another finds, and so does a server; and nobody what has
+/// gone.
 #[tokio::test]
 async fn without_qdrant_every_process_finds_what_any_has_embedded() {
     let embedder = ScriptedEmbedder::start(8).await;

@@ -154,7 +154,7 @@ async fn dead_letters_and_exports_are_noted_one_by_one() {
     assert_eq!(user.get("/api/v1/personas/nan/responses/export").await.status, 200);
     assert_eq!(user.get("/api/v1/personas/nan/training.jsonl").await.status, 200);
     let found = entries(&admin, &format!("actor={}&target_kind=persona", user.user["id"].as_str().unwrap())).await;
-    assert_eq!(verbs(&found), ["training.exported", "answers.exported", "answers.imported"]);
+    assert_eq!(verbs(&found), ["training.exported", "answers.exported", "answers.imported", "persona.created"]);
     assert_eq!(found[2]["after"], json!({"imported": 1, "changed": 0}));
     let told = admin.get(&format!("{AUDIT}/export")).await.text;
     assert!(!told.contains("that the log may know") && !told.contains(&user.email), "{told}");
@@ -323,7 +323,8 @@ async fn whatever_was_changed_in_the_log_is_found() {
         ("delete from audit_entries where position = 9".to_owned(), 9),
         ("delete from audit_entries where position > 3".to_owned(), 4),
         ("delete from audit_entries".to_owned(), 1),
-        // The newest and the head with it: seen by whoever kept the place that was reached, and so by the chain's own next entry.
+        // The newest and the head with it: seen by whoever kept the place that was reached, and so by the chain's own
+        // next entry.
         (swap("correlation_id"), 4),
         (format!("{}; {}", swap("correlation_id"), swap("hash")), 4),
         ("update audit_entries set position = 100 where position = 4; update audit_entries set position = 4 where position = 5;

@@ -1,4 +1,5 @@
-//! What has had its time leaves: rows by the housekeeping, once however many workers there are; tasks and logs from Redis.
+//! What has had its time leaves: rows by the housekeeping, once however many workers there are; tasks and logs from
+//! Redis.
 
 use futures::future::join_all;
 use serde_json::Value;

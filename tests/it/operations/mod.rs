@@ -4,6 +4,8 @@ pub(crate) mod admin;
 mod audit;
 mod event_log_loss;
 mod housekeeping;
+mod jobs;
+mod jobs_migration;
 mod migrations;
 mod moderation;
 mod openapi;

@@ -210,7 +210,8 @@ async fn when_redis_forgets_what_was_shown_the_next_attempt_still_takes_it_back(
     cluster.assert_quiet().await;
 }
 
-/// Redis stays and every connection to it breaks, those of the subscriptions too: sockets are told afresh where things stand.
+/// Redis stays and every connection to it breaks, those of the subscriptions too: sockets are told afresh where things
+/// stand.
 #[tokio::test]
 async fn when_connections_to_redis_break_sockets_catch_up() {
     let cluster = ClusterOptions::default().own_engines().start().await;

@@ -1,5 +1,5 @@
-//! How PostgreSQL goes about our statements when the tables are big: never through the whole of one, nor through the whole of
-//! an index, whatever its statistics remember.
+//! How PostgreSQL goes about our statements when the tables are big: never through the whole of one, nor through the
+//! whole of an index, whatever its statistics remember.
 
 use std::{fs, path::Path};
 
@@ -39,15 +39,16 @@ const FILL: &str = "
         select id, 1, 'words', 'draft', now() from responses;
     insert into daily_questions (persona_id, question_id, asked_on)
         select persona_id, question_id, current_date - (row_number() over (partition by persona_id))::int from responses;
-    insert into index_work (source_kind, source_id, persona_id) select 'response', id, persona_id from responses;
+    insert into jobs (kind, key, payload) select 'index', 'response:' || id, '{}' from responses;
     insert into documents (id, persona_id, media_type, size, digest, status, content, outline)
         select gen_random_uuid(), id, 'text/plain', 1, sha256(n::text::bytea), 'ready', 'words', '[]' from personas, generate_series(1, 2) n;
     insert into passages (id, persona_id, source_kind, source_id, ordinal, place, content, language, search)
         select gen_random_uuid(), persona_id, 'document', id, n, '{}', 'words ' || n || id, 'english',
             to_tsvector('english', 'lamp w' || n || ' v' || left(id::text, 4))
         from documents, generate_series(1, 10) n;
-    insert into index_work (source_kind, source_id, persona_id, due_at)
-        select 'document', id, persona_id, now() + interval '1 hour' from documents;
+    insert into jobs (kind, key, payload, due_at)
+        select 'index', 'document:' || id, '{}', now() + interval '1 hour' from documents;
+    insert into jobs (kind, status, finished_at, error) select 'password_reset', 'failed', now(), 'e' from documents;
     insert into feedback (request_id, persona_id, rating, note, share)
         select r.id, c.persona_id, case when r.position % 3 = 0 then 'down' else 'up' end, 'n', r.position % 2 = 0
         from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
@@ -61,9 +62,10 @@ const FILL: &str = "
         select row_number() over (), now(), 'user', id, id, 'sign_in', sha256('x') from audit_subjects, generate_series(1, 4);
     insert into audit_details (position, part, subject, salt, details)
         select position, part, actor_subject, uuid_send(gen_random_uuid()), '{}' from audit_entries, unnest(array['origin', 'change']) part;
-    insert into account_jobs (id, user_id, kind, steps, status, finished_at, due_at, expires_at)
-        select gen_random_uuid(), u.id, 'export', 1, 'done', now(), null, now() + interval '1 hour' from users u, generate_series(1, 4);
-    insert into export_parts (job_id, attempt, number, content) select id, 0, n, '' from account_jobs, generate_series(0, 2) n;
+    insert into jobs (user_id, kind, status, finished_at, expires_at)
+        select u.id, 'export', 'done', now(), now() + interval '1 hour' from users u, generate_series(1, 4);
+    insert into export_parts (job_id, attempt, number, content)
+        select id, 0, n, '' from jobs, generate_series(0, 2) n where kind = 'export';
     analyze;
 ";
 
@@ -73,11 +75,11 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 26] = [
+const BIG: [&str; 25] = [
     "audit_subjects",
     "audit_entries",
     "audit_details",
-    "account_jobs",
+    "jobs",
     "export_parts",
     "documents",
     "passages",
@@ -94,7 +96,6 @@ const BIG: [&str; 26] = [
     "responses",
     "response_versions",
     "daily_questions",
-    "index_work",
     "feedback",
     "memories",
     "embeddings",
@@ -114,8 +115,8 @@ fn statements() -> Vec<(String, usize)> {
     listed.map(|entry| read(entry.expect("an entry"))).collect()
 }
 
-/// A node of a plan, and whether what is above it stops reading when it has enough: it stands below a limit, and nothing in
-/// between must see everything first.
+/// A node of a plan, and whether what is above it stops reading when it has enough: it stands below a limit, and
+/// nothing in between must see everything first.
 struct Node {
     node: Value,
     bounded: bool,

@@ -9,7 +9,8 @@ use troupe_tests::{
     within,
 };
 
-/// Processes that may take longer over their end than any test waits: those that end did not wait for the time to run out.
+/// Processes that may take longer over their end than any test waits: those that end did not wait for the time to run
+/// out.
 fn patient() -> ClusterOptions {
     ClusterOptions::default().processes().set("TROUPE_SERVER__DRAIN", "10m").set("TROUPE_WORKER__DRAIN", "10m")
 }
@@ -46,7 +47,8 @@ async fn a_server_that_stops_sends_its_sockets_elsewhere() {
     cluster.assert_quiet().await;
 }
 
-/// A call that waits for a reply and a stream of events are calls in flight: they get their answer, or the end of the drain.
+/// A call that waits for a reply and a stream of events are calls in flight: they get their answer, or the end of the
+/// drain.
 #[tokio::test]
 async fn a_server_that_stops_answers_the_calls_in_flight() {
     let mut cluster = ClusterOptions::default().processes().start().await;
@@ -196,7 +198,8 @@ async fn a_rolling_restart_under_load_loses_and_doubles_nothing() {
     cluster.assert_quiet().await;
 }
 
-/// A job that Redis gives out to a worker which has gone on to its end must not wait for that worker's heartbeats to be missed.
+/// A job that Redis gives out to a worker which has gone on to its end must not wait for that worker's heartbeats to be
+/// missed.
 #[tokio::test]
 async fn a_worker_that_stops_puts_back_what_it_has_not_begun() {
     let (mut cluster, user, waiting) = with_a_fetch_on_its_way().await;
@@ -220,7 +223,8 @@ async fn a_job_whose_fetch_was_given_up_is_not_lost() {
     cluster.assert_quiet().await;
 }
 
-/// One job waits in the queue of a Redis that is frozen, and a fetch of the worker's that will take it has been given up.
+/// One job waits in the queue of a Redis that is frozen, and a fetch of the worker's that will take it has been given
+/// up.
 async fn with_a_fetch_on_its_way() -> (Cluster, Client, String) {
     let mut cluster = without_a_safety_net()
         .own_engines()

@@ -1,4 +1,5 @@
-//! Providers fail, and another one speaks: within the attempt, unseen before the first word, and as the persona wants after it.
+//! Providers fail, and another one speaks: within the attempt, unseen before the first word, and as the persona wants
+//! after it.
 //!
 //! Every test has its providers under names of its own; the chain is the order in which they are named.
 
@@ -323,7 +324,8 @@ async fn a_prompt_that_is_too_long_is_asked_again_in_short() {
     cluster.assert_quiet().await;
 }
 
-/// After enough replies it is known what is late; the next provider is asked as well then, and the slow one is not waited for.
+/// After enough replies it is known what is late; the next provider is asked as well then, and the slow one is not
+/// waited for.
 #[tokio::test]
 async fn where_the_first_word_is_late_the_next_provider_is_asked_as_well() {
     let (cluster, services) =

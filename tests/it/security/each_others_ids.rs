@@ -1,7 +1,7 @@
 //! Two users, each of whom tries every id of the other's, at every address that the server has.
 //!
-//! The addresses come from the server's own description, so that a new one is tried as soon as it is there, or named by a
-//! failure where this test does not know what to put in.
+//! The addresses come from the server's own description, so that a new one is tried as soon as it is there, or named by
+//! a failure where this test does not know what to put in.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What a server takes at most, over raw sockets: slow heads and bodies, large ones, too much at once, too deep, packed.
+//! What a server takes at most, over raw sockets: slow heads and bodies, large ones, too much at once, too deep,
+//! packed.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -13,7 +14,8 @@ async fn one_server(settings: &[(&str, &str)]) -> Cluster {
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// Slowloris: a head that does not end is given up, however often a byte of it comes, and so is a connection that says nothing.
+/// Slowloris: a head that does not end is given up, however often a byte of it comes, and so is a connection that says
+/// nothing.
 #[tokio::test]
 async fn a_head_must_come_in_time() {
     let cluster = one_server(&[("TROUPE_SERVER__HEADER_TIMEOUT", "2s")]).await;
@@ -31,7 +33,8 @@ async fn a_head_must_come_in_time() {
     cluster.assert_quiet().await;
 }
 
-/// An idle connection has a time of its own, which begins with each answer; another is not closed by the time for a head.
+/// An idle connection has a time of its own, which begins with each answer; another is not closed by the time for a
+/// head.
 #[tokio::test]
 async fn a_connection_is_kept_between_calls_for_a_while() {
     let cluster = one_server(&[("TROUPE_SERVER__HEADER_TIMEOUT", "1s"), ("TROUPE_SERVER__IDLE_TIMEOUT", "10m")]).await;
@@ -218,7 +221,8 @@ async fn placed(user: &Client, path: &str, turned_away: u16) -> Answer {
     }
 }
 
-/// The first look that is turned away. Until all the places are taken a look just ends, so it asks not to wait for long.
+/// The first look that is turned away. Until all the places are taken a look just ends, so it asks not to wait for
+/// long.
 async fn turned_away(user: &Client, waiting: &str) -> Answer {
     let briefly = waiting.replace("wait=30", "wait=1");
     within("a call that finds no place", async {
@@ -232,7 +236,8 @@ async fn turned_away(user: &Client, waiting: &str) -> Answer {
     .await
 }
 
-/// Calls that hang in PostgreSQL fill their places; the next is told so at once, and those that hang are told when their time is up.
+/// Calls that hang in PostgreSQL fill their places; the next is told so at once, and those that hang are told when
+/// their time is up.
 #[tokio::test]
 async fn a_full_server_says_so_and_a_call_has_its_time() {
     let cluster = one_server(&[

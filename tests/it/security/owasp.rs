@@ -1,4 +1,5 @@
-//! The OWASP API security top ten (2023), each as an attack on a running server. What has a file of its own is named here.
+//! The OWASP API security top ten (2023), each as an attack on a running server. What has a file of its own is named
+//! here.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -27,8 +28,8 @@ fn filled(path: &str) -> String {
 
 // API1, broken object level authorization: each_others_ids.rs.
 
-/// API2, broken authentication: guessing a password is slow and soon over, and never tells who has an account. (Forged tokens:
-/// `bad_input.rs`; copied ones: `sign_ins.rs`.)
+/// API2, broken authentication: guessing a password is slow and soon over, and never tells who has an account. (Forged
+/// tokens: `bad_input.rs`; copied ones: `sign_ins.rs`.)
 #[tokio::test]
 async fn passwords_cannot_be_guessed_one_by_one() {
     let options = ClusterOptions::default().servers(2).workers(1).set("TROUPE_RATE_LIMITS__ENABLED", "true");
@@ -54,7 +55,8 @@ async fn passwords_cannot_be_guessed_one_by_one() {
     user.get("/api/v1/auth/me").await.expect(200);
 }
 
-/// API3, broken object property level authorization: nobody sets what is not theirs to set, or reads what is not theirs to read.
+/// API3, broken object property level authorization: nobody sets what is not theirs to set, or reads what is not theirs
+/// to read.
 #[tokio::test]
 async fn nobody_writes_or_reads_properties_that_are_not_theirs() {
     let cluster = small_cluster().await;
@@ -98,8 +100,8 @@ async fn nobody_writes_or_reads_properties_that_are_not_theirs() {
     cluster.assert_quiet().await;
 }
 
-/// API4, unrestricted resource consumption: what is too much is refused before it costs anything. (Slow and endless calls:
-/// `limits.rs`; floods: `rate_limits.rs`, `fairness.rs`.)
+/// API4, unrestricted resource consumption: what is too much is refused before it costs anything. (Slow and endless
+/// calls: `limits.rs`; floods: `rate_limits.rs`, `fairness.rs`.)
 #[tokio::test]
 async fn what_is_too_much_is_refused() {
     let cluster = small_cluster().await;
@@ -192,8 +194,8 @@ async fn nobody_opens_accounts_or_asks_for_replies_without_end() {
     assert_eq!(cluster.count("users where email like 'bot-%'").await, opened);
 }
 
-/// API7, server side request forgery: an address that a user gives leads nowhere inside. (All forms: the tests of the outgoing
-/// client.)
+/// API7, server side request forgery: an address that a user gives leads nowhere inside. (All forms: the tests of the
+/// outgoing client.)
 #[tokio::test]
 async fn an_address_of_the_inner_network_is_not_fetched() {
     let cluster = small_cluster().await;
@@ -253,8 +255,8 @@ async fn what_was_left_open_is_closed() {
     cluster.assert_quiet().await;
 }
 
-/// API9, improper inventory management: what answers is described, and what is described answers (`openapi.rs`); old versions and
-/// other spellings are no way around.
+/// API9, improper inventory management: what answers is described, and what is described answers (`openapi.rs`); old
+/// versions and other spellings are no way around.
 #[tokio::test]
 async fn there_is_no_other_way_in() {
     let cluster = small_cluster().await;
@@ -306,7 +308,7 @@ async fn a_hostile_model_service_gets_nowhere() {
         assert_eq!(page.header("content-type"), "application/json");
         assert_eq!(page.header("x-content-type-options"), "nosniff");
     }
-    // Nor does what it said once stay behind: the next question is answered as if nothing had been. (That it cannot speak without
-    // end: the bounds of `worker/src/providers/formats/sse.rs`.)
+    // Nor does what it said once stay behind: the next question is answered as if nothing had been. (That it cannot
+    // speak without end: the bounds of `worker/src/providers/formats/sse.rs`.)
     user.ask(&conversation, "And now?").await;
 }

@@ -1,4 +1,5 @@
-//! How often anybody may call: counted in Redis for all servers together, by each alone while Redis is away; and by whom.
+//! How often anybody may call: counted in Redis for all servers together, by each alone while Redis is away; and by
+//! whom.
 
 use std::{sync::Arc, time::Duration};
 
@@ -132,7 +133,8 @@ async fn every_limiter_does_what_is_asked_of_it() {
     assert!(both.len() == 2 && both.iter().all(|key| key.starts_with("{troupe:limits:both}:")), "{both:?}");
 }
 
-/// One script call for each call, however many limits apply; none for what is refused again, for what is free, or where all is off.
+/// One script call for each call, however many limits apply; none for what is refused again, for what is free, or where
+/// all is off.
 #[tokio::test]
 async fn a_call_asks_redis_once() {
     let mut cluster =
@@ -231,8 +233,8 @@ async fn sign_ins_are_limited_by_account_and_by_address() {
     cluster.assert_quiet().await;
 }
 
-/// Messages are counted by the user's tier, over HTTP and sockets alike. What is over the limit is not stored, and another user's
-/// calls are as before.
+/// Messages are counted by the user's tier, over HTTP and sockets alike. What is over the limit is not stored, and
+/// another user's calls are as before.
 #[tokio::test]
 async fn messages_have_a_limit_of_the_tier_and_nothing_over_it_is_stored() {
     let cluster = limited().start().await;

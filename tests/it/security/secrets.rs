@@ -84,7 +84,8 @@ async fn a_new_key_is_used_without_a_restart_and_what_runs_ends_with_the_old_one
     cluster.assert_quiet_but_for(&["does not accept its key"]).await;
 }
 
-/// Two workers, of which one has the new key first: what the other one still says of the old key must not stop it for long.
+/// Two workers, of which one has the new key first: what the other one still says of the old key must not stop it for
+/// long.
 #[tokio::test]
 async fn workers_take_a_new_key_one_after_the_other() {
     let secrets = directory(&[("providers.openai.keys.default", OLD)]);
@@ -246,18 +247,18 @@ async fn the_mail_server_is_called_with_the_password_of_the_moment() {
 
     mail.take_only("troupe", NEW);
     assert_eq!(password_resets::ask(&anybody, &user.email).await.status, 202);
-    cluster.servers[0].logged("a letter was given up").await;
+    cluster.workers[0].logged("a job is a dead letter").await;
     fs::write(secrets.path().join("TROUPE_MAIL__URL"), as_user(mail.url(), "troupe", NEW)).unwrap();
-    cluster.servers[0].signal(Signal::Hangup);
-    assert_eq!(settings(&cluster.servers[0], "these settings are taken over").await, "mail.url");
+    cluster.workers[0].signal(Signal::Hangup);
+    assert_eq!(settings(&cluster.workers[0], "these settings are taken over").await, "mail.url");
     assert_eq!(password_resets::ask(&anybody, &user.email).await.status, 202);
     mail.letters(2).await;
 
     fs::write(secrets.path().join("TROUPE_MAIL__URL"), "smtp://troupe@127.0.0.2").unwrap();
-    cluster.servers[0].signal(Signal::Hangup);
-    let waiting = settings(&cluster.servers[0], "these settings have changed, and need a restart").await;
+    cluster.workers[0].signal(Signal::Hangup);
+    let waiting = settings(&cluster.workers[0], "these settings have changed, and need a restart").await;
     assert_eq!(waiting, "mail.url", "another server is not another password");
-    cluster.assert_quiet_but_for(&["a letter was not sent", "a letter was given up", "need a restart"]).await;
+    cluster.assert_quiet_but_for(&["a job is a dead letter", "need a restart"]).await;
 }
 
 /// Starts a server that must not come up; what it said.

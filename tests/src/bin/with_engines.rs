@@ -1,7 +1,8 @@
-//! `with-engines COMMAND…`: runs a command, such as a run of all tests, with a PostgreSQL and a Redis that it may share.
+//! `with-engines COMMAND…`: runs a command, such as a run of all tests, with a PostgreSQL and a Redis that it may
+//! share.
 //!
-//! They are started for it, on Unix sockets in a directory of their own, and thrown away when it has ended. The tests find them
-//! in their environment (`troupe_tests::stores`).
+//! They are started for it, on Unix sockets in a directory of their own, and thrown away when it has ended. The tests
+//! find them in their environment (`troupe_tests::stores`).
 
 use std::{env, ffi::OsString, os::unix::process::ExitStatusExt, process::ExitCode};
 

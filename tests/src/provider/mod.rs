@@ -1,8 +1,8 @@
 //! A model service that says what a test tells it to, over real HTTP, in every dialect and with every way to fail.
 //!
-//! Scripts are chosen by the question (the content of the last user message), one after the other when there are several,
-//! the last one for ever after; so requests of one test never get each other's answers. A [`Gate`] stops a script until
-//! the test opens it.
+//! Scripts are chosen by the question (the content of the last user message), one after the other when there are
+//! several, the last one for ever after; so requests of one test never get each other's answers. A [`Gate`] stops a
+//! script until the test opens it.
 
 mod dialect;
 mod gate;

@@ -1,7 +1,8 @@
-//! The parts of Qdrant that Troupe uses, in memory, behind a real gRPC server; with every way to fail that a test needs.
+//! The parts of Qdrant that Troupe uses, in memory, behind a real gRPC server; with every way to fail that a test
+//! needs.
 //!
-//! The messages and the server's traits are those that the client ships. What is not used answers "unimplemented", so that a
-//! test notices when the client asks for more.
+//! The messages and the server's traits are those that the client ships. What is not used answers "unimplemented", so
+//! that a test notices when the client asks for more.
 
 mod collections;
 mod points;

@@ -53,7 +53,8 @@ impl Collection {
         Err(Status::invalid_argument(why))
     }
 
-    /// Those that a filter lets through. A field that is not indexed is no field for a filter: with many points it would be slow.
+    /// Those that a filter lets through. A field that is not indexed is no field for a filter: with many points it
+    /// would be slow.
     pub(super) fn chosen(&self, filter: &Filter) -> Result<Vec<String>, Status> {
         if !filter.should.is_empty() || !filter.must_not.is_empty() || filter.min_should.is_some() {
             return Err(Status::unimplemented("only `must`"));

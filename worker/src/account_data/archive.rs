@@ -1,7 +1,8 @@
-//! A zip that is kept in the database piece by piece while it is packed: no more of it is in memory than one piece and what was
-//! written last.
+//! A zip that is kept in the database piece by piece while it is packed: no more of it is in memory than one piece and
+//! what was written last.
 
 use std::{
+    fmt::Display,
     io::{self, Write},
     mem,
     sync::Arc,
@@ -15,7 +16,7 @@ use zip::{
     write::{SimpleFileOptions, StreamWriter},
 };
 
-use super::{AccountData, Failure, Taken};
+use crate::work::{Context, JobError, job::held};
 
 const PIECE: usize = 1 << 20;
 
@@ -37,28 +38,27 @@ impl Write for Packed {
 type Zip = ZipWriter<StreamWriter<Packed>>;
 
 pub(super) struct Archive<'a> {
-    account_data: &'a AccountData,
-    taken: &'a Taken,
+    context: &'a Context,
     zip: Zip,
     packed: Packed,
     pieces: i32,
 }
 
 impl<'a> Archive<'a> {
-    pub(super) fn begin(account_data: &'a AccountData, taken: &'a Taken) -> Self {
+    pub(super) fn begin(context: &'a Context) -> Self {
         let packed = Packed::default();
         let zip = ZipWriter::new_stream(packed.clone()).set_auto_large_file();
-        Self { account_data, taken, zip, packed, pieces: 0 }
+        Self { context, zip, packed, pieces: 0 }
     }
 
     /// What is written from now on is in a file of this name.
-    pub(super) fn file(&mut self, name: &str) -> Result<(), Failure> {
+    pub(super) fn file(&mut self, name: &str) -> Result<(), JobError> {
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-        Ok(self.zip.start_file(name, options)?)
+        self.zip.start_file(name, options).map_err(not_packed)
     }
 
     /// Packs more of the file, away from where replies are written.
-    pub(super) async fn write(&mut self, bytes: impl Into<Bytes>) -> Result<(), Failure> {
+    pub(super) async fn write(&mut self, bytes: impl Into<Bytes>) -> Result<(), JobError> {
         let mut bytes: Bytes = bytes.into();
         while !bytes.is_empty() {
             let some = bytes.split_to(PIECE.min(bytes.len()));
@@ -67,22 +67,22 @@ impl<'a> Archive<'a> {
                 let written = zip.write_all(&some);
                 (zip, written)
             });
-            let (zip, written) = packing.await?;
+            let (zip, written) = packing.await.map_err(not_packed)?;
             self.zip = zip;
-            written?;
+            written.map_err(not_packed)?;
             self.keep(PIECE).await?;
         }
         Ok(())
     }
 
     /// Closes the zip and keeps the rest of it.
-    pub(super) async fn finish(mut self) -> Result<(), Failure> {
-        mem::replace(&mut self.zip, ZipWriter::new_stream(Packed::default())).finish()?;
+    pub(super) async fn finish(mut self) -> Result<(), JobError> {
+        mem::replace(&mut self.zip, ZipWriter::new_stream(Packed::default())).finish().map_err(not_packed)?;
         self.keep(1).await
     }
 
     /// Keeps pieces for as long as there is so much.
-    async fn keep(&mut self, least: usize) -> Result<(), Failure> {
+    async fn keep(&mut self, least: usize) -> Result<(), JobError> {
         loop {
             let piece = {
                 let mut packed = self.packed.0.lock();
@@ -93,10 +93,13 @@ impl<'a> Archive<'a> {
                 let rest = packed.split_off(end);
                 mem::replace(&mut *packed, rest)
             };
-            if !account_jobs::keep_part(&self.account_data.pool, self.taken, self.pieces, &piece).await? {
-                return Err(Failure::Lost);
-            }
+            let Context { pool, lease, .. } = self.context;
+            held(account_jobs::keep_part(pool, *lease, self.pieces, &piece).await?)?;
             self.pieces += 1;
         }
     }
+}
+
+fn not_packed(error: impl Display) -> JobError {
+    JobError::failed(format!("pack a file: {error}"))
 }

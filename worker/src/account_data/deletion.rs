@@ -1,23 +1,30 @@
 //! The end of all that is somebody's: batch by batch, each in a transaction that nobody can have taken over meanwhile.
 //!
-//! What is deleted of a persona is deleted for everybody, as when its owner deletes it: also what others have said to it. Triggers
-//! see to what follows from it: passages, and through `vector_work` vectors.
+//! What is deleted of a persona is deleted for everybody, as when its owner deletes it: also what others have said to
+//! it. Triggers see to what follows from it: passages, and through `vector_work` vectors.
+
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::{PgConnection, Postgres, Transaction};
+use serde_json::json;
+use sqlx::PgConnection;
+use tokio::time::sleep;
 use troupe_core::{
+    config::Housekeeping,
     ids::UserId,
-    model::{
-        account_data::AccountJobStatus,
-        audit::{By, On},
-    },
+    jobs::{DeleteAccount, Payload},
+    model::audit::{By, On},
 };
-use troupe_db::{
-    accounts::{account_jobs, deletions},
-    operations::audit,
-};
+use troupe_db::{accounts::deletions, operations::audit};
 
-use super::{AccountData, Failure, Steps, Taken};
+use super::{RETRY_BASE, RETRY_CAP, Steps, TIME_LIMIT};
+use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings};
+
+pub(crate) struct Deletion {
+    pub(crate) pace: Housekeeping,
+    /// How long it is known that an account was deleted.
+    pub(crate) kept: Duration,
+}
 
 /// Documents are large.
 const DOCUMENTS: i64 = 10;
@@ -38,47 +45,52 @@ const STEPS: [(&str, Batch); 9] = [
     ("money", |db, user, _| Box::pin(deletions::delete_money(db, user))),
 ];
 
-/// Deletes what there is; returns how much that was.
-pub(super) async fn delete(account_data: &AccountData, taken: &Taken) -> Result<i64, Failure> {
-    // The account itself is the last step.
-    let mut steps = Steps::of(STEPS.len() as i32 + 1);
-    let most = i64::from(account_data.pace.batch);
-    for (name, batch) in STEPS {
-        steps.next(name);
-        loop {
-            let mut transaction = begin(account_data, taken, &steps).await?;
-            let deleted = batch(&mut transaction, taken.user, most).await?;
-            transaction.commit().await?;
-            if deleted == 0 {
-                break;
-            }
-            steps.at.items += deleted as i64;
-            if deleted >= most as u64 {
-                tokio::time::sleep(account_data.pace.pause).await;
-            }
+impl Job for Deletion {
+    const KIND: &'static str = DeleteAccount::KIND;
+    type Payload = DeleteAccount;
+
+    fn settings(&self) -> Settings {
+        Settings {
+            weight: 1,
+            concurrency: 1,
+            retry: RetryPolicy::doubling(None, RETRY_BASE, RETRY_CAP),
+            time_limit: TIME_LIMIT,
+            kept: self.kept,
+            dead_letter_kept: None,
         }
     }
-    steps.next("account");
-    let mut transaction = begin(account_data, taken, &steps).await?;
-    let gone = By::SYSTEM.does("account.deleted").on(On::user(taken.user));
-    audit::append(&mut *transaction, &gone).await?;
-    deletions::delete_account(&mut *transaction, taken.user).await?;
-    account_jobs::finish(&mut *transaction, taken, AccountJobStatus::Done, account_data.kept).await?;
-    transaction.commit().await?;
-    Ok(steps.at.items)
-}
 
-/// A transaction during which the deletion stays this worker's.
-async fn begin(
-    account_data: &AccountData,
-    taken: &Taken,
-    steps: &Steps,
-) -> Result<Transaction<'static, Postgres>, Failure> {
-    let mut transaction = account_data.pool.begin().await?;
-    if account_jobs::renew(&mut *transaction, taken, steps.at, account_data.lease).await? {
-        Ok(transaction)
-    } else {
-        Err(Failure::Lost)
+    /// Deletes what there is; an attempt that follows another deletes what is left.
+    async fn run(&self, DeleteAccount {}: DeleteAccount, context: &Context) -> Result<Outcome, JobError> {
+        let Some(user) = context.user else { return Ok(Outcome::DONE) };
+        // The account itself is the last step.
+        let mut steps = Steps::of(STEPS.len() as i32 + 1);
+        let before = context.progress.as_ref().and_then(|progress| progress["items"].as_i64());
+        steps.at.items = before.unwrap_or_default();
+        let most = i64::from(self.pace.batch);
+        for (name, batch) in STEPS {
+            steps.next(name);
+            loop {
+                let mut transaction = context.begin(&steps.at).await?;
+                let deleted = batch(&mut transaction, user, most).await?;
+                transaction.commit().await?;
+                if deleted == 0 {
+                    break;
+                }
+                steps.at.items += deleted as i64;
+                if deleted >= most as u64 {
+                    sleep(self.pace.pause).await;
+                }
+            }
+        }
+        steps.next("account");
+        let mut transaction = context.begin(&steps.at).await?;
+        let gone = By::SYSTEM.does("account.deleted").on(On::user(user));
+        audit::append(&mut *transaction, &gone).await?;
+        deletions::delete_account(&mut *transaction, user).await?;
+        let done = context.finish(&mut *transaction, Some(&json!({"items": steps.at.items}))).await?;
+        transaction.commit().await?;
+        Ok(done)
     }
 }
 
@@ -93,7 +105,7 @@ async fn conversations(db: &mut PgConnection, user: UserId, most: i64) -> sqlx::
 
 async fn exports(db: &mut PgConnection, user: UserId, most: i64) -> sqlx::Result<u64> {
     match deletions::delete_export_parts(&mut *db, user, most).await? {
-        0 => deletions::delete_exports(&mut *db, user).await,
+        0 => deletions::delete_jobs(&mut *db, user).await,
         deleted => Ok(deleted),
     }
 }

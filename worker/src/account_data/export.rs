@@ -2,12 +2,13 @@
 //!
 //! It is read while it may change: what comes or goes meanwhile may be in it or not.
 
+use std::time::Duration;
+
+use serde_json::json;
 use troupe_core::{
-    ids::{ConversationId, DocumentId, PersonaId, ResponseId},
-    model::{
-        account_data::AccountJobStatus,
-        audit::{By, On},
-    },
+    ids::{ConversationId, DocumentId, PersonaId, ResponseId, UserId},
+    jobs::{ExportAccount, Payload},
+    model::audit::{By, On},
 };
 use troupe_db::{
     accounts::{
@@ -17,55 +18,76 @@ use troupe_db::{
     operations::audit,
 };
 
-use super::{AccountData, Failure, Steps, Taken, archive::Archive};
+use super::{EXPORT_ATTEMPTS, RETRY_BASE, RETRY_CAP, Steps, TIME_LIMIT, archive::Archive};
+use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings};
 
 /// Rows may hold a message each, of 32 KiB.
 const PAGE: i64 = 100;
 const EARLIER_PARTS: i64 = 100;
 
-struct Export<'a> {
-    account_data: &'a AccountData,
-    taken: &'a Taken,
+pub(crate) struct Export {
+    /// How long the file is there when it is made.
+    pub(crate) kept: Duration,
+}
+
+impl Job for Export {
+    const KIND: &'static str = ExportAccount::KIND;
+    type Payload = ExportAccount;
+
+    fn settings(&self) -> Settings {
+        Settings {
+            weight: 1,
+            concurrency: 1,
+            retry: RetryPolicy::doubling(Some(EXPORT_ATTEMPTS), RETRY_BASE, RETRY_CAP),
+            time_limit: TIME_LIMIT,
+            kept: self.kept,
+            dead_letter_kept: Some(self.kept),
+        }
+    }
+
+    /// Makes the file anew, whatever earlier attempts have made of it.
+    async fn run(&self, ExportAccount {}: ExportAccount, context: &Context) -> Result<Outcome, JobError> {
+        let Some(user) = context.user else { return Ok(Outcome::DONE) };
+        while account_jobs::remove_earlier_parts(&context.pool, context.lease, EARLIER_PARTS).await? > 0 {}
+        let mut file = File { context, user, archive: Archive::begin(context), steps: Steps::of(7) };
+        file.account().await?;
+        let personas = file.personas().await?;
+        file.questions().await?;
+        file.documents(&personas).await?;
+        file.conversations().await?;
+        file.memories().await?;
+        file.audit().await?;
+        let File { archive, steps, .. } = file;
+        Box::pin(archive.finish()).await?;
+        let mut transaction = context.begin(&steps.at).await?;
+        let done = context.finish(&mut *transaction, Some(&json!({"items": steps.at.items}))).await?;
+        let made = By::SYSTEM.does("account.exported").on(On::thing("export", context.lease.job).of(user));
+        audit::append(&mut *transaction, &made).await?;
+        transaction.commit().await?;
+        Ok(done)
+    }
+}
+
+/// The file, as far as it is made.
+struct File<'a> {
+    context: &'a Context,
+    user: UserId,
     archive: Archive<'a>,
     steps: Steps,
 }
 
-/// Makes the file; returns how many things are in it.
-pub(super) async fn export(account_data: &AccountData, taken: &Taken) -> Result<i64, Failure> {
-    while account_jobs::remove_earlier_parts(&account_data.pool, taken, EARLIER_PARTS).await? > 0 {}
-    let archive = Archive::begin(account_data, taken);
-    let mut export = Export { account_data, taken, archive, steps: Steps::of(7) };
-    export.account().await?;
-    let personas = export.personas().await?;
-    export.questions().await?;
-    export.documents(&personas).await?;
-    export.conversations().await?;
-    export.memories().await?;
-    export.audit().await?;
-    let Export { archive, steps, .. } = export;
-    Box::pin(archive.finish()).await?;
-    let mut transaction = account_data.pool.begin().await?;
-    if !account_jobs::finish(&mut *transaction, taken, AccountJobStatus::Done, account_data.kept).await? {
-        return Err(Failure::Lost);
-    }
-    let made = By::SYSTEM.does("account.exported").on(On::thing("export", taken.id).of(taken.user));
-    audit::append(&mut *transaction, &made).await?;
-    transaction.commit().await?;
-    Ok(steps.at.items)
-}
-
-impl Export<'_> {
-    async fn account(&mut self) -> Result<(), Failure> {
+impl File<'_> {
+    async fn account(&mut self) -> Result<(), JobError> {
         self.steps.next("account");
-        let account = exports::account(&self.account_data.pool, self.taken.user).await?;
+        let account = exports::account(&self.context.pool, self.user).await?;
         self.archive.file("account.json")?;
-        self.archive.write(account.ok_or(Failure::Lost)?).await?;
+        self.archive.write(account.ok_or(JobError::Lost)?).await?;
         self.wrote(1).await
     }
 
     /// The personas, and what their owner has answered for each; returns which.
-    async fn personas(&mut self) -> Result<Vec<Named>, Failure> {
-        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+    async fn personas(&mut self) -> Result<Vec<Named>, JobError> {
+        let (pool, user) = (self.context.pool.clone(), self.user);
         self.steps.next("personas");
         let page = |after: Option<Named>| exports::personas(&pool, user, after.map(|(id, _)| id), PAGE);
         let personas = self.list("personas.json", page).await?;
@@ -78,16 +100,16 @@ impl Export<'_> {
         Ok(personas)
     }
 
-    async fn questions(&mut self) -> Result<(), Failure> {
-        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+    async fn questions(&mut self) -> Result<(), JobError> {
+        let (pool, user) = (self.context.pool.clone(), self.user);
         self.steps.next("questions");
         self.list("questions.json", |after: Option<i64>| exports::questions(&pool, user, after, PAGE)).await?;
         Ok(())
     }
 
     /// Each persona's documents, and then each as it was given or, where that is gone, as its text.
-    async fn documents(&mut self, personas: &[Named]) -> Result<(), Failure> {
-        let pool = self.account_data.pool.clone();
+    async fn documents(&mut self, personas: &[Named]) -> Result<(), JobError> {
+        let pool = self.context.pool.clone();
         self.steps.next("documents");
         for (persona, slug) in personas {
             let page = |after: Option<DocumentId>| exports::documents(&pool, *persona, after, PAGE);
@@ -102,8 +124,8 @@ impl Export<'_> {
         Ok(())
     }
 
-    async fn conversations(&mut self) -> Result<(), Failure> {
-        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+    async fn conversations(&mut self) -> Result<(), JobError> {
+        let (pool, user) = (self.context.pool.clone(), self.user);
         self.steps.next("conversations");
         self.archive.file("conversations.json")?;
         let page = |after: Option<ConversationId>| exports::conversations(&pool, user, after, PAGE);
@@ -111,22 +133,22 @@ impl Export<'_> {
         self.nested(page, "messages", messages).await
     }
 
-    async fn memories(&mut self) -> Result<(), Failure> {
-        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+    async fn memories(&mut self) -> Result<(), JobError> {
+        let (pool, user) = (self.context.pool.clone(), self.user);
         self.steps.next("memories");
         self.list("memories.json", |after| exports::memories(&pool, user, after, PAGE)).await?;
         Ok(())
     }
 
-    async fn audit(&mut self) -> Result<(), Failure> {
-        let (pool, user) = (self.account_data.pool.clone(), self.taken.user);
+    async fn audit(&mut self) -> Result<(), JobError> {
+        let (pool, user) = (self.context.pool.clone(), self.user);
         self.steps.next("audit");
         self.list("audit.json", |after| exports::audit(&pool, user, after, PAGE)).await?;
         Ok(())
     }
 
     /// A file that is an array of all that the pages hold; returns what was in it.
-    async fn list<Id, F, P>(&mut self, file: &str, page: F) -> Result<Vec<Id>, Failure>
+    async fn list<Id, F, P>(&mut self, file: &str, page: F) -> Result<Vec<Id>, JobError>
     where
         Id: Clone,
         F: Fn(Option<Id>) -> P,
@@ -149,7 +171,7 @@ impl Export<'_> {
     }
 
     /// An array in whose objects, under a name, are arrays of their own.
-    async fn nested<Id, F, P, Inner, G, Q>(&mut self, page: F, name: &str, inner: G) -> Result<(), Failure>
+    async fn nested<Id, F, P, Inner, G, Q>(&mut self, page: F, name: &str, inner: G) -> Result<(), JobError>
     where
         Id: Copy,
         F: Fn(Option<Id>) -> P,
@@ -178,7 +200,7 @@ impl Export<'_> {
     }
 
     /// All that the pages hold, separated by commas.
-    async fn pages<Id, F, P>(&mut self, page: F) -> Result<(), Failure>
+    async fn pages<Id, F, P>(&mut self, page: F) -> Result<(), JobError>
     where
         Id: Copy,
         F: Fn(Option<Id>) -> P,
@@ -197,11 +219,9 @@ impl Export<'_> {
     }
 
     /// Tells how far it is; fails where that is another's business by now.
-    async fn wrote(&mut self, items: usize) -> Result<(), Failure> {
+    async fn wrote(&mut self, items: usize) -> Result<(), JobError> {
         self.steps.at.items += items as i64;
-        let AccountData { pool, lease, .. } = self.account_data;
-        let still = account_jobs::renew(pool, self.taken, self.steps.at, *lease).await?;
-        if still { Ok(()) } else { Err(Failure::Lost) }
+        self.context.report(&self.steps.at).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! Documents are read in a child process: this same program, started with [`ARGUMENT`].
 //!
-//! It is given the document on its standard input and nothing else: nothing of the environment, no file to write, and so much
-//! memory and time. Whatever a document does to its reader, the worker goes on writing replies, and knows what to tell the owner.
+//! It is given the document on its standard input and nothing else: nothing of the environment, no file to write, and
+//! so much memory and time. Whatever a document does to its reader, the worker goes on writing replies, and knows what
+//! to tell the owner.
 
 use std::{
     io::{self, Read, Write},
@@ -42,8 +43,8 @@ struct Task {
     seconds: u64,
 }
 
-/// Reads a document if this process was started for that, and says how it ended. Call it first in `main`, before there are
-/// threads.
+/// Reads a document if this process was started for that, and says how it ended. Call it first in `main`, before there
+/// are threads.
 pub fn extract_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let task = arguments.next().filter(|first| first == ARGUMENT).and(arguments.next())?;

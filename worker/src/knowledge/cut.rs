@@ -1,9 +1,9 @@
 //! Cuts a text into passages. Pure.
 //!
-//! A passage is a stretch of the text, of 200 to 350 tokens by the letters' estimate, that ends where a paragraph or at least
-//! a sentence does, and before a heading if it can. It begins with the last sentence or two of the one before, unless a heading
-//! parts them. Every letter and digit of the text is in one; none is too long, whatever the text. The work grows with the
-//! text's length and nothing else.
+//! A passage is a stretch of the text, of 200 to 350 tokens by the letters' estimate, that ends where a paragraph or at
+//! least a sentence does, and before a heading if it can. It begins with the last sentence or two of the one before,
+//! unless a heading parts them. Every letter and digit of the text is in one; none is too long, whatever the text. The
+//! work grows with the text's length and nothing else.
 
 mod pieces;
 #[cfg(test)]

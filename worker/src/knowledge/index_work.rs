@@ -1,28 +1,19 @@
-//! Makes passages of what has changed: a few sources at a time in every worker.
+//! Makes passages of what has changed: a job for each source.
 //!
-//! What is to be done is in PostgreSQL ([`index_work`]). Redis only says that there is something; a slow tick makes good what
-//! went unheard. A source that fails is tried again after a pause; one that cannot be read, or fails too often, is done with,
-//! and its owner is told why.
+//! A source that fails is tried again after a pause; one that cannot be read, or fails too often, is done with, and its
+//! owner is told why.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use futures::StreamExt;
 use sqlx::{PgConnection, PgPool};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use troupe_core::{
-    adapters::redis::{RedisHandle, index_work_channel},
     config::Knowledge,
-    lifecycle::Tasks,
+    jobs::{IndexSource, Payload},
     model::knowledge::{Mark, SourceKind},
 };
 use troupe_db::{
     interview::responses::{self, Said},
-    knowledge::{
-        documents,
-        index_work::{self, IndexWork},
-        passages,
-    },
+    knowledge::{documents, passages},
     personas,
 };
 
@@ -31,16 +22,15 @@ use super::{
     cut::cut,
     extract::Extracted,
 };
+use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings};
 
-/// An announcement that was lost costs at most this, and a pause ends so exactly.
-const SLOW_TICK: Duration = Duration::from_secs(1);
-const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// Beside the time for reading it, a source is cut and stored.
-const LEASE: Duration = Duration::from_mins(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
+const RETRY_BASE: Duration = Duration::from_secs(2);
+const RETRY_CAP: Duration = Duration::from_mins(1);
 
+/// The kind of job.
 pub(crate) struct Indexer {
-    pub(crate) pool: PgPool,
     pub(crate) settings: Knowledge,
 }
 
@@ -57,122 +47,72 @@ enum Source {
     Unreadable(String),
 }
 
-#[derive(Debug, thiserror::Error)]
-enum IndexError {
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    #[error(transparent)]
-    Extraction(Failure),
-    #[error("cut a source: {0}")]
-    Cut(#[from] tokio::task::JoinError),
-}
+impl Job for Indexer {
+    const KIND: &'static str = IndexSource::KIND;
+    type Payload = IndexSource;
 
-/// Indexes until the shutdown.
-pub(crate) fn start(indexer: Indexer, redis: RedisHandle, tasks: &Tasks) {
-    let (told, news) = watch::channel(());
-    tasks.spawn(hear(redis, told, tasks.shutdown().clone()));
-    let indexer = Arc::new(indexer);
-    for _ in 0..indexer.settings.index_at_once {
-        tasks.spawn(work(indexer.clone(), news.clone(), tasks.shutdown().clone()));
+    fn settings(&self) -> Settings {
+        Settings {
+            weight: 4,
+            concurrency: self.settings.index_at_once,
+            retry: RetryPolicy::doubling(Some(self.settings.index_attempts.unsigned_abs()), RETRY_BASE, RETRY_CAP),
+            time_limit: self.settings.extract_timeout + TIME_LIMIT,
+            kept: Duration::ZERO,
+            dead_letter_kept: None,
+        }
+    }
+
+    async fn run(&self, work: IndexSource, context: &Context) -> Result<Outcome, JobError> {
+        let source = self.source(&context.pool, &work).await?;
+        index(&work, source, context).await
+    }
+
+    async fn give_up(&self, work: IndexSource, context: &Context, _: &str) -> Result<Outcome, JobError> {
+        let reason = format!("could not be indexed, {} times", self.settings.index_attempts);
+        index(&work, Source::Unreadable(reason), context).await
     }
 }
 
-async fn hear(redis: RedisHandle, told: watch::Sender<()>, shutdown: CancellationToken) {
-    let listen = async {
-        loop {
-            match redis.announcements(&index_work_channel(redis.prefix())).await {
-                Ok(mut announced) => {
-                    while announced.next().await.is_some() {
-                        told.send_replace(());
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "changes go unheard; looking for them in between"),
+/// Replaces the passages of a source, and ends the job with them.
+async fn index(work: &IndexSource, source: Source, context: &Context) -> Result<Outcome, JobError> {
+    let name = format!("{} {}", work.source_kind, work.source_id);
+    let cutting = tokio::task::spawn_blocking(move || {
+        let passages = match &source {
+            Source::Text { text, outline } | Source::Extracted(Extracted { text, outline, .. }) => {
+                cut(&name, text, outline)
             }
-            tokio::time::sleep(LISTEN_AGAIN).await;
-        }
-    };
-    shutdown.run_until_cancelled(listen).await;
-}
-
-async fn work(indexer: Arc<Indexer>, mut news: watch::Receiver<()>, shutdown: CancellationToken) {
-    while !shutdown.is_cancelled() {
-        let more = indexer.next(&shutdown).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "could not look for changed sources");
-            false
-        });
-        if more {
-            continue;
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(SLOW_TICK) => {}
-            heard = news.changed() => if heard.is_err() { return },
-        }
-    }
+            Source::Nothing | Source::Unreadable(_) => Vec::new(),
+        };
+        (source, passages)
+    });
+    let (source, passages) = cutting.await.map_err(|error| JobError::failed(format!("cut a source: {error}")))?;
+    let mut transaction = context.pool.begin().await?;
+    hold(&mut transaction, work).await?;
+    let done = context.finish(&mut *transaction, None).await?;
+    keep(&mut transaction, work, &source).await?;
+    passages::replace(&mut transaction, work.persona_id, work.source_kind, work.source_id, &passages).await?;
+    transaction.commit().await?;
+    tracing::info!(kind = %work.source_kind, id = %work.source_id, passages = passages.len(), "indexed");
+    Ok(done)
 }
 
 impl Indexer {
-    /// Indexes what has waited longest; `false` where nothing waits.
-    async fn next(&self, shutdown: &CancellationToken) -> sqlx::Result<bool> {
-        let lease = self.settings.extract_timeout + LEASE;
-        let Some(work) = index_work::take(&self.pool, lease).await? else { return Ok(false) };
-        let (kind, id, attempt) = (work.source_kind, work.source_id, work.attempts);
-        match shutdown.run_until_cancelled(self.index(&work)).await {
-            None => index_work::put_back(&self.pool, &work, Duration::ZERO).await?,
-            Some(Ok(Some(passages))) => tracing::info!(%kind, %id, attempt, passages, "indexed"),
-            Some(Ok(None)) => tracing::debug!(%kind, %id, attempt, "has changed since"),
-            Some(Err(error)) => {
-                tracing::warn!(%kind, %id, attempt, %error, "could not index; trying again later");
-                let pause = Duration::from_secs(1 << attempt.clamp(0, 6)).min(LONGEST_PAUSE);
-                index_work::put_back(&self.pool, &work, pause).await?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// Makes the passages of a source; says how many, or `None` where that is another's by now.
-    async fn index(&self, work: &IndexWork) -> Result<Option<usize>, IndexError> {
-        let source = self.source(work).await?;
-        let name = format!("{} {}", work.source_kind, work.source_id);
-        let cutting = tokio::task::spawn_blocking(move || {
-            let passages = match &source {
-                Source::Text { text, outline } | Source::Extracted(Extracted { text, outline, .. }) => {
-                    cut(&name, text, outline)
-                }
-                Source::Nothing | Source::Unreadable(_) => Vec::new(),
-            };
-            (source, passages)
-        });
-        let (source, passages) = cutting.await?;
-        let mut transaction = self.pool.begin().await?;
-        hold(&mut transaction, work).await?;
-        if !index_work::settle(&mut *transaction, work).await? {
-            return Ok(None);
-        }
-        keep(&mut transaction, work, &source).await?;
-        passages::replace(&mut transaction, work.persona_id, work.source_kind, work.source_id, &passages).await?;
-        transaction.commit().await?;
-        Ok(Some(passages.len()))
-    }
-
-    async fn source(&self, work: &IndexWork) -> Result<Source, IndexError> {
-        let most = self.settings.index_attempts;
+    async fn source(&self, pool: &PgPool, work: &IndexSource) -> Result<Source, JobError> {
         match work.source_kind {
-            _ if work.attempts > most => Ok(Source::Unreadable(format!("could not be indexed, {most} times"))),
-            SourceKind::Document => self.document(work).await,
-            SourceKind::Response => Ok(responses::load_said(&self.pool, work.source_id.into()).await?.into()),
+            SourceKind::Document => self.document(pool, work).await,
+            SourceKind::Response => Ok(responses::load_said(pool, work.source_id.into()).await?.into()),
         }
     }
 
-    async fn document(&self, work: &IndexWork) -> Result<Source, IndexError> {
-        let Some(stored) = documents::load(&self.pool, work.source_id.into()).await? else {
+    async fn document(&self, pool: &PgPool, work: &IndexSource) -> Result<Source, JobError> {
+        let Some(stored) = documents::load(pool, work.source_id.into()).await? else {
             return Ok(Source::Nothing);
         };
         if let Some(original) = stored.original {
             return match extract_apart(&self.settings, stored.media_type, &original).await {
                 Ok(extracted) => Ok(Source::Extracted(extracted)),
                 Err(Failure::Refused(refused)) => Ok(Source::Unreadable(refused.0)),
-                Err(failure) => Err(IndexError::Extraction(failure)),
+                Err(failure) => Err(JobError::failed(failure)),
             };
         }
         Ok(match (stored.content, stored.outline) {
@@ -191,9 +131,9 @@ impl From<Option<Said>> for Source {
     }
 }
 
-/// Has everybody wait who would change or delete the persona or the source. They lock in this order as well, so that nobody
-/// waits for each other.
-async fn hold(db: &mut PgConnection, work: &IndexWork) -> sqlx::Result<()> {
+/// Has everybody wait who would change or delete the persona or the source. They lock in this order as well, so that
+/// nobody waits for each other.
+async fn hold(db: &mut PgConnection, work: &IndexSource) -> sqlx::Result<()> {
     personas::hold(&mut *db, work.persona_id).await?;
     match work.source_kind {
         SourceKind::Document => documents::hold(db, work.source_id.into()).await,
@@ -202,7 +142,7 @@ async fn hold(db: &mut PgConnection, work: &IndexWork) -> sqlx::Result<()> {
 }
 
 /// Stores what else became of a source.
-async fn keep(db: &mut PgConnection, work: &IndexWork, source: &Source) -> sqlx::Result<()> {
+async fn keep(db: &mut PgConnection, work: &IndexSource, source: &Source) -> sqlx::Result<()> {
     let id = work.source_id.into();
     match (source, work.source_kind) {
         (Source::Extracted(Extracted { title, text, outline }), _) => {

@@ -21,12 +21,21 @@ pub(crate) struct Slots {
 }
 
 struct State {
-    free: usize,
+    total: usize,
+    /// Reserved or occupied; more than there are, where there were more.
+    used: usize,
     running: usize,
     shares: Shares,
     /// Wake-ups of each tier: an empty fetch that began before the last one is no proof of an empty queue.
     wake_ups: Vec<u64>,
+    paused: bool,
     closed: bool,
+}
+
+impl State {
+    fn free(&self) -> usize {
+        if self.paused || self.closed { 0 } else { self.total.saturating_sub(self.used) }
+    }
 }
 
 /// Slots reserved for jobs that are still to be fetched; freed when dropped.
@@ -47,10 +56,12 @@ impl Slots {
     /// `total` slots, for tiers of these weights.
     pub(crate) fn new(total: usize, weights: &[u32]) -> Arc<Self> {
         let state = State {
-            free: total,
+            total,
+            used: 0,
             running: 0,
             shares: Shares::new(weights.iter().copied()),
             wake_ups: vec![0; weights.len()],
+            paused: false,
             closed: false,
         };
         Arc::new(Self {
@@ -90,8 +101,8 @@ impl Slots {
     /// Reserves up to `wanted` slots, within the tier's share.
     pub(super) fn reserve(self: &Arc<Self>, tier: usize, wanted: usize) -> Reservation {
         let mut state = self.state.lock();
-        let count = if state.closed { 0 } else { state.shares.share_of(state.free, tier).min(wanted) };
-        state.free -= count;
+        let count = state.shares.share_of(state.free(), tier).min(wanted);
+        state.used += count;
         state.shares.charge(tier, count);
         let wake_ups = state.wake_ups[tier];
         self.wake_next(&state, Some(tier));
@@ -107,7 +118,7 @@ impl Slots {
     /// Frees slots of jobs that were fetched and will not start.
     pub(super) fn free(&self, tier: usize, filled: usize) {
         let mut state = self.state.lock();
-        state.free += filled;
+        state.used -= filled;
         state.shares.refund(tier, filled);
         self.wake_next(&state, None);
     }
@@ -116,6 +127,15 @@ impl Slots {
     pub(super) fn abandon(&self, tier: usize, filled: usize) {
         self.state.lock().shares.clear_backlog(tier);
         self.free(tier, filled);
+    }
+
+    /// `total` slots from now on, of which none is filled while they are paused. Running jobs go on.
+    pub(crate) fn resize(&self, total: usize, paused: bool) {
+        let mut state = self.state.lock();
+        (state.total, state.paused) = (total, paused);
+        let tiers = state.wake_ups.len();
+        drop(state);
+        (0..tiers).for_each(|tier| self.wake_up(tier));
     }
 
     /// No job starts from now on.
@@ -136,7 +156,7 @@ impl Slots {
 
     /// Wakes the consumer whose turn it is, unless that is the caller.
     fn wake_next(&self, state: &State, caller: Option<usize>) {
-        if state.free > 0
+        if state.free() > 0
             && let Some(next) = state.shares.next()
             && Some(next) != caller
         {
@@ -157,7 +177,7 @@ impl Reservation {
         if empty > 0 && state.wake_ups[self.tier] == self.wake_ups {
             state.shares.clear_backlog(self.tier);
         }
-        state.free += empty;
+        state.used -= empty;
         state.shares.refund(self.tier, empty);
         // Its own consumer too: a wake-up during the fetch may have come too late for it.
         self.slots.wake_next(&state, None);
@@ -175,7 +195,7 @@ impl Drop for Reservation {
 impl Drop for Occupied {
     fn drop(&mut self) {
         let mut state = self.slots.state.lock();
-        state.free += 1;
+        state.used -= 1;
         state.running -= 1;
         // This tier's own consumer is polled anyway when it acknowledges the job, and then several may have ended.
         self.slots.wake_next(&state, Some(self.tier));
@@ -309,5 +329,25 @@ mod tests {
         slots.reserve(PRO, 1).fill(1);
         slots.abandon(PRO, 1);
         assert_eq!(slots.reserve(FREE, 1).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn fewer_slots_are_waited_for_and_paused_ones_are_not_filled() {
+        let slots = slots(3);
+        slots.wake_up(FREE);
+        let reserved = slots.reserve(FREE, 3);
+        assert_eq!(reserved.count(), 3);
+        slots.resize(1, false);
+        assert_eq!(slots.reserve(FREE, 1).count(), 0);
+        drop(reserved);
+        assert_eq!(slots.reserve(FREE, 3).count(), 1);
+        let consumer = Consumer::of(&slots, FREE);
+        slots.resize(4, true);
+        assert_eq!(slots.reserve(FREE, 1).count(), 0);
+        slots.resize(4, false);
+        assert!(consumer.woken());
+        // The other tier may have jobs too, until it is known that it has none.
+        slots.reserve(PRO, 9).fill(0);
+        assert_eq!(slots.reserve(FREE, 9).count(), 4);
     }
 }

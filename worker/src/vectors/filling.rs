@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_db::knowledge::vector_rebuilds;
 
 use super::{Indexer, Trouble};
-use crate::schedules::Scheduled;
+use crate::work::schedules::Scheduled;
 
 pub(super) struct Filling {
     pub(super) indexer: Arc<Indexer>,
@@ -17,7 +17,7 @@ pub(super) struct Filling {
 }
 
 impl Scheduled for Filling {
-    const NAME: &'static str = "vectors";
+    const NAME: &'static str = "fill_vectors";
 
     fn interval(&self) -> Duration {
         self.interval

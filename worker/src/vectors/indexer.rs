@@ -13,7 +13,7 @@ use troupe_db::knowledge::{
     vector_work::{self, Subject, Work},
 };
 
-use super::{Patience, Trouble};
+use super::Trouble;
 
 /// How long nobody else takes up what a worker has taken, beyond the time for embedding it.
 const LEASE: Duration = Duration::from_secs(20);
@@ -42,29 +42,20 @@ impl Indexer {
         Ok(())
     }
 
-    /// Does some of what is due; says how much it was, or how long to wait.
-    pub(super) async fn round(&self, patience: &mut Patience<'_>) -> Result<usize, (Trouble, Duration)> {
+    /// Does some of what is due; says how much it was. What it could not do is due again after the pause.
+    pub(super) async fn round(&self, pause: impl Fn(&Trouble) -> Duration) -> Result<usize, Trouble> {
         let lease = LEASE + self.settings.timeout;
-        let taken = vector_work::take(&self.pool, self.batch() as i64, lease).await;
-        let work = match taken.map_err(Trouble::from) {
-            Ok(work) if work.is_empty() => return Ok(0),
-            Ok(work) => work,
-            Err(trouble) => {
-                let pause = patience.pause(&trouble);
-                return Err((trouble, pause));
-            }
-        };
+        let work = vector_work::take(&self.pool, self.batch() as i64, lease).await?;
+        if work.is_empty() {
+            return Ok(0);
+        }
         match self.catch_up(&work).await {
-            Ok(()) => {
-                patience.restore();
-                Ok(work.len())
-            }
+            Ok(()) => Ok(work.len()),
             Err(trouble) => {
-                let pause = patience.pause(&trouble);
-                if let Err(error) = vector_work::postpone(&self.pool, &work, pause).await {
+                if let Err(error) = vector_work::postpone(&self.pool, &work, pause(&trouble)).await {
                     tracing::debug!(%error, "not postponed; it is due when its lease ends");
                 }
-                Err((trouble, pause))
+                Err(trouble)
             }
         }
     }

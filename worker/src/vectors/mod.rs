@@ -1,7 +1,8 @@
 //! Vectors: what personas know is embedded, once, and the vector store is told.
 //!
-//! PostgreSQL notes by itself which passages came and went (`vector_work`). Every worker takes some of it up ([`follow`]); what
-//! it could not do stays, and is due again after a pause. [`Indexer`] is what one round does, [`rebuild`] makes a whole index.
+//! PostgreSQL notes by itself which passages came and went (`vector_work`). Every worker looks whether some of it is
+//! due ([`open_lanes`]), and has jobs do it ([`Vectors`]), some side by side where there is much. What they could not
+//! do stays, and is due again after a pause. [`Indexer`] is what one round does, [`rebuild`] makes a whole index.
 
 mod filling;
 mod indexer;
@@ -10,19 +11,26 @@ mod rebuild;
 use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
     config,
+    jobs::{Payload, UpdateVectors},
     lifecycle::Tasks,
     ports::{EmbedError, Embedder, VectorStore, VectorStoreError},
 };
+use troupe_db::knowledge::vector_work;
 
-use crate::schedules;
+use crate::work::{Context, Job, JobError, Outcome, Registry, RetryPolicy, Settings, Ticker};
 use filling::Filling;
 use indexer::Indexer;
 
 pub use rebuild::reindex;
+
+/// Jobs that do this at the same time, in all workers.
+const LANES: i32 = 8;
+/// A job that has done so many rounds lets others go first.
+const ROUNDS: usize = 1_000;
+const TIME_LIMIT: Duration = Duration::from_hours(1);
 
 /// Follows what comes and goes from now on. An embedder or a store that does not fit is an error at once.
 pub(crate) async fn start(
@@ -30,15 +38,69 @@ pub(crate) async fn start(
     pool: PgPool,
     embedder: Arc<dyn Embedder>,
     store: Arc<dyn VectorStore>,
-    worker: &str,
+    registry: Registry,
     tasks: &Tasks,
-) -> Result<(), Trouble> {
+) -> Result<Registry, Trouble> {
     let indexer = Arc::new(Indexer { pool: pool.clone(), embedder, store, settings: settings.clone() });
     indexer.check().await?;
-    tasks.spawn(follow(indexer.clone(), tasks.shutdown().clone()));
-    let filling = Filling { indexer, interval: settings.check_interval };
-    tasks.spawn(schedules::follow(filling, pool, worker.to_owned(), tasks.shutdown().clone()));
-    Ok(())
+    tasks.spawn(open_lanes(pool, indexer.batch(), settings.look_interval, tasks.shutdown().clone()));
+    let filling = Filling { indexer: indexer.clone(), interval: settings.check_interval };
+    Ok(registry.with(Vectors { indexer }).scheduled(filling))
+}
+
+/// Has jobs do what is due, until the shutdown.
+async fn open_lanes(pool: PgPool, batch: usize, look_interval: Duration, shutdown: CancellationToken) {
+    let mut ticker = Ticker::new(look_interval, shutdown);
+    while ticker.tick().await {
+        if let Err(error) = vector_work::open_lanes(&pool, batch as i64, LANES).await {
+            tracing::warn!(%error, "could not look for passages to be indexed");
+        }
+    }
+}
+
+/// The kind of job.
+struct Vectors {
+    indexer: Arc<Indexer>,
+}
+
+impl Job for Vectors {
+    const KIND: &'static str = UpdateVectors::KIND;
+    type Payload = UpdateVectors;
+
+    fn settings(&self) -> Settings {
+        Settings {
+            weight: 2,
+            concurrency: 1,
+            retry: retry_policy(&self.indexer.settings),
+            time_limit: TIME_LIMIT,
+            kept: Duration::ZERO,
+            dead_letter_kept: None,
+        }
+    }
+
+    async fn run(&self, _: UpdateVectors, context: &Context) -> Result<Outcome, JobError> {
+        let (retry, mut failures) = (retry_policy(&self.indexer.settings), context.failures + 1);
+        for _ in 0..ROUNDS {
+            match self.indexer.round(|trouble| pause_after(&retry, failures, trouble)).await {
+                Ok(0) => return Ok(Outcome::DONE),
+                Ok(_) => failures = 1,
+                Err(Trouble::Database(error)) => return Err(error.into()),
+                Err(trouble) => {
+                    return Err(JobError::Failed { why: trouble.to_string(), after: trouble.retry_after() });
+                }
+            }
+        }
+        Ok(Outcome::Retry { after: Duration::ZERO })
+    }
+}
+
+fn retry_policy(settings: &config::Embeddings) -> RetryPolicy {
+    RetryPolicy::doubling(None, settings.retry_base, settings.retry_cap)
+}
+
+/// After so many failures, or for as long as the embedder has asked for.
+fn pause_after(retry: &RetryPolicy, failures: u32, trouble: &Trouble) -> Duration {
+    trouble.retry_after().unwrap_or_default().max(retry.pause(failures)).min(retry.cap)
 }
 
 /// Why something was not done; it stays to be done.
@@ -64,45 +126,4 @@ impl Trouble {
             _ => None,
         }
     }
-}
-
-/// Pauses that double with each trouble, up to a cap, and begin anew when it is over.
-struct Patience<'a> {
-    settings: &'a config::Embeddings,
-    next: Duration,
-}
-
-impl<'a> Patience<'a> {
-    const fn new(settings: &'a config::Embeddings) -> Self {
-        Self { settings, next: settings.retry_base }
-    }
-
-    fn pause(&mut self, trouble: &Trouble) -> Duration {
-        let pause = trouble.retry_after().unwrap_or_default().max(self.next).min(self.settings.retry_cap);
-        self.next = (self.next * 2).min(self.settings.retry_cap);
-        pause
-    }
-
-    const fn restore(&mut self) {
-        self.next = self.settings.retry_base;
-    }
-}
-
-/// Takes up what is due until the shutdown.
-async fn follow(indexer: Arc<Indexer>, shutdown: CancellationToken) {
-    let mut patience = Patience::new(&indexer.settings);
-    let rounds = async {
-        loop {
-            let pause = match indexer.round(&mut patience).await {
-                Ok(0) => indexer.settings.look_interval,
-                Ok(_) => continue,
-                Err((trouble, pause)) => {
-                    tracing::warn!(%trouble, ?pause, "passages could not be indexed; they are tried again");
-                    pause
-                }
-            };
-            sleep(pause).await;
-        }
-    };
-    shutdown.run_until_cancelled(rounds).await;
 }

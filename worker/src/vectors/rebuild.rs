@@ -1,5 +1,5 @@
-//! Making a whole index out of what PostgreSQL has: passage by passage, in the order of their ids, so that it can stop anywhere
-//! and go on later. What changes meanwhile reaches the new index as it reaches the old one.
+//! Making a whole index out of what PostgreSQL has: passage by passage, in the order of their ids, so that it can stop
+//! anywhere and go on later. What changes meanwhile reaches the new index as it reaches the old one.
 
 use std::{io::Write, time::Duration};
 
@@ -15,15 +15,15 @@ use troupe_db::{
     vector_stores,
 };
 
-use super::{Filling, Indexer, Patience, Trouble};
-use crate::schedules::Scheduled;
+use super::{Filling, Indexer, Trouble, pause_after, retry_policy};
+use crate::work::schedules::Scheduled;
 
 /// Between two looks whether another process is done.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 
 impl Indexer {
-    /// Makes a new index, or goes on with one that was begun, and puts it in the place of the one that is searched; tells how many
-    /// passages are in it. `None` where the shutdown came first. One process at a time may.
+    /// Makes a new index, or goes on with one that was begun, and puts it in the place of the one that is searched;
+    /// tells how many passages are in it. `None` where the shutdown came first. One process at a time may.
     pub(super) async fn make_index(
         &self,
         tell: &mut (dyn FnMut(&Index, i64) + Send),
@@ -75,7 +75,7 @@ pub async fn reindex(live: &Live, mut out: impl Write + Send, shutdown: Cancella
     }
     let about = embeddings::passages_about(&pool).await?;
     let indexer = Indexer { pool, embedder, store, settings: config.embeddings.clone() };
-    let mut patience = Patience::new(&indexer.settings);
+    let (retry, mut failures) = (retry_policy(&indexer.settings), 0);
     while !shutdown.is_cancelled() {
         let mut tell = |index: &Index, passages: i64| {
             _ = writeln!(out, "{}: {passages} passages of about {}", index.name, about.max(passages.unsigned_abs()));
@@ -84,7 +84,10 @@ pub async fn reindex(live: &Live, mut out: impl Write + Send, shutdown: Cancella
             Ok(Some(index)) => return Ok(writeln!(out, "{} is whole, and searched from now on", index.name)?),
             Ok(None) => {}
             Err(trouble) if trouble.is_unfit() => return Err(trouble.into()),
-            Err(trouble) => wait(&mut out, &trouble, patience.pause(&trouble), &shutdown).await?,
+            Err(trouble) => {
+                failures += 1;
+                wait(&mut out, &trouble, pause_after(&retry, failures, &trouble), &shutdown).await?;
+            }
         }
     }
     Ok(writeln!(out, "stopped: the same command goes on from here")?)

@@ -125,8 +125,9 @@ pub(crate) struct CloseAccount {
 
 /// Delete your account, and all that is yours
 ///
-/// It is closed at once, and signed out everywhere. A worker deletes conversations, memories, personas with all that others have
-/// said to them, documents, and the account; how far it is, says `GET /auth/deletions/{id}`. Nothing brings it back.
+/// It is closed at once, and signed out everywhere. A worker deletes conversations, memories, personas with all that
+/// others have said to them, documents, and the account; how far it is, says `GET /auth/deletions/{id}`. Nothing brings
+/// it back.
 #[utoipa::path(delete, path = "/auth/me", tag = TAG, security(("token" = ["account:write"])), request_body = CloseAccount,
     responses((status = 202, body = AccountJob), (status = 409, description = "it is the last admin's")))]
 pub(crate) async fn close_account(

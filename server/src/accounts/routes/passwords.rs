@@ -72,7 +72,7 @@ pub(crate) async fn ask_for_reset(
 ) -> Result<(StatusCode, Json<ResetAsked>), ApiError> {
     let email = email.trim();
     Checks::default().email("email", email).done()?;
-    password_resets::ask(&accounts, email.to_owned())?;
+    password_resets::ask(&accounts, email).await?;
     let detail = "if there is an account with this address, a link is on its way";
     Ok((StatusCode::ACCEPTED, Json(ResetAsked { detail })))
 }

@@ -83,7 +83,8 @@ impl From<TokenPair> for Tokens {
     }
 }
 
-/// Signs somebody in whose password was right. A browser's earlier session ends: nobody takes over one that somebody else began.
+/// Signs somebody in whose password was right. A browser's earlier session ends: nobody takes over one that somebody
+/// else began.
 pub(crate) async fn welcome(
     accounts: &Accounts,
     user: User,

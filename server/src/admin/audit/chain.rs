@@ -1,7 +1,7 @@
 //! What makes a chain of the log's entries: each hash is made of the one before and of the entry's own bytes.
 //!
-//! The database makes the same hashes when it appends (`audit_append`). They are made once more here, so that whoever has changed
-//! the log has to have changed this program too.
+//! The database makes the same hashes when it appends (`audit_append`). They are made once more here, so that whoever
+//! has changed the log has to have changed this program too.
 
 use ring::digest::{Context, SHA256};
 use troupe_db::operations::audit::Link;

@@ -1,7 +1,7 @@
 //! Looks whether the audit log is whole: every entry in its place, with the hash that follows from all before it.
 //!
-//! Whoever may do anything with the database can write a whole log anew. So the answer says how far the chain is whole, and by which
-//! hash: who keeps that elsewhere and asks again from there learns whether it is still the same log.
+//! Whoever may do anything with the database can write a whole log anew. So the answer says how far the chain is whole,
+//! and by which hash: who keeps that elsewhere and asks again from there learns whether it is still the same log.
 
 use std::{
     str::FromStr,
@@ -42,7 +42,8 @@ pub(crate) struct Verified {
     whole: bool,
     /// How many entries were found to be well.
     entries: i64,
-    /// The last of them. Keep it elsewhere, and give it as `after` another time: then it is seen if the log was written anew.
+    /// The last of them. Keep it elsewhere, and give it as `after` another time: then it is seen if the log was written
+    /// anew.
     #[schema(example = "1207-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     reached: String,
     /// Where to go on, if there are more than one call looks at; as `after`.

@@ -151,7 +151,8 @@ pub(crate) struct FromWhere {
 
 /// Look whether the audit log is whole
 ///
-/// Every entry must be in its place, with the hash that follows from all before it. Where there are more than one call looks at, `next` goes on.
+/// Every entry must be in its place, with the hash that follows from all before it. Where there are more than one call
+/// looks at, `next` goes on.
 #[utoipa::path(get, path = "/admin/audit/verify", tag = TAG, security(("token" = ["audit:read"])), params(FromWhere), responses((status = 200, body = Verified)))]
 pub(crate) async fn verify_audit(
     State(admin): State<Arc<Admin>>,

@@ -1,7 +1,7 @@
 //! What may be spent in a day: by users, tiers, personas, and everyone.
 //!
-//! Personas go by their slug here and by their id in the table, so a budget is never taken over by another persona. That of a
-//! persona which is gone is listed and removed by the id.
+//! Personas go by their slug here and by their id in the table, so a budget is never taken over by another persona.
+//! That of a persona which is gone is listed and removed by the id.
 
 use std::sync::Arc;
 
@@ -61,8 +61,8 @@ pub(crate) async fn list_budgets(
 
 /// Set what may be spent in a day
 ///
-/// The subject is a user's id, a tier's name, a persona's slug, or `*` for everyone. Counts for replies that begin some seconds
-/// later (`models.prices_refresh`); spending is counted from then on.
+/// The subject is a user's id, a tier's name, a persona's slug, or `*` for everyone. Counts for replies that begin some
+/// seconds later (`models.prices_refresh`); spending is counted from then on.
 #[utoipa::path(put, path = "/admin/budgets/{scope}/{subject}", tag = TAG, security(("token" = ["tiers:write"])),
     params(("scope" = Scope, Path), ("subject" = String, Path)), request_body = SetBudget,
     responses((status = 204), (status = 404, description = "no such scope or subject")))]

@@ -43,8 +43,8 @@ pub(crate) struct CreateInvitation {
 
 /// Make an invitation
 ///
-/// Its code opens one account, by `invitation` in `POST /auth/register`, and is shown this once. An `Idempotency-Key` counts for
-/// nothing here: an answer with a secret is not kept.
+/// Its code opens one account, by `invitation` in `POST /auth/register`, and is shown this once. An `Idempotency-Key`
+/// counts for nothing here: an answer with a secret is not kept.
 #[utoipa::path(post, path = "/admin/invitations", tag = TAG, security(("token" = ["users:write"])),
     request_body = CreateInvitation, responses((status = 201, body = CreatedInvitation)))]
 pub(crate) async fn create_invitation(

@@ -5,6 +5,7 @@ mod audit;
 mod budgets;
 mod dead_letters;
 mod invitations;
+mod jobs;
 mod personas;
 mod prices;
 pub(crate) mod provider_status;
@@ -14,6 +15,7 @@ mod services;
 mod signing_keys;
 mod tiers;
 mod users;
+mod workers;
 
 use axum::extract::FromRef;
 use std::sync::Arc;
@@ -51,6 +53,14 @@ where
         .routes(routes!(dead_letters::discard_dead_letter))
         .routes(routes!(dead_letters::retry_dead_letters))
         .routes(routes!(dead_letters::discard_dead_letters))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::read_job))
+        .routes(routes!(jobs::retry_job))
+        .routes(routes!(jobs::discard_job))
+        .routes(routes!(jobs::retry_jobs))
+        .routes(routes!(jobs::discard_jobs))
+        .routes(routes!(workers::list_workers))
+        .routes(routes!(workers::change_worker))
         .routes(routes!(services::create_service, services::list_services))
         .routes(routes!(services::delete_service))
         .routes(routes!(services::create_service_token, services::list_service_tokens))

@@ -18,7 +18,8 @@ pub(crate) async fn list_signing_keys(State(admin): State<Arc<Admin>>) -> Result
 
 /// Sign with a new key
 ///
-/// It takes over when every server knows it, in less than a minute. What the others have signed stays valid until it expires.
+/// It takes over when every server knows it, in less than a minute. What the others have signed stays valid until it
+/// expires.
 #[utoipa::path(post, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
     responses((status = 201, body = KeyView)))]
 pub(crate) async fn rotate_signing_keys(

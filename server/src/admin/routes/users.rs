@@ -95,8 +95,8 @@ pub(crate) async fn read_user(State(admin): State<Arc<Admin>>, Id(id): Id<UserId
 
 /// Change a user's role or tier
 ///
-/// A role counts from the next call on, a tier from the next message on; limits on calls by an access token are those of the earlier
-/// tier until it is renewed. There is always one admin left.
+/// A role counts from the next call on, a tier from the next message on; limits on calls by an access token are those
+/// of the earlier tier until it is renewed. There is always one admin left.
 #[utoipa::path(patch, path = "/admin/users/{id}", tag = TAG, security(("token" = ["users:write"])), params(("id" = UserId, Path)), request_body = ChangeUser,
     responses((status = 200, body = User), (status = 409, description = "there would be no admin any more")))]
 pub(crate) async fn change_user(

@@ -74,8 +74,9 @@ pub(crate) async fn list_messages(
 /// Send a message
 ///
 /// Answers 202 as soon as the message is stored; the reply comes over the socket, the event stream, or by polling the
-/// request. With an `Idempotency-Key` the same call made again is answered as the first time. With `wait` it answers 200 with the finished request, or 202 when the time has run out.
-/// With `Cache-Control: no-cache` a persona that gives replies again writes a new one.
+/// request. With an `Idempotency-Key` the same call made again is answered as the first time. With `wait` it answers
+/// 200 with the finished request, or 202 when the time has run out. With `Cache-Control: no-cache` a persona that gives
+/// replies again writes a new one.
 #[utoipa::path(post, path = "/conversations/{id}/messages", tag = "messages", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path), Waiting),
     request_body = CreateMessage,
     responses(

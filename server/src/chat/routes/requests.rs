@@ -74,8 +74,8 @@ pub(crate) async fn read_request(
 
 /// Cancel a request
 ///
-/// Whatever it is doing. What had been shown of the reply is kept. One that has ended stays as it ended: cancelling it again,
-/// or too late, is no error.
+/// Whatever it is doing. What had been shown of the reply is kept. One that has ended stays as it ended: cancelling it
+/// again, or too late, is no error.
 #[utoipa::path(post, path = "/requests/{id}/cancel", tag = "requests", security(("token" = ["chat:write"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = Request), (status = 404, description = "no such request of yours")))]
 pub(crate) async fn cancel(

@@ -1,7 +1,7 @@
 //! What a call can fail with, as HTTP means it, and its response: problem+json with a stable code.
 //!
-//! Status, title and code of a problem come from the table of [`ProblemCode`]. The response carries the [`Problem`] as an
-//! extension; [`super::middleware`] adds the correlation id and writes the body, so that every error looks the same
+//! Status, title and code of a problem come from the table of [`ProblemCode`]. The response carries the [`Problem`] as
+//! an extension; [`super::middleware`] adds the correlation id and writes the body, so that every error looks the same
 //! wherever it arose.
 
 mod constructors;
@@ -152,9 +152,9 @@ impl From<&sqlx::Error> for ApiError {
             E::PoolTimedOut | E::PoolClosed | E::Io(_) | E::Tls(_) | E::Protocol(_) => {
                 Self::unavailable(error.to_string())
             }
-            // 40P01: two transactions waited for each other, and this one had to give way.
-            // 57P0x: the server is shutting down or starting; 53xxx: it is out of something; 08xxx: the connection broke;
-            // 28xxx: it does not know us, which is so for a moment while a password is changed.
+            // 40P01: two transactions waited for each other, and this one had to give way. 57P0x: the server is
+            // shutting down or starting; 53xxx: it is out of something; 08xxx: the connection broke; 28xxx: it does not
+            // know us, which is so for a moment while a password is changed.
             E::Database(database)
                 if database.code().is_some_and(|code| {
                     code == "40P01" || ["57P0", "53", "08", "28"].iter().any(|class| code.starts_with(class))

@@ -1,8 +1,8 @@
 //! The address of whoever calls: that of the connection, or what proxies that are trusted say of it.
 //!
-//! Each proxy appends to `X-Forwarded-For` the address that it was called from. So the list is read from its end, and only as
-//! far as those who wrote it are trusted: what is before that, anybody may have made up. (`Forwarded` is not read: proxies that
-//! know nothing of it would pass on what a caller made up.)
+//! Each proxy appends to `X-Forwarded-For` the address that it was called from. So the list is read from its end, and
+//! only as far as those who wrote it are trusted: what is before that, anybody may have made up. (`Forwarded` is not
+//! read: proxies that know nothing of it would pass on what a caller made up.)
 
 use std::{
     convert::Infallible,

@@ -1,7 +1,7 @@
 //! The correlation id: from the call to the job, the events and every log line.
 //!
-//! It is the caller's `X-Request-Id`, else the trace id of its `traceparent`, else a new one. The gate finds it, and writes it into
-//! answers and the bodies of errors.
+//! It is the caller's `X-Request-Id`, else the trace id of its `traceparent`, else a new one. The gate finds it, and
+//! writes it into answers and the bodies of errors.
 
 use std::convert::Infallible;
 

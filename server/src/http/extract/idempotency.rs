@@ -1,4 +1,5 @@
-//! The headers of idempotency: the caller's name for what it wants done once, and the word that it had been done before.
+//! The headers of idempotency: the caller's name for what it wants done once, and the word that it had been done
+//! before.
 
 use axum::{
     Json,

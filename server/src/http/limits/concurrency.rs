@@ -1,4 +1,5 @@
-//! How many calls there may be at once. Those that only wait have places of their own, so that they take none from the others.
+//! How many calls there may be at once. Those that only wait have places of their own, so that they take none from the
+//! others.
 
 use std::{collections::HashMap, sync::Arc};
 

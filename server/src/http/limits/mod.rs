@@ -1,4 +1,5 @@
-//! What anybody may have of this server: how often they may call, how many calls there may be at once, how long each may take.
+//! What anybody may have of this server: how often they may call, how many calls there may be at once, how long each
+//! may take.
 //!
 //! [`classes`] says for each address of the API what holds for it; nothing else does.
 

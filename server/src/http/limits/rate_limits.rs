@@ -1,7 +1,7 @@
 //! How often anybody may call: one question to the limiter per call, however many limits apply, and none to PostgreSQL.
 //!
-//! A call that is refused does nothing else: it is counted as soon as it is known whose it is, before anything else is looked
-//! up, and before a password is looked at.
+//! A call that is refused does nothing else: it is counted as soon as it is known whose it is, before anything else is
+//! looked up, and before a password is looked at.
 
 use std::{fmt::Write, net::IpAddr, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! What users of each tier may do a minute, looked up now and then, so that no call has to ask, and a change needs no restart.
+//! What users of each tier may do a minute, looked up now and then, so that no call has to ask, and a change needs no
+//! restart.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

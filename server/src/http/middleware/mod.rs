@@ -1,7 +1,8 @@
 //! The outermost layer, one for all: what each call is given, and what each answer bears.
 //!
 //! A call gets its correlation id, the address that it comes from and its class, a place, and so much time. What is too
-//! long, packed, or too much at once is turned away here. An answer gets the body of its problem, and what browsers are to know.
+//! long, packed, or too much at once is turned away here. An answer gets the body of its problem, and what browsers are
+//! to know.
 
 mod cors;
 pub(crate) mod security_headers;

@@ -1,6 +1,8 @@
-//! How long a connection may be silent: hyper has one time limit for a call's head, and counts the silence before it to it.
+//! How long a connection may be silent: hyper has one time limit for a call's head, and counts the silence before it to
+//! it.
 //!
-//! So hyper is given that of an idle connection, and a timer that is shortened when the first byte of the next head has come.
+//! So hyper is given that of an idle connection, and a timer that is shortened when the first byte of the next head has
+//! come.
 
 use std::{
     io,

@@ -1,8 +1,8 @@
 //! AcceptBatch connections and serves calls over them: what `axum::serve` does, with limits.
 //!
-//! A connection that is silent, slow with a call's head, or one too many, is not allowed to hold anything up. Every call is told
-//! by whom it came ([`Peer`]). At a shutdown no connection is accepted any more, and those that are open end after the call that
-//! they are at.
+//! A connection that is silent, slow with a call's head, or one too many, is not allowed to hold anything up. Every
+//! call is told by whom it came ([`Peer`]). At a shutdown no connection is accepted any more, and those that are open
+//! end after the call that they are at.
 
 mod connection;
 

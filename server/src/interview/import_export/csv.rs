@@ -1,7 +1,8 @@
 //! CSV as RFC 4180 says, and nothing looser.
 //!
-//! Readers that forgive a quote which is never closed swallow the rest of the file into one field. Here a broken quote is told,
-//! with the record in which it stands, and nothing after it is read: where the next record begins cannot be known.
+//! Readers that forgive a quote which is never closed swallow the rest of the file into one field. Here a broken quote
+//! is told, with the record in which it stands, and nothing after it is read: where the next record begins cannot be
+//! known.
 
 use std::{borrow::Cow, str::Chars};
 

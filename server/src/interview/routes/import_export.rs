@@ -36,7 +36,6 @@ use crate::{
             import::{Mode, Report, import},
         },
     },
-    knowledge::notify_indexer::notify_indexer,
     personas::own::own_persona,
 };
 
@@ -67,9 +66,9 @@ impl<S: Send + Sync> FromRequest<S> for Import {
 
 /// Import responses
 ///
-/// JSON (an array), JSON Lines or CSV (with a header), up to 5,000 rows. A row names its question by id or by its text, whatever the
-/// case, spaces and mark at the end; a text that is not known becomes a question of one's own. What is there already is left as
-/// it is. `all_or_nothing` stores nothing if one row is wrong; `row_by_row` stores the others.
+/// JSON (an array), JSON Lines or CSV (with a header), up to 5,000 rows. A row names its question by id or by its text,
+/// whatever the case, spaces and mark at the end; a text that is not known becomes a question of one's own. What is
+/// there already is left as it is. `all_or_nothing` stores nothing if one row is wrong; `row_by_row` stores the others.
 #[utoipa::path(post, path = "/personas/{slug}/responses/import", tag = TAG, security(("token" = ["personas:write"])), params(("slug" = String, Path), How),
     request_body(content((Vec<RawRow> = "application/json"), (String = "application/jsonl"), (String = "text/csv"))),
     responses((status = 200, body = Report), (status = 409, description = "there would be too many questions of one's own"),
@@ -95,10 +94,7 @@ pub(crate) async fn import_responses(
         Box::pin(async move { import(db, &by, owner, &slug, (format, how.mode), &bytes).await })
     });
     Ok(match done.await? {
-        Created::Now(report) => {
-            notify_indexer(&*interview.jobs).await;
-            Json(report).into_response()
-        }
+        Created::Now(report) => Json(report).into_response(),
         Created::Before(report) => ([REPLAYED], Json(report)).into_response(),
     })
 }

@@ -1,4 +1,5 @@
-//! The interview: questions, what the owner of a persona answered, how far the two have come, and what a model can learn of it.
+//! The interview: questions, what the owner of a persona answered, how far the two have come, and what a model can
+//! learn of it.
 
 pub(crate) mod import_export;
 mod progress;

@@ -123,8 +123,8 @@ pub(crate) struct WriteResponse {
 
 /// Answer a question, or change what was answered
 ///
-/// What was deleted is there again then. With `If-Match` (the `ETag` of a response) it changes only what is still at that
-/// version. The same again makes no new version.
+/// What was deleted is there again then. With `If-Match` (the `ETag` of a response) it changes only what is still at
+/// that version. The same again makes no new version.
 #[utoipa::path(put, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path), ("If-Match" = Option<String>, Header)),
     request_body = WriteResponse,

@@ -51,8 +51,8 @@ fn tenth() -> f64 {
 
 /// Export what a model can be trained with, as chats
 ///
-/// JSON Lines: every final answer with its question, then every whole reply that you rated up, or that others did who said that
-/// you may have it (`share`). Secrets, e-mail addresses and card numbers are masked.
+/// JSON Lines: every final answer with its question, then every whole reply that you rated up, or that others did who
+/// said that you may have it (`share`). Secrets, e-mail addresses and card numbers are masked.
 #[utoipa::path(get, path = "/personas/{slug}/training.jsonl", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichChats),
     responses((status = 200, content((Chat = "application/jsonl")), description = "a chat a line")))]
 pub(crate) async fn export_training(

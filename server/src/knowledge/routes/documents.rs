@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 use troupe_core::{
     ids::{DocumentId, UserId},
-    model::knowledge::{Document, DocumentStatus},
+    model::knowledge::Document,
 };
 use troupe_db::{
     knowledge::documents::{self, Shelf},
@@ -35,7 +35,6 @@ use crate::{
     knowledge::{
         Knowledge,
         add_document::{add, delete, examine, fetch},
-        notify_indexer::notify_indexer,
     },
     personas::{own::NO_PERSONA, settings::is_slug},
 };
@@ -53,9 +52,10 @@ pub(crate) struct Naming {
 
 /// Give a persona a document to draw on
 ///
-/// The body is the document itself: plain text, Markdown, HTML or PDF; or, as `application/json`, the address where it is, from
-/// which it is fetched now, once. What it is, is found in it; `Content-Type` decides only between kinds of text. The answer
-/// has the status `pending`; a worker reads the document then. The same content again is the same document.
+/// The body is the document itself: plain text, Markdown, HTML or PDF; or, as `application/json`, the address where it
+/// is, from which it is fetched now, once. What it is, is found in it; `Content-Type` decides only between kinds of
+/// text. The answer has the status `pending`; a worker reads the document then. The same content again is the same
+/// document.
 #[utoipa::path(post, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:write"])), params(("slug" = String, Path), Naming),
     request_body(content((DocumentAddress = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (Vec<u8> = "application/pdf"))),
     responses((status = 201, body = Document), (status = 404, description = "no such persona of yours"),
@@ -85,14 +85,10 @@ pub(crate) async fn create_document(
         }
     };
     let examined = examine(bytes, said).await?;
-    let created = once(&knowledge.pool, owner, key, |db| {
+    once(&knowledge.pool, owner, key, |db| {
         Box::pin(async move { add(db, &by, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
     })
-    .await?;
-    if matches!(&created, Created::Now(document) if document.status == DocumentStatus::Pending) {
-        notify_indexer(&*knowledge.jobs).await;
-    }
-    Ok(created)
+    .await
 }
 
 /// The documents of a persona of one's own, the newest first

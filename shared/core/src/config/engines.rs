@@ -75,8 +75,8 @@ impl Redis {
     }
 }
 
-/// Whether all parameters of PostgreSQL's address are known to its client, which would write others, with their values, into
-/// the log, and go on without.
+/// Whether all parameters of PostgreSQL's address are known to its client, which would write others, with their values,
+/// into the log, and go on without.
 fn is_heeded(address: &SecretString) -> bool {
     let known = |name: &str| DATABASE_PARAMETERS.contains(&name) || name.starts_with("options[");
     let url = address.expose_secret().parse::<Url>();

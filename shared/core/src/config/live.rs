@@ -1,8 +1,8 @@
 //! A configuration whose keys may change while the process runs.
 //!
-//! On SIGHUP, and when a file that it was read from has changed, all is read anew. What is sound is compared with what was
-//! there: keys are taken over, and users and passwords in addresses; whatever else has changed is named and waits for a restart.
-//! What is not sound is refused as a whole. [`Live::follow`] does it; one task of a process is enough.
+//! On SIGHUP, and when a file that it was read from has changed, all is read anew. What is sound is compared with what
+//! was there: keys are taken over, and users and passwords in addresses; whatever else has changed is named and waits
+//! for a restart. What is not sound is refused as a whole. [`Live::follow`] does it; one task of a process is enough.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -19,8 +19,8 @@ use url::Url;
 
 use super::{Config, ConfigError, Sources, sources::Reading};
 
-/// How often files are looked at. What has changed is taken when it has stayed the same for one more look: whoever writes it
-/// may not be done.
+/// How often files are looked at. What has changed is taken when it has stayed the same for one more look: whoever
+/// writes it may not be done.
 const LOOK: Duration = Duration::from_secs(2);
 
 type Address = fn(&mut Config) -> &mut Option<SecretString>;
@@ -153,8 +153,8 @@ impl Live {
         }
     }
 
-    /// The keys of a new configuration among the settings that are in force; together they must be sound, too. Returns the
-    /// addresses that lead elsewhere now: these are not taken.
+    /// The keys of a new configuration among the settings that are in force; together they must be sound, too. Returns
+    /// the addresses that lead elsewhere now: these are not taken.
     fn take_keys(&self, mut new: Config) -> Result<Vec<&'static str>, ConfigError> {
         let mut config = Config::clone(&self.now());
         for (name, provider) in &mut config.providers {

@@ -1,4 +1,4 @@
-//! Letters to users, and the first admin.
+//! E-mails to users, and the first admin.
 
 use std::time::Duration;
 
@@ -31,6 +31,11 @@ pub struct Admin {
 }
 
 impl Mail {
+    /// Whether anybody can be written to.
+    pub const fn is_set_up(&self) -> bool {
+        self.url.is_some() || self.to_log
+    }
+
     /// Where the mail server is, with its credentials.
     pub fn server(&self) -> Option<Url> {
         self.url.as_ref()?.expose_secret().parse().ok()
@@ -49,11 +54,11 @@ impl Mail {
             "mail.starttls",
             "must be true: what goes to another machine unencrypted, others can read, and links in it are keys",
         );
-        rule(self.url.is_none() || self.from.contains('@'), "mail.from", "must be an address: letters come from it");
+        rule(self.url.is_none() || self.from.contains('@'), "mail.from", "must be an address: e-mails come from it");
         rule(
             self.url.is_none() || public_url.is_some(),
             "server.public_url",
-            "must be set where mail.url is: links in letters lead there",
+            "must be set where mail.url is: links in e-mails lead there",
         );
         rule(!(self.to_log && self.url.is_some()), "mail.to_log", "must be false where mail.url is set");
         rule(!self.timeout.is_zero(), "mail.timeout", "must be longer than nothing");

@@ -1,4 +1,5 @@
-//! Configuration: embedded defaults < optional TOML file < directory of secrets < environment, typed and validated once at start.
+//! Configuration: embedded defaults < optional TOML file < directory of secrets < environment, typed and validated once
+//! at start.
 //!
 //! Nothing else reads the environment. Every fault is reported together with its key, so that an operator mends them in
 //! one go. Binaries get theirs from [`Options::load`], as [`Live`]: keys in it may change while they run.
@@ -81,6 +82,7 @@ pub struct Queue {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Worker {
     pub concurrency: usize,
+    pub jobs: usize,
     #[serde(deserialize_with = "duration")]
     pub lease: Duration,
     pub max_attempts: u32,

@@ -1,7 +1,7 @@
 //! Where settings come from, and how all their faults are found at once.
 //!
-//! Embedded defaults < TOML file < directory of secrets < environment. What was read from a file is never quoted in a fault: a
-//! secret may have got into the wrong one.
+//! Embedded defaults < TOML file < directory of secrets < environment. What was read from a file is never quoted in a
+//! fault: a secret may have got into the wrong one.
 
 use std::{
     fmt,
@@ -154,8 +154,8 @@ fn unknown(key: String) -> Fault {
     Fault { key, message: "there is no such setting".to_owned() }
 }
 
-/// The settings that were found. Files whose names begin with a dot belong to whoever writes the directory, such as Kubernetes'
-/// `..data`.
+/// The settings that were found. Files whose names begin with a dot belong to whoever writes the directory, such as
+/// Kubernetes' `..data`.
 fn merge_directory(merged: &mut Table, directory: &Path, faults: &mut Vec<Fault>) -> Vec<String> {
     let names = std::fs::read_dir(directory).and_then(|entries| {
         entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<Vec<_>>>()
@@ -223,7 +223,8 @@ fn take_file(slot: &mut Value, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Where a setting is. Providers and their keys may have names that the defaults do not know: they come into being here.
+/// Where a setting is. Providers and their keys may have names that the defaults do not know: they come into being
+/// here.
 fn slot<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Value> {
     let (section, key) = path.split_once('.')?;
     let mut table = table.get_mut(section)?.as_table_mut()?;

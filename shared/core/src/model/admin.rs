@@ -1,12 +1,12 @@
 //! What admins see. None of it holds a word that was said: texts are told by their length.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Usage, providers::Try};
 use crate::{
-    ids::{ConversationId, RequestId, UserId},
+    ids::{ConversationId, JobId, RequestId, UserId},
     problem::Problem,
 };
 
@@ -83,8 +83,8 @@ pub struct Tier {
     /// Who is asked for its replies, in this order, unless the persona has a chain; null means the configured default.
     #[schema(example = json!(["anthropic", "openai/gpt-4.1-mini"]))]
     pub chain: Option<Vec<String>>,
-    /// Who may speak to its users at all: providers, or single models of them; null means everybody. What else a chain names is
-    /// passed over.
+    /// Who may speak to its users at all: providers, or single models of them; null means everybody. What else a chain
+    /// names is passed over.
     #[schema(example = json!(["openai/gpt-4.1-mini", "offline"]))]
     pub models: Option<Vec<String>>,
     /// Calls of one user.
@@ -111,16 +111,48 @@ pub struct Running {
     pub worker: String,
 }
 
+/// What a worker does with what waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum WorkerState {
+    Active,
+    /// It takes nothing up, and finishes what runs.
+    Paused,
+    /// The same, and then it ends; what still runs after the drain time is handed back.
+    Draining,
+}
+
+/// A job other than a reply that is being done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RunningJob {
+    pub id: JobId,
+    #[schema(example = "export")]
+    pub kind: String,
+    pub attempt: i32,
+    pub started_at: Option<DateTime<Utc>>,
+    pub lease_until: Option<DateTime<Utc>>,
+    #[serde(skip)]
+    pub worker: Option<String>,
+}
+
 /// A worker and what it is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Worker {
     pub name: String,
     pub version: String,
+    pub state: WorkerState,
+    /// Why it is not as it was started, where an admin has changed it.
+    pub reason: Option<String>,
     /// How many replies it writes at the same time.
     pub slots: i32,
+    /// The kinds of jobs, beside replies, that it runs.
+    #[schema(example = json!(["deletion", "export", "index"]))]
+    pub kinds: Vec<String>,
     pub started_at: DateTime<Utc>,
     pub seen_at: DateTime<Utc>,
     /// Whether it was heard of lately enough.
     pub alive: bool,
     pub running: Vec<Running>,
+    pub running_jobs: Vec<RunningJob>,
 }

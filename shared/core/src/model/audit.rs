@@ -1,7 +1,7 @@
 //! The audit log: what is noted, and what admins see of it.
 //!
-//! Who reads an entry after its people have deleted their accounts finds their random `subject` and no more: addresses, values and
-//! the user ids are kept beside the log, and go with the account.
+//! Who reads an entry after its people have deleted their accounts finds their random `subject` and no more: addresses,
+//! values and the user ids are kept beside the log, and go with the account.
 
 use std::net::IpAddr;
 

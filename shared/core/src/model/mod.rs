@@ -10,6 +10,7 @@ mod change;
 pub mod feedback;
 pub mod grounding;
 pub mod interview;
+pub mod jobs;
 pub mod knowledge;
 pub mod memory;
 pub mod moderation;

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::Usage;
 
-/// One link of a chain, written `provider`, `provider/model` or `provider#key/model`. Without a key all keys of the provider
-/// are meant, in their order; without a model the provider's own.
+/// One link of a chain, written `provider`, `provider/model` or `provider#key/model`. Without a key all keys of the
+/// provider are meant, in their order; without a model the provider's own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Link {
     pub provider: String,

@@ -20,8 +20,8 @@ pub enum EmbedError {
 
 #[async_trait]
 pub trait Embedder: Send + Sync {
-    /// One vector of [`Embedder::dimension`] numbers for each text, in their order, of length 1 (or 0, where a text says nothing).
-    /// It is tried once: whoever can wait tries again, whoever cannot does without.
+    /// One vector of [`Embedder::dimension`] numbers for each text, in their order, of length 1 (or 0, where a text
+    /// says nothing). It is tried once: whoever can wait tries again, whoever cannot does without.
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError>;
 
     /// Names what can be compared with each other: the model and the dimension, like `text-embedding-3-small@1536`.

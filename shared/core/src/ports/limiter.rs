@@ -35,7 +35,7 @@ pub struct Refused {
 
 #[async_trait]
 pub trait Limiter: Send + Sync {
-    /// Counts a call against all its limits, or, if one of them has nothing left, against none. `together` is what the limits of one
-    /// call have in common: what is counted under it is in one place.
+    /// Counts a call against all its limits, or, if one of them has nothing left, against none. `together` is what the
+    /// limits of one call have in common: what is counted under it is in one place.
     async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError>;
 }

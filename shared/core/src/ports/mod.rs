@@ -94,8 +94,6 @@ pub trait JobQueue: Send + Sync {
     async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError>;
     /// How the queues of these tiers stand, in their order, in one round trip.
     async fn levels(&self, tiers: &[String]) -> Result<Vec<QueueLevel>, PortError>;
-    /// Says that something is to be indexed. What it is, is in PostgreSQL.
-    async fn announce_index_work(&self) -> Result<(), PortError>;
     /// Whether the queue can be reached.
     async fn ping(&self) -> Result<(), PortError>;
 }

@@ -1,4 +1,5 @@
-//! What workers tell each other, and admins, of the providers. All of it may get lost: each worker finds out for itself then.
+//! What workers tell each other, and admins, of the providers. All of it may get lost: each worker finds out for itself
+//! then.
 
 use std::collections::HashMap;
 use std::time::Duration;

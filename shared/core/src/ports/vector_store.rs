@@ -1,7 +1,7 @@
 //! Finds the passages of a persona whose vectors are nearest to one.
 //!
-//! An index over what PostgreSQL has, of one embedding model; it can be lost and made again. A persona's name goes with every
-//! search, and it is each implementation's one place that keeps others' passages out.
+//! An index over what PostgreSQL has, of one embedding model; it can be lost and made again. A persona's name goes with
+//! every search, and it is each implementation's one place that keeps others' passages out.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -49,8 +49,8 @@ pub trait VectorStore: Send + Sync {
     /// The index that is searched, if there is one. One that does not fit the model's dimension is an error.
     async fn searched(&self) -> Result<Option<Index>, VectorStoreError>;
 
-    /// Adds these, or puts them in the place of those of the same passages. Doing it again changes nothing. Where there is no
-    /// index yet, nothing is done: whoever makes one looks at all passages.
+    /// Adds these, or puts them in the place of those of the same passages. Doing it again changes nothing. Where there
+    /// is no index yet, nothing is done: whoever makes one looks at all passages.
     async fn upsert(&self, points: &[Point]) -> Result<(), VectorStoreError>;
 
     /// Removes those of these that are there.
@@ -62,8 +62,8 @@ pub trait VectorStore: Send + Sync {
     /// The nearest passages of this persona, and of no other: the best first, so many at most.
     async fn search(&self, persona: PersonaId, vector: &[f32], limit: usize) -> Result<Vec<Found>, VectorStoreError>;
 
-    /// Begins a new index beside the one that is searched, or goes on with one that was begun. From now on it gets whatever
-    /// changes, too. One process at a time may.
+    /// Begins a new index beside the one that is searched, or goes on with one that was begun. From now on it gets
+    /// whatever changes, too. One process at a time may.
     async fn begin(&self) -> Result<Index, VectorStoreError>;
 
     /// Adds these to this index only.

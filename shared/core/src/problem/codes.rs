@@ -202,6 +202,20 @@ problem_codes! {
         title: "conflict",
         advice: "An admin has hidden the persona, and it answers nobody. Its owner finds the reason in `hidden_reason`.",
     }
+    JobNotSettled {
+        name: "job_not_settled",
+        status: 409,
+        retryable: false,
+        title: "conflict",
+        advice: "The job is no dead letter, or another one is open for the same thing. Look at it again.",
+    }
+    WorkerDraining {
+        name: "worker_draining",
+        status: 409,
+        retryable: false,
+        title: "conflict",
+        advice: "The worker finishes what it does, and ends. Start another one.",
+    }
     EmailTaken {
         name: "email_taken",
         status: 409,

@@ -1,8 +1,8 @@
 //! The problem object (RFC 9457): one shape for every error, over HTTP, in events and in a polled request.
 //!
 //! What a kind of problem always has (status, title, type, whether a retry may help) comes from the table of
-//! [`ProblemCode`]; the fields that it fills are private, so that there is no problem with another code. A stored problem
-//! keeps what it was stored with: its code may be of an older or a newer release.
+//! [`ProblemCode`]; the fields that it fills are private, so that there is no problem with another code. A stored
+//! problem keeps what it was stored with: its code may be of an older or a newer release.
 
 mod codes;
 

@@ -1,4 +1,5 @@
-//! Users as admins look for them, change them, and bring them along from elsewhere. Services are accounts too, and no users.
+//! Users as admins look for them, change them, and bring them along from elsewhere. Services are accounts too, and no
+//! users.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{

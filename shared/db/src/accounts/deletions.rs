@@ -1,5 +1,5 @@
-//! Deleting all that is somebody's, a bounded number of rows at a time. What there was of them is looked for each time anew, so
-//! doing it again, or going on where another has stopped, does what is left.
+//! Deleting all that is somebody's, a bounded number of rows at a time. What there was of them is looked for each time
+//! anew, so doing it again, or going on where another has stopped, does what is left.
 //!
 //! Much of it would go by itself with the account's row, in one statement that might take hours.
 
@@ -7,7 +7,8 @@ use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{ConversationId, UserId};
 use uuid::Uuid;
 
-/// Closes an account: nobody signs in with it, and its personas are nobody's to find. `false` where it is closed already.
+/// Closes an account: nobody signs in with it, and its personas are nobody's to find. `false` where it is closed
+/// already.
 pub async fn close(db: impl PgExecutor<'_>, user: UserId) -> Result<bool> {
     let closed = sqlx::query_scalar!(
         "with closed as (
@@ -132,7 +133,7 @@ pub async fn delete_questions(db: impl PgExecutor<'_>, user: UserId, most: i64) 
 pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
-             select p.job_id, p.attempt, p.number from account_jobs j join export_parts p on p.job_id = j.id
+             select p.job_id, p.attempt, p.number from jobs j join export_parts p on p.job_id = j.id
              where j.user_id = $1 and j.kind = 'export' limit $2) old
          where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
         user.as_uuid(),
@@ -143,11 +144,10 @@ pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, most: i6
     Ok(done.rows_affected())
 }
 
-/// And that they were.
-pub async fn delete_exports(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
-    let done = sqlx::query!("delete from account_jobs where user_id = $1 and kind = 'export'", user.as_uuid())
-        .execute(db)
-        .await?;
+/// And that they were, with whatever else was to be done for this user.
+pub async fn delete_jobs(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
+    let done =
+        sqlx::query!("delete from jobs where user_id = $1 and kind <> 'deletion'", user.as_uuid()).execute(db).await?;
     Ok(done.rows_affected())
 }
 
@@ -175,8 +175,15 @@ pub async fn delete_money(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> 
     Ok(done.rows_affected())
 }
 
-/// Deletes the account itself, with its sign-ins and keys, and with all that tells whom the audit log means.
+/// Deletes the account itself, with its sign-ins and keys, and with all that tells whom the audit log and the deletion
+/// mean.
 pub async fn delete_account(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
-    let done = sqlx::query!("delete from users where id = $1", user.as_uuid()).execute(db).await?;
+    let done = sqlx::query!(
+        "with nameless as (update jobs set key = null, user_id = null where user_id = $1)
+         delete from users where id = $1",
+        user.as_uuid(),
+    )
+    .execute(db)
+    .await?;
     Ok(done.rows_affected())
 }

@@ -1,4 +1,5 @@
-//! What a person takes away of theirs, a page at a time: each row as the JSON that stands in the file, and where it stands.
+//! What a person takes away of theirs, a page at a time: each row as the JSON that stands in the file, and where it
+//! stands.
 //!
 //! The JSON is made by PostgreSQL, so that no type in between can forget a column.
 

@@ -39,8 +39,8 @@ pub struct Addressee {
     pub email: String,
 }
 
-/// Makes this the link of the account with this address, for so long; an earlier one is void. `None` where there is no such
-/// account, or where a link was made less than the interval ago: nobody's letter-box is to be filled by others.
+/// Makes this the link of the account with this address, for so long; an earlier one is void. `None` where there is no
+/// such account, or where a link was made less than the interval ago: nobody's letter-box is to be filled by others.
 pub async fn make_link(
     db: impl PgExecutor<'_>,
     email: &str,
@@ -58,6 +58,29 @@ pub async fn make_link(
         digest,
         ttl.as_secs_f64(),
         interval.as_secs_f64(),
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Puts another link in the place of one that may not have reached its addressee. `None` where that is not the
+/// account's link any more: a password was set meanwhile, or a newer link was made.
+pub async fn replace_link(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    before: &[u8],
+    digest: &[u8],
+    ttl: Duration,
+) -> Result<Option<Addressee>> {
+    sqlx::query_as!(
+        Addressee,
+        r#"update users set reset_digest = $3, reset_until = now() + make_interval(secs => $4)
+           where id = $1 and reset_digest = $2 and closed_at is null
+           returning id as "id: UserId", email"#,
+        user.as_uuid(),
+        before,
+        digest,
+        ttl.as_secs_f64(),
     )
     .fetch_optional(db)
     .await

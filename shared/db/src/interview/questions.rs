@@ -126,8 +126,8 @@ pub async fn of_day(db: impl PgExecutor<'_>, persona: PersonaId, day: NaiveDate)
     .await
 }
 
-/// Chooses the question of a day that has none: unanswered ones first, then drafts; among these what was not asked for longest;
-/// among those one category after the other, each in its order. The caller has locked the persona.
+/// Chooses the question of a day that has none: unanswered ones first, then drafts; among these what was not asked for
+/// longest; among those one category after the other, each in its order. The caller has locked the persona.
 pub async fn choose(db: impl PgExecutor<'_>, owner: UserId, persona: PersonaId, day: NaiveDate) -> Result<()> {
     sqlx::query!(
         "with candidates as (

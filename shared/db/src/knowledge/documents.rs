@@ -47,8 +47,8 @@ impl From<Row> for Document {
     }
 }
 
-/// Adds a document, to be read by a worker; `None` where there is no such persona of this owner. The same content is the same
-/// document: it is read again only where that failed, or where it is taken for something else now.
+/// Adds a document, to be read by a worker; `None` where there is no such persona of this owner. The same content is
+/// the same document: it is read again only where that failed, or where it is taken for something else now.
 pub async fn add(db: impl PgExecutor<'_>, shelf: Shelf<'_>, new: &NewDocument<'_>) -> Result<Option<Document>> {
     let row = sqlx::query_as!(
         Row,
@@ -66,10 +66,13 @@ pub async fn add(db: impl PgExecutor<'_>, shelf: Shelf<'_>, new: &NewDocument<'_
                               else d.original end
                returning id, persona_id, title, media_type, size, digest, status, reason, created_at
            ), work as (
-               insert into index_work (source_kind, source_id, persona_id)
-               select 'document', id, persona_id from added where status = 'pending'
-               on conflict (source_kind, source_id) do update set
-                   changes = index_work.changes + 1, due_at = now(), attempts = 0
+               insert into jobs (kind, key, payload)
+               select 'index', 'document:' || id,
+                   jsonb_build_object('source_kind', 'document', 'source_id', id, 'persona_id', persona_id)
+               from added where status = 'pending'
+               on conflict (kind, key) where finished_at is null and key is not null do update
+                   set attempt = jobs.attempt + 1, failures = 0, lapses = 0, status = 'waiting', due_at = now(),
+                       lease_until = null, payload = excluded.payload
            )
            select id as "id: DocumentId", title, media_type as "media_type: MediaType", size, encode(digest, 'hex') as "digest!",
                status as "status: DocumentStatus", reason, created_at,

@@ -64,7 +64,8 @@ pub async fn points(db: impl PgExecutor<'_>, model: &str, passages: &[PassageId]
     Ok(points.collect())
 }
 
-/// The passages of a persona that have a vector of this model: looked up one by one, never joined with the vectors of all.
+/// The passages of a persona that have a vector of this model: looked up one by one, never joined with the vectors of
+/// all.
 pub async fn of_persona(db: impl PgExecutor<'_>, model: &str, persona: PersonaId) -> Result<Vec<PassageId>> {
     sqlx::query_scalar!(
         r#"select id as "id: PassageId" from passages p

@@ -1,4 +1,5 @@
-//! What personas remember of their users. Each sees, writes and deletes their own only; a persona's owner sees none of it.
+//! What personas remember of their users. Each sees, writes and deletes their own only; a persona's owner sees none of
+//! it.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -23,7 +24,8 @@ pub async fn newest(db: impl PgExecutor<'_>, user: UserId, persona: PersonaId, l
     .await
 }
 
-/// Keeps what a message told. What is known already stays as it is, so this may be done again; beyond the most, the oldest go.
+/// Keeps what a message told. What is known already stays as it is, so this may be done again; beyond the most, the
+/// oldest go.
 pub async fn keep(
     db: impl PgExecutor<'_>,
     user: UserId,

@@ -1,4 +1,5 @@
-//! What personas know: documents, passages, embeddings, and the work that keeps the indexes up to date; memories of users.
+//! What personas know: documents, passages, embeddings, and the work that keeps the indexes up to date; memories of
+//! users.
 
 pub mod documents;
 pub mod embeddings;

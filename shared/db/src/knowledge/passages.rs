@@ -103,9 +103,9 @@ pub async fn of_persona(db: impl PgExecutor<'_>, persona: PersonaId, ids: &[Pass
     .await
 }
 
-/// The passages of a persona with words of the query (of its first thousand letters), the best first. The query may have
-/// quoted phrases, `or`, and `-` before words that must not be there; otherwise a passage need not have every word, but those
-/// that do come before others like them.
+/// The passages of a persona with words of the query (of its first thousand letters), the best first. The query may
+/// have quoted phrases, `or`, and `-` before words that must not be there; otherwise a passage need not have every
+/// word, but those that do come before others like them.
 pub async fn search(db: impl PgExecutor<'_>, persona: PersonaId, query: &str, limit: i64) -> Result<Vec<Passage>> {
     sqlx::query_as!(
         Passage,

@@ -1,7 +1,7 @@
 //! What the vector store must still be told, as triggers note it.
 //!
-//! A row says that something changed, not what: whoever takes it up looks how things stand. So it may be done twice, or late,
-//! or by two at the same time; what changed meanwhile has raised `changes`, and the row stays for another round.
+//! A row says that something changed, not what: whoever takes it up looks how things stand. So it may be done twice, or
+//! late, or by two at the same time; what changed meanwhile has raised `changes`, and the row stays for another round.
 
 use std::time::Duration;
 
@@ -44,6 +44,24 @@ impl Work {
     }
 }
 
+/// Has jobs do what is due: one for each so many of it, in lanes, of which there are so many. Lanes that are open stay.
+pub async fn open_lanes(db: impl PgExecutor<'_>, batch: i64, lanes: i32) -> Result<u64> {
+    let done = sqlx::query!(
+        "insert into jobs (kind, key, payload)
+         select 'vectors', lane::text, jsonb_build_object('lane', lane)
+         from (select count(*) as many from (select from vector_work where due_at <= now() limit $1::bigint * $2::integer) due) due
+         cross join generate_series(1, $2::integer) lane
+         where (lane - 1) * $1 < due.many
+           and not exists (select from jobs open where open.kind = 'vectors' and open.key = lane::text and open.finished_at is null)
+         on conflict (kind, key) where finished_at is null and key is not null do nothing",
+        batch,
+        lanes,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Takes up what is due, the oldest first. Nobody else does for so long.
 pub async fn take(db: impl PgExecutor<'_>, most: i64, lease: Duration) -> Result<Vec<Work>> {
     let rows = sqlx::query!(
@@ -81,8 +99,8 @@ pub async fn done(db: impl PgExecutor<'_>, work: &[Work]) -> Result<()> {
     Ok(())
 }
 
-/// The same for passages that the store has been given. One that has gone meanwhile is to be removed, also if that has been
-/// done already: the store may have heard of its coming last.
+/// The same for passages that the store has been given. One that has gone meanwhile is to be removed, also if that has
+/// been done already: the store may have heard of its coming last.
 pub async fn given(db: impl PgExecutor<'_>, model: &str, work: &[Work]) -> Result<()> {
     let Columns { ids, changes, personas, digests, .. } = columns(work);
     sqlx::query!(

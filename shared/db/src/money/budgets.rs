@@ -1,7 +1,9 @@
-//! What may be spent in a day, and what is: money is reserved before a model is asked, and settled when its price is known.
+//! What may be spent in a day, and what is: money is reserved before a model is asked, and settled when its price is
+//! known.
 //!
-//! What is reserved counts as spent, so that replies which are written at the same time cannot spend the same money. A worker
-//! that dies in between leaves it spent: too little is left then, never too much. Rows are locked in one order everywhere.
+//! What is reserved counts as spent, so that replies which are written at the same time cannot spend the same money. A
+//! worker that dies in between leaves it spent: too little is left then, never too much. Rows are locked in one order
+//! everywhere.
 
 use std::collections::{HashMap, HashSet};
 
@@ -119,8 +121,8 @@ pub async fn persona(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<Perso
     sqlx::query_scalar!(r#"select id as "id: PersonaId" from personas where slug = $1"#, slug).fetch_optional(db).await
 }
 
-/// What a user may spend today and has spent: by the user's own budget, else by that of each user of the tier, else by the
-/// default. `None` where there is no such user.
+/// What a user may spend today and has spent: by the user's own budget, else by that of each user of the tier, else by
+/// the default. `None` where there is no such user.
 pub async fn allowance(db: impl PgExecutor<'_>, user: UserId, default_limit: Option<f64>) -> Result<Option<Allowance>> {
     let row = sqlx::query!(
         r#"select today as "today!", coalesce(o.daily_limit, t.daily_limit, $2) as daily_limit, coalesce(s.spent, 0) as "spent!"

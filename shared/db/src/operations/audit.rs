@@ -1,4 +1,5 @@
-//! The audit log. Rows come only by `audit_append`, a function of the database, and nothing of ours changes or removes one.
+//! The audit log. Rows come only by `audit_append`, a function of the database, and nothing of ours changes or removes
+//! one.
 //!
 //! An append has all others wait until the transaction is over: it is the last statement of it.
 

@@ -1,4 +1,5 @@
-//! Removing what has had its time, in batches: each statement takes a bounded number of rows, and never one that is locked.
+//! Removing what has had its time, in batches: each statement takes a bounded number of rows, and never one that is
+//! locked.
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, most: i64)
 pub async fn remove_export_parts(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
-             select p.job_id, p.attempt, p.number from account_jobs j join export_parts p on p.job_id = j.id
+             select p.job_id, p.attempt, p.number from jobs j join export_parts p on p.job_id = j.id
              where j.expires_at <= now() limit $1) old
          where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
         most,
@@ -50,11 +51,11 @@ pub async fn remove_export_parts(db: impl PgExecutor<'_>, most: i64) -> Result<u
     Ok(done.rows_affected())
 }
 
-/// Removes what was known of exports and deletions past their time, once their files are gone; returns how many.
-pub async fn remove_account_jobs(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+/// Removes jobs past their time, exports once their files are gone; returns how many.
+pub async fn remove_jobs(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
     let done = sqlx::query!(
-        "delete from account_jobs where id in (
-             select id from account_jobs j
+        "delete from jobs where id in (
+             select id from jobs j
              where expires_at <= now() and not exists (select from export_parts p where p.job_id = j.id)
              order by expires_at limit $1 for update skip locked)",
         most,

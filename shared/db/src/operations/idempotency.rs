@@ -1,7 +1,7 @@
 //! Idempotency keys: what was asked under a key, and what was answered.
 //!
-//! A key is stored in the same transaction as what it created. Whoever comes with a key that a call under way has taken waits
-//! for that call, here, in PostgreSQL; then there is an answer.
+//! A key is stored in the same transaction as what it created. Whoever comes with a key that a call under way has taken
+//! waits for that call, here, in PostgreSQL; then there is an answer.
 
 use serde_json::Value;
 use sqlx::{PgExecutor, Result};

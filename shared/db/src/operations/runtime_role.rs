@@ -1,5 +1,5 @@
-//! The role of the database under which servers and workers run: it may change what they change, and of the audit log only read
-//! and append.
+//! The role of the database under which servers and workers run: it may change what they change, and of the audit log
+//! only read and append.
 
 use sqlx::{PgExecutor, Result};
 

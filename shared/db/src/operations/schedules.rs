@@ -1,22 +1,46 @@
-//! Schedules: work that is done at intervals, by whichever worker comes first.
+//! Schedules: what is done at intervals, once however many workers there are. Each due moment puts one job in.
 
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgExecutor, Result};
 
-/// Begins a run; `false` where one was begun within the interval.
-pub async fn begin(db: impl PgExecutor<'_>, name: &str, worker: &str, interval: Duration) -> Result<bool> {
-    let done = sqlx::query!(
-        "insert into schedules as s (name, last_run, worker) values ($1, now(), $2)
-         on conflict (name) do update set last_run = now(), worker = $2
-         where s.last_run <= now() - make_interval(secs => $3)",
-        name,
+/// What became of a look at a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// The last run began within the interval.
+    NotDue,
+    /// A job was put in.
+    Enqueued,
+    /// It is due, but the job of the last time is still open.
+    UnderWay,
+}
+
+/// Puts a job of this kind in, if the schedule is due: whoever comes first moves the schedule on, in the same
+/// statement.
+pub async fn enqueue_due(db: impl PgExecutor<'_>, kind: &str, worker: &str, interval: Duration) -> Result<Look> {
+    let row = sqlx::query!(
+        r#"with due as (
+               insert into schedules as s (name, last_run, worker) values ($1, now(), $2)
+               on conflict (name) do update set last_run = now(), worker = $2
+               where s.last_run <= now() - make_interval(secs => $3)
+               returning name
+           ), enqueued as (
+               insert into jobs (kind, key) select name, name from due
+               on conflict (kind, key) where finished_at is null and key is not null do nothing
+               returning id
+           )
+           select exists (select from due) as "due!", exists (select from enqueued) as "enqueued!""#,
+        kind,
         worker,
         interval.as_secs_f64(),
     )
-    .execute(db)
+    .fetch_one(db)
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(match (row.due, row.enqueued) {
+        (false, _) => Look::NotDue,
+        (true, true) => Look::Enqueued,
+        (true, false) => Look::UnderWay,
+    })
 }
 
 /// Keeps other runs out for as long as the connection lasts; `false` where one is under way.

@@ -27,7 +27,8 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<Person
     query.build_query_as().fetch_all(db).await
 }
 
-/// Only conditions that are asked for, so that PostgreSQL takes an index for them. `None` where there are no words in the words.
+/// Only conditions that are asked for, so that PostgreSQL takes an index for them. `None` where there are no words in
+/// the words.
 fn narrowed(filter: Filter<'_>) -> Option<QueryBuilder<Postgres>> {
     let mut query = QueryBuilder::new(
         "select id, slug, name, description, owner_id, visibility, hidden_at, hidden_reason, created_at, updated_at from ",

@@ -1,7 +1,8 @@
 //! Conversations. Every function is scoped to the user.
 //!
-//! The time of the last message is not stored: it is that of the newest of a conversation's messages, one look into their index.
-//! So a message writes nothing here, and a list can be as it was at the moment of its first page (`docs/PERFORMANCE.md`).
+//! The time of the last message is not stored: it is that of the newest of a conversation's messages, one look into
+//! their index. So a message writes nothing here, and a list can be as it was at the moment of its first page
+//! (`docs/PERFORMANCE.md`).
 
 use std::{fmt, str::FromStr};
 
@@ -14,8 +15,8 @@ use troupe_core::{
 
 use crate::Page;
 
-/// Where a page of the list ends. All pages are of the list as it was at one moment: a conversation that moves up meanwhile is
-/// neither passed over nor listed twice.
+/// Where a page of the list ends. All pages are of the list as it was at one moment: a conversation that moves up
+/// meanwhile is neither passed over nor listed twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     pub as_of: DateTime<Utc>,

@@ -55,7 +55,8 @@ pub(super) fn fuse(
         Ranked { passage, score, places }
     });
     let mut ranked: Vec<_> = ranked.collect();
-    // Of two that are as good, whose words are there: that is the surer sign. Ids have an order, but none that says anything.
+    // Of two that are as good, whose words are there: that is the surer sign. Ids have an order, but none that says
+    // anything.
     let by_words = |ranked: &Ranked| ranked.places.keyword.unwrap_or(u32::MAX);
     let order = |ranked: &Ranked| (by_words(ranked), ranked.passage.id);
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| order(a).cmp(&order(b))));

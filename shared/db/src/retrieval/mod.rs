@@ -1,9 +1,10 @@
 //! What a persona knows that has to do with a question.
 //!
-//! Two searches run side by side: by words in PostgreSQL, and by meaning in the vector store. Their ranks are fused ([`fusion`]),
-//! and of the best those are told that differ. Neither search may hold up a reply: one that fails or takes too long is done
-//! without, and the receipt says so. Indexes say only which passages may fit; what is told comes from PostgreSQL, asked for that
-//! persona. So whatever an index remembers wrongly, nobody's words are another's, and what was deleted is not said any more.
+//! Two searches run side by side: by words in PostgreSQL, and by meaning in the vector store. Their ranks are fused
+//! ([`fusion`]), and of the best those are told that differ. Neither search may hold up a reply: one that fails or
+//! takes too long is done without, and the receipt says so. Indexes say only which passages may fit; what is told comes
+//! from PostgreSQL, asked for that persona. So whatever an index remembers wrongly, nobody's words are another's, and
+//! what was deleted is not said any more.
 
 mod fusion;
 mod nearest;

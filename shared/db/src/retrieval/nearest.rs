@@ -26,8 +26,8 @@ pub enum NearestError {
     Database(#[from] sqlx::Error),
 }
 
-/// The passages of a persona that are nearest to a vector of the store's model, the best first, so many at most: as they are in
-/// PostgreSQL at this moment. There may be fewer, for as long as the store has not heard of a change.
+/// The passages of a persona that are nearest to a vector of the store's model, the best first, so many at most: as
+/// they are in PostgreSQL at this moment. There may be fewer, for as long as the store has not heard of a change.
 ///
 /// Give it a time limit where somebody waits: what it reads for the first time is read on without it.
 pub async fn nearest(

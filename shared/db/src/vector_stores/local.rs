@@ -1,10 +1,10 @@
 //! Exact search in memory, over copies of what PostgreSQL has, persona by persona.
 //!
-//! With several processes, each has copies of its own, of those personas only that are searched there: made at the first search,
-//! dropped when nobody has searched for a while. What any process embeds or removes raises the persona's version in PostgreSQL;
-//! the others look at it at most once a second, when there is a search, and fetch what is new. A passage's id never means other
-//! words, so an id that is known need not be read again. Until then a copy is behind: [`crate::retrieval::nearest`] leaves out
-//! what has gone meanwhile.
+//! With several processes, each has copies of its own, of those personas only that are searched there: made at the
+//! first search, dropped when nobody has searched for a while. What any process embeds or removes raises the persona's
+//! version in PostgreSQL; the others look at it at most once a second, when there is a search, and fetch what is new. A
+//! passage's id never means other words, so an id that is known need not be read again. Until then a copy is behind:
+//! [`crate::retrieval::nearest`] leaves out what has gone meanwhile.
 
 use std::{
     collections::{HashMap, HashSet},

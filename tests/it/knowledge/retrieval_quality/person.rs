@@ -1,5 +1,5 @@
-//! What an imaginary person has said, and questions with the answers that belong to them. Written before anything was measured, and
-//! not to be changed to please a search.
+//! What an imaginary person has said, and questions with the answers that belong to them. Written before anything was
+//! measured, and not to be changed to please a search.
 
 /// Questions of the interview and their answers; a question below names them by their places here.
 pub(super) const ANSWERS: [(&str, &str); 40] = [

@@ -1,4 +1,5 @@
-//! The text of a document as it is put together: paragraphs with tidy spaces, headings and pages marked, and a bound on all.
+//! The text of a document as it is put together: paragraphs with tidy spaces, headings and pages marked, and a bound on
+//! all.
 
 use troupe_core::model::knowledge::Mark;
 

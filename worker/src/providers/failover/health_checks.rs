@@ -12,7 +12,7 @@ use troupe_core::{config, model::providers::Outcome};
 use troupe_db::operations::provider_checks::{self, Found};
 
 use super::{chain::Chain, roster::Endpoint};
-use crate::schedules::Scheduled;
+use crate::work::schedules::Scheduled;
 
 /// Polls for due checks, in each of the shorter intervals.
 const POLLS_PER_INTERVAL: u32 = 10;
@@ -50,7 +50,7 @@ impl HealthChecks {
 }
 
 impl Scheduled for HealthChecks {
-    const NAME: &'static str = "check providers";
+    const NAME: &'static str = "check_providers";
 
     fn interval(&self) -> Duration {
         self.interval.min(self.failing_interval) / POLLS_PER_INTERVAL

@@ -1,8 +1,9 @@
 //! The built-in embedder, which needs nothing: texts are near to each other when they share words, or parts of words.
 //!
-//! Each word and each run of three or four of its letters is hashed to one of 512 numbers, with a sign; how often it comes
-//! counts, but less each time. So inflected and misspelt words still meet, and any script will do: where words are not parted
-//! by spaces, single characters and pairs take their place. It knows no meaning: "car" and "automobile" are strangers.
+//! Each word and each run of three or four of its letters is hashed to one of 512 numbers, with a sign; how often it
+//! comes counts, but less each time. So inflected and misspelt words still meet, and any script will do: where words
+//! are not parted by spaces, single characters and pairs take their place. It knows no meaning: "car" and "automobile"
+//! are strangers.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! OpenAI's embeddings, which many services speak, through async-openai.
 //!
-//! The call and the answer are our own types, lenient in what they read. Retries are the caller's, so calls go through a
-//! service that makes none, unlike async-openai's own.
+//! The call and the answer are our own types, lenient in what they read. Retries are the caller's, so calls go through
+//! a service that makes none, unlike async-openai's own.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A limiter that all servers share, and this process's own where it is away.
 //!
-//! Its own follows what the shared one says. So it knows how things stand when it has to stand in, and it refuses a flood
-//! without asking: what the shared limiter has refused, it would refuse again.
+//! Its own follows what the shared one says. So it knows how things stand when it has to stand in, and it refuses a
+//! flood without asking: what the shared limiter has refused, it would refuse again.
 
 use std::{
     sync::{

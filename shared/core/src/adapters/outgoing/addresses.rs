@@ -1,7 +1,7 @@
 //! Which addresses are public.
 //!
-//! By the registries of special-purpose addresses (IANA) and what clouds answer at. Addresses that hold an IPv4 address of
-//! another kind inside (6to4, NAT64, Teredo) are none: whoever translates them may reach what nobody else can.
+//! By the registries of special-purpose addresses (IANA) and what clouds answer at. Addresses that hold an IPv4 address
+//! of another kind inside (6to4, NAT64, Teredo) are none: whoever translates them may reach what nobody else can.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,8 +1,10 @@
-//! Calls to addresses that users give: the one client for them, which reaches the public part of the world and nothing else.
+//! Calls to addresses that users give: the one client for them, which reaches the public part of the world and nothing
+//! else.
 //!
-//! A name is resolved here, each of its addresses must be public, and the connection goes to those very addresses: nobody can
-//! give another one in between. Each redirect is a new call, with all checks. What is not allowed, refused or dead is told in
-//! the same words, so that nobody learns by us what is inside. Operators open networks of theirs by `outgoing.allow_networks`.
+//! A name is resolved here, each of its addresses must be public, and the connection goes to those very addresses:
+//! nobody can give another one in between. Each redirect is a new call, with all checks. What is not allowed, refused
+//! or dead is told in the same words, so that nobody learns by us what is inside. Operators open networks of theirs by
+//! `outgoing.allow_networks`.
 
 mod addresses;
 #[cfg(test)]

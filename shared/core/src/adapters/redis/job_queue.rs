@@ -1,14 +1,14 @@
 //! The producing side of the job queue: apalis-redis's layout, written by a script of ours.
 //!
-//! apalis-redis's own push puts every task into the scheduled set, from which its fetch moves all that are due at once; past
-//! some thousands Lua cannot unpack them and the queue stops for good (docs/adr/0002).
+//! apalis-redis's own push puts every task into the scheduled set, from which its fetch moves all that are due at once;
+//! past some thousands Lua cannot unpack them and the queue stops for good (docs/adr/0002).
 
 use std::collections::BTreeMap;
 
 use apalis_redis::Config as Layout;
 use async_trait::async_trait;
 use fred::{
-    interfaces::{ClientLike, KeysInterface, ListInterface, PubsubInterface},
+    interfaces::{ClientLike, KeysInterface, ListInterface},
     types::{Value, scripts::Script},
 };
 
@@ -41,11 +41,6 @@ pub fn finished_counter(queue: &str) -> String {
 /// Where a push to any queue is announced, by the name of its tier.
 pub fn wake_channel(prefix: &str) -> String {
     format!("{prefix}:wake")
-}
-
-/// Where it is announced that something is to be indexed.
-pub fn index_work_channel(prefix: &str) -> String {
-    format!("{prefix}:index_work")
 }
 
 impl RedisJobQueue {
@@ -113,11 +108,6 @@ impl JobQueue for RedisJobQueue {
                 finished: number(finished),
             })
             .collect())
-    }
-
-    async fn announce_index_work(&self) -> Result<(), PortError> {
-        let told: Result<i64, _> = self.redis.client().publish(index_work_channel(self.redis.prefix()), "").await;
-        told.map(drop).map_err(|e| PortError { what: "announce a change of knowledge", why: e.to_string() })
     }
 
     async fn ping(&self) -> Result<(), PortError> {

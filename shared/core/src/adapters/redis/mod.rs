@@ -30,7 +30,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 pub use cache::RedisCache;
 pub use event_bus::RedisEventBus;
-pub use job_queue::{RedisJobQueue, finished_counter, index_work_channel, queue_name, wake_channel};
+pub use job_queue::{RedisJobQueue, finished_counter, queue_name, wake_channel};
 pub use limiter::RedisLimiter;
 pub use provider_board::RedisProviderBoard;
 pub use session_store::RedisSessionStore;
@@ -40,8 +40,8 @@ use crate::{
     ports::PortError,
 };
 
-/// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply. Every place costs memory from
-/// the start, in each of fred's channels, so only subscribers have so many.
+/// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply. Every place costs memory
+/// from the start, in each of fred's channels, so only subscribers have so many.
 const BROADCAST_CAPACITY: usize = 8_192;
 
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
@@ -132,8 +132,8 @@ impl RedisHandle {
         Ok(subscriber)
     }
 
-    /// After a reconnect. fred's own way sends a command without arguments where there are no patterns, and fails at it.
-    /// Goes on until it has succeeded: a subscriber that hears nothing would look as if nothing happened.
+    /// After a reconnect. fred's own way sends a command without arguments where there are no patterns, and fails at
+    /// it. Goes on until it has succeeded: a subscriber that hears nothing would look as if nothing happened.
     async fn subscribe_again(&self, client: &SubscriberClient) {
         let again = async || {
             let channels: Vec<_> = client.tracked_channels().into_iter().collect();
@@ -201,9 +201,9 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-/// For what is better refused at once than kept waiting: no command is tried twice or waits for a connection. A client that makes a
-/// new one takes no command, whatever its options say. Nor, for a moment, does one that has just lost its own, and still believes
-/// that it has it: for that moment there is the time.
+/// For what is better refused at once than kept waiting: no command is tried twice or waits for a connection. A client
+/// that makes a new one takes no command, whatever its options say. Nor, for a moment, does one that has just lost its
+/// own, and still believes that it has it: for that moment there is the time.
 fn failing_fast(redis: &RedisHandle, timeout: Duration) -> Result<WithOptions<Client>, Error> {
     let client = redis.pool.next_connected();
     if !client.is_connected() {
@@ -224,8 +224,8 @@ async fn run_failing_fast<R: FromValue>(
     run(&failing_fast(redis, redis.patience)?, script, vec![key], arguments).await
 }
 
-/// Runs a script with the client's options. (Its own `evalsha` is the one of a client without: that tries twice, and waits for a
-/// connection.) One that Redis does not have yet goes there with its text, and is known from then on.
+/// Runs a script with the client's options. (Its own `evalsha` is the one of a client without: that tries twice, and
+/// waits for a connection.) One that Redis does not have yet goes there with its text, and is known from then on.
 async fn run<R: FromValue>(
     client: &WithOptions<Client>,
     script: &Script,

@@ -1,5 +1,5 @@
-//! Browsers' sessions: one hash per user, so that all of a user's are listed and ended together, and lie in one slot of a
-//! cluster. A session that is looked at is used by that, in the same round trip.
+//! Browsers' sessions: one hash per user, so that all of a user's are listed and ended together, and lie in one slot of
+//! a cluster. A session that is looked at is used by that, in the same round trip.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

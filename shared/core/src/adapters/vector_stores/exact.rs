@@ -1,7 +1,7 @@
 //! The vectors of one persona, side by side in memory, and the exact search for the nearest.
 //!
-//! Every vector is looked at: for ten thousand that takes a millisecond or two, no recall is lost, and there is nothing to
-//! tune. Pure; [`troupe_db::vector_stores::local`] fills it.
+//! Every vector is looked at: for ten thousand that takes a millisecond or two, no recall is lost, and there is nothing
+//! to tune. Pure; [`troupe_db::vector_stores::local`] fills it.
 
 use std::{
     cmp::{Ordering, Reverse},

@@ -1,7 +1,7 @@
 //! The elements of a page that are open, by the rules of HTML so far as what is hidden depends on them.
 //!
-//! Tags may be missing, too many, or in the wrong order. Where the open elements of a name are is known, so no tag looks
-//! through those of other names.
+//! Tags may be missing, too many, or in the wrong order. Where the open elements of a name are is known, so no tag
+//! looks through those of other names.
 
 use std::{collections::HashMap, rc::Rc};
 

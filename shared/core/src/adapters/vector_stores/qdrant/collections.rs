@@ -1,4 +1,5 @@
-//! The collections of one embedding model: `<prefix>_<model>_v1`, `_v2` and so on, and the alias under which one is searched.
+//! The collections of one embedding model: `<prefix>_<model>_v1`, `_v2` and so on, and the alias under which one is
+//! searched.
 //!
 //! Which there are is asked of Qdrant each time: it is the one who knows, whatever other processes do meanwhile.
 
@@ -135,7 +136,8 @@ impl Collections {
     }
 }
 
-/// A model's name in letters that every version of Qdrant takes. Where others had to go, a digest keeps `a/b` and `a-b` apart.
+/// A model's name in letters that every version of Qdrant takes. Where others had to go, a digest keeps `a/b` and `a-b`
+/// apart.
 fn plain(model: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let name: String = model.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();

@@ -1,8 +1,8 @@
 //! Qdrant, by gRPC: one collection for each embedding model, searched under an alias.
 //!
-//! A point's id is its passage's, so telling it twice changes nothing. Its payload names the persona and the source; every
-//! search is filtered by persona in [`QdrantVectorStore::search`], and nowhere else is anything searched. Whatever changes
-//! goes to the collection behind the alias and to a newer one that is being made ([`collections`]).
+//! A point's id is its passage's, so telling it twice changes nothing. Its payload names the persona and the source;
+//! every search is filtered by persona in [`QdrantVectorStore::search`], and nowhere else is anything searched.
+//! Whatever changes goes to the collection behind the alias and to a newer one that is being made ([`collections`]).
 
 mod collections;
 

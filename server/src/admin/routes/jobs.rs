@@ -1,0 +1,193 @@
+//! Jobs other than replies: look at them, and settle the dead letters among them.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use troupe_core::{
+    ids::JobId,
+    model::{
+        audit::By,
+        jobs::{Job, JobStatus},
+    },
+};
+use troupe_db::jobs::{dead_letters, list};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    admin::{
+        Admin,
+        jobs::{JobView, Settlement, explain, select, settle},
+    },
+    auth::actor::Actor,
+    http::{
+        error::{ApiError, ProblemCode},
+        extract::{
+            body::Body,
+            checks::Checks,
+            paging::{Listed, Paging, Params},
+            path::Id,
+        },
+    },
+};
+
+const MISSING: ApiError = ApiError::NotFound("job");
+const MAX_KIND_CHARACTERS: usize = 100;
+const MAX_IDS: usize = 1_000;
+
+/// Which jobs, and which page of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct JobQuery {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// How many items at most: 1 to 100, 50 unless told.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    #[param(example = "export")]
+    kind: Option<String>,
+    /// `failed` are the dead letters.
+    #[param(inline)]
+    status: Option<JobStatus>,
+}
+
+/// Which dead letters; what is not given does not matter.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeadJobFilter {
+    /// These, 1,000 at most.
+    ids: Option<Vec<JobId>>,
+    #[schema(example = "password_reset")]
+    kind: Option<String>,
+}
+
+/// What is to be done with many.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SettleJobs {
+    /// `{}` means all.
+    filter: DeadJobFilter,
+    /// Only say how many.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What was done with many, or would be.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SettledJobs {
+    dry_run: bool,
+    /// How many were settled by this call, or would be.
+    count: usize,
+    /// Whether there are more than one call settles: then call again.
+    more: bool,
+}
+
+fn checked_kind(kind: Option<String>, field: &str) -> Result<Option<String>, ApiError> {
+    let mut checks = Checks::default();
+    if let Some(kind) = &kind {
+        checks.text(field, kind, 1..=MAX_KIND_CHARACTERS);
+    }
+    checks.done()?;
+    Ok(kind)
+}
+
+/// Jobs other than replies, the newest first
+///
+/// Exports, deletions, what is to be indexed, e-mails, and what schedules put in. Those with the status `failed` are
+/// dead letters.
+#[utoipa::path(get, path = "/admin/jobs", tag = super::TAG, security(("token" = ["operations:read"])), params(JobQuery),
+    responses((status = 200, body = Listed<Job>)))]
+pub(crate) async fn list_jobs(
+    State(admin): State<Arc<Admin>>,
+    Params(JobQuery { after, limit, kind, status }): Params<JobQuery>,
+) -> Result<Json<Listed<Job>>, ApiError> {
+    let page = Paging { after, limit }.page()?;
+    let filter = list::Filter { kind: checked_kind(kind, "kind")?, status };
+    let items = list::list(&admin.pool, &filter, page).await?;
+    Ok(Json(Listed::new(items, page.limit, |job| job.id)))
+}
+
+/// One job, and why it is waiting
+#[utoipa::path(get, path = "/admin/jobs/{id}", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = JobId, Path)),
+    responses((status = 200, body = JobView), (status = 404, description = "no such job")))]
+pub(crate) async fn read_job(State(admin): State<Arc<Admin>>, Id(id): Id<JobId>) -> Result<Json<JobView>, ApiError> {
+    explain(&admin, id).await?.map(Json).ok_or(MISSING)
+}
+
+/// Try a job again that is a dead letter
+///
+/// It is as good as new: its attempts are counted from the beginning.
+#[utoipa::path(post, path = "/admin/jobs/{id}/retry", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = JobId, Path)),
+    responses((status = 202, body = JobView), (status = 404, description = "no such job"), (status = 409, description = "no dead letter, or another is open for the same")))]
+pub(crate) async fn retry_job(
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
+    Id(id): Id<JobId>,
+) -> Result<(StatusCode, Json<JobView>), ApiError> {
+    settle_one(&admin, &by, id, Settlement::Retry).await?;
+    let job = explain(&admin, id).await?.ok_or(MISSING)?;
+    Ok((StatusCode::ACCEPTED, Json(job)))
+}
+
+/// Discard a job that is a dead letter
+#[utoipa::path(post, path = "/admin/jobs/{id}/discard", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = JobId, Path)),
+    responses((status = 204), (status = 404, description = "no such job"), (status = 409, description = "no dead letter")))]
+pub(crate) async fn discard_job(
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
+    Id(id): Id<JobId>,
+) -> Result<StatusCode, ApiError> {
+    settle_one(&admin, &by, id, Settlement::Discard).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Try many jobs again that are dead letters
+///
+/// At most 10,000 in one call. Calling again after an error does what is left: none is tried twice.
+#[utoipa::path(post, path = "/admin/jobs/retry", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleJobs,
+    responses((status = 200, body = SettledJobs)))]
+pub(crate) async fn retry_jobs(
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
+    Body(jobs): Body<SettleJobs>,
+) -> Result<Json<SettledJobs>, ApiError> {
+    settle_many(&admin, &by, jobs, Settlement::Retry).await.map(Json)
+}
+
+/// Discard many jobs that are dead letters
+#[utoipa::path(post, path = "/admin/jobs/discard", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleJobs,
+    responses((status = 200, body = SettledJobs)))]
+pub(crate) async fn discard_jobs(
+    State(admin): State<Arc<Admin>>,
+    Actor(by): Actor,
+    Body(jobs): Body<SettleJobs>,
+) -> Result<Json<SettledJobs>, ApiError> {
+    settle_many(&admin, &by, jobs, Settlement::Discard).await.map(Json)
+}
+
+async fn settle_many(
+    admin: &Admin,
+    by: &By,
+    SettleJobs { filter: DeadJobFilter { ids, kind }, dry_run }: SettleJobs,
+    settlement: Settlement,
+) -> Result<SettledJobs, ApiError> {
+    let few = ids.as_ref().is_none_or(|ids| ids.len() <= MAX_IDS);
+    Checks::default().rule(few, "filter.ids", format!("must not be more than {MAX_IDS}")).done()?;
+    let filter = dead_letters::Filter { ids, kind: checked_kind(kind, "filter.kind")? };
+    let (ids, more) = select(admin, &filter).await?;
+    let count = if dry_run { ids.len() } else { settle(admin, by, &ids, settlement).await? };
+    Ok(SettledJobs { dry_run, count, more })
+}
+
+async fn settle_one(admin: &Admin, by: &By, id: JobId, settlement: Settlement) -> Result<(), ApiError> {
+    if settle(admin, by, &[id], settlement).await? > 0 {
+        return Ok(());
+    }
+    let job = list::find(&admin.pool, id).await?.ok_or(MISSING)?;
+    let detail = match job.status {
+        JobStatus::Failed => "another job is open for the same thing",
+        _ => "the job is no dead letter, or not any more",
+    };
+    Err(ApiError::conflict(ProblemCode::JobNotSettled, detail))
+}

@@ -1,0 +1,72 @@
+//! E-mails by SMTP: a connection for each, encrypted before anything is said unless the server is on this machine.
+
+use anyhow::Context;
+use async_trait::async_trait;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+    transport::smtp::client::{Tls, TlsParameters},
+};
+use secrecy::ExposeSecret;
+use tokio::time::timeout;
+use troupe_core::config::{self, Live};
+
+use super::{Email, Mailer, NotSent};
+
+/// Of a server whose address names none, when the connection is encrypted by STARTTLS.
+const SUBMISSION_PORT: u16 = 587;
+
+pub(super) struct SmtpMailer {
+    live: Live,
+    from: Mailbox,
+}
+
+impl SmtpMailer {
+    pub(super) fn from_config(live: &Live) -> anyhow::Result<Option<Self>> {
+        let config = &live.now().mail;
+        if config.url.is_none() {
+            return Ok(None);
+        }
+        let from = config.from.parse().context("mail.from is not an address like Troupe <troupe@example.com>")?;
+        transport(config)?;
+        Ok(Some(Self { live: live.clone(), from }))
+    }
+}
+
+/// To the server, as its address has it at the moment: the password in it may change.
+fn transport(config: &config::Mail) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
+    let url = config.url.as_ref().map_or("", ExposeSecret::expose_secret);
+    // Its error could repeat the address, and a password is in that.
+    let unsound = || anyhow::anyhow!("mail.url is not the address of a mail server");
+    let server = config.server().ok_or_else(unsound)?;
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| unsound())?;
+    if server.scheme() == "smtp" && config.starttls {
+        let host = server.host_str().unwrap_or_default().to_owned();
+        transport = transport.tls(Tls::Required(TlsParameters::new(host).context("set up TLS for mail.url")?));
+        transport = transport.port(server.port().unwrap_or(SUBMISSION_PORT));
+    }
+    Ok(transport.timeout(Some(config.timeout)).build())
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, email: &Email) -> Result<(), NotSent> {
+        let never = |why: String| NotSent { again: false, why };
+        let to = email.to.parse::<Mailbox>().map_err(|_| never("the address cannot be written to".to_owned()))?;
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&email.subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(email.text.clone())
+            .map_err(|e| never(e.to_string()))?;
+        let config = &self.live.now().mail;
+        let transport = transport(config).map_err(|error| never(error.to_string()))?;
+        // The transport's own limit is for the connection; a server that falls silent later would hold the line for
+        // ever.
+        let Ok(sent) = timeout(config.timeout, transport.send(message)).await else {
+            return Err(NotSent { again: true, why: "the mail server took too long".to_owned() });
+        };
+        sent.map(drop).map_err(|error| NotSent { again: !error.is_permanent(), why: error.to_string() })
+    }
+}

@@ -1,0 +1,127 @@
+//! One attempt at a job: run with a time limit while the lease is renewed, and what is stored of how it ended.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use troupe_db::jobs::{
+    finish,
+    lease::{self, Taken},
+};
+
+use super::{
+    job::{Context, Durations, JobError, Outcome},
+    registry::Kind,
+};
+
+pub(super) struct Attempt {
+    pub(super) pool: PgPool,
+    pub(super) kind: Arc<Kind>,
+    pub(super) taken: Taken,
+    pub(super) lease: Duration,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Attempt {
+    pub(super) async fn run(mut self) {
+        let payload = std::mem::take(&mut self.taken.payload);
+        let durations = Durations { lease: self.lease, kept: self.kind.settings.kept };
+        let context = Context::new(self.pool.clone(), &self.taken, durations, self.shutdown.clone());
+        let (job_id, attempt) = (self.taken.lease.job, self.taken.lease.attempt);
+        tracing::debug!(%job_id, kind = self.kind.name, attempt, waited = ?self.taken.waited, "a job begins");
+        let stored = match self.shutdown.run_until_cancelled(self.held(self.outcome(payload, &context))).await {
+            Some(outcome) => self.store(outcome).await,
+            None => finish::put_back(&self.pool, self.taken.lease, Duration::ZERO).await,
+        };
+        match stored {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(%job_id, kind = self.kind.name, attempt, "the lease of a job was lost"),
+            Err(error) => tracing::warn!(
+                %job_id, kind = self.kind.name, attempt, %error,
+                "the end of an attempt could not be stored; the job is due when its lease is over"
+            ),
+        }
+    }
+
+    /// Renews the lease while this goes on; it ends early when the lease is lost.
+    async fn held(&self, work: impl Future<Output = Result<Outcome, JobError>>) -> Result<Outcome, JobError> {
+        let lost = async {
+            loop {
+                sleep(self.lease / 3).await;
+                match lease::renew(&self.pool, self.taken.lease, self.lease).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    // The attempt goes on: whether it still holds is decided by the fence when it ends.
+                    Err(error) => tracing::warn!(%error, kind = self.kind.name, "could not renew the lease of a job"),
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = lost => Err(JobError::Lost),
+        }
+    }
+
+    /// Runs the job, unless its attempts are used up; gives it up when they are.
+    async fn outcome(&self, payload: Value, context: &Context) -> Result<Outcome, JobError> {
+        let (failures, lapses) = (self.taken.failures.unsigned_abs(), self.taken.lapses.unsigned_abs());
+        let retry = &self.kind.settings.retry;
+        if retry.is_exhausted(failures, lapses) {
+            let silent = || format!("its worker fell silent, {lapses} times");
+            let error = self.taken.error.clone().filter(|_| lapses == 0).unwrap_or_else(silent);
+            return self.limited(self.kind.job.give_up(payload, context, &error)).await;
+        }
+        match self.limited(self.kind.job.run(payload.clone(), context)).await {
+            Err(error) if !matches!(error, JobError::Lost) && retry.is_exhausted(failures + 1, lapses) => {
+                self.limited(self.kind.job.give_up(payload, context, &error.to_string())).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Within the time limit; a panic is an error.
+    async fn limited(&self, work: impl Future<Output = Result<Outcome, JobError>>) -> Result<Outcome, JobError> {
+        let limit = self.kind.settings.time_limit;
+        match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(JobError::failed("it panicked")),
+            Err(_) => Err(JobError::failed(format!("it took longer than {}", humantime::format_duration(limit)))),
+        }
+    }
+
+    /// The one place where outcomes become what is stored; `false` where the lease is lost.
+    async fn store(&self, outcome: Result<Outcome, JobError>) -> sqlx::Result<bool> {
+        let (pool, lease, settings) = (&self.pool, self.taken.lease, &self.kind.settings);
+        let (job_id, kind, attempt) = (lease.job, self.kind.name, lease.attempt);
+        match outcome {
+            Ok(Outcome::Finished) => {
+                tracing::info!(%job_id, kind, attempt, "a job is done");
+                Ok(true)
+            }
+            Ok(Outcome::Done { result }) => {
+                tracing::info!(%job_id, kind, attempt, "a job is done");
+                finish::finish(pool, lease, result.as_ref(), settings.kept).await
+            }
+            Ok(Outcome::Retry { after }) => {
+                tracing::debug!(%job_id, kind, attempt, ?after, "a job goes on later");
+                finish::put_back(pool, lease, after).await
+            }
+            Ok(Outcome::Fail { error }) => {
+                tracing::error!(%job_id, kind, attempt, error, "a job is a dead letter");
+                finish::dead_letter(pool, lease, &error, settings.dead_letter_kept).await
+            }
+            Err(JobError::Lost) => Ok(false),
+            Err(error) => {
+                let asked = error.after().unwrap_or_default();
+                let pause =
+                    settings.retry.pause(self.taken.failures.unsigned_abs() + 1).max(asked.min(settings.retry.cap));
+                tracing::warn!(%job_id, kind, attempt, %error, ?pause, "a job failed; it is tried again");
+                finish::fail(pool, lease, &error.to_string(), pause).await
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The wake-ups: PostgreSQL announces new jobs, and what is wanted of workers, when they are committed. What goes
+//! unheard is found by slow ticks.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use troupe_db::{jobs, operations::workers};
+
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Notified of each announcement.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WakeUps {
+    pub(crate) jobs: Arc<Notify>,
+    pub(crate) workers: Arc<Notify>,
+}
+
+impl WakeUps {
+    /// Listens until the shutdown, on a connection of its own.
+    pub(crate) async fn listen(self, pool: PgPool, shutdown: CancellationToken) {
+        let listen = async {
+            loop {
+                if let Err(error) = self.forward(&pool).await {
+                    tracing::warn!(%error, "new jobs are not announced; looking for them in between");
+                }
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+            }
+        };
+        shutdown.run_until_cancelled(listen).await;
+    }
+
+    async fn forward(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen_all([jobs::CHANNEL, workers::CHANNEL]).await?;
+        loop {
+            match listener.try_recv().await? {
+                Some(announced) if announced.channel() == workers::CHANNEL => self.workers.notify_one(),
+                Some(_) => self.jobs.notify_one(),
+                // The connection was lost, and may have missed something.
+                None => {
+                    self.workers.notify_one();
+                    self.jobs.notify_one();
+                }
+            }
+        }
+    }
+}
