@@ -18,7 +18,7 @@ use std::{str::FromStr, sync::Arc};
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::sync::watch;
@@ -52,9 +52,18 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
         .await
         .map_err(ConnectError::Connect)?;
     if config.migrate {
-        MIGRATOR.run(&pool).await?;
+        migrate(config, application).await?;
     }
     Ok(pool)
+}
+
+/// Over a connection of its own, on which no statement is too long: an index of a big table takes its time, and so does
+/// the wait for the lock of another process that makes one.
+async fn migrate(config: &Database, application: &str) -> Result<(), ConnectError> {
+    let options = options(config, application)?.options([("statement_timeout", "0")]);
+    let mut connection = PgConnection::connect_with(&options).await.map_err(ConnectError::Connect)?;
+    MIGRATOR.run(&mut connection).await?;
+    connection.close().await.map_err(ConnectError::Connect)
 }
 
 /// Has new connections of a pool made with the user and the password of the moment, which may not be those of its start. Connections
