@@ -154,7 +154,7 @@ async fn dead_letters_and_exports_are_noted_one_by_one() {
     assert_eq!(user.get("/api/v1/personas/nan/responses/export").await.status, 200);
     assert_eq!(user.get("/api/v1/personas/nan/training.jsonl").await.status, 200);
     let found = entries(&admin, &format!("actor={}&target_kind=persona", user.user["id"].as_str().unwrap())).await;
-    assert_eq!(verbs(&found), ["training.exported", "answers.exported", "answers.imported"]);
+    assert_eq!(verbs(&found), ["training.exported", "answers.exported", "answers.imported", "persona.created"]);
     assert_eq!(found[2]["after"], json!({"imported": 1, "changed": 0}));
     let told = admin.get(&format!("{AUDIT}/export")).await.text;
     assert!(!told.contains("that the log may know") && !told.contains(&user.email), "{told}");
@@ -506,7 +506,8 @@ async fn what_is_done_to_personas_and_documents_is_noted() {
         .filter(|entry| entry["verb"] != "user.registered")
         .map(|entry| {
             assert_eq!((&entry["actor"]["user_id"], &entry["actor"]["kind"]), (&owner.user["id"], &json!("user")));
-            let expected = if entry["target"]["kind"] == "persona" { persona["id"].as_str().unwrap() } else { document };
+            let expected =
+                if entry["target"]["kind"] == "persona" { persona["id"].as_str().unwrap() } else { document };
             assert_eq!(entry["target"]["id"], expected, "{entry}");
             format!("{} {} to {}", entry["verb"].as_str().unwrap(), entry["before"], entry["after"])
         })
