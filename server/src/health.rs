@@ -45,7 +45,8 @@ pub(crate) async fn health() -> Json<Health> {
 
 /// Whether it can take messages
 ///
-/// PostgreSQL must answer, over a connection that no other call uses; without Redis messages are still taken, and replies are late.
+/// PostgreSQL must answer, over a connection that no other call uses; without Redis messages are still taken, and
+/// replies are late.
 #[utoipa::path(get, path = "/ready", tag = TAG, security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {

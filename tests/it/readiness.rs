@@ -55,7 +55,8 @@ async fn a_full_pool_takes_no_replica_out() {
     cluster.assert_quiet().await;
 }
 
-/// The probe's connection may break, hang, or find nothing to connect to: each shows as it is, and no longer than it lasts.
+/// The probe's connection may break, hang, or find nothing to connect to: each shows as it is, and no longer than it
+/// lasts.
 #[tokio::test]
 async fn without_postgres_a_replica_says_so_in_time() {
     let mut cluster = ClusterOptions::default().servers(1).workers(0).start().await;

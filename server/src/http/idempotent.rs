@@ -1,5 +1,5 @@
-//! Creates something once, however often the call is made: the key and what it stands for come in one transaction, and with
-//! them what the audit log has of it.
+//! Creates something once, however often the call is made: the key and what it stands for come in one transaction, and
+//! with them what the audit log has of it.
 
 use futures::future::BoxFuture;
 use ring::digest::{SHA256, digest};

@@ -57,7 +57,8 @@ pub(crate) async fn examine(bytes: Bytes, said: Option<MediaType>) -> Result<Exa
     })
 }
 
-/// Stores it, to be read by a worker, and notes it. In the caller's transaction, with which an idempotency key may come.
+/// Stores it, to be read by a worker, and notes it. In the caller's transaction, with which an idempotency key may
+/// come.
 pub(crate) async fn add(
     db: &mut PgConnection,
     by: &By,

@@ -1,7 +1,7 @@
 //! Changes and deletes a persona of the caller's own, and notes it.
 //!
-//! The audit log has the names of the settings that were given, and none of their values but the visibility: a prompt is its
-//! owner's.
+//! The audit log has the names of the settings that were given, and none of their values but the visibility: a prompt
+//! is its owner's.
 
 use serde_json::json;
 use sqlx::PgPool;

@@ -8,7 +8,7 @@ pub(crate) mod settings;
 
 use crate::http::error::ApiError;
 
-/// An admin has hidden the persona. Nobody talks with it, its owner included, who is told why by the persona itself.
+/// An admin has hidden the persona. It gives no replies, not to its owner either, who finds the reason in the persona.
 pub(crate) fn hidden() -> ApiError {
     ApiError::Conflict { code: "persona_hidden", detail: "this persona is hidden, and answers nobody".to_owned() }
 }

@@ -1,7 +1,7 @@
 //! Whether PostgreSQL answers, over a connection of its own.
 //!
-//! A busy pool must not look like a database that is away: a replica would be taken out of service for having much to do,
-//! and its calls would go to the others. The connection is made when it is first needed, and again after a failure.
+//! A busy pool must not look like a database that is away: a replica would be taken out of service for having much to
+//! do, and its calls would go to the others. The connection is made when it is first needed, and again after a failure.
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ impl ReadinessProbe {
         Self { live, application, connection: Mutex::default() }
     }
 
-    /// Runs one statement, within this time with all waits. A connection that has broken since the last check is replaced at
-    /// once: that it broke says nothing of the database as it is now.
+    /// Runs one statement, within this time with all waits. A connection that has broken since the last check is
+    /// replaced at once: its break does not mean that the database is away now.
     pub async fn check(&self, limit: Duration) -> Result<(), NotReady> {
         let start = Instant::now();
         let check = async {

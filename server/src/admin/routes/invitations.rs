@@ -35,15 +35,15 @@ pub(crate) struct CreateInvitation {
     #[serde(default)]
     #[schema(example = "for Ada, by letter", max_length = 200)]
     note: String,
-    /// As long as `registration.invitation_ttl` has it, unless told.
+    /// `registration.invitation_ttl` by default.
     #[schema(minimum = 1, maximum = 365)]
     expires_in_days: Option<u32>,
 }
 
 /// Make an invitation
 ///
-/// Its code opens one account, by `invitation` in `POST /auth/register`, and is shown this once. An `Idempotency-Key` counts for
-/// nothing here: an answer with a secret is not kept.
+/// Its code opens one account, by `invitation` in `POST /auth/register`, and is shown this once. An `Idempotency-Key`
+/// counts for nothing here: an answer with a secret is not kept.
 #[utoipa::path(post, path = "/admin/invitations", tag = TAG, security(("token" = ["users:write"])),
     request_body = CreateInvitation, responses((status = 201, body = CreatedInvitation)))]
 pub(crate) async fn create_invitation(

@@ -44,7 +44,7 @@ pub(crate) struct WhichPersonas {
     hidden: Option<bool>,
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// How many items at most: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }
@@ -86,8 +86,8 @@ pub(crate) async fn read_any_persona(
 
 /// Hide a persona
 ///
-/// It answers nobody: conversations with it are refused with `persona_hidden`, and messages that wait for its replies fail
-/// with the same. Only its owner sees it, with the reason. Hidden already, it gets this reason.
+/// It gives no replies: conversations with it are refused with `persona_hidden`, and messages that wait for its replies
+/// fail with the same. Only its owner sees it, with the reason. Hidden already, it gets this reason.
 #[utoipa::path(post, path = "/admin/personas/{slug}/hide", tag = TAG, security(("token" = ["personas:moderate"])),
     params(("slug" = String, Path)), request_body = HidePersona, responses((status = 200, body = ModeratedPersona)))]
 pub(crate) async fn hide_persona(

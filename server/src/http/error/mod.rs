@@ -121,7 +121,7 @@ impl ApiError {
         Self::Forbidden { code: "invitation_required", detail }
     }
 
-    /// One answer for all codes that do not count: which of them there were is nobody else's business.
+    /// One answer for all codes that do not count: which of them exist is not disclosed.
     pub(crate) fn invitation_invalid() -> Self {
         let detail = "the invitation is not valid, has expired, or was used".to_owned();
         Self::Forbidden { code: "invitation_invalid", detail }

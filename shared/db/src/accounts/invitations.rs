@@ -1,4 +1,5 @@
-//! Invitations: codes with which an account is opened where not everybody may open one. A code is known by its digest alone.
+//! Invitations: codes with which an account is opened where not everybody may open one. A code is known by its digest
+//! alone.
 
 use std::time::Duration;
 
@@ -68,7 +69,8 @@ pub async fn is_valid(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<bool> {
     .await
 }
 
-/// Uses a code up for this account; returns which invitation it was. `None` where it was used before, has expired, or is none.
+/// Uses a code up for this account; returns which invitation it was. `None` where it was used before, has expired, or
+/// is none.
 pub async fn take(db: impl PgExecutor<'_>, digest: &[u8], user: UserId) -> Result<Option<InvitationId>> {
     sqlx::query_scalar!(
         r#"update invitations set used_by = $2, used_at = now()

@@ -119,8 +119,8 @@ pub async fn persona(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<Perso
     sqlx::query_scalar!(r#"select id as "id: PersonaId" from personas where slug = $1"#, slug).fetch_optional(db).await
 }
 
-/// What a user may spend today and has spent: by the user's own budget, else by that of each user of the tier, else by the
-/// default. `None` where there is no such user.
+/// What a user may spend today and has spent: by the user's own budget, else by that of each user of the tier, else by
+/// the default. `None` where there is no such user.
 pub async fn allowance(db: impl PgExecutor<'_>, user: UserId, default_limit: Option<f64>) -> Result<Option<Allowance>> {
     let row = sqlx::query!(
         r#"select today as "today!", coalesce(o.daily_limit, t.daily_limit, $2) as daily_limit, coalesce(s.spent, 0) as "spent!"

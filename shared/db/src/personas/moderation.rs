@@ -1,4 +1,4 @@
-//! Personas as admins see them, whoever owns them: found, hidden, shown again and deleted.
+//! Personas of all owners, as admins see them: found, hidden, shown again and deleted.
 
 use sqlx::{PgExecutor, Postgres, QueryBuilder, Result};
 use troupe_core::{
@@ -27,7 +27,8 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<Person
     query.build_query_as().fetch_all(db).await
 }
 
-/// Only conditions that are asked for, so that PostgreSQL takes an index for them. `None` where there are no words in the words.
+/// Only conditions that are asked for, so that PostgreSQL takes an index for them. `None` where there are no words in
+/// the words.
 fn narrowed(filter: Filter<'_>) -> Option<QueryBuilder<Postgres>> {
     let mut query = QueryBuilder::new(
         "select id, slug, name, description, owner_id, visibility, hidden_at, hidden_reason, created_at, updated_at from ",
@@ -113,7 +114,7 @@ pub async fn lock(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<Moderate
     .await
 }
 
-/// Deletes a persona with its conversations, whoever owns it.
+/// Deletes a persona of any owner with its conversations.
 pub async fn delete(db: impl PgExecutor<'_>, id: PersonaId) -> Result<()> {
     sqlx::query!("delete from personas where id = $1", id.as_uuid()).execute(db).await?;
     Ok(())

@@ -39,7 +39,7 @@ pub struct Persona {
     pub remembers: bool,
     /// Whether there are passages to look for.
     pub knows: bool,
-    /// Whether an admin has hidden it: it answers nobody.
+    /// Whether an admin has hidden it: it gives no replies.
     pub hidden: bool,
 }
 

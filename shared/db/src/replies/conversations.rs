@@ -1,7 +1,8 @@
 //! Conversations. Every function takes the user, and sees nobody else's.
 //!
-//! When something was said last is not stored: it is the newest of a conversation's messages, one look into their index. So a
-//! message writes nothing here, and a list can be as it was at the moment of its first page (`docs/PERFORMANCE.md`).
+//! The time of the last message is not stored: it is that of a conversation's newest one, one look into their
+//! index. So a message writes nothing here, and a list can be as it was at the moment of its first page
+//! (`docs/PERFORMANCE.md`).
 
 use std::{fmt, str::FromStr};
 
@@ -14,8 +15,8 @@ use troupe_core::{
 
 use crate::Page;
 
-/// Where a page of the list ends. All pages are of the list as it was at one moment: a conversation that moves up meanwhile is
-/// neither passed over nor listed twice.
+/// Where a page of the list ends. All pages are of the list as it was at one moment: a conversation that moves up
+/// meanwhile is neither passed over nor listed twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     pub as_of: DateTime<Utc>,
@@ -119,7 +120,7 @@ pub async fn create(
     Ok(row.map(Into::into))
 }
 
-/// Those in which something was said last come first.
+/// By the last message, the newest first.
 pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -> Result<Listing> {
     let rows = sqlx::query!(
         r#"select l.id as "id: ConversationId", p.slug, p.name, l.title, l.created_at, l.updated_at,

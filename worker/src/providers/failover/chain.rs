@@ -78,7 +78,8 @@ impl Chain {
         }
     }
 
-    /// Those whom a persona's chain, or the default, means, as far as the user's tier, or else `models.allowed`, allows them.
+    /// Those whom a persona's chain, or the default, means, as far as the user's tier, or else `models.allowed`, allows
+    /// them.
     pub(crate) fn candidates(&self, claimed: &Claimed) -> Vec<Candidate> {
         let persona = &claimed.persona;
         let allowed = claimed.models.as_deref().or(self.allowed.as_deref());
