@@ -1,4 +1,4 @@
--- Personas that an admin has hidden: apart from who may see them by their owner's wish, and with a reason, which the owner is told.
+-- Personas that an admin has hidden: apart from the visibility that their owner has set, with a reason for the owner.
 
 alter table personas
     add column hidden_at timestamptz,

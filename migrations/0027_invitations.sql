@@ -2,7 +2,7 @@
 
 create table invitations (
     id         uuid primary key,
-    -- SHA-256 of the code: nobody who reads this table can use it.
+    -- SHA-256 of the code, which cannot be used by reading this table.
     digest     bytea not null unique,
     -- For the admins who look at the list.
     note       text not null default '' check (length(note) <= 200),

@@ -18,7 +18,7 @@ use crate::{
     http::error::ApiError,
 };
 
-/// An invitation that was just made: its code is shown this once.
+/// A new invitation, with its code: the only time that it is shown.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CreatedInvitation {
     #[schema(example = "b2hTcOJ0bSXo0HVXrEUlkeyRXr1xKpm8aTRk5rGYlvc")]

@@ -1,4 +1,4 @@
-//! Opens an account, once under one key: for anybody, with an invitation, or for nobody (`registration.mode`).
+//! Opens an account, idempotent by key: for anybody, with an invitation, or not at all (`registration.mode`).
 
 use serde_json::json;
 use troupe_core::{

@@ -12,7 +12,7 @@ use crate::{audit::note, http::error::ApiError};
 
 const MISSING: ApiError = ApiError::NotFound("persona");
 
-/// From now on it answers nobody; messages that wait for it fail. Hidden already, it has another reason.
+/// It gives no replies any more; messages that wait for one fail. Hidden already, it has another reason.
 pub(crate) async fn hide(pool: &PgPool, by: &By, slug: &str, reason: &str) -> Result<ModeratedPersona, ApiError> {
     let mut transaction = pool.begin().await?;
     let before = moderation::lock(&mut *transaction, slug).await?.ok_or(MISSING)?;

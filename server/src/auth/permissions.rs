@@ -68,7 +68,7 @@ permissions! {
     TiersWrite = "tiers:write", Admins, Signed, "change tiers, prices and budgets";
     PersonasModerate = "personas:moderate", Admins, Signed, "see everybody's personas, hide and delete them";
     UsersRead = "users:read", Admins, May, "see accounts";
-    UsersWrite = "users:write", Admins, Signed, "change roles and tiers, invite people, sign them out, export and delete accounts";
+    UsersWrite = "users:write", Admins, Signed, "change roles and tiers, invite, sign people out, export and delete accounts";
     AuditRead = "audit:read", Admins, May, "read, export and verify the audit log";
     CredentialsWrite = "credentials:write", Admins, Never, "make services and their tokens, rotate signing keys";
 }

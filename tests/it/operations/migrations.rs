@@ -1,7 +1,7 @@
-//! Migrations: what older databases get.
+//! Migrations: what older databases get, and that they may take their time.
 
 use sqlx::Executor;
-use troupe_tests::ClusterOptions;
+use troupe_tests::{ClusterOptions, within};
 
 /// A database that was left at 24, when there was no 23.
 #[tokio::test]
@@ -16,4 +16,26 @@ async fn a_number_that_was_left_out_is_applied_later() {
     let server = cluster.add_server().await;
     assert_eq!(server, 0, "the one that there is");
     assert_eq!((cluster.number(applied).await, cluster.number(index).await), (1, 1));
+}
+
+/// A process that starts while another migrates waits for it, however long that takes.
+#[tokio::test]
+async fn a_migration_may_take_longer_than_a_statement_may() {
+    let options = ClusterOptions::default().servers(1).workers(0);
+    let mut cluster = options.set("TROUPE_DATABASE__STATEMENT_TIMEOUT", "1s").start().await;
+    let db = cluster.db.clone();
+    let mut holder = db.begin().await.unwrap();
+    holder.execute("lock table _sqlx_migrations in access exclusive mode").await.unwrap();
+    let waits = "
+        select pid from pg_stat_activity
+        where application_name = 'troupe-server' and wait_event_type = 'Lock' and now() - query_start > interval '1500 ms'";
+    let release = async {
+        within("a server that waits for the table of migrations", async {
+            while sqlx::query(waits).fetch_optional(&db).await.unwrap().is_none() {}
+        })
+        .await;
+        holder.rollback().await.unwrap();
+    };
+    tokio::join!(release, cluster.add_server());
+    cluster.assert_quiet().await;
 }

@@ -36,7 +36,7 @@ pub(crate) struct CreateInvitation {
     #[serde(default)]
     #[schema(example = "for Ada, by letter", max_length = 200)]
     note: String,
-    /// As long as `registration.invitation_ttl` has it, unless told.
+    /// `registration.invitation_ttl` by default.
     #[schema(minimum = 1, maximum = 365)]
     expires_in_days: Option<u32>,
 }

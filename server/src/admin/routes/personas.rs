@@ -47,7 +47,7 @@ pub(crate) struct WhichPersonas {
     hidden: Option<bool>,
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// How many items at most: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }

@@ -76,9 +76,9 @@ pub(crate) async fn create_conversation(
     .await
 }
 
-/// One's conversations, those in which something was said last first
+/// One's conversations, by their last message, the newest first
 ///
-/// All pages are of the list as it was at the first: what is said meanwhile passes over none and repeats none.
+/// All pages are of the list as it was at the first: messages that come meanwhile hide and repeat no conversation.
 #[utoipa::path(get, path = "/conversations", tag = "conversations", security(("token" = ["chat:read"])), params(Paging),
     responses((status = 200, body = Listed<Conversation>)))]
 pub(crate) async fn list_conversations(

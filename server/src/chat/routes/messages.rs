@@ -84,7 +84,8 @@ pub(crate) async fn list_messages(
         (status = 202, body = MessageSent, description = "accepted",
             headers(("Location" = String, description = "the request"), ("Retry-After" = u32))),
         (status = 404, description = "no such conversation of yours"),
-        (status = 409, description = "an earlier message waits for its reply, and `if_busy` is `reject`; or the persona is hidden"),
+        (status = 409,
+            description = "an earlier message waits for its reply, and `if_busy` is `reject`; or the persona is hidden"),
         (status = 429, description = "too many of your messages wait for their replies"),
         (status = 503, description = "the service has as much to do as it can take, or a part does not answer"),
     ))]

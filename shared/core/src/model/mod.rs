@@ -82,7 +82,7 @@ pub struct Persona {
     pub visibility: Visibility,
     /// Whether the caller owns it, and so may change it.
     pub owned: bool,
-    /// Since when an admin has hidden it: it answers nobody, and only its owner sees it.
+    /// Since when an admin has hidden it: it gives no replies, and only its owner sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_at: Option<DateTime<Utc>>,
     /// Why it is hidden.
@@ -110,7 +110,7 @@ pub struct Conversation {
     pub created_at: DateTime<Utc>,
     /// Of its newest message, or of a change of its title since.
     pub updated_at: DateTime<Utc>,
-    /// Lists are in this order. Null where nothing was said yet: then the time of its creation counts.
+    /// Lists are in this order. Null where there is no message: then the time of its creation counts.
     pub last_message_at: Option<DateTime<Utc>>,
 }
 

@@ -19,9 +19,9 @@ pub struct ModeratedPersona {
     pub owner_id: Option<UserId>,
     /// As its owner has set it, also while it is hidden.
     pub visibility: Visibility,
-    /// Since when it answers nobody; null where it is not hidden.
+    /// Since when it gives no replies; null where it is not hidden.
     pub hidden_at: Option<DateTime<Utc>>,
-    /// Why, as its owner is told.
+    /// Why, as its owner sees it.
     #[schema(example = "speaks for a person who has not agreed")]
     pub hidden_reason: Option<String>,
     pub created_at: DateTime<Utc>,

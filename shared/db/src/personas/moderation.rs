@@ -1,4 +1,4 @@
-//! Personas as admins see them, whoever owns them: found, hidden, shown again and deleted.
+//! Personas of all owners, as admins see them: found, hidden, shown again and deleted.
 
 use sqlx::{PgExecutor, Postgres, QueryBuilder, Result};
 use troupe_core::{
@@ -114,7 +114,7 @@ pub async fn lock(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<Moderate
     .await
 }
 
-/// Deletes a persona with its conversations, whoever owns it.
+/// Deletes a persona of any owner with its conversations.
 pub async fn delete(db: impl PgExecutor<'_>, id: PersonaId) -> Result<()> {
     sqlx::query!("delete from personas where id = $1", id.as_uuid()).execute(db).await?;
     Ok(())

@@ -120,7 +120,7 @@ pub async fn create(
     Ok(row.map(Into::into))
 }
 
-/// Those in which something was said last come first.
+/// By the last message, the newest first.
 pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -> Result<Listing> {
     let rows = sqlx::query!(
         r#"select l.id as "id: ConversationId", p.slug, p.name, l.title, l.created_at, l.updated_at,
