@@ -124,7 +124,7 @@ async fn a_killed_predecessor_is_cleaned_up() {
     let dir = open_directory();
     let ready = dir.path().join("ready");
     let mut predecessor = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "engines::tests::hold_engines_until_killed"])
+        .args(["--ignored", "--exact", "tests::hold_engines_until_killed"])
         .env("TROUPE_TEST_DIR", dir.path())
         .stdout(Stdio::null())
         .spawn()

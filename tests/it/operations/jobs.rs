@@ -123,7 +123,7 @@ async fn dead_letters_of_every_kind_are_settled_once() {
 
 #[tokio::test]
 async fn a_worker_is_paused_resized_and_drained_from_outside() {
-    let mut cluster = ClusterOptions::default().servers(1).workers(1).start().await;
+    let mut cluster = ClusterOptions::default().processes().servers(1).workers(1).start().await;
     let (admin, user) = (admin(&cluster).await, cluster.client(0).await);
     let workers = admin.get(WORKERS).await.expect(200);
     let worker = workers["items"][0]["name"].as_str().unwrap().to_owned();

@@ -17,12 +17,12 @@ use troupe_core::{
         audit::{By, On},
     },
 };
-use troupe_db::accounts::sign_ins;
+use troupe_db::accounts::sign_ins as stored;
 use utoipa::ToSchema;
 
 use crate::{
     accounts::{
-        Accounts, passwords, sign_ins as usecase,
+        Accounts, passwords, sign_ins,
         sign_ins::{NewSession, TokenPair},
     },
     audit::note,
@@ -93,7 +93,7 @@ pub(crate) async fn welcome(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     if !session {
-        let tokens = usecase::begin(accounts, &user, device).await?.into();
+        let tokens = sign_ins::begin(accounts, &user, device).await?.into();
         return Ok(Json(SignedIn { user, tokens: Some(tokens) }).into_response());
     }
     let public_url = accounts.config.server.public_url.as_ref();
@@ -101,9 +101,9 @@ pub(crate) async fn welcome(
     if let Some(earlier) = SessionCookie::read(headers, public_url)
         && accounts.auth.sessions.touch(earlier.user, earlier.id, &digest_of(earlier.secret)).await?.is_some()
     {
-        usecase::end(accounts, &by.as_user(earlier.user), earlier.user, earlier.id).await?;
+        sign_ins::end(accounts, &by.as_user(earlier.user), earlier.user, earlier.id).await?;
     }
-    let NewSession { id, secret } = usecase::begin_in_browser(accounts, &user, device).await?;
+    let NewSession { id, secret } = sign_ins::begin_in_browser(accounts, &user, device).await?;
     let cookie = SessionCookie { user: user.id, id, secret: &secret };
     let cookie = cookie.set(headers, public_url, accounts.config.auth.sign_in_ttl.as_secs())?;
     Ok(([(header::SET_COOKIE, cookie)], Json(SignedIn { user, tokens: None })).into_response())
@@ -135,7 +135,7 @@ pub(crate) async fn refresh(
     Actor(by): Actor,
     Body(Refresh { refresh_token }): Body<Refresh>,
 ) -> Result<Json<Tokens>, ApiError> {
-    usecase::refresh(&accounts, &by, &refresh_token).await.map(|pair| Json(pair.into()))
+    sign_ins::refresh(&accounts, &by, &refresh_token).await.map(|pair| Json(pair.into()))
 }
 
 /// Sign out
@@ -148,7 +148,7 @@ pub(crate) async fn logout(
     Actor(by): Actor,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    usecase::end(&accounts, &by, identity.user, identity.credential.id).await?;
+    sign_ins::end(&accounts, &by, identity.user, identity.credential.id).await?;
     let mut done = StatusCode::NO_CONTENT.into_response();
     if identity.credential.kind == CredentialKind::Session {
         let gone = cookie::removed(&headers, accounts.config.server.public_url.as_ref())?;
@@ -182,7 +182,7 @@ pub(crate) async fn list_sign_ins(
 ) -> Result<Json<Vec<SignInView>>, ApiError> {
     let current = identity.credential.id;
     let (tokens, browsers) =
-        tokio::try_join!(async { Ok::<_, ApiError>(sign_ins::list(&accounts.pool, identity.user).await?) }, async {
+        tokio::try_join!(async { Ok::<_, ApiError>(stored::list(&accounts.pool, identity.user).await?) }, async {
             Ok(accounts.auth.sessions.list(identity.user).await?)
         })?;
     let tokens = tokens.into_iter().map(|sign_in| SignInView {
@@ -219,7 +219,7 @@ pub(crate) async fn end_sign_in(
     Actor(by): Actor,
     Id(id): Id<CredentialId>,
 ) -> Result<StatusCode, ApiError> {
-    let ended = usecase::end(&accounts, &by, identity.user, id).await?;
+    let ended = sign_ins::end(&accounts, &by, identity.user, id).await?;
     if ended { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NotFound("sign-in")) }
 }
 
@@ -230,6 +230,6 @@ pub(crate) async fn end_other_sign_ins(
     Identified(identity): Identified,
     Actor(by): Actor,
 ) -> Result<StatusCode, ApiError> {
-    usecase::end_others(&accounts, &by, &identity).await?;
+    sign_ins::end_others(&accounts, &by, &identity).await?;
     Ok(StatusCode::NO_CONTENT)
 }
