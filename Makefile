@@ -5,8 +5,8 @@
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
 
-# The same selection everywhere: another one has other features of dependencies, which are then built again.
-TESTS = --locked --workspace --lib --bins --tests
+# All packages, and tests among what is built: other selections have other features of dependencies, which are then built again.
+TESTS = --locked --workspace --tests
 # One PostgreSQL and one Redis for all tests that need none of their own.
 WITH_ENGINES = $(or $(CARGO_TARGET_DIR),target)/debug/with-engines
 
@@ -19,12 +19,12 @@ run: ## Build Troupe and run it on this machine, with a PostgreSQL and a Redis o
 
 test: ## Run every test.
 	@scripts/setup test
-	cargo build $(TESTS)
+	cargo build $(TESTS) --bins
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
-	scripts/schemathesis
+	BUILT=1 scripts/schemathesis
 
 schemathesis: ## Call a running server with what its OpenAPI document allows and forbids.
 	@scripts/setup test
@@ -32,14 +32,13 @@ schemathesis: ## Call a running server with what its OpenAPI document allows and
 
 soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS_SEED repeats a run.
 	@scripts/setup test
-	cargo build --locked --workspace
-	cargo test --locked --package troupe-tests --test faults -- --ignored --exact soak --nocapture
+	cargo build --locked --workspace --bins --test faults
+	cargo test --locked --workspace --test faults -- --ignored --exact soak --nocapture
 
-check: ## Formatting, lints, and whether .sqlx/ is what the migrations say.
+check: ## Formatting, lints, and whether .sqlx/ is what the migrations say: both from one compilation.
 	@scripts/setup test
 	cargo fmt --all --check
-	scripts/sqlx check
-	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	scripts/sqlx check cargo clippy --locked --workspace --all-targets -- --deny warnings
 	scripts/deny
 
 deny: ## Advisories, licences, doubles and sources of dependencies; a failure also where they cannot be looked at.

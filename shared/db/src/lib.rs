@@ -61,8 +61,8 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
     Ok(pool)
 }
 
-/// Over a connection of its own, without a statement timeout: an index of a big table takes its time, and so does the wait
-/// for the lock of another process that makes one.
+/// Over a connection of its own, without a statement timeout: an index of a big table takes its time, and so does the
+/// wait for the lock of another process that makes one.
 async fn migrate(config: &Database, application: &str) -> Result<(), ConnectError> {
     let options = options(config, application)?.options([("statement_timeout", "0")]);
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.map_err(ConnectError::Connect)?;

@@ -1,6 +1,6 @@
 //! How well what a persona knows is found: by words, by meaning, and by both, over questions whose answers are known.
 //!
-//! `cargo nextest run -p troupe-tests --no-capture -E 'test(both_searches_together)'` prints the table of
+//! `cargo nextest run --workspace --test it --no-capture -E 'test(both_searches_together)'` prints the table of
 //! docs/KNOWLEDGE.md.
 
 mod person;

@@ -1,7 +1,7 @@
 //! What Redis holds after many messages: a measurement of some minutes, for which one asks.
 //!
-//! `cargo test -p troupe-tests --test it -- --ignored --nocapture redis_over` after `cargo build --workspace`; with
-//! `TROUPE_SOAK_MESSAGES` for another number than 100,000. Its figures are in docs/PERFORMANCE.md.
+//! `cargo build --workspace --bins --test it`; `cargo test --workspace --test it -- --ignored --nocapture redis_over`,
+//! with `TROUPE_SOAK_MESSAGES` for another number than 100,000. Its figures are in docs/PERFORMANCE.md.
 
 use std::time::Instant;
 

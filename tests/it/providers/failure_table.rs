@@ -1,6 +1,7 @@
 //! Prints the table of docs/PROVIDERS.md: what a user sees of each failure, what it costs and how long it takes.
 //!
-//! `cargo build --workspace && cargo test -p troupe-tests --test it -- --ignored --nocapture failure_table`
+//! `cargo build --workspace --bins --test it`, then
+//! `cargo test --workspace --test it -- --ignored --nocapture failure_table`
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
