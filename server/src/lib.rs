@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{
     adapters::{
         embedders,
-        limiters::StandingIn,
+        limiters::FallbackLimiter,
         outgoing::{Outgoing, SystemResolver},
         redis::{
             RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisLimiter, RedisProviderBoard, RedisSessionStore,
@@ -198,7 +198,7 @@ impl Ground {
 
     fn start_rate_limiter(&self) -> RateLimiter {
         let limiter = RedisLimiter::new(self.redis.clone(), self.config.rate_limits.timeout);
-        let limiter = Arc::new(StandingIn::new(Arc::new(limiter)));
+        let limiter = Arc::new(FallbackLimiter::new(Arc::new(limiter)));
         RateLimiter::start(self.config.rate_limits.clone(), limiter, &self.tiers, self.pool.clone(), &self.tasks)
     }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A handshake that takes longer is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Milliseconds of a wandering device's stay at one server.
 const STAYS: std::ops::Range<u64> = 400..3_000;
 /// Milliseconds within which devices that were told to drop their sockets do it.
@@ -47,7 +47,7 @@ pub(crate) async fn listen(
     let (mut settled, mut sessions) = (stage.settled.subscribe(), Vec::new());
     loop {
         let server = client.at(&stage.any_server(&mut random));
-        if let Some(socket) = timeout(PATIENCE, server.try_socket()).await.ok().flatten() {
+        if let Some(socket) = timeout(RECONNECT_TIMEOUT, server.try_socket()).await.ok().flatten() {
             let leave = stay(&stage, &socket, habits, &mut random).await;
             let to_the_end =
                 if let Leave::Settled(said) = &leave { hear_the_rest(&socket, said, user).await } else { false };

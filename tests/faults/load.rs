@@ -25,7 +25,7 @@ const CONVERSATIONS: usize = 2;
 /// Between two messages of one conversation, in milliseconds.
 const PAUSES: std::ops::Range<u64> = 500..1_500;
 /// A call that takes longer is given up, and made again.
-const PATIENCE: Duration = Duration::from_secs(8);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long it may take until anybody takes a message.
 const UNACCEPTED: Duration = Duration::from_mins(1);
 /// How long it may take, when everything is final, until every device has heard the rest.
@@ -213,7 +213,7 @@ impl Sender {
             .at(&self.stage.any_server(random))
             .call(Method::POST, &path)
             .header("idempotency-key", question.replace([' ', ','], "-"))
-            .timeout(PATIENCE)
+            .timeout(ANSWER_TIMEOUT)
             .json(&json!({ "content": question }));
         let Ok(response) = call.send().await else { return Try::Again };
         let status = response.status();

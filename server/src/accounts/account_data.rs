@@ -34,7 +34,7 @@ pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -
 
 /// Whether this is the password of the account; if not, that is noted.
 pub(crate) async fn confirm(accounts: &Accounts, by: &By, user: UserId, password: String) -> Result<(), ApiError> {
-    let hash = users::credentials_of(&accounts.pool, user).await?.and_then(|found| found.password_hash);
+    let hash = users::credentials_by_id(&accounts.pool, user).await?.and_then(|found| found.password_hash);
     if accounts.passwords.verify(password, hash).await?.right {
         return Ok(());
     }

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-const LONGEST_LIFE_DAYS: u32 = 3_650;
+const MAX_LIFETIME_DAYS: u32 = 3_650;
 
 /// A key that is to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,8 +57,8 @@ impl Wanted {
     pub(crate) fn check(&self, of_admin: bool) -> Result<Vec<Permission>, ApiError> {
         let mut checks = Checks::default();
         checks.text("name", &self.name, 1..=100);
-        let lasts = self.expires_in_days.is_none_or(|days| (1..=LONGEST_LIFE_DAYS).contains(&days));
-        checks.rule(lasts, "expires_in_days", format!("must be 1 to {LONGEST_LIFE_DAYS}"));
+        let lasts = self.expires_in_days.is_none_or(|days| (1..=MAX_LIFETIME_DAYS).contains(&days));
+        checks.rule(lasts, "expires_in_days", format!("must be 1 to {MAX_LIFETIME_DAYS}"));
         checks.rule(!self.scopes.is_empty(), "scopes", "must not be empty");
         let mut scopes = Vec::new();
         for (at, name) in self.scopes.iter().enumerate() {

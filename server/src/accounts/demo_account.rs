@@ -13,7 +13,7 @@ pub const EMAIL: &str = "demo@example.com";
 
 /// Makes sure that the demo account is there with this password, and is an admin's: the machine is its owner's own.
 pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, password: &str) -> Result<(), ApiError> {
-    if let Some(existing) = users::credentials(pool, EMAIL).await? {
+    if let Some(existing) = users::credentials_by_email(pool, EMAIL).await? {
         if !hashes.verify(password.to_owned(), existing.password_hash).await?.right {
             passwords::set(pool, existing.user.id, &hashes.hash(password.to_owned()).await?).await?;
         }

@@ -88,7 +88,7 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
 }
 
 async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
-    let Some(found) = users::credentials(pool, email).await? else { return Ok(None) };
+    let Some(found) = users::credentials_by_email(pool, email).await? else { return Ok(None) };
     let id = found.user.id;
     if found.user.role == AccountRole::Admin {
         return Ok(Some(Done::Nothing(id)));

@@ -28,14 +28,14 @@ use crate::{
 };
 
 /// More faults are counted and not told.
-const MOST_FAULTS: usize = 100;
+const MAX_FAULTS: usize = 100;
 /// Accounts that go in one statement.
 const BATCH: usize = 5_000;
 const FREE: &str = "free";
 /// A quarter of a second for bcrypt's 12; each step doubles it.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=14;
-const MOST_MEMORY: u32 = 256 * 1_024;
-const MOST_PASSES: u32 = 20;
+const MAX_MEMORY_KIB: u32 = 256 * 1_024;
+const MAX_PASSES: u32 = 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,7 +57,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     fn note(&mut self, line: usize, fault: String) {
-        if self.told.len() < MOST_FAULTS { self.told.push((line, fault)) } else { self.more += 1 }
+        if self.told.len() < MAX_FAULTS { self.told.push((line, fault)) } else { self.more += 1 }
     }
 
     fn is_empty(&self) -> bool {
@@ -173,8 +173,10 @@ fn fault_of(hash: &str) -> Option<String> {
         _ => return Some("must be of argon2id ($argon2id$…) or bcrypt ($2a$, $2b$, $2y$)".to_owned()),
     };
     match Params::try_from(&hash) {
-        Ok(params) if params.m_cost() <= MOST_MEMORY && params.t_cost() <= MOST_PASSES && params.p_cost() <= 16 => None,
-        Ok(_) => Some(format!("must not take more than {MOST_MEMORY} KiB, {MOST_PASSES} passes and 16 lanes")),
+        Ok(params) if params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_PASSES && params.p_cost() <= 16 => {
+            None
+        }
+        Ok(_) => Some(format!("must not take more than {MAX_MEMORY_KIB} KiB, {MAX_PASSES} passes and 16 lanes")),
         Err(_) => Some("has parameters that argon2id has not".to_owned()),
     }
 }

@@ -24,7 +24,8 @@ use crate::{
 /// Whose address and password these are. Who is refused learns nothing else, by the answer's time neither.
 pub(crate) async fn check(accounts: &Accounts, by: &By, email: &str, password: String) -> Result<User, ApiError> {
     let refused_at = Instant::now() + accounts.config.auth.refusal_time;
-    let found = if email.contains('\0') { None } else { users::credentials(&accounts.pool, email.trim()).await? };
+    let found =
+        if email.contains('\0') { None } else { users::credentials_by_email(&accounts.pool, email.trim()).await? };
     let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
     let hash = hash.flatten();
     let Verified { right, better } = accounts.passwords.verify(password, hash.clone()).await?;
@@ -53,7 +54,7 @@ pub(crate) async fn change(
     password: String,
 ) -> Result<(), ApiError> {
     let user = caller.user;
-    let found = users::credentials_of(&accounts.pool, user).await?;
+    let found = users::credentials_by_id(&accounts.pool, user).await?;
     let found = found.ok_or(ApiError::Unauthenticated("the account is gone"))?;
     let mut checks = Checks::default();
     password_rules::check(&mut checks, "password", &password, owner(&found.user));

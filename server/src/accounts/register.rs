@@ -96,7 +96,9 @@ async fn registered_before(
     password: String,
     key: Option<Key>,
 ) -> Result<Option<User>, ApiError> {
-    let (Some(Key { key, fingerprint }), Some(found)) = (key, users::credentials(&accounts.pool, email).await?) else {
+    let (Some(Key { key, fingerprint }), Some(found)) =
+        (key, users::credentials_by_email(&accounts.pool, email).await?)
+    else {
         return Ok(None);
     };
     let used = idempotency::find(&accounts.pool, found.user.id, &key).await?;

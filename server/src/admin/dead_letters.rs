@@ -20,7 +20,7 @@ use super::Admin;
 use crate::{audit::note, chat::dispatcher::Accepted, http::error::ApiError};
 
 /// More are not settled in one call: each new request wants a worker, and the caller an answer.
-const MOST: usize = 10_000;
+const MAX_SELECTED: usize = 10_000;
 const PAGE: i64 = 500;
 const BATCH: usize = 200;
 
@@ -43,7 +43,7 @@ pub(crate) async fn select(admin: &Admin, filter: &Filter) -> Result<Selection, 
         let last = page.len() < PAGE as usize;
         after = page.last().map(|letter| letter.id);
         for letter in page {
-            if selection.ids.len() == MOST {
+            if selection.ids.len() == MAX_SELECTED {
                 selection.more = true;
                 break;
             }

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use crate::http::error::ApiError;
 
 /// More dead letters are not counted.
-const MOST_DEAD_LETTERS: i64 = 10_000;
+const MAX_DEAD_LETTERS: i64 = 10_000;
 /// What PostgreSQL says is good for so long, however many admins watch.
 const FRESH_FOR: Duration = Duration::from_secs(2);
 
@@ -63,7 +63,7 @@ impl Stored {
         let dispatch_lag = dispatch_lag(&running);
         let (workers, unlisted) = workers_at_work(pool, running).await?;
         let failures = queue_state::failures_of_a_minute(pool).await?;
-        let dead_letters = dead_letters::count(pool, MOST_DEAD_LETTERS).await?;
+        let dead_letters = dead_letters::count(pool, MAX_DEAD_LETTERS).await?;
         let jobs = jobs::list::kinds(pool).await?;
         Ok(Self { workers, unlisted, dispatch_lag, failures, dead_letters, jobs })
     }

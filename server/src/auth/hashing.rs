@@ -20,7 +20,7 @@ use crate::http::error::ApiError;
 
 /// How long a caller waits for the spare threads alone: as long as some hashes take, since a few sign-ins at once are
 /// no reason to take a core from messages.
-const PATIENCE: Duration = Duration::from_millis(250);
+const IDLE_CORES_TIMEOUT: Duration = Duration::from_millis(250);
 
 pub(super) struct Threads {
     spare: Crew,
@@ -44,7 +44,7 @@ impl Threads {
         let work = Arc::new(work);
         let done = match self.spare.give(work.clone()) {
             Ok(mut spare) => {
-                if let Ok(done) = timeout(PATIENCE, &mut spare).await {
+                if let Ok(done) = timeout(IDLE_CORES_TIMEOUT, &mut spare).await {
                     done
                 } else {
                     let reserve = self.reserve.give(work)?;

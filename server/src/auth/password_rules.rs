@@ -13,7 +13,7 @@ use crate::http::extract::checks::Checks;
 static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 /// The longest piece whose repetition is no password.
-const LONGEST_PIECE: usize = 4;
+const MAX_PIECE_CHARS: usize = 4;
 
 /// Whose password it is to be.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ fn is_monotonous(password: &str) -> bool {
     let repeats = |piece: usize| {
         letters.len() >= 2 * piece && letters.iter().zip(letters.iter().skip(piece)).all(|(one, other)| one == other)
     };
-    counts(1) || counts(-1) || (1..=LONGEST_PIECE).any(repeats)
+    counts(1) || counts(-1) || (1..=MAX_PIECE_CHARS).any(repeats)
 }
 
 /// Whether it is the address, the part of it before the @, or the name: spaces and signs do not count.

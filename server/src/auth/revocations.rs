@@ -34,14 +34,14 @@ impl RevokedCredentials {
     ) -> Result<Self, sqlx::Error> {
         let revoked = Self { ids: Arc::default(), on_revoked };
         let retention = token_ttl + RETENTION_MARGIN;
-        revoked.replace(sign_ins::ended_within(&pool, retention).await?);
+        revoked.replace(sign_ins::revoked_since(&pool, retention).await?);
         let polled = revoked.clone();
         let shutdown = tasks.shutdown().clone();
         tasks.spawn(async move {
             let mut ticks = interval(POLL_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-                match sign_ins::ended_within(&pool, retention).await {
+                match sign_ins::revoked_since(&pool, retention).await {
                     Ok(ids) => polled.replace(ids),
                     Err(error) => tracing::debug!(%error, "revoked credentials could not be polled; known ones stay"),
                 }

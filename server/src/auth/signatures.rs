@@ -21,7 +21,7 @@ use super::{
 use crate::http::error::ApiError;
 
 const SCHEME: &str = "signature";
-const LONGEST_NONCE: usize = 64;
+const MAX_NONCE_CHARS: usize = 64;
 
 /// A call as its header describes it.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl<'a> Signed<'a> {
                 return None;
             }
         }
-        let nonce = nonce.filter(|nonce| (1..=LONGEST_NONCE).contains(&nonce.len()))?;
+        let nonce = nonce.filter(|nonce| (1..=MAX_NONCE_CHARS).contains(&nonce.len()))?;
         Some(Self { key: key?, time: time?.parse().ok()?, nonce, hmac: BASE64.decode(hmac?).ok()? })
     }
 

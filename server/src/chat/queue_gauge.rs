@@ -18,14 +18,14 @@ use troupe_core::{
 };
 use troupe_db::{accounts::tiers, replies::queue_state};
 
-const LOOK_AT_REDIS: Duration = Duration::from_secs(1);
-const LOOK_AT_POSTGRES: Duration = Duration::from_secs(2);
+const REDIS_POLL_INTERVAL: Duration = Duration::from_secs(1);
+const POSTGRES_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A look that takes longer is given up: Redis is as good as away.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// After so many seconds a change of pace has come through by two thirds.
 const DECAY_SECONDS: f64 = 10.0;
 /// More open requests are not counted: counting must not cost more the worse things are.
-const MOST_OPEN: i64 = 100_000;
+const MAX_COUNTED: i64 = 100_000;
 
 /// The load of one tier's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -81,7 +81,7 @@ impl QueueGauge {
         self.0.tiers.read().clone()
     }
 
-    /// Requests that are not final, [`MOST_OPEN`] at most.
+    /// Requests that are not final, [`MAX_COUNTED`] at most.
     pub(crate) fn open(&self) -> u64 {
         self.0.last.read().open
     }
@@ -107,12 +107,12 @@ impl TierLoad {
 impl Inner {
     async fn look_at_redis(&self, jobs: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) {
         let mut rates: HashMap<String, (Rate, Rate)> = HashMap::new();
-        let mut ticks = interval(LOOK_AT_REDIS);
+        let mut ticks = interval(REDIS_POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let tiers = self.tiers.read().clone();
-            let looked = timeout(PATIENCE, jobs.levels(&tiers)).await;
+            let looked = timeout(REDIS_TIMEOUT, jobs.levels(&tiers)).await;
             let Ok(Ok(levels)) = looked else {
                 self.last.write().redis_answers = false;
                 continue;
@@ -135,11 +135,11 @@ impl Inner {
     }
 
     async fn look_at_postgres(&self, pool: PgPool) {
-        let mut ticks = interval(LOOK_AT_POSTGRES);
+        let mut ticks = interval(POSTGRES_POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match queue_state::open(&pool, MOST_OPEN).await {
+            match queue_state::open(&pool, MAX_COUNTED).await {
                 Ok(open) => self.last.write().open = open.unsigned_abs(),
                 Err(error) => tracing::debug!(%error, "could not count what is open"),
             }

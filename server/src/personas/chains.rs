@@ -10,8 +10,8 @@ use troupe_core::{
 
 use crate::http::extract::checks::Checks;
 
-const MOST_LINKS: usize = 10;
-const MOST_MODELS: usize = 100;
+const MAX_LINKS: usize = 10;
+const MAX_MODELS: usize = 100;
 
 /// The chain as it is stored. An empty one is none.
 pub(crate) fn checked_chain(
@@ -24,9 +24,9 @@ pub(crate) fn checked_chain(
         Change::Set(links) => links,
         unset => return unset,
     };
-    checks.rule(links.len() <= MOST_LINKS, "chain", format!("must not have more than {MOST_LINKS} links"));
+    checks.rule(links.len() <= MAX_LINKS, "chain", format!("must not have more than {MAX_LINKS} links"));
     let mut stored = Vec::with_capacity(links.len());
-    for (place, text) in links.iter().enumerate().take(MOST_LINKS) {
+    for (place, text) in links.iter().enumerate().take(MAX_LINKS) {
         match checked_link(providers, text) {
             Ok(link) => stored.push(link.to_string()),
             Err(fault) => _ = checks.rule(false, &format!("chain[{place}]"), fault),
@@ -46,9 +46,9 @@ pub(crate) fn checked_models(
         Change::Set(models) => models,
         unset => return unset,
     };
-    checks.rule(models.len() <= MOST_MODELS, "models", format!("must not be more than {MOST_MODELS}"));
+    checks.rule(models.len() <= MAX_MODELS, "models", format!("must not be more than {MAX_MODELS}"));
     let mut stored = Vec::with_capacity(models.len());
-    for (place, text) in models.iter().enumerate().take(MOST_MODELS) {
+    for (place, text) in models.iter().enumerate().take(MAX_MODELS) {
         match checked_link(providers, text) {
             Ok(link) if link.key.is_none() => stored.push(link.to_string()),
             Ok(_) => {

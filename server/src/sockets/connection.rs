@@ -42,10 +42,10 @@ use crate::{
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// When nothing was heard for so long of what has begun here, it is looked up: a worker that dies between storing the
 /// end of a reply and telling it leaves nobody else who would.
-const QUIET: Duration = Duration::from_secs(5);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// No socket lives so long.
-const FAR: Duration = Duration::from_hours(24 * 365);
+const NEVER: Duration = Duration::from_hours(24 * 365);
 
 pub(crate) struct Connection {
     socket: WebSocket,
@@ -138,7 +138,7 @@ impl Connection {
                 // Boxed, because every socket has the room for whatever is not.
                 () = self.watch.due() => Box::pin(self.show_queue()).await?,
                 _ = pings.tick() => self.ping().await?,
-                () = sleep_until(self.heard + QUIET), if self.seen.awaits_an_end() =>
+                () = sleep_until(self.heard + SILENCE_TIMEOUT), if self.seen.awaits_an_end() =>
                     Box::pin(self.look_after_silence()).await?,
             }
         }
@@ -148,7 +148,7 @@ impl Connection {
     fn expiry(&self) -> Instant {
         let now = Instant::now();
         let left = self.opened.identity.credential.expires_at.map(|at| at - self.sockets.clock.now());
-        now + left.map_or(FAR, |left| left.to_std().unwrap_or_default().min(FAR))
+        now + left.map_or(NEVER, |left| left.to_std().unwrap_or_default().min(NEVER))
     }
 
     fn why_ended(&self) -> Closing {

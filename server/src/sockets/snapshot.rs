@@ -15,9 +15,9 @@ use super::Sockets;
 use crate::{chat::terminal_event::terminal_event, http::error::ApiError};
 
 /// At most so many finished messages are told to a socket that was away; the rest is in the lists.
-const MOST_COMPLETED: i64 = 200;
+const MAX_COMPLETED: i64 = 200;
 /// Finished requests to remember, so that a late event of theirs stays late.
-const MOST_REMEMBERED: usize = 256;
+const MAX_REMEMBERED: usize = 256;
 
 /// The first thing that a socket hears.
 #[derive(Serialize)]
@@ -75,7 +75,7 @@ impl Snapshot {
             });
         }
         let completed = match after {
-            Some(after) => messages::since(&sockets.pool, user, after, MOST_COMPLETED).await?,
+            Some(after) => messages::since(&sockets.pool, user, after, MAX_COMPLETED).await?,
             None => Vec::new(),
         };
         Ok(Self { hello: Hello { kind: "hello", session_id, active, completed }, seen, ends })
@@ -108,7 +108,7 @@ impl Seen {
         }
         let until = if frame.kind.is_terminal() { Cursor::END } else { frame.cursor };
         self.0.insert(frame.request_id, until);
-        if self.0.len() > MOST_REMEMBERED {
+        if self.0.len() > MAX_REMEMBERED {
             self.0.retain(|_, cursor| *cursor != Cursor::END);
             self.0.shrink_to_fit();
         }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{EngineError, account::Account};
 
 /// What a socket's path may measure on every system: 108 bytes on Linux, 104 on the BSDs and macOS, with the final NUL.
-const LONGEST_SOCKET_PATH: usize = 103;
+const MAX_SOCKET_PATH_BYTES: usize = 103;
 const TAIL_LINES: usize = 12;
 
 /// A directory that this process alone uses, for as long as the value lives; the kernel lets go of it whatever happens.
@@ -103,7 +103,7 @@ impl SocketDir {
 
 fn is_plain(dir: &Path, socket: &str) -> bool {
     let bytes = dir.as_os_str().as_encoded_bytes();
-    bytes.len() + 1 + socket.len() <= LONGEST_SOCKET_PATH
+    bytes.len() + 1 + socket.len() <= MAX_SOCKET_PATH_BYTES
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(byte))
 }
 

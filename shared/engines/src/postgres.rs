@@ -19,7 +19,7 @@ use crate::{
     DataDir, Durability, EngineError,
     account::Account,
     directories::{self, Log, SocketDir},
-    process::{self, Description, Farewell, Process, Signal},
+    process::{self, Description, Process, Signal, StopSequence},
     programs,
 };
 
@@ -32,7 +32,7 @@ const MAKING: &str = "initdb-";
 /// Where root puts a cluster whose own place its user cannot reach.
 const ELSEWHERE: &str = "/var/lib/troupe";
 /// Fast shutdown, immediate shutdown, and what leaves shared memory behind.
-const FAREWELL: &Farewell = &[
+const STOP_SIGNALS: &StopSequence = &[
     (Signal::Interrupt, Duration::from_mins(1)),
     (Signal::Quit, Duration::from_secs(10)),
     (Signal::Kill, Duration::from_secs(5)),
@@ -103,14 +103,14 @@ impl Postgres {
 
     /// Fast shutdown: ends open transactions, writes everything, and waits for the end.
     pub async fn stop(&mut self) -> Result<(), EngineError> {
-        self.process.stop(FAREWELL).await
+        self.process.stop(STOP_SIGNALS).await
     }
 
     /// Stops it and starts it anew, at the same address and on the same files; returns when it takes connections again.
     pub async fn restart(&mut self, shutdown: Shutdown) -> Result<(), EngineError> {
         let farewell = match shutdown {
-            Shutdown::Fast => FAREWELL,
-            Shutdown::Immediate => &FAREWELL[1..],
+            Shutdown::Fast => STOP_SIGNALS,
+            Shutdown::Immediate => &STOP_SIGNALS[1..],
         };
         self.process.stop(farewell).await?;
         let (bin, sockets) = (&self.bin, self.sockets.path());
@@ -277,7 +277,7 @@ impl Cluster {
     async fn stop_leftover(&self) -> Result<(), EngineError> {
         let Some(pid) = self.running_pid() else { return Ok(()) };
         let description = Description { programs: &["postgres"], places: std::slice::from_ref(&self.data) };
-        process::stop_leftover(ENGINE, pid, &description, FAREWELL).await
+        process::stop_leftover(ENGINE, pid, &description, STOP_SIGNALS).await
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) enum Signal {
 }
 
 /// Signals to send one after the other, and how long each gets.
-pub(super) type Farewell = [(Signal, Duration)];
+pub(super) type StopSequence = [(Signal, Duration)];
 
 /// A running engine. Dropping it ends it at once, with `last`, and waits for the end.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Process {
         }
     }
 
-    pub(super) async fn stop(&mut self, farewell: &Farewell) -> Result<(), EngineError> {
+    pub(super) async fn stop(&mut self, farewell: &StopSequence) -> Result<(), EngineError> {
         let (engine, pid) = (self.engine, self.pid());
         end(engine, pid, farewell, || self.exited().is_some()).await
     }
@@ -168,7 +168,7 @@ pub(super) async fn stop_leftover(
     engine: &'static str,
     pid: u32,
     description: &Description<'_>,
-    farewell: &Farewell,
+    farewell: &StopSequence,
 ) -> Result<(), EngineError> {
     if !description.matches(pid) {
         return Ok(());
@@ -180,7 +180,7 @@ pub(super) async fn stop_leftover(
 async fn end(
     engine: &'static str,
     pid: u32,
-    farewell: &Farewell,
+    farewell: &StopSequence,
     mut gone: impl FnMut() -> bool,
 ) -> Result<(), EngineError> {
     for (signal, patience) in farewell {

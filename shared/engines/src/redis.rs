@@ -15,13 +15,14 @@ use tokio::{
 use crate::{
     DataDir, Durability, EngineError,
     directories::{Log, SocketDir},
-    process::{self, Description, Farewell, Process, Signal},
+    process::{self, Description, Process, Signal, StopSequence},
     programs,
 };
 
 const ENGINE: &str = "Redis";
 const SOCKET: &str = "redis.sock";
-const FAREWELL: &Farewell = &[(Signal::Terminate, Duration::from_secs(30)), (Signal::Kill, Duration::from_secs(5))];
+const STOP_SIGNALS: &StopSequence =
+    &[(Signal::Terminate, Duration::from_secs(30)), (Signal::Kill, Duration::from_secs(5))];
 
 /// A running Redis; dropping it ends it.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Redis {
                 programs: &["redis-server", "valkey-server"],
                 places: &[data.clone(), PathBuf::from(format!("unixsocket:{}", run.join(SOCKET).display()))],
             };
-            process::stop_leftover(ENGINE, pid, &description, FAREWELL).await?;
+            process::stop_leftover(ENGINE, pid, &description, STOP_SIGNALS).await?;
         }
         fs::create_dir_all(&data).map_err(EngineError::io("create", &data))?;
         let sockets = SocketDir::create(&run, SOCKET, None)?;
@@ -79,7 +80,7 @@ impl Redis {
 
     /// Lets it flush its file and waits for its end.
     pub async fn stop(&mut self) -> Result<(), EngineError> {
-        self.process.stop(FAREWELL).await
+        self.process.stop(STOP_SIGNALS).await
     }
 
     /// Stops it and starts it anew, at the same address, with the data that it kept: none where it is for tests.

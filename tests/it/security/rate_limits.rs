@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_core::{
     adapters::{
-        limiters::{LocalLimiter, StandingIn},
+        limiters::{FallbackLimiter, LocalLimiter},
         redis::{RedisHandle, RedisLimiter},
     },
     config::Live,
@@ -120,7 +120,7 @@ async fn every_limiter_does_what_is_asked_of_it() {
     contract("in Redis", &*in_redis).await;
     contract("local", &LocalLimiter::default()).await;
     cluster.redis(&["FLUSHALL"]).await;
-    contract("one standing in for the other", &StandingIn::new(in_redis.clone())).await;
+    contract("one standing in for the other", &FallbackLimiter::new(in_redis.clone())).await;
     // Nothing is kept for longer than something is owed.
     let keys: Vec<String> = redis::from_redis_value(cluster.redis(&["KEYS", "*limits*"]).await).unwrap();
     assert!(!keys.is_empty());

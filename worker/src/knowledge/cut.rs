@@ -18,7 +18,7 @@ use troupe_db::knowledge::passages::NewPassage;
 use self::pieces::{Begins, Piece, TOKEN, pieces};
 
 /// No passage is longer.
-const MOST: usize = 350 * TOKEN;
+const MAX_PASSAGE_CHARS: usize = 350 * TOKEN;
 /// A passage of this length ends with its paragraph.
 const ENOUGH: usize = 200 * TOKEN;
 /// A passage of this length ends before a heading.
@@ -80,7 +80,7 @@ fn end(pieces: &[Piece], from: usize, first: usize) -> usize {
             Begins::Paragraph => ENOUGH,
             Begins::Sentence | Begins::Midst => usize::MAX,
         };
-        if weight(pieces, from, until) >= enough || weight(pieces, from, until + 1) > MOST {
+        if weight(pieces, from, until) >= enough || weight(pieces, from, until + 1) > MAX_PASSAGE_CHARS {
             break;
         }
         until += 1;

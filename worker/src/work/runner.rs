@@ -14,7 +14,7 @@ use troupe_db::{
 use super::{Registry, Ticker, WakeUps, attempt::Attempt, load::Load, registry::Kind, schedules};
 
 /// An announcement that was lost costs at most this, and a pause ends so exactly.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Runner {
     pub(crate) pool: PgPool,
@@ -49,7 +49,7 @@ impl Runner {
     async fn run(mut self, shutdown: CancellationToken) {
         let load = Load::new(self.slots, self.registry.kinds.iter().map(|kind| kind.settings));
         let mut running = Running { kinds: self.registry.kinds.clone(), load, attempts: JoinSet::new() };
-        let mut ticker = Ticker::new(LOOK_INTERVAL, shutdown.clone()).woken_by(self.wake_ups.jobs.clone());
+        let mut ticker = Ticker::new(POLL_INTERVAL, shutdown.clone()).woken_by(self.wake_ups.jobs.clone());
         loop {
             tokio::select! {
                 goes_on = ticker.tick() => {

@@ -13,7 +13,7 @@ use troupe_core::model::{User, money::Allowance};
 use troupe_db::{accounts::users, money::budgets};
 use utoipa::ToSchema;
 
-use super::sign_ins::{SignedIn, welcome};
+use super::sign_ins::{SignedIn, respond_signed_in};
 use crate::{
     accounts::{
         Accounts,
@@ -76,7 +76,7 @@ pub(crate) async fn register(
     let newcomer = Newcomer { email, name, password, invitation: invitation.as_deref() };
     let (user, replayed) = register::register(&accounts, &by, newcomer, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
-    let signed_in = welcome(&accounts, user, session, (&by, &device), &headers).await?;
+    let signed_in = respond_signed_in(&accounts, user, session, (&by, &device), &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())
 }
 

@@ -85,7 +85,7 @@ impl From<TokenPair> for Tokens {
 
 /// Signs somebody in whose password was right. A browser's earlier session ends: nobody takes over one that somebody
 /// else began.
-pub(crate) async fn welcome(
+pub(crate) async fn respond_signed_in(
     accounts: &Accounts,
     user: User,
     session: bool,
@@ -122,7 +122,7 @@ pub(crate) async fn login(
 ) -> Result<Response, ApiError> {
     let user = passwords::check(&accounts, &by, &email, password).await?;
     note(&accounts.pool, &by.as_user(user.id).does("sign_in").on(On::user(user.id))).await?;
-    welcome(&accounts, user, session, (&by, &device), &headers).await
+    respond_signed_in(&accounts, user, session, (&by, &device), &headers).await
 }
 
 /// Get the next tokens

@@ -18,7 +18,7 @@ use crate::{auth::secrets::hex, http::error::ApiError};
 
 const PAGE: i64 = 1_000;
 /// More are not looked at in one call.
-pub(crate) const MOST: i64 = 100_000;
+pub(crate) const MAX_ENTRIES: i64 = 100_000;
 
 /// What is looked at.
 pub(crate) struct Stretch {

@@ -22,7 +22,7 @@ use crate::{
         Admin,
         audit::{
             export::lines,
-            verify::{MOST, Stretch, Verified, verify},
+            verify::{MAX_ENTRIES, Stretch, Verified, verify},
         },
     },
     audit::note,
@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-const LONGEST: usize = 500;
+const MAX_FILTER_CHARS: usize = 500;
 
 /// Which entries, and which page of them.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -96,7 +96,7 @@ impl AuditSpan {
             ("correlation_id", &correlation_id),
         ] {
             if let Some(text) = text {
-                checks.text(name, text, 1..=LONGEST);
+                checks.text(name, text, 1..=MAX_FILTER_CHARS);
             }
         }
         checks.done()?;
@@ -160,9 +160,9 @@ pub(crate) async fn verify_audit(
 ) -> Result<Json<Verified>, ApiError> {
     let after = after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|()| ApiError::field("after", "is not the reached or next of any answer"))?;
-    let limit = limit.unwrap_or(MOST);
-    if !(1..=MOST).contains(&limit) {
-        return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
+    let limit = limit.unwrap_or(MAX_ENTRIES);
+    if !(1..=MAX_ENTRIES).contains(&limit) {
+        return Err(ApiError::field("limit", format!("must be from 1 to {MAX_ENTRIES}")));
     }
     let stretch = Stretch { after, limit, time: admin.config.server.call_timeout / 2 };
     let verified = verify(&admin.pool, stretch).await?;

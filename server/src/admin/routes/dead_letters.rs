@@ -36,8 +36,8 @@ use crate::{
 };
 
 const MISSING: ApiError = ApiError::NotFound("dead letter");
-const LONGEST_WORD: usize = 200;
-const MOST_IDS: usize = 1_000;
+const MAX_WORD_CHARS: usize = 200;
+const MAX_IDS: usize = 1_000;
 
 /// Which dead letters, and which page of them.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -90,11 +90,11 @@ impl DeadLetterFilter {
         let mut checks = Checks::default();
         for (name, text) in [("tier", &tier), ("persona", &persona), ("code", &code), ("cause", &cause)] {
             if let Some(text) = text {
-                checks.text(&format!("{within}{name}"), text, 1..=LONGEST_WORD);
+                checks.text(&format!("{within}{name}"), text, 1..=MAX_WORD_CHARS);
             }
         }
-        let few = ids.as_ref().is_none_or(|ids| ids.len() <= MOST_IDS);
-        checks.rule(few, &format!("{within}ids"), format!("must not be more than {MOST_IDS}")).done()?;
+        let few = ids.as_ref().is_none_or(|ids| ids.len() <= MAX_IDS);
+        checks.rule(few, &format!("{within}ids"), format!("must not be more than {MAX_IDS}")).done()?;
         Ok(Filter { ids, tier, user, persona, code, cause, since, until })
     }
 }

@@ -26,9 +26,9 @@ use crate::{
 
 const FREE: &str = "free";
 
-const LONGEST_NAME: usize = 31;
-const MOST_WEIGHT: i32 = 1_000;
-const MOST_PER_MINUTE: i32 = 1_000_000;
+const MAX_NAME_CHARS: usize = 31;
+const MAX_WEIGHT: i32 = 1_000;
+const MAX_PER_MINUTE: i32 = 1_000_000;
 
 /// What changes; what is left out stays.
 #[derive(Deserialize, ToSchema)]
@@ -75,12 +75,12 @@ pub(crate) struct CreateTier {
 
 impl ChangeTier {
     fn checked(self, checks: &mut Checks, admin: &Admin) -> Self {
-        let weight = self.queue_weight.is_none_or(|weight| (1..=MOST_WEIGHT).contains(&weight));
-        checks.rule(weight, "queue_weight", format!("must be from 1 to {MOST_WEIGHT}"));
+        let weight = self.queue_weight.is_none_or(|weight| (1..=MAX_WEIGHT).contains(&weight));
+        checks.rule(weight, "queue_weight", format!("must be from 1 to {MAX_WEIGHT}"));
         let rates = [("calls_per_minute", self.calls_per_minute), ("chat_per_minute", self.chat_per_minute)];
         for (field, calls) in rates {
-            let sound = calls.is_none_or(|calls| (1..=MOST_PER_MINUTE).contains(&calls));
-            checks.rule(sound, field, format!("must be from 1 to {MOST_PER_MINUTE}"));
+            let sound = calls.is_none_or(|calls| (1..=MAX_PER_MINUTE).contains(&calls));
+            checks.rule(sound, field, format!("must be from 1 to {MAX_PER_MINUTE}"));
         }
         let providers = &admin.configuration.now().providers;
         let chain = checked_chain(checks, providers, self.chain);
@@ -125,7 +125,7 @@ pub(crate) async fn create_tier(
 ) -> Result<Created<Tier>, ApiError> {
     let (mut checks, (name, settings)) = (Checks::default(), body.split());
     let named = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.len() <= LONGEST_NAME
+        && name.len() <= MAX_NAME_CHARS
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     checks.rule(named, "name", "must be 1 to 31 small letters, digits and underscores, a letter first");
     let settings = settings.checked(&mut checks, &admin);
@@ -165,7 +165,7 @@ pub(crate) async fn change_tier(
     let change = change.checked(&mut checks, &admin);
     checks.done()?;
     let missing = ApiError::NotFound("tier");
-    if name.len() > LONGEST_NAME || name.contains('\0') {
+    if name.len() > MAX_NAME_CHARS || name.contains('\0') {
         return Err(missing);
     }
     let mut transaction = admin.pool.begin().await?;
@@ -191,7 +191,7 @@ pub(crate) async fn delete_tier(
     Actor(by): Actor,
     Id(name): Id<String>,
 ) -> Result<StatusCode, ApiError> {
-    if name.len() > LONGEST_NAME || name.contains('\0') {
+    if name.len() > MAX_NAME_CHARS || name.contains('\0') {
         return Err(ApiError::NotFound("tier"));
     }
     if name == FREE {

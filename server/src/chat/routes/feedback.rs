@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use troupe_core::{
     ids::{RequestId, UserId},
-    model::feedback::{Feedback, LONGEST_NOTE, Rating},
+    model::feedback::{Feedback, MAX_NOTE_CHARS, Rating},
 };
 use troupe_db::replies::feedback::{self, Outcome, Rated};
 use utoipa::ToSchema;
@@ -58,7 +58,7 @@ pub(crate) async fn rate(
     Keyed { body: said, key }: Keyed<Rate>,
 ) -> Result<Response, ApiError> {
     if let Some(note) = &said.note {
-        Checks::default().text("note", note, 1..=LONGEST_NOTE).done()?;
+        Checks::default().text("note", note, 1..=MAX_NOTE_CHARS).done()?;
     }
     Ok(match once(&chat.pool, user, key, |db| Box::pin(keep(db, user, id, said))).await? {
         Created::Now(kept) => Json(kept).into_response(),

@@ -19,7 +19,7 @@ use crate::http::serve::Peer;
 
 pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
 /// More proxies are not between us and anybody.
-const MOST_HOPS: usize = 32;
+const MAX_HOPS: usize = 32;
 
 /// Where a call comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
         return known;
     }
     let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-    let mut hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).take(MOST_HOPS);
+    let mut hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).take(MAX_HOPS);
     // What is no address says nothing of anybody: then it was whoever wrote it.
     while trusted.iter().any(|network| network.contains(&known)) {
         let Some(before) = hops.next().and_then(address) else { break };

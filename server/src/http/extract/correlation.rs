@@ -12,7 +12,7 @@ use axum::{
 use troupe_core::ids::RequestId;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const LONGEST: usize = 128;
+const MAX_ID_CHARS: usize = 128;
 
 /// The id under which everything about this call can be found.
 #[derive(Debug, Clone)]
@@ -30,7 +30,8 @@ impl CorrelationId {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let own = given(X_REQUEST_ID.as_str()).filter(|id| {
-            (1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+            (1..=MAX_ID_CHARS).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
         });
         let trace = || given("traceparent").and_then(trace_id);
         Self(own.or_else(trace).map_or_else(|| RequestId::new().to_string(), str::to_owned))

@@ -10,7 +10,7 @@ use troupe_db::accounts::sign_ins::Client;
 
 use super::client_address::ClientAddress;
 
-const LONGEST_AGENT: usize = 300;
+const MAX_AGENT_CHARS: usize = 300;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Device {
@@ -29,7 +29,7 @@ impl<S: Sync> FromRequestParts<S> for Device {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
+        let agent = agent.map(|agent| agent.chars().take(MAX_AGENT_CHARS).collect());
         let address = parts.extensions.get().map(|ClientAddress(address)| *address);
         Ok(Self { agent, address })
     }

@@ -19,7 +19,7 @@ use crate::http::{
 };
 
 const HEADER: &str = "idempotency-key";
-const LONGEST: usize = 255;
+const MAX_KEY_CHARS: usize = 255;
 
 /// The key of a call, if it has one.
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
@@ -37,10 +37,10 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 
 /// A key must be short and printable, wherever it is given.
 pub(crate) fn check(key: &str, field: &str) -> Result<(), ApiError> {
-    if (1..=LONGEST).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
+    if (1..=MAX_KEY_CHARS).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(());
     }
-    Err(ApiError::field(field, format!("must be 1 to {LONGEST} printable ASCII characters without spaces")))
+    Err(ApiError::field(field, format!("must be 1 to {MAX_KEY_CHARS} printable ASCII characters without spaces")))
 }
 
 /// The JSON body of a call that creates something, and its key.

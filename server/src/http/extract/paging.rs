@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::http::error::ApiError;
 
 const DEFAULT_LIMIT: i64 = 50;
-const MOST: i64 = 100;
+const MAX_LIMIT: i64 = 100;
 
 /// Which page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -39,8 +39,8 @@ impl Paging {
     /// The page, with one item more than is shown: it tells whether there is a next one.
     pub(crate) fn page<T: FromStr>(&self) -> Result<Page<T>, ApiError> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MOST).contains(&limit) {
-            return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ApiError::field("limit", format!("must be from 1 to {MAX_LIMIT}")));
         }
         let after = self.after.as_deref().map(str::parse).transpose();
         let after = after.map_err(|_| ApiError::field("after", "is not the next of any page"))?;

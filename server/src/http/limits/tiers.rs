@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use troupe_core::{lifecycle::Tasks, model::admin::Tier, quota::Quota};
 use troupe_db::accounts::tiers;
 
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TierQuotas {
@@ -25,7 +25,7 @@ impl TierLimits {
         let limits = Self(Arc::new(RwLock::new(read(tiers))));
         let (known, shutdown) = (limits.0.clone(), tasks.shutdown().clone());
         tasks.spawn(async move {
-            while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            while shutdown.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
                 // Not to know them now is no harm: those of before hold.
                 let Ok(tiers) = tiers::list(&pool).await else { continue };
                 let now = read(&tiers);

@@ -38,9 +38,9 @@ use crate::{
 };
 
 /// The most questions of one's own.
-pub(crate) const MOST_QUESTIONS: i64 = 5_000;
+pub(crate) const MAX_OWN_QUESTIONS: i64 = 5_000;
 /// The most faults that an error names; a report names all.
-const MOST_NAMED: usize = 100;
+const MAX_NAMED_FAULTS: usize = 100;
 
 /// What becomes of the good rows when there are bad ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -85,7 +85,7 @@ pub(crate) async fn import(
     let persona = answers::lock(&mut transaction, owner, slug).await?;
     let incoming: Vec<_> = rows.iter().map(Row::as_incoming).collect();
     let questions_made = import::add_questions(&mut *transaction, owner, &incoming).await?;
-    if questions_made > 0 && questions::count_own(&mut *transaction, owner).await? > MOST_QUESTIONS {
+    if questions_made > 0 && questions::count_own(&mut *transaction, owner).await? > MAX_OWN_QUESTIONS {
         return Err(too_many_questions());
     }
     let known = import::find_known(&mut *transaction, owner, persona, &incoming).await?;
@@ -163,7 +163,7 @@ fn refused(faults: &[Fault]) -> ApiError {
         Some(line) => format!("{} (line {line})", fault.reason),
         None => fault.reason.clone(),
     };
-    let named = faults.iter().take(MOST_NAMED);
+    let named = faults.iter().take(MAX_NAMED_FAULTS);
     let errors: Vec<_> = named.map(|fault| FieldError { field: field(fault), message: message(fault) }).collect();
     let first = errors.first().map(|first| format!("{}: {}", first.field, first.message)).unwrap_or_default();
     let others = match faults.len() - 1 {
@@ -174,6 +174,6 @@ fn refused(faults: &[Fault]) -> ApiError {
 }
 
 pub(crate) fn too_many_questions() -> ApiError {
-    let detail = format!("nobody may have more than {MOST_QUESTIONS} questions of their own");
+    let detail = format!("nobody may have more than {MAX_OWN_QUESTIONS} questions of their own");
     ApiError::conflict(ProblemCode::TooManyQuestions, detail)
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::http::{error::ApiError, extract::body};
 
 /// The most rows of one import.
-pub(super) const MOST_ROWS: usize = 5_000;
+pub(super) const MAX_ROWS: usize = 5_000;
 
 /// What a body holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl Read {
         row: impl FnOnce(Place) -> Result<RawRow, Vec<Fault>>,
     ) -> Result<(), ApiError> {
         self.count += 1;
-        if self.count > MOST_ROWS {
-            return Err(ApiError::field("body", format!("must not have more than {MOST_ROWS} rows")));
+        if self.count > MAX_ROWS {
+            return Err(ApiError::field("body", format!("must not have more than {MAX_ROWS} rows")));
         }
         let place = Place { number: self.count, line };
         match row(place).and_then(|raw| checked(place, raw)) {

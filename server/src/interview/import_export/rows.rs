@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use troupe_core::{
     ids::QuestionId,
-    model::interview::{LONGEST_CATEGORY, LONGEST_CONTENT, LONGEST_QUESTION, OWN_CATEGORY, Response, ResponseStatus},
+    model::interview::{
+        MAX_CATEGORY_CHARS, MAX_CONTENT_CHARS, MAX_QUESTION_CHARS, OWN_CATEGORY, Response, ResponseStatus,
+    },
 };
 use troupe_db::interview::import::Incoming;
 use utoipa::ToSchema;
@@ -129,11 +131,11 @@ pub(super) fn checked(place: Place, raw: RawRow) -> Result<Row, Vec<Fault>> {
     checks
         .rule(id != Some(None), "question_id", "is not an id")
         .rule(id.is_some() || question.is_some(), "question", "must not be empty where there is no question_id")
-        .text("category", &category, 1..=LONGEST_CATEGORY)
+        .text("category", &category, 1..=MAX_CATEGORY_CHARS)
         .rule(status.is_some(), "status", "must be draft or final")
-        .text("content", &content, 1..=LONGEST_CONTENT);
+        .text("content", &content, 1..=MAX_CONTENT_CHARS);
     if let Some(question) = &question {
-        checks.text("question", question, 1..=LONGEST_QUESTION);
+        checks.text("question", question, 1..=MAX_QUESTION_CHARS);
     }
     checks.done().map_err(|error| place.faults(error))?;
     let (number, line, question_id) = (place.number, place.line, id.flatten());

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{
     Fault, Format,
     export::written,
-    read::{MOST_ROWS, Read, read},
+    read::{MAX_ROWS, Read, read},
     rows::{RawRow, Row},
 };
 use crate::http::error::ApiError;
@@ -145,7 +145,7 @@ fn what_is_wrong_as_a_whole_is_refused_as_a_whole() {
     assert!(refusal(Format::Csv, b"question,question\n").contains("twice"));
     assert!(refusal(Format::Csv, b"question\n").contains("content"));
     assert!(refusal(Format::Csv, b"\"question,content\n").contains("never closed"));
-    let many = "{}\n".repeat(MOST_ROWS + 1);
+    let many = "{}\n".repeat(MAX_ROWS + 1);
     assert!(refusal(Format::Jsonl, many.as_bytes()).contains("5000 rows"));
     assert_eq!(read(Format::Jsonl, b"").unwrap(), Read::default());
 }

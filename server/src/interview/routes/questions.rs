@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, error::DatabaseError};
 use troupe_core::{
     ids::{QuestionId, UserId},
-    model::interview::{LONGEST_CATEGORY, LONGEST_QUESTION, OWN_CATEGORY, Question},
+    model::interview::{MAX_CATEGORY_CHARS, MAX_QUESTION_CHARS, OWN_CATEGORY, Question},
 };
 use troupe_db::{
     interview::questions::{self, QuestionFilter},
@@ -33,7 +33,7 @@ use crate::{
         Interview,
         answers::NO_QUESTION,
         daily_question,
-        import_export::import::{MOST_QUESTIONS, too_many_questions},
+        import_export::import::{MAX_OWN_QUESTIONS, too_many_questions},
         streak,
     },
     personas::own::own_persona,
@@ -70,7 +70,7 @@ pub(crate) async fn list_questions(
 ) -> Result<Json<Listed<Question>>, ApiError> {
     let page = Paging { after: which.after, limit: which.limit }.page()?;
     let mut checks = Checks::default();
-    checks.text("category", which.category.as_deref().unwrap_or_default(), 0..=LONGEST_CATEGORY);
+    checks.text("category", which.category.as_deref().unwrap_or_default(), 0..=MAX_CATEGORY_CHARS);
     checks.rule(which.answered.is_none() || which.persona.is_some(), "answered", "needs a persona");
     checks.done()?;
     let persona = match &which.persona {
@@ -107,8 +107,8 @@ pub(crate) async fn create_question(
 ) -> Result<Created<Question>, ApiError> {
     let mut checks = Checks::default();
     checks
-        .text("text", &new.text, 1..=LONGEST_QUESTION)
-        .text("category", &new.category, 1..=LONGEST_CATEGORY)
+        .text("text", &new.text, 1..=MAX_QUESTION_CHARS)
+        .text("category", &new.category, 1..=MAX_CATEGORY_CHARS)
         .done()?;
     once(&interview.pool, owner, key, |db| Box::pin(create(db, owner, new))).await
 }
@@ -123,7 +123,7 @@ async fn create(db: &mut PgConnection, owner: UserId, new: CreateQuestion) -> Re
     if let Some(known) = questions::same(&mut *db, owner, &new.text).await? {
         return Err(exists(Some(known)));
     }
-    if questions::count_own(&mut *db, owner).await? >= MOST_QUESTIONS {
+    if questions::count_own(&mut *db, owner).await? >= MAX_OWN_QUESTIONS {
         return Err(too_many_questions());
     }
     let created = questions::create(db, QuestionId::new(), owner, new.category.trim(), new.text.trim()).await;

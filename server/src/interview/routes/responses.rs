@@ -11,7 +11,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use troupe_core::{
     ids::{QuestionId, UserId},
-    model::interview::{LONGEST_CATEGORY, LONGEST_CONTENT, Response, ResponseStatus, ResponseVersion},
+    model::interview::{MAX_CATEGORY_CHARS, MAX_CONTENT_CHARS, Response, ResponseStatus, ResponseVersion},
 };
 use troupe_db::interview::responses::{self, ResponseFilter};
 use utoipa::{IntoParams, ToSchema};
@@ -73,7 +73,7 @@ pub(crate) async fn list_responses(
 ) -> Result<Json<Listed<Response>>, ApiError> {
     let page = Paging { after: which.after, limit: which.limit }.page()?;
     let mut checks = Checks::default();
-    checks.text("category", which.category.as_deref().unwrap_or_default(), 0..=LONGEST_CATEGORY);
+    checks.text("category", which.category.as_deref().unwrap_or_default(), 0..=MAX_CATEGORY_CHARS);
     checks.text("q", which.q.as_deref().unwrap_or_default(), 0..=200).done()?;
     let persona = own_persona(&interview.pool, owner, &slug).await?;
     let filter = ResponseFilter {
@@ -137,7 +137,7 @@ pub(crate) async fn write_response(
     IfMatch(known): IfMatch,
     Body(WriteResponse { content, status }): Body<WriteResponse>,
 ) -> Result<HttpResponse, ApiError> {
-    Checks::default().text("content", &content, 1..=LONGEST_CONTENT).done()?;
+    Checks::default().text("content", &content, 1..=MAX_CONTENT_CHARS).done()?;
     if !is_slug(&slug) {
         return Err(NO_PERSONA);
     }

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The most of all items that may be held back for validation.
-const MOST_VALIDATION: f64 = 0.5;
+const MAX_VALIDATION_SHARE: f64 = 0.5;
 
 /// Which chats.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -62,8 +62,8 @@ pub(crate) async fn export_training(
     Id(slug): Id<String>,
     Params(WhichChats { part, validation }): Params<WhichChats>,
 ) -> Result<Response, ApiError> {
-    if !(0.0..=MOST_VALIDATION).contains(&validation) {
-        return Err(ApiError::field("validation", format!("must be from 0 to {MOST_VALIDATION}")));
+    if !(0.0..=MAX_VALIDATION_SHARE).contains(&validation) {
+        return Err(ApiError::field("validation", format!("must be from 0 to {MAX_VALIDATION_SHARE}")));
     }
     if !is_slug(&slug) {
         return Err(NO_PERSONA);

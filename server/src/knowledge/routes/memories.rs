@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use troupe_core::{
     ids::{MemoryId, UserId},
-    model::memory::{LONGEST_FACT, Memory},
+    model::memory::{MAX_FACT_CHARS, Memory},
 };
 use troupe_db::{knowledge::memories, personas};
 use utoipa::ToSchema;
@@ -69,7 +69,7 @@ pub(crate) async fn create_memory(
     Id(slug): Id<String>,
     Keyed { body: new, key }: Keyed<WriteMemory>,
 ) -> Result<Created<Memory>, ApiError> {
-    Checks::default().text("fact", &new.fact, 1..=LONGEST_FACT).done()?;
+    Checks::default().text("fact", &new.fact, 1..=MAX_FACT_CHARS).done()?;
     if !is_slug(&slug) {
         return Err(NO_PERSONA);
     }

@@ -25,8 +25,8 @@ use crate::{
     personas::own::own_persona,
 };
 
-const LONGEST: usize = 1_000;
-const MOST: usize = 50;
+const MAX_QUERY_CHARS: usize = 1_000;
+const MAX_PASSAGES: usize = 50;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -93,10 +93,10 @@ pub(crate) async fn search_knowledge(
     Id(slug): Id<String>,
     Params(Asked { q, limit }): Params<Asked>,
 ) -> Result<Json<SearchResult>, ApiError> {
-    Checks::default().text("q", &q, 1..=LONGEST).done()?;
+    Checks::default().text("q", &q, 1..=MAX_QUERY_CHARS).done()?;
     let most = limit.unwrap_or(knowledge.config.retrieval.passages);
-    if !(1..=MOST).contains(&most) {
-        return Err(ApiError::field("limit", format!("must be from 1 to {MOST}")));
+    if !(1..=MAX_PASSAGES).contains(&most) {
+        return Err(ApiError::field("limit", format!("must be from 1 to {MAX_PASSAGES}")));
     }
     let persona = own_persona(&knowledge.pool, owner, &slug).await?;
     let found = knowledge.retriever.find(persona, &q, most).await;

@@ -18,7 +18,7 @@ const KNOWN: [(&str, usize); 3] =
     [("text-embedding-3-small", 1536), ("text-embedding-3-large", 3072), ("text-embedding-ada-002", 1536)];
 
 /// With the prefix, the dimension and a number it is a name in Qdrant.
-const LONGEST_MODEL: usize = 150;
+const MAX_MODEL_CHARS: usize = 150;
 
 /// Qdrant's own limit, and enough for any model.
 const LARGEST_DIMENSION: usize = 65_536;
@@ -105,7 +105,7 @@ impl Embeddings {
             "must be 'lexical', or a provider below whose format is openai",
         );
         rule(
-            (1..=LONGEST_MODEL).contains(&self.model.chars().count()),
+            (1..=MAX_MODEL_CHARS).contains(&self.model.chars().count()),
             "embeddings.model",
             "must be set: which of the provider's models embeds, in at most 150 characters",
         );

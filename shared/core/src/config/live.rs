@@ -21,7 +21,7 @@ use super::{Config, ConfigError, Sources, sources::Reading};
 
 /// How often files are looked at. What has changed is taken when it has stayed the same for one more look: whoever
 /// writes it may not be done.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 type Address = fn(&mut Config) -> &mut Option<SecretString>;
 
@@ -110,7 +110,7 @@ impl Live {
     }
 
     async fn look_again(&self, mut hangups: Signal) {
-        let mut looks = interval(LOOK);
+        let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut settled: Result<Table, ConfigError> = Ok(self.0.values.lock().clone());
         let mut seen = settled.clone();

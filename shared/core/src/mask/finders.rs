@@ -10,7 +10,7 @@ use super::{
 /// How far before a secret its name stands, in bytes.
 const NAMED_WITHIN: usize = 60;
 /// In which cards show their numbers: 4-4-4-4-3 is the longest.
-const MOST_GROUPS: usize = 5;
+const MAX_GROUPS: usize = 5;
 
 pub(super) fn find(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
@@ -98,7 +98,7 @@ fn cards(text: &str, place: Range<usize>) -> Vec<Range<usize>> {
     let (mut found, mut first) = (Vec::new(), 0);
     while first < groups.len() {
         let card =
-            (first..groups.len().min(first + MOST_GROUPS)).rev().find(|&last| is_card(text, &groups[first..=last]));
+            (first..groups.len().min(first + MAX_GROUPS)).rev().find(|&last| is_card(text, &groups[first..=last]));
         if let Some(last) = card {
             found.push(groups[first].start..groups[last].end);
         }

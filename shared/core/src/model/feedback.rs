@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::ids::RequestId;
 
 /// The longest note, in characters.
-pub const LONGEST_NOTE: usize = 2_000;
+pub const MAX_NOTE_CHARS: usize = 2_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]

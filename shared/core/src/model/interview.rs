@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 use crate::ids::{QuestionId, ResponseId};
 
 /// The longest answer, in characters.
-pub const LONGEST_CONTENT: usize = 32_768;
+pub const MAX_CONTENT_CHARS: usize = 32_768;
 /// The longest question, in characters.
-pub const LONGEST_QUESTION: usize = 1_000;
+pub const MAX_QUESTION_CHARS: usize = 1_000;
 /// The longest name of a category, in characters.
-pub const LONGEST_CATEGORY: usize = 60;
+pub const MAX_CATEGORY_CHARS: usize = 60;
 /// The category of own questions for which none is told.
 pub const OWN_CATEGORY: &str = "own";
 

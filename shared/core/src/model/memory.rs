@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 use crate::ids::{MemoryId, RequestId};
 
 /// The longest fact, in characters.
-pub const LONGEST_FACT: usize = 500;
+pub const MAX_FACT_CHARS: usize = 500;
 /// The most that a persona remembers of a user; the oldest go.
-pub const MOST_MEMORIES: i64 = 100;
+pub const MAX_MEMORIES: i64 = 100;
 
 /// Something that a user told a persona of themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

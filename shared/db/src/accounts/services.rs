@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 const NO_PASSWORD: &str = "!";
 
 /// More are not listed.
-const MOST: i64 = 1_000;
+const MAX_SERVICES: i64 = 1_000;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Service {
@@ -47,7 +47,7 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Service>> {
         Service,
         r#"select id as "id: UserId", name, role as "role: AccountRole", tier, created_at from users where kind = 'service' order by id desc
            limit $1"#,
-        MOST,
+        MAX_SERVICES,
     )
     .fetch_all(db)
     .await

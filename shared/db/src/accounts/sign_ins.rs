@@ -159,7 +159,7 @@ pub async fn mark_ended(db: impl PgExecutor<'_>, ids: &[CredentialId]) -> Result
 }
 
 /// What has ended within this time.
-pub async fn ended_within(db: impl PgExecutor<'_>, time: Duration) -> Result<Vec<CredentialId>> {
+pub async fn revoked_since(db: impl PgExecutor<'_>, time: Duration) -> Result<Vec<CredentialId>> {
     sqlx::query_scalar!(
         r#"select id as "id: CredentialId" from ended_credentials where ended_at > now() - make_interval(secs => $1)"#,
         time.as_secs_f64(),

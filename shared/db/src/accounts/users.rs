@@ -43,7 +43,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
     .await
 }
 
-pub async fn credentials(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
+pub async fn credentials_by_email(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
         r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash
            from users where lower(email) = lower($1) and closed_at is null"#,
@@ -85,7 +85,7 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
 }
 
 /// The address as it is stored, and the hash of its password; `None` where there is no such account.
-pub async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Credentials>> {
+pub async fn credentials_by_id(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
         r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash from users where id = $1"#,
         id.as_uuid(),

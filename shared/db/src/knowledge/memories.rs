@@ -4,7 +4,7 @@
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
     ids::{MemoryId, PersonaId, RequestId, UserId},
-    model::memory::{MOST_MEMORIES, Memory},
+    model::memory::{MAX_MEMORIES, Memory},
 };
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ pub async fn keep(
         request.as_uuid(),
         &ids,
         facts,
-        MOST_MEMORIES,
+        MAX_MEMORIES,
     )
     .execute(db)
     .await?;
@@ -77,7 +77,7 @@ pub async fn write(db: impl PgExecutor<'_>, user: UserId, persona: PersonaId, fa
         persona.as_uuid(),
         MemoryId::new().as_uuid(),
         fact,
-        MOST_MEMORIES,
+        MAX_MEMORIES,
     )
     .fetch_one(db)
     .await

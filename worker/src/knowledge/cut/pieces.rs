@@ -8,7 +8,7 @@ use troupe_core::model::knowledge::Mark;
 pub(super) const TOKEN: usize = 12;
 
 /// No piece is longer: so a passage that the next piece does not fit into is never short.
-const LONGEST: usize = 130 * TOKEN;
+const MAX_PIECE_CHARS: usize = 130 * TOKEN;
 /// After so much nothing, something else begins.
 const GAP: usize = 20 * TOKEN;
 
@@ -142,7 +142,7 @@ impl<I: Iterator<Item = usize>> Cutting<I> {
             let the_one_before_ends = (open.piece.end, open.piece.weight_until_end);
             open.last_word = Some(Word { begins: (at, self.weight), the_one_before_ends });
         }
-        if self.weight + weight - open.piece.weight_before <= LONGEST {
+        if self.weight + weight - open.piece.weight_before <= MAX_PIECE_CHARS {
             return;
         }
         let (mut start, mut weight_before) = (at, self.weight);

@@ -6,8 +6,8 @@ use troupe_core::model::knowledge::Mark;
 use super::{Extracted, Refused};
 
 /// More headings and pages than that are no help to find one's way.
-const MOST_MARKS: usize = 10_000;
-const LONGEST_TITLE: usize = 200;
+const MAX_MARKS: usize = 10_000;
+const MAX_TITLE_CHARS: usize = 200;
 
 pub(super) struct Writing {
     text: String,
@@ -33,7 +33,7 @@ impl Writing {
     pub(super) fn title(&mut self, title: &str) {
         let title = tidy(title);
         if self.title.is_none() && !title.is_empty() {
-            self.title = Some(title.chars().take(LONGEST_TITLE).collect());
+            self.title = Some(title.chars().take(MAX_TITLE_CHARS).collect());
         }
     }
 
@@ -78,7 +78,7 @@ impl Writing {
     }
 
     fn mark(&mut self, mark: Mark) {
-        if self.outline.len() < MOST_MARKS {
+        if self.outline.len() < MAX_MARKS {
             self.outline.push(mark);
         }
     }

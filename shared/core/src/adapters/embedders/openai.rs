@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Of what a service says when it refuses; for logs.
-const LONGEST_COMPLAINT: usize = 300;
+const MAX_ERROR_CHARS: usize = 300;
 /// Of an answer, for each number that it should hold: as text, with room to spare.
 const BYTES_PER_NUMBER: usize = 64;
 
@@ -52,7 +52,7 @@ impl OpenAiEmbedder {
             .with_api_key("none")
             .with_org_id("")
             .with_project_id("");
-        let most = settings.batch * service.dimension * BYTES_PER_NUMBER + LONGEST_COMPLAINT;
+        let most = settings.batch * service.dimension * BYTES_PER_NUMBER + MAX_ERROR_CHARS;
         let send = tower::service_fn({
             let http = http.clone();
             move |call| send(http.clone(), call, key.now(), most)
@@ -93,7 +93,7 @@ async fn send(
     if status.is_success() {
         return Ok(http::Response::new(body).into());
     }
-    let said = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect::<String>();
+    let said = String::from_utf8_lossy(&body).chars().take(MAX_ERROR_CHARS).collect::<String>();
     let why = match status {
         // Some quote the key.
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => status.to_string(),

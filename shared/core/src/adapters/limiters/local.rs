@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::ports::{Limit, Limiter, PortError, Refused, Verdict};
 
 /// Of more subjects than this nothing is kept: those that owe least are forgotten first.
-const MOST_SUBJECTS: usize = 100_000;
+const MAX_SUBJECTS: usize = 100_000;
 
 #[derive(Default)]
 pub struct LocalLimiter {
@@ -78,7 +78,7 @@ fn keep(paid_at: &mut HashMap<String, Instant>, key: String, until: Instant, now
         *known = (*known).max(until);
         return;
     }
-    if paid_at.len() >= MOST_SUBJECTS {
+    if paid_at.len() >= MAX_SUBJECTS {
         make_room(paid_at, now);
     }
     paid_at.insert(key, until);
@@ -87,9 +87,9 @@ fn keep(paid_at: &mut HashMap<String, Instant>, key: String, until: Instant, now
 /// Half of the room at least, so that it is not made for each newcomer anew.
 fn make_room(paid_at: &mut HashMap<String, Instant>, now: Instant) {
     paid_at.retain(|_, paid_at| *paid_at > now);
-    if paid_at.len() > MOST_SUBJECTS / 2 {
+    if paid_at.len() > MAX_SUBJECTS / 2 {
         let mut moments: Vec<_> = paid_at.values().copied().collect();
-        let (_, middle, _) = moments.select_nth_unstable(paid_at.len() - MOST_SUBJECTS / 2);
+        let (_, middle, _) = moments.select_nth_unstable(paid_at.len() - MAX_SUBJECTS / 2);
         let middle = *middle;
         paid_at.retain(|_, paid_at| *paid_at > middle);
     }
@@ -109,10 +109,10 @@ mod tests {
         let (limiter, hour) = (LocalLimiter::default(), Quota { calls: 2, window: Duration::from_hours(1) });
         let heavy = [limit(0, hour)];
         assert!(limiter.count("t", &heavy).refused.is_none() && limiter.count("t", &heavy).refused.is_none());
-        for subject in 1..=MOST_SUBJECTS + MOST_SUBJECTS / 4 {
+        for subject in 1..=MAX_SUBJECTS + MAX_SUBJECTS / 4 {
             assert!(limiter.count("t", &[limit(subject, hour)]).refused.is_none());
         }
-        assert!(limiter.paid_at.lock().len() <= MOST_SUBJECTS);
+        assert!(limiter.paid_at.lock().len() <= MAX_SUBJECTS);
         assert!(limiter.count("t", &heavy).refused.is_some(), "it is still known");
     }
 }

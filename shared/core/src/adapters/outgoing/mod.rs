@@ -31,11 +31,11 @@ use url::{Host, Url};
 use super::outgoing::addresses::is_public;
 use crate::{config, ports::Resolver};
 
-const MOST_REDIRECTS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of one process: each may hold as much as it may fetch.
 const AT_ONCE: usize = 16;
-const LONGEST_ADDRESS: usize = 2_048;
+const MAX_ADDRESS_CHARS: usize = 2_048;
 
 /// Why there is nothing; to be told after "the address".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,7 @@ pub enum OutgoingError {
     Unreachable,
     #[error("answered {0}")]
     Status(u16),
-    #[error("redirects more than {MOST_REDIRECTS} times")]
+    #[error("redirects more than {MAX_REDIRECTS} times")]
     Redirects,
     #[error("redirects to one that is not encrypted")]
     Downgrade,
@@ -111,7 +111,7 @@ impl Outgoing {
     }
 
     async fn follow(&self, mut url: Url, limit: usize) -> Result<Fetched, OutgoingError> {
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let call = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
             let response = call.send().await.map_err(|_| OutgoingError::Unreachable)?;
             if !response.status().is_redirection() {
@@ -139,12 +139,12 @@ impl Bounds {
     /// What can be said of an address before it is resolved.
     fn checked(&self, address: &str) -> Result<Url, OutgoingError> {
         let wrong = |what| Err(OutgoingError::Address(what));
-        if address.len() > LONGEST_ADDRESS {
+        if address.len() > MAX_ADDRESS_CHARS {
             return wrong("must not have more than 2048 characters");
         }
         let Ok(url) = Url::parse(address) else { return wrong("must be a whole one, like https://example.com/page") };
         // Letters of other scripts take more room as they are sent.
-        if url.as_str().len() > LONGEST_ADDRESS {
+        if url.as_str().len() > MAX_ADDRESS_CHARS {
             return wrong("must not have more than 2048 characters as it is sent");
         }
         if !["http", "https"].contains(&url.scheme()) {

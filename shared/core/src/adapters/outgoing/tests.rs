@@ -139,7 +139,7 @@ async fn each_redirect_is_checked_anew() {
     assert_eq!(outgoing.get(&format!("http://public.test:{first}/"), LIMIT).await.unwrap().bytes, b"Here");
     let (circle, came, _circle) = server("127.0.0.1", &moved("/again")).await;
     assert_eq!(fault(&outgoing, &format!("http://public.test:{circle}/")).await, OutgoingError::Redirects);
-    assert_eq!(*came.lock(), MOST_REDIRECTS + 1);
+    assert_eq!(*came.lock(), MAX_REDIRECTS + 1);
     let (nowhere, _, _nowhere) = server("127.0.0.1", "HTTP/1.1 301 Moved\ncontent-length: 0\n\n").await;
     assert_eq!(fault(&outgoing, &format!("http://public.test:{nowhere}/")).await, OutgoingError::Status(301));
 }

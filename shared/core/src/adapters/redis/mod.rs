@@ -47,7 +47,7 @@ const BROADCAST_CAPACITY: usize = 8_192;
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
 /// At most so long somebody waits for an answer, who would rather be refused.
 const SOON: Duration = Duration::from_secs(2);
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who calls, by the address of the moment: every new connection asks.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ impl RedisHandle {
     pub async fn close(&self) {
         let subscribers = self.subscribers.lock().split_off(0);
         let quit = join_all(subscribers.iter().map(ClientLike::quit));
-        _ = tokio::time::timeout(FAREWELL, async { tokio::join!(quit, self.pool.quit()) }).await;
+        _ = tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(quit, self.pool.quit()) }).await;
     }
 }
 

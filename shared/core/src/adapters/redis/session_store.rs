@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Of one user; the one that was not used for the longest makes room for another.
-const MOST: i64 = 50;
+const MAX_SESSIONS_PER_USER: i64 = 50;
 
 pub struct RedisSessionStore {
     redis: RedisHandle,
@@ -103,7 +103,8 @@ impl SessionStore for RedisSessionStore {
         let what = "keep a session";
         let kept = serde_json::to_string(&Kept::of(session, digest))
             .map_err(|error| PortError { what, why: error.to_string() })?;
-        let arguments = vec![session.id.to_string(), kept, self.idle_ms().to_string(), MOST.to_string()];
+        let arguments =
+            vec![session.id.to_string(), kept, self.idle_ms().to_string(), MAX_SESSIONS_PER_USER.to_string()];
         run_failing_fast(&self.redis, &self.create, self.key(session.user), arguments).await.map_err(failed(what))
     }
 

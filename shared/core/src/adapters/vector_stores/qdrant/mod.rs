@@ -33,7 +33,7 @@ const PERSONA: &str = "persona";
 const SOURCE: &str = "source";
 
 /// For whatever is not a search.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// That go in one call: twice four bytes each, so that a call is far from the 32 MiB which Qdrant takes.
 const NUMBERS_IN_A_CALL: usize = 1 << 20;
@@ -181,7 +181,7 @@ impl VectorStore for QdrantVectorStore {
 fn connect(url: &str, key: Option<&SecretString>) -> Result<Qdrant, VectorStoreError> {
     Qdrant::from_url(url)
         .api_key(key.map(ExposeSecret::expose_secret))
-        .timeout(PATIENCE)
+        .timeout(CALL_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
         // It would print; what is too old is found by `searched`.
         .skip_compatibility_check()

@@ -20,7 +20,7 @@ use crate::ports::{Limit, Limiter, PortError, Verdict};
 /// A shared limiter that has failed is asked again after so long, by one call.
 const PAUSE: Duration = Duration::from_secs(1);
 
-pub struct StandingIn {
+pub struct FallbackLimiter {
     shared: Arc<dyn Limiter>,
     local: LocalLimiter,
     began: Instant,
@@ -28,7 +28,7 @@ pub struct StandingIn {
     away_until: AtomicU64,
 }
 
-impl StandingIn {
+impl FallbackLimiter {
     pub fn new(shared: Arc<dyn Limiter>) -> Self {
         Self { shared, local: LocalLimiter::default(), began: Instant::now(), away_until: AtomicU64::new(0) }
     }
@@ -63,7 +63,7 @@ impl StandingIn {
 }
 
 #[async_trait]
-impl Limiter for StandingIn {
+impl Limiter for FallbackLimiter {
     async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
         if let Some(refusal) = self.local.refusal(together, limits) {
             return Ok(refusal);
