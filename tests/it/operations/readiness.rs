@@ -64,7 +64,7 @@ async fn without_postgres_a_replica_says_so_in_time() {
     assert_ready(&user).await;
     let probe = backends(&cluster, "query = 'select 1'").await;
     assert_eq!(probe.len(), 1, "one connection asks");
-    cluster.number(&format!("select pg_terminate_backend({})::int", probe[0])).await;
+    cluster.number(&format!("select pg_terminate_backend({})::int::bigint", probe[0])).await;
     assert_ready(&user).await;
 
     // One that hangs is replaced, and is no connection more.

@@ -38,7 +38,8 @@ pub struct Wanted {
     pub lease: Duration,
 }
 
-/// Takes what is due, what has waited longest first; also what is leased to a worker that did not renew in time.
+/// Takes what is due, what has waited longest first; also what is leased to a worker that did not renew in time. At
+/// most 100 at a time: the bound lets the planner know that they are few, and look each up by its key.
 pub async fn take(db: impl PgExecutor<'_>, worker: &str, wanted: &[Wanted]) -> Result<Vec<Taken>> {
     let kinds: Vec<_> = wanted.iter().map(|wanted| wanted.kind).collect();
     let most: Vec<_> = wanted.iter().map(|wanted| i64::try_from(wanted.most).unwrap_or(i64::MAX)).collect();
@@ -54,7 +55,7 @@ pub async fn take(db: impl PgExecutor<'_>, worker: &str, wanted: &[Wanted]) -> R
            )
            update jobs j set attempt = j.attempt + 1, lapses = j.lapses + (j.status = 'running')::integer, status = 'running',
                worker = $1, started_at = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => d.lease)
-           from due d where j.id = d.id
+           from (select * from due limit 100) d where j.id = d.id
            returning j.id as "id: JobId", j.attempt, j.kind, j.user_id as "user: UserId", j.payload, j.progress,
                j.failures, j.lapses, j.error, extract(epoch from clock_timestamp() - d.since)::float8 as "waited!""#,
         worker,
