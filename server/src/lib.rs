@@ -133,7 +133,7 @@ impl Server {
     pub async fn ensure_demo_account(&self, password: &str) -> anyhow::Result<()> {
         let Accounts { pool, passwords, .. } = &*self.state.accounts;
         let ensured = accounts::demo_account::ensure(pool, passwords, password).await;
-        Ok(ensured.context("make sure of the demo account")?)
+        ensured.context("make sure of the demo account")
     }
 
     /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.

@@ -71,8 +71,8 @@ pub(crate) async fn register(
     let mut registered = by.does("user.registered").on(On::user(user.id));
     if let Some(code) = &invitation {
         // Somebody else may have used it since it was looked at.
-        let used = invitations::take(&mut *transaction, code, user.id).await?;
-        registered = registered.after(json!({"invitation": used.ok_or_else(ApiError::invitation_invalid)?}));
+        let taken = invitations::take(&mut *transaction, code, user.id).await?;
+        registered = registered.after(json!({"invitation": taken.ok_or_else(ApiError::invitation_invalid)?}));
     }
     note(&mut *transaction, &registered).await?;
     transaction.commit().await?;

@@ -1,4 +1,4 @@
-//! AcceptBatch a message: checks it, stores it with its request in one statement, and has it handed to the queue.
+//! Accepts a message: checks it, stores it with its request in one statement, and has it handed to the queue.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;

@@ -122,7 +122,7 @@ impl Scene {
         let (orders, wanted) = watch::channel(Orders { state: WorkerState::Active, slots: 1 });
         let worker = "tested".to_owned();
         Runner { pool, worker, registry, slots: 8, lease: LEASE, wake_ups, orders: wanted }.start(&tasks);
-        Worker { tasks, begun, orders }
+        Worker { tasks, orders, begun }
     }
 
     async fn enqueue(&self, job: &NewJob) -> bool {
@@ -171,6 +171,7 @@ impl Worker {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a job returns")]
 fn done() -> Result<Outcome, JobError> {
     Ok(Outcome::Done { result: Some(json!({"well": true})) })
 }

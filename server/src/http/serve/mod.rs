@@ -1,4 +1,4 @@
-//! AcceptBatch connections and serves calls over them: what `axum::serve` does, with limits.
+//! Accepts connections and serves calls over them: what `axum::serve` does, with limits.
 //!
 //! A connection that is silent, slow with a call's head, or one too many, is not allowed to hold anything up. Every
 //! call is told by whom it came ([`Peer`]). At a shutdown no connection is accepted any more, and those that are open
