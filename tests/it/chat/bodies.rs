@@ -7,6 +7,7 @@ use troupe_tests::{Script, snapshot::Stable};
 use crate::small_cluster;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "bodies are shown whole")]
 async fn a_message_its_request_and_its_events_are_told_so() {
     let cluster = small_cluster().await;
     let user = cluster.client(0).await;

@@ -39,10 +39,10 @@ async fn admins_find_everybodys_personas() {
     ] {
         assert_eq!(slugs(&admin, query).await, found, "{query}");
     }
-    let owned = format!("owner={}", owner.user["id"].as_str().unwrap());
-    assert_eq!(slugs(&admin, &owned).await, ["aunt", "uncle", "grand-mother"]);
-    let first = admin.get(&format!("{ALL}?limit=2&{owned}")).await.expect(200);
-    let next = format!("limit=2&{owned}&after={}", first["next"].as_str().expect("a next page"));
+    let by_owner = format!("owner={}", owner.user["id"].as_str().unwrap());
+    assert_eq!(slugs(&admin, &by_owner).await, ["aunt", "uncle", "grand-mother"]);
+    let first = admin.get(&format!("{ALL}?limit=2&{by_owner}")).await.expect(200);
+    let next = format!("limit=2&{by_owner}&after={}", first["next"].as_str().expect("a next page"));
     assert_eq!(slugs(&admin, &next).await, ["grand-mother"]);
     for query in ["visibility=secret", "hidden=perhaps", "owner=me", "after=nowhere", "limit=0", "words=x"] {
         admin.get(&format!("{ALL}?{query}")).await.problem(422);

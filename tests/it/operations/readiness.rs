@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::Executor;
+use troupe_core::lifecycle::Tasks;
 use troupe_engines::Shutdown;
 use troupe_tests::{Client, Cluster, ClusterOptions, Signal, within};
 
@@ -39,7 +40,7 @@ async fn a_full_pool_takes_no_replica_out() {
     let calls: Vec<_> = (0..4)
         .map(|_| {
             let user = user.clone();
-            tokio::spawn(async move { user.get("/api/v1/conversations").await })
+            Tasks::default().spawn(async move { user.get("/api/v1/conversations").await })
         })
         .collect();
     within("all connections of the pool waiting for the lock", async {

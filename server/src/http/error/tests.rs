@@ -1,3 +1,5 @@
+use std::{fmt::Write, time::Duration};
+
 use super::*;
 
 #[test]
@@ -9,8 +11,9 @@ fn what_went_wrong_inside_is_not_shown() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list, and what it shows")]
 fn what_a_client_sees_of_each_error() {
-    let window = std::time::Duration::from_secs(60);
+    let window = Duration::from_mins(1);
     let fault = FieldError { field: "row 1".to_owned(), message: "is wrong".to_owned() };
     let errors = [
         ApiError::malformed_json("expected value"),
@@ -123,10 +126,10 @@ fn shown(error: ApiError) -> String {
     let retryable = if problem.retryable { ", retryable" } else { "" };
     let mut shown = format!("{} {code}: {}{retryable}\n    {}\n", problem.status(), code.title(), problem.detail);
     for FieldError { field, message } in &problem.errors {
-        shown += &format!("    [{field}] {message}\n");
+        writeln!(shown, "    [{field}] {message}").unwrap();
     }
     for (name, value) in response.headers() {
-        shown += &format!("    {name}: {}\n", value.to_str().unwrap());
+        writeln!(shown, "    {name}: {}", value.to_str().unwrap()).unwrap();
     }
     shown
 }
