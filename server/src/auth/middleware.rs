@@ -33,7 +33,7 @@ use crate::{
         error::ApiError,
         extract::read_body::receive,
         limits::{
-            concurrency::{WaitPermit, held},
+            concurrency::{WaitPermit, hold_while_streaming},
             rate_limits::Counted,
             route_classes::{Class, Pace, Rate},
         },
@@ -130,11 +130,11 @@ pub(crate) async fn authenticate_and_authorize(
         admit(&auth, need, path, identity?, class.pace, &mut parts).await
     };
     let mut response = match admitted.await {
-        Ok(place) => held(next.run(Request::from_parts(parts, body)).await, class.pace, place),
+        Ok(permit) => hold_while_streaming(next.run(Request::from_parts(parts, body)).await, class.pace, permit),
         Err(refused) => refused.into_response(),
     };
     if let Some(counted) = counted {
-        counted.tell(&mut response);
+        counted.write_headers(&mut response);
     }
     response
 }
@@ -165,7 +165,7 @@ async fn admit(
     }
     permitted?;
     match pace {
-        Pace::Waits | Pace::Streams => auth.concurrency.wait(user, parts).map(Some),
+        Pace::Waits | Pace::Streams => auth.concurrency.acquire_wait(user, parts).map(Some),
         Pace::Quick | Pace::Uploads => Ok(None),
     }
 }

@@ -1,6 +1,6 @@
-//! HTTP, for every feature: errors as problems, extractors, middleware, limits, serving, idempotent creation.
+//! HTTP for every feature: errors as problems, extractors, middleware, limits, serving, idempotent creation.
 //!
-//! Nothing here knows a feature, or who is calling: that is [`crate::auth`], which stands on this.
+//! Nothing here depends on a feature or on the caller's identity: [`crate::auth`] is built on top of this.
 
 pub(crate) mod error;
 pub(crate) mod extract;
@@ -15,7 +15,7 @@ use troupe_core::config;
 
 use limits::concurrency::ConcurrencyLimits;
 
-/// What the outermost middleware works with.
+/// The state of the outermost middleware.
 pub(crate) struct Http {
     /// Inserted into the extensions of each request, where extractors find it.
     pub(crate) config: Arc<config::Server>,

@@ -47,9 +47,9 @@ pub(crate) async fn fetch(
 }
 
 /// Looks at all of a document; large ones take some hundredths of a second.
-pub(crate) async fn examine(bytes: Bytes, said: Option<MediaType>) -> Result<Examined, ApiError> {
+pub(crate) async fn examine(bytes: Bytes, declared: Option<MediaType>) -> Result<Examined, ApiError> {
     let examined = tokio::task::spawn_blocking(move || {
-        let media_type = sniff(&bytes, said)?;
+        let media_type = sniff(&bytes, declared)?;
         Ok(Examined { digest: digest(&SHA256, &bytes).as_ref().to_vec(), media_type, bytes })
     });
     examined.await.map_err(|fault| ApiError::Internal(fault.to_string()))?.map_err(|fault: NoDocument| match fault {

@@ -39,7 +39,7 @@ use crate::{
             paging::{Listed, Paging, Params},
             path::Id,
         },
-        idempotent::{Created, once},
+        idempotent::{Created, create_idempotent},
     },
 };
 
@@ -181,7 +181,7 @@ pub(crate) async fn create_persona(
     check_settings(&mut checks, &all);
     new.chain = checked_chain(&mut checks, &personas.configuration.now().providers, new.chain.take().into()).value();
     checks.done()?;
-    once(&personas.pool, owner, key, |db| Box::pin(create(db, by, owner, new))).await
+    create_idempotent(&personas.pool, owner, key, |db| Box::pin(create(db, by, owner, new))).await
 }
 
 async fn create(db: &mut PgConnection, by: By, owner: UserId, new: CreatePersona) -> Result<Persona, ApiError> {

@@ -248,7 +248,7 @@ impl Connection {
         if let Err(error) = permit(&self.sockets.auth, &self.opened.identity, Permission::ChatWrite).await {
             return self.error(Some(r#ref), &error);
         }
-        if let Err(error) = self.sockets.auth.rate_limiter.chat(self.opened.identity.as_user_of_tier()).await {
+        if let Err(error) = self.sockets.auth.rate_limiter.count_message(self.opened.identity.as_user_of_tier()).await {
             return self.error(Some(r#ref), &error);
         }
         let sending = Sending { conversation_id, content, if_busy, key, fresh };

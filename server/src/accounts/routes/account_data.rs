@@ -34,7 +34,7 @@ use crate::{
             idempotency::{IdempotencyKey, REPLAYED},
             path::Id,
         },
-        idempotent::{Created, Key, once},
+        idempotent::{Created, Key, create_idempotent},
     },
 };
 
@@ -66,13 +66,14 @@ pub(crate) async fn begin_export(
 ) -> Result<Response, ApiError> {
     let key = key.map(|key| Key::new(key, &[b"export", user.as_uuid().as_bytes()]));
     let begun =
-        once(&accounts.pool, caller, key, |db| Box::pin(async move { start_export(db, &by, user).await })).await?;
+        create_idempotent(&accounts.pool, caller, key, |db| Box::pin(async move { start_export(db, &by, user).await }))
+            .await?;
     Ok(match begun {
-        Created::Now(job) => {
+        Created::New(job) => {
             let location = [(header::LOCATION, format!("{address}/{}", job.id))];
             (StatusCode::ACCEPTED, location, Json(job)).into_response()
         }
-        Created::Before(answer) => (StatusCode::ACCEPTED, [REPLAYED], Json(answer)).into_response(),
+        Created::Replayed(answer) => (StatusCode::ACCEPTED, [REPLAYED], Json(answer)).into_response(),
     })
 }
 

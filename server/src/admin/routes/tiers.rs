@@ -19,7 +19,7 @@ use crate::{
     http::{
         error::{ApiError, ProblemCode},
         extract::{body::Body, checks::Checks, idempotency::Keyed, path::Id},
-        idempotent::{Created, once},
+        idempotent::{Created, create_idempotent},
     },
     personas::chains::{checked_chain, checked_models},
 };
@@ -130,7 +130,7 @@ pub(crate) async fn create_tier(
     checks.rule(named, "name", "must be 1 to 31 small letters, digits and underscores, a letter first");
     let settings = settings.checked(&mut checks, &admin);
     checks.done()?;
-    let created = once(&admin.pool, caller, key, move |db| {
+    let created = create_idempotent(&admin.pool, caller, key, move |db| {
         Box::pin(async move {
             tiers::create(&mut *db, &name).await.map_err(|error| match violated_constraint(&error) {
                 Some(_) => ApiError::conflict(ProblemCode::TierTaken, "there is a tier with this name"),
@@ -143,7 +143,7 @@ pub(crate) async fn create_tier(
         })
     })
     .await?;
-    if let Created::Now(tier) = &created {
+    if let Created::New(tier) = &created {
         tracing::info!(admin_id = %caller, tier = tier.name, "a tier was added");
     }
     Ok(created)

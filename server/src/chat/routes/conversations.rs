@@ -20,7 +20,7 @@ use crate::{
             paging::{Listed, Paging, Params},
             path::Id,
         },
-        idempotent::{Created, once},
+        idempotent::{Created, create_idempotent},
     },
     personas::hidden,
 };
@@ -59,7 +59,7 @@ pub(crate) async fn create_conversation(
         checks.text("title", title, 1..=200);
     }
     checks.done()?;
-    once(&chat.pool, user, key, |db| {
+    create_idempotent(&chat.pool, user, key, |db| {
         Box::pin(async move {
             let created =
                 conversations::create(&mut *db, ConversationId::new(), user, &persona, title.as_deref()).await?;

@@ -27,7 +27,7 @@ use crate::{
             idempotency::{Keyed, REPLAYED},
             path::Id,
         },
-        idempotent::{Created, once},
+        idempotent::{Created, create_idempotent},
     },
 };
 
@@ -60,9 +60,9 @@ pub(crate) async fn rate(
     if let Some(note) = &said.note {
         Checks::default().text("note", note, 1..=MAX_NOTE_CHARS).done()?;
     }
-    Ok(match once(&chat.pool, user, key, |db| Box::pin(keep(db, user, id, said))).await? {
-        Created::Now(kept) => Json(kept).into_response(),
-        Created::Before(kept) => ([REPLAYED], Json(kept)).into_response(),
+    Ok(match create_idempotent(&chat.pool, user, key, |db| Box::pin(keep(db, user, id, said))).await? {
+        Created::New(kept) => Json(kept).into_response(),
+        Created::Replayed(kept) => ([REPLAYED], Json(kept)).into_response(),
     })
 }
 

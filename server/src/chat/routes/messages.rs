@@ -30,7 +30,7 @@ use crate::{
             body::Body,
             correlation::CorrelationId,
             idempotency::REPLAYED,
-            message_headers::SendingHeaders,
+            message_headers::MessageHeaders,
             paging::{Listed, Paging, Params},
             path::Id,
         },
@@ -95,7 +95,7 @@ pub(crate) async fn create_message(
     CorrelationId(correlation_id): CorrelationId,
     Id(id): Id<ConversationId>,
     Params(waiting): Params<Waiting>,
-    SendingHeaders { key, fresh }: SendingHeaders,
+    MessageHeaders { key, fresh }: MessageHeaders,
     Body(CreateMessage { content, if_busy }): Body<CreateMessage>,
 ) -> Result<Response, ApiError> {
     let wait = waiting.time(&chat)?;

@@ -1,4 +1,4 @@
-//! The errors that several features answer with, each with its code and its words.
+//! Constructors of the errors that several features share, each with its code and detail.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl ApiError {
     }
 }
 
-/// 422: what the request says.
+/// 422: invalid content.
 impl ApiError {
     pub(crate) fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError { field: field.to_owned(), message: message.into() }])
@@ -61,12 +61,12 @@ impl ApiError {
         Self::Unprocessable { code: ProblemCode::ContentTooLong, detail, errors }
     }
 
-    /// Rows of an import are wrong, so nothing of it was stored.
+    /// Rows of an import are invalid: nothing was stored.
     pub(crate) fn import_refused(detail: String, errors: Vec<FieldError>) -> Self {
         Self::Unprocessable { code: ProblemCode::ImportRefused, detail, errors }
     }
 
-    /// The address that a document was to be fetched from gave none.
+    /// A document could not be fetched from its URL.
     pub(crate) fn not_fetched(reason: String) -> Self {
         Self::Unprocessable { code: ProblemCode::NotFetched, detail: reason, errors: Vec::new() }
     }
@@ -91,7 +91,7 @@ impl ApiError {
         Self::forbidden(ProblemCode::InvitationRequired, "an account is opened here with an invitation only")
     }
 
-    /// The same for all invalid codes: it does not tell which of them existed.
+    /// The same for all invalid codes, so that it does not reveal which existed.
     pub(crate) fn invitation_invalid() -> Self {
         Self::forbidden(ProblemCode::InvitationInvalid, "the invitation is not valid, has expired, or was used")
     }
@@ -100,13 +100,13 @@ impl ApiError {
         Self::forbidden(ProblemCode::Forbidden, "this is for admins")
     }
 
-    /// The user may, but not with this API key, which lacks a permission.
+    /// The user has the permission, this API key has not.
     pub(crate) fn out_of_scope(permission: &str) -> Self {
         let detail = format!("this needs the permission {permission}, which the key does not have");
         Self::forbidden(ProblemCode::OutOfScope, detail)
     }
 
-    /// The API key may, but for signed calls only.
+    /// The API key has the permission for signed calls only.
     pub(crate) fn signature_required() -> Self {
         Self::forbidden(ProblemCode::SignatureRequired, "with an API key this needs a call that is signed")
     }
@@ -123,7 +123,7 @@ impl ApiError {
         Self::Conflict { code, detail: detail.into() }
     }
 
-    /// The thing has changed since the caller read it (`If-Match`).
+    /// The resource has changed since the caller read it (`If-Match`).
     pub(crate) fn outdated(detail: impl Into<String>) -> Self {
         Self::conflict(ProblemCode::Outdated, detail)
     }
@@ -159,7 +159,7 @@ impl ApiError {
         Self::Unavailable { code: ProblemCode::MailNotConfigured, detail, cause: None }
     }
 
-    /// A part that is needed does not answer.
+    /// A dependency does not respond.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         let detail = "a part of the service does not answer; try again in a moment";
         Self::Unavailable { code: ProblemCode::Unavailable, detail, cause: Some(cause.into()) }

@@ -1,4 +1,4 @@
-//! What a call can fail with, as HTTP means it, and its response: problem+json with a stable code.
+//! Errors of calls by HTTP meaning, and their response: problem+json with a stable code.
 //!
 //! Status, title and code of a problem come from the table of [`ProblemCode`]. The response carries the [`Problem`] as
 //! an extension; [`super::middleware`] adds the correlation id and writes the body, so that every error looks the same
@@ -19,28 +19,28 @@ use troupe_core::{
 
 pub(crate) use troupe_core::problem::ProblemCode;
 
-/// Seconds after which a call that met a full or failing service may be made again.
+/// `Retry-After` of an overloaded or failing service.
 const RETRY_AFTER_SECONDS: u64 = 2;
 
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// The request itself is not acceptable, whatever it asks for: 400, 405, 408, 413, 414, 415.
+    /// The request itself is malformed: 400, 405, 408, 413, 414, 415.
     BadRequest { code: ProblemCode, detail: String },
-    /// 422: these fields are wrong.
+    /// 422: these fields are invalid.
     Invalid(Vec<FieldError>),
     /// 422, with a code of its own.
     Unprocessable { code: ProblemCode, detail: String, errors: Vec<FieldError> },
-    /// 401: the credentials are missing or do not count.
+    /// 401: the credentials are missing or invalid.
     Unauthenticated(&'static str),
-    /// 403: the caller is known, and may not do this.
+    /// 403: the caller is authenticated, and not authorized.
     Forbidden { code: ProblemCode, detail: String },
-    /// 404: there is no such thing, or it is not the caller's; the answer is the same.
+    /// 404: it does not exist, or is not the caller's; the response is the same.
     NotFound(&'static str),
-    /// 409 and 412: the state of things forbids it.
+    /// 409 and 412: the current state forbids it.
     Conflict { code: ProblemCode, detail: String },
     /// 429: the caller has too much in progress, or calls too often. `retry_after` is in seconds.
     TooManyRequests { code: ProblemCode, detail: String, retry_after: u64 },
-    /// 503: the service, or a part of it, cannot serve the call now. The cause is for the log.
+    /// 503: the service or a dependency cannot serve the call now. The cause is for the log.
     Unavailable { code: ProblemCode, detail: &'static str, cause: Option<String> },
     /// 500: a fault of the server. The cause is for the log.
     Internal(String),
@@ -62,7 +62,7 @@ impl ApiError {
         }
     }
 
-    /// What the caller is shown, never the cause of an internal error.
+    /// The public description, never the cause of an internal error.
     pub(crate) fn problem(&self) -> Problem {
         let detail = match self {
             Self::BadRequest { detail, .. }
@@ -85,7 +85,7 @@ impl ApiError {
         }
     }
 
-    /// Logs the cause that the caller is not shown. For the one point where an error becomes an answer.
+    /// Logs the cause that the caller is not shown. Called once, where an error becomes a response.
     pub(crate) fn log_cause(&self) {
         match self {
             Self::Internal(cause) => tracing::error!(cause, "a call failed"),
@@ -125,7 +125,7 @@ impl IntoResponse for ApiError {
             ProblemCode::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            // The rest of the body is not read, so nothing else can come on this connection.
+            // The rest of the body is not read, so the connection cannot be reused.
             ProblemCode::BodyTooLarge | ProblemCode::BodyTooSlow => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

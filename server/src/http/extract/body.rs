@@ -1,4 +1,4 @@
-//! JSON bodies: bounded, typed, and refused with the name of the field at fault.
+//! JSON bodies: bounded, typed, and rejected with the name of the invalid field.
 
 use axum::{
     extract::{FromRequest, Request},
@@ -32,9 +32,9 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// Reads JSON; also what comes over a socket.
+/// Parses JSON, of bodies and of socket messages.
 pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
-    // Serde would take a list for an object, its items for the fields in order.
+    // Serde would accept an array for a struct, its items as the fields in order.
     if json.trim_ascii_start().starts_with(b"[") {
         return Err(ApiError::field("body", "must be an object"));
     }

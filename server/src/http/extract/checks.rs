@@ -1,4 +1,4 @@
-//! Checks of what a type cannot say; all faults of a body are told at once.
+//! Validation beyond types: collects every invalid field, and reports them together.
 
 use std::ops::RangeInclusive;
 
@@ -17,21 +17,22 @@ impl Checks {
         self
     }
 
-    /// Text of so many characters, and none that cannot be stored or seen.
+    /// Text of a bounded number of characters, not blank, without zero characters (PostgreSQL cannot store them).
     pub(crate) fn text(&mut self, field: &str, text: &str, characters: RangeInclusive<usize>) -> &mut Self {
-        let (least, most) = (*characters.start(), *characters.end());
+        let min = *characters.start();
+        let max = *characters.end();
         let length = text.chars().count();
-        self.rule(length >= least.min(1) && (least == 0 || !text.trim().is_empty()), field, "must not be empty");
-        self.rule(length == 0 || length >= least, field, format!("must have at least {least} characters"));
-        self.rule(length <= most, field, format!("must not have more than {most} characters"));
+        self.rule(length >= min.min(1) && (min == 0 || !text.trim().is_empty()), field, "must not be empty");
+        self.rule(length == 0 || length >= min, field, format!("must have at least {min} characters"));
+        self.rule(length <= max, field, format!("must not have more than {max} characters"));
         self.rule(!text.contains('\0'), field, "must not contain a zero character")
     }
 
-    /// Something before an @ and a domain after it; whether it can be reached, only a letter tells.
+    /// A local part, an @ and a domain. Whether it is deliverable, only an e-mail shows.
     pub(crate) fn email(&mut self, field: &str, email: &str) -> &mut Self {
         let parts = email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        let sound = parts && !email.chars().any(|c| c.is_whitespace() || c.is_control());
-        self.text(field, email, 3..=320).rule(sound, field, "must be an e-mail address")
+        let valid = parts && !email.chars().any(|c| c.is_whitespace() || c.is_control());
+        self.text(field, email, 3..=320).rule(valid, field, "must be an e-mail address")
     }
 
     pub(crate) fn done(&mut self) -> Result<(), ApiError> {

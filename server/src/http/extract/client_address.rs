@@ -1,8 +1,8 @@
-//! The address of whoever calls: that of the connection, or what proxies that are trusted say of it.
+//! The client's address: the connection's peer, or the address that trusted proxies forward.
 //!
-//! Each proxy appends to `X-Forwarded-For` the address that it was called from. So the list is read from its end, and
-//! only as far as those who wrote it are trusted: what is before that, anybody may have made up. (`Forwarded` is not
-//! read: proxies that know nothing of it would pass on what a caller made up.)
+//! Each proxy appends its peer's address to `X-Forwarded-For`. So the list is read from its end, and only across
+//! trusted proxies: anything before that may be forged by the client. (`Forwarded` is not read: proxies that do not
+//! know the header would pass on a forged one.)
 
 use std::{
     convert::Infallible,
@@ -18,10 +18,10 @@ use ipnet::IpNet;
 use crate::http::serve::Peer;
 
 pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
-/// More proxies are not between us and anybody.
+/// No deployment has a longer chain of proxies.
 const MAX_HOPS: usize = 32;
 
-/// Where a call comes from.
+/// The address that a call comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
@@ -33,7 +33,7 @@ impl ClientAddress {
         Self(client(peer, request.headers(), trusted))
     }
 
-    /// Whose calls are counted together: of IPv6 a whole network belongs to one subscriber.
+    /// The unit that rate limits count by: of IPv6 the /64 network, which belongs to one subscriber.
     pub(crate) fn subscriber(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,
@@ -57,7 +57,7 @@ pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     }
     let lines = headers.get_all(FORWARDED_FOR).iter().rev();
     let mut hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).take(MAX_HOPS);
-    // What is no address says nothing of anybody: then it was whoever wrote it.
+    // A malformed entry ends the walk: the proxy that wrote it is the client.
     while trusted.iter().any(|network| network.contains(&known)) {
         let Some(before) = hops.next().and_then(address) else { break };
         known = before;

@@ -1,7 +1,7 @@
 //! The correlation id: from the call to the job, the events and every log line.
 //!
-//! It is the caller's `X-Request-Id`, else the trace id of its `traceparent`, else a new one. The gate finds it, and
-//! writes it into answers and the bodies of errors.
+//! It is the caller's `X-Request-Id`, else the trace id of its `traceparent`, else a new one. The outermost middleware
+//! sets it, and writes it into responses and the bodies of errors.
 
 use std::convert::Infallible;
 
@@ -41,8 +41,8 @@ impl CorrelationId {
 /// Of `00-<32 hex digits>-<16 hex digits>-<flags>`.
 fn trace_id(traceparent: &str) -> Option<&str> {
     let id = traceparent.split('-').nth(1)?;
-    let sound = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id.bytes().any(|b| b != b'0');
-    sound.then_some(id)
+    let valid = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id.bytes().any(|b| b != b'0');
+    valid.then_some(id)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a caller says it is, and where it is: shown to users who look through their sign-ins.
+//! The caller's user agent and address, shown to users in the list of their sign-ins.
 
 use std::{convert::Infallible, net::IpAddr};
 

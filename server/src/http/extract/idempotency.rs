@@ -1,5 +1,4 @@
-//! The headers of idempotency: the caller's name for what it wants done once, and the word that it had been done
-//! before.
+//! The headers of idempotency: `Idempotency-Key` of calls, and `Idempotency-Replayed` of responses.
 
 use axum::{
     Json,
@@ -21,7 +20,7 @@ use crate::http::{
 const HEADER: &str = "idempotency-key";
 const MAX_KEY_CHARS: usize = 255;
 
-/// The key of a call, if it has one.
+/// The optional key of a call.
 pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
@@ -35,7 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
-/// A key must be short and printable, wherever it is given.
+/// Validates a key, from a header or from a socket message: short and printable.
 pub(crate) fn check(key: &str, field: &str) -> Result<(), ApiError> {
     if (1..=MAX_KEY_CHARS).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(());
@@ -70,14 +69,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Keyed<T> {
     }
 }
 
-/// Says that the answer is the first one, once more.
+/// Marks a replayed response.
 pub(crate) const REPLAYED: (&str, &str) = ("idempotency-replayed", "true");
 
 impl<T: Serialize> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         match self {
-            Self::Now(created) => (StatusCode::CREATED, Json(created)).into_response(),
-            Self::Before(answer) => (StatusCode::CREATED, [REPLAYED], Json(answer)).into_response(),
+            Self::New(created) => (StatusCode::CREATED, Json(created)).into_response(),
+            Self::Replayed(answer) => (StatusCode::CREATED, [REPLAYED], Json(answer)).into_response(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a handler is given: checked, or the call never reaches it.
+//! Extractors: handlers get validated input, or are not called at all.
 
 pub(crate) mod body;
 pub(crate) mod checks;

@@ -1,4 +1,4 @@
-//! Lists: a page at a time, by an opaque cursor.
+//! Keyset pagination by an opaque cursor.
 
 use std::str::FromStr;
 
@@ -36,7 +36,7 @@ pub(crate) struct Listed<T> {
 }
 
 impl Paging {
-    /// The page, with one item more than is shown: it tells whether there is a next one.
+    /// The page with one item more than is shown, which tells whether there is a next page.
     pub(crate) fn page<T: FromStr>(&self) -> Result<Page<T>, ApiError> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
@@ -49,8 +49,9 @@ impl Paging {
 }
 
 impl<T> Listed<T> {
-    pub(crate) fn new<Id: ToString>(mut items: Vec<T>, asked: i64, id: impl Fn(&T) -> Id) -> Self {
-        let shown = usize::try_from(asked - 1).unwrap_or_default();
+    /// `limit` is that of [`Paging::page`], with the extra item.
+    pub(crate) fn new<Id: ToString>(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> Id) -> Self {
+        let shown = usize::try_from(limit - 1).unwrap_or_default();
         let more = items.len() > shown;
         items.truncate(shown);
         let next = items.last().filter(|_| more).map(|item| id(item).to_string());
@@ -58,7 +59,7 @@ impl<T> Listed<T> {
     }
 }
 
-/// Where a page begins whose order is by two names, the first of which has no slash.
+/// The cursor of a list that is ordered by two names, the first of which contains no slash.
 pub(crate) struct Pair(pub(crate) String, pub(crate) String);
 
 impl FromStr for Pair {
@@ -76,7 +77,7 @@ impl From<Pair> for (String, String) {
     }
 }
 
-/// Query parameters; what cannot be read is named.
+/// Query parameters; errors name the invalid one.
 pub(crate) struct Params<T>(pub(crate) T);
 
 impl<T, S> FromRequestParts<S> for Params<T>

@@ -1,4 +1,4 @@
-//! Ids in a path. What is no id is no address of anything: 404, as for an id that is not there.
+//! Ids in a path. A malformed id is a 404, like an unknown one.
 
 use axum::{
     extract::{FromRequestParts, Path},

@@ -1,4 +1,4 @@
-//! Bodies, whatever is in them: as a whole, within their size and their time.
+//! Reads whole bodies of any type, within limits of size and time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,9 +11,9 @@ use troupe_core::config;
 
 use crate::http::error::ApiError;
 
-/// All of a body, if it is not too large and does not take too long.
+/// The whole body, within a size and a time limit.
 pub(crate) async fn receive(body: Body, limit: usize, time: Duration) -> Result<Bytes, ApiError> {
-    // What is said to be too large need not be read to know.
+    // The declared length alone may be too large.
     if body.size_hint().lower() > limit as u64 {
         return Err(ApiError::body_too_large(limit));
     }
@@ -25,7 +25,7 @@ pub(crate) async fn receive(body: Body, limit: usize, time: Duration) -> Result<
     }
 }
 
-/// The limits of bodies, which the outermost middleware has put beside the request.
+/// The limits of bodies, inserted into the request's extensions by the outermost middleware.
 pub(crate) fn server_config(extensions: &Extensions) -> Result<Arc<config::Server>, ApiError> {
     extensions.get().cloned().ok_or_else(|| ApiError::Internal("the outermost middleware is missing".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! A body that is a document: its bytes, what it is said to be, and the caller's key. Or JSON, which says where one is.
+//! An uploaded document: its bytes, its declared media type and the idempotency key. Or JSON with a document's URL.
 
 use axum::{
     body::Bytes,
@@ -24,8 +24,8 @@ pub(crate) struct Upload {
 pub(crate) enum Content {
     Document {
         bytes: Bytes,
-        /// What it is said to be, if that is something that can be read.
-        said: Option<MediaType>,
+        /// The declared type, if it is a supported one.
+        declared: Option<MediaType>,
     },
     Address(DocumentAddress),
 }
@@ -43,7 +43,7 @@ pub(crate) struct DocumentAddress {
 }
 
 impl Content {
-    /// What it is to be called, if that is said beside it.
+    /// The title given beside a URL.
     pub(crate) fn title(&self) -> Option<String> {
         match self {
             Self::Address(address) => address.title.clone(),
@@ -62,13 +62,14 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
         let server = server_config(&parts.extensions)?;
         let limit = if is_json { server.max_body } else { server.max_document };
         let bytes = receive(content, limit, server.upload_timeout).await?;
-        let said = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let declared = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let declared = declared.unwrap_or_default();
         let address = format!("{} {}", parts.method, parts.uri);
-        let key = key.map(|key| Key::new(key, &[address.as_bytes(), said.as_bytes(), &bytes]));
+        let key = key.map(|key| Key::new(key, &[address.as_bytes(), declared.as_bytes(), &bytes]));
         let content = if is_json {
             Content::Address(body::parse(&bytes)?)
         } else {
-            Content::Document { said: MediaType::named(said), bytes }
+            Content::Document { declared: MediaType::named(declared), bytes }
         };
         Ok(Self { content, key })
     }

@@ -1,5 +1,5 @@
-//! How many calls there may be at once. Those that only wait have places of their own, so that they take none from the
-//! others.
+//! Concurrency limits: how many calls run at once. Calls that only wait or stream have permits of their own, and take
+//! none from the others.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,75 +16,75 @@ use crate::http::error::ApiError;
 pub(crate) struct ConcurrencyLimits {
     calls: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    of_users: Arc<Mutex<HashMap<UserId, usize>>>,
-    most_of_user: usize,
+    waiting_by_user: Arc<Mutex<HashMap<UserId, usize>>>,
+    max_waiting_per_user: usize,
 }
 
-/// The place of a call, free again when it is left, or dropped.
+/// The permit of a call, returned by [`CallPermit::release`] or when it is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct CallPermit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 impl CallPermit {
-    fn leave(&self) {
+    fn release(&self) {
         self.0.lock().take();
     }
 }
 
-/// The place of a call that waits, free again when it is dropped.
+/// The permit of a call that waits, returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct WaitPermit {
-    _place: OwnedSemaphorePermit,
-    of_users: Arc<Mutex<HashMap<UserId, usize>>>,
+    _permit: OwnedSemaphorePermit,
+    waiting_by_user: Arc<Mutex<HashMap<UserId, usize>>>,
     user: UserId,
 }
 
 impl ConcurrencyLimits {
     pub(crate) fn new(config: &Server) -> Self {
-        let semaphore = |places: usize| Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         Self {
             calls: semaphore(config.max_calls),
             waiting: semaphore(config.max_waiting),
-            of_users: Arc::default(),
-            most_of_user: config.waiting_per_user,
+            waiting_by_user: Arc::default(),
+            max_waiting_per_user: config.waiting_per_user,
         }
     }
 
-    pub(crate) fn call(&self) -> Result<CallPermit, ApiError> {
-        let place = self.calls.clone().try_acquire_owned().map_err(|_| ApiError::overloaded())?;
-        Ok(CallPermit(Arc::new(Mutex::new(Some(place)))))
+    pub(crate) fn acquire_call(&self) -> Result<CallPermit, ApiError> {
+        let permit = self.calls.clone().try_acquire_owned().map_err(|_| ApiError::overloaded())?;
+        Ok(CallPermit(Arc::new(Mutex::new(Some(permit)))))
     }
 
-    /// For a call that waits, which leaves its other place.
-    pub(crate) fn wait(&self, user: UserId, parts: &Parts) -> Result<WaitPermit, ApiError> {
-        let place = self.waiting(user)?;
-        if let Some(left) = parts.extensions.get::<CallPermit>() {
-            left.leave();
+    /// Exchanges the call's permit for one of those that wait.
+    pub(crate) fn acquire_wait(&self, user: UserId, parts: &Parts) -> Result<WaitPermit, ApiError> {
+        let permit = self.wait_permit(user)?;
+        if let Some(call) = parts.extensions.get::<CallPermit>() {
+            call.release();
         }
-        Ok(place)
+        Ok(permit)
     }
 
-    fn waiting(&self, user: UserId) -> Result<WaitPermit, ApiError> {
-        let place = self.waiting.clone().try_acquire_owned().map_err(|_| ApiError::overloaded())?;
-        let mut of_users = self.of_users.lock();
-        let count = of_users.entry(user).or_default();
-        if *count >= self.most_of_user {
+    fn wait_permit(&self, user: UserId) -> Result<WaitPermit, ApiError> {
+        let permit = self.waiting.clone().try_acquire_owned().map_err(|_| ApiError::overloaded())?;
+        let mut waiting_by_user = self.waiting_by_user.lock();
+        let count = waiting_by_user.entry(user).or_default();
+        if *count >= self.max_waiting_per_user {
             return Err(ApiError::too_many_requests(format!(
                 "{} calls of yours wait already, or follow events or exports",
-                self.most_of_user
+                self.max_waiting_per_user
             )));
         }
         *count += 1;
-        drop(of_users);
-        Ok(WaitPermit { _place: place, of_users: self.of_users.clone(), user })
+        drop(waiting_by_user);
+        Ok(WaitPermit { _permit: permit, waiting_by_user: self.waiting_by_user.clone(), user })
     }
 }
 
-/// The answer of a call that had a place, which one that streams keeps until it has ended.
-pub(crate) fn held(response: Response, pace: Pace, waiting: Option<WaitPermit>) -> Response {
-    let Some(kept) = waiting.filter(|_| pace == Pace::Streams) else { return response };
+/// Keeps the permit of a streaming response until its body has ended.
+pub(crate) fn hold_while_streaming(response: Response, pace: Pace, permit: Option<WaitPermit>) -> Response {
+    let Some(held) = permit.filter(|_| pace == Pace::Streams) else { return response };
     response.map(|body| {
         Body::from_stream(body.into_data_stream().map(move |part| {
-            _ = &kept;
+            _ = &held;
             part
         }))
     })
@@ -92,11 +92,11 @@ pub(crate) fn held(response: Response, pace: Pace, waiting: Option<WaitPermit>) 
 
 impl Drop for WaitPermit {
     fn drop(&mut self) {
-        let mut of_users = self.of_users.lock();
-        if let Some(count) = of_users.get_mut(&self.user) {
+        let mut waiting_by_user = self.waiting_by_user.lock();
+        if let Some(count) = waiting_by_user.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {
-                of_users.remove(&self.user);
+                waiting_by_user.remove(&self.user);
             }
         }
     }

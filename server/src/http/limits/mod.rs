@@ -1,7 +1,6 @@
-//! What anybody may have of this server: how often they may call, how many calls there may be at once, how long each
-//! may take.
+//! Limits on calls: rate limits, concurrency limits, time limits.
 //!
-//! [`classes`] says for each address of the API what holds for it; nothing else does.
+//! [`route_classes`] is the only table of which limits apply to which route.
 
 pub(crate) mod concurrency;
 pub(crate) mod rate_limits;

@@ -1,7 +1,7 @@
-//! How often anybody may call: one question to the limiter per call, however many limits apply, and none to PostgreSQL.
+//! Rate limits: one round trip to the limiter per call, however many limits apply, and no query.
 //!
-//! A call that is refused does nothing else: it is counted as soon as it is known whose it is, before anything else is
-//! looked up, and before a password is looked at.
+//! A call is counted as soon as its caller is identified, before any lookup and before a password is verified, so that
+//! a refused call costs nothing else.
 
 use std::{fmt::Write, net::IpAddr, sync::Arc, time::Duration};
 
@@ -28,17 +28,17 @@ use crate::http::{
     extract::{client_address::ClientAddress, read_body::receive},
 };
 
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const STANDING: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// A signed-in caller, as far as limits go.
+/// The signed-in user and the tier whose quotas apply.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UserOfTier<'a> {
     pub(crate) user: UserId,
     pub(crate) tier: &'a str,
 }
 
-/// What a call is counted against.
+/// The user or address that a call is counted for.
 #[derive(Debug, Clone, Copy)]
 enum Subject<'a> {
     User(UserOfTier<'a>),
@@ -51,7 +51,7 @@ pub(crate) struct RateLimiter {
     tiers: TierLimits,
 }
 
-/// How a call stands with its limits.
+/// A counted call: the limits that apply, and the limiter's verdict.
 pub(crate) struct Counted {
     limits: Vec<Limit>,
     verdict: Verdict,
@@ -68,13 +68,13 @@ impl RateLimiter {
         Self { settings, limiter, tiers: TierLimits::start(tiers, pool, tasks) }
     }
 
-    /// A message that comes over a socket.
-    pub(crate) async fn chat(&self, user: UserOfTier<'_>) -> Result<(), ApiError> {
+    /// Counts a message that was sent over a socket.
+    pub(crate) async fn count_message(&self, user: UserOfTier<'_>) -> Result<(), ApiError> {
         let counted = self.count(Rate::Chat, Subject::User(user), None).await;
         counted.and_then(|counted| counted.refusal()).map_or(Ok(()), Err)
     }
 
-    /// A call over HTTP. Its body comes back as it was: where it names an account, it has been looked into.
+    /// Counts a call over HTTP. Returns its body unchanged; that of a sign-in is read for the account that it names.
     pub(crate) async fn count_call(
         &self,
         config: &config::Server,
@@ -93,13 +93,13 @@ impl RateLimiter {
         Ok((self.count(rate, subject, account.as_deref()).await, Body::from(bytes)))
     }
 
-    /// `None` where nothing limits it.
+    /// `None` where no limit applies, or the limiter failed.
     async fn count(&self, rate: Rate, subject: Subject<'_>, account: Option<&str>) -> Option<Counted> {
         if !self.settings.enabled {
             return None;
         }
-        let (together, limits) = self.limits(rate, subject, account)?;
-        match self.limiter.admit(&together, &limits).await {
+        let (group, limits) = self.limits(rate, subject, account)?;
+        match self.limiter.admit(&group, &limits).await {
             Ok(verdict) => Some(Counted { limits, verdict }),
             Err(error) => {
                 tracing::warn!(%error, "a call was not counted");
@@ -108,12 +108,12 @@ impl RateLimiter {
         }
     }
 
-    /// The limits of a call, and what they are counted under.
+    /// The limits of a call, and the group of counters that holds them.
     fn limits(&self, rate: Rate, subject: Subject<'_>, account: Option<&str>) -> Option<(String, Vec<Limit>)> {
         let limit = |name, subject: String, quota| Limit { name, subject, quota };
         match (rate, subject) {
             (Rate::Free, _) => None,
-            // Both in one place, so that one question will do. There are not so many that one place is too few.
+            // One group for both limits, so that one round trip is enough. Sign-ins are few enough for one group.
             (Rate::SignIn, Subject::Address(address)) => {
                 let mut limits = vec![limit("sign-in-address", address.to_string(), self.settings.sign_in_address)];
                 limits.extend(
@@ -130,7 +130,7 @@ impl RateLimiter {
                 let quotas = self.tiers.of(tier)?;
                 let own = match rate {
                     Rate::Chat => Some(limit("chat", String::new(), quotas.chat)),
-                    // Of somebody who is signed in and shows a password once more.
+                    // A signed-in user who confirms with a password.
                     Rate::SignIn => Some(limit("sign-in-account", String::new(), self.settings.sign_in_account)),
                     Rate::Free | Rate::General => None,
                 };
@@ -141,7 +141,7 @@ impl RateLimiter {
     }
 }
 
-/// The account that a call which signs in is about. What cannot be read names nobody, and the handler says why.
+/// The account that a sign-in names. `None` where the body is malformed: the handler reports that.
 fn named_account(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Named {
@@ -150,7 +150,7 @@ fn named_account(body: &[u8]) -> Option<String> {
     serde_json::from_slice(body).ok().and_then(|Named { email }| email)
 }
 
-/// Addresses of people do not go to Redis.
+/// E-mail addresses are not stored in Redis.
 fn account_digest(account: &str) -> String {
     let digest = digest::digest(&digest::SHA256, account.trim().to_lowercase().as_bytes());
     BASE64.encode(&digest.as_ref()[..16])
@@ -164,16 +164,18 @@ impl Counted {
     }
 
     /// `RateLimit` and `RateLimit-Policy`, as structured fields.
-    pub(crate) fn tell(&self, response: &mut Response) {
-        let (mut policy, mut standing) = (String::new(), String::new());
+    pub(crate) fn write_headers(&self, response: &mut Response) {
+        let mut policy = String::new();
+        let mut remaining = String::new();
         for (Limit { name, quota, .. }, owed) in self.limits.iter().zip(&self.verdict.owed) {
             let comma = if policy.is_empty() { "" } else { ", " };
-            let (left, whole_in) = (quota.left(*owed), seconds(*owed));
+            let left = quota.left(*owed);
+            let reset = seconds(*owed);
             _ = write!(policy, "{comma}\"{name}\";q={};w={}", quota.calls, seconds(quota.window));
-            _ = write!(standing, "{comma}\"{name}\";r={left};t={whole_in}");
+            _ = write!(remaining, "{comma}\"{name}\";r={left};t={reset}");
         }
         let headers = response.headers_mut();
-        for (header, value) in [(POLICY, policy), (STANDING, standing)] {
+        for (header, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, remaining)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(header, value);
             }
@@ -181,7 +183,7 @@ impl Counted {
     }
 }
 
-/// Whole ones, and none too few.
+/// Rounded up.
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

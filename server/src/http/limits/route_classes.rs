@@ -1,4 +1,4 @@
-//! What holds for which address of the API.
+//! Route classes: which rate limit and which time limit applies to which route.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use axum::{
 };
 use troupe_core::config::Server;
 
-/// How often it may be called.
+/// Which rate limit applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rate {
-    /// As often as anybody likes: it is answered from memory, or asked by those who look after this process.
+    /// None: answered from memory, or called by probes.
     Free,
-    /// Users by what their tier has for all calls, everybody else by address.
+    /// Users by their tier's quota for all calls, anonymous callers by address.
     General,
-    /// By address and by the account that the body names: passwords are guessed here.
+    /// By address and by the account that the body names: limits guessing of passwords.
     SignIn,
-    /// By what the user's tier has for messages, and as any other call.
+    /// By the tier's quota for messages, and the quota for all calls.
     Chat,
 }
 
-/// How long it takes.
+/// How long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
     Quick,
-    /// For as long as it was asked to.
+    /// As long as its `wait` parameter asks for.
     Waits,
-    /// For as long as its body takes.
+    /// As long as its body takes.
     Uploads,
-    /// Its answer has no end that is known beforehand.
+    /// A response of unknown length.
     Streams,
 }
 
@@ -46,8 +46,8 @@ impl Class {
         class(request.method(), path, waits)
     }
 
-    /// The longest that it may take until its answer begins.
-    pub(crate) fn time(self, config: &Server) -> Duration {
+    /// The time limit until the response begins.
+    pub(crate) fn time_limit(self, config: &Server) -> Duration {
         config.call_timeout
             + match self.pace {
                 Pace::Quick | Pace::Streams => Duration::ZERO,
@@ -58,7 +58,7 @@ impl Class {
 }
 
 fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
-    let patience = if waits { Pace::Waits } else { Pace::Quick };
+    let waiting_pace = if waits { Pace::Waits } else { Pace::Quick };
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let (rate, pace) = match (method, path.map(|path| path.strip_prefix("/api/v1").unwrap_or(path))) {
         ("GET", Some("/" | "/docs" | "/docs/problems" | "/openapi.json" | "/assets/{name}" | "/health" | "/ready")) => {
@@ -68,8 +68,8 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         ("POST", Some("/auth/login" | "/auth/register" | "/auth/refresh" | "/auth/password-resets"))
         | ("PUT", Some("/auth/password" | "/auth/password-resets"))
         | ("DELETE", Some("/auth/me")) => (Rate::SignIn, Pace::Quick),
-        ("POST", Some("/conversations/{id}/messages")) => (Rate::Chat, patience),
-        ("GET", Some("/requests/{id}")) => (Rate::General, patience),
+        ("POST", Some("/conversations/{id}/messages")) => (Rate::Chat, waiting_pace),
+        ("GET", Some("/requests/{id}")) => (Rate::General, waiting_pace),
         (
             "GET",
             Some(
@@ -83,7 +83,7 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         ("POST", Some("/personas/{slug}/documents" | "/personas/{slug}/responses/import")) => {
             (Rate::General, Pace::Uploads)
         }
-        // Also what is nobody's address: it is looked for by those who do not know their way about.
+        // Includes unknown paths, which scanners try.
         _ => (Rate::General, Pace::Quick),
     };
     Class { rate, pace }

@@ -1,5 +1,4 @@
-//! What users of each tier may do a minute, looked up now and then, so that no call has to ask, and a change needs no
-//! restart.
+//! The quotas of each tier, polled from PostgreSQL: no call has to query them, and a change needs no restart.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,13 +19,13 @@ pub(super) struct TierQuotas {
 pub(super) struct TierLimits(Arc<RwLock<HashMap<String, TierQuotas>>>);
 
 impl TierLimits {
-    /// Looks until the shutdown.
+    /// Polls until the shutdown.
     pub(super) fn start(tiers: &[Tier], pool: PgPool, tasks: &Tasks) -> Self {
         let limits = Self(Arc::new(RwLock::new(read(tiers))));
         let (known, shutdown) = (limits.0.clone(), tasks.shutdown().clone());
         tasks.spawn(async move {
             while shutdown.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
-                // Not to know them now is no harm: those of before hold.
+                // A failed poll keeps the known quotas.
                 let Ok(tiers) = tiers::list(&pool).await else { continue };
                 let now = read(&tiers);
                 if *known.read() != now {
@@ -38,7 +37,7 @@ impl TierLimits {
         limits
     }
 
-    /// Of a tier that is not known, what the tightest has.
+    /// The tightest known quotas for an unknown tier.
     pub(super) fn of(&self, tier: &str) -> Option<TierQuotas> {
         let known = self.0.read();
         known.get(tier).or_else(|| known.values().min_by_key(|quotas| quotas.calls.calls)).copied()

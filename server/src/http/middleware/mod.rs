@@ -1,8 +1,8 @@
-//! The outermost layer, one for all: what each call is given, and what each answer bears.
+//! The outermost layer, around every route.
 //!
-//! A call gets its correlation id, the address that it comes from and its class, a place, and so much time. What is too
-//! long, packed, or too much at once is turned away here. An answer gets the body of its problem, and what browsers are
-//! to know.
+//! A call gets its correlation id, client address, class, concurrency permit and time limit. Overlong addresses,
+//! compressed bodies and excess calls are rejected here. A response gets the body of its problem, security and CORS
+//! headers.
 
 mod cors;
 pub(crate) mod security_headers;
@@ -51,7 +51,7 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
         cors::preflight()
     } else {
         match admit(&http, class, &mut request) {
-            Ok(place) => in_time(class.time(config), place, request, next).instrument(span).await,
+            Ok(permit) => with_timeout(class.time_limit(config), permit, request, next).instrument(span).await,
             Err(error) => span.in_scope(|| error.into_response()),
         }
     };
@@ -65,16 +65,16 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
     }
     security_headers::protect(headers, config.is_https());
     if !config.cors_origins.is_empty() {
-        cors::tell(headers, origin);
+        cors::write_headers(headers, origin);
     }
     response
 }
 
-/// What can be said of a call before anything is done for it.
+/// Rejects a call by its head alone, or acquires its permit.
 fn admit(http: &Http, class: Class, request: &mut Request) -> Result<Option<CallPermit>, ApiError> {
     let limit = http.config.max_url;
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
-    if request.extensions().get::<Peer>().is_some_and(|peer| peer.crowded) {
+    if request.extensions().get::<Peer>().is_some_and(|peer| peer.over_limit) {
         return Err(ApiError::overloaded());
     }
     if length > limit {
@@ -83,18 +83,18 @@ fn admit(http: &Http, class: Class, request: &mut Request) -> Result<Option<Call
     if request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(ApiError::compressed_body());
     }
-    // Those who look after this process must be answered however full it is.
+    // Probes must be answered however full the process is.
     if class.rate == Rate::Free {
         return Ok(None);
     }
-    let place = http.concurrency.call()?;
-    request.extensions_mut().insert(place.clone());
-    Ok(Some(place))
+    let permit = http.concurrency.acquire_call()?;
+    request.extensions_mut().insert(permit.clone());
+    Ok(Some(permit))
 }
 
-async fn in_time(time: Duration, place: Option<CallPermit>, request: Request, next: Next) -> Response {
-    let response = timeout(time, next.run(request)).await;
-    drop(place);
+async fn with_timeout(limit: Duration, permit: Option<CallPermit>, request: Request, next: Next) -> Response {
+    let response = timeout(limit, next.run(request)).await;
+    drop(permit);
     response.unwrap_or_else(|_| ApiError::timed_out().into_response())
 }
 

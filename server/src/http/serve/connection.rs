@@ -1,8 +1,7 @@
-//! How long a connection may be silent: hyper has one time limit for a call's head, and counts the silence before it to
-//! it.
+//! Idle and header timeouts of a connection. Hyper has one limit for both: it counts the idle time before a head as
+//! part of reading the head.
 //!
-//! So hyper is given that of an idle connection, and a timer that is shortened when the first byte of the next head has
-//! come.
+//! So hyper gets the idle timeout, and a timer that is shortened to the header timeout when the first byte arrives.
 
 use std::{
     io,
@@ -22,36 +21,36 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::Counted;
+use super::CountGuard;
 
-/// Whether anything has come since it was set back. Stream and timer are of one task.
-type Heard = Arc<AtomicBool>;
+/// Whether bytes have arrived since the last reset. Stream and timer belong to one task.
+type Received = Arc<AtomicBool>;
 
-/// A connection's stream, which notes that something has come, and is counted as long as it is there.
-pub(super) struct Watched {
+/// A connection's stream: sets the flag when bytes arrive, and is counted until it is dropped.
+pub(super) struct CountedStream {
     stream: TcpStream,
-    heard: Heard,
-    _counted: Counted,
+    received: Received,
+    _guard: CountGuard,
 }
 
-impl Watched {
-    pub(super) fn new(stream: TcpStream, heard: Heard, counted: Counted) -> Self {
-        Self { stream, heard, _counted: counted }
+impl CountedStream {
+    pub(super) fn new(stream: TcpStream, received: Received, guard: CountGuard) -> Self {
+        Self { stream, received, _guard: guard }
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for CountedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         if buffer.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
+            self.received.store(true, Ordering::Relaxed);
         }
         Poll::Ready(read)
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for CountedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -77,22 +76,21 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// Of one connection.
+/// The timer of one connection.
 pub(super) struct HeadTimer {
-    heard: Heard,
-    head: Duration,
-    /// Before the first head: whoever connects has something to say.
-    new: AtomicBool,
+    received: Received,
+    header_timeout: Duration,
+    /// Until the first head: a new connection gets no idle time.
+    is_new: AtomicBool,
 }
 
 impl HeadTimer {
-    /// A head may take so long from its first byte on.
-    pub(super) fn new(head: Duration) -> Self {
-        Self { heard: Heard::default(), head, new: AtomicBool::new(true) }
+    pub(super) fn new(header_timeout: Duration) -> Self {
+        Self { received: Received::default(), header_timeout, is_new: AtomicBool::new(true) }
     }
 
-    pub(super) fn heard(&self) -> Heard {
-        self.heard.clone()
+    pub(super) fn received(&self) -> Received {
+        self.received.clone()
     }
 }
 
@@ -102,34 +100,35 @@ impl Timer for HeadTimer {
     }
 
     fn sleep_until(&self, idle_until: Instant) -> Pin<Box<dyn Sleep>> {
-        self.heard.store(self.new.swap(false, Ordering::Relaxed), Ordering::Relaxed);
+        self.received.store(self.is_new.swap(false, Ordering::Relaxed), Ordering::Relaxed);
         let sleep = tokio::time::sleep_until(idle_until.into());
-        Box::pin(Silence { sleep, heard: self.heard.clone(), head: self.head, begun: false })
+        let received = self.received.clone();
+        Box::pin(ReadTimeout { sleep, received, header_timeout: self.header_timeout, head_begun: false })
     }
 }
 
 pin_project! {
-    /// Until a connection has been idle for too long, or a head has taken too long.
-    struct Silence {
+    /// Completes at the idle timeout, or at the header timeout once a head has begun.
+    struct ReadTimeout {
         #[pin]
         sleep: tokio::time::Sleep,
-        heard: Heard,
-        head: Duration,
-        begun: bool,
+        received: Received,
+        header_timeout: Duration,
+        head_begun: bool,
     }
 }
 
-impl Future for Silence {
+impl Future for ReadTimeout {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if !*this.begun && this.heard.load(Ordering::Relaxed) {
-            *this.begun = true;
-            this.sleep.as_mut().reset(tokio::time::Instant::now() + *this.head);
+        if !*this.head_begun && this.received.load(Ordering::Relaxed) {
+            *this.head_begun = true;
+            this.sleep.as_mut().reset(tokio::time::Instant::now() + *this.header_timeout);
         }
         this.sleep.poll(cx)
     }
 }
 
-impl Sleep for Silence {}
+impl Sleep for ReadTimeout {}

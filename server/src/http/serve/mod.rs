@@ -1,8 +1,7 @@
-//! Accepts connections and serves calls over them: what `axum::serve` does, with limits.
+//! Accepts connections and serves calls over them: `axum::serve` with limits.
 //!
-//! A connection that is silent, slow with a call's head, or one too many, is not allowed to hold anything up. Every
-//! call is told by whom it came ([`Peer`]). At a shutdown no connection is accepted any more, and those that are open
-//! end after the call that they are at.
+//! Idle connections, slow heads and excess connections are closed. Every call carries its [`Peer`]. At shutdown no
+//! connection is accepted any more, and open ones end after their current call.
 
 mod connection;
 
@@ -26,67 +25,68 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 use troupe_core::config::Server;
 
-use connection::{HeadTimer, Watched};
+use connection::{CountedStream, HeadTimer};
 
-/// After an error that is the process's own, such as too many open files.
-const PAUSE: Duration = Duration::from_secs(1);
+/// After an error of the process itself, such as too many open files.
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a connection keeps of what has come and was not read, at least.
-const LEAST_BUFFER: usize = 8_192;
+/// Hyper's read buffer of a connection.
+const MIN_BUFFER_BYTES: usize = 8_192;
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    /// It came when there were as many as the process takes: its call gets 503, and there is no second one.
-    pub(crate) crowded: bool,
+    /// Accepted beyond `max_connections`: its call gets 503, and the connection is closed.
+    pub(crate) over_limit: bool,
 }
 
-/// Connections that are open, also those that have become sockets.
+/// The number of open connections, including upgraded ones.
 #[derive(Debug, Clone, Default)]
-struct Open(Arc<AtomicUsize>);
+struct OpenConnections(Arc<AtomicUsize>);
 
-/// One of them, until it is dropped.
+/// Counts one connection until it is dropped.
 #[derive(Debug)]
-struct Counted(Open);
+struct CountGuard(OpenConnections);
 
-impl Open {
-    fn count(&self) -> Counted {
+impl OpenConnections {
+    fn count(&self) -> CountGuard {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Counted(self.clone())
+        CountGuard(self.clone())
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Serves until the shutdown, and then until the last call has been answered.
+/// Serves until the shutdown, and then until the last call has finished.
 pub(crate) async fn serve(listener: TcpListener, router: Router, config: &Server, shutdown: CancellationToken) {
     let mut http = http1::Builder::new();
     http.max_header_size(config.max_header)
-        .max_buf_size(LEAST_BUFFER.max(config.max_header * 2))
+        .max_buf_size(MIN_BUFFER_BYTES.max(config.max_header * 2))
         .header_read_timeout(config.idle_timeout);
-    let (open, connections) = (Open::default(), TaskTracker::new());
-    let most = config.max_connections;
+    let open = OpenConnections::default();
+    let connections = TaskTracker::new();
+    let max = config.max_connections;
     while let Some((stream, address)) = accept(&listener, &shutdown).await {
-        let already = open.0.load(Ordering::Relaxed);
-        // Those that are told of it take places too.
-        if already >= most + most / 8 + 8 {
+        let count = open.0.load(Ordering::Relaxed);
+        // Connections that only get a 503 are bounded too.
+        if count >= max + max / 8 + 8 {
             tracing::debug!(%address, "a connection was dropped: there are too many");
             continue;
         }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection without TCP_NODELAY");
         }
-        let crowded = already >= most;
+        let over_limit = count >= max;
         let mut http = http.clone();
         let timer = HeadTimer::new(config.header_timeout);
-        let stream = Watched::new(stream, timer.heard(), open.count());
-        http.timer(timer).keep_alive(!crowded);
-        let calls = Calls { router: router.clone(), peer: Peer { address, crowded } };
+        let stream = CountedStream::new(stream, timer.received(), open.count());
+        http.timer(timer).keep_alive(!over_limit);
+        let calls = Calls { router: router.clone(), peer: Peer { address, over_limit } };
         let shutdown = shutdown.clone();
         connections.spawn(async move {
             let mut connection = pin!(http.serve_connection(TokioIo::new(stream), calls).with_upgrades());
@@ -114,10 +114,10 @@ async fn accept(listener: &TcpListener, shutdown: &CancellationToken) -> Option<
             loop {
                 match listener.accept().await {
                     Ok(accepted) => return accepted,
-                    Err(error) if is_the_peers(error.kind()) => {}
+                    Err(error) if is_peer_error(error.kind()) => {}
                     Err(error) => {
                         tracing::error!(%error, "could not accept a connection");
-                        tokio::time::sleep(PAUSE).await;
+                        tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
                     }
                 }
             }
@@ -125,7 +125,7 @@ async fn accept(listener: &TcpListener, shutdown: &CancellationToken) -> Option<
         .await
 }
 
-fn is_the_peers(error: ErrorKind) -> bool {
+fn is_peer_error(error: ErrorKind) -> bool {
     matches!(error, ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
 }
 

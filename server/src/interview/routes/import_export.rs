@@ -26,7 +26,7 @@ use crate::{
             path::Id,
             read_body::{receive, server_config},
         },
-        idempotent::{Created, Key, once},
+        idempotent::{Created, Key, create_idempotent},
     },
     interview::{
         Interview,
@@ -90,12 +90,12 @@ pub(crate) async fn import_responses(
     let format = how.format.or_else(|| Format::of_content_type(content_type)).ok_or_else(ApiError::not_json)?;
     let what = format!("import {slug} {} {:?}", format.name(), how.mode);
     let key = key.map(|key| Key::new(key, &[what.as_bytes(), &bytes]));
-    let done = once(&interview.pool, owner, key, |db| {
+    let done = create_idempotent(&interview.pool, owner, key, |db| {
         Box::pin(async move { import(db, &by, owner, &slug, (format, how.mode), &bytes).await })
     });
     Ok(match done.await? {
-        Created::Now(report) => Json(report).into_response(),
-        Created::Before(report) => ([REPLAYED], Json(report)).into_response(),
+        Created::New(report) => Json(report).into_response(),
+        Created::Replayed(report) => ([REPLAYED], Json(report)).into_response(),
     })
 }
 

@@ -27,7 +27,7 @@ use crate::{
             paging::{Listed, Paging, Params},
             path::Id,
         },
-        idempotent::{Created, once},
+        idempotent::{Created, create_idempotent},
     },
     interview::{
         Interview,
@@ -110,7 +110,7 @@ pub(crate) async fn create_question(
         .text("text", &new.text, 1..=MAX_QUESTION_CHARS)
         .text("category", &new.category, 1..=MAX_CATEGORY_CHARS)
         .done()?;
-    once(&interview.pool, owner, key, |db| Box::pin(create(db, owner, new))).await
+    create_idempotent(&interview.pool, owner, key, |db| Box::pin(create(db, owner, new))).await
 }
 
 async fn create(db: &mut PgConnection, owner: UserId, new: CreateQuestion) -> Result<Question, ApiError> {

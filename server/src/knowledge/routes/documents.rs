@@ -30,7 +30,7 @@ use crate::{
             path::Id,
             upload::{Content, DocumentAddress, Upload},
         },
-        idempotent::{Created, before, once},
+        idempotent::{Created, create_idempotent, find_replay},
     },
     knowledge::{
         Knowledge,
@@ -75,17 +75,17 @@ pub(crate) async fn create_document(
     if let Some(title) = &title {
         Checks::default().text("title", title, 1..=200).done()?;
     }
-    let (bytes, said) = match content {
-        Content::Document { bytes, said } => (bytes, said),
+    let (bytes, declared) = match content {
+        Content::Document { bytes, declared } => (bytes, declared),
         Content::Address(DocumentAddress { url, .. }) => {
-            if let Some(before) = before(&knowledge.pool, owner, key.as_ref()).await? {
-                return Ok(before);
+            if let Some(replayed) = find_replay(&knowledge.pool, owner, key.as_ref()).await? {
+                return Ok(replayed);
             }
             fetch(&knowledge, Shelf { owner, slug: &slug }, &url).await?
         }
     };
-    let examined = examine(bytes, said).await?;
-    once(&knowledge.pool, owner, key, |db| {
+    let examined = examine(bytes, declared).await?;
+    create_idempotent(&knowledge.pool, owner, key, |db| {
         Box::pin(async move { add(db, &by, Shelf { owner, slug: &slug }, title.as_deref(), &examined).await })
     })
     .await

@@ -22,7 +22,7 @@ use crate::{
             paging::{Listed, Paging, Params},
             path::Id,
         },
-        idempotent::{Created, once},
+        idempotent::{Created, create_idempotent},
     },
     knowledge::Knowledge,
     personas::settings::is_slug,
@@ -73,7 +73,7 @@ pub(crate) async fn create_memory(
     if !is_slug(&slug) {
         return Err(NO_PERSONA);
     }
-    once(&knowledge.pool, user, key, |db| Box::pin(create(db, user, slug, new.fact))).await
+    create_idempotent(&knowledge.pool, user, key, |db| Box::pin(create(db, user, slug, new.fact))).await
 }
 
 async fn create(db: &mut PgConnection, user: UserId, slug: String, fact: String) -> Result<Memory, ApiError> {
