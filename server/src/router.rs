@@ -41,7 +41,7 @@ struct Security;
 impl Modify for Security {
     fn modify(&self, openapi: &mut openapi::OpenApi) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-        let permissions: Vec<_> = Permission::ALL.iter().map(|p| format!("`{p}`: {}", p.meaning())).collect();
+        let permissions: Vec<_> = Permission::ALL.iter().map(|p| format!("`{p}`: {}", p.description())).collect();
         let bearer = bearer
             .description(Some(format!("An access token or an API key. Permissions:\n\n{}", permissions.join("\n\n"))));
         let cookie = ApiKey::Cookie(ApiKeyValue::with_description(

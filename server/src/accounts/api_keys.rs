@@ -1,4 +1,4 @@
-//! Makes keys for programs: a person's own, and those of services.
+//! Creates API keys, of users and of services.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::{
     audit::note,
     auth::{
-        keys::{self, NewKey},
+        api_keys::{NewKey, new_key},
         permissions::{Keys, Permission, Roles},
     },
     http::{
@@ -53,12 +53,12 @@ pub(crate) struct Made {
 }
 
 impl Wanted {
-    /// What it may do, if somebody may give it that who has all permissions of these roles.
+    /// The key's permissions, if its creator has them all.
     pub(crate) fn check(&self, of_admin: bool) -> Result<Vec<Permission>, ApiError> {
         let mut checks = Checks::default();
         checks.text("name", &self.name, 1..=100);
-        let lasts = self.expires_in_days.is_none_or(|days| (1..=MAX_LIFETIME_DAYS).contains(&days));
-        checks.rule(lasts, "expires_in_days", format!("must be 1 to {MAX_LIFETIME_DAYS}"));
+        let valid = self.expires_in_days.is_none_or(|days| (1..=MAX_LIFETIME_DAYS).contains(&days));
+        checks.rule(valid, "expires_in_days", format!("must be 1 to {MAX_LIFETIME_DAYS}"));
         checks.rule(!self.scopes.is_empty(), "scopes", "must not be empty");
         let mut scopes = Vec::new();
         for (at, name) in self.scopes.iter().enumerate() {
@@ -67,8 +67,8 @@ impl Wanted {
                 Err(unknown) => drop(checks.rule(false, &field, unknown.to_string())),
                 Ok(scope) => {
                     checks.rule(scope.keys() != Keys::Never, &field, "cannot be given to a key");
-                    let had = of_admin || scope.roles() == Roles::Everybody;
-                    checks.rule(had, &field, "is a permission that you do not have");
+                    let permitted = of_admin || scope.roles() == Roles::Everybody;
+                    checks.rule(permitted, &field, "is a permission that you do not have");
                     checks.rule(!scopes.contains(&scope), &field, "is there twice");
                     scopes.push(scope);
                 }
@@ -79,19 +79,19 @@ impl Wanted {
     }
 }
 
-/// Makes a key that was checked, in a transaction: it is noted at its end.
+/// Creates a checked key. The audit entry is the last statement of the caller's transaction.
 pub(crate) async fn make(
     db: &mut PgConnection,
     by: &By,
     user: UserId,
     wanted: &Wanted,
-    most: i64,
+    max_keys: i64,
 ) -> Result<Made, ApiError> {
-    if api_keys::count(&mut *db, user).await? >= most {
-        let detail = format!("there are {most} keys already, which is as many as there may be");
+    if api_keys::count(&mut *db, user).await? >= max_keys {
+        let detail = format!("there are {max_keys} keys already, which is as many as there may be");
         return Err(ApiError::conflict(ProblemCode::TooManyKeys, detail));
     }
-    let NewKey { key, prefix, digest } = keys::new_key()?;
+    let NewKey { key, prefix, digest } = new_key()?;
     let about = api_keys::create(
         &mut *db,
         &NewApiKey {

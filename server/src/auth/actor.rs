@@ -18,7 +18,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
         let CorrelationId(correlation_id) = CorrelationId::from_request_parts(parts, state).await?;
         let Device { address, .. } = Device::from_request_parts(parts, state).await?;
         let identity = parts.extensions.get::<Identity>();
-        let key = identity.map(|identity| identity.credential).filter(|shown| shown.is_key());
+        let key = identity.map(|identity| identity.credential).filter(|credential| credential.is_key());
         let kind = match (identity, key) {
             (_, Some(_)) => ActorKind::ApiKey,
             (Some(_), None) => ActorKind::User,

@@ -1,4 +1,4 @@
-//! The caller, as the door has found out: see [`super::middleware`].
+//! The authenticated caller, set by [`super::middleware`].
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use troupe_core::ids::UserId;
@@ -19,7 +19,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The same, with the credential that was shown.
+/// The caller with the credential of the call.
 #[derive(Debug, Clone)]
 pub(crate) struct Identified(pub(crate) Identity);
 
@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Identified {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let identity = parts.extensions.get::<Identity>().cloned();
-        // An address that everybody may call knows nobody.
+        // Routes without a permission have no identity.
         identity.map(Self).ok_or(ApiError::Unauthenticated("nobody is signed in"))
     }
 }

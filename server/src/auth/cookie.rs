@@ -1,7 +1,7 @@
-//! The cookie of a browser's session, and which calls may use it.
+//! The session cookie, and protection against cross-site request forgery.
 //!
-//! A browser sends it with whatever any page makes it send, so a call by cookie counts only where the browser says that
-//! the page is ours: by Fetch metadata, or, in browsers without, by the page's origin.
+//! A browser sends the cookie with requests of any page, so a call by cookie is accepted only from our own pages, by
+//! Fetch metadata or, in browsers without it, by the `Origin` header.
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use crate::http::error::ApiError;
 
-/// Browsers take a cookie with this prefix from https alone, for this very host, and for all of its paths.
+/// Browsers accept a cookie with this prefix over https only, for this host and all of its paths.
 const SECURE_NAME: &str = "__Host-troupe_session";
-/// On this machine's own addresses, without https.
+/// For loopback addresses, without https.
 const PLAIN_NAME: &str = "troupe_session";
 
-/// What the cookie says.
+/// The parsed cookie.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SessionCookie<'a> {
     pub(crate) user: UserId,
@@ -44,29 +44,34 @@ impl<'a> SessionCookie<'a> {
         format!("{}.{}", BASE64.encode(ids), self.secret)
     }
 
-    /// Scripts cannot read it, other sites cannot send it.
+    /// The `Set-Cookie` header: unreadable by scripts, not sent by other sites.
     pub(crate) fn set(
         &self,
         headers: &HeaderMap,
         public_url: Option<&Url>,
         seconds: u64,
     ) -> Result<HeaderValue, ApiError> {
-        written(headers, public_url, &self.value(), seconds)
+        set_cookie(headers, public_url, &self.value(), seconds)
     }
 }
 
-/// Makes the browser forget it.
+/// The `Set-Cookie` header that removes the cookie.
 pub(crate) fn removed(headers: &HeaderMap, public_url: Option<&Url>) -> Result<HeaderValue, ApiError> {
-    written(headers, public_url, "", 0)
+    set_cookie(headers, public_url, "", 0)
 }
 
-fn written(headers: &HeaderMap, public_url: Option<&Url>, value: &str, seconds: u64) -> Result<HeaderValue, ApiError> {
+fn set_cookie(
+    headers: &HeaderMap,
+    public_url: Option<&Url>,
+    value: &str,
+    seconds: u64,
+) -> Result<HeaderValue, ApiError> {
     let (name, secure) = if is_secure(headers, public_url) { (SECURE_NAME, "; Secure") } else { (PLAIN_NAME, "") };
     let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&cookie).map_err(|error| ApiError::Internal(format!("write a cookie: {error}")))
 }
 
-/// Everywhere but at this machine's own addresses, unless the operator says what address people use.
+/// By the configured public URL; without one, everywhere but on loopback addresses.
 fn is_secure(headers: &HeaderMap, public_url: Option<&Url>) -> bool {
     public_url.map_or_else(|| !is_loopback(host(headers)), |url| url.scheme() == "https")
 }
@@ -83,14 +88,14 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether this call may stand on a cookie.
+/// Rejects a call by cookie that a page of another site made.
 pub(crate) fn check_origin(method: &Method, headers: &HeaderMap, public_url: Option<&Url>) -> Result<(), ApiError> {
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let upgrade = headers.contains_key(header::UPGRADE);
     let only_reads = matches!(*method, Method::GET | Method::HEAD) && !upgrade;
     let ours = match (header("sec-fetch-site"), header("origin")) {
         (Some("same-origin"), _) => true,
-        // Typed by the user, who sees the answer; or no browser of the last years, or none at all.
+        // Navigation by the user; or an old browser, or no browser at all.
         (Some("none"), _) | (None, None) => only_reads,
         (Some(_), _) => false,
         (None, Some(origin)) => is_own(origin, headers, public_url),

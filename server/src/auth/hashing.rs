@@ -1,10 +1,9 @@
-//! The threads that hash: few, with short queues, and only with what the others leave of the cores.
+//! Threads for password hashing: few, with bounded queues and low priority.
 //!
-//! A hash takes a core for some twenty milliseconds and 19 MiB. On the threads that serve calls, or on as many threads
-//! as there are sign-ins, the messages of everybody else would wait for it. So a hash is for the spare threads, which
-//! run where a core has nothing else to do. Where there is no such core, it would never be done: one that keeps its
-//! caller waiting is done once more, by the reserve, which gives way but gets its share. Whoever is done first has done
-//! it.
+//! A hash takes a core for some 20 ms, and 19 MiB. On the threads that serve calls, or with a thread per sign-in, it
+//! would delay everybody's messages. So hashes go to the idle pool, whose threads run only on otherwise idle cores.
+//! Under full load these never run: after a timeout the same hash is also queued at the reserve pool, whose threads are
+//! niced but get their share. The first result wins.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,41 +17,41 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::http::error::ApiError;
 
-/// How long a caller waits for the spare threads alone: as long as some hashes take, since a few sign-ins at once are
-/// no reason to take a core from messages.
+/// How long a caller waits for the idle pool alone: several hashes' time, since a few concurrent sign-ins must not take
+/// a core from messages.
 const IDLE_CORES_TIMEOUT: Duration = Duration::from_millis(250);
 
 pub(super) struct Threads {
-    spare: Crew,
-    reserve: Crew,
+    idle: Pool,
+    reserve: Pool,
 }
 
 impl Threads {
-    /// As many of each kind. They end when this is dropped and what waits is done.
+    /// Starts `threads` of each pool. They end when this is dropped and their queues are empty.
     pub(super) fn start(threads: usize, queue: usize) -> std::io::Result<Self> {
         Ok(Self {
-            spare: Crew::start("passwords", threads, queue, priority::spare)?,
-            reserve: Crew::start("passwords, late", threads, queue, priority::reserve)?,
+            idle: Pool::start("passwords", threads, queue, priority::idle)?,
+            reserve: Pool::start("passwords, late", threads, queue, priority::reserve)?,
         })
     }
 
-    /// Does it when its turn has come, perhaps twice; not at all when there is too much already.
+    /// Runs `work`, perhaps twice; an error when the queues are full.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Fn() -> T + Send + Sync + 'static,
     ) -> Result<T, ApiError> {
         let work = Arc::new(work);
-        let done = match self.spare.give(work.clone()) {
-            Ok(mut spare) => {
-                if let Ok(done) = timeout(IDLE_CORES_TIMEOUT, &mut spare).await {
+        let done = match self.idle.submit(work.clone()) {
+            Ok(mut idle) => {
+                if let Ok(done) = timeout(IDLE_CORES_TIMEOUT, &mut idle).await {
                     done
                 } else {
-                    let reserve = self.reserve.give(work)?;
-                    tokio::select! { done = spare => done, done = reserve => done }
+                    let reserve = self.reserve.submit(work)?;
+                    tokio::select! { done = idle => done, done = reserve => done }
                 }
             }
-            // Where no core is idle, what waits there may have been done long ago.
-            Err(_) => self.reserve.give(work)?.await,
+            // While no core is idle, that queue may be full of jobs that the reserve pool has done.
+            Err(_) => self.reserve.submit(work)?.await,
         };
         done.map_err(|_| ApiError::Internal("a hash was not finished".to_owned()))
     }
@@ -60,10 +59,10 @@ impl Threads {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads of one priority, and their queue.
-struct Crew(mpsc::SyncSender<Job>);
+/// Threads of one priority and their queue.
+struct Pool(mpsc::SyncSender<Job>);
 
-impl Crew {
+impl Pool {
     fn start(name: &str, threads: usize, queue: usize, priority: fn()) -> std::io::Result<Self> {
         let (sender, jobs) = mpsc::sync_channel::<Job>(queue);
         let jobs = Arc::new(Mutex::new(jobs));
@@ -77,19 +76,19 @@ impl Crew {
         Ok(Self(sender))
     }
 
-    fn give<T: Send + 'static>(
+    fn submit<T: Send + 'static>(
         &self,
         work: Arc<impl Fn() -> T + Send + Sync + 'static>,
     ) -> Result<oneshot::Receiver<T>, ApiError> {
-        let (answer, answered) = oneshot::channel();
+        let (result, receiver) = oneshot::channel();
         let job = move || {
-            // Nobody waits for it any more: it was done elsewhere, or the caller has gone.
-            if !answer.is_closed() {
-                _ = answer.send(work());
+            // Closed: done by the other pool, or the caller has gone.
+            if !result.is_closed() {
+                _ = result.send(work());
             }
         };
         self.0.try_send(Box::new(job)).map_err(|_| ApiError::overloaded())?;
-        Ok(answered)
+        Ok(receiver)
     }
 }
 
@@ -97,14 +96,14 @@ fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let job = jobs.lock().recv();
         let Ok(job) = job else { return };
-        // The next sign-in wants the thread, whatever became of this one.
+        // A panic must not end the thread.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a hash panicked");
         }
     }
 }
 
-/// Linux has a priority for each thread; elsewhere all of a process have the same.
+/// Only Linux has priorities per thread.
 #[cfg(target_os = "linux")]
 mod priority {
     use thread_priority::{
@@ -112,11 +111,10 @@ mod priority {
         thread_native_id,
     };
 
-    /// How much the reserve gives way to others that want the same core (0 not at all, 19 wholly): beside a thread that
-    /// is always busy it gets a tenth of it, enough for sign-ins to go on.
+    /// Of the reserve pool: beside a busy thread of normal priority it gets a tenth of the core, enough for sign-ins.
     pub(super) const NICENESS: i32 = 10;
 
-    pub(super) fn spare() {
+    pub(super) fn idle() {
         let idle = ThreadSchedulePolicy::Normal(Idle);
         if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
             tracing::warn!(%error, "passwords are not hashed by idle cores alone");
@@ -133,7 +131,7 @@ mod priority {
 
 #[cfg(not(target_os = "linux"))]
 mod priority {
-    pub(super) fn spare() {}
+    pub(super) fn idle() {}
     pub(super) fn reserve() {}
 }
 
@@ -143,7 +141,7 @@ mod tests {
     use crate::http::error::ProblemCode;
 
     /// A job that holds up a thread until it is let go, begun.
-    fn holding(crew: &Crew) -> mpsc::Sender<()> {
+    fn holding(crew: &Pool) -> mpsc::Sender<()> {
         let (begun, beginning) = mpsc::channel();
         let (go_on, gate) = mpsc::channel();
         let gate = Mutex::new(gate);
@@ -152,7 +150,7 @@ mod tests {
             _ = gate.lock().recv();
         };
         // Kept for ever: what nobody waits for is not begun.
-        crew.give(Arc::new(job)).map(std::mem::forget).unwrap();
+        crew.submit(Arc::new(job)).map(std::mem::forget).unwrap();
         beginning.recv().unwrap();
         go_on
     }
@@ -160,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_too_much_is_turned_away_at_once_and_the_rest_is_done() {
         let threads = Threads::start(1, 2).unwrap();
-        let held = (holding(&threads.spare), holding(&threads.reserve));
+        let held = (holding(&threads.idle), holding(&threads.reserve));
         let mut waiting: Vec<_> = (0..4).map(|number| Box::pin(threads.run(move || number))).collect();
         for one in &mut waiting {
             assert!(futures::poll!(one).is_pending());
@@ -175,7 +173,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_no_idle_core_does_in_time_the_reserve_does() {
         let threads = Threads::start(1, 2).unwrap();
-        let _held = holding(&threads.spare);
+        let _held = holding(&threads.idle);
         let by = threads.run(|| thread::current().name().map(ToOwned::to_owned)).await.unwrap();
         assert_eq!(by.unwrap(), "passwords, late 0");
     }
@@ -196,9 +194,9 @@ mod tests {
         let own = || (thread_schedule_policy().unwrap(), rustix::process::getpriority_process(None).unwrap());
         let before = own();
         let threads = Threads::start(1, 2).unwrap();
-        let (spare, _) = threads.spare.give(Arc::new(own)).unwrap().await.unwrap();
+        let (spare, _) = threads.idle.submit(Arc::new(own)).unwrap().await.unwrap();
         assert_eq!(spare, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
-        let (_, reserve) = threads.reserve.give(Arc::new(own)).unwrap().await.unwrap();
+        let (_, reserve) = threads.reserve.submit(Arc::new(own)).unwrap().await.unwrap();
         assert_eq!(reserve, priority::NICENESS);
         assert_eq!(own(), before);
     }

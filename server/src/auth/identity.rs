@@ -1,4 +1,4 @@
-//! Who is calling, and by what.
+//! The authenticated user and the credential of a call.
 
 use std::time::Duration;
 
@@ -17,19 +17,18 @@ use crate::http::limits::rate_limits::UserOfTier;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) user: UserId,
-    /// As it was when the credential was given out or looked at.
+    /// As of the time when the credential was issued or looked up.
     pub(crate) tier: String,
     pub(crate) credential: Credential,
 }
 
-/// What a caller has shown.
+/// The credential of a call.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Credential {
     pub(crate) id: CredentialId,
     pub(crate) kind: CredentialKind,
-    /// What it was made for.
     pub(crate) scopes: Scopes,
-    /// When it ends, if nobody ends it before; that of a session moves on while it is used.
+    /// Unless revoked before; that of a session moves on with its use.
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
@@ -57,7 +56,7 @@ impl Identity {
         UserOfTier { user: self.user, tier: &self.tier }
     }
 
-    /// Of a browser; a session that is not used for so long ends.
+    /// The identity of a browser session, which ends after `idle` without use.
     pub(crate) fn of_browser(session: BrowserSession, idle: Duration) -> Self {
         let credential = Credential {
             id: session.id,

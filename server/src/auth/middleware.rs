@@ -1,7 +1,7 @@
-//! The door: finds out who is calling, whether they call too often, and whether they may, before any route is called.
+//! Authentication, rate limiting and authorization of every call, before its route is called.
 //!
-//! What an address needs is read from its description (`security`), once at start. One that states no need is closed to
-//! everybody. Routes find the caller in the request's extensions, by the extractor [`super::caller::Caller`].
+//! The permission that a route needs is read from its OpenAPI description (`security`), once at start. A route without
+//! one is closed to everybody. Handlers get the caller by the extractor [`super::caller::Caller`].
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,9 +20,9 @@ use utoipa::openapi::{OpenApi, path::Operation};
 use super::{
     Auth,
     actor::Actor,
+    api_keys,
     cookie::{SessionCookie, check_origin},
     identity::{CredentialKind, Identity},
-    keys,
     permissions::{Keys, Permission, Roles},
     secrets::digest_of,
     signatures::{self, Call},
@@ -40,24 +40,24 @@ use crate::{
     },
 };
 
-/// The one address that takes tickets.
-const SOCKET: &str = "/api/v1/ws";
+/// The only route that accepts tickets.
+const SOCKET_PATH: &str = "/api/v1/ws";
 /// Marks a one-time ticket among the subprotocols that a client offers.
 const TICKET_PREFIX: &str = "ticket.";
 
-/// What an operation needs of its caller.
+/// What an operation requires of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     Nothing,
     Permission(Permission),
-    /// It does not say: nobody may call it.
+    /// Its description is incomplete: every call is refused.
     Unstated,
 }
 
 impl Need {
     pub(crate) fn of(operation: &Operation) -> Self {
         let stated = operation.security.as_ref().and_then(|wanted| serde_json::to_value(wanted).ok());
-        // Others that are listed are other ways to the same.
+        // Further entries are alternatives with the same permission.
         let Some(wanted) = stated.as_ref().and_then(|stated| stated.get(0)) else { return Self::Unstated };
         if wanted.as_object().is_some_and(serde_json::Map::is_empty) {
             return Self::Nothing;
@@ -70,7 +70,7 @@ impl Need {
     }
 }
 
-/// The needs of all addresses.
+/// The needs of all routes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Needs(Arc<HashMap<String, Vec<(Method, Need)>>>);
 
@@ -92,7 +92,7 @@ impl Needs {
         Self(Arc::new(needs.collect()))
     }
 
-    /// `None` for what is no address, or takes no such method.
+    /// `None` for an unknown path or method.
     fn find(&self, path: &str, method: &Method) -> Option<Need> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         self.0.get(path)?.iter().find(|(known, _)| known == method).map(|(_, need)| *need)
@@ -114,9 +114,9 @@ pub(crate) async fn authenticate_and_authorize(
     let (mut parts, body) = request.into_parts();
     let (identity, body) = match need {
         Need::Nothing | Need::Unstated => (Ok(None), body),
-        Need::Permission(_) => recognise(&auth, path, class.pace, &parts, body).await,
+        Need::Permission(_) => authenticate(&auth, path, class.pace, &parts, body).await,
     };
-    // Credentials that are refused are counted like none.
+    // Invalid credentials are counted like none: by address.
     let caller = identity.as_ref().ok().and_then(Option::as_ref).map(Identity::as_user_of_tier);
     let (counted, body) =
         match auth.rate_limiter.count_call(&auth.config.server, class.rate, caller, &parts, body).await {
@@ -127,7 +127,7 @@ pub(crate) async fn authenticate_and_authorize(
         if let Some(refusal) = counted.as_ref().and_then(Counted::refusal) {
             return Err(refusal);
         }
-        admit(&auth, need, path, identity?, class.pace, &mut parts).await
+        authorize(&auth, need, path, identity?, class.pace, &mut parts).await
     };
     let mut response = match admitted.await {
         Ok(permit) => hold_while_streaming(next.run(Request::from_parts(parts, body)).await, class.pace, permit),
@@ -139,8 +139,8 @@ pub(crate) async fn authenticate_and_authorize(
     response
 }
 
-/// Whether the caller may, and, for a call that waits, its place.
-async fn admit(
+/// Checks the caller's permission; for a call that waits, acquires its permit.
+async fn authorize(
     auth: &Auth,
     need: Need,
     path: &str,
@@ -170,8 +170,8 @@ async fn admit(
     }
 }
 
-/// Who is calling, or why that does not count; and the body, which counts only as a whole where it is signed.
-async fn recognise(
+/// The identity, or why the credentials are refused; and the body, which a signed call reads as a whole.
+async fn authenticate(
     auth: &Auth,
     path: &str,
     pace: Pace,
@@ -190,8 +190,8 @@ async fn recognise(
         (identify(auth, path, parts).await, body)
     };
     let identity = identity.and_then(|identity| {
-        let ended = auth.revocations.is_revoked(identity.credential.id);
-        if ended { Err(ApiError::Unauthenticated("the sign-in has ended")) } else { Ok(Some(identity)) }
+        let revoked = auth.revocations.is_revoked(identity.credential.id);
+        if revoked { Err(ApiError::Unauthenticated("the sign-in has ended")) } else { Ok(Some(identity)) }
     });
     (identity, body)
 }
@@ -206,11 +206,11 @@ async fn read_whole(auth: &Auth, pace: Pace, body: Body) -> Result<Bytes, ApiErr
 
 async fn identify(auth: &Auth, path: &str, parts: &Parts) -> Result<Identity, ApiError> {
     if let Some(token) = bearer(&parts.headers) {
-        match keys::prefix_of(token) {
-            Some(prefix) => keys::identify(auth, token, prefix).await,
+        match api_keys::prefix_of(token) {
+            Some(prefix) => api_keys::identify(auth, token, prefix).await,
             None => auth.tokens.verify(token).await,
         }
-    } else if path == SOCKET
+    } else if path == SOCKET_PATH
         && let Some(ticket) = ticket(&parts.headers)
     {
         let redeemed = socket_tickets::redeem(&auth.pool, &digest_of(ticket)).await?;
@@ -224,7 +224,7 @@ async fn identify(auth: &Auth, path: &str, parts: &Parts) -> Result<Identity, Ap
             .map(|session| Identity::of_browser(session, idle))
             .ok_or(ApiError::Unauthenticated("the session has ended"))
     } else {
-        Err(ApiError::Unauthenticated(if path == SOCKET {
+        Err(ApiError::Unauthenticated(if path == SOCKET_PATH {
             "an Authorization header, a session or a ticket as second subprotocol is needed"
         } else {
             "an Authorization: Bearer header or a session is needed"
@@ -232,8 +232,7 @@ async fn identify(auth: &Auth, path: &str, parts: &Parts) -> Result<Identity, Ap
     }
 }
 
-/// Whether somebody may do this. What not everybody may is looked up each time: a role that was taken away is gone at
-/// once.
+/// Checks a permission. Those of admins look the role up on each call, so that a revoked role takes effect at once.
 pub(crate) async fn permit(auth: &Auth, identity: &Identity, permission: Permission) -> Result<(), ApiError> {
     if !identity.credential.scopes.contain(permission) {
         return Err(ApiError::out_of_scope(permission.name()));

@@ -1,11 +1,11 @@
-//! Who is calling, and what they may: credentials, permissions, and the door that asks for both.
+//! Authentication and authorization: credentials, permissions, and the middleware that checks both.
 
 pub(crate) mod actor;
+pub(crate) mod api_keys;
 pub(crate) mod caller;
 pub(crate) mod cookie;
 mod hashing;
 pub(crate) mod identity;
-pub(crate) mod keys;
 pub(crate) mod middleware;
 pub(crate) mod password_rules;
 pub(crate) mod passwords;
@@ -22,13 +22,13 @@ use troupe_core::{clock::Clock, config::Config, ports::SessionStore};
 
 use crate::http::limits::{concurrency::ConcurrencyLimits, rate_limits::RateLimiter};
 
-/// What authentication and authorization work with.
+/// The state of authentication and authorization.
 pub(crate) struct Auth {
     pub(crate) pool: PgPool,
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tokens: Arc<tokens::Tokens>,
-    /// Signed-in browsers.
+    /// Browser sessions.
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) revocations: revocations::RevokedCredentials,
     pub(crate) rate_limiter: RateLimiter,

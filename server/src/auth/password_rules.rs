@@ -1,55 +1,55 @@
-//! What a password must not be: too short, what everybody takes, or what everybody knows of its owner.
+//! Password rules: not too short, not a common one, not the owner's name or address.
 //!
-//! No rule asks for signs or capitals: they make passwords that people forget and programs guess. Lengths are counted
-//! in characters as [`super::passwords`] hashes them.
+//! No rule requires special characters or capitals: such passwords are forgotten by people and guessed by programs.
+//! Lengths count characters after the normalization of [`super::passwords`].
 
 use std::sync::LazyLock;
 
 use super::passwords::normal;
 use crate::http::extract::checks::Checks;
 
-/// Those that are guessed first, of eight characters and more: in small letters, sorted. What only repeats itself or
-/// counts is not among them: it is known by [`is_monotonous`].
+/// Common passwords of at least eight characters: lower-case, sorted. Repetitions and sequences are left to
+/// [`is_monotonous`].
 static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
-/// The longest piece whose repetition is no password.
+/// The longest piece whose mere repetition is refused.
 const MAX_PIECE_CHARS: usize = 4;
 
-/// Whose password it is to be.
+/// The owner of the password.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner<'a> {
     pub(crate) email: &'a str,
     pub(crate) name: &'a str,
 }
 
-/// Notes each rule that the password breaks.
+/// Adds each rule that the password breaks to `checks`.
 pub(crate) fn check(checks: &mut Checks, field: &str, password: &str, owner: Owner<'_>) {
     let password = normal(password);
     checks.text(field, &password, 8..=200);
-    let small = password.to_lowercase();
-    let long_enough = small.chars().count() >= 8;
-    let common = COMMON.binary_search(&small.as_str()).is_ok() || is_monotonous(&small);
+    let lowercase = password.to_lowercase();
+    let long_enough = lowercase.chars().count() >= 8;
+    let common = COMMON.binary_search(&lowercase.as_str()).is_ok() || is_monotonous(&lowercase);
     checks.rule(!(long_enough && common), field, "must not be one that is guessed first: it is very common");
-    checks.rule(!is_of(&small, owner), field, "must not be your e-mail address or your name");
+    checks.rule(!names_owner(&lowercase, owner), field, "must not be your e-mail address or your name");
 }
 
 /// Whether it only repeats a piece, counts up or counts down.
 fn is_monotonous(password: &str) -> bool {
-    let letters: Vec<char> = password.chars().collect();
-    let number = |letter: char| i64::from(u32::from(letter));
-    let counts = |by: i64| letters.windows(2).all(|pair| number(pair[1]) - number(pair[0]) == by);
+    let chars: Vec<char> = password.chars().collect();
+    let number = |char: char| i64::from(u32::from(char));
+    let counts = |step: i64| chars.windows(2).all(|pair| number(pair[1]) - number(pair[0]) == step);
     let repeats = |piece: usize| {
-        letters.len() >= 2 * piece && letters.iter().zip(letters.iter().skip(piece)).all(|(one, other)| one == other)
+        chars.len() >= 2 * piece && chars.iter().zip(chars.iter().skip(piece)).all(|(one, other)| one == other)
     };
     counts(1) || counts(-1) || (1..=MAX_PIECE_CHARS).any(repeats)
 }
 
-/// Whether it is the address, the part of it before the @, or the name: spaces and signs do not count.
-fn is_of(password: &str, owner: Owner<'_>) -> bool {
+/// Whether it is the address, the address's local part, or the name; only letters and digits are compared.
+fn names_owner(password: &str, owner: Owner<'_>) -> bool {
     let bare = |text: &str| normal(text).to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
     let password = bare(password);
-    let before_at = owner.email.rsplit_once('@').map_or("", |(local, _)| local);
-    [owner.email, before_at, owner.name].iter().any(|known| !password.is_empty() && bare(known) == password)
+    let local_part = owner.email.rsplit_once('@').map_or("", |(local, _)| local);
+    [owner.email, local_part, owner.name].iter().any(|known| !password.is_empty() && bare(known) == password)
 }
 
 #[cfg(test)]

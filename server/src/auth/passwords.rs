@@ -1,8 +1,7 @@
-//! Password hashes: argon2id, on threads of their own that give way to everything else, and only so many at a time.
+//! Password hashes: argon2id, on low-priority threads with bounded queues ([`super::hashing`]).
 //!
-//! Hashes that were imported may be bcrypt's: they are verified as they are, and replaced by ours at the first sign-in,
-//! as are our own that were made with less work than is asked for today. What waits for a hash is bounded: who comes
-//! too late is turned away at once.
+//! Imported hashes may be bcrypt. They are verified as they are, and replaced by argon2id at the first sign-in, as are
+//! argon2id hashes with weaker parameters than configured.
 
 use argon2::{
     Argon2, Params,
@@ -14,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::hashing::Threads;
 use crate::http::error::ApiError;
 
-/// Bcrypt looks at no more of a password.
+/// Bcrypt ignores the rest of a longer password.
 const BCRYPT_BYTES: usize = 72;
 
 pub(crate) struct Passwords {
@@ -22,11 +21,11 @@ pub(crate) struct Passwords {
     threads: Threads,
 }
 
-/// What came of a password and a hash.
+/// The result of verifying a password.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Verified {
     pub(crate) right: bool,
-    /// Of a right one: the hash that it should have from now on, where the one that it has is not as strong.
+    /// A stronger hash to store, where the password is right and the stored hash is weaker than configured.
     pub(crate) better: Option<String>,
 }
 
@@ -41,63 +40,64 @@ impl Passwords {
 
     pub(crate) async fn hash(&self, password: String) -> Result<String, ApiError> {
         let argon2 = self.argon2.clone();
-        self.threads.run(move || hashed(&argon2, &password)).await?
+        self.threads.run(move || hash_of(&argon2, &password)).await?
     }
 
-    /// Whether the password is the one. Without a hash, or with one that cannot be read, it works as long and says no:
-    /// an answer's time must not tell whether there is an account.
+    /// Verifies a password. A missing or malformed hash fails after the same time, so that the response time does not
+    /// reveal whether there is an account.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> Result<Verified, ApiError> {
         let argon2 = self.argon2.clone();
-        self.threads.run(move || verified(&argon2, &password, hash.as_deref())).await?
+        self.threads.run(move || verify_hash(&argon2, &password, hash.as_deref())).await?
     }
 }
 
-/// Half of the cores, unless told: the other half is for those who have signed in.
-fn threads(told: usize) -> usize {
+/// Half of the cores by default: the other half is left for calls.
+fn threads(configured: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if told > 0 { told } else { (cores / 2).max(1) }
+    if configured > 0 { configured } else { (cores / 2).max(1) }
 }
 
-fn verified(argon2: &Argon2<'_>, password: &str, stored: Option<&str>) -> Result<Verified, ApiError> {
-    let no = Verified { right: false, better: None };
+fn verify_hash(argon2: &Argon2<'_>, password: &str, stored: Option<&str>) -> Result<Verified, ApiError> {
+    let wrong = Verified { right: false, better: None };
     let stored = stored.unwrap_or_default();
     if is_bcrypt(stored) {
         let right = bcrypt::verify(password, stored).unwrap_or(false);
-        // Nobody has ever looked at the rest of a longer one: it may not be what its owner means.
+        // The rest of a longer password was never verified: it may contain a slip, so it is not hashed anew.
         let whole = password.len() <= BCRYPT_BYTES;
-        let better = (right && whole).then(|| hashed(argon2, password)).transpose()?;
+        let better = (right && whole).then(|| hash_of(argon2, password)).transpose()?;
         return Ok(Verified { right, better });
     }
     let Ok(hash) = PasswordHash::new(stored) else {
-        hashed(argon2, password)?;
-        return Ok(no);
+        hash_of(argon2, password)?;
+        return Ok(wrong);
     };
     if argon2.verify_password(normal(password).as_bytes(), &hash).is_err() {
-        return Ok(no);
+        return Ok(wrong);
     }
-    let better = is_weaker(argon2, &hash).then(|| hashed(argon2, password)).transpose()?;
+    let better = is_weaker(argon2, &hash).then(|| hash_of(argon2, password)).transpose()?;
     Ok(Verified { right: true, better })
 }
 
-fn hashed(argon2: &Argon2<'_>, password: &str) -> Result<String, ApiError> {
+fn hash_of(argon2: &Argon2<'_>, password: &str) -> Result<String, ApiError> {
     let hash = argon2.hash_password(normal(password).as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|e| ApiError::Internal(format!("hash a password: {e}")))
 }
 
-/// Keyboards write the same letter in several ways: in a password they are the same.
+/// Unicode normalization (NFC): keyboards encode the same character in several ways.
 pub(super) fn normal(password: &str) -> String {
     password.nfc().collect()
 }
 
-/// Whether a hash looks like bcrypt's.
+/// Whether a hash is bcrypt, by its prefix.
 pub(crate) fn is_bcrypt(hash: &str) -> bool {
     ["$2a$", "$2b$", "$2y$"].iter().any(|kind| hash.starts_with(kind))
 }
 
 fn is_weaker(argon2: &Argon2<'_>, hash: &PasswordHash) -> bool {
-    let (today, used) = (argon2.params(), Params::try_from(hash));
+    let configured = argon2.params();
     hash.algorithm.as_str() != "argon2id"
-        || used.map_or(true, |used| used.m_cost() < today.m_cost() || used.t_cost() < today.t_cost())
+        || Params::try_from(hash)
+            .map_or(true, |used| used.m_cost() < configured.m_cost() || used.t_cost() < configured.t_cost())
 }
 
 #[cfg(test)]
@@ -113,26 +113,26 @@ mod tests {
     }
 
     fn right(password: &str, hash: &str) -> Verified {
-        verified(&argon2(64, 2), password, Some(hash)).unwrap()
+        verify_hash(&argon2(64, 2), password, Some(hash)).unwrap()
     }
 
     #[test]
     fn only_the_right_password_is_right() {
-        let hash = hashed(&argon2(64, 2), "correct horse").unwrap();
+        let hash = hash_of(&argon2(64, 2), "correct horse").unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{hash}");
         assert_eq!(right("correct horse", &hash), Verified { right: true, better: None });
         for wrong in ["wrong horse", "", "correct horse "] {
             assert_eq!(right(wrong, &hash), Verified { right: false, better: None }, "{wrong}");
         }
         for no_hash in [None, Some(""), Some("not a hash"), Some("$2b$"), Some("$2b$99$zzz")] {
-            assert!(!verified(&argon2(64, 2), "any", no_hash).unwrap().right, "{no_hash:?}");
+            assert!(!verify_hash(&argon2(64, 2), "any", no_hash).unwrap().right, "{no_hash:?}");
         }
     }
 
     #[test]
     fn what_was_made_with_less_work_is_replaced() {
         for (memory, passes, weaker) in [(63, 2, true), (64, 1, true), (64, 2, false), (65, 3, false)] {
-            let hash = hashed(&argon2(memory, passes), "correct horse").unwrap();
+            let hash = hash_of(&argon2(memory, passes), "correct horse").unwrap();
             let better = right("correct horse", &hash).better;
             assert_eq!(better.is_some(), weaker, "{hash}");
             if let Some(better) = &better {
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_same_letter_written_otherwise_is_the_same() {
-        let hash = hashed(&argon2(64, 2), "caf\u{e9} au lait").unwrap();
+        let hash = hash_of(&argon2(64, 2), "caf\u{e9} au lait").unwrap();
         assert!(right("cafe\u{301} au lait", &hash).right);
     }
 }

@@ -1,13 +1,13 @@
-//! Who may do what, as one table. Every route states the permission that it needs (`security` in its description), and
-//! [`super::middleware`] asks for it before the route is called.
+//! Permissions, as one table. Every route states the permission that it needs (`security` in its description), and
+//! [`super::middleware`] checks it before the route is called.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 macro_rules! permissions {
-    ($($permission:ident = $name:literal, $roles:ident, $keys:ident, $meaning:literal;)+) => {
-        /// What somebody may be allowed to do. The order is the table's, and may change.
+    ($($permission:ident = $name:literal, $roles:ident, $keys:ident, $description:literal;)+) => {
+        /// The order is the table's, and may change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Permission {
             $($permission,)+
@@ -21,16 +21,15 @@ macro_rules! permissions {
             }
 
             /// For operators and for the description of the API.
-            pub(crate) const fn meaning(self) -> &'static str {
-                match self { $(Self::$permission => $meaning,)+ }
+            pub(crate) const fn description(self) -> &'static str {
+                match self { $(Self::$permission => $description,)+ }
             }
 
-            /// Which roles have it.
             pub(crate) const fn roles(self) -> Roles {
                 match self { $(Self::$permission => Roles::$roles,)+ }
             }
 
-            /// Whether it can be handed on to programs.
+
             pub(crate) const fn keys(self) -> Keys {
                 match self { $(Self::$permission => Keys::$keys,)+ }
             }
@@ -38,20 +37,20 @@ macro_rules! permissions {
     };
 }
 
-/// Who has a permission by their role.
+/// Which roles have a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Roles {
     Everybody,
     Admins,
 }
 
-/// Whether a permission can be handed on to a program, by an API key.
+/// Whether an API key can have a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keys {
     May,
     /// For calls that are signed.
     Signed,
-    /// It needs somebody who has signed in.
+    /// Only a signed-in user.
     Never,
 }
 
@@ -93,7 +92,7 @@ impl FromStr for Permission {
     }
 }
 
-/// What a credential was made for. A person who has signed in may do all that their role may.
+/// The permissions of a credential, as a bit set. A signed-in user has all of their role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<String>", from = "Vec<String>")]
 pub(crate) struct Scopes(u32);
@@ -119,7 +118,7 @@ impl From<Scopes> for Vec<String> {
     }
 }
 
-/// Names that are known no more count for nothing.
+/// Unknown names are ignored: permissions may have been removed since.
 impl From<Vec<String>> for Scopes {
     fn from(names: Vec<String>) -> Self {
         names.iter().filter_map(|name| name.parse().ok()).fold(Self::NONE, Self::with)

@@ -1,7 +1,7 @@
 //! Revoked credentials: signing out, or being signed out, takes effect on every server within seconds.
 //!
 //! Access tokens are verified without a lookup, so each server keeps what was revoked lately in memory, and polls
-//! PostgreSQL for what other servers have revoked. Whoever holds connections is notified as soon as it is known here.
+//! PostgreSQL for what other servers have revoked. Connections of revoked credentials end as soon as it is known here.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

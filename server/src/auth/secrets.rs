@@ -1,24 +1,24 @@
-//! Secrets that are given out once and known afterwards by their digest alone.
+//! Random secrets: returned to their owner once, stored as digests.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use ring::digest::{SHA256, digest};
 
 use crate::http::error::ApiError;
 
-/// A new secret of so many random bytes.
+/// `N` random bytes of the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], ApiError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| ApiError::Internal(format!("no randomness: {e}")))?;
     Ok(bytes)
 }
 
-/// A secret as it is given out, and the digest under which it is stored.
+/// A secret, and the digest that is stored.
 pub(crate) struct Fresh {
     pub(crate) secret: String,
     pub(crate) digest: Vec<u8>,
 }
 
-/// 256 random bits: nobody guesses them, so a plain digest is enough to store.
+/// 256 random bits cannot be guessed, so a plain digest is enough.
 pub(crate) fn fresh() -> Result<Fresh, ApiError> {
     let secret = BASE64.encode(random::<32>()?);
     let digest = digest_of(&secret);

@@ -1,8 +1,8 @@
 //! Signed calls: `Authorization: Signature key="…", time="…", nonce="…", hmac="…"`.
 //!
-//! The key itself is never sent. What is signed is the method, the path with its query, the time, the nonce and the
-//! digest of the body, a line each; the MAC's key is the SHA-256 of the API key. A call counts once, and for a few
-//! minutes.
+//! The key itself is never sent. The HMAC covers the method, the path with its query, the time, the nonce and the
+//! body's digest, a line each; its key is the SHA-256 of the API key. A signature is accepted once, within a time
+//! window.
 
 use axum::http::{HeaderMap, Method, header};
 use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
@@ -10,12 +10,11 @@ use ring::{
     digest::{SHA256, digest},
     hmac,
 };
-use troupe_db::accounts::api_keys;
+use troupe_db::accounts::api_keys as stored;
 
 use super::{
-    Auth,
+    Auth, api_keys,
     identity::{CredentialKind, Identity},
-    keys,
     secrets::hex,
 };
 use crate::http::error::ApiError;
@@ -23,7 +22,7 @@ use crate::http::error::ApiError;
 const SCHEME: &str = "signature";
 const MAX_NONCE_CHARS: usize = 64;
 
-/// A call as its header describes it.
+/// The parsed header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Signed<'a> {
     key: &'a str,
@@ -32,7 +31,7 @@ pub(crate) struct Signed<'a> {
     hmac: Vec<u8>,
 }
 
-/// What was signed, beside what the header says.
+/// The signed parts of a call that are not in the header.
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path_and_query: &'a str,
@@ -54,14 +53,14 @@ impl<'a> Signed<'a> {
         for part in header.split(',') {
             let (name, value) = part.trim().split_once('=')?;
             let value = value.strip_prefix('"')?.strip_suffix('"')?;
-            let place = match name {
+            let slot = match name {
                 "key" => &mut key,
                 "time" => &mut time,
                 "nonce" => &mut nonce,
                 "hmac" => &mut hmac,
                 _ => return None,
             };
-            if place.replace(value).is_some() {
+            if slot.replace(value).is_some() {
                 return None;
             }
         }
@@ -69,7 +68,7 @@ impl<'a> Signed<'a> {
         Some(Self { key: key?, time: time?.parse().ok()?, nonce, hmac: BASE64.decode(hmac?).ok()? })
     }
 
-    fn is_of(&self, call: &Call<'_>, digest_of_key: &[u8]) -> bool {
+    fn verifies(&self, call: &Call<'_>, digest_of_key: &[u8]) -> bool {
         let key = hmac::Key::new(hmac::HMAC_SHA256, digest_of_key);
         hmac::verify(&key, text(call, self.time, self.nonce).as_bytes(), &self.hmac).is_ok()
     }
@@ -80,7 +79,7 @@ fn text(call: &Call<'_>, time: i64, nonce: &str) -> String {
     format!("{}\n{}\n{time}\n{nonce}\n{body}", call.method, call.path_and_query)
 }
 
-/// Who has signed this call.
+/// The identity of the caller whose key signed the call.
 pub(crate) async fn identify(auth: &Auth, headers: &HeaderMap, call: &Call<'_>) -> Result<Identity, ApiError> {
     let refused = ApiError::Unauthenticated;
     let signed = header_of(headers).and_then(Signed::parse).ok_or(refused("the signature is malformed"))?;
@@ -88,15 +87,15 @@ pub(crate) async fn identify(auth: &Auth, headers: &HeaderMap, call: &Call<'_>) 
     if (auth.clock.now().timestamp() - signed.time).unsigned_abs() > window.as_secs() {
         return Err(refused("the signature's time is too far from this server's"));
     }
-    let shown = api_keys::find(&auth.pool, signed.key).await?;
-    let shown = shown.filter(|shown| signed.is_of(call, &shown.digest));
-    let shown = shown.ok_or(refused("the signature is not valid, or its key has ended"))?;
-    // In PostgreSQL, which is never away while calls are served: what is forgotten could be sent again.
-    let once = digest(&SHA256, &[shown.id.as_uuid().as_bytes(), &*signed.hmac].concat());
-    if !api_keys::take_signed_call(&auth.pool, once.as_ref(), window * 2).await? {
+    let key = stored::find(&auth.pool, signed.key).await?;
+    let key = key.filter(|key| signed.verifies(call, &key.digest));
+    let key = key.ok_or(refused("the signature is not valid, or its key has ended"))?;
+    // Used signatures are stored in PostgreSQL, not in Redis: one that were lost could be replayed.
+    let signature_digest = digest(&SHA256, &[key.id.as_uuid().as_bytes(), &*signed.hmac].concat());
+    if !stored::take_signed_call(&auth.pool, signature_digest.as_ref(), window * 2).await? {
         return Err(refused("this signed call was made before"));
     }
-    Ok(keys::identity(shown, CredentialKind::SignedKey))
+    Ok(api_keys::identity(key, CredentialKind::SignedKey))
 }
 
 #[cfg(test)]
@@ -122,20 +121,21 @@ mod tests {
         let signed_call = call(&post, "/api/v1/x?y=1", b"{}");
         let header = header(&signed_call);
         let signed = Signed::parse(&header).unwrap();
-        assert!(signed.is_of(&signed_call, of_key.as_ref()));
-        assert!(!signed.is_of(&signed_call, digest(&SHA256, b"another").as_ref()));
+        assert!(signed.verifies(&signed_call, of_key.as_ref()));
+        assert!(!signed.verifies(&signed_call, digest(&SHA256, b"another").as_ref()));
         for other in [
             call(&Method::PUT, "/api/v1/x?y=1", b"{}"),
             call(&post, "/api/v1/x?y=2", b"{}"),
             call(&post, "/api/v1/x", b"{}"),
             call(&post, "/api/v1/x?y=1", b"{} "),
         ] {
-            assert!(!signed.is_of(&other, of_key.as_ref()));
+            assert!(!signed.verifies(&other, of_key.as_ref()));
         }
         assert!(
-            !Signed { time: signed.time + 1, ..Signed::parse(&header).unwrap() }.is_of(&signed_call, of_key.as_ref())
+            !Signed { time: signed.time + 1, ..Signed::parse(&header).unwrap() }
+                .verifies(&signed_call, of_key.as_ref())
         );
-        assert!(!Signed { nonce: "n-2", ..Signed::parse(&header).unwrap() }.is_of(&signed_call, of_key.as_ref()));
+        assert!(!Signed { nonce: "n-2", ..Signed::parse(&header).unwrap() }.verifies(&signed_call, of_key.as_ref()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Access tokens: JWTs signed with HS256 under a key id, verified without asking anybody. They say whose they are, of
-//! which sign-in and of which tier; what a role may is looked up, never read from a token.
+//! Access tokens: JWTs signed with HS256 under a key id, verified without a lookup. They hold the user, the sign-in and
+//! the tier; a role's permissions are looked up, never read from a token.
 //!
 //! The keys are in the database, so that every server verifies what any server signed. A new key signs only when every
-//! server has read it, and the earlier ones verify on, so that a change of keys signs nobody out. (A JWT crate would
+//! server has read it, and earlier keys still verify, so that a rotation signs nobody out. (A JWT crate would
 //! bring RSA and two elliptic curves along for these few lines.)
 
 use std::{sync::Arc, time::Duration};
@@ -28,12 +28,11 @@ use super::{
 };
 use crate::http::error::ApiError;
 
-/// Keys are read again for an unknown key id at most this often.
+/// The keys are reloaded for an unknown key id at most this often.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
-/// And without one this often.
-const READ_INTERVAL: Duration = Duration::from_secs(15);
-/// A key that is so old has been read by every server that can reach the database.
-const KNOWN_AFTER: Duration = Duration::from_secs(45);
+const POLL_INTERVAL: Duration = Duration::from_secs(15);
+/// A key of this age has been read by every server that can reach the database.
+const SIGNS_AFTER: Duration = Duration::from_secs(45);
 
 pub(crate) struct Tokens {
     pool: PgPool,
@@ -69,14 +68,14 @@ struct Claims {
     exp: i64,
 }
 
-/// A token as it is given out.
+/// A new token.
 pub(crate) struct Issued {
     pub(crate) token: String,
     pub(crate) expires_in: Duration,
 }
 
 impl Tokens {
-    /// Reads the keys, and from then on every now and then; the first server of a deployment makes the first one.
+    /// Reads the keys, then polls them; the first server of a deployment creates the first key.
     pub(crate) async fn start(
         pool: PgPool,
         clock: Arc<dyn Clock>,
@@ -90,7 +89,7 @@ impl Tokens {
         let tokens = Arc::new(Self { pool, clock, ttl, keys });
         let (reading, shutdown) = (tokens.clone(), tasks.shutdown().clone());
         tasks.spawn(async move {
-            while shutdown.run_until_cancelled(sleep(READ_INTERVAL)).await.is_some() {
+            while shutdown.run_until_cancelled(sleep(POLL_INTERVAL)).await.is_some() {
                 if let Err(error) = reading.reload().await {
                     tracing::debug!(?error, "could not read the signing keys; those that are known stay");
                 }
@@ -99,7 +98,7 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Signs with a new key as soon as every server knows it; what others have signed stays valid.
+    /// Creates a key that signs as soon as every server has read it; tokens of earlier keys stay valid.
     pub(crate) async fn rotate(&self) -> Result<KeyView, ApiError> {
         let key = signing_keys::rotate(&self.pool, &BASE64.encode(random::<6>()?), &random::<32>()?).await?;
         let all = read_keys(&self.pool).await?;
@@ -110,8 +109,8 @@ impl Tokens {
     pub(crate) fn issue(&self, user: UserId, tier: &str, sign_in: CredentialId) -> Result<Issued, ApiError> {
         let keys = self.keys.read();
         let now = self.clock.now();
-        let known = |key: &&Key| key.created_at + KNOWN_AFTER <= now;
-        // The newest that everybody knows; of a deployment that has just begun, its first.
+        let known = |key: &&Key| key.created_at + SIGNS_AFTER <= now;
+        // The newest that every server has read; in a new deployment, the first.
         let key = keys.all.iter().find(known).or(keys.all.last());
         let key = key.ok_or_else(|| ApiError::Internal("no signing key".to_owned()))?;
         let now = now.timestamp();
@@ -123,7 +122,7 @@ impl Tokens {
         Ok(Issued { token: format!("{signed}.{signature}"), expires_in: self.ttl })
     }
 
-    /// Whose token it is.
+    /// The identity in a valid token.
     pub(crate) async fn verify(&self, token: &str) -> Result<Identity, ApiError> {
         match self.check(token) {
             Err(Refusal::UnknownKey) if self.reload().await? => self.check(token),
@@ -163,7 +162,7 @@ impl Tokens {
         Ok(Identity { user: claims.sub, tier: claims.tier, credential })
     }
 
-    /// Reads the keys again, unless that was done a moment ago; says whether it did.
+    /// Reloads the keys, unless that was done a moment ago; returns whether it did.
     async fn reload(&self) -> Result<bool, ApiError> {
         let now = self.clock.now();
         {

@@ -1,6 +1,6 @@
-//! API keys: `trp_<12 hex digits>_<secret>`. The part before the secret is shown in lists, and finds the key.
+//! API keys: `trp_<12 hex digits>_<secret>`. The prefix before the secret identifies the key, in lists and in lookups.
 
-use troupe_db::accounts::api_keys::{self, Shown};
+use troupe_db::accounts::api_keys::{self as stored, Shown};
 
 use super::{
     Auth,
@@ -10,11 +10,11 @@ use super::{
 };
 use crate::http::error::ApiError;
 
-const MARK: &str = "trp_";
+const KEY_START: &str = "trp_";
 const PREFIX_BYTES: usize = 6;
-const PREFIX_LENGTH: usize = MARK.len() + PREFIX_BYTES * 2;
+const PREFIX_LENGTH: usize = KEY_START.len() + PREFIX_BYTES * 2;
 
-/// A key as it is given out, once.
+/// A new key, returned to its owner once.
 pub(crate) struct NewKey {
     pub(crate) key: String,
     pub(crate) prefix: String,
@@ -23,34 +23,33 @@ pub(crate) struct NewKey {
 
 pub(crate) fn new_key() -> Result<NewKey, ApiError> {
     let Fresh { secret, .. } = secrets::fresh()?;
-    let prefix = format!("{MARK}{}", hex(&random::<PREFIX_BYTES>()?));
+    let prefix = format!("{KEY_START}{}", hex(&random::<PREFIX_BYTES>()?));
     let key = format!("{prefix}_{secret}");
     let digest = digest_of(&key);
     Ok(NewKey { key, prefix, digest })
 }
 
-/// The part that finds a key; `None` for what is none.
+/// The prefix of an API key; `None` for other tokens.
 pub(crate) fn prefix_of(key: &str) -> Option<&str> {
     let (prefix, rest) = key.split_at_checked(PREFIX_LENGTH)?;
-    (prefix.starts_with(MARK) && rest.starts_with('_')).then_some(prefix)
+    (prefix.starts_with(KEY_START) && rest.starts_with('_')).then_some(prefix)
 }
 
-/// Who calls with this key.
+/// The identity of a caller with this key.
 pub(crate) async fn identify(auth: &Auth, key: &str, prefix: &str) -> Result<Identity, ApiError> {
-    let shown = api_keys::find(&auth.pool, prefix).await?;
-    // Of digests the time that a comparison takes tells nothing that could be used.
-    let shown = shown.filter(|shown| shown.digest == digest_of(key));
-    let shown = shown.ok_or(ApiError::Unauthenticated("the API key is not valid, or has ended"))?;
-    if shown.signs {
+    let found = stored::find(&auth.pool, prefix).await?;
+    // Digests need no comparison in constant time: timing reveals nothing about the secret.
+    let found = found.filter(|found| found.digest == digest_of(key));
+    let found = found.ok_or(ApiError::Unauthenticated("the API key is not valid, or has ended"))?;
+    if found.signs {
         return Err(ApiError::Unauthenticated("this key counts only for calls that are signed with it"));
     }
-    Ok(identity(shown, CredentialKind::Key))
+    Ok(identity(found, CredentialKind::Key))
 }
 
-pub(super) fn identity(shown: Shown, kind: CredentialKind) -> Identity {
-    let credential =
-        Credential { id: shown.id, kind, scopes: Scopes::from(shown.scopes), expires_at: shown.expires_at };
-    Identity { user: shown.user, tier: shown.tier, credential }
+pub(super) fn identity(key: Shown, kind: CredentialKind) -> Identity {
+    let credential = Credential { id: key.id, kind, scopes: Scopes::from(key.scopes), expires_at: key.expires_at };
+    Identity { user: key.user, tier: key.tier, credential }
 }
 
 #[cfg(test)]
