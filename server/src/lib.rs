@@ -208,7 +208,7 @@ impl Ground {
             .await
             .context("read the signing keys")?;
         let connections = live.connections.clone();
-        let end_connections = Arc::new(move |revoked: &[_]| connections.end(revoked));
+        let end_connections = Arc::new(move |revoked: &[_]| connections.revoke(revoked));
         let revocations = RevokedCredentials::start(self.pool.clone(), end_connections, token_ttl, &self.tasks).await?;
         let sessions = RedisSessionStore::new(self.redis.clone(), self.clock.clone(), self.config.auth.session_ttl);
         Ok(Arc::new(Auth {

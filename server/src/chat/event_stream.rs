@@ -1,6 +1,6 @@
-//! Server-Sent Events of one request: what is logged after the cursor, then live, and the end after the terminal event.
+//! Server-Sent Events of one request: the logged events after the cursor, then live ones, up to the terminal event.
 //!
-//! A stream also ends when its credential does.
+//! A stream also ends when its credential is revoked.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -36,11 +36,12 @@ pub(crate) async fn follow(
     id: RequestId,
     after: Cursor,
 ) -> Result<Response, ApiError> {
-    let (user, held) = (identity.user, chat.live.connections.hold(identity.credential.id));
+    let user = identity.user;
+    let guard = chat.live.connections.register(identity.credential.id);
     let live = chat.live.hub.subscribe(user).await?;
-    let mut follower = Follower { chat, user, held, id, last: after, waiting: VecDeque::new(), live, over: false };
-    follower.look().await?;
-    if follower.over && follower.waiting.is_empty() {
+    let mut follower = Follower { chat, user, guard, id, last: after, pending: VecDeque::new(), live, finished: false };
+    follower.replay().await?;
+    if follower.finished && follower.pending.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let headers = [
@@ -54,64 +55,62 @@ pub(crate) async fn follow(
 struct Follower {
     chat: Arc<Chat>,
     user: UserId,
-    held: ConnectionGuard,
+    guard: ConnectionGuard,
     id: RequestId,
     last: Cursor,
-    waiting: VecDeque<Frame>,
+    pending: VecDeque<Frame>,
     live: Subscription,
-    /// The terminal event is waiting or was sent: nothing comes after it.
-    over: bool,
+    /// The terminal event is pending or was sent.
+    finished: bool,
 }
 
 impl Follower {
-    /// Takes up what is in the log, and, where the request has ended and the log does not say so, its end from
-    /// PostgreSQL.
-    async fn look(&mut self) -> Result<(), ApiError> {
+    /// Queues the events in the log; where the request has ended and the log lacks its end, the end from PostgreSQL.
+    async fn replay(&mut self) -> Result<(), ApiError> {
         let request =
             requests::find(&self.chat.pool, self.user, self.id).await?.ok_or(ApiError::NotFound("request"))?;
         let log = self.chat.bus.replay(self.user, self.id, Cursor::START).await?;
-        let told = log.last().is_some_and(|last| last.kind.is_terminal());
+        let has_end = log.last().is_some_and(|last| last.kind.is_terminal());
         for frame in log {
-            self.take(frame);
+            self.push(frame);
         }
-        if told {
-            self.over = true;
+        if has_end {
+            self.finished = true;
         } else if let Some(end) = terminal_event(&request) {
-            self.take(end);
-            self.over = true;
+            self.push(end);
+            self.finished = true;
         }
         Ok(())
     }
 
-    fn take(&mut self, frame: Frame) {
-        if frame.request_id == self.id && frame.cursor > self.last && !self.over {
+    fn push(&mut self, frame: Frame) {
+        if frame.request_id == self.id && frame.cursor > self.last && !self.finished {
             self.last = frame.cursor;
-            self.over = frame.kind.is_terminal();
-            self.waiting.push_back(frame);
+            self.finished = frame.kind.is_terminal();
+            self.pending.push_back(frame);
         }
     }
 
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(frame) = self.waiting.pop_front() {
+            if let Some(frame) = self.pending.pop_front() {
                 return Some(encode(&frame));
             }
-            if self.over {
+            if self.finished {
                 return None;
             }
             let next = timeout(KEEP_ALIVE, self.live.next());
-            match self.held.signed_out().run_until_cancelled(next).await? {
+            match self.guard.revoked().run_until_cancelled(next).await? {
                 Err(_) => {
-                    // Its end may be stored, and the worker gone that would have told it. Not to know it now is no end
-                    // either.
-                    if self.look().await.is_err() || self.waiting.is_empty() {
+                    // The end may be stored without having been published: its worker died. A failed replay is repeated.
+                    if self.replay().await.is_err() || self.pending.is_empty() {
                         return Some(Bytes::from_static(b": still here\n\n"));
                     }
                 }
-                Ok(Some(Delivery::Event(frame))) => self.take((*frame).clone()),
-                Ok(Some(Delivery::Resync)) => self.look().await.ok()?,
+                Ok(Some(Delivery::Event(frame))) => self.push((*frame).clone()),
+                Ok(Some(Delivery::Resync)) => self.replay().await.ok()?,
                 Ok(Some(Delivery::Delayed)) => {}
-                // Too slow: the client comes again with its last cursor.
+                // Too slow: the client reconnects with its last cursor.
                 Ok(None) => return None,
             }
         }

@@ -1,5 +1,5 @@
-//! The open sessions of this process: admitted, counted, asked to end, waited for. And the event streams, which end
-//! with their credentials.
+//! The open connections of this process: counted, limited, closed when their credential is revoked, drained at
+//! shutdown. Event streams are registered too, since they end with their credentials.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,131 +14,128 @@ pub(crate) struct Connections {
     open: TaskTracker,
     counts: Arc<Mutex<HashMap<UserId, usize>>>,
     credentials: Arc<Mutex<HashMap<CredentialId, CredentialConnections>>>,
-    most: usize,
-    most_of_user: usize,
+    max_connections: usize,
+    max_per_user: usize,
 }
 
-/// Why a session cannot be had.
+/// Which limit on connections is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// The process has as many as it takes.
+pub(crate) enum LimitReached {
     Process,
     User,
 }
 
-/// A credential by which something is open.
+/// What is open by one credential.
 #[derive(Debug)]
 struct CredentialConnections {
-    /// Cancelled when the credential has ended.
-    signed_out: CancellationToken,
-    /// Cancelled then, and when every session must end.
+    /// Cancelled when the credential is revoked.
+    revoked: CancellationToken,
+    /// Cancelled then, and when all connections are closed.
     ended: CancellationToken,
-    held: usize,
+    open: usize,
 }
 
-/// Something is open by a credential, until this is dropped.
+/// Registers something that is open by a credential, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
-    sessions: Connections,
+    connections: Connections,
     credential: CredentialId,
-    signed_out: CancellationToken,
+    revoked: CancellationToken,
     ended: CancellationToken,
 }
 
-/// A place for one session, free again when dropped.
+/// The permit of one connection, returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     user: UserId,
-    held: ConnectionGuard,
+    guard: ConnectionGuard,
 }
 
 impl ConnectionGuard {
-    /// Cancelled when the credential has ended.
-    pub(crate) fn signed_out(&self) -> &CancellationToken {
-        &self.signed_out
+    /// Cancelled when the credential is revoked.
+    pub(crate) fn revoked(&self) -> &CancellationToken {
+        &self.revoked
     }
 }
 
 impl ConnectionPermit {
-    /// Cancelled when the session must end: its credential has, or every session does.
+    /// Cancelled when the connection must end: its credential is revoked, or all connections are closed.
     pub(crate) fn ended(&self) -> &CancellationToken {
-        &self.held.ended
+        &self.guard.ended
     }
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize, most_of_user: usize) -> Self {
+    pub(crate) fn new(max_connections: usize, max_per_user: usize) -> Self {
         Self {
             closing: CancellationToken::new(),
             open: TaskTracker::new(),
             counts: Arc::default(),
             credentials: Arc::default(),
-            most,
-            most_of_user,
+            max_connections,
+            max_per_user,
         }
     }
 
-    /// Cancelled when every session must end.
+    /// Cancelled when all connections are closed.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.closing
     }
 
-    pub(crate) fn admit(&self, user: UserId, credential: CredentialId) -> Result<ConnectionPermit, Full> {
-        if self.open.len() >= self.most {
-            return Err(Full::Process);
+    pub(crate) fn admit(&self, user: UserId, credential: CredentialId) -> Result<ConnectionPermit, LimitReached> {
+        if self.open.len() >= self.max_connections {
+            return Err(LimitReached::Process);
         }
         let mut counts = self.counts.lock();
         let count = counts.entry(user).or_default();
-        if *count >= self.most_of_user {
-            return Err(Full::User);
+        if *count >= self.max_per_user {
+            return Err(LimitReached::User);
         }
         *count += 1;
         drop(counts);
-        Ok(ConnectionPermit { user, held: self.hold(credential) })
+        Ok(ConnectionPermit { user, guard: self.register(credential) })
     }
 
-    /// For what is open by a credential and has no place of its own.
-    pub(crate) fn hold(&self, credential: CredentialId) -> ConnectionGuard {
+    /// Registers an event stream, which needs no connection permit.
+    pub(crate) fn register(&self, credential: CredentialId) -> ConnectionGuard {
         let mut credentials = self.credentials.lock();
-        let new = || CredentialConnections {
-            signed_out: CancellationToken::new(),
-            ended: self.closing.child_token(),
-            held: 0,
-        };
-        let standing = credentials.entry(credential).or_insert_with(new);
-        standing.held += 1;
-        let (signed_out, ended) = (standing.signed_out.clone(), standing.ended.clone());
+        let new =
+            || CredentialConnections { revoked: CancellationToken::new(), ended: self.closing.child_token(), open: 0 };
+        let entry = credentials.entry(credential).or_insert_with(new);
+        entry.open += 1;
+        let revoked = entry.revoked.clone();
+        let ended = entry.ended.clone();
         drop(credentials);
-        ConnectionGuard { sessions: self.clone(), credential, signed_out, ended }
+        ConnectionGuard { connections: self.clone(), credential, revoked, ended }
     }
 
-    /// Asks what is open by these credentials to end.
-    pub(crate) fn end(&self, credentials: &[CredentialId]) {
-        let standing = self.credentials.lock();
-        for standing in credentials.iter().filter_map(|id| standing.get(id)) {
-            standing.signed_out.cancel();
-            standing.ended.cancel();
+    /// Cancels whatever is open by these credentials.
+    pub(crate) fn revoke(&self, credentials: &[CredentialId]) {
+        let registered = self.credentials.lock();
+        for entry in credentials.iter().filter_map(|id| registered.get(id)) {
+            entry.revoked.cancel();
+            entry.ended.cancel();
         }
     }
 
-    /// Counts the session while it runs.
-    pub(crate) async fn run(&self, session: impl Future<Output = ()>) {
-        self.open.track_future(session).await;
+    /// Counts the connection while it runs.
+    pub(crate) async fn run(&self, connection: impl Future<Output = ()>) {
+        self.open.track_future(connection).await;
     }
 
-    /// Asks every session to end and waits for that.
+    /// Cancels every connection, and waits until all have ended.
     pub(crate) async fn close_all(&self, within: Duration) {
         self.closing.cancel();
         self.open.close();
         if timeout(within, self.open.wait()).await.is_err() {
-            tracing::warn!(sessions = self.open.len(), "sockets were cut off");
+            tracing::warn!(connections = self.open.len(), "sockets were cut off");
         }
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut counts = self.held.sessions.counts.lock();
+        let mut counts = self.guard.connections.counts.lock();
         if let Some(count) = counts.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {
@@ -150,10 +147,10 @@ impl Drop for ConnectionPermit {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let mut credentials = self.sessions.credentials.lock();
-        if let Some(standing) = credentials.get_mut(&self.credential) {
-            standing.held -= 1;
-            if standing.held == 0 {
+        let mut credentials = self.connections.credentials.lock();
+        if let Some(entry) = credentials.get_mut(&self.credential) {
+            entry.open -= 1;
+            if entry.open == 0 {
                 credentials.remove(&self.credential);
             }
         }
@@ -166,30 +163,30 @@ mod tests {
 
     #[test]
     fn a_user_has_so_many_places_and_gets_them_back() {
-        let sessions = Connections::new(10, 2);
+        let connections = Connections::new(10, 2);
         let (ada, grace, token) = (UserId::new(), UserId::new(), CredentialId::new());
-        let (one, _two) = (sessions.admit(ada, token).unwrap(), sessions.admit(ada, token).unwrap());
-        assert_eq!(sessions.admit(ada, token).unwrap_err(), Full::User);
-        let _hers = sessions.admit(grace, token).unwrap();
+        let (one, _two) = (connections.admit(ada, token).unwrap(), connections.admit(ada, token).unwrap());
+        assert_eq!(connections.admit(ada, token).unwrap_err(), LimitReached::User);
+        let _hers = connections.admit(grace, token).unwrap();
         drop(one);
-        let _three = sessions.admit(ada, token).unwrap();
-        assert_eq!(sessions.admit(ada, token).unwrap_err(), Full::User);
+        let _three = connections.admit(ada, token).unwrap();
+        assert_eq!(connections.admit(ada, token).unwrap_err(), LimitReached::User);
     }
 
     #[tokio::test]
     async fn a_credential_takes_its_sessions_with_it() {
-        let sessions = Connections::new(10, 10);
+        let connections = Connections::new(10, 10);
         let (user, laptop, phone) = (UserId::new(), CredentialId::new(), CredentialId::new());
-        let (first, second) = (sessions.admit(user, laptop).unwrap(), sessions.admit(user, laptop).unwrap());
-        let (other, stream) = (sessions.admit(user, phone).unwrap(), sessions.hold(laptop));
-        sessions.end(&[laptop, CredentialId::new()]);
-        assert!([first.ended(), second.ended(), stream.signed_out()].iter().all(|ended| ended.is_cancelled()));
+        let (first, second) = (connections.admit(user, laptop).unwrap(), connections.admit(user, laptop).unwrap());
+        let (other, stream) = (connections.admit(user, phone).unwrap(), connections.register(laptop));
+        connections.revoke(&[laptop, CredentialId::new()]);
+        assert!([first.ended(), second.ended(), stream.revoked()].iter().all(|ended| ended.is_cancelled()));
         assert!(!other.ended().is_cancelled());
         drop((first, second, stream));
-        // Whoever signs in anew, even under the same id, is not ended by what was.
-        assert!(!sessions.admit(user, laptop).unwrap().ended().is_cancelled());
-        let stream = sessions.hold(phone);
-        sessions.close_all(Duration::ZERO).await;
-        assert!(other.ended().is_cancelled() && !stream.signed_out().is_cancelled(), "calls in flight are answered");
+        // A new connection, even under the same id, is not ended by an earlier revocation.
+        assert!(!connections.admit(user, laptop).unwrap().ended().is_cancelled());
+        let stream = connections.register(phone);
+        connections.close_all(Duration::ZERO).await;
+        assert!(other.ended().is_cancelled() && !stream.revoked().is_cancelled(), "calls in flight are answered");
     }
 }

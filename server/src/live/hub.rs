@@ -1,7 +1,7 @@
 //! The hub: one Redis subscription per user with an open connection here, shared by all of that user's connections.
 //!
-//! An event is decoded once and its bytes are shared. A connection that does not keep up is cut off from the hub (its
-//! queue ends), never waited for. After a gap every connection is told to take a new snapshot.
+//! An event is decoded once and its bytes are shared. Backpressure: a connection whose queue is full is dropped from
+//! the hub, never waited for. After a gap every connection is resynchronised by a new snapshot.
 
 use std::{
     collections::HashMap,
@@ -21,11 +21,11 @@ use troupe_core::{
     ports::{EventBus, PortError, Signal},
 };
 
-/// What a connection is handed.
+/// An item of a connection's queue.
 #[derive(Debug, Clone)]
 pub(crate) enum Delivery {
     Event(Arc<Frame>),
-    /// Events may have been missed: the connection must look again.
+    /// Events may have been missed: the connection must take a new snapshot.
     Resync,
     /// Events are late; a resync follows.
     Delayed,
@@ -45,7 +45,7 @@ struct Inner {
 #[derive(Default)]
 struct Channel {
     listeners: Mutex<Vec<(u64, mpsc::Sender<Delivery>)>>,
-    /// Whether the channel is subscribed; held while that changes, so that changes happen one after the other.
+    /// Whether the channel is subscribed; locked during changes, which are so serialized.
     subscribed: AsyncMutex<bool>,
 }
 
@@ -67,7 +67,7 @@ impl Hub {
         hub
     }
 
-    /// Everything that happens to a user's requests from now on: the subscription is confirmed when this returns.
+    /// Subscribes to the events of a user's requests. The subscription is confirmed when this returns.
     pub(crate) async fn subscribe(&self, user: UserId) -> Result<Subscription, PortError> {
         let (sender, receiver) = mpsc::channel(self.0.backlog);
         let id = self.0.next_listener.fetch_add(1, Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl Inner {
         }
     }
 
-    fn leave(self: &Arc<Self>, user: UserId, id: u64) {
+    fn remove_listener(self: &Arc<Self>, user: UserId, id: u64) {
         let Some(channel) = self.users.lock().get(&user).cloned() else { return };
         let last = {
             let mut listeners = channel.listeners.lock();
@@ -122,8 +122,8 @@ impl Inner {
         }
     }
 
-    /// Ends the subscription of a user without connections. Whoever comes meanwhile waits for the same lock, and then
-    /// subscribes anew.
+    /// Ends the subscription of a user without connections. A concurrent [`Hub::subscribe`] waits for the same lock, and
+    /// then subscribes again.
     async fn close_if_unused(&self, user: UserId, channel: &Channel) {
         let mut subscribed = channel.subscribed.lock().await;
         if !channel.listeners.lock().is_empty() {
@@ -143,12 +143,12 @@ impl Inner {
 
 impl Channel {
     fn deliver(&self, delivery: &Delivery) {
-        // Whoever is behind by the whole backlog is dropped: its queue ends, and the connection closes itself.
+        // A listener whose queue is full is dropped; its receiver ends, and the connection closes with 4008.
         self.listeners.lock().retain(|(_, listener)| listener.try_send(delivery.clone()).is_ok());
     }
 }
 
-/// A connection's share of the hub. Dropping it ends it.
+/// A connection's subscription; ends when it is dropped.
 pub(crate) struct Subscription {
     inner: Arc<Inner>,
     user: UserId,
@@ -157,7 +157,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// `None` when this connection could not keep up.
+    /// `None` after this connection's queue was full.
     pub(crate) async fn next(&mut self) -> Option<Delivery> {
         self.receiver.recv().await
     }
@@ -165,6 +165,6 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.inner.leave(self.user, self.id);
+        self.inner.remove_listener(self.user, self.id);
     }
 }

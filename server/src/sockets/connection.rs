@@ -1,7 +1,7 @@
-//! A WebSocket session: one task, one `select!`.
+//! A WebSocket connection: one task, one `select!`.
 //!
-//! Subscribe, then snapshot, then live: in that order nothing is missed, and what the snapshot covers is dropped by its
-//! cursors. A session never makes anybody wait: when it cannot keep up it is closed and resumes with a snapshot.
+//! Subscribe, then snapshot, then live events: in this order none is missed, and duplicates are dropped by the
+//! snapshot's cursors. Backpressure: a connection that does not keep up is closed, and resumes with a snapshot.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use super::{
     frame_limit::FrameLimit,
     protocol::{CancelRequest, Closing, FromClient, Notice, Opened, SendMessage, ToClient},
     queue_watch::QueueWatch,
-    snapshot::{Seen, Snapshot, ends_of},
+    snapshot::{Seen, Snapshot, terminal_events},
 };
 use crate::{
     admin::queue_state::queue_state,
@@ -38,13 +38,13 @@ use crate::{
     live::hub::Delivery,
 };
 
-/// A peer that does not take a frame for so long is too slow.
+/// A peer that does not accept a frame within this time is too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// When nothing was heard for so long of what has begun here, it is looked up: a worker that dies between storing the
-/// end of a reply and telling it leaves nobody else who would.
+/// Without an event for this time, unfinished requests are polled: a worker that dies between storing the end of a
+/// reply and publishing it leaves nobody else who would publish it.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// No socket lives so long.
+/// Longer than any connection.
 const NEVER: Duration = Duration::from_hours(24 * 365);
 
 pub(crate) struct Connection {
@@ -56,13 +56,12 @@ pub(crate) struct Connection {
     seen: Seen,
     watch: QueueWatch,
     frame_limit: FrameLimit,
-    /// Pings that were not answered yet.
-    unanswered: u8,
-    /// The last event, or the last look after a silence.
-    heard: Instant,
+    unanswered_pings: u8,
+    /// Of the last event, or the last poll after a silence.
+    last_event_at: Instant,
 }
 
-/// Why a session ends: to be told to the peer, or because the peer is gone.
+/// Why a connection ends: closed with a reason, or because the peer is gone.
 enum End {
     Close(Closing),
     Gone,
@@ -81,7 +80,7 @@ impl Connection {
         let (seen, watch) = (Seen::default(), QueueWatch::default());
         let limits = &sockets.config.rate_limits;
         let frame_limit = FrameLimit::new(limits.enabled.then_some(limits.socket_frames));
-        let mut session = Self {
+        let mut connection = Self {
             socket,
             sockets,
             id,
@@ -90,16 +89,16 @@ impl Connection {
             seen,
             watch,
             frame_limit,
-            unanswered: 0,
-            heard: Instant::now(),
+            unanswered_pings: 0,
+            last_event_at: Instant::now(),
         };
         tracing::debug!(session_id = %id, "a socket opened");
-        let end = match session.run(&ended).await {
+        let end = match connection.run(&ended).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
         if let End::Close(why) = end {
-            Self::refuse(session.socket, why).await;
+            Self::refuse(connection.socket, why).await;
         }
         tracing::debug!(session_id = %id, "a socket closed");
     }
@@ -107,7 +106,7 @@ impl Connection {
     /// Closes a socket with a reason.
     pub(crate) async fn refuse(mut socket: WebSocket, why: Closing) {
         _ = timeout(SEND_TIMEOUT, socket.send(Message::Close(Some(why.frame())))).await;
-        // The peer's answer to the close; without it the code may never arrive.
+        // Waits for the peer's close frame; without it the code may not arrive.
         _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     }
 
@@ -118,95 +117,95 @@ impl Connection {
     async fn run(&mut self, ended: &CancellationToken) -> Result<std::convert::Infallible, End> {
         let subscribed = self.sockets.live.hub.subscribe(self.user()).await;
         let mut live = subscribed.map_err(|error| overloaded(&error))?;
-        self.say_hello().await?;
+        self.send_hello().await?;
         let every = self.sockets.config.server.ping_interval;
-        // The first at a random moment: after a restart thousands of sockets open at once, and must not ping at once.
-        let mut pings = interval_at(Instant::now() + every.mul_f64(0.5 + self.share()), every);
+        // Jitter: after a restart thousands of sockets open at once, and must not ping at once.
+        let mut pings = interval_at(Instant::now() + every.mul_f64(0.5 + self.ping_jitter()), every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let expired = self.expiry();
         loop {
             tokio::select! {
                 biased;
-                () = ended.cancelled() => return Err(End::Close(self.why_ended())),
+                () = ended.cancelled() => return Err(End::Close(self.close_reason())),
                 () = sleep_until(expired) => return Err(End::Close(Closing::SignedOut)),
                 delivery = live.next() => self.deliver(delivery).await?,
                 message = self.socket.recv() => match message {
-                    Some(Ok(message)) => self.hear(message).await?,
-                    Some(Err(error)) => return Err(refused(&error)),
+                    Some(Ok(message)) => self.on_message(message).await?,
+                    Some(Err(error)) => return Err(broken_frame(&error)),
                     None => return Err(End::Gone),
                 },
-                // Boxed, because every socket has the room for whatever is not.
-                () = self.watch.due() => Box::pin(self.show_queue()).await?,
+                // Boxed: the future of every connection would have room for whatever is not.
+                () = self.watch.due() => Box::pin(self.send_queue_state()).await?,
                 _ = pings.tick() => self.ping().await?,
-                () = sleep_until(self.heard + SILENCE_TIMEOUT), if self.seen.awaits_an_end() =>
-                    Box::pin(self.look_after_silence()).await?,
+                () = sleep_until(self.last_event_at + SILENCE_TIMEOUT), if self.seen.has_unfinished() =>
+                    Box::pin(self.poll_unfinished()).await?,
             }
         }
     }
 
-    /// When the credential ends by itself; far away for one that does not.
+    /// When the credential expires.
     fn expiry(&self) -> Instant {
         let now = Instant::now();
         let left = self.opened.identity.credential.expires_at.map(|at| at - self.sockets.clock.now());
         now + left.map_or(NEVER, |left| left.to_std().unwrap_or_default().min(NEVER))
     }
 
-    fn why_ended(&self) -> Closing {
+    fn close_reason(&self) -> Closing {
         if self.sockets.live.connections.closing().is_cancelled() { Closing::Restart } else { Closing::SignedOut }
     }
 
-    async fn look_after_silence(&mut self) -> Result<(), End> {
-        self.heard = Instant::now();
-        // Not to know it now is no reason to close the socket: it is looked up again.
+    async fn poll_unfinished(&mut self) -> Result<(), End> {
+        self.last_event_at = Instant::now();
+        // A failed poll is repeated, and does not close the connection.
         let Ok(open) = requests::open_for_user(&self.sockets.pool, self.user()).await else { return Ok(()) };
         let mut unfinished = self.seen.unfinished_beside(&Seen::default());
         unfinished.retain(|id| open.iter().all(|open| open.id != *id));
-        let ends = ends_of(&self.sockets, self.user(), unfinished).await.unwrap_or_default();
+        let ends = terminal_events(&self.sockets, self.user(), unfinished).await.unwrap_or_default();
         for end in &ends {
-            self.tell(end).await?;
+            self.send_event(end).await?;
         }
         Ok(())
     }
 
-    /// A number from 0 to 0.5 that is this session's own.
-    fn share(&self) -> f64 {
+    /// A number from 0 to 0.5, derived from the connection's id.
+    fn ping_jitter(&self) -> f64 {
         f64::from(u16::from_le_bytes([self.id.as_uuid().as_bytes()[14], self.id.as_uuid().as_bytes()[15]]))
             / f64::from(u16::MAX)
             / 2.0
     }
 
-    async fn say_hello(&mut self) -> Result<(), End> {
+    async fn send_hello(&mut self) -> Result<(), End> {
         let snapshot = Snapshot::take(&self.sockets, self.id, self.user(), self.opened.after).await;
         let snapshot = snapshot.map_err(|error| overloaded(&error))?;
-        self.say(&snapshot.hello).await?;
-        // What this socket had heard the beginning of and runs no more has ended unheard.
-        let unheard = self.seen.unfinished_beside(&snapshot.seen);
-        let unheard = ends_of(&self.sockets, self.user(), unheard).await.map_err(|error| overloaded(&error))?;
-        self.seen.take_over(snapshot.seen);
-        for end in snapshot.ends.iter().chain(&unheard) {
-            self.tell(end).await?;
+        self.send_json(&snapshot.hello).await?;
+        // Requests that began on this connection and are no longer open: their terminal events were missed.
+        let ended = self.seen.unfinished_beside(&snapshot.seen);
+        let missed = terminal_events(&self.sockets, self.user(), ended).await.map_err(|error| overloaded(&error))?;
+        self.seen.merge(snapshot.seen);
+        for end in snapshot.ends.iter().chain(&missed) {
+            self.send_event(end).await?;
         }
         Ok(())
     }
 
     async fn deliver(&mut self, delivery: Option<Delivery>) -> Result<(), End> {
         match delivery {
-            Some(Delivery::Event(frame)) if self.seen.lacks_text_before(&frame) => self.say_hello().await,
-            Some(Delivery::Event(frame)) => self.tell(&frame).await,
-            Some(Delivery::Resync) => self.say_hello().await,
-            Some(Delivery::Delayed) => self.say(&Notice::LIVE_DELAYED).await,
+            Some(Delivery::Event(frame)) if self.seen.lacks_text_before(&frame) => self.send_hello().await,
+            Some(Delivery::Event(frame)) => self.send_event(&frame).await,
+            Some(Delivery::Resync) => self.send_hello().await,
+            Some(Delivery::Delayed) => self.send_json(&Notice::LIVE_DELAYED).await,
             None => Err(End::Close(Closing::TooSlow)),
         }
     }
 
-    async fn hear(&mut self, message: Message) -> Result<(), End> {
-        if self.frame_limit.is_one_more() {
+    async fn on_message(&mut self, message: Message) -> Result<(), End> {
+        if self.frame_limit.is_exceeded() {
             return Err(End::Close(Closing::Flooded));
         }
         let text = match message {
             Message::Text(text) => text,
             Message::Pong(_) => {
-                self.unanswered = 0;
+                self.unanswered_pings = 0;
                 return Ok(());
             }
             Message::Ping(_) => return Ok(()),
@@ -216,11 +215,11 @@ impl Connection {
         let answer = match FromClient::read(&text) {
             Ok(FromClient::Ping) => ToClient::Pong {},
             Ok(FromClient::WatchQueue) => {
-                self.watch.begin();
+                self.watch.start();
                 return Ok(());
             }
             Ok(FromClient::UnwatchQueue) => {
-                self.watch.end();
+                self.watch.stop();
                 return Ok(());
             }
             Ok(FromClient::SendMessage(message)) => self.send_message(message).await,
@@ -230,9 +229,9 @@ impl Connection {
                     Err(error) => self.error(r#ref, &error),
                 }
             }
-            Err(error) => self.error(named_ref(&text), &error),
+            Err(error) => self.error(ref_of(&text), &error),
         };
-        self.say(&answer).await
+        self.send_json(&answer).await
     }
 
     async fn cancel(&mut self, request: RequestId) -> Result<Request, ApiError> {
@@ -258,18 +257,18 @@ impl Connection {
         }
     }
 
-    /// Tells an admin of the queue; anybody else that this is not for them.
-    async fn show_queue(&mut self) -> Result<(), End> {
-        let told = match permit(&self.sockets.auth, &self.opened.identity, Permission::OperationsRead).await {
+    /// Sends the queue's state to an admin, an error to anybody else.
+    async fn send_queue_state(&mut self) -> Result<(), End> {
+        let state = match permit(&self.sockets.auth, &self.opened.identity, Permission::OperationsRead).await {
             Ok(()) => queue_state(&self.sockets.admin).await.map(ToClient::QueueState),
             Err(error) => {
-                self.watch.end();
+                self.watch.stop();
                 Err(error)
             }
         };
-        match told {
-            Ok(state) => self.say(&state).await,
-            Err(error) => self.say(&self.error(None, &error)).await,
+        match state {
+            Ok(state) => self.send_json(&state).await,
+            Err(error) => self.send_json(&self.error(None, &error)).await,
         }
     }
 
@@ -281,16 +280,16 @@ impl Connection {
     }
 
     async fn ping(&mut self) -> Result<(), End> {
-        if self.unanswered >= 2 {
+        if self.unanswered_pings >= 2 {
             return Err(End::Gone);
         }
-        self.unanswered += 1;
+        self.unanswered_pings += 1;
         self.send(Message::Ping(Bytes::new())).await
     }
 
-    async fn tell(&mut self, frame: &Frame) -> Result<(), End> {
-        self.heard = Instant::now();
-        if !self.seen.is_news(frame) {
+    async fn send_event(&mut self, frame: &Frame) -> Result<(), End> {
+        self.last_event_at = Instant::now();
+        if !self.seen.is_new(frame) {
             return Ok(());
         }
         match Utf8Bytes::try_from(frame.json().clone()) {
@@ -299,8 +298,8 @@ impl Connection {
         }
     }
 
-    async fn say(&mut self, what: &impl Serialize) -> Result<(), End> {
-        match serde_json::to_string(what) {
+    async fn send_json(&mut self, message: &impl Serialize) -> Result<(), End> {
+        match serde_json::to_string(message) {
             Ok(json) => self.send(Message::Text(json.into())).await,
             Err(error) => Err(overloaded(&error)),
         }
@@ -320,14 +319,14 @@ fn overloaded(error: &impl std::fmt::Display) -> End {
     End::Close(Closing::Overload)
 }
 
-/// A broken frame is answered with a reason where the connection still stands.
-fn refused(error: &axum::Error) -> End {
+/// A broken frame closes the connection with a reason, if it is still open.
+fn broken_frame(error: &axum::Error) -> End {
     tracing::debug!(%error, "a socket broke");
     End::Close(Closing::Misbehaved)
 }
 
-/// The `ref` of a message that could not be read as a whole.
-fn named_ref(text: &str) -> Option<String> {
+/// The `ref` of a malformed message.
+fn ref_of(text: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     value.get("ref")?.as_str().map(str::to_owned)
 }

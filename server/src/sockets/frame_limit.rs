@@ -1,29 +1,31 @@
-//! Frames that a socket sends: so many a second, and no more.
+//! The rate limit on a socket's incoming frames.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use troupe_core::quota::Quota;
 
-/// So many seconds' worth may come at once: a client that was offline says all that it had to say.
-const SECONDS: u32 = 4;
+/// The burst: a client that was offline sends all of its pending messages at once.
+const BURST_SECONDS: u32 = 4;
 
 #[derive(Debug)]
 pub(super) struct FrameLimit {
-    /// `None`: there may be as many as come.
+    /// `None`: unlimited.
     quota: Option<Quota>,
     paid_at: Instant,
 }
 
 impl FrameLimit {
     pub(super) fn new(frames_a_second: Option<u32>) -> Self {
-        let quota = frames_a_second
-            .map(|frames| Quota { calls: frames.saturating_mul(SECONDS), window: Duration::from_secs(SECONDS.into()) });
+        let quota = frames_a_second.map(|frames| Quota {
+            calls: frames.saturating_mul(BURST_SECONDS),
+            window: Duration::from_secs(BURST_SECONDS.into()),
+        });
         Self { quota, paid_at: Instant::now() }
     }
 
-    /// Whether one more frame is too many.
-    pub(super) fn is_one_more(&mut self) -> bool {
+    /// Counts a frame; whether it exceeds the limit.
+    pub(super) fn is_exceeded(&mut self) -> bool {
         let Some(quota) = self.quota else { return false };
         let now = Instant::now();
         match quota.take(self.paid_at.saturating_duration_since(now)) {

@@ -1,4 +1,4 @@
-//! WebSockets: one task a connection, the protocol, snapshots on connecting, limits on frames.
+//! WebSockets: one task per connection, the protocol, snapshots on connecting, limits on frames.
 
 pub(crate) mod connection;
 pub(crate) mod frame_limit;

@@ -1,4 +1,4 @@
-//! What a socket may say, what it is answered, and why it is closed.
+//! The WebSocket protocol: messages of clients and of the server, and close codes.
 
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
@@ -17,10 +17,10 @@ use crate::{
 
 /// The subprotocol; a one-time ticket may follow as a second one, `ticket.<value>`.
 pub(crate) const SUBPROTOCOL: &str = "troupe.v1";
-/// Over so long the sockets of a server that stops are told to come back.
+/// Clients of a stopping server reconnect within this time, spread over it.
 const RECONNECT_WITHIN_MS: u32 = 3_000;
 
-/// What a client may send.
+/// A client's message.
 #[derive(Debug)]
 pub(crate) enum FromClient {
     SendMessage(SendMessage),
@@ -35,14 +35,14 @@ pub(crate) enum FromClient {
 pub(crate) struct SendMessage {
     #[serde(rename = "type")]
     _type: IgnoredAny,
-    /// The client's own name for this message: the answer bears it.
+    /// The client's own name for this message, repeated in the response.
     pub(crate) r#ref: String,
     pub(crate) conversation_id: ConversationId,
     pub(crate) content: String,
     #[serde(default)]
     pub(crate) if_busy: IfBusy,
     pub(crate) idempotency_key: Option<String>,
-    /// No reply that was given before will do.
+    /// No cached reply.
     #[serde(default)]
     pub(crate) fresh: bool,
 }
@@ -56,7 +56,7 @@ pub(crate) struct CancelRequest {
     pub(crate) request_id: RequestId,
 }
 
-/// A type, and nothing else.
+/// A message without fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bare {
@@ -65,7 +65,7 @@ struct Bare {
 }
 
 impl FromClient {
-    /// Two looks, the first at the type alone: a tagged enum would not say which field is wrong.
+    /// Parses the type first, then the whole message: a tagged enum would not name the invalid field.
     pub(crate) fn read(text: &str) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
         struct Typed {
@@ -85,7 +85,7 @@ impl FromClient {
     }
 }
 
-/// What it is answered. Events come as the workers encoded them.
+/// The server's message. Events are forwarded as the workers encoded them.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type")]
 pub(crate) enum ToClient {
@@ -97,7 +97,7 @@ pub(crate) enum ToClient {
         #[serde(skip_serializing_if = "Option::is_none")]
         place: Option<Place>,
     },
-    /// How a request stands that was to be cancelled.
+    /// The state of a request after its cancellation.
     #[serde(rename = "request.state")]
     State {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ enum NoticeCode {
     LiveDelayed,
 }
 
-/// News of the service itself.
+/// A notice about the service itself.
 #[derive(Debug, Serialize)]
 pub(crate) struct Notice {
     r#type: &'static str,
@@ -139,19 +139,19 @@ impl Notice {
     };
 }
 
-/// Why a socket is closed. 4000–4499 mean: connect again; 4500 and above: do not.
+/// Why a connection is closed. On 4000–4499 clients reconnect, on 4500 and above they do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closing {
     Restart,
     Overload,
-    /// What it was opened with has ended.
+    /// Its credential has expired or was revoked.
     SignedOut,
     TooSlow,
     /// The user has as many open as is allowed.
     TooMany,
-    /// It sent what is no text, or too much of it.
+    /// It sent a binary, broken or oversized message.
     Misbehaved,
-    /// It sent more frames than anybody may.
+    /// It exceeded the frame limit.
     Flooded,
 }
 
@@ -170,13 +170,13 @@ impl Closing {
     }
 }
 
-/// Each socket is told another moment to come back, so that not all come at once.
+/// A random delay for each client, so that not all reconnect at once.
 fn restart() -> CloseFrame {
     let wait = fastrand::u32(0..=RECONNECT_WITHIN_MS);
     CloseFrame { code: 1012, reason: format!(r#"{{"reconnect_after_ms":{wait}}}"#).into() }
 }
 
-/// Who opened a socket, and what it has seen already.
+/// The parameters of a connection: the caller, and the last message that the client has.
 #[derive(Debug, Clone)]
 pub(crate) struct Opened {
     pub(crate) identity: Identity,

@@ -1,27 +1,27 @@
-//! The queue, live: a socket of an admin's that watches is told every second.
+//! The live state of the queue, sent every second to admins' sockets that watch it.
 
 use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-const EVERY: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether a socket watches. Boxed: almost none does, and every one has the room for it.
+/// The timer of a socket that watches. Boxed: few do, and every connection has the field.
 #[derive(Default)]
 pub(crate) struct QueueWatch(Option<Box<Interval>>);
 
 impl QueueWatch {
-    pub(crate) fn begin(&mut self) {
-        let mut ticks = interval(EVERY);
+    pub(crate) fn start(&mut self) {
+        let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.0 = Some(Box::new(ticks));
     }
 
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.0 = None;
     }
 
-    /// Returns when the socket is to be told, at once after the beginning; never while it does not watch.
+    /// Returns when the state is due, the first time at once; never while the socket does not watch.
     pub(crate) async fn due(&mut self) {
         match &mut self.0 {
             Some(ticks) => _ = ticks.tick().await,

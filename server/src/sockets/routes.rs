@@ -28,7 +28,7 @@ use crate::{
         error::ApiError,
         extract::{correlation::CorrelationId, paging::Params},
     },
-    live::connections::Full,
+    live::connections::LimitReached,
 };
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>
@@ -39,9 +39,9 @@ where
     OpenApiRouter::new().routes(routes!(create_socket_ticket)).routes(routes!(open_socket))
 }
 
-/// Room for a message of the longest content, every character of it escaped, and what is around it.
+/// Beside the content of a message, which doubles when every character is escaped.
 const FRAME_MARGIN: usize = 4_096;
-/// What a socket reads at a time. Idle sockets hold this much each: axum's own 128 KiB would be most of their memory.
+/// Held by each idle socket: axum's default of 128 KiB would be most of their memory.
 const READ_BUFFER: usize = 2_048;
 
 #[derive(Serialize, ToSchema)]
@@ -60,8 +60,8 @@ pub(crate) async fn create_socket_ticket(
 ) -> Result<(StatusCode, Json<SocketTicket>), ApiError> {
     let Fresh { secret: ticket, digest } = secrets::fresh()?;
     let ttl = sockets.config.auth.socket_ticket_ttl;
-    let kept = serde_json::to_value(&identity).map_err(|error| ApiError::Internal(error.to_string()))?;
-    socket_tickets::create(&sockets.pool, &digest, identity.user, &kept, ttl).await?;
+    let stored = serde_json::to_value(&identity).map_err(|error| ApiError::Internal(error.to_string()))?;
+    socket_tickets::create(&sockets.pool, &digest, identity.user, &stored, ttl).await?;
     Ok((StatusCode::CREATED, Json(SocketTicket { ticket, expires_in: ttl.as_secs() })))
 }
 
@@ -85,26 +85,27 @@ pub(crate) async fn open_socket(
     Upgrade(upgrade): Upgrade,
 ) -> Result<Response, ApiError> {
     let admitted = sockets.live.connections.admit(identity.user, identity.credential.id);
-    if matches!(admitted, Err(Full::Process)) || sockets.live.connections.closing().is_cancelled() {
+    if matches!(admitted, Err(LimitReached::Process)) || sockets.live.connections.closing().is_cancelled() {
         return Err(ApiError::overloaded());
     }
-    let largest = sockets.config.server.max_content * 2 + FRAME_MARGIN;
+    let max_size = sockets.config.server.max_content * 2 + FRAME_MARGIN;
     Ok(upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
-        .max_message_size(largest)
-        .max_frame_size(largest)
+        .max_message_size(max_size)
+        .max_frame_size(max_size)
         .on_upgrade(move |socket| async move {
-            // A browser is told the reason of a close, and none of a refused upgrade.
-            let Ok(place) = admitted else { return Connection::refuse(socket, Closing::TooMany).await };
-            let sessions = sockets.live.connections.clone();
-            let (opened, ended) = (Opened { identity, after }, place.ended().clone());
-            sessions.run(Connection::open(socket, sockets, opened, ended, correlation)).await;
+            // Browsers expose the reason of a close, but not that of a refused upgrade.
+            let Ok(permit) = admitted else { return Connection::refuse(socket, Closing::TooMany).await };
+            let connections = sockets.live.connections.clone();
+            let opened = Opened { identity, after };
+            let ended = permit.ended().clone();
+            connections.run(Connection::open(socket, sockets, opened, ended, correlation)).await;
         }))
 }
 
-/// The upgrade, refused in our own words.
+/// The upgrade, with rejections as problems.
 pub(crate) struct Upgrade(WebSocketUpgrade);
 
 impl<S: Send + Sync> FromRequestParts<S> for Upgrade {

@@ -1,5 +1,5 @@
-//! A snapshot: where everything that a user waits for stands. Taken after subscribing, it makes the live events that
-//! follow complete: what it covers is dropped from them by its cursors.
+//! The snapshot that a connection begins with: the state of all open requests of a user. It is taken after subscribing,
+//! so no event is missed; live events that it covers are dropped by its cursors.
 
 use std::collections::HashMap;
 
@@ -14,12 +14,12 @@ use troupe_db::replies::{messages, requests};
 use super::Sockets;
 use crate::{chat::terminal_event::terminal_event, http::error::ApiError};
 
-/// At most so many finished messages are told to a socket that was away; the rest is in the lists.
+/// Finished messages in a snapshot; clients get older ones by HTTP.
 const MAX_COMPLETED: i64 = 200;
-/// Finished requests to remember, so that a late event of theirs stays late.
+/// Finished requests that are remembered, so that their late events are dropped.
 const MAX_REMEMBERED: usize = 256;
 
-/// The first thing that a socket hears.
+/// The first message on a socket.
 #[derive(Serialize)]
 pub(crate) struct Hello {
     #[serde(rename = "type")]
@@ -41,7 +41,7 @@ struct Active {
 pub(crate) struct Snapshot {
     pub(crate) hello: Hello,
     pub(crate) seen: Seen,
-    /// Ends that came between the look into PostgreSQL and the look into the log.
+    /// Of requests that ended between the query of PostgreSQL and the replay of the log.
     pub(crate) ends: Vec<Frame>,
 }
 
@@ -82,8 +82,12 @@ impl Snapshot {
     }
 }
 
-/// The terminal events of requests, as far as they have ended.
-pub(crate) async fn ends_of(sockets: &Sockets, user: UserId, requests: Vec<RequestId>) -> Result<Vec<Frame>, ApiError> {
+/// The terminal events of those of the requests that have ended.
+pub(crate) async fn terminal_events(
+    sockets: &Sockets,
+    user: UserId,
+    requests: Vec<RequestId>,
+) -> Result<Vec<Frame>, ApiError> {
     let mut ends = Vec::with_capacity(requests.len());
     for id in requests {
         ends.extend(requests::find(&sockets.pool, user, id).await?.and_then(|request| terminal_event(&request)));
@@ -91,23 +95,23 @@ pub(crate) async fn ends_of(sockets: &Sockets, user: UserId, requests: Vec<Reque
     Ok(ends)
 }
 
-/// Up to where each request has been told on one connection.
+/// The cursor up to which each request's events were sent on one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Seen(HashMap<RequestId, Cursor>);
 
 impl Seen {
-    /// Whether the event is news here; it is not from then on.
-    pub(crate) fn is_news(&mut self, frame: &Frame) -> bool {
+    /// Whether the event is new on this connection; marks it as sent.
+    pub(crate) fn is_new(&mut self, frame: &Frame) -> bool {
         let last = self.0.get(&frame.request_id).copied();
-        // Text is told on from where its attempt has been told, or not at all. Without any place the request had ended
-        // before the snapshot, and these are its last words.
-        let told_on = last.is_some_and(|last| last.attempt == frame.cursor.attempt);
-        let news = last.is_none_or(|last| frame.cursor > last) && (told_on || frame.kind != EventKind::Delta);
-        if !news {
+        // A delta is sent only where it continues its attempt's text. Without a cursor the request had ended before the
+        // snapshot, and this is a late event.
+        let continues = last.is_some_and(|last| last.attempt == frame.cursor.attempt);
+        let is_new = last.is_none_or(|last| frame.cursor > last) && (continues || frame.kind != EventKind::Delta);
+        if !is_new {
             return false;
         }
-        let until = if frame.kind.is_terminal() { Cursor::END } else { frame.cursor };
-        self.0.insert(frame.request_id, until);
+        let sent = if frame.kind.is_terminal() { Cursor::END } else { frame.cursor };
+        self.0.insert(frame.request_id, sent);
         if self.0.len() > MAX_REMEMBERED {
             self.0.retain(|_, cursor| *cursor != Cursor::END);
             self.0.shrink_to_fit();
@@ -115,26 +119,26 @@ impl Seen {
         true
     }
 
-    /// Whether it is text of a running attempt whose beginning was not told here, because the snapshot could not be
-    /// read from the log. That it comes says that there is a log now: another snapshot has the beginning.
+    /// Whether it is a delta of an attempt whose beginning was not sent, because the log was unavailable during the
+    /// snapshot. Now that events arrive the log is available: a new snapshot has the beginning.
     pub(crate) fn lacks_text_before(&self, frame: &Frame) -> bool {
         let last = self.0.get(&frame.request_id);
         frame.kind == EventKind::Delta && last.is_some_and(|last| last.attempt < frame.cursor.attempt)
     }
 
-    /// Whether anything has begun here and not ended.
-    pub(crate) fn awaits_an_end(&self) -> bool {
+    /// Whether any request has begun here and not ended.
+    pub(crate) fn has_unfinished(&self) -> bool {
         self.0.values().any(|cursor| *cursor != Cursor::END)
     }
 
-    /// What has begun here, has not ended, and is not in a newer snapshot.
+    /// The requests that began here, have not ended, and are not in a newer snapshot.
     pub(crate) fn unfinished_beside(&self, newer: &Self) -> Vec<RequestId> {
         let unfinished = self.0.iter().filter(|(id, cursor)| **cursor != Cursor::END && !newer.0.contains_key(*id));
         unfinished.map(|(id, _)| *id).collect()
     }
 
-    /// The client is where the newer snapshot says, be it further back; but what has ended here stays ended.
-    pub(crate) fn take_over(&mut self, newer: Self) {
+    /// Takes the cursors of a newer snapshot, even lower ones; requests that have ended here stay ended.
+    pub(crate) fn merge(&mut self, newer: Self) {
         for (id, cursor) in newer.0 {
             let last = self.0.entry(id).or_default();
             if *last != Cursor::END {
