@@ -1,4 +1,4 @@
-//! The statement that accepts messages, made for as many as come at the same time.
+//! Batching of accepted messages: concurrent calls share one statement.
 
 use sqlx::PgPool;
 use troupe_core::batch::Batch;

@@ -1,8 +1,8 @@
-//! Cancels a request, whatever it is doing, without asking the worker that may be at it.
+//! Cancels a request in any state, without involving the worker that may be running it.
 //!
-//! The log is sealed first: from then on nothing more of that attempt is shown, and what was shown is known. Then the
-//! request ends in PostgreSQL with that text, if it is still at that attempt. The worker stops at its next word, which
-//! is refused.
+//! The log is sealed first: after that no event of the attempt is published, and the text shown so far is known. Then
+//! the request ends in PostgreSQL with that text, fenced by the attempt's number. The worker stops at its next append,
+//! which is refused.
 
 use troupe_core::{
     events::Transcript,
@@ -17,33 +17,33 @@ use troupe_db::replies::{
 use super::{Chat, terminal_event::terminal_event};
 use crate::http::error::ApiError;
 
-/// Attempts begin and end meanwhile, but not often.
-const TRIES: usize = 8;
+/// A new attempt may begin between the read and the cancellation, but rarely.
+const MAX_TRIES: usize = 8;
 
-/// The request as it has ended: cancelled, or as it had ended before.
+/// Returns the request in its final state: cancelled, or as it had ended before.
 pub(crate) async fn cancel_request(chat: &Chat, user: UserId, id: RequestId) -> Result<Request, ApiError> {
     let mut sealed = false;
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         let request = requests::find(&chat.pool, user, id).await?.ok_or(ApiError::NotFound("request"))?;
         if request.status.is_final() {
             if sealed {
-                // It ended by itself, and may have been kept from telling so.
-                tell_end(chat, user, &request).await;
+                // It ended by itself, and the seal may have kept the worker from publishing its end.
+                publish_terminal_event(chat, user, &request).await;
             }
             return Ok(request);
         }
-        let shown = seal(chat, user, &request).await;
+        let text = seal(chat, user, &request).await;
         sealed = true;
-        let kept = (!shown.is_empty()).then(|| PartialReply { message_id: MessageId::new(), content: shown });
-        if cancel::cancel(&chat.pool, id, request.attempt, kept.as_ref()).await?.is_some() {
-            tracing::info!(request_id = %id, kept = kept.is_some(), "cancelled");
+        let partial = (!text.is_empty()).then(|| PartialReply { message_id: MessageId::new(), content: text });
+        if cancel::cancel(&chat.pool, id, request.attempt, partial.as_ref()).await?.is_some() {
+            tracing::info!(request_id = %id, kept = partial.is_some(), "cancelled");
             release(chat, user).await;
         }
     }
     Err(ApiError::unavailable("a request changed faster than it could be cancelled"))
 }
 
-/// Cancels everything before a message in its conversation, the newest first, so that none gets its turn meanwhile.
+/// Cancels all earlier requests of a conversation, the newest first, so that none of them starts meanwhile.
 pub(crate) async fn cancel_before(
     chat: &Chat,
     user: UserId,
@@ -59,8 +59,7 @@ pub(crate) async fn cancel_before(
     Ok(())
 }
 
-/// What has been shown of the attempt, of which nothing more is shown. Nothing where Redis is away: then the log is not
-/// known.
+/// Seals the attempt's log; returns the text shown so far. Empty while Redis is away: then the log is unknown.
 async fn seal(chat: &Chat, user: UserId, request: &Request) -> String {
     let attempt = u32::try_from(request.attempt).unwrap_or_default();
     match chat.bus.seal(user, request.id, attempt).await {
@@ -72,14 +71,14 @@ async fn seal(chat: &Chat, user: UserId, request: &Request) -> String {
     }
 }
 
-async fn tell_end(chat: &Chat, user: UserId, request: &Request) {
+async fn publish_terminal_event(chat: &Chat, user: UserId, request: &Request) {
     let Some(end) = terminal_event(request) else { return };
     if let Err(error) = chat.bus.append(user, &[end]).await {
         tracing::warn!(%error, "sockets learn of an end from their next snapshot");
     }
 }
 
-/// What waited behind it goes on.
+/// Dispatches the requests that waited behind it.
 async fn release(chat: &Chat, user: UserId) {
     let released = async {
         let next = requests::release(&chat.pool, user, chat.limits()).await?;

@@ -1,7 +1,7 @@
-//! Hands accepted requests to the queue, off the path of the call: many in one round trip.
+//! Dispatches accepted requests to the queue, off the path of the call and in batches.
 //!
-//! What is lost here (a full channel, Redis away, this process killed) is handed over by the sweeper: the request is
-//! stored.
+//! A dispatch that is lost here (a full channel, Redis away, this process killed) is made up for by the sweeper: the
+//! request is stored.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use troupe_core::{
     ports::{EventBus, JobQueue},
 };
 
-const CAPACITY: usize = 8_192;
-const BATCH: usize = 256;
+const CHANNEL_CAPACITY: usize = 8_192;
+const MAX_BATCH: usize = 256;
 
-/// An accepted request: the job, unless it waits its turn, and the news for the user's other sockets.
+/// An accepted request: its job, unless it waits its turn, and the event for the user's other connections.
 pub(crate) struct Accepted {
     pub(crate) user: UserId,
     pub(crate) dispatch: Option<Dispatch>,
@@ -29,7 +29,7 @@ pub(crate) struct Dispatcher(mpsc::Sender<Accepted>);
 
 impl Dispatcher {
     pub(crate) fn start(jobs: Arc<dyn JobQueue>, bus: Arc<dyn EventBus>, tasks: &Tasks) -> Self {
-        let (sender, receiver) = mpsc::channel(CAPACITY);
+        let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
         tasks.spawn(run(receiver, jobs, bus, tasks.shutdown().clone()));
         Self(sender)
     }
@@ -47,25 +47,26 @@ async fn run(
     bus: Arc<dyn EventBus>,
     shutdown: tokio_util::sync::CancellationToken,
 ) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
         tokio::select! {
             biased;
-            // What was accepted before the shutdown still goes out.
-            taken = receiver.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+            // What was accepted before the shutdown is still dispatched.
+            received = receiver.recv_many(&mut batch, MAX_BATCH) => if received == 0 { return },
             () = shutdown.cancelled() => return,
         }
-        let (mut dispatches, mut news) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        let mut dispatches = Vec::with_capacity(batch.len());
+        let mut events = Vec::with_capacity(batch.len());
         for Accepted { user, dispatch, queued } in batch.drain(..) {
             dispatches.extend(dispatch);
-            news.push((user, queued));
+            events.push((user, queued));
         }
-        // The news first in the connection's order: a reply must not be heard of before its question.
-        let (told, queued) = tokio::join!(bus.publish(&news), jobs.enqueue(&dispatches));
-        if let Err(error) = queued {
+        // The events come first in the connection's order: a reply must not be published before its question.
+        let (published, enqueued) = tokio::join!(bus.publish(&events), jobs.enqueue(&dispatches));
+        if let Err(error) = enqueued {
             tracing::warn!(%error, requests = dispatches.len(), "the sweeper will hand these over");
         }
-        if let Err(error) = told {
+        if let Err(error) = published {
             tracing::warn!(%error, "sockets were not told of accepted messages");
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    /// What one user may have under way.
+    /// The limits on one user's open requests.
     pub(crate) fn limits(&self) -> Limits {
         Limits::from(&self.config.queue)
     }

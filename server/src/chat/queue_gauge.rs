@@ -1,8 +1,7 @@
-//! How full the queues are and how fast they move, looked at once a second: for admins, for positions and for caps.
+//! Levels and rates of the queues, polled once a second: for admins, for queue positions and for backpressure.
 //!
-//! Nobody waits for a look: readers get the last one. While Redis is away the last levels stay, and
-//! [`QueueGauge::redis_answers`] says so; when it has lost its data its counters begin again, and so do the averages'
-//! next steps.
+//! Readers get the last sample, and never wait. While Redis is away the last levels stay, and
+//! [`QueueGauge::redis_answers`] is `false`; when Redis has lost its data, its counters start again at zero.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -13,18 +12,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use troupe_core::{
     clock::Clock,
     lifecycle::Tasks,
-    model::Place,
+    model::QueuePosition,
     ports::{JobQueue, QueueLevel},
 };
 use troupe_db::{accounts::tiers, replies::queue_state};
 
 const REDIS_POLL_INTERVAL: Duration = Duration::from_secs(1);
 const POSTGRES_POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// A look that takes longer is given up: Redis is as good as away.
+/// A slower poll counts as failed.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
-/// After so many seconds a change of pace has come through by two thirds.
+/// The time constant of the averages: after it a change of rate shows by two thirds.
 const DECAY_SECONDS: f64 = 10.0;
-/// More open requests are not counted: counting must not cost more the worse things are.
+/// Open requests are counted up to this: counting must not cost more with a larger backlog.
 const MAX_COUNTED: i64 = 100_000;
 
 /// The load of one tier's queue.
@@ -43,20 +42,20 @@ pub(crate) struct TierLoad {
 pub(crate) struct QueueGauge(Arc<Inner>);
 
 struct Inner {
-    /// Looked up again with what is open: there may be others by now.
+    /// Polled with the number of open requests: admins add tiers.
     tiers: RwLock<Arc<[String]>>,
-    last: RwLock<Last>,
+    last: RwLock<Sample>,
 }
 
 #[derive(Default)]
-struct Last {
+struct Sample {
     loads: HashMap<String, TierLoad>,
     redis_answers: bool,
     open: u64,
 }
 
 impl QueueGauge {
-    /// Looks until the shutdown.
+    /// Polls until the shutdown.
     pub(crate) fn start(
         tiers: Arc<[String]>,
         pool: PgPool,
@@ -66,9 +65,9 @@ impl QueueGauge {
     ) -> Self {
         let gauge = Self(Arc::new(Inner { tiers: RwLock::new(tiers), last: RwLock::default() }));
         let (inner, shutdown) = (gauge.0.clone(), tasks.shutdown().clone());
-        tasks.spawn(async move { shutdown.run_until_cancelled(inner.look_at_redis(jobs, clock)).map(drop).await });
+        tasks.spawn(async move { shutdown.run_until_cancelled(inner.poll_redis(jobs, clock)).map(drop).await });
         let (inner, shutdown) = (gauge.0.clone(), tasks.shutdown().clone());
-        tasks.spawn(async move { shutdown.run_until_cancelled(inner.look_at_postgres(pool)).map(drop).await });
+        tasks.spawn(async move { shutdown.run_until_cancelled(inner.poll_postgres(pool)).map(drop).await });
         gauge
     }
 
@@ -76,7 +75,7 @@ impl QueueGauge {
         self.0.last.read().loads.get(name).copied().unwrap_or_default()
     }
 
-    /// Every tier, the one of most weight first.
+    /// Every tier, by descending weight.
     pub(crate) fn tiers(&self) -> Arc<[String]> {
         self.0.tiers.read().clone()
     }
@@ -86,34 +85,34 @@ impl QueueGauge {
         self.0.last.read().open
     }
 
-    /// Whether the last look at the queues succeeded.
+    /// Whether the last poll of the queues succeeded.
     pub(crate) fn redis_answers(&self) -> bool {
         self.0.last.read().redis_answers
     }
 }
 
 impl TierLoad {
-    /// Of a job that is queued now. What was queued since the last look is not counted.
-    pub(crate) fn place(&self) -> Place {
+    /// The position of a job that is queued now; jobs queued since the last poll are not counted.
+    pub(crate) fn next_position(&self) -> QueuePosition {
         let eta_seconds = match self.waiting {
             0 => Some(0),
             _ if self.completions_per_second < f64::EPSILON => None,
             waiting => Some((waiting as f64 / self.completions_per_second).ceil() as u64),
         };
-        Place { position: self.waiting + 1, eta_seconds }
+        QueuePosition { position: self.waiting + 1, eta_seconds }
     }
 }
 
 impl Inner {
-    async fn look_at_redis(&self, jobs: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) {
+    async fn poll_redis(&self, jobs: Arc<dyn JobQueue>, clock: Arc<dyn Clock>) {
         let mut rates: HashMap<String, (Rate, Rate)> = HashMap::new();
         let mut ticks = interval(REDIS_POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let tiers = self.tiers.read().clone();
-            let looked = timeout(REDIS_TIMEOUT, jobs.levels(&tiers)).await;
-            let Ok(Ok(levels)) = looked else {
+            let polled = timeout(REDIS_TIMEOUT, jobs.levels(&tiers)).await;
+            let Ok(Ok(levels)) = polled else {
                 self.last.write().redis_answers = false;
                 continue;
             };
@@ -134,7 +133,7 @@ impl Inner {
         }
     }
 
-    async fn look_at_postgres(&self, pool: PgPool) {
+    async fn poll_postgres(&self, pool: PgPool) {
         let mut ticks = interval(POSTGRES_POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -150,13 +149,13 @@ impl Inner {
     }
 }
 
-/// Since the message at the head was sent, by the time that is in its request's id.
+/// The age of the message at the head, by the timestamp in its request's id.
 fn age(level: &QueueLevel, now_ms: u64) -> Option<Duration> {
     let made_at = level.head?.made_at_ms()?;
     Some(Duration::from_millis(now_ms.saturating_sub(made_at)))
 }
 
-/// How fast a counter counts: a decaying average.
+/// The rate of a counter: an exponentially decaying average.
 #[derive(Default)]
 struct Rate {
     last: Option<(Instant, u64)>,
@@ -164,16 +163,16 @@ struct Rate {
 }
 
 impl Rate {
-    /// The average after one more look at the counter.
+    /// The average after one more sample of the counter.
     fn after(&mut self, at: Instant, count: u64) -> f64 {
         if let Some((before, earlier)) = self.last.replace((at, count)) {
-            // One that stands lower than before has begun again at zero.
+            // A lower count than before: the counter was reset.
             let counted = count.checked_sub(earlier).unwrap_or(count);
             let seconds = (at - before).as_secs_f64().max(f64::EPSILON);
-            let pace = counted as f64 / seconds;
+            let rate = counted as f64 / seconds;
             let weight = 1.0 - (-seconds / DECAY_SECONDS).exp();
-            let average = self.per_second.get_or_insert(pace);
-            *average += (pace - *average) * weight;
+            let average = self.per_second.get_or_insert(rate);
+            *average += (rate - *average) * weight;
         }
         self.per_second.unwrap_or_default()
     }

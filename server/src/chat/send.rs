@@ -1,11 +1,11 @@
-//! Accepts a message: checks it, stores it with its request in one statement, and has it handed to the queue.
+//! Accepts a message: validates it, stores it with its request in one statement, and dispatches the request.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use troupe_core::{
     events::{Cursor, Event, Frame},
     ids::{ConversationId, MessageId, RequestId, UserId},
-    model::{Message, Place, Request, RequestStatus, Role},
+    model::{Message, QueuePosition, Request, RequestStatus, Role},
 };
 use troupe_db::{
     operations::idempotency,
@@ -56,16 +56,16 @@ pub(crate) struct Sending {
     pub(crate) content: String,
     pub(crate) if_busy: IfBusy,
     pub(crate) key: Option<String>,
-    /// No reply that was given before will do. No part of what the key stands for: a call made again may differ in it.
+    /// No cached reply. Not part of the key's fingerprint: a repeated call may differ in it.
     pub(crate) fresh: bool,
 }
 
-/// What was accepted, now or under the same key before.
+/// An accepted message, or the replay of an earlier call with the same key.
 pub(crate) struct Sent {
     pub(crate) request: Request,
     pub(crate) message: Message,
     /// Absent while it waits its turn.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<QueuePosition>,
     pub(crate) replayed: bool,
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn send_message(
     }
     Checks::default().text("content", &content, 1..=limit).done()?;
 
-    // The same message is the same on every way here.
+    // The same fingerprint over HTTP and over sockets.
     let key = key.map(|key| {
         Key::new(
             key,
@@ -101,8 +101,8 @@ pub(crate) async fn send_message(
         fresh,
     };
     if chat.gauge.open() >= chat.config.queue.max_open {
-        let before = sent_before(chat, user, key.as_ref(), conversation_id, content).await?;
-        return before.ok_or_else(ApiError::overloaded);
+        let replay = find_replay(chat, user, key.as_ref(), conversation_id, content).await?;
+        return replay.ok_or_else(ApiError::overloaded);
     }
     let (request_id, message_id) = (new.request_id, new.message_id);
     let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::unavailable("shutting down"))?;
@@ -110,25 +110,25 @@ pub(crate) async fn send_message(
         Outcome::Stored(accepted) => accepted,
         Outcome::NoConversation => return Err(ApiError::NotFound("conversation")),
         refused => {
-            // A key that was used tells more than why the message would not be welcome now.
-            if let Some(before) = sent_before(chat, user, key.as_ref(), conversation_id, content).await? {
-                return Ok(before);
+            // The replay of a used key goes before the refusal of a new message.
+            if let Some(replay) = find_replay(chat, user, key.as_ref(), conversation_id, content).await? {
+                return Ok(replay);
             }
             return Err(refusal(chat, &refused));
         }
     };
     let created_at = accepted.created_at;
     let message = Message { id: message_id, conversation_id, request_id, role: Role::User, content, created_at };
-    let place = accepted.dispatch.as_ref().map(|dispatch| chat.gauge.tier(&dispatch.tier).place());
-    let news = Event::Queued { message: message.clone(), place, correlation_id: correlation_id.to_owned() };
+    let place = accepted.dispatch.as_ref().map(|dispatch| chat.gauge.tier(&dispatch.tier).next_position());
+    let event = Event::Queued { message: message.clone(), place, correlation_id: correlation_id.to_owned() };
     let waits = accepted.dispatch.is_none();
     chat.dispatcher.hand_over(Accepted {
         user,
         dispatch: accepted.dispatch,
-        queued: Frame::new(request_id, conversation_id, Cursor::QUEUED, created_at, &news),
+        queued: Frame::new(request_id, conversation_id, Cursor::QUEUED, created_at, &event),
     });
     if waits && if_busy == IfBusy::Interrupt {
-        // It is accepted. If the rest fails, it has its turn after what it should have interrupted.
+        // The message is accepted in any case: if the cancellation fails, it waits its turn.
         if let Err(error) = cancel_before(chat, user, conversation_id, request_id).await {
             tracing::warn!(%error, "could not interrupt");
         }
@@ -136,8 +136,8 @@ pub(crate) async fn send_message(
     Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
 }
 
-/// The first answer to the same message, if its key was used for it.
-async fn sent_before(
+/// The replay of the same message, if its key was used before.
+async fn find_replay(
     chat: &Chat,
     user: UserId,
     key: Option<&Key>,
@@ -165,7 +165,7 @@ fn refusal(chat: &Chat, outcome: &Outcome) -> ApiError {
             "{} of your messages wait for their replies already",
             chat.limits().open
         )),
-        // Its key was removed between the two looks at it.
+        // The key was removed between the two lookups.
         _ => ApiError::unavailable("an idempotency key vanished"),
     }
 }

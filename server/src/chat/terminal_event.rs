@@ -1,4 +1,4 @@
-//! The terminal event of a request, made from its row: for readers whose log is gone, or who missed it.
+//! The terminal event of a request, built from its row: for readers whose log has expired, or who missed it.
 
 use troupe_core::{
     events::{Cursor, Event, Frame},

@@ -1,5 +1,4 @@
-//! Waits for a request to end. The live events say when; PostgreSQL is asked now and then all the same, so that waiting
-//! works while Redis is away.
+//! Waits for a request to end, by live events. PostgreSQL is polled as well, so that waiting works while Redis is away.
 
 use std::time::Duration;
 
@@ -16,10 +15,9 @@ use crate::{
     live::hub::{Delivery, Subscription},
 };
 
-/// How long to trust the silence of the live events.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The request as soon as it is final, or as it stands when the time has run out.
+/// Returns the request as soon as it is final, or in its current state after `wait`.
 pub(crate) async fn await_request(
     chat: &Chat,
     user: UserId,
@@ -27,7 +25,7 @@ pub(crate) async fn await_request(
     wait: Duration,
 ) -> Result<Request, ApiError> {
     let deadline = Instant::now() + wait.min(chat.config.server.max_wait);
-    // Subscribed before the first look: what ends in between is heard.
+    // Subscribed before the first query, so that no end is missed in between.
     let mut live = if wait.is_zero() { None } else { chat.live.hub.subscribe(user).await.ok() };
     loop {
         let request = requests::find(&chat.pool, user, id).await?.ok_or(ApiError::NotFound("request"))?;
@@ -35,7 +33,7 @@ pub(crate) async fn await_request(
         if request.status.is_final() || now >= deadline {
             return Ok(request);
         }
-        let until = deadline.min(now + ASK_AGAIN);
+        let until = deadline.min(now + POLL_INTERVAL);
         _ = timeout_at(until, ended(&mut live, id)).await;
     }
 }

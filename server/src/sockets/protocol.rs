@@ -4,7 +4,7 @@ use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use troupe_core::{
     ids::{ConversationId, MessageId, RequestId},
-    model::{Message, Place, Request},
+    model::{Message, QueuePosition, Request},
     problem::Problem,
 };
 
@@ -95,7 +95,7 @@ pub(crate) enum ToClient {
         request: Request,
         message: Message,
         #[serde(skip_serializing_if = "Option::is_none")]
-        place: Option<Place>,
+        place: Option<QueuePosition>,
     },
     /// The state of a request after its cancellation.
     #[serde(rename = "request.state")]

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{
     ids::{ConversationId, RequestId},
-    model::{Message, Place, Usage, grounding::Grounding, providers::Incomplete},
+    model::{Message, QueuePosition, Usage, grounding::Grounding, providers::Incomplete},
     problem::Problem,
 };
 
@@ -112,7 +112,7 @@ pub enum Event {
     Queued {
         message: Message,
         #[serde(flatten)]
-        place: Option<Place>,
+        place: Option<QueuePosition>,
         correlation_id: String,
     },
     Started {

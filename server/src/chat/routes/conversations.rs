@@ -1,4 +1,4 @@
-//! Conversations: a user's threads. Anybody else's are not there.
+//! Conversations: a user's threads. Those of other users are a 404.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ pub(crate) async fn create_conversation(
             if let Some(created) = created {
                 return Ok(created);
             }
-            // Only its owner finds one that is hidden.
+            // Only its owner finds a hidden persona.
             match personas::find(db, user, &persona).await? {
                 Some(found) if found.hidden_at.is_some() => Err(hidden()),
                 _ => Err(ApiError::field("persona", format!("there is no persona '{persona}'"))),

@@ -1,4 +1,4 @@
-//! What a user thinks of a reply: said, changed, taken back.
+//! Feedback of users on replies: create, change, delete.
 
 use std::sync::Arc;
 
@@ -55,19 +55,19 @@ pub(crate) async fn rate(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<RequestId>,
-    Keyed { body: said, key }: Keyed<Rate>,
+    Keyed { body: rate, key }: Keyed<Rate>,
 ) -> Result<Response, ApiError> {
-    if let Some(note) = &said.note {
+    if let Some(note) = &rate.note {
         Checks::default().text("note", note, 1..=MAX_NOTE_CHARS).done()?;
     }
-    Ok(match create_idempotent(&chat.pool, user, key, |db| Box::pin(keep(db, user, id, said))).await? {
-        Created::New(kept) => Json(kept).into_response(),
-        Created::Replayed(kept) => ([REPLAYED], Json(kept)).into_response(),
+    Ok(match create_idempotent(&chat.pool, user, key, |db| Box::pin(store(db, user, id, rate))).await? {
+        Created::New(feedback) => Json(feedback).into_response(),
+        Created::Replayed(feedback) => ([REPLAYED], Json(feedback)).into_response(),
     })
 }
 
-async fn keep(db: &mut PgConnection, user: UserId, id: RequestId, said: Rate) -> Result<Feedback, ApiError> {
-    let rated = Rated { rating: said.rating, note: said.note.as_deref(), share: said.share };
+async fn store(db: &mut PgConnection, user: UserId, id: RequestId, rate: Rate) -> Result<Feedback, ApiError> {
+    let rated = Rated { rating: rate.rating, note: rate.note.as_deref(), share: rate.share };
     match feedback::rate(db, user, id, rated).await? {
         Outcome::Kept(kept) => Ok(kept),
         Outcome::NoRequest => Err(NO_REQUEST),

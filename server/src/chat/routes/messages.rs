@@ -11,7 +11,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use troupe_core::{
     ids::ConversationId,
-    model::{Message, Place, Request},
+    model::{Message, QueuePosition, Request},
 };
 use troupe_db::replies::messages;
 use utoipa::ToSchema;
@@ -54,7 +54,7 @@ pub(crate) struct MessageSent {
     message: Message,
     /// Where it stands in the queue; absent while it waits for an earlier message, and when it was sent before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    place: Option<QueuePosition>,
 }
 
 /// The messages of a conversation, the newest first
@@ -104,10 +104,11 @@ pub(crate) async fn create_message(
     let request = if wait.is_zero() {
         sent.request
     } else {
-        // It is accepted: not being able to look at it is no reason to say otherwise.
+        // The message is accepted, even if waiting for it fails.
         await_request(&chat, user, sent.request.id, wait).await.unwrap_or(sent.request)
     };
-    let (done, location) = (request.status.is_final(), format!("/api/v1/requests/{}", request.id));
+    let done = request.status.is_final();
+    let location = format!("/api/v1/requests/{}", request.id);
     let body = Json(MessageSent { request, message: sent.message, place: sent.place.filter(|_| !done) });
     let location = [(header::LOCATION, location)];
     let replayed = sent.replayed.then_some(REPLAYED).map(|replayed| [replayed]);

@@ -1,4 +1,4 @@
-//! Requests: look at one, wait for it, follow its events.
+//! Requests: read one, wait for it, follow its events.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,9 +34,10 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn time(&self, chat: &Chat) -> Result<Duration, ApiError> {
-        let (time, most) = (Duration::from_secs(self.wait), chat.config.server.max_wait);
-        if time > most {
-            return Err(ApiError::field("wait", format!("must not be more than {} seconds", most.as_secs())));
+        let time = Duration::from_secs(self.wait);
+        let max = chat.config.server.max_wait;
+        if time > max {
+            return Err(ApiError::field("wait", format!("must not be more than {} seconds", max.as_secs())));
         }
         Ok(time)
     }

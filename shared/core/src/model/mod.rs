@@ -162,7 +162,8 @@ pub struct Usage {
 
 /// Where a request stands in the queue, as far as that can be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Place {
+#[schema(as = Place)]
+pub struct QueuePosition {
     /// 1 is next.
     pub position: u64,
     /// Until its reply begins, at the pace of the last seconds.
