@@ -1,5 +1,5 @@
-//! The audit log. Operations append what they did, in the transaction of the change and as its last statement: others
-//! who append wait until that commits.
+//! Appends to the audit log. Operations append in the transaction of the change, as its last statement: other appends
+//! wait until it commits.
 
 use sqlx::PgExecutor;
 use troupe_core::model::audit::Act;
@@ -7,7 +7,7 @@ use troupe_db::operations::audit;
 
 use crate::http::error::ApiError;
 
-/// Appends an entry. Where that fails, the operation has to fail as well: nothing is done unseen.
+/// Appends an entry. The operation must fail where this fails: no change without its entry.
 pub(crate) async fn note(db: impl PgExecutor<'_>, act: &Act<'_>) -> Result<(), ApiError> {
     Ok(audit::append(db, act).await?)
 }

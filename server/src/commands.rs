@@ -77,10 +77,10 @@ pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyh
             let password = password_stdin.then(read_line).transpose()?;
             let wanted = Wanted { email: &email, name: &name, password: password.as_deref() };
             match first_admin::ensure(&pool, &Passwords::new(&config.auth)?, wanted).await? {
-                Done::Opened(_) if password.is_none() => print_link(&pool, config, &email, &mut out).await?,
-                Done::Opened(_) => writeln!(out, "{email} has an account now, and is an admin")?,
-                Done::Raised(_) => writeln!(out, "{email} is an admin now, with the password as it was")?,
-                Done::Nothing(_) => writeln!(out, "{email} is an admin already")?,
+                Done::Created(_) if password.is_none() => print_link(&pool, config, &email, &mut out).await?,
+                Done::Created(_) => writeln!(out, "{email} has an account now, and is an admin")?,
+                Done::Promoted(_) => writeln!(out, "{email} is an admin now, with the password as it was")?,
+                Done::Unchanged(_) => writeln!(out, "{email} is an admin already")?,
             }
         }
         Command::Users(UsersCommand::Import { file }) => {

@@ -1,7 +1,7 @@
 //! The web tier: accepts messages, pushes replies, serves the pages.
 //!
-//! A route extracts, calls a use case and responds. Live events come in through [`push`]'s hub, which every kind of
-//! connection subscribes to: sockets, event streams and calls that wait.
+//! A route extracts, calls an operation and responds. Live events come in through the hub of [`live`], which every kind
+//! of connection subscribes to: sockets, event streams and calls that wait.
 
 mod accounts;
 mod admin;
@@ -70,9 +70,9 @@ use crate::{
 pub use accounts::demo_account::EMAIL as DEMO_EMAIL;
 pub use router::openapi;
 
-/// As PostgreSQL knows it.
+/// The application's name in PostgreSQL.
 const APPLICATION: &str = "troupe-server";
-/// Statements that accept messages: so many at a time, for so many messages each.
+/// Concurrent statements that accept messages, and messages per statement.
 const ACCEPT_LANES: usize = 1;
 const ACCEPT_BATCH: usize = 64;
 
@@ -80,13 +80,12 @@ const ACCEPT_BATCH: usize = 64;
 pub struct Server {
     state: AppState,
     listener: TcpListener,
-    /// What every feature stands on.
-    ground: Ground,
+    base: Base,
     live: Arc<live::Live>,
 }
 
 /// Connections, configuration and tasks: what every feature is started with.
-struct Ground {
+struct Base {
     pool: PgPool,
     redis: RedisHandle,
     bus: Arc<dyn EventBus>,
@@ -102,27 +101,27 @@ struct Ground {
 impl Server {
     /// Connects, migrates, and binds.
     pub async fn start(configuration: Live) -> anyhow::Result<Self> {
-        let ground = Ground::connect(configuration).await?;
-        let live = ground.start_live();
-        let concurrency = ConcurrencyLimits::new(&ground.config.server);
-        let auth = ground.start_auth(&live, concurrency.clone()).await?;
-        let accounts = ground.start_accounts(auth.clone()).await?;
-        let chat = ground.start_chat(live.clone());
-        let admin = ground.admin(accounts.clone(), chat.clone());
+        let base = Base::connect(configuration).await?;
+        let live = base.start_live();
+        let concurrency = ConcurrencyLimits::new(&base.config.server);
+        let auth = base.start_auth(&live, concurrency.clone()).await?;
+        let accounts = base.start_accounts(auth.clone()).await?;
+        let chat = base.start_chat(live.clone());
+        let admin = base.admin(accounts.clone(), chat.clone());
         let state = AppState {
-            http: ground.http(concurrency),
-            personas: ground.personas(),
-            interview: ground.interview(),
-            knowledge: ground.knowledge()?,
-            sockets: ground.sockets(auth.clone(), live.clone(), chat.clone(), admin.clone()),
-            health: ground.health(),
+            http: base.http(concurrency),
+            personas: base.personas(),
+            interview: base.interview(),
+            knowledge: base.knowledge()?,
+            sockets: base.sockets(auth.clone(), live.clone(), chat.clone(), admin.clone()),
+            health: base.health(),
             auth,
             accounts,
             chat,
             admin,
         };
-        let listener = bind(ground.config.server.listen).await?;
-        Ok(Self { state, listener, ground, live })
+        let listener = bind(base.config.server.listen).await?;
+        Ok(Self { state, listener, base, live })
     }
 
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -139,8 +138,8 @@ impl Server {
     /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         tracing::info!(address = %self.address()?, "listening");
-        let Self { state, listener, ground, live } = self;
-        let Ground { pool, redis, config, tasks, .. } = ground;
+        let Self { state, listener, base, live } = self;
+        let Base { pool, redis, config, tasks, .. } = base;
         let drain = config.server.drain;
         let serving = serve::serve(listener, router::build(state), &config.server, shutdown.clone());
         let closing = async {
@@ -168,7 +167,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("listen on {address} (server.listen)"))
 }
 
-impl Ground {
+impl Base {
     async fn connect(configuration: Live) -> anyhow::Result<Self> {
         let config = Arc::new(Config::clone(&configuration.now()));
         let pool = troupe_db::connect(&config.database, APPLICATION).await?;

@@ -1,4 +1,4 @@
-//! A person's data: a file of all of it, and the end of all of it. Workers do both; here they are begun.
+//! Starts exports of a user's data and deletions of accounts. Workers run both.
 
 use bytes::Bytes;
 use futures::{Stream, stream};
@@ -20,7 +20,7 @@ use crate::{
 
 pub(crate) const NO_USER: ApiError = ApiError::NotFound("user");
 
-/// Has a file made. Earlier ones are removed then: one is kept of each user.
+/// Starts an export. Earlier ones are removed: one is kept per user.
 pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
     users::find(&mut *db, user).await?.ok_or(NO_USER)?;
     let started = account_jobs::start(&mut *db, AccountJobId::new(), user, AccountJobKind::Export).await?;
@@ -32,7 +32,7 @@ pub(crate) async fn start_export(db: &mut PgConnection, by: &By, user: UserId) -
     Ok(job)
 }
 
-/// Whether this is the password of the account; if not, that is noted.
+/// Verifies the password of the account; a failure is audited.
 pub(crate) async fn confirm(accounts: &Accounts, by: &By, user: UserId, password: String) -> Result<(), ApiError> {
     let hash = users::credentials_by_id(&accounts.pool, user).await?.and_then(|found| found.password_hash);
     if accounts.passwords.verify(password, hash).await?.right {
@@ -42,7 +42,7 @@ pub(crate) async fn confirm(accounts: &Accounts, by: &By, user: UserId, password
     Err(ApiError::field("password", "is not the password of this account"))
 }
 
-/// Closes an account at once, and has all that is its deleted.
+/// Closes an account at once, and starts the deletion of its data.
 pub(crate) async fn close(accounts: &Accounts, by: &By, user: UserId) -> Result<AccountJob, ApiError> {
     let mut transaction = accounts.pool.begin().await?;
     if admin_users::lock_admins(&mut *transaction).await? == [user] {
@@ -51,7 +51,7 @@ pub(crate) async fn close(accounts: &Accounts, by: &By, user: UserId) -> Result<
             "this is the last admin's account: make somebody else one first",
         ));
     }
-    // Before, so that nothing is half done where Redis is away; and after, for who signs in at the same moment.
+    // Before, so that a failure of Redis leaves nothing half done; and after, for concurrent sign-ins.
     sign_ins::end_all(accounts, user, None).await?;
     if !deletions::close(&mut *transaction, user).await? {
         return Err(NO_USER);
@@ -69,7 +69,7 @@ pub(crate) async fn close(accounts: &Accounts, by: &By, user: UserId) -> Result<
     Ok(job)
 }
 
-/// The file of an export, piece by piece.
+/// The file of an export, streamed in parts.
 pub(crate) fn file(pool: PgPool, id: AccountJobId) -> impl Stream<Item = Result<Bytes, sqlx::Error>> + Send {
     stream::try_unfold(0, move |number| {
         let pool = pool.clone();

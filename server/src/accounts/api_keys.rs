@@ -20,7 +20,7 @@ use crate::{
     },
     http::{
         error::{ApiError, ProblemCode},
-        extract::checks::Checks,
+        extract::validation::Checks,
     },
 };
 

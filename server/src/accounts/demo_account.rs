@@ -1,4 +1,4 @@
-//! The account with which a newcomer signs in on a machine of their own.
+//! The demo account of the all-in-one binary.
 
 use sqlx::PgPool;
 use troupe_core::ids::UserId;
@@ -11,7 +11,7 @@ use crate::{auth::passwords::Passwords, http::error::ApiError};
 
 pub const EMAIL: &str = "demo@example.com";
 
-/// Makes sure that the demo account is there with this password, and is an admin's: the machine is its owner's own.
+/// Ensures that the demo account exists with this password, as an admin: the machine is its user's own.
 pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, password: &str) -> Result<(), ApiError> {
     if let Some(existing) = users::credentials_by_email(pool, EMAIL).await? {
         if !hashes.verify(password.to_owned(), existing.password_hash).await?.right {

@@ -1,6 +1,6 @@
-//! The first admin, by the word of whoever runs the service: at start (`[admin]`), or by `troupe-server admin create`.
+//! The first admin, named by the operator: at start (`[admin]`), or by `troupe-server admin create`.
 //!
-//! It makes admins and never lowers anybody: who is one already stays one, with the password that it has.
+//! It only promotes: an existing admin stays one, with its password.
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
@@ -22,32 +22,32 @@ use crate::{
     },
     http::{
         error::{ApiError, ProblemCode},
-        extract::checks::Checks,
+        extract::validation::Checks,
     },
 };
 
-/// Who is to be an admin.
+/// The admin to create or promote.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) email: &'a str,
     pub(crate) name: &'a str,
-    /// Only for an account that is opened now.
+    /// Only for a new account.
     pub(crate) password: Option<&'a str>,
 }
 
-/// What had to be done.
+/// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Done {
-    Opened(UserId),
-    Raised(UserId),
-    Nothing(UserId),
+    Created(UserId),
+    Promoted(UserId),
+    Unchanged(UserId),
 }
 
-/// Makes sure that there is an account with this address, and that it is an admin's.
+/// Ensures that there is an account with this address, and that it is an admin.
 pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>) -> Result<Done, ApiError> {
     let Wanted { email, name, password } = wanted;
     let email = email.trim();
-    if let Some(done) = raise(pool, email).await? {
+    if let Some(done) = promote(pool, email).await? {
         return Ok(done);
     }
     let mut checks = Checks::default();
@@ -71,12 +71,12 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
             .await?;
             transaction.commit().await?;
             tracing::info!(user_id = %user.id, "an admin's account was opened");
-            Ok(Done::Opened(user.id))
+            Ok(Done::Created(user.id))
         }
-        // Another server was quicker.
+        // Created concurrently by another server.
         Err(error) if violated_constraint(&error).is_some() => {
             drop(transaction);
-            raise(pool, email).await?.ok_or_else(|| {
+            promote(pool, email).await?.ok_or_else(|| {
                 ApiError::conflict(
                     ProblemCode::EmailTaken,
                     "the account with this address is being deleted: it can be opened again after that",
@@ -87,11 +87,11 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, wanted: Wanted<'_>
     }
 }
 
-async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
+async fn promote(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
     let Some(found) = users::credentials_by_email(pool, email).await? else { return Ok(None) };
     let id = found.user.id;
     if found.user.role == AccountRole::Admin {
-        return Ok(Some(Done::Nothing(id)));
+        return Ok(Some(Done::Unchanged(id)));
     }
     let mut transaction = pool.begin().await?;
     users::make_admin(&mut *transaction, email).await?;
@@ -99,10 +99,10 @@ async fn raise(pool: &PgPool, email: &str) -> Result<Option<Done>, ApiError> {
         .await?;
     transaction.commit().await?;
     tracing::info!(user_id = %id, "is an admin now");
-    Ok(Some(Done::Raised(id)))
+    Ok(Some(Done::Promoted(id)))
 }
 
-/// The admin whom the configuration names, at every start.
+/// Ensures the configured admin, at every start.
 pub(crate) async fn ensure_configured_admin(
     pool: &PgPool,
     passwords: &Passwords,
@@ -115,7 +115,7 @@ pub(crate) async fn ensure_configured_admin(
     let password = admin.password.as_ref().map(ExposeSecret::expose_secret);
     let wanted = Wanted { email: &admin.email, name: "Admin", password };
     match ensure(pool, passwords, wanted).await {
-        // It is no reason not to serve.
+        // A conflict does not keep the server from starting.
         Err(ApiError::Conflict { detail, .. }) => tracing::warn!(detail, "there is no such admin yet (admin.email)"),
         ensured => _ = ensured.context("make sure of the admin (admin.email)")?,
     }

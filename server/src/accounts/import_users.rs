@@ -1,8 +1,8 @@
-//! Accounts from elsewhere, an object a line: `{"email", "name", "password_hash", "tier"}`. All of them, or none and
-//! all that is wrong.
+//! Import of accounts, one JSON object per line: `{"email", "name", "password_hash", "tier"}`. All or nothing; errors
+//! are reported by line.
 //!
-//! A hash is argon2id's or bcrypt's; without one the owner sets a password by a link. Hashes whose verification would
-//! take a server seconds are refused: each sign-in, and each guess at it, would cost that.
+//! Hashes are argon2id or bcrypt; without one the owner sets a password by a link. Hashes that take seconds to verify
+//! are refused: each sign-in, and each guess, would cost that.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,13 +23,13 @@ use crate::{
     auth::passwords::is_bcrypt,
     http::{
         error::ApiError,
-        extract::{body, checks::Checks},
+        extract::{body, validation::Checks},
     },
 };
 
-/// More faults are counted and not told.
+/// Further faults are only counted.
 const MAX_FAULTS: usize = 100;
-/// Accounts that go in one statement.
+/// Accounts per statement.
 const BATCH: usize = 5_000;
 const FREE: &str = "free";
 /// A quarter of a second for bcrypt's 12; each step doubles it.
@@ -48,27 +48,27 @@ struct Row {
     tier: Option<String>,
 }
 
-/// What is wrong with a file, by line.
+/// The faults of a file, by line.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    told: Vec<(usize, String)>,
+    listed: Vec<(usize, String)>,
     more: usize,
 }
 
 impl Faults {
     fn note(&mut self, line: usize, fault: String) {
-        if self.told.len() < MAX_FAULTS { self.told.push((line, fault)) } else { self.more += 1 }
+        if self.listed.len() < MAX_FAULTS { self.listed.push((line, fault)) } else { self.more += 1 }
     }
 
     fn is_empty(&self) -> bool {
-        self.told.is_empty()
+        self.listed.is_empty()
     }
 }
 
 impl std::fmt::Display for Faults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "nothing was imported: {} fault(s)", self.told.len() + self.more)?;
-        for (line, fault) in &self.told {
+        write!(f, "nothing was imported: {} fault(s)", self.listed.len() + self.more)?;
+        for (line, fault) in &self.listed {
             write!(f, "\n  line {line}: {fault}")?;
         }
         if self.more > 0 { write!(f, "\n  and {} more", self.more) } else { Ok(()) }
@@ -77,7 +77,7 @@ impl std::fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// Imports every account of the file; returns how many there are.
+/// Imports every account of the file; returns their number.
 pub(crate) async fn import(pool: &PgPool, file: &[u8]) -> anyhow::Result<u64> {
     let tiers: HashSet<_> = tiers::list(pool).await?.into_iter().map(|tier| tier.name).collect();
     let mut faults = Faults::default();
@@ -88,7 +88,7 @@ pub(crate) async fn import(pool: &PgPool, file: &[u8]) -> anyhow::Result<u64> {
         }
     }
     if !faults.is_empty() {
-        faults.told.sort();
+        faults.listed.sort();
         return Err(faults.into());
     }
     let mut transaction = pool.begin().await?;
@@ -106,7 +106,7 @@ pub(crate) async fn import(pool: &PgPool, file: &[u8]) -> anyhow::Result<u64> {
     Ok(imported)
 }
 
-/// The rows as columns, and the line of each address.
+/// The rows as columns, and the line number of each address.
 fn read(file: &[u8], tiers: &HashSet<String>, faults: &mut Faults) -> (Imported, HashMap<String, usize>) {
     let (mut rows, mut lines) = (Imported::default(), HashMap::new());
     for (number, line) in file.split(|byte| *byte == b'\n').enumerate().map(|(before, line)| (before + 1, line)) {
@@ -114,10 +114,10 @@ fn read(file: &[u8], tiers: &HashSet<String>, faults: &mut Faults) -> (Imported,
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let row = match body::parse::<Row>(line).and_then(|row| checked(row, tiers)) {
+        let row = match body::parse::<Row>(line).and_then(|row| validate(row, tiers)) {
             Ok(row) => row,
             Err(error) => {
-                tell(faults, number, &error);
+                note_error(faults, number, &error);
                 continue;
             }
         };
@@ -134,7 +134,7 @@ fn read(file: &[u8], tiers: &HashSet<String>, faults: &mut Faults) -> (Imported,
     (rows, lines)
 }
 
-fn tell(faults: &mut Faults, line: usize, error: &ApiError) {
+fn note_error(faults: &mut Faults, line: usize, error: &ApiError) {
     let problem = error.problem();
     if problem.errors.is_empty() {
         faults.note(line, problem.detail);
@@ -145,7 +145,7 @@ fn tell(faults: &mut Faults, line: usize, error: &ApiError) {
     }
 }
 
-fn checked(row: Row, tiers: &HashSet<String>) -> Result<Row, ApiError> {
+fn validate(row: Row, tiers: &HashSet<String>) -> Result<Row, ApiError> {
     let row = Row { email: row.email.trim().to_owned(), name: row.name.trim().to_owned(), ..row };
     let mut checks = Checks::default();
     checks.email("email", &row.email).text("name", &row.name, 1..=100);
@@ -161,7 +161,7 @@ fn checked(row: Row, tiers: &HashSet<String>) -> Result<Row, ApiError> {
 /// Why a hash cannot be verified here.
 fn fault_of(hash: &str) -> Option<String> {
     if is_bcrypt(hash) {
-        // Only its cost is asked: the rest is known to be sound when it can be read.
+        // A hash that parses is well-formed: only its cost remains to be checked.
         return match hash.parse::<bcrypt::HashParts>() {
             Ok(parts) if BCRYPT_COSTS.contains(&parts.get_cost()) => None,
             Ok(_) => Some(format!("must have a cost from {} to {}", BCRYPT_COSTS.start(), BCRYPT_COSTS.end())),
@@ -207,7 +207,7 @@ mod tests {
         let mut faults = Faults::default();
         let tiers = ["free", "pro"].map(str::to_owned).into();
         let (rows, _) = read(file.as_bytes(), &tiers, &mut faults);
-        (rows.ids.len(), faults.told)
+        (rows.ids.len(), faults.listed)
     }
 
     fn line(hash: &str) -> String {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_line() {
+    fn every_fault_is_listed_with_its_line() {
         let file = [
             line(ARGON2),
             line(BCRYPT).to_uppercase().replace("EMAIL", "email"),
@@ -231,12 +231,12 @@ mod tests {
             r#"{"email":"no address","name":"","tier":"gold"}"#.to_owned(),
             r#"{"email":"ADA@example.com","name":"Ada"}"#.to_owned(),
         ];
-        let (_, told) = faults(&file.join("\n"));
-        let told: Vec<_> = told.iter().map(|(line, fault)| format!("{line} {fault}")).collect();
-        assert!(told[0].starts_with("2 "), "{told:?}");
-        assert!(told[1].starts_with("3 EOF while parsing"), "{told:?}");
+        let (_, faults) = faults(&file.join("\n"));
+        let listed: Vec<_> = faults.iter().map(|(line, fault)| format!("{line} {fault}")).collect();
+        assert!(listed[0].starts_with("2 "), "{listed:?}");
+        assert!(listed[1].starts_with("3 EOF while parsing"), "{listed:?}");
         assert_eq!(
-            told[2..],
+            listed[2..],
             [
                 "4 email: must be an e-mail address",
                 "4 name: must not be empty",

@@ -43,7 +43,7 @@ pub(crate) async fn create(
     Ok(CreatedInvitation { code: secret, about })
 }
 
-/// Deletes one that was not used; says whether there was such a one.
+/// Deletes an unused invitation; returns whether there was one.
 pub(crate) async fn delete(pool: &PgPool, by: &By, id: InvitationId) -> Result<bool, ApiError> {
     let mut transaction = pool.begin().await?;
     if !invitations::delete(&mut *transaction, id).await? {

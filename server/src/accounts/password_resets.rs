@@ -1,7 +1,7 @@
-//! New passwords for those who have forgotten theirs: a link by e-mail, which works once.
+//! Password resets by a one-time link in an e-mail.
 //!
-//! Whoever asks is answered before anything is looked up, so the answer cannot tell whether there is such an account: a
-//! worker finds the account, makes the link and sends it (`worker/src/emails/password_reset.rs`).
+//! The response is sent before any lookup, so it cannot reveal whether there is such an account: a worker finds the
+//! account, creates the link and sends it (`worker/src/emails/password_reset.rs`).
 
 use troupe_core::{
     jobs::SendPasswordReset,
@@ -14,19 +14,19 @@ use troupe_db::{
 
 use super::{
     Accounts,
-    passwords::{end_late_comers, owner},
+    passwords::{end_concurrent_sign_ins, owner},
     sign_ins,
 };
 use crate::{
     audit::note,
     auth::{password_rules, secrets::digest_of},
-    http::{error::ApiError, extract::checks::Checks},
+    http::{error::ApiError, extract::validation::Checks},
 };
 
-const VOID: &str = "is not valid any more: ask for another link";
+const INVALID_LINK: &str = "is not valid any more: ask for another link";
 
-/// Has a link sent to this address, if it is an account's. From the answer on it is not lost.
-pub(crate) async fn ask(accounts: &Accounts, email: &str) -> Result<(), ApiError> {
+/// Enqueues an e-mail with a link to this address, if it is an account's.
+pub(crate) async fn request(accounts: &Accounts, email: &str) -> Result<(), ApiError> {
     let mail = &accounts.config.mail;
     if !mail.is_set_up() {
         return Err(ApiError::mail_not_configured());
@@ -35,21 +35,21 @@ pub(crate) async fn ask(accounts: &Accounts, email: &str) -> Result<(), ApiError
     if enqueue_bounded(&accounts.pool, &job, mail.queue).await? { Ok(()) } else { Err(ApiError::overloaded()) }
 }
 
-/// Sets the password of the account that the link was made for. All its sign-ins end.
+/// Sets the password of the link's account, and ends all its sign-ins.
 pub(crate) async fn set(accounts: &Accounts, by: &By, token: &str, password: String) -> Result<(), ApiError> {
     let digest = digest_of(token);
-    let void = || ApiError::field("token", VOID);
-    let user = passwords::owner_of_link(&accounts.pool, &digest).await?.ok_or_else(void)?;
+    let invalid = || ApiError::field("token", INVALID_LINK);
+    let user = passwords::owner_of_link(&accounts.pool, &digest).await?.ok_or_else(invalid)?;
     let mut checks = Checks::default();
     password_rules::check(&mut checks, "password", &password, owner(&user));
     checks.done()?;
     let hash = accounts.passwords.hash(password).await?;
     sign_ins::end_all(accounts, user.id, None).await?;
     let mut transaction = accounts.pool.begin().await?;
-    let user = passwords::use_link(&mut *transaction, &digest, &hash).await?.ok_or_else(void)?;
+    let user = passwords::use_link(&mut *transaction, &digest, &hash).await?.ok_or_else(invalid)?;
     note(&mut *transaction, &by.as_user(user).does("password.reset").on(On::user(user))).await?;
     transaction.commit().await?;
-    end_late_comers(accounts, user, None).await;
+    end_concurrent_sign_ins(accounts, user, None).await;
     tracing::info!(user_id = %user, "a password was set by a link");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Passwords at sign-in, and their change by those who know them.
+//! Password verification at sign-in, and password changes.
 
 use tokio::time::{Instant, sleep_until};
 use troupe_core::{
@@ -18,10 +18,10 @@ use crate::{
         password_rules::{self, Owner},
         passwords::Verified,
     },
-    http::{error::ApiError, extract::checks::Checks},
+    http::{error::ApiError, extract::validation::Checks},
 };
 
-/// Whose address and password these are. Who is refused learns nothing else, by the answer's time neither.
+/// The user with this address and password. A refusal reveals nothing else, and takes a constant time.
 pub(crate) async fn check(accounts: &Accounts, by: &By, email: &str, password: String) -> Result<User, ApiError> {
     let refused_at = Instant::now() + accounts.config.auth.refusal_time;
     let found =
@@ -38,14 +38,14 @@ pub(crate) async fn check(accounts: &Accounts, by: &By, email: &str, password: S
     if let (Some(better), Some(hash)) = (better, hash) {
         match passwords::improve(&accounts.pool, user.id, &hash, &better).await {
             Ok(()) => tracing::info!(user_id = %user.id, "a password has a stronger hash now"),
-            // At the next sign-in, then.
+            // The next sign-in retries it.
             Err(error) => tracing::warn!(user_id = %user.id, %error, "a stronger hash could not be stored"),
         }
     }
     Ok(user)
 }
 
-/// Another password for somebody who knows the present one. All other sign-ins end.
+/// Changes a password after verifying the current one. All other sign-ins end.
 pub(crate) async fn change(
     accounts: &Accounts,
     caller: &Identity,
@@ -69,15 +69,15 @@ pub(crate) async fn change(
     passwords::set(&mut *transaction, user, &hash).await?;
     note(&mut *transaction, &by.does("password.changed").on(On::user(user))).await?;
     transaction.commit().await?;
-    end_late_comers(accounts, user, Some(caller.credential.id)).await;
+    end_concurrent_sign_ins(accounts, user, Some(caller.credential.id)).await;
     tracing::info!(user_id = %user, "a password was changed");
     Ok(())
 }
 
-/// Ends what began with the old password while the new one was stored. All else has ended before: had that not been
-/// possible, the password would be the old one still, and nobody would believe others to be out.
-pub(crate) async fn end_late_comers(accounts: &Accounts, user: UserId, but: Option<CredentialId>) {
-    if let Err(error) = sign_ins::end_all(accounts, user, but).await {
+/// Ends sign-ins that began with the old password while the new one was stored. All others have ended before the
+/// change: a failure there leaves the old password, and is reported to the user.
+pub(crate) async fn end_concurrent_sign_ins(accounts: &Accounts, user: UserId, except: Option<CredentialId>) {
+    if let Err(error) = sign_ins::end_all(accounts, user, except).await {
         tracing::error!(user_id = %user, ?error, "sign-ins of the last moment could not be ended");
     }
 }

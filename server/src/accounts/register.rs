@@ -1,4 +1,4 @@
-//! Opens an account, idempotent by key: for anybody, with an invitation, or not at all (`registration.mode`).
+//! Registration, idempotent by key: open, by invitation, or closed (`registration.mode`).
 
 use serde_json::json;
 use troupe_core::{
@@ -25,30 +25,30 @@ use crate::{
     },
 };
 
-/// Who registers.
-pub(crate) struct Newcomer<'a> {
+/// The account to create.
+pub(crate) struct NewAccount<'a> {
     pub(crate) email: &'a str,
     pub(crate) name: &'a str,
     pub(crate) password: String,
     pub(crate) invitation: Option<&'a str>,
 }
 
-/// The account, and whether the same call had opened it before.
+/// Creates an account; returns it, and whether this is a replay of an earlier call.
 pub(crate) async fn register(
     accounts: &Accounts,
     by: &By,
-    newcomer: Newcomer<'_>,
+    new_account: NewAccount<'_>,
     key: Option<String>,
 ) -> Result<(User, bool), ApiError> {
-    let Newcomer { email, name, password, invitation } = newcomer;
-    // The password is not in the fingerprint, which is easier to guess by than the hash that is made for it.
+    let NewAccount { email, name, password, invitation } = new_account;
+    // Without the password: the fingerprint is a fast hash, by which it could be guessed.
     let key = key.map(|key| Key::new(key, &[b"register", email.as_bytes(), name.as_bytes()]));
-    let invitation = needed_invitation(accounts.config.registration.mode, invitation)?;
+    let invitation = required_invitation(accounts.config.registration.mode, invitation)?;
     if let Some(code) = &invitation
         && !invitations::is_valid(&accounts.pool, code).await?
     {
-        // Before any hash is made. The call that used it up may be this one, made again.
-        let before = registered_before(accounts, email, password, key).await?;
+        // Checked before hashing. The invitation may have been used by an earlier call with the same key.
+        let before = find_replay(accounts, email, password, key).await?;
         return before.map(|user| (user, true)).ok_or_else(ApiError::invitation_invalid);
     }
     let hash = accounts.passwords.hash(password.clone()).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn register(
         Ok(user) => user,
         Err(error) if violated_constraint(&error) == Some("users_email_key") => {
             drop(transaction);
-            let before = registered_before(accounts, email, password, key).await?;
+            let before = find_replay(accounts, email, password, key).await?;
             return before
                 .map(|user| (user, true))
                 .ok_or_else(|| ApiError::conflict(ProblemCode::EmailTaken, "there is an account with this address"));
@@ -70,7 +70,7 @@ pub(crate) async fn register(
     let by = by.as_user(user.id);
     let mut registered = by.does("user.registered").on(On::user(user.id));
     if let Some(code) = &invitation {
-        // Somebody else may have used it since it was looked at.
+        // It may have been used concurrently since the check.
         let taken = invitations::take(&mut *transaction, code, user.id).await?;
         registered = registered.after(json!({"invitation": taken.ok_or_else(ApiError::invitation_invalid)?}));
     }
@@ -80,8 +80,8 @@ pub(crate) async fn register(
     Ok((user, false))
 }
 
-/// The digest of the code that is needed; `None` where none is.
-fn needed_invitation(mode: RegistrationMode, code: Option<&str>) -> Result<Option<Vec<u8>>, ApiError> {
+/// The digest of the required invitation code; `None` where none is required.
+fn required_invitation(mode: RegistrationMode, code: Option<&str>) -> Result<Option<Vec<u8>>, ApiError> {
     match mode {
         RegistrationMode::Open => Ok(None),
         RegistrationMode::Invited => code.map(|code| Some(digest_of(code))).ok_or_else(ApiError::invitation_required),
@@ -89,8 +89,8 @@ fn needed_invitation(mode: RegistrationMode, code: Option<&str>) -> Result<Optio
     }
 }
 
-/// The account that this very call had opened: the same key, address, name and password.
-async fn registered_before(
+/// The account that an earlier call with the same key, address, name and password created.
+async fn find_replay(
     accounts: &Accounts,
     email: &str,
     password: String,

@@ -1,4 +1,4 @@
-//! Signing in, staying signed in, and signing out: programs with tokens, browsers with sessions.
+//! Sign-in, refresh and sign-out: programs use tokens, browsers sessions.
 
 use troupe_core::{
     ids::{CredentialId, UserId},
@@ -8,7 +8,7 @@ use troupe_core::{
     },
     ports::BrowserSession,
 };
-use troupe_db::accounts::sign_ins::{self, Lasting, Refreshed};
+use troupe_db::accounts::sign_ins::{self, Lifetimes, Refreshed};
 
 use super::Accounts;
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     http::{error::ApiError, extract::device::Device},
 };
 
-/// What a program gets: one token to call with, and one to get the next two.
+/// An access token, and the refresh token for the next pair.
 pub(crate) struct TokenPair {
     pub(crate) access: String,
     pub(crate) refresh: String,
@@ -28,31 +28,30 @@ pub(crate) struct TokenPair {
     pub(crate) expires_in: u64,
 }
 
-/// A browser's new session, and the secret that its cookie needs.
+/// A browser's new session, and the secret for its cookie.
 pub(crate) struct NewSession {
     pub(crate) id: CredentialId,
     pub(crate) secret: String,
 }
 
-fn lasting(accounts: &Accounts) -> Lasting {
+fn lifetimes(accounts: &Accounts) -> Lifetimes {
     let auth = &accounts.config.auth;
-    Lasting { idle: auth.refresh_token_ttl, at_most: auth.sign_in_ttl, grace: auth.refresh_grace }
+    Lifetimes { idle: auth.refresh_token_ttl, max_age: auth.sign_in_ttl, grace: auth.refresh_grace }
 }
 
 pub(crate) async fn begin(accounts: &Accounts, user: &User, device: &Device) -> Result<TokenPair, ApiError> {
     let (id, Fresh { secret, digest }) = (CredentialId::new(), secrets::fresh()?);
-    sign_ins::create(&accounts.pool, id, user.id, &digest, device.as_client(), lasting(accounts)).await?;
+    sign_ins::create(&accounts.pool, id, user.id, &digest, device.as_client(), lifetimes(accounts)).await?;
     let issued = accounts.auth.tokens.issue(user.id, &user.tier, id)?;
     tracing::info!(user_id = %user.id, credential_id = %id, "signed in");
     Ok(TokenPair { access: issued.token, refresh: secret, expires_in: issued.expires_in.as_secs() })
 }
 
-/// The next two tokens. A token that was used before was copied by somebody, and nobody knows by whom: the sign-in
-/// ends.
+/// The next pair of tokens. A refresh token that is reused has been copied, by its owner or a thief: the sign-in ends.
 pub(crate) async fn refresh(accounts: &Accounts, by: &By, token: &str) -> Result<TokenPair, ApiError> {
     let Fresh { secret, digest } = secrets::fresh()?;
     let mut transaction = accounts.pool.begin().await?;
-    let refreshed = sign_ins::refresh(&mut transaction, &digest_of(token), &digest, lasting(accounts)).await?;
+    let refreshed = sign_ins::refresh(&mut transaction, &digest_of(token), &digest, lifetimes(accounts)).await?;
     transaction.commit().await?;
     match refreshed {
         Refreshed::Yes { sign_in, user, tier } => {
@@ -91,7 +90,7 @@ pub(crate) async fn begin_in_browser(
     Ok(NewSession { id, secret })
 }
 
-/// Ends one of a user's sign-ins, of either kind; says whether there was such a one.
+/// Ends one of a user's sign-ins, of either kind; returns whether there was one.
 pub(crate) async fn end(accounts: &Accounts, by: &By, user: UserId, id: CredentialId) -> Result<bool, ApiError> {
     let mut transaction = accounts.pool.begin().await?;
     if !sign_ins::end(&mut *transaction, user, id).await? {
@@ -107,22 +106,26 @@ pub(crate) async fn end(accounts: &Accounts, by: &By, user: UserId, id: Credenti
     Ok(true)
 }
 
-/// Ends all sign-ins of a caller but the present one.
+/// Ends all sign-ins of a caller except the current one.
 pub(crate) async fn end_others(accounts: &Accounts, by: &By, caller: &Identity) -> Result<(), ApiError> {
     let user = caller.user;
     let ended = end_all(accounts, user, Some(caller.credential.id)).await?;
     note(&accounts.pool, &by.does("user.signed_out_elsewhere").on(On::user(user)).after(ended)).await
 }
 
-/// Ends all of a user's sign-ins but one; returns how many.
-pub(crate) async fn end_all(accounts: &Accounts, user: UserId, but: Option<CredentialId>) -> Result<usize, ApiError> {
+/// Ends all of a user's sign-ins except one; returns their number.
+pub(crate) async fn end_all(
+    accounts: &Accounts,
+    user: UserId,
+    except: Option<CredentialId>,
+) -> Result<usize, ApiError> {
     let browsers = accounts.auth.sessions.list(user).await?;
-    let mut ended: Vec<_> = browsers.iter().map(|session| session.id).filter(|id| Some(*id) != but).collect();
+    let mut ended: Vec<_> = browsers.iter().map(|session| session.id).filter(|id| Some(*id) != except).collect();
     for id in &ended {
         accounts.auth.sessions.end(user, *id).await?;
     }
     sign_ins::mark_ended(&accounts.pool, &ended).await?;
-    ended.extend(sign_ins::end_all(&accounts.pool, user, but).await?);
+    ended.extend(sign_ins::end_all(&accounts.pool, user, except).await?);
     accounts.auth.revocations.add(&ended);
     tracing::info!(user_id = %user, ended = ended.len(), "signed out everywhere");
     Ok(ended.len())

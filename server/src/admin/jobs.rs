@@ -1,4 +1,4 @@
-//! Jobs other than replies: why one waits, and what becomes of dead letters among them.
+//! Jobs other than replies: why one waits; retrying or discarding dead letters among them.
 
 use serde::Serialize;
 use troupe_core::{
@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{audit::note, http::error::ApiError};
 
-/// More are not settled in one call.
-pub(crate) const MAX_SETTLED: usize = 10_000;
+/// The maximum per call.
+pub(crate) const MAX_RESOLVED: usize = 10_000;
 const BATCH: usize = 200;
 
 /// A job, and why it is not done yet.
@@ -98,40 +98,39 @@ fn reasons_of_waiting(job: &Job, workers: &[Worker], before: u64) -> Vec<Reason>
     reasons
 }
 
-/// What a filter selects now, and whether there are more than one call settles.
+/// The dead letters that a filter selects, and whether there are more than one call resolves.
 pub(crate) async fn select(admin: &Admin, filter: &Filter) -> Result<(Vec<JobId>, bool), ApiError> {
-    let mut ids = dead_letters::select(&admin.pool, filter, MAX_SETTLED as i64 + 1).await?;
-    let more = ids.len() > MAX_SETTLED;
-    ids.truncate(MAX_SETTLED);
+    let mut ids = dead_letters::select(&admin.pool, filter, MAX_RESOLVED as i64 + 1).await?;
+    let more = ids.len() > MAX_RESOLVED;
+    ids.truncate(MAX_RESOLVED);
     Ok((ids, more))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settlement {
+pub(crate) enum Resolution {
     Retry,
     Discard,
 }
 
-/// Settles dead letters; returns how many. Those that are settled already are passed over, so calling again does what
-/// is left.
-pub(crate) async fn settle(admin: &Admin, by: &By, ids: &[JobId], settlement: Settlement) -> Result<usize, ApiError> {
+/// Retries or discards dead letters; returns their number. Resolved ones are skipped, so a repeated call does the rest.
+pub(crate) async fn resolve(admin: &Admin, by: &By, ids: &[JobId], resolution: Resolution) -> Result<usize, ApiError> {
     let mut count = 0;
     for batch in ids.chunks(BATCH) {
         let mut transaction = admin.pool.begin().await?;
-        let (settled, verb) = match settlement {
-            Settlement::Retry => (dead_letters::retry(&mut *transaction, batch).await?, "job.retried"),
-            Settlement::Discard => (dead_letters::discard(&mut *transaction, batch).await?, "job.discarded"),
+        let (resolved, verb) = match resolution {
+            Resolution::Retry => (dead_letters::retry(&mut *transaction, batch).await?, "job.retried"),
+            Resolution::Discard => (dead_letters::discard(&mut *transaction, batch).await?, "job.discarded"),
         };
-        for job in &settled {
+        for job in &resolved {
             let on = On::thing("job", job.id);
             let on = if let Some(user) = job.user_id { on.of(user) } else { on };
             note(&mut *transaction, &by.does(verb).on(on).after(&job.kind)).await?;
         }
         transaction.commit().await?;
-        for job in &settled {
+        for job in &resolved {
             tracing::info!(admin_id = by.user.map(tracing::field::display), job_id = %job.id, kind = job.kind, verb, "a job is settled");
         }
-        count += settled.len();
+        count += resolved.len();
     }
     Ok(count)
 }

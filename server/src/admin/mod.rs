@@ -1,4 +1,4 @@
-//! What admins see and do: queues, dead letters, providers, users, tiers, money, the audit log.
+//! Administration: queues, dead letters, providers, users, tiers, money, the audit log.
 
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
@@ -26,11 +26,11 @@ use queue_snapshot::QueueSnapshotCache;
 pub(crate) struct Admin {
     pub(crate) pool: PgPool,
     pub(crate) config: Arc<Config>,
-    /// With the providers as they are configured now.
+    /// The current configuration of the providers.
     pub(crate) configuration: Live,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) chat: Arc<Chat>,
-    /// What workers report of the providers.
+    /// The providers' state, as workers publish it.
     pub(crate) board: Arc<dyn ProviderBoard>,
     pub(crate) reply_cache: Arc<dyn Cache>,
     pub(crate) queue_snapshot: QueueSnapshotCache,

@@ -1,4 +1,4 @@
-//! Moderation: what admins do to personas that are not theirs.
+//! Moderation of personas by admins.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -12,7 +12,7 @@ use crate::{audit::note, http::error::ApiError};
 
 const MISSING: ApiError = ApiError::NotFound("persona");
 
-/// It gives no replies any more; messages that wait for one fail. Hidden already, it has another reason.
+/// Hides a persona: it gives no replies, and waiting messages fail. A hidden one only gets the new reason.
 pub(crate) async fn hide(pool: &PgPool, by: &By, slug: &str, reason: &str) -> Result<ModeratedPersona, ApiError> {
     let mut transaction = pool.begin().await?;
     let before = moderation::lock(&mut *transaction, slug).await?.ok_or(MISSING)?;
@@ -24,7 +24,7 @@ pub(crate) async fn hide(pool: &PgPool, by: &By, slug: &str, reason: &str) -> Re
     Ok(persona)
 }
 
-/// It is again what its owner has made of it. Where it was not hidden, nothing is noted.
+/// Makes a persona visible again, as its owner has set it. One that is not hidden is unchanged, without an audit entry.
 pub(crate) async fn unhide(pool: &PgPool, by: &By, slug: &str) -> Result<ModeratedPersona, ApiError> {
     let mut transaction = pool.begin().await?;
     let before = moderation::lock(&mut *transaction, slug).await?.ok_or(MISSING)?;
@@ -39,7 +39,7 @@ pub(crate) async fn unhide(pool: &PgPool, by: &By, slug: &str) -> Result<Moderat
     Ok(persona)
 }
 
-/// Deletes it with all conversations that anybody has with it.
+/// Deletes a persona with all its conversations.
 pub(crate) async fn delete(pool: &PgPool, by: &By, slug: &str) -> Result<(), ApiError> {
     let mut transaction = pool.begin().await?;
     let persona = moderation::lock(&mut *transaction, slug).await?.ok_or(MISSING)?;

@@ -1,4 +1,4 @@
-//! How the model services stand: what workers tell of them, what was counted lately, and what the last checks found.
+//! The status of the providers: what workers have published, the counters of the last minutes, and the last checks.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use troupe_core::{
     clock::{Clock, SystemClock},
     histogram::percentile,
     model::providers::{Check, Link, Outcome, Rest},
-    ports::{LOOK_UPS, News},
+    ports::{EndpointState, LOOK_UPS},
 };
 use troupe_db::operations::provider_checks;
 use utoipa::ToSchema;
@@ -16,10 +16,10 @@ use utoipa::ToSchema;
 use super::Admin;
 use crate::{health::DependencyStatus, http::error::ApiError};
 
-/// What is counted reaches back so far.
-const MINUTES: u32 = 15;
-/// A share of failures above which a provider is not quite well.
-const MANY: f64 = 0.1;
+/// The window of the counters.
+const WINDOW_MINUTES: u32 = 15;
+/// The error rate above which a provider is amber.
+const AMBER_ERROR_RATE: f64 = 0.1;
 
 /// All providers at a moment.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,49 +99,50 @@ struct CacheStatus {
     hit_rate: Option<f64>,
 }
 
-/// What Redis knows.
+/// What is read from Redis.
 #[derive(Default)]
 struct Board {
-    news: HashMap<String, News>,
+    states: HashMap<String, EndpointState>,
     counts: HashMap<String, u64>,
-    spoke: HashMap<String, DateTime<Utc>>,
+    last_successes: HashMap<String, DateTime<Utc>>,
     cache: CacheStatus,
 }
 
 pub(crate) async fn ai_status(admin: &Admin) -> Result<AiStatus, ApiError> {
     let at = SystemClock.now();
     let checks = provider_checks::all(&admin.pool).await?;
-    let (redis, board) = match look(admin, at).await {
+    let (redis, board) = match read_board(admin, at).await {
         Ok(board) => (DependencyStatus::Ok, board),
         Err(error) => {
             tracing::warn!(%error, "the providers are shown without what workers tell of them");
             (DependencyStatus::Away, Board::default())
         }
     };
-    let Board { mut news, counts, mut spoke, cache } = board;
+    let Board { mut states, counts, mut last_successes, cache } = board;
     let mut by_endpoint = by_endpoint(counts);
     let look_ups = by_endpoint.remove(LOOK_UPS).unwrap_or_default();
     let provider = |check: Check| {
         let link = Link { provider: check.provider.clone(), key: check.key.clone(), model: None };
         let name = link.to_string();
-        let rest = news.remove(&name).and_then(|news| news.rest);
+        let rest = states.remove(&name).and_then(|state| state.rest);
         let counts = by_endpoint.remove(&name).unwrap_or_default();
-        status(check, rest, spoke.remove(&name), &counts, at)
+        status(check, rest, last_successes.remove(&name), &counts, at)
     };
     let providers = checks.into_iter().map(provider).collect();
-    Ok(AiStatus { at, redis, minutes: MINUTES, providers, look_ups, cache })
+    Ok(AiStatus { at, redis, minutes: WINDOW_MINUTES, providers, look_ups, cache })
 }
 
-async fn look(admin: &Admin, at: DateTime<Utc>) -> Result<Board, troupe_core::ports::PortError> {
-    let (news, counts, spoke, lookups) = tokio::try_join!(
-        admin.board.news(),
-        admin.board.counted(at, MINUTES),
-        admin.board.spoke(),
+async fn read_board(admin: &Admin, at: DateTime<Utc>) -> Result<Board, troupe_core::ports::PortError> {
+    let (states, counts, last_successes, lookups) = tokio::try_join!(
+        admin.board.states(),
+        admin.board.counts(at, WINDOW_MINUTES),
+        admin.board.last_successes(),
         admin.reply_cache.lookups()
     )?;
     let all = lookups.hits + lookups.misses;
     let hit_rate = (all > 0).then(|| rounded(lookups.hits as f64 / all as f64));
-    Ok(Board { news, counts, spoke, cache: CacheStatus { hits: lookups.hits, misses: lookups.misses, hit_rate } })
+    let cache = CacheStatus { hits: lookups.hits, misses: lookups.misses, hit_rate };
+    Ok(Board { states, counts, last_successes, cache })
 }
 
 /// The counters of each endpoint, by what they count.
@@ -166,7 +167,7 @@ fn status(
     let outcomes: HashMap<_, _> =
         counts.iter().filter(|(what, _)| is_outcome(what)).map(|(what, count)| (what.clone(), *count)).collect();
     let calls: u64 = outcomes.values().sum();
-    // What was left, or lost a race, says nothing of the provider.
+    // An abandoned call, or one that lost to a hedge, says nothing about the provider.
     let own = |outcome: Outcome| outcomes.get(&outcome.to_string()).copied().unwrap_or(0);
     let judged = calls - own(Outcome::Abandoned) - own(Outcome::Outrun);
     let well = own(Outcome::Completed) + own(Outcome::Refused);
@@ -216,7 +217,9 @@ fn light(check: &Check, rest: Option<&Rest>, breaker: Breaker, error_rate: f64) 
         Some(outcome) if *outcome != Outcome::Completed.to_string() => {
             (Light::Red, Some(format!("the last check failed: {outcome}")))
         }
-        _ if error_rate > MANY => (Light::Amber, Some(format!("{:.0} of 100 calls fail", error_rate * 100.0))),
+        _ if error_rate > AMBER_ERROR_RATE => {
+            (Light::Amber, Some(format!("{:.0} of 100 calls fail", error_rate * 100.0)))
+        }
         _ => (Light::Green, None),
     }
 }

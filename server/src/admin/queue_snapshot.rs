@@ -1,4 +1,4 @@
-//! What PostgreSQL says of the queue, asked once for all who watch.
+//! The queue's state in PostgreSQL, cached for all admins who watch.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use utoipa::ToSchema;
 
 use crate::http::error::ApiError;
 
-/// More dead letters are not counted.
+/// Dead letters are counted up to this.
 const MAX_DEAD_LETTERS: i64 = 10_000;
-/// What PostgreSQL says is good for so long, however many admins watch.
-const FRESH_FOR: Duration = Duration::from_secs(2);
+/// The lifetime of the cache.
+const TTL: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct DispatchLag {
@@ -29,8 +29,8 @@ pub(crate) struct DispatchLag {
     longest_ms: i64,
 }
 
-/// What PostgreSQL says.
-pub(crate) struct Stored {
+/// A snapshot of PostgreSQL.
+pub(crate) struct QueueSnapshot {
     pub(super) workers: Vec<Worker>,
     pub(super) unlisted: Vec<Running>,
     pub(super) dispatch_lag: Option<DispatchLag>,
@@ -39,26 +39,26 @@ pub(crate) struct Stored {
     pub(super) jobs: Vec<JobKind>,
 }
 
-/// What PostgreSQL said last. Whoever comes while it is asked waits for that answer.
+/// The last snapshot. Concurrent callers share one query.
 #[derive(Default)]
-pub(crate) struct QueueSnapshotCache(Mutex<Option<(Instant, Arc<Stored>)>>);
+pub(crate) struct QueueSnapshotCache(Mutex<Option<(Instant, Arc<QueueSnapshot>)>>);
 
 impl QueueSnapshotCache {
-    pub(super) async fn get(&self, pool: &PgPool) -> Result<Arc<Stored>, ApiError> {
+    pub(super) async fn get(&self, pool: &PgPool) -> Result<Arc<QueueSnapshot>, ApiError> {
         let mut last = self.0.lock().await;
         if let Some((at, stored)) = &*last
-            && at.elapsed() < FRESH_FOR
+            && at.elapsed() < TTL
         {
             return Ok(stored.clone());
         }
-        let stored = Arc::new(Stored::look(pool).await?);
+        let stored = Arc::new(QueueSnapshot::load(pool).await?);
         *last = Some((Instant::now(), stored.clone()));
         Ok(stored)
     }
 }
 
-impl Stored {
-    async fn look(pool: &PgPool) -> Result<Self, sqlx::Error> {
+impl QueueSnapshot {
+    async fn load(pool: &PgPool) -> Result<Self, sqlx::Error> {
         let running = queue_state::running(pool).await?;
         let dispatch_lag = dispatch_lag(&running);
         let (workers, unlisted) = workers_at_work(pool, running).await?;
@@ -69,7 +69,7 @@ impl Stored {
     }
 }
 
-/// The workers, each with what it does; and what runs under a worker that is not among them.
+/// The workers, each with what it runs; and requests that run under an unknown worker.
 pub(super) async fn workers_at_work(
     pool: &PgPool,
     running: Vec<Running>,

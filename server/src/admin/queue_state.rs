@@ -1,4 +1,4 @@
-//! The queue as admins see it: the gauge's last look at Redis, and who does what by PostgreSQL.
+//! The queue's state for admins: the gauge's last sample of Redis, and the snapshot of PostgreSQL.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What admins do with users: there is always one admin left.
+//! Changes of users by admins. The last admin cannot be demoted.
 
 use troupe_core::{
     ids::UserId,
@@ -16,14 +16,14 @@ use crate::{
     http::error::{ApiError, ProblemCode},
 };
 
-/// What becomes of a user; what is `None` stays.
+/// A change of a user; `None` leaves a setting unchanged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UserChange<'a> {
     pub(crate) role: Option<AccountRole>,
     pub(crate) tier: Option<&'a str>,
 }
 
-/// The user as it is now; `None` where there is no such user.
+/// Changes a user; `None` where there is no such user.
 pub(crate) async fn change(
     admin: &Admin,
     by: &By,
@@ -33,7 +33,7 @@ pub(crate) async fn change(
     let UserChange { role, tier } = change;
     let mut transaction = admin.pool.begin().await?;
     if role.is_some_and(|role| role != AccountRole::Admin) {
-        // Two admins who lower each other come one after the other.
+        // Serializes two admins who demote each other.
         let admins = admin_users::lock_admins(&mut *transaction).await?;
         if admins == [id] {
             return Err(ApiError::conflict(
@@ -72,7 +72,7 @@ pub(crate) async fn change(
     Ok(user)
 }
 
-/// Ends everything by which somebody can call as this user: sign-ins and API keys. They may sign in again.
+/// Revokes all credentials of a user: sign-ins and API keys. The user may sign in again.
 pub(crate) async fn sign_out(admin: &Admin, by: &By, id: UserId) -> Result<(), ApiError> {
     note(&admin.pool, &by.does("user.signed_out").on(On::user(id))).await?;
     sign_ins::end_all(&admin.accounts, id, None).await?;

@@ -1,4 +1,4 @@
-//! Why a request is not answered yet: every reason that is known, for admins.
+//! Why a request is not answered yet: all known reasons, for admins.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -79,19 +79,19 @@ pub(crate) struct Reason {
     pub(super) until: Option<DateTime<Utc>>,
 }
 
-/// What is known beside the request itself.
-struct Surroundings {
+/// The state of the system beside the request.
+struct SystemState {
     jobs: u64,
     redis_answers: bool,
     workers: Vec<Worker>,
     running: usize,
-    /// Of one user, with the queue or the workers.
+    /// The limit of one user's requests with the queue or the workers.
     at_once: i64,
 }
 
 pub(crate) async fn why_waiting(admin: &Admin, id: RequestId) -> Result<WaitingView, ApiError> {
     let waiting = queue_state::waiting(&admin.pool, id).await?.ok_or(ApiError::NotFound("request"))?;
-    let around = Surroundings {
+    let system = SystemState {
         jobs: admin.chat.gauge.tier(&waiting.tier).waiting,
         redis_answers: admin.chat.gauge.redis_answers(),
         workers: workers::list(&admin.pool).await?,
@@ -101,7 +101,7 @@ pub(crate) async fn why_waiting(admin: &Admin, id: RequestId) -> Result<WaitingV
     Ok(WaitingView {
         request_id: id,
         user_id: waiting.user_id,
-        reasons: reasons(&waiting, &around),
+        reasons: reasons(&waiting, &system),
         tier: waiting.tier,
         status: waiting.status,
         attempt: waiting.attempt,
@@ -111,10 +111,10 @@ pub(crate) async fn why_waiting(admin: &Admin, id: RequestId) -> Result<WaitingV
     })
 }
 
-fn reasons(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
+fn reasons(waiting: &Waiting, system: &SystemState) -> Vec<Reason> {
     match waiting.status {
-        RequestStatus::Queued => reasons_of_queued(waiting, around),
-        RequestStatus::InProgress => reasons_of_running(waiting, around),
+        RequestStatus::Queued => reasons_of_queued(waiting, system),
+        RequestStatus::InProgress => reasons_of_running(waiting, system),
         RequestStatus::Completed => vec![final_since(waiting, "it has been answered")],
         RequestStatus::Failed => vec![final_since(waiting, "it failed for good")],
         RequestStatus::Cancelled => vec![final_since(waiting, "it was cancelled")],
@@ -131,7 +131,7 @@ fn final_since(waiting: &Waiting, detail: &'static str) -> Reason {
     Reason { since: waiting.finished_at, ..Reason::new(ReasonCode::Final, detail) }
 }
 
-fn reasons_of_running(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
+fn reasons_of_running(waiting: &Waiting, system: &SystemState) -> Vec<Reason> {
     let worker = waiting.worker.clone();
     let mut reasons = vec![Reason {
         worker: worker.clone(),
@@ -139,7 +139,7 @@ fn reasons_of_running(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
         until: waiting.due_at,
         ..Reason::new(ReasonCode::InProgress, "a worker is writing its reply")
     }];
-    let alive = around.workers.iter().any(|known| known.alive && Some(&known.name) == worker.as_ref());
+    let alive = system.workers.iter().any(|known| known.alive && Some(&known.name) == worker.as_ref());
     if !alive || waiting.overdue {
         let detail = "its worker has fallen silent; when the lease has run out, the request is queued again";
         reasons.push(Reason { worker, until: waiting.due_at, ..Reason::new(ReasonCode::WorkerGone, detail) });
@@ -147,7 +147,7 @@ fn reasons_of_running(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
     reasons
 }
 
-fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
+fn reasons_of_queued(waiting: &Waiting, system: &SystemState) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if let Some(before) = waiting.before {
         let detail = "an earlier message of the conversation waits for its reply";
@@ -160,11 +160,11 @@ fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
     if reasons.is_empty() {
         reasons.push(if waiting.dispatched_at.is_some() {
             Reason {
-                jobs: Some(around.jobs),
+                jobs: Some(system.jobs),
                 since: waiting.dispatched_at,
                 ..Reason::new(ReasonCode::Queued, "it is in the queue of its tier, with so many jobs at the last look")
             }
-        } else if waiting.with_workers >= around.at_once {
+        } else if waiting.with_workers >= system.at_once {
             let detail = "as many of the user's own as may be are with the queue and the workers";
             let jobs = Some(waiting.with_workers.unsigned_abs());
             Reason { jobs, ..Reason::new(ReasonCode::UserLimit, detail) }
@@ -173,17 +173,17 @@ fn reasons_of_queued(waiting: &Waiting, around: &Surroundings) -> Vec<Reason> {
             Reason { until: waiting.due_at, ..Reason::new(ReasonCode::NotDispatched, detail) }
         });
     }
-    if !around.redis_answers {
+    if !system.redis_answers {
         let detail = "Redis is away: nothing is handed to the workers";
         reasons.push(Reason::new(ReasonCode::RedisAway, detail));
     }
-    let alive = || around.workers.iter().filter(|worker| worker.alive);
+    let alive = || system.workers.iter().filter(|worker| worker.alive);
     let slots: i32 = alive().filter(|worker| worker.state == WorkerState::Active).map(|worker| worker.slots).sum();
     if alive().next().is_none() {
         reasons.push(Reason::new(ReasonCode::NoWorker, "no worker is alive"));
     } else if slots == 0 {
         reasons.push(Reason::new(ReasonCode::WorkersPaused, "every worker is paused, or draining"));
-    } else if around.running >= slots.unsigned_abs() as usize {
+    } else if system.running >= slots.unsigned_abs() as usize {
         reasons.push(Reason::new(ReasonCode::WorkersBusy, "every slot of every worker is taken"));
     }
     reasons

@@ -1,5 +1,4 @@
-//! Workers as admins want them: paused, drained, or with other places for replies. Each follows its row within a
-//! heartbeat.
+//! Control of workers by admins: pause, drain, resize. Each worker follows its row within a heartbeat.
 
 use serde::Serialize;
 use troupe_core::model::{
@@ -19,16 +18,16 @@ use crate::{
 
 const MISSING: ApiError = ApiError::NotFound("worker");
 
-/// What changes of a worker; what is not given stays.
+/// A change of a worker; `None` leaves a setting unchanged.
 pub(crate) struct WorkerChange {
     pub(crate) state: Option<WorkerState>,
     pub(crate) concurrency: Option<i32>,
     pub(crate) reason: String,
 }
 
-/// As the audit log has it.
+/// The state in the audit log.
 #[derive(Serialize)]
-struct Noted<'a> {
+struct AuditedState<'a> {
     state: WorkerState,
     concurrency: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +39,7 @@ pub(crate) async fn list(admin: &Admin) -> Result<Vec<Worker>, ApiError> {
     Ok(workers_at_work(&admin.pool, running).await?.0)
 }
 
-/// Changes what is wanted of a worker, and notes why.
+/// Changes the wanted state of a worker, with an audited reason.
 pub(crate) async fn change(admin: &Admin, by: &By, name: &str, change: WorkerChange) -> Result<Worker, ApiError> {
     let WorkerChange { state: wanted, concurrency, reason } = change;
     let mut transaction = admin.pool.begin().await?;
@@ -51,8 +50,8 @@ pub(crate) async fn change(admin: &Admin, by: &By, name: &str, change: WorkerCha
     let after = Orders { state: wanted.unwrap_or(before.state), slots: concurrency.unwrap_or(before.slots) };
     workers::order(&mut *transaction, name, after, &reason).await?;
     let noted = by.does("worker.changed").on(On::thing("worker", name));
-    let noted = noted.before(Noted { state: before.state, concurrency: before.slots, reason: None });
-    let noted = noted.after(Noted { state: after.state, concurrency: after.slots, reason: Some(&reason) });
+    let noted = noted.before(AuditedState { state: before.state, concurrency: before.slots, reason: None });
+    let noted = noted.after(AuditedState { state: after.state, concurrency: after.slots, reason: Some(&reason) });
     note(&mut *transaction, &noted).await?;
     transaction.commit().await?;
     tracing::info!(admin_id = by.user.map(tracing::field::display), worker = name, state = ?after.state, "a worker is changed");

@@ -1,6 +1,6 @@
 //! API keys: `trp_<12 hex digits>_<secret>`. The prefix before the secret identifies the key, in lists and in lookups.
 
-use troupe_db::accounts::api_keys::{self as stored, Shown};
+use troupe_db::accounts::api_keys::{self as stored, StoredKey};
 
 use super::{
     Auth,
@@ -47,7 +47,7 @@ pub(crate) async fn identify(auth: &Auth, key: &str, prefix: &str) -> Result<Ide
     Ok(identity(found, CredentialKind::Key))
 }
 
-pub(super) fn identity(key: Shown, kind: CredentialKind) -> Identity {
+pub(super) fn identity(key: StoredKey, kind: CredentialKind) -> Identity {
     let credential = Credential { id: key.id, kind, scopes: Scopes::from(key.scopes), expires_at: key.expires_at };
     Identity { user: key.user, tier: key.tier, credential }
 }

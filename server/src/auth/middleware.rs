@@ -1,7 +1,7 @@
 //! Authentication, rate limiting and authorization of every call, before its route is called.
 //!
-//! The permission that a route needs is read from its OpenAPI description (`security`), once at start. A route without
-//! one is closed to everybody. Handlers get the caller by the extractor [`super::caller::Caller`].
+//! The permission that a route needs is read from its `OpenAPI` description (`security`), once at start. A route
+//! without one is closed to everybody. Handlers get the caller by the extractor [`super::caller::Caller`].
 
 use std::{collections::HashMap, sync::Arc};
 

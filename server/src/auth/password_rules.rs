@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use super::passwords::normal;
-use crate::http::extract::checks::Checks;
+use crate::http::extract::validation::Checks;
 
 /// Common passwords of at least eight characters: lower-case, sorted. Repetitions and sequences are left to
 /// [`is_monotonous`].

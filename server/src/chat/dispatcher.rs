@@ -52,7 +52,7 @@ async fn run(
         tokio::select! {
             biased;
             // What was accepted before the shutdown is still dispatched.
-            received = receiver.recv_many(&mut batch, MAX_BATCH) => if received == 0 { return },
+            count = receiver.recv_many(&mut batch, MAX_BATCH) => if count == 0 { return },
             () = shutdown.cancelled() => return,
         }
         let mut dispatches = Vec::with_capacity(batch.len());

@@ -20,7 +20,7 @@ use super::{Chat, cancel::cancel_before, dispatcher::Accepted};
 use crate::{
     http::{
         error::{ApiError, ProblemCode},
-        extract::checks::Checks,
+        extract::validation::Checks,
         idempotent::Key,
     },
     personas,

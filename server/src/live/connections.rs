@@ -14,7 +14,7 @@ pub(crate) struct Connections {
     open: TaskTracker,
     counts: Arc<Mutex<HashMap<UserId, usize>>>,
     credentials: Arc<Mutex<HashMap<CredentialId, CredentialConnections>>>,
-    max_connections: usize,
+    max_open: usize,
     max_per_user: usize,
 }
 
@@ -72,7 +72,7 @@ impl Connections {
             open: TaskTracker::new(),
             counts: Arc::default(),
             credentials: Arc::default(),
-            max_connections,
+            max_open: max_connections,
             max_per_user,
         }
     }
@@ -83,7 +83,7 @@ impl Connections {
     }
 
     pub(crate) fn admit(&self, user: UserId, credential: CredentialId) -> Result<ConnectionPermit, LimitReached> {
-        if self.open.len() >= self.max_connections {
+        if self.open.len() >= self.max_open {
             return Err(LimitReached::Process);
         }
         let mut counts = self.counts.lock();

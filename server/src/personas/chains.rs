@@ -8,7 +8,7 @@ use troupe_core::{
     model::{Change, providers::Link},
 };
 
-use crate::http::extract::checks::Checks;
+use crate::http::extract::validation::Checks;
 
 const MAX_LINKS: usize = 10;
 const MAX_MODELS: usize = 100;

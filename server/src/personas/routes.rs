@@ -34,10 +34,10 @@ use crate::{
         error::ApiError,
         extract::{
             body::Body,
-            checks::Checks,
             idempotency::Keyed,
             paging::{Listed, Paging, Params},
             path::Id,
+            validation::Checks,
         },
         idempotent::{Created, create_idempotent},
     },

@@ -3,7 +3,7 @@
 use troupe_core::model::Change;
 use troupe_db::personas::PersonaChange;
 
-use crate::http::extract::checks::Checks;
+use crate::http::extract::validation::Checks;
 
 /// Checks what is there; a chain is checked by [`super::chains`].
 pub(crate) fn check_settings(checks: &mut Checks, change: &PersonaChange<'_>) {

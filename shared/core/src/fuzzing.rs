@@ -32,10 +32,11 @@ pub fn address(text: &str) {
 
 /// What a document is; the first byte says what it is said to be.
 pub fn media_type(bytes: &[u8]) {
-    let said = [None, Some(MediaType::Text), Some(MediaType::Html), Some(MediaType::Pdf), Some(MediaType::Markdown)];
-    let said = bytes.first().and_then(|first| said[usize::from(*first) % said.len()]);
+    let declared =
+        [None, Some(MediaType::Text), Some(MediaType::Html), Some(MediaType::Pdf), Some(MediaType::Markdown)];
+    let declared = bytes.first().and_then(|first| declared[usize::from(*first) % declared.len()]);
     let bytes = bytes.get(1..).unwrap_or_default();
-    match sniff(bytes, said) {
+    match sniff(bytes, declared) {
         Ok(MediaType::Pdf) => assert!(bytes.windows(5).any(|window| window == b"%PDF-"), "no PDF"),
         Ok(_) => assert!(str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0')), "no text"),
         Err(NoDocument::NotUtf8(at) | NoDocument::Binary(at)) => assert!(at < bytes.len(), "a fault behind the end"),

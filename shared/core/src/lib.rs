@@ -1,13 +1,12 @@
-//! What the web tier and the workers both speak.
+//! The contract between the web tier and the workers.
 //!
-//! `server` and `worker` depend on this crate and never on each other: whatever both must agree on (ids, the model and
-//! its SQL, events, jobs, configuration) lives here, and adapters to Redis are built here behind the ports.
+//! `server` and `worker` depend on this crate and never on each other: whatever both must agree on (ids, the model,
+//! events, jobs, configuration) lives here, as do the adapters to Redis and other services, behind the ports.
 
 pub mod adapters;
 pub mod batch;
 pub mod clock;
 pub mod config;
-pub mod estimate;
 pub mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -23,3 +22,4 @@ pub mod ports;
 pub mod problem;
 pub mod quota;
 pub mod telemetry;
+pub mod token_estimate;

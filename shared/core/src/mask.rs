@@ -40,17 +40,18 @@ pub fn masked(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     found.sort_by_key(|one| one.place.start);
-    let (mut masked, mut told) = (String::with_capacity(text.len()), 0);
+    let mut masked = String::with_capacity(text.len());
+    let mut copied = 0;
     let mut rest = found.into_iter().peekable();
     while let Some(Found { mut place, kind }) = rest.next() {
         while let Some(next) = rest.next_if(|next| next.place.start < place.end) {
             place.end = place.end.max(next.place.end);
         }
-        masked.push_str(&text[told..place.start]);
+        masked.push_str(&text[copied..place.start]);
         masked.push_str(kind.replacement());
-        told = place.end;
+        copied = place.end;
     }
-    masked.push_str(&text[told..]);
+    masked.push_str(&text[copied..]);
     Cow::Owned(masked)
 }
 

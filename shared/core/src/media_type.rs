@@ -1,7 +1,7 @@
-//! What an upload is: found in its bytes, whatever it was said to be.
+//! The media type of an upload, sniffed from its bytes.
 //!
-//! Only between kinds of text that look alike is the word of the sender taken. What is none of ours is refused with its
-//! name, and text that is not UTF-8 with the place where it ends to be.
+//! The declared type only decides between kinds of text, which look alike. Other known formats are refused by name, and
+//! text that is not UTF-8 with the offset of its first invalid byte.
 
 use std::{borrow::Cow, fmt};
 
@@ -97,8 +97,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A PDF may begin with something else; readers look so far for its beginning.
 const PDF_WITHIN: usize = 1_024;
 
-/// What the bytes are. What was said of them decides only where they say nothing themselves.
-pub fn sniff(bytes: &[u8], said: Option<MediaType>) -> Result<MediaType, NoDocument> {
+/// The media type of the bytes. The declared type decides only where the bytes do not.
+pub fn sniff(bytes: &[u8], declared: Option<MediaType>) -> Result<MediaType, NoDocument> {
     let begins = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
     if begins.is_empty() {
         return Err(NoDocument::Empty);
@@ -107,7 +107,7 @@ pub fn sniff(bytes: &[u8], said: Option<MediaType>) -> Result<MediaType, NoDocum
         return Ok(MediaType::Pdf);
     }
     let beginning = &bytes[..bytes.len().min(PDF_WITHIN)];
-    if said == Some(MediaType::Pdf) && beginning.windows(5).any(|window| window == b"%PDF-") {
+    if declared == Some(MediaType::Pdf) && beginning.windows(5).any(|window| window == b"%PDF-") {
         return Ok(MediaType::Pdf);
     }
     let other = |kinds: &[(&[u8], &'static str)]| {
@@ -117,9 +117,9 @@ pub fn sniff(bytes: &[u8], said: Option<MediaType>) -> Result<MediaType, NoDocum
         return Err(other);
     }
     check_text(bytes).map_err(|fault| other(&OTHERS).unwrap_or(fault))?;
-    Ok(match said {
+    Ok(match declared {
         _ if begins_as_html(begins) => MediaType::Html,
-        Some(said @ (MediaType::Html | MediaType::Markdown)) => said,
+        Some(declared @ (MediaType::Html | MediaType::Markdown)) => declared,
         _ => MediaType::Text,
     })
 }
@@ -138,7 +138,7 @@ fn begins_as_html(begins: &[u8]) -> bool {
     [&b"<!doctype html"[..], b"<html", b"<head", b"<body"].into_iter().any(starts)
 }
 
-/// A text as it is stored: without a mark of its byte order.
+/// A text as it is stored: without a byte order mark.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes))
 }
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn what_it_is_goes_before_what_it_is_said_to_be() {
         let pdf = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n";
-        for said in [None, Some(MediaType::Text), Some(MediaType::Html), Some(MediaType::Pdf)] {
-            assert_eq!(sniff(pdf, said), Ok(MediaType::Pdf));
-            assert_eq!(sniff(b"\n<!DOCTYPE html>\n<p>Hello", said), Ok(MediaType::Html));
+        for declared in [None, Some(MediaType::Text), Some(MediaType::Html), Some(MediaType::Pdf)] {
+            assert_eq!(sniff(pdf, declared), Ok(MediaType::Pdf));
+            assert_eq!(sniff(b"\n<!DOCTYPE html>\n<p>Hello", declared), Ok(MediaType::Html));
         }
         assert_eq!(sniff(b"junk\n%PDF-1.4", Some(MediaType::Pdf)), Ok(MediaType::Pdf));
         assert_eq!(sniff(b"The letters %PDF-1.4 begin a PDF.", Some(MediaType::Text)), Ok(MediaType::Text));

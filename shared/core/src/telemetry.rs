@@ -34,8 +34,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let mut filter = EnvFilter::try_new(&config.filter)?;
-    for quiet in NEVER {
-        filter = filter.add_directive(quiet.parse()?);
+    for directive in NEVER {
+        filter = filter.add_directive(directive.parse()?);
     }
     let registry = tracing_subscriber::registry().with(filter);
     Ok(match config.format {

@@ -1,8 +1,7 @@
 //! A private PostgreSQL: one Unix socket, no port, one superuser and one database, both called `troupe`.
 //!
 //! `dir/postgres/data` is the cluster, or a link to it where the user that PostgreSQL runs as cannot reach `dir`.
-//! Nothing in its configuration file is ours: every setting stands on the command line, so it is the same after an
-//! upgrade.
+//! Its configuration file is not used: every setting is on the command line, so it is the same after an upgrade.
 
 use std::{
     fs,
@@ -27,10 +26,10 @@ const ENGINE: &str = "PostgreSQL";
 const NAME: &str = "troupe";
 const SOCKET: &str = ".s.PGSQL.5432";
 const PORT: &str = "5432";
-/// What the directories of clusters being made are called.
-const MAKING: &str = "initdb-";
-/// Where root puts a cluster whose own place its user cannot reach.
-const ELSEWHERE: &str = "/var/lib/troupe";
+/// Temporary directories of clusters under construction.
+const INITDB_PREFIX: &str = "initdb-";
+/// For root, where the cluster's user cannot reach the configured directory.
+const FALLBACK_HOME: &str = "/var/lib/troupe";
 /// Fast shutdown, immediate shutdown, and what leaves shared memory behind.
 const STOP_SIGNALS: &StopSequence = &[
     (Signal::Interrupt, Duration::from_mins(1)),
@@ -62,14 +61,14 @@ impl Postgres {
     /// Starts on `dir/postgres`, making a cluster there on first use, waits until it takes connections, and creates the
     /// database `troupe` if it is missing.
     pub async fn start(dir: &Path, durability: Durability) -> Result<Self, EngineError> {
-        let places = programs::places();
-        // Said before anything is created.
-        programs::find_postgres(&places, None)?;
+        let directories = programs::directories();
+        // Reported before anything is created.
+        programs::find_postgres(&directories, None)?;
         let own = DataDir::lock(&dir.join("postgres"))?;
         let log = Log::begin(own.path().with_extension("log"))?;
         let account = Account::for_postgres(&own.path().join("data"))?;
-        let cluster = Cluster::settle(own.path(), account, durability)?;
-        let bin = programs::find_postgres(&places, cluster.version()?.as_deref())?;
+        let cluster = Cluster::locate(own.path(), account, durability)?;
+        let bin = programs::find_postgres(&directories, cluster.version()?.as_deref())?;
         if cluster.version()?.is_none() {
             cluster.initialise(&bin, &log).await?;
         }
@@ -108,11 +107,11 @@ impl Postgres {
 
     /// Stops it and starts it anew, at the same address and on the same files; returns when it takes connections again.
     pub async fn restart(&mut self, shutdown: Shutdown) -> Result<(), EngineError> {
-        let farewell = match shutdown {
+        let stop_signals = match shutdown {
             Shutdown::Fast => STOP_SIGNALS,
             Shutdown::Immediate => &STOP_SIGNALS[1..],
         };
-        self.process.stop(farewell).await?;
+        self.process.stop(stop_signals).await?;
         let (bin, sockets) = (&self.bin, self.sockets.path());
         self.process = self.cluster.start(bin, sockets, &self.url, self.durability, &self.log).await?;
         Ok(())
@@ -128,7 +127,7 @@ pub enum Shutdown {
     Immediate,
 }
 
-/// The files of a PostgreSQL, and who may touch them.
+/// The files of a PostgreSQL, and their owner.
 #[derive(Debug)]
 struct Cluster {
     home: PathBuf,
@@ -138,8 +137,8 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the place of the cluster, or a place for it.
-    fn settle(dir: &Path, account: Option<Account>, durability: Durability) -> Result<Self, EngineError> {
+    /// Locates the cluster, or chooses a directory for a new one.
+    fn locate(dir: &Path, account: Option<Account>, durability: Durability) -> Result<Self, EngineError> {
         let link = dir.join("data");
         if link.is_symlink() {
             let data = link.canonicalize().map_err(|_| {
@@ -167,7 +166,7 @@ impl Cluster {
                 link.display()
             )));
         }
-        let (home, temporary) = elsewhere(user, durability)?;
+        let (home, temporary) = fallback_home(user, durability)?;
         let data = home.join("data");
         if durability == Durability::Durable {
             std::os::unix::fs::symlink(&data, &link).map_err(EngineError::io("create", &link))?;
@@ -191,12 +190,12 @@ impl Cluster {
         }
     }
 
-    /// Made aside and moved into place, so that a crash leaves a whole cluster or none.
+    /// Made in a temporary directory and renamed, so that a crash leaves a whole cluster or none.
     async fn initialise(&self, bin: &Path, log: &Log) -> Result<(), EngineError> {
-        for abandoned in directories::entries(&self.home, MAKING) {
+        for abandoned in directories::entries(&self.home, INITDB_PREFIX) {
             _ = fs::remove_dir_all(abandoned);
         }
-        let made = directories::fresh(&self.home, MAKING)?;
+        let made = directories::fresh(&self.home, INITDB_PREFIX)?;
         if let Some(account) = &self.account {
             account.own(made.path())?;
         }
@@ -276,15 +275,15 @@ impl Cluster {
 
     async fn stop_leftover(&self) -> Result<(), EngineError> {
         let Some(pid) = self.running_pid() else { return Ok(()) };
-        let description = Description { programs: &["postgres"], places: std::slice::from_ref(&self.data) };
+        let description = Description { programs: &["postgres"], paths: std::slice::from_ref(&self.data) };
         process::stop_leftover(ENGINE, pid, &description, STOP_SIGNALS).await
     }
 }
 
 /// A home that every user can reach: for good under /var/lib, for a test under the temporary directory.
-fn elsewhere(user: &Account, durability: Durability) -> Result<(PathBuf, Option<TempDir>), EngineError> {
+fn fallback_home(user: &Account, durability: Durability) -> Result<(PathBuf, Option<TempDir>), EngineError> {
     let parent = match durability {
-        Durability::Durable => PathBuf::from(ELSEWHERE),
+        Durability::Durable => PathBuf::from(FALLBACK_HOME),
         Durability::Throwaway => directories::temporary(Some(user))?,
     };
     if !parent.exists() {

@@ -1,5 +1,4 @@
-//! A child process that is an engine: started apart from the terminal, waited for, signalled, and found again after a
-//! crash.
+//! An engine's child process: detached from the terminal, awaited, signalled, and found again after a crash.
 
 use std::{
     fmt, fs, io,
@@ -11,10 +10,10 @@ use std::{
 
 use crate::{EngineError, directories::Log};
 
-const PAUSE: Duration = Duration::from_millis(10);
-const START: Duration = Duration::from_mins(2);
-const ANSWER: Duration = Duration::from_secs(5);
-const LAST: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Signal {
@@ -24,15 +23,15 @@ pub(super) enum Signal {
     Kill,
 }
 
-/// Signals to send one after the other, and how long each gets.
+/// Signals to send one after the other, each with its timeout.
 pub(super) type StopSequence = [(Signal, Duration)];
 
-/// A running engine. Dropping it ends it at once, with `last`, and waits for the end.
+/// A running engine. Dropping it sends `drop_signal` and waits for the end.
 #[derive(Debug)]
 pub(super) struct Process {
     engine: &'static str,
     child: Child,
-    last: Signal,
+    drop_signal: Signal,
 }
 
 impl Process {
@@ -40,41 +39,41 @@ impl Process {
         engine: &'static str,
         mut command: Command,
         log: &Log,
-        last: Signal,
+        drop_signal: Signal,
     ) -> Result<Self, EngineError> {
         detach(&mut command, log)?;
         let child = command.spawn().map_err(|cause| EngineError::Io {
             what: format!("start {engine} ({})", command.get_program().display()),
             cause,
         })?;
-        Ok(Self { engine, child, last })
+        Ok(Self { engine, child, drop_signal })
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     fn exited(&mut self) -> Option<String> {
         match self.child.try_wait() {
             Ok(status) => status.map(|status| status.to_string()),
-            // Whoever started us had our children's ends ignored: they can no longer be asked about.
+            // SIGCHLD was ignored when we were started: the status of children is not available.
             Err(error) => Some(error.to_string()),
         }
     }
 
-    /// Asks until the answer is yes; an engine that ends meanwhile has failed.
+    /// Pings until it succeeds; an engine that ends meanwhile has failed.
     pub(super) async fn until_ready<E: fmt::Display, A: Future<Output = Result<(), E>>>(
         &mut self,
         log: &Log,
-        mut ask: impl FnMut() -> A,
+        mut ping: impl FnMut() -> A,
     ) -> Result<(), EngineError> {
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             if let Some(status) = self.exited() {
                 return Err(log.failure(self.engine, format!("did not start ({status})")));
             }
-            let answer = match tokio::time::timeout(ANSWER, ask()).await {
+            let answer = match tokio::time::timeout(PING_TIMEOUT, ping()).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => error.to_string(),
                 Err(silence) => silence.to_string(),
@@ -82,13 +81,13 @@ impl Process {
             if Instant::now() > deadline {
                 return Err(log.failure(self.engine, format!("does not answer ({answer})")));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    pub(super) async fn stop(&mut self, farewell: &StopSequence) -> Result<(), EngineError> {
+    pub(super) async fn stop(&mut self, stop_signals: &StopSequence) -> Result<(), EngineError> {
         let (engine, pid) = (self.engine, self.pid());
-        end(engine, pid, farewell, || self.exited().is_some()).await
+        end(engine, pid, stop_signals, || self.exited().is_some()).await
     }
 }
 
@@ -97,13 +96,13 @@ impl Drop for Process {
         if self.exited().is_some() {
             return;
         }
-        send(self.last, self.pid());
-        let deadline = Instant::now() + LAST;
+        send(self.drop_signal, self.pid());
+        let deadline = Instant::now() + DROP_TIMEOUT;
         while Instant::now() < deadline {
             if self.exited().is_some() {
                 return;
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(POLL_INTERVAL);
         }
         _ = self.child.kill();
         _ = self.child.wait();
@@ -134,11 +133,11 @@ fn detach(command: &mut Command, log: &Log) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// What an engine's process looks like from outside; process ids alone are used again, above all in containers.
+/// Identifies an engine's process from outside: process ids alone are reused, above all in containers.
 pub(super) struct Description<'a> {
     pub(super) programs: &'a [&'a str],
     /// Its working directory, or a path among its arguments.
-    pub(super) places: &'a [PathBuf],
+    pub(super) paths: &'a [PathBuf],
 }
 
 impl Description<'_> {
@@ -154,46 +153,46 @@ impl Description<'_> {
         let command_line = String::from_utf8_lossy(&command_line).replace('\0', " ");
         let program = command_line.split(' ').next().unwrap_or_default();
         let directory = fs::read_link(process.join("cwd")).unwrap_or_default();
-        let works_in = |place: &PathBuf| {
-            let place_name = place.to_string_lossy();
-            *place == directory
-                || command_line.split(&*place_name).skip(1).any(|rest| rest.is_empty() || rest.starts_with(' '))
+        let works_in = |path: &PathBuf| {
+            let path_name = path.to_string_lossy();
+            *path == directory
+                || command_line.split(&*path_name).skip(1).any(|rest| rest.is_empty() || rest.starts_with(' '))
         };
-        self.programs.iter().any(|name| program.contains(name)) && self.places.iter().any(works_in)
+        self.programs.iter().any(|name| program.contains(name)) && self.paths.iter().any(works_in)
     }
 }
 
-/// Stops the engine that a killed predecessor of ours left running, if `pid` is still it.
+/// Stops the engine that a killed predecessor left running, if `pid` is still that process.
 pub(super) async fn stop_leftover(
     engine: &'static str,
     pid: u32,
     description: &Description<'_>,
-    farewell: &StopSequence,
+    stop_signals: &StopSequence,
 ) -> Result<(), EngineError> {
     if !description.matches(pid) {
         return Ok(());
     }
     tracing::info!(engine, pid, "stopping what an earlier run left behind");
-    end(engine, pid, farewell, || !description.matches(pid)).await
+    end(engine, pid, stop_signals, || !description.matches(pid)).await
 }
 
 async fn end(
     engine: &'static str,
     pid: u32,
-    farewell: &StopSequence,
+    stop_signals: &StopSequence,
     mut gone: impl FnMut() -> bool,
 ) -> Result<(), EngineError> {
-    for (signal, patience) in farewell {
+    for (signal, timeout) in stop_signals {
         if gone() {
             return Ok(());
         }
         send(*signal, pid);
-        let deadline = Instant::now() + *patience;
+        let deadline = Instant::now() + *timeout;
         while Instant::now() < deadline {
             if gone() {
                 return Ok(());
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
     Err(EngineError::Stuck { engine, pid })

@@ -11,7 +11,7 @@ use std::{
 use crate::EngineError;
 
 /// Directories with a version in their name: parent, what stands before the version, what comes below it.
-const POSTGRES_PLACES: [(&str, &str, &str); 8] = [
+const POSTGRES_DIRECTORIES: [(&str, &str, &str); 8] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
     ("/usr/libexec", "postgresql", ""),
@@ -21,7 +21,7 @@ const POSTGRES_PLACES: [(&str, &str, &str); 8] = [
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
     ("/home/linuxbrew/.linuxbrew/opt", "postgresql@", "bin"),
 ];
-const PLACES: [&str; 7] = [
+const DIRECTORIES: [&str; 7] = [
     "/usr/local/bin",
     "/usr/local/pgsql/bin",
     "/usr/bin",
@@ -36,24 +36,24 @@ const POSTGRES_ADVICE: &str = "run scripts/setup, or install its server (Debian,
 const REDIS_ADVICE: &str = "run scripts/setup, or install it (Debian, Ubuntu: apt install redis-server; \
     Fedora: dnf install valkey; macOS: brew install redis), or set REDIS_URL";
 
-/// Where to look on this machine, in order.
-pub(super) fn places() -> Vec<PathBuf> {
+/// The directories to search on this machine, in order.
+pub(super) fn directories() -> Vec<PathBuf> {
     // PATH is no setting of ours: this is what running a program by its name does.
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places: Vec<_> = std::env::split_paths(&path).collect();
-    for (parent, prefix, below) in POSTGRES_PLACES {
-        places.extend(versions(Path::new(parent), prefix).into_iter().map(|dir| dir.join(below)));
+    let mut directories: Vec<_> = std::env::split_paths(&path).collect();
+    for (parent, prefix, below) in POSTGRES_DIRECTORIES {
+        directories.extend(versions(Path::new(parent), prefix).into_iter().map(|dir| dir.join(below)));
     }
-    places.extend(PLACES.map(PathBuf::from));
-    places
+    directories.extend(DIRECTORIES.map(PathBuf::from));
+    directories
 }
 
 /// The directory of the first whole PostgreSQL server; with `major`, the first of that version.
-pub(super) fn find_postgres(places: &[PathBuf], major: Option<&str>) -> Result<PathBuf, EngineError> {
+pub(super) fn find_postgres(directories: &[PathBuf], major: Option<&str>) -> Result<PathBuf, EngineError> {
     let mut found: Vec<String> = Vec::new();
-    for place in places {
+    for directory in directories {
         // A link in a directory of PATH leads to where the rest is.
-        let Ok(server) = place.join("postgres").canonicalize() else { continue };
+        let Ok(server) = directory.join("postgres").canonicalize() else { continue };
         let Some(bin) = server.parent() else { continue };
         if !["postgres", "initdb", "pg_ctl"].iter().all(|program| is_program(&bin.join(program))) {
             continue;
@@ -74,10 +74,10 @@ pub(super) fn find_postgres(places: &[PathBuf], major: Option<&str>) -> Result<P
     }
 }
 
-pub(super) fn find_redis(places: &[PathBuf]) -> Result<PathBuf, EngineError> {
+pub(super) fn find_redis(directories: &[PathBuf]) -> Result<PathBuf, EngineError> {
     ["redis-server", "valkey-server"]
         .iter()
-        .find_map(|name| places.iter().map(|place| place.join(name)).find(|program| is_program(program)))
+        .find_map(|name| directories.iter().map(|directory| directory.join(name)).find(|program| is_program(program)))
         .ok_or(EngineError::Missing { engine: "Redis", advice: REDIS_ADVICE })
 }
 

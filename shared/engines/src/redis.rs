@@ -29,16 +29,16 @@ const STOP_SIGNALS: &StopSequence =
 pub struct Redis {
     process: Process,
     url: String,
-    place: Place,
+    launch: Launch,
     log: Log,
     // Dropped in this order, after the process has ended: the directory is given up last.
     _sockets: SocketDir,
     _dir: DataDir,
 }
 
-/// All that its command line says.
+/// The parts of its command line.
 #[derive(Debug)]
-struct Place {
+struct Launch {
     server: PathBuf,
     data: PathBuf,
     pid_file: PathBuf,
@@ -49,13 +49,13 @@ struct Place {
 impl Redis {
     /// Starts on `dir/redis`, with the data it finds there, and waits until it answers.
     pub async fn start(dir: &Path, durability: Durability) -> Result<Self, EngineError> {
-        let server = programs::find_redis(&programs::places())?;
+        let server = programs::find_redis(&programs::directories())?;
         let own = DataDir::lock(&dir.join("redis"))?;
         let (data, pid_file, run) = (own.path().join("data"), own.path().join("pid"), own.path().join("run"));
         if let Some(pid) = process::read_pid(&pid_file) {
             let description = Description {
                 programs: &["redis-server", "valkey-server"],
-                places: &[data.clone(), PathBuf::from(format!("unixsocket:{}", run.join(SOCKET).display()))],
+                paths: &[data.clone(), PathBuf::from(format!("unixsocket:{}", run.join(SOCKET).display()))],
             };
             process::stop_leftover(ENGINE, pid, &description, STOP_SIGNALS).await?;
         }
@@ -64,9 +64,9 @@ impl Redis {
         let socket = sockets.path().join(SOCKET);
         let log = Log::begin(own.path().with_extension("log"))?;
         let url = format!("redis+unix://{}", socket.display());
-        let place = Place { server, data, pid_file, socket, durability };
-        let process = place.start(&log).await?;
-        Ok(Self { process, url, place, log, _sockets: sockets, _dir: own })
+        let launch = Launch { server, data, pid_file, socket, durability };
+        let process = launch.start(&log).await?;
+        Ok(Self { process, url, launch, log, _sockets: sockets, _dir: own })
     }
 
     /// For both redis-rs and fred: `redis+unix:///…/redis.sock`.
@@ -86,12 +86,12 @@ impl Redis {
     /// Stops it and starts it anew, at the same address, with the data that it kept: none where it is for tests.
     pub async fn restart(&mut self) -> Result<(), EngineError> {
         self.stop().await?;
-        self.process = self.place.start(&self.log).await?;
+        self.process = self.launch.start(&self.log).await?;
         Ok(())
     }
 }
 
-impl Place {
+impl Launch {
     /// Starts it and waits until it answers.
     async fn start(&self, log: &Log) -> Result<Process, EngineError> {
         let mut process = Process::spawn(ENGINE, self.command(), log, Signal::Terminate)?;

@@ -225,7 +225,7 @@ fn a_missing_program_is_one_line_of_advice() {
 
 #[test]
 fn a_cluster_of_another_version_is_named() {
-    let error = programs::find_postgres(&programs::places(), Some("7")).unwrap_err().to_string();
+    let error = programs::find_postgres(&programs::directories(), Some("7")).unwrap_err().to_string();
     assert!(error.starts_with("the database was made by PostgreSQL 7, and only "), "{error}");
 }
 

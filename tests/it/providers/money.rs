@@ -100,7 +100,7 @@ async fn what_is_reserved_at_once_never_exceeds_a_limit_and_is_settled_to_the_su
             let change =
                 |purse: &Purse| Change { account: purse.account.clone(), day, amount: wanted.amount * -2.0 / 3.0 };
             let changes: Vec<_> = wanted.purses.iter().map(change).collect();
-            async move { budgets::settle(db, &changes).await }
+            async move { budgets::record_spending(db, &changes).await }
         });
         join_all(settled).await.into_iter().for_each(|settled| settled.expect("no deadlock"));
         let stored = spent(db).await;

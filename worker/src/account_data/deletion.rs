@@ -34,14 +34,14 @@ type Batch = for<'c> fn(&'c mut PgConnection, UserId, i64) -> BoxFuture<'c, sqlx
 
 /// What is deleted, in this order: what others hang on goes last.
 const STEPS: [(&str, Batch); 9] = [
-    ("conversations", |db, user, most| Box::pin(conversations(db, user, most))),
-    ("memories", |db, user, most| Box::pin(deletions::delete_memories(db, user, most))),
-    ("documents", |db, user, most| Box::pin(deletions::delete_documents(db, user, most.min(DOCUMENTS)))),
-    ("answers", |db, user, most| Box::pin(deletions::delete_answers(db, user, most))),
+    ("conversations", |db, user, max_rows| Box::pin(conversations(db, user, max_rows))),
+    ("memories", |db, user, max_rows| Box::pin(deletions::delete_memories(db, user, max_rows))),
+    ("documents", |db, user, max_rows| Box::pin(deletions::delete_documents(db, user, max_rows.min(DOCUMENTS)))),
+    ("answers", |db, user, max_rows| Box::pin(deletions::delete_answers(db, user, max_rows))),
     ("personas", |db, user, _| Box::pin(deletions::delete_persona(db, user))),
-    ("questions", |db, user, most| Box::pin(deletions::delete_questions(db, user, most))),
-    ("exports", |db, user, most| Box::pin(exports(db, user, most))),
-    ("keys", |db, user, most| Box::pin(deletions::delete_idempotency_keys(db, user, most))),
+    ("questions", |db, user, max_rows| Box::pin(deletions::delete_questions(db, user, max_rows))),
+    ("exports", |db, user, max_rows| Box::pin(exports(db, user, max_rows))),
+    ("keys", |db, user, max_rows| Box::pin(deletions::delete_idempotency_keys(db, user, max_rows))),
     ("money", |db, user, _| Box::pin(deletions::delete_money(db, user))),
 ];
 
@@ -67,18 +67,18 @@ impl Job for Deletion {
         let mut steps = Steps::of(STEPS.len() as i32 + 1);
         let before = context.progress.as_ref().and_then(|progress| progress["items"].as_i64());
         steps.at.items = before.unwrap_or_default();
-        let most = i64::from(self.pace.batch);
+        let max_rows = i64::from(self.pace.batch);
         for (name, batch) in STEPS {
             steps.next(name);
             loop {
                 let mut transaction = context.begin(&steps.at).await?;
-                let deleted = batch(&mut transaction, user, most).await?;
+                let deleted = batch(&mut transaction, user, max_rows).await?;
                 transaction.commit().await?;
                 if deleted == 0 {
                     break;
                 }
                 steps.at.items += deleted as i64;
-                if deleted >= most as u64 {
+                if deleted >= max_rows as u64 {
                     sleep(self.pace.pause).await;
                 }
             }
@@ -95,16 +95,16 @@ impl Job for Deletion {
 }
 
 /// What is in a conversation goes before it.
-async fn conversations(db: &mut PgConnection, user: UserId, most: i64) -> sqlx::Result<u64> {
+async fn conversations(db: &mut PgConnection, user: UserId, max_rows: i64) -> sqlx::Result<u64> {
     let Some(conversation) = deletions::next_conversation(&mut *db, user).await? else { return Ok(0) };
-    match deletions::delete_requests(&mut *db, conversation, most).await? {
+    match deletions::delete_requests(&mut *db, conversation, max_rows).await? {
         0 => deletions::delete_conversation(&mut *db, conversation).await,
         deleted => Ok(deleted),
     }
 }
 
-async fn exports(db: &mut PgConnection, user: UserId, most: i64) -> sqlx::Result<u64> {
-    match deletions::delete_export_parts(&mut *db, user, most).await? {
+async fn exports(db: &mut PgConnection, user: UserId, max_rows: i64) -> sqlx::Result<u64> {
+    match deletions::delete_export_parts(&mut *db, user, max_rows).await? {
         0 => deletions::delete_jobs(&mut *db, user).await,
         deleted => Ok(deleted),
     }

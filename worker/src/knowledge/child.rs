@@ -56,8 +56,8 @@ pub fn extract_if_asked() -> Option<ExitCode> {
 fn be_the_child(task: &str) -> io::Result<()> {
     let Task { media_type, max_text, memory, seconds } = serde_json::from_str(task)?;
     let limits = [(Resource::As, memory), (Resource::Cpu, seconds), (Resource::Fsize, 0), (Resource::Core, 0)];
-    for (resource, most) in limits {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+    for (resource, limit) in limits {
+        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     }
     nice(NICE)?;
     let mut document = Vec::new();
@@ -129,16 +129,16 @@ async fn converse(child: &mut Child, document: &[u8], max_text: usize) -> io::Re
     let (Some(mut input), Some(output), Some(complaints)) = pipes else {
         return Err(io::Error::other("the child has no pipes"));
     };
-    let tell = async move {
+    let write_input = async move {
         // It may have died of the first half.
         _ = input.write_all(document).await;
     };
     let (mut answer, mut last_words) = (Vec::new(), Vec::new());
     // Escapes may double a text, and its headings and pages take some; a parser's own words may be lost.
-    let most = 4 * 1_024 * 1_024 + 2 * max_text as u64;
-    let (mut output, mut complaints) = (output.take(most), complaints.take(LAST_WORDS));
+    let max_bytes = 4 * 1_024 * 1_024 + 2 * max_text as u64;
+    let (mut output, mut complaints) = (output.take(max_bytes), complaints.take(LAST_WORDS));
     let (answered, complained, ()) =
-        tokio::join!(output.read_to_end(&mut answer), complaints.read_to_end(&mut last_words), tell);
+        tokio::join!(output.read_to_end(&mut answer), complaints.read_to_end(&mut last_words), write_input);
     answered.and(complained)?;
     drop((output, complaints));
     Ok(Ended { status: child.wait().await?, answer, last_words })
@@ -150,16 +150,16 @@ fn too_slow(timeout: Duration) -> Refused {
 
 fn why_it_died(settings: &Knowledge, status: ExitStatus, last_words: &[u8]) -> Refused {
     use std::os::unix::process::ExitStatusExt;
-    let said = |words: &[u8]| last_words.windows(words.len()).any(|window| window == words);
+    let names = |words: &[u8]| last_words.windows(words.len()).any(|window| window == words);
     match status.signal() {
         Some(SIGXCPU) => too_slow(settings.extract_timeout),
         Some(SIGKILL) => too_much_memory(settings.extract_memory),
-        Some(SIGABRT) if said(b"memory allocation of") => too_much_memory(settings.extract_memory),
-        Some(_) if said(b"overflowed its stack") => Refused("is nested too deeply to be read".to_owned()),
+        Some(SIGABRT) if names(b"memory allocation of") => too_much_memory(settings.extract_memory),
+        Some(_) if names(b"overflowed its stack") => Refused("is nested too deeply to be read".to_owned()),
         _ => Refused("cannot be read: it is broken".to_owned()),
     }
 }
 
-fn too_much_memory(most: u64) -> Refused {
-    Refused(format!("takes more than {} MiB of memory to read", most / (1_024 * 1_024)))
+fn too_much_memory(max_bytes: u64) -> Refused {
+    Refused(format!("takes more than {} MiB of memory to read", max_bytes / (1_024 * 1_024)))
 }

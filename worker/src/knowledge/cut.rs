@@ -11,7 +11,7 @@ mod tests;
 
 use troupe_core::{
     ids::PassageId,
-    model::knowledge::{Mark, Place},
+    model::knowledge::{Mark, PassageLocation},
 };
 use troupe_db::knowledge::passages::NewPassage;
 
@@ -103,7 +103,7 @@ impl<'a> Places<'a> {
         Self { text, outline, headings: Vec::new(), page: None, at: (0, 0) }
     }
 
-    fn place(&mut self, start: usize, end: usize) -> Place {
+    fn place(&mut self, start: usize, end: usize) -> PassageLocation {
         while let Some((mark, rest)) = self.outline.split_first()
             && at(mark) <= start
         {
@@ -113,7 +113,7 @@ impl<'a> Places<'a> {
         let letters = |text: &str| text.chars().count() as u32;
         let begins = self.at.1 + letters(&self.text[self.at.0..start]);
         self.at = (start, begins);
-        Place {
+        PassageLocation {
             headings: self.headings.iter().map(|(_, heading)| heading.clone()).collect(),
             page: self.page,
             start: begins,

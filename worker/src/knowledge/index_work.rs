@@ -12,7 +12,7 @@ use troupe_core::{
     model::knowledge::{Mark, SourceKind},
 };
 use troupe_db::{
-    interview::responses::{self, Said},
+    interview::responses::{self, AnsweredQuestion},
     knowledge::{documents, passages},
     personas,
 };
@@ -100,7 +100,7 @@ impl Indexer {
     async fn source(&self, pool: &PgPool, work: &IndexSource) -> Result<Source, JobError> {
         match work.source_kind {
             SourceKind::Document => self.document(pool, work).await,
-            SourceKind::Response => Ok(responses::load_said(pool, work.source_id.into()).await?.into()),
+            SourceKind::Response => Ok(responses::load_answered(pool, work.source_id.into()).await?.into()),
         }
     }
 
@@ -122,10 +122,10 @@ impl Indexer {
     }
 }
 
-impl From<Option<Said>> for Source {
+impl From<Option<AnsweredQuestion>> for Source {
     /// The question stands above its answer as a heading: people ask for things in other words than they answer in.
-    fn from(said: Option<Said>) -> Self {
-        let Some(Said { question, content }) = said else { return Self::Nothing };
+    fn from(answered: Option<AnsweredQuestion>) -> Self {
+        let Some(AnsweredQuestion { question, content }) = answered else { return Self::Nothing };
         let outline = vec![Mark::Heading { at: 0, end: question.len(), level: 1 }];
         Self::Text { text: format!("{question}\n\n{content}"), outline }
     }

@@ -14,10 +14,10 @@ pub(crate) const PROMISE: &str = "a promise is broken";
 
 /// Takes the text out of a document, and looks whether it is bounded, in order and can be stored.
 #[cfg(feature = "fuzzing")]
-pub(crate) fn extracted(media_type: troupe_core::media_type::MediaType, document: &[u8], most: usize) {
+pub(crate) fn extracted(media_type: troupe_core::media_type::MediaType, document: &[u8], max_bytes: usize) {
     use troupe_core::model::knowledge::Mark;
 
-    let Ok(found) = extract::extract(media_type, document, most) else { return };
+    let Ok(found) = extract::extract(media_type, document, max_bytes) else { return };
     let places = found.outline.iter().map(|mark| match *mark {
         Mark::Heading { at, end, .. } => (at, end),
         Mark::Page { at, .. } => (at, at),
@@ -25,5 +25,5 @@ pub(crate) fn extracted(media_type: troupe_core::media_type::MediaType, document
     let ordered = places.clone().is_sorted_by_key(|(at, _)| at)
         && places.clone().all(|(at, end)| at <= end && found.text.get(at..end).is_some());
     let storable = !found.text.contains('\0') && !found.title.is_some_and(|title| title.contains('\0'));
-    assert!(found.text.len() <= most && ordered && storable, "a promise is broken");
+    assert!(found.text.len() <= max_bytes && ordered && storable, "a promise is broken");
 }

@@ -43,7 +43,7 @@ impl Batch for Settlements {
     type Error = sqlx::Error;
 
     async fn run(&self, reservations: &[Vec<Change>]) -> sqlx::Result<Vec<()>> {
-        budgets::settle(&self.pool, &reservations.concat()).await?;
+        budgets::record_spending(&self.pool, &reservations.concat()).await?;
         Ok(vec![(); reservations.len()])
     }
 
@@ -71,7 +71,7 @@ impl BudgetBatches {
     }
 
     /// `None` when the worker has stopped.
-    pub(super) async fn settle(&self, changes: Vec<Change>) -> Option<Result<(), Arc<sqlx::Error>>> {
+    pub(super) async fn record_spending(&self, changes: Vec<Change>) -> Option<Result<(), Arc<sqlx::Error>>> {
         self.settlements.call(changes).await
     }
 }

@@ -151,10 +151,10 @@ impl Money {
     }
 
     /// Replaces the reservation by the actual cost.
-    pub(crate) async fn settle(&self, reservation: Reservation, spent: f64) {
+    pub(crate) async fn record_spending(&self, reservation: Reservation, spent: f64) {
         let Reservation { amount, held: Some((day, accounts)) } = reservation else { return };
         let change = |account| Change { account, day, amount: spent - amount };
-        match self.batches.settle(accounts.into_iter().map(change).collect()).await {
+        match self.batches.record_spending(accounts.into_iter().map(change).collect()).await {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::warn!(%error, reserved = amount, spent, "could not settle: the reservation stays spent");

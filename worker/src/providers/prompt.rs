@@ -3,8 +3,8 @@
 mod sections;
 
 use troupe_core::{
-    estimate::estimate_tokens,
     model::{Role, memory::Memory},
+    token_estimate::estimate_tokens,
 };
 use troupe_db::replies::claim::Claimed;
 

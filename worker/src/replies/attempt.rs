@@ -136,7 +136,7 @@ impl<'a> Attempt<'a> {
             Err(error) => return self.retry_or_fail(ChainFailure::without_call(&error.to_string())).into(),
         };
         let written = self.ask_providers(&prompt, &candidates).await;
-        generator.money.settle(reservation, cost_of(&self.trail)).await;
+        generator.money.record_spending(reservation, cost_of(&self.trail)).await;
         let reply = self.cacheable_reply(&written);
         let cacheable = reply.map(|reply| Cacheable { reply, prompt, candidates });
         Generated { outcome: self.outcome(written), cacheable }

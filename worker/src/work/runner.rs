@@ -79,13 +79,16 @@ impl Runner {
             if room.is_empty() || shutdown.is_cancelled() {
                 return Ok(());
             }
-            let wanted =
-                |&(kind, most): &(usize, usize)| Wanted { kind: running.kinds[kind].name, most, lease: self.lease };
+            let wanted = |&(kind, max_jobs): &(usize, usize)| Wanted {
+                kind: running.kinds[kind].name,
+                max_jobs,
+                lease: self.lease,
+            };
             let wanted: Vec<_> = room.iter().map(wanted).collect();
             let taken = lease::take(&self.pool, &self.worker, &wanted).await?;
-            for (kind, most) in room {
+            for (kind, max_jobs) in room {
                 let found = taken.iter().filter(|taken| taken.kind == running.kinds[kind].name);
-                if found.count() < most {
+                if found.count() < max_jobs {
                     running.load.ran_dry(kind);
                 }
             }

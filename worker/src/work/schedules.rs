@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
-use troupe_db::operations::schedules::{self, Look};
+use troupe_db::operations::schedules::{self, DueCheck};
 
 use super::{Context, Job, JobError, Outcome, RetryPolicy, Settings, Ticker, registry::Schedule};
 
@@ -76,9 +76,9 @@ pub(super) async fn follow(schedule: Schedule, pool: PgPool, worker: String, shu
     let mut ticker = Ticker::new(schedule.interval / LOOKS, shutdown);
     while ticker.tick().await {
         match schedules::enqueue_due(&pool, schedule.kind, &worker, schedule.interval).await {
-            Ok(Look::Enqueued) => {}
-            Ok(Look::NotDue) => tracing::debug!(schedule = schedule.kind, "not due"),
-            Ok(Look::UnderWay) => tracing::info!(schedule = schedule.kind, "the last run is still under way"),
+            Ok(DueCheck::Enqueued) => {}
+            Ok(DueCheck::NotDue) => tracing::debug!(schedule = schedule.kind, "not due"),
+            Ok(DueCheck::UnderWay) => tracing::info!(schedule = schedule.kind, "the last run is still under way"),
             Err(error) => tracing::warn!(%error, schedule = schedule.kind, "could not look at a schedule"),
         }
     }

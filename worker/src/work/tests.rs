@@ -131,7 +131,7 @@ impl Scene {
 
     /// Takes a job as a worker does of which nobody hears again.
     async fn taken_by_the_dead(&self, lease: Duration) -> Taken {
-        let wanted = [Wanted { kind: About::KIND, most: 1, lease }];
+        let wanted = [Wanted { kind: About::KIND, max_jobs: 1, lease }];
         let looks = async {
             loop {
                 if let Some(taken) = lease::take(&self.pool, "dead", &wanted).await.unwrap().pop() {

@@ -1,4 +1,4 @@
-//! A person's data: take it away, or have it deleted with the account.
+//! Exports of a user's data, and deletion of the account.
 
 use std::sync::Arc;
 
@@ -52,11 +52,11 @@ pub(crate) async fn create_export(
     Actor(by): Actor,
     IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Response, ApiError> {
-    begin_export(&accounts, by, user, user, key, "/api/v1/auth/me/exports").await
+    start_export_idempotent(&accounts, by, user, user, key, "/api/v1/auth/me/exports").await
 }
 
-/// Begins an export for a user, once under the caller's key.
-pub(crate) async fn begin_export(
+/// Starts an export for a user, idempotent by the caller's key.
+pub(crate) async fn start_export_idempotent(
     accounts: &Accounts,
     by: By,
     caller: UserId,
@@ -65,10 +65,10 @@ pub(crate) async fn begin_export(
     address: &str,
 ) -> Result<Response, ApiError> {
     let key = key.map(|key| Key::new(key, &[b"export", user.as_uuid().as_bytes()]));
-    let begun =
+    let created =
         create_idempotent(&accounts.pool, caller, key, |db| Box::pin(async move { start_export(db, &by, user).await }))
             .await?;
-    Ok(match begun {
+    Ok(match created {
         Created::New(job) => {
             let location = [(header::LOCATION, format!("{address}/{}", job.id))];
             (StatusCode::ACCEPTED, location, Json(job)).into_response()
@@ -138,10 +138,10 @@ pub(crate) async fn close_account(
     Body(CloseAccount { password }): Body<CloseAccount>,
 ) -> Result<Response, ApiError> {
     confirm(&accounts, &by, user, password).await?;
-    closed(&accounts, &by, user).await
+    close_and_respond(&accounts, &by, user).await
 }
 
-pub(crate) async fn closed(accounts: &Accounts, by: &By, user: UserId) -> Result<Response, ApiError> {
+pub(crate) async fn close_and_respond(accounts: &Accounts, by: &By, user: UserId) -> Result<Response, ApiError> {
     let job = close(accounts, by, user).await?;
     let location = [(header::LOCATION, format!("/api/v1/auth/deletions/{}", job.id))];
     Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())

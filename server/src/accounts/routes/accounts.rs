@@ -1,4 +1,4 @@
-//! Accounts: register, and who am I.
+//! Registration, and the signed-in user.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::sign_ins::{SignedIn, respond_signed_in};
 use crate::{
     accounts::{
         Accounts,
-        register::{self, Newcomer},
+        register::{self, NewAccount},
     },
     auth::{
         actor::Actor,
@@ -28,9 +28,9 @@ use crate::{
         error::ApiError,
         extract::{
             body::Body,
-            checks::Checks,
             device::Device,
             idempotency::{IdempotencyKey, REPLAYED},
+            validation::Checks,
         },
     },
 };
@@ -73,8 +73,8 @@ pub(crate) async fn register(
         checks.text("invitation", code, 1..=200);
     }
     checks.done()?;
-    let newcomer = Newcomer { email, name, password, invitation: invitation.as_deref() };
-    let (user, replayed) = register::register(&accounts, &by, newcomer, key).await?;
+    let new_account = NewAccount { email, name, password, invitation: invitation.as_deref() };
+    let (user, replayed) = register::register(&accounts, &by, new_account, key).await?;
     let replayed = replayed.then_some([REPLAYED]);
     let signed_in = respond_signed_in(&accounts, user, session, (&by, &device), &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())

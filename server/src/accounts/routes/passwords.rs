@@ -1,4 +1,4 @@
-//! Passwords: change one's own, and get a new one by mail.
+//! Password changes, and resets by e-mail.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     auth::{actor::Actor, caller::Identified},
     http::{
         error::ApiError,
-        extract::{body::Body, checks::Checks},
+        extract::{body::Body, validation::Checks},
     },
 };
 
@@ -72,7 +72,7 @@ pub(crate) async fn ask_for_reset(
 ) -> Result<(StatusCode, Json<ResetAsked>), ApiError> {
     let email = email.trim();
     Checks::default().email("email", email).done()?;
-    password_resets::ask(&accounts, email).await?;
+    password_resets::request(&accounts, email).await?;
     let detail = "if there is an account with this address, a link is on its way";
     Ok((StatusCode::ACCEPTED, Json(ResetAsked { detail })))
 }

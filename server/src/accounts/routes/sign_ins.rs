@@ -1,4 +1,4 @@
-//! Signing in and out, and what is signed in.
+//! Sign-in, sign-out, and the list of sign-ins.
 
 use std::sync::Arc;
 
@@ -83,8 +83,7 @@ impl From<TokenPair> for Tokens {
     }
 }
 
-/// Signs somebody in whose password was right. A browser's earlier session ends: nobody takes over one that somebody
-/// else began.
+/// Signs a user in after the password was verified. The browser's earlier session ends, against session fixation.
 pub(crate) async fn respond_signed_in(
     accounts: &Accounts,
     user: User,

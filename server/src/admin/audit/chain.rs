@@ -1,19 +1,19 @@
-//! What makes a chain of the log's entries: each hash is made of the one before and of the entry's own bytes.
+//! The hash chain of the audit log: each hash covers the one before and the entry's own bytes.
 //!
-//! The database makes the same hashes when it appends (`audit_append`). They are made once more here, so that whoever
-//! has changed the log has to have changed this program too.
+//! The database computes the same hashes when it appends (`audit_append`). They are recomputed here, so that who tampers
+//! with the log would have to change this program too.
 
 use ring::digest::{Context, SHA256};
 use troupe_db::operations::audit::Link;
 
 use crate::auth::secrets::hex as hex_of;
 
-/// What stands before the first entry.
-pub(super) fn beginning() -> Vec<u8> {
+/// The hash before the first entry.
+pub(super) fn genesis() -> Vec<u8> {
     sha256(&[b"troupe audit log"])
 }
 
-/// What is wrong with an entry that follows a hash at a position; `None` where all is well.
+/// The fault of an entry that should follow a hash at a position; `None` if it is valid.
 pub(super) fn fault(link: &Link, position: i64, before: &[u8]) -> Option<&'static str> {
     if link.position != position {
         return Some("the entry is missing");
@@ -34,7 +34,7 @@ pub(super) fn fault(link: &Link, position: i64, before: &[u8]) -> Option<&'stati
 
 type Details<'a> = (&'a Option<Vec<u8>>, &'a Option<Vec<u8>>, &'a Option<String>, bool);
 
-/// Whether details are what they were, or have rightly gone: with the account of the person whom they tell of.
+/// Whether details match their digest, or were rightly removed, with the account that they belong to.
 fn is_kept((digest, salt, text, gone): Details<'_>) -> bool {
     match (digest, salt, text) {
         (Some(digest), Some(salt), Some(text)) => *digest == sha256(&[salt, text.as_bytes()]),

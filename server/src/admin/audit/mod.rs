@@ -1,4 +1,4 @@
-//! Reading the audit log: export, and verification of its chain. Entries are appended by [`crate::audit`].
+//! The audit log for admins: export, and verification of its hash chain. Entries are appended by [`crate::audit`].
 
 mod chain;
 pub(crate) mod export;

@@ -1,7 +1,7 @@
-//! Looks whether the audit log is whole: every entry in its place, with the hash that follows from all before it.
+//! Verifies the audit log: no entry missing, each with the hash that follows from all before it.
 //!
-//! Whoever may do anything with the database can write a whole log anew. So the answer says how far the chain is whole,
-//! and by which hash: who keeps that elsewhere and asks again from there learns whether it is still the same log.
+//! Somebody with full access to the database can rewrite the whole log. So the result has the last verified position
+//! and its hash: kept elsewhere and given again, it shows whether the log is still the same.
 
 use std::{
     str::FromStr,
@@ -13,24 +13,24 @@ use sqlx::PgPool;
 use troupe_db::operations::audit;
 use utoipa::ToSchema;
 
-use super::chain::{beginning, fault};
+use super::chain::{fault, genesis};
 use crate::{auth::secrets::hex, http::error::ApiError};
 
 const PAGE: i64 = 1_000;
-/// More are not looked at in one call.
+/// The maximum per call.
 pub(crate) const MAX_ENTRIES: i64 = 100_000;
 
-/// What is looked at.
+/// The part of the log to verify.
 pub(crate) struct Stretch {
-    pub(crate) after: Option<Place>,
+    pub(crate) after: Option<Checkpoint>,
     pub(crate) limit: i64,
-    /// When it takes longer, the answer says how far it came.
+    /// After this time the result has the position reached.
     pub(crate) time: Duration,
 }
 
-/// A place in the log, and the hash of the entry there: `<position>-<hash>`.
+/// A position in the log, and the hash of the entry there: `<position>-<hash>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Checkpoint {
     position: i64,
     hash: Vec<u8>,
 }
@@ -59,43 +59,44 @@ pub(crate) struct Broken {
     why: String,
 }
 
-/// Looks at what comes after a place; from the beginning unless told.
+/// Verifies the entries after a checkpoint; from the beginning without one.
 pub(crate) async fn verify(pool: &PgPool, Stretch { after, limit, time }: Stretch) -> Result<Verified, ApiError> {
-    let called = Instant::now();
-    // What is appended meanwhile is another call's.
+    let started = Instant::now();
+    // Entries that are appended meanwhile are left to a later call.
     let (newest, newest_hash) = audit::head(pool).await?;
-    let mut at = after.unwrap_or_else(|| Place { position: 0, hash: beginning() });
+    let mut at = after.unwrap_or_else(|| Checkpoint { position: 0, hash: genesis() });
     if at.position > 0 && audit::hash(pool, at.position).await?.is_none_or(|hash| hash != at.hash) {
         let position = at.position;
         return Ok(Verified::broken(0, &at, position, "the entry is not the one that was here"));
     }
-    let (began, last) = (at.position, newest.min(at.position + limit));
-    while at.position < last && (at.position == began || called.elapsed() < time) {
+    let first = at.position;
+    let last = newest.min(at.position + limit);
+    while at.position < last && (at.position == first || started.elapsed() < time) {
         let links = audit::links(pool, at.position, PAGE.min(last - at.position)).await?;
         if links.is_empty() {
-            return Ok(Verified::broken(at.position - began, &at, at.position + 1, "the entry is missing"));
+            return Ok(Verified::broken(at.position - first, &at, at.position + 1, "the entry is missing"));
         }
         for link in links {
             if let Some(why) = fault(&link, at.position + 1, &at.hash) {
-                return Ok(Verified::broken(at.position - began, &at, at.position + 1, why));
+                return Ok(Verified::broken(at.position - first, &at, at.position + 1, why));
             }
-            at = Place { position: link.position, hash: link.hash };
+            at = Checkpoint { position: link.position, hash: link.hash };
         }
     }
-    if at.position >= newest && at != (Place { position: newest, hash: newest_hash }) {
+    if at.position >= newest && at != (Checkpoint { position: newest, hash: newest_hash }) {
         return Ok(Verified::broken(
-            at.position - began,
+            at.position - first,
             &at,
             at.position,
             "it is not the newest entry that was written",
         ));
     }
     let next = (at.position < newest).then(|| at.to_string());
-    Ok(Verified { whole: true, entries: at.position - began, reached: at.to_string(), next, broken: None })
+    Ok(Verified { whole: true, entries: at.position - first, reached: at.to_string(), next, broken: None })
 }
 
 impl Verified {
-    fn broken(entries: i64, reached: &Place, position: i64, why: &str) -> Self {
+    fn broken(entries: i64, reached: &Checkpoint, position: i64, why: &str) -> Self {
         let broken = Some(Broken { position, why: why.to_owned() });
         Self { whole: false, entries, reached: reached.to_string(), next: None, broken }
     }
@@ -109,13 +110,13 @@ impl Verified {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.position, hex(&self.hash))
     }
 }
 
-impl FromStr for Place {
+impl FromStr for Checkpoint {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {

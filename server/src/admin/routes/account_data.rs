@@ -1,4 +1,4 @@
-//! Exports and deletions that admins begin for others. The file is for its person alone.
+//! Exports and deletions that admins start for users. Only the user can download the file.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use troupe_core::{
 };
 
 use crate::{
-    accounts::routes::account_data::{begin_export, closed, find_export},
+    accounts::routes::account_data::{close_and_respond, find_export, start_export_idempotent},
     admin::Admin,
     auth::{actor::Actor, caller::Caller},
     http::{
@@ -30,7 +30,8 @@ pub(crate) async fn create_users_export(
     Id(user): Id<UserId>,
     IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Response, ApiError> {
-    begin_export(&admin.accounts, by, caller, user, key, &format!("/api/v1/admin/users/{user}/exports")).await
+    start_export_idempotent(&admin.accounts, by, caller, user, key, &format!("/api/v1/admin/users/{user}/exports"))
+        .await
 }
 
 /// How far an export of somebody's is
@@ -53,5 +54,5 @@ pub(crate) async fn close_users_account(
     Actor(by): Actor,
     Id(user): Id<UserId>,
 ) -> Result<Response, ApiError> {
-    closed(&admin.accounts, &by, user).await
+    close_and_respond(&admin.accounts, &by, user).await
 }

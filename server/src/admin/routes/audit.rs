@@ -30,8 +30,8 @@ use crate::{
     http::{
         error::ApiError,
         extract::{
-            checks::Checks,
             paging::{Listed, Paging, Params},
+            validation::Checks,
         },
     },
 };

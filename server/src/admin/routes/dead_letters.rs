@@ -27,10 +27,10 @@ use crate::{
         error::{ApiError, ProblemCode},
         extract::{
             body::Body,
-            checks::Checks,
             correlation::CorrelationId,
             paging::{Listed, Paging, Params},
             path::Id,
+            validation::Checks,
         },
     },
 };
@@ -148,7 +148,7 @@ pub(crate) async fn list_dead_letters(
     let page = Paging { after, limit }.page()?;
     let filter = DeadLetterFilter { ids: None, tier, user, persona, code, cause, since, until }.checked("")?;
     let items = dead_letters::list(&admin.pool, &filter, page).await?;
-    Ok(Json(Listed::new(items, page.limit, |letter| letter.id)))
+    Ok(Json(Listed::new(items, page.limit, |dead_letter| dead_letter.id)))
 }
 
 /// One dead letter with its whole history, settled or not

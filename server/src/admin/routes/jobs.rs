@@ -1,4 +1,4 @@
-//! Jobs other than replies: look at them, and settle the dead letters among them.
+//! Jobs other than replies: list them, retry or discard the dead letters among them.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     admin::{
         Admin,
-        jobs::{JobView, Settlement, explain, select, settle},
+        jobs::{JobView, Resolution, explain, resolve, select},
     },
     auth::actor::Actor,
     http::{
         error::{ApiError, ProblemCode},
         extract::{
             body::Body,
-            checks::Checks,
             paging::{Listed, Paging, Params},
             path::Id,
+            validation::Checks,
         },
     },
 };
@@ -125,7 +125,7 @@ pub(crate) async fn retry_job(
     Actor(by): Actor,
     Id(id): Id<JobId>,
 ) -> Result<(StatusCode, Json<JobView>), ApiError> {
-    settle_one(&admin, &by, id, Settlement::Retry).await?;
+    resolve_one(&admin, &by, id, Resolution::Retry).await?;
     let job = explain(&admin, id).await?.ok_or(MISSING)?;
     Ok((StatusCode::ACCEPTED, Json(job)))
 }
@@ -138,7 +138,7 @@ pub(crate) async fn discard_job(
     Actor(by): Actor,
     Id(id): Id<JobId>,
 ) -> Result<StatusCode, ApiError> {
-    settle_one(&admin, &by, id, Settlement::Discard).await?;
+    resolve_one(&admin, &by, id, Resolution::Discard).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -152,7 +152,7 @@ pub(crate) async fn retry_jobs(
     Actor(by): Actor,
     Body(jobs): Body<SettleJobs>,
 ) -> Result<Json<SettledJobs>, ApiError> {
-    settle_many(&admin, &by, jobs, Settlement::Retry).await.map(Json)
+    resolve_many(&admin, &by, jobs, Resolution::Retry).await.map(Json)
 }
 
 /// Discard many jobs that are dead letters
@@ -163,25 +163,25 @@ pub(crate) async fn discard_jobs(
     Actor(by): Actor,
     Body(jobs): Body<SettleJobs>,
 ) -> Result<Json<SettledJobs>, ApiError> {
-    settle_many(&admin, &by, jobs, Settlement::Discard).await.map(Json)
+    resolve_many(&admin, &by, jobs, Resolution::Discard).await.map(Json)
 }
 
-async fn settle_many(
+async fn resolve_many(
     admin: &Admin,
     by: &By,
     SettleJobs { filter: DeadJobFilter { ids, kind }, dry_run }: SettleJobs,
-    settlement: Settlement,
+    resolution: Resolution,
 ) -> Result<SettledJobs, ApiError> {
     let few = ids.as_ref().is_none_or(|ids| ids.len() <= MAX_IDS);
     Checks::default().rule(few, "filter.ids", format!("must not be more than {MAX_IDS}")).done()?;
     let filter = dead_letters::Filter { ids, kind: checked_kind(kind, "filter.kind")? };
     let (ids, more) = select(admin, &filter).await?;
-    let count = if dry_run { ids.len() } else { settle(admin, by, &ids, settlement).await? };
+    let count = if dry_run { ids.len() } else { resolve(admin, by, &ids, resolution).await? };
     Ok(SettledJobs { dry_run, count, more })
 }
 
-async fn settle_one(admin: &Admin, by: &By, id: JobId, settlement: Settlement) -> Result<(), ApiError> {
-    if settle(admin, by, &[id], settlement).await? > 0 {
+async fn resolve_one(admin: &Admin, by: &By, id: JobId, resolution: Resolution) -> Result<(), ApiError> {
+    if resolve(admin, by, &[id], resolution).await? > 0 {
         return Ok(());
     }
     let job = list::find(&admin.pool, id).await?.ok_or(MISSING)?;

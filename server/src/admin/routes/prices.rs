@@ -21,9 +21,9 @@ use crate::{
         error::ApiError,
         extract::{
             body::Body,
-            checks::Checks,
             paging::{Listed, Paging, Pair, Params},
             path::Id,
+            validation::Checks,
         },
     },
 };

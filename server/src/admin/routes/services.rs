@@ -25,7 +25,7 @@ use crate::{
     auth::{actor::Actor, permissions::Roles},
     http::{
         error::{ApiError, ProblemCode},
-        extract::{body::Body, checks::Checks, path::Id},
+        extract::{body::Body, path::Id, validation::Checks},
     },
 };
 

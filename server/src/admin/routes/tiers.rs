@@ -18,7 +18,7 @@ use crate::{
     auth::{actor::Actor, caller::Caller},
     http::{
         error::{ApiError, ProblemCode},
-        extract::{body::Body, checks::Checks, idempotency::Keyed, path::Id},
+        extract::{body::Body, idempotency::Keyed, path::Id, validation::Checks},
         idempotent::{Created, create_idempotent},
     },
     personas::chains::{checked_chain, checked_models},

@@ -16,7 +16,7 @@ use crate::{
     auth::actor::Actor,
     http::{
         error::ApiError,
-        extract::{body::Body, checks::Checks, paging::Listed, path::Id},
+        extract::{body::Body, paging::Listed, path::Id, validation::Checks},
     },
 };
 

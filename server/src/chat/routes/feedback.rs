@@ -23,9 +23,9 @@ use crate::{
     http::{
         error::{ApiError, ProblemCode},
         extract::{
-            checks::Checks,
             idempotency::{Keyed, REPLAYED},
             path::Id,
+            validation::Checks,
         },
         idempotent::{Created, create_idempotent},
     },

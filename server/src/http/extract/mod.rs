@@ -1,7 +1,6 @@
 //! Extractors: handlers get validated input, or are not called at all.
 
 pub(crate) mod body;
-pub(crate) mod checks;
 pub(crate) mod client_address;
 pub(crate) mod correlation;
 pub(crate) mod device;
@@ -11,3 +10,4 @@ pub(crate) mod paging;
 pub(crate) mod path;
 pub(crate) mod read_body;
 pub(crate) mod upload;
+pub(crate) mod validation;

@@ -11,7 +11,7 @@ use troupe_db::interview::import::Incoming;
 use utoipa::ToSchema;
 
 use super::Fault;
-use crate::http::{error::ApiError, extract::checks::Checks};
+use crate::http::{error::ApiError, extract::validation::Checks};
 
 /// The columns, in the order in which they are exported.
 pub(super) const COLUMNS: [&str; 5] = ["question_id", "question", "category", "status", "content"];

@@ -22,10 +22,10 @@ use crate::{
     http::{
         error::{ApiError, ProblemCode},
         extract::{
-            checks::Checks,
             idempotency::Keyed,
             paging::{Listed, Paging, Params},
             path::Id,
+            validation::Checks,
         },
         idempotent::{Created, create_idempotent},
     },

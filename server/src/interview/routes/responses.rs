@@ -23,9 +23,9 @@ use crate::{
         error::ApiError,
         extract::{
             body::Body,
-            checks::Checks,
             paging::{Listed, Paging, Params},
             path::Id,
+            validation::Checks,
         },
     },
     interview::{

@@ -25,10 +25,10 @@ use crate::{
     http::{
         error::{ApiError, ProblemCode},
         extract::{
-            checks::Checks,
             paging::{Listed, Paging, Params},
             path::Id,
             upload::{Content, DocumentAddress, Upload},
+            validation::Checks,
         },
         idempotent::{Created, create_idempotent, find_replay},
     },

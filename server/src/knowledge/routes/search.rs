@@ -1,4 +1,4 @@
-//! What a persona would draw on: the same search that replies make, for its owner to look at.
+//! Search in a persona's knowledge, the same that replies make, for its owner.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use troupe_core::{
     ids::PassageId,
     model::{
         grounding::Mode,
-        knowledge::{Place, SourceKind},
+        knowledge::{PassageLocation, SourceKind},
     },
 };
-use troupe_db::retrieval::{Places, Ranked};
+use troupe_db::retrieval::{Ranked, Ranks};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::{
     auth::caller::Caller,
     http::{
         error::ApiError,
-        extract::{checks::Checks, paging::Params, path::Id},
+        extract::{paging::Params, path::Id, validation::Checks},
     },
     knowledge::Knowledge,
     personas::own::own_persona,
@@ -53,7 +53,7 @@ struct FoundPassage {
     source_kind: SourceKind,
     /// The response or document.
     source_id: Uuid,
-    place: Place,
+    place: PassageLocation,
     content: String,
     /// By which they are ordered: what both searches say, with the weights.
     #[schema(example = 0.0325)]
@@ -66,8 +66,8 @@ struct FoundPassage {
 }
 
 impl From<Ranked> for FoundPassage {
-    fn from(Ranked { passage, score, places }: Ranked) -> Self {
-        let Places { keyword, vector, similarity } = places;
+    fn from(Ranked { passage, score, ranks }: Ranked) -> Self {
+        let Ranks { keyword, vector, similarity } = ranks;
         Self {
             passage_id: passage.id,
             source_kind: passage.source_kind,
@@ -94,11 +94,11 @@ pub(crate) async fn search_knowledge(
     Params(Asked { q, limit }): Params<Asked>,
 ) -> Result<Json<SearchResult>, ApiError> {
     Checks::default().text("q", &q, 1..=MAX_QUERY_CHARS).done()?;
-    let most = limit.unwrap_or(knowledge.config.retrieval.passages);
-    if !(1..=MAX_PASSAGES).contains(&most) {
+    let max_passages = limit.unwrap_or(knowledge.config.retrieval.passages);
+    if !(1..=MAX_PASSAGES).contains(&max_passages) {
         return Err(ApiError::field("limit", format!("must be from 1 to {MAX_PASSAGES}")));
     }
     let persona = own_persona(&knowledge.pool, owner, &slug).await?;
-    let found = knowledge.retriever.find(persona, &q, most).await;
+    let found = knowledge.retriever.find(persona, &q, max_passages).await;
     Ok(Json(SearchResult { mode: found.mode, passages: found.passages.into_iter().map(FoundPassage::from).collect() }))
 }

@@ -1,8 +1,8 @@
-//! A configuration whose keys may change while the process runs.
+//! A configuration whose secrets may change while the process runs.
 //!
-//! On SIGHUP, and when a file that it was read from has changed, all is read anew. What is sound is compared with what
-//! was there: keys are taken over, and users and passwords in addresses; whatever else has changed is named and waits
-//! for a restart. What is not sound is refused as a whole. [`Live::follow`] does it; one task of a process is enough.
+//! On SIGHUP, and when one of its files has changed, it is reloaded as a whole. An invalid one is refused. Of a valid
+//! one the keys are applied, and users and passwords in URLs; other changed settings are logged, and need a restart.
+//! [`Live::follow`] does this, in one task per process.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -19,25 +19,24 @@ use url::Url;
 
 use super::{Config, ConfigError, Sources, sources::Reading};
 
-/// How often files are looked at. What has changed is taken when it has stayed the same for one more look: whoever
-/// writes it may not be done.
+/// A change of files is applied when it is still the same at the next poll: the writer may not have finished.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 type Address = fn(&mut Config) -> &mut Option<SecretString>;
 
-/// The addresses that say who calls.
+/// The URLs with credentials.
 const ADDRESSES: [(&str, Address); 3] = [
     ("database.url", |config| &mut config.database.url),
     ("redis.url", |config| &mut config.redis.url),
     ("mail.url", |config| &mut config.mail.url),
 ];
-/// Where addresses of Unix sockets may say it.
-const CALLER_IN_QUERY: [&str; 3] = ["user", "pass", "password"];
+/// Query parameters with credentials, in URLs of Unix sockets.
+const CREDENTIAL_PARAMETERS: [&str; 3] = ["user", "pass", "password"];
 
 struct Shared {
     sources: Sources,
     config: watch::Sender<Arc<Config>>,
-    /// What was read last, if it was not refused.
+    /// The values of the last configuration that was not refused.
     values: Mutex<Table>,
 }
 
@@ -45,7 +44,7 @@ struct Shared {
 #[derive(Clone)]
 pub struct Live(Arc<Shared>);
 
-/// A secret as it is now: whoever uses it asks each time.
+/// The current value of a secret; read it for each use.
 #[derive(Clone)]
 pub struct LiveSecret {
     config: watch::Receiver<Arc<Config>>,
@@ -70,7 +69,7 @@ impl Live {
         Ok(Self(Arc::new(Shared { sources, config: watch::Sender::new(Arc::new(config)), values: values.into() })))
     }
 
-    /// One that stays as it is.
+    /// One that never changes.
     pub fn fixed(config: Config) -> Self {
         let config = watch::Sender::new(Arc::new(config));
         Self(Arc::new(Shared { sources: Sources::default(), config, values: Mutex::default() }))
@@ -81,7 +80,7 @@ impl Live {
         self.0.config.borrow().clone()
     }
 
-    /// Every one that comes from now on.
+    /// Receives every later configuration.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Config>> {
         self.0.config.subscribe()
     }
@@ -90,62 +89,62 @@ impl Live {
         LiveSecret { config: self.subscribe(), pick }
     }
 
-    /// Sets what the process itself provides, before anybody else reads it.
+    /// Sets what the process itself provides, before anything else reads it.
     pub fn amend(&self, change: impl FnOnce(&mut Config)) {
         self.0.config.send_modify(|config| change(Arc::make_mut(config)));
     }
 
-    /// Reads anew, and takes over what can be.
+    /// Reloads the configuration, and applies what can change.
     pub fn read_again(&self) {
-        self.take(self.0.sources.read());
+        self.apply(self.0.sources.read());
     }
 
-    /// Reads anew whenever it is asked to, or finds something changed, until the shutdown.
+    /// Reloads on SIGHUP and when files have changed, until the shutdown.
     pub async fn follow(self, shutdown: CancellationToken) {
         let hangups = match signal(SignalKind::hangup()) {
             Ok(hangups) => hangups,
             Err(error) => return tracing::warn!(%error, "SIGHUP is not heard: keys change with a restart only"),
         };
-        shutdown.run_until_cancelled(self.look_again(hangups)).await;
+        shutdown.run_until_cancelled(self.poll(hangups)).await;
     }
 
-    async fn look_again(&self, mut hangups: Signal) {
-        let mut looks = interval(POLL_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut settled: Result<Table, ConfigError> = Ok(self.0.values.lock().clone());
-        let mut seen = settled.clone();
+    async fn poll(&self, mut hangups: Signal) {
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut applied: Result<Table, ConfigError> = Ok(self.0.values.lock().clone());
+        let mut seen = applied.clone();
         loop {
             let asked = tokio::select! {
-                heard = hangups.recv() => heard.is_some(),
-                _ = looks.tick() => false,
+                received = hangups.recv() => received.is_some(),
+                _ = ticks.tick() => false,
             };
             let sources = self.0.sources.clone();
             let Ok(reading) = tokio::task::spawn_blocking(move || sources.read()).await else { continue };
             let found = reading.as_ref().map(|reading| reading.values.clone()).map_err(Clone::clone);
-            if asked || (found != settled && found == seen) {
-                self.take(reading);
-                settled = found.clone();
+            if asked || (found != applied && found == seen) {
+                self.apply(reading);
+                applied = found.clone();
             }
             seen = found;
         }
     }
 
-    fn take(&self, reading: Result<Reading, ConfigError>) {
-        let taken = reading.and_then(|Reading { config, values }| {
+    fn apply(&self, reading: Result<Reading, ConfigError>) {
+        let result = reading.and_then(|Reading { config, values }| {
             let changed = changed(&self.0.values.lock(), &values);
-            let untaken = self.take_keys(config)?;
+            let moved = self.apply_keys(config)?;
             *self.0.values.lock() = values;
-            Ok(changed.into_iter().partition::<Vec<_>, _>(|setting| self.is_key(setting, &untaken)))
+            Ok(changed.into_iter().partition::<Vec<_>, _>(|setting| self.is_key(setting, &moved)))
         });
-        match taken {
-            Ok((taken, waiting)) => {
-                if !taken.is_empty() {
-                    tracing::info!(settings = taken.join(", "), "these settings are taken over");
+        match result {
+            Ok((applied, waiting)) => {
+                if !applied.is_empty() {
+                    tracing::info!(settings = applied.join(", "), "these settings are taken over");
                 }
                 if !waiting.is_empty() {
                     tracing::warn!(settings = waiting.join(", "), "these settings have changed, and need a restart");
                 }
-                if taken.is_empty() && waiting.is_empty() {
+                if applied.is_empty() && waiting.is_empty() {
                     tracing::info!("read the configuration again: nothing has changed");
                 }
             }
@@ -153,9 +152,9 @@ impl Live {
         }
     }
 
-    /// The keys of a new configuration among the settings that are in force; together they must be sound, too. Returns
-    /// the addresses that lead elsewhere now: these are not taken.
-    fn take_keys(&self, mut new: Config) -> Result<Vec<&'static str>, ConfigError> {
+    /// Applies the keys of a new configuration to the current one; the result must be valid, too. Returns the URLs with
+    /// another target: these are not applied.
+    fn apply_keys(&self, mut new: Config) -> Result<Vec<&'static str>, ConfigError> {
         let mut config = Config::clone(&self.now());
         for (name, provider) in &mut config.providers {
             if let Some(new) = new.providers.get(name) {
@@ -163,13 +162,14 @@ impl Live {
             }
         }
         config.qdrant.api_key.clone_from(&new.qdrant.api_key);
-        let mut elsewhere = Vec::new();
+        let mut moved = Vec::new();
         for (name, address) in ADDRESSES {
-            let (own, new) = (address(&mut config), address(&mut new));
-            if place(own.as_ref()) == place(new.as_ref()) {
+            let own = address(&mut config);
+            let new = address(&mut new);
+            if target(own.as_ref()) == target(new.as_ref()) {
                 own.clone_from(new);
             } else {
-                elsewhere.push(name);
+                moved.push(name);
             }
         }
         let mut faults = Vec::new();
@@ -178,27 +178,28 @@ impl Live {
             return Err(ConfigError(faults));
         }
         self.0.config.send_replace(Arc::new(config));
-        Ok(elsewhere)
+        Ok(moved)
     }
 
-    /// What can change while a process runs. A provider cannot come into being, and an address cannot lead elsewhere.
-    fn is_key(&self, setting: &str, elsewhere: &[&str]) -> bool {
+    /// Whether a setting can change while a process runs. Providers cannot be added, and URLs cannot change their
+    /// target.
+    fn is_key(&self, setting: &str, moved: &[&str]) -> bool {
         let mut parts = setting.splitn(4, '.');
         setting == "qdrant.api_key"
-            || ADDRESSES.iter().any(|(address, _)| *address == setting && !elsewhere.contains(address))
+            || ADDRESSES.iter().any(|(address, _)| *address == setting && !moved.contains(address))
             || (parts.next() == Some("providers")
                 && parts.next().is_some_and(|name| self.now().providers.contains_key(name))
                 && parts.next() == Some("keys"))
     }
 }
 
-/// Where an address leads, whoever calls.
-fn place(address: Option<&SecretString>) -> Option<String> {
+/// A URL without its credentials.
+fn target(address: Option<&SecretString>) -> Option<String> {
     let address = address?.expose_secret();
     let Ok(mut url) = address.parse::<Url>() else { return Some(address.to_owned()) };
     let query: Vec<_> =
-        url.query_pairs().into_owned().filter(|(name, _)| !CALLER_IN_QUERY.contains(&&**name)).collect();
-    // An address without a host has no place for a user, and so none to lose.
+        url.query_pairs().into_owned().filter(|(name, _)| !CREDENTIAL_PARAMETERS.contains(&&**name)).collect();
+    // Both fail for a URL without a host, which has no credentials there.
     _ = url.set_username("");
     _ = url.set_password(None);
     url.query_pairs_mut().clear().extend_pairs(query);
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_address_leads_to_the_same_place_whoever_calls() {
-        let at = |address: &str| place(Some(&SecretString::from(address)));
+        let at = |address: &str| target(Some(&SecretString::from(address)));
         for (one, other) in [
             ("postgres://a:1@h/d", "postgres://b:2@h/d"),
             ("postgres://a@%2Frun%2Fpg/d?sslmode=require", "postgres://b:2@%2Frun%2Fpg/d?sslmode=require"),
@@ -257,6 +258,6 @@ mod tests {
         ] {
             assert_ne!(at(here), at(elsewhere), "{elsewhere}");
         }
-        assert_ne!(at(here), place(None));
+        assert_ne!(at(here), target(None));
     }
 }

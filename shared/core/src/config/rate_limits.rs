@@ -1,4 +1,4 @@
-//! How often anybody may call.
+//! Rate limits.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ impl RateLimits {
     /// What is wrong, by setting.
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         rule((1..=10_000).contains(&self.socket_frames), "rate_limits.socket_frames", "must be 1 to 10000");
-        let patience = Duration::from_millis(1)..=Duration::from_secs(5);
-        rule(patience.contains(&self.timeout), "rate_limits.timeout", "must be from 1ms to 5s");
+        let allowed = Duration::from_millis(1)..=Duration::from_secs(5);
+        rule(allowed.contains(&self.timeout), "rate_limits.timeout", "must be from 1ms to 5s");
     }
 }
 

@@ -73,7 +73,7 @@ impl Server {
             "must be 8192 to 1048576, and not smaller than server.max_url, which is a part of it",
         );
         rule(self.session_backlog >= 16, "server.session_backlog", "must be at least 16");
-        for (setting, most) in [
+        for (setting, limit) in [
             ("server.max_sockets", self.max_sockets),
             ("server.sockets_per_user", self.sockets_per_user),
             ("server.max_connections", self.max_connections),
@@ -81,7 +81,7 @@ impl Server {
             ("server.max_waiting", self.max_waiting),
             ("server.waiting_per_user", self.waiting_per_user),
         ] {
-            rule(most > 0, setting, "must be at least 1");
+            rule(limit > 0, setting, "must be at least 1");
         }
         for (setting, time) in [
             ("server.ping_interval", self.ping_interval),

@@ -81,9 +81,8 @@ pub enum Mark {
 
 /// Where in its source a passage stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-// Another place is that of a request in the queue.
 #[schema(as = PlaceInSource)]
-pub struct Place {
+pub struct PassageLocation {
     /// The headings above its beginning, the outermost first.
     pub headings: Vec<String>,
     /// The page on which it begins, where there are pages.

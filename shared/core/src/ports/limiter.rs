@@ -1,4 +1,4 @@
-//! Counts calls, and says when there were too many.
+//! Rate limiting of calls.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::quota::Quota;
 /// A limit that a call counts against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
-    /// As callers are told.
+    /// The public name.
     pub name: &'static str,
-    /// Whose calls are counted together, in what the limits of one call have in common.
+    /// The counter within the group: calls of the same subject are counted together.
     pub subject: String,
     pub quota: Quota,
 }
 
-/// What is said of a call.
+/// The result of counting a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// What is owed to each limit now, in their order: see [`Quota`].
     pub owed: Vec<Duration>,
-    /// Absent where the call may go on.
+    /// `None` where the call is admitted.
     pub refused: Option<Refused>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
-    /// Which of the limits has nothing left; the one that has something again last.
+    /// The index of the exhausted limit; of several, the one with the longest `retry_after`.
     pub limit: usize,
     pub retry_after: Duration,
 }
 
 #[async_trait]
 pub trait Limiter: Send + Sync {
-    /// Counts a call against all its limits, or, if one of them has nothing left, against none. `together` is what the
-    /// limits of one call have in common: what is counted under it is in one place.
-    async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError>;
+    /// Counts a call against all its limits or, if one of them is exhausted, against none. The counters of one `group`
+    /// are stored together.
+    async fn admit(&self, group: &str, limits: &[Limit]) -> Result<Verdict, PortError>;
 }

@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 pub use cache::{Cache, Lookups};
 pub use embedder::{EmbedError, Embedder};
 pub use limiter::{Limit, Limiter, Refused, Verdict};
-pub use provider_board::{LOOK_UPS, News, ProviderBoard};
+pub use provider_board::{EndpointState, LOOK_UPS, ProviderBoard};
 pub use resolver::Resolver;
 pub use session_store::{BrowserSession, SessionStore};
 pub use vector_store::{Found, Index, Point, VectorStore, VectorStoreError};

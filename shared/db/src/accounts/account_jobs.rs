@@ -101,14 +101,14 @@ pub async fn keep_part(db: impl PgExecutor<'_>, lease: Lease, number: i32, conte
 }
 
 /// Removes what earlier attempts at an export have written; returns how many pieces.
-pub async fn remove_earlier_parts(db: impl PgExecutor<'_>, lease: Lease, most: i64) -> Result<u64> {
+pub async fn remove_earlier_parts(db: impl PgExecutor<'_>, lease: Lease, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
              select job_id, attempt, number from export_parts where job_id = $1 and attempt < $2 limit $3) old
          where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
         lease.job.as_uuid(),
         lease.attempt,
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;

@@ -35,7 +35,7 @@ pub struct NewApiKey<'a> {
 
 /// A key that somebody shows, and whose it is.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct StoredKey {
     pub id: CredentialId,
     pub user: UserId,
     pub tier: String,
@@ -84,9 +84,9 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<ApiKey>> 
 }
 
 /// The key with this beginning, if it has not expired. Its use is noted, once a minute at most.
-pub async fn find(db: impl PgExecutor<'_>, prefix: &str) -> Result<Option<Shown>> {
+pub async fn find(db: impl PgExecutor<'_>, prefix: &str) -> Result<Option<StoredKey>> {
     sqlx::query_as!(
-        Shown,
+        StoredKey,
         r#"with found as (
                select k.id, k.user_id, u.tier, k.digest, k.scopes, k.signs, k.expires_at, k.last_used_at
                from api_keys k join users u on u.id = k.user_id

@@ -40,12 +40,12 @@ pub async fn next_conversation(db: impl PgExecutor<'_>, user: UserId) -> Result<
 }
 
 /// Deletes requests of a conversation, with their messages and what was thought of them.
-pub async fn delete_requests(db: impl PgExecutor<'_>, conversation: ConversationId, most: i64) -> Result<u64> {
+pub async fn delete_requests(db: impl PgExecutor<'_>, conversation: ConversationId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from requests where id in (
              select request_id from messages where conversation_id = $1 order by position limit $2)",
         conversation.as_uuid(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -59,7 +59,7 @@ pub async fn delete_conversation(db: impl PgExecutor<'_>, conversation: Conversa
 }
 
 /// What is remembered of this user, and what personas of this user's remember.
-pub async fn delete_memories(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
+pub async fn delete_memories(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from memories where id in (
              (select id from memories where user_id = $1 limit $2)
@@ -67,33 +67,33 @@ pub async fn delete_memories(db: impl PgExecutor<'_>, user: UserId, most: i64) -
              (select m.id from personas p
               cross join lateral (select id from memories where persona_id = p.id limit $2) m where p.owner_id = $1 limit $2))",
         user.as_uuid(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
     Ok(done.rows_affected())
 }
 
-pub async fn delete_documents(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
+pub async fn delete_documents(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from documents where id in (
              select d.id from personas p
               cross join lateral (select id from documents where persona_id = p.id limit $2) d where p.owner_id = $1 limit $2)",
         user.as_uuid(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
     Ok(done.rows_affected())
 }
 
-pub async fn delete_answers(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
+pub async fn delete_answers(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from responses where id in (
              select r.id from personas p
               cross join lateral (select id from responses where persona_id = p.id limit $2) r where p.owner_id = $1 limit $2)",
         user.as_uuid(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -118,11 +118,11 @@ pub async fn delete_persona(db: impl PgExecutor<'_>, user: UserId) -> Result<u64
     Ok(u64::from(persona.is_some()))
 }
 
-pub async fn delete_questions(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
+pub async fn delete_questions(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from questions where id in (select id from questions where owner_id = $1 limit $2)",
         user.as_uuid(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -130,14 +130,14 @@ pub async fn delete_questions(db: impl PgExecutor<'_>, user: UserId, most: i64) 
 }
 
 /// The files that were made for this user.
-pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
+pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
              select p.job_id, p.attempt, p.number from jobs j join export_parts p on p.job_id = j.id
              where j.user_id = $1 and j.kind = 'export' limit $2) old
          where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
         user.as_uuid(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -151,12 +151,12 @@ pub async fn delete_jobs(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
     Ok(done.rows_affected())
 }
 
-pub async fn delete_idempotency_keys(db: impl PgExecutor<'_>, user: UserId, most: i64) -> Result<u64> {
+pub async fn delete_idempotency_keys(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from idempotency_keys where user_id = $1 and key in (
              select key from idempotency_keys where user_id = $1 order by key limit $2)",
         user.as_uuid(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;

@@ -36,7 +36,7 @@ pub async fn personas(
     db: impl PgExecutor<'_>,
     user: UserId,
     after: Option<PersonaId>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<Item<(PersonaId, String)>>> {
     let rows = sqlx::query!(
         r#"select id as "id: PersonaId", slug, json_build_object('id', id, 'slug', slug, 'name', name, 'description', description,
@@ -46,7 +46,7 @@ pub async fn personas(
            from personas where owner_id = $1 and id > $2 order by id limit $3"#,
         user.as_uuid(),
         after.map_or(Uuid::nil(), PersonaId::as_uuid),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await?;
@@ -58,7 +58,7 @@ pub async fn answers(
     db: impl PgExecutor<'_>,
     persona: PersonaId,
     after: Option<ResponseId>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<Item<ResponseId>>> {
     sqlx::query_as!(
         Item,
@@ -69,7 +69,7 @@ pub async fn answers(
            where r.persona_id = $1 and r.id > $2 order by r.id limit $3"#,
         persona.as_uuid(),
         after.map_or(Uuid::nil(), ResponseId::as_uuid),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
@@ -80,7 +80,7 @@ pub async fn versions(
     db: impl PgExecutor<'_>,
     answer: ResponseId,
     after: Option<i32>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<Item<i32>>> {
     sqlx::query_as!(
         Item,
@@ -89,21 +89,26 @@ pub async fn versions(
            from response_versions where response_id = $1 and version > $2 order by version limit $3"#,
         answer.as_uuid(),
         after.unwrap_or_default(),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
 }
 
 /// Questions of one's own, whether they are answered or not.
-pub async fn questions(db: impl PgExecutor<'_>, user: UserId, after: Option<i64>, most: i64) -> Result<Vec<Item<i64>>> {
+pub async fn questions(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    after: Option<i64>,
+    max_rows: i64,
+) -> Result<Vec<Item<i64>>> {
     sqlx::query_as!(
         Item,
         r#"select position as id, json_build_object('category', category, 'text', text, 'created_at', created_at)::text as "json!"
            from questions where owner_id = $1 and position > $2 order by position limit $3"#,
         user.as_uuid(),
         after.unwrap_or_default(),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
@@ -114,7 +119,7 @@ pub async fn documents(
     db: impl PgExecutor<'_>,
     persona: PersonaId,
     after: Option<DocumentId>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<Item<DocumentId>>> {
     sqlx::query_as!(
         Item,
@@ -123,7 +128,7 @@ pub async fn documents(
            from documents where persona_id = $1 and id > $2 order by id limit $3"#,
         persona.as_uuid(),
         after.map_or(Uuid::nil(), DocumentId::as_uuid),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
@@ -151,7 +156,7 @@ pub async fn conversations(
     db: impl PgExecutor<'_>,
     user: UserId,
     after: Option<ConversationId>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<Item<ConversationId>>> {
     sqlx::query_as!(
         Item,
@@ -162,7 +167,7 @@ pub async fn conversations(
            where c.user_id = $1 and c.id > $2 order by c.id limit $3"#,
         user.as_uuid(),
         after.map_or(Uuid::nil(), ConversationId::as_uuid),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
@@ -173,7 +178,7 @@ pub async fn messages(
     db: impl PgExecutor<'_>,
     conversation: ConversationId,
     after: Option<i64>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<Item<i64>>> {
     sqlx::query_as!(
         Item,
@@ -188,7 +193,7 @@ pub async fn messages(
            where m.conversation_id = $1 and m.position > $2 order by m.position limit $3"#,
         conversation.as_uuid(),
         after.unwrap_or_default(),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
@@ -199,7 +204,7 @@ pub async fn memories(
     db: impl PgExecutor<'_>,
     user: UserId,
     after: Option<(Uuid, Uuid)>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<Item<(Uuid, Uuid)>>> {
     let (persona, memory) = after.unwrap_or_default();
     let rows = sqlx::query!(
@@ -209,7 +214,7 @@ pub async fn memories(
         user.as_uuid(),
         persona,
         memory,
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await?;
@@ -217,7 +222,7 @@ pub async fn memories(
 }
 
 /// What the audit log says of the user: what they did, and what was done to them or to what is theirs.
-pub async fn audit(db: impl PgExecutor<'_>, user: UserId, after: Option<i64>, most: i64) -> Result<Vec<Item<i64>>> {
+pub async fn audit(db: impl PgExecutor<'_>, user: UserId, after: Option<i64>, max_rows: i64) -> Result<Vec<Item<i64>>> {
     sqlx::query_as!(
         Item,
         r#"with me as (select id from audit_subjects where user_id = $1), mine as (
@@ -237,7 +242,7 @@ pub async fn audit(db: impl PgExecutor<'_>, user: UserId, after: Option<i64>, mo
            where e.position in (select position from mine order by position limit $3) order by e.position"#,
         user.as_uuid(),
         after.unwrap_or_default(),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await

@@ -37,11 +37,11 @@ pub enum Refreshed {
 
 /// How long things of a sign-in last.
 #[derive(Debug, Clone, Copy)]
-pub struct Lasting {
+pub struct Lifetimes {
     /// A refresh token that is not used.
     pub idle: Duration,
     /// The sign-in, however often it is used.
-    pub at_most: Duration,
+    pub max_age: Duration,
     /// So soon after its use a token may come again: the answer with the next one may have been lost.
     pub grace: Duration,
 }
@@ -53,7 +53,7 @@ pub async fn create(
     user: UserId,
     digest: &[u8],
     client: Client<'_>,
-    lasting: Lasting,
+    lifetimes: Lifetimes,
 ) -> Result<()> {
     let address = client.address.map(|address| address.to_string());
     sqlx::query!(
@@ -64,7 +64,7 @@ pub async fn create(
          insert into refresh_tokens (digest, sign_in_id) select $6, id from made",
         id.as_uuid(),
         user.as_uuid(),
-        lasting.at_most.as_secs_f64(),
+        lifetimes.max_age.as_secs_f64(),
         client.agent,
         address,
         digest,
@@ -75,7 +75,7 @@ pub async fn create(
 }
 
 /// Uses a refresh token up and stores the next. Its row is locked: of two calls with the same token one is the first.
-pub async fn refresh(db: &mut PgConnection, shown: &[u8], next: &[u8], lasting: Lasting) -> Result<Refreshed> {
+pub async fn refresh(db: &mut PgConnection, shown: &[u8], next: &[u8], lifetimes: Lifetimes) -> Result<Refreshed> {
     let found = sqlx::query!(
         r#"select s.id as "sign_in: CredentialId", s.user_id as "user: UserId", u.tier,
                s.expires_at <= now() or (r.used_at is null and r.created_at <= now() - make_interval(secs => $2)) as "over!",
@@ -87,8 +87,8 @@ pub async fn refresh(db: &mut PgConnection, shown: &[u8], next: &[u8], lasting: 
            from refresh_tokens r join sign_ins s on s.id = r.sign_in_id join users u on u.id = s.user_id
            where r.digest = $1 for update of r"#,
         shown,
-        lasting.idle.as_secs_f64(),
-        lasting.grace.as_secs_f64(),
+        lifetimes.idle.as_secs_f64(),
+        lifetimes.grace.as_secs_f64(),
     )
     .fetch_optional(&mut *db)
     .await?;

@@ -21,7 +21,7 @@ pub struct Incoming<'a> {
 pub async fn add_questions(db: impl PgExecutor<'_>, owner: UserId, incoming: &[Incoming<'_>]) -> Result<u64> {
     let unknown: Vec<_> = incoming.iter().filter(|one| one.question.is_some()).collect();
     let ids: Vec<_> = unknown.iter().map(|_| QuestionId::new().as_uuid()).collect();
-    let told: Vec<_> = unknown.iter().map(|one| one.question_id.map(QuestionId::as_uuid)).collect();
+    let question_ids: Vec<_> = unknown.iter().map(|one| one.question_id.map(QuestionId::as_uuid)).collect();
     let texts: Vec<_> = unknown.iter().filter_map(|one| one.question.map(str::to_owned)).collect();
     let categories: Vec<_> = unknown.iter().map(|one| one.category.to_owned()).collect();
     let done = sqlx::query!(
@@ -37,7 +37,7 @@ pub async fn add_questions(db: impl PgExecutor<'_>, owner: UserId, incoming: &[I
          on conflict (owner_id, key) do nothing",
         owner.as_uuid(),
         &ids,
-        &told as &[Option<uuid::Uuid>],
+        &question_ids as &[Option<uuid::Uuid>],
         &categories,
         &texts,
     )

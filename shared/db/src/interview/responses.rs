@@ -179,17 +179,17 @@ pub async fn set_deleted(db: impl PgExecutor<'_>, id: ResponseId, deleted: bool)
     Ok(())
 }
 
-/// What a persona knows by an answer: the words of the question, and of the answer.
+/// The text of an answer that counts, and of its question.
 #[derive(Debug, Clone)]
-pub struct Said {
+pub struct AnsweredQuestion {
     pub question: String,
     pub content: String,
 }
 
 /// `None` where the answer does not count, or is gone.
-pub async fn load_said(db: impl PgExecutor<'_>, id: ResponseId) -> Result<Option<Said>> {
+pub async fn load_answered(db: impl PgExecutor<'_>, id: ResponseId) -> Result<Option<AnsweredQuestion>> {
     sqlx::query_as!(
-        Said,
+        AnsweredQuestion,
         "select q.text as question, r.content from responses r join questions q on q.id = r.question_id
          where r.id = $1 and r.status = 'final' and r.deleted_at is null",
         id.as_uuid(),

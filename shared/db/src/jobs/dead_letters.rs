@@ -1,10 +1,10 @@
-//! Dead letters among the jobs: each is settled once, by being tried again or discarded, in the statement that does it.
+//! Dead letters among the jobs: each is resolved once, by a retry or by being discarded, in one statement.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{JobId, UserId};
 use uuid::Uuid;
 
-/// Discarded ones are shown for so long.
+/// The retention of discarded ones.
 const DISCARDED_KEPT: &str = "7 days";
 
 /// Which dead letters; what is not given does not matter.
@@ -16,14 +16,14 @@ pub struct Filter {
 
 /// A dead letter that was settled.
 #[derive(Debug, Clone)]
-pub struct Settled {
+pub struct Resolved {
     pub id: JobId,
     pub kind: String,
     pub user_id: Option<UserId>,
 }
 
 /// Those that a filter selects, the oldest of each kind first; at most so many of each.
-pub async fn select(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> Result<Vec<JobId>> {
+pub async fn select(db: impl PgExecutor<'_>, filter: &Filter, max_rows: i64) -> Result<Vec<JobId>> {
     let kind = filter.kind.as_deref();
     if let Some(ids) = &filter.ids {
         return sqlx::query_scalar!(
@@ -31,7 +31,7 @@ pub async fn select(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> Resu
                where id = any($1) and status = 'failed' and ($2::text is null or kind = $2) order by id limit $3"#,
             &uuids(ids),
             kind,
-            most,
+            max_rows,
         )
         .fetch_all(db)
         .await;
@@ -42,7 +42,7 @@ pub async fn select(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> Resu
                select id from jobs where kind = k.kind and status = 'failed' order by id limit $2) j
            where $1::text is null or k.kind = $1 limit $2"#,
         kind,
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
@@ -50,9 +50,9 @@ pub async fn select(db: impl PgExecutor<'_>, filter: &Filter, most: i64) -> Resu
 
 /// Has dead letters tried again, as if they were new. Passed over are those that are settled, and those for whose key
 /// another job is open already.
-pub async fn retry(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Settled>> {
+pub async fn retry(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Resolved>> {
     sqlx::query_as!(
-        Settled,
+        Resolved,
         r#"with wanted as (
                select distinct on (j.kind, coalesce(j.key, j.id::text)) j.id from jobs j
                where j.id = any($1) and j.status = 'failed' and (j.key is null or not exists (
@@ -70,9 +70,9 @@ pub async fn retry(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Settled
 }
 
 /// Gives dead letters up; returns those that were not settled before.
-pub async fn discard(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Settled>> {
+pub async fn discard(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Resolved>> {
     sqlx::query_as!(
-        Settled,
+        Resolved,
         r#"update jobs set status = 'discarded', expires_at = now() + ($2::text)::interval
            where id = any($1) and status = 'failed'
            returning id as "id: JobId", kind, user_id as "user_id: UserId""#,

@@ -34,7 +34,7 @@ pub struct Taken {
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     pub kind: &'static str,
-    pub most: usize,
+    pub max_jobs: usize,
     pub lease: Duration,
 }
 
@@ -42,7 +42,7 @@ pub struct Wanted {
 /// most 100 at a time: the bound lets the planner know that they are few, and look each up by its key.
 pub async fn take(db: impl PgExecutor<'_>, worker: &str, wanted: &[Wanted]) -> Result<Vec<Taken>> {
     let kinds: Vec<_> = wanted.iter().map(|wanted| wanted.kind).collect();
-    let most: Vec<_> = wanted.iter().map(|wanted| i64::try_from(wanted.most).unwrap_or(i64::MAX)).collect();
+    let max_jobs: Vec<_> = wanted.iter().map(|wanted| i64::try_from(wanted.max_jobs).unwrap_or(i64::MAX)).collect();
     let leases: Vec<_> = wanted.iter().map(|wanted| wanted.lease.as_secs_f64()).collect();
     let rows = sqlx::query!(
         r#"with due as materialized (
@@ -60,7 +60,7 @@ pub async fn take(db: impl PgExecutor<'_>, worker: &str, wanted: &[Wanted]) -> R
                j.failures, j.lapses, j.error, extract(epoch from clock_timestamp() - d.since)::float8 as "waited!""#,
         worker,
         &kinds as &[&str],
-        &most,
+        &max_jobs,
         &leases,
     )
     .fetch_all(db)

@@ -89,11 +89,11 @@ pub async fn gone(db: impl PgExecutor<'_>, passages: &[PassageId]) -> Result<Vec
 }
 
 /// Passages of all personas in the order of their ids, after this one.
-pub async fn passages_after(db: impl PgExecutor<'_>, last: Option<PassageId>, most: i64) -> Result<Vec<PassageId>> {
+pub async fn passages_after(db: impl PgExecutor<'_>, last: Option<PassageId>, max_rows: i64) -> Result<Vec<PassageId>> {
     sqlx::query_scalar!(
         r#"select id as "id: PassageId" from passages where id > $1 order by id limit $2"#,
         last.map_or(Uuid::nil(), PassageId::as_uuid),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, Result, types::Json};
 use troupe_core::{
     ids::{PassageId, PersonaId},
-    model::knowledge::{Place, SourceKind},
+    // By this name the statements below know it, which are checked by their text.
+    model::knowledge::{PassageLocation as Place, SourceKind},
 };
 use uuid::Uuid;
 

@@ -63,13 +63,13 @@ pub async fn open_lanes(db: impl PgExecutor<'_>, batch: i64, lanes: i32) -> Resu
 }
 
 /// Takes up what is due, the oldest first. Nobody else does for so long.
-pub async fn take(db: impl PgExecutor<'_>, most: i64, lease: Duration) -> Result<Vec<Work>> {
+pub async fn take(db: impl PgExecutor<'_>, max_rows: i64, lease: Duration) -> Result<Vec<Work>> {
     let rows = sqlx::query!(
         r#"update vector_work set due_at = now() + make_interval(secs => $2), attempts = attempts + 1
            where ctid = any (array(
                select ctid from vector_work where due_at <= now() order by due_at limit $1 for update skip locked))
            returning kind, subject_id, persona_id as "persona: PersonaId", digest, attempts, changes"#,
-        most,
+        max_rows,
         lease.as_secs_f64(),
     )
     .fetch_all(db)

@@ -209,7 +209,7 @@ fn take(spent: &mut HashMap<Account, f64>, wanted: &Wanted) -> std::result::Resu
 }
 
 /// Adds to what accounts have spent, or takes off, on the day for which it was reserved.
-pub async fn settle(db: impl PgExecutor<'_>, changes: &[Change]) -> Result<()> {
+pub async fn record_spending(db: impl PgExecutor<'_>, changes: &[Change]) -> Result<()> {
     let (scopes, subjects) = columns(changes.iter().map(|change| &change.account));
     let (days, amounts): (Vec<_>, Vec<_>) = changes.iter().map(|change| (change.day, change.amount)).unzip();
     sqlx::query!(

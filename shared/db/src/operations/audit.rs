@@ -190,7 +190,7 @@ pub struct Link {
 }
 
 /// The entries after a position, in order.
-pub async fn links(db: impl PgExecutor<'_>, after: i64, most: i64) -> Result<Vec<Link>> {
+pub async fn links(db: impl PgExecutor<'_>, after: i64, max_rows: i64) -> Result<Vec<Link>> {
     sqlx::query_as!(
         Link,
         r#"select e.position, (extract(epoch from e.at) * 1000000)::bigint as "at!", e.actor_kind, e.actor_subject, e.actor_id,
@@ -204,7 +204,7 @@ pub async fn links(db: impl PgExecutor<'_>, after: i64, most: i64) -> Result<Vec
            left join audit_details c on c.position = e.position and c.part = 'change'
            where e.position > $1 order by e.position limit $2"#,
         after,
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await

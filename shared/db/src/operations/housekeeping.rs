@@ -8,7 +8,7 @@ use troupe_core::ids::RequestId;
 use uuid::Uuid;
 
 /// Removes keys that are older than this; returns how many.
-pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, most: i64) -> Result<u64> {
+pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "with expired as (
              select user_id, key from idempotency_keys where created_at < now() - make_interval(secs => $1)
@@ -16,7 +16,7 @@ pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, mo
          )
          delete from idempotency_keys k using expired e where k.user_id = e.user_id and k.key = e.key",
         kept.as_secs_f64(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -24,13 +24,13 @@ pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, mo
 }
 
 /// Removes what was spent on days longer ago than this; returns how many rows.
-pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, most: i64) -> Result<u64> {
+pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from spending where ctid = any (array(
              select ctid from spending where day < (now() at time zone 'utc' - make_interval(secs => $1))::date
              order by day limit $2 for update skip locked))",
         kept.as_secs_f64(),
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -38,13 +38,13 @@ pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, most: i64)
 }
 
 /// Removes files that people have made of their data, past their time; returns how many pieces.
-pub async fn remove_export_parts(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+pub async fn remove_export_parts(db: impl PgExecutor<'_>, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
              select p.job_id, p.attempt, p.number from jobs j join export_parts p on p.job_id = j.id
              where j.expires_at <= now() limit $1) old
          where p.job_id = old.job_id and p.attempt = old.attempt and p.number = old.number",
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -52,13 +52,13 @@ pub async fn remove_export_parts(db: impl PgExecutor<'_>, most: i64) -> Result<u
 }
 
 /// Removes jobs past their time, exports once their files are gone; returns how many.
-pub async fn remove_jobs(db: impl PgExecutor<'_>, most: i64) -> Result<u64> {
+pub async fn remove_jobs(db: impl PgExecutor<'_>, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from jobs where id in (
              select id from jobs j
              where expires_at <= now() and not exists (select from export_parts p where p.job_id = j.id)
              order by expires_at limit $1 for update skip locked)",
-        most,
+        max_rows,
     )
     .execute(db)
     .await?;
@@ -73,7 +73,7 @@ pub async fn remove_requests(
     db: impl PgExecutor<'_>,
     kept: Duration,
     after: Option<RequestId>,
-    most: i64,
+    max_rows: i64,
 ) -> Result<Vec<RequestId>> {
     sqlx::query_scalar!(
         r#"with old as (
@@ -88,7 +88,7 @@ pub async fn remove_requests(
            returning r.id as "id: RequestId""#,
         kept.as_secs_f64(),
         after.map_or(Uuid::nil(), RequestId::as_uuid),
-        most,
+        max_rows,
     )
     .fetch_all(db)
     .await
@@ -120,14 +120,14 @@ impl Expired {
 }
 
 /// Removes what has expired; returns how many rows.
-pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -> Result<u64> {
+pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, max_rows: i64) -> Result<u64> {
     let done = match what {
         Expired::SocketTickets => {
             sqlx::query!(
                 "delete from socket_tickets where ctid = any (array(
                      select ctid from socket_tickets where expires_at < now()
                      order by expires_at limit $1 for update skip locked))",
-                most,
+                max_rows,
             )
             .execute(db)
             .await?
@@ -136,7 +136,7 @@ pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -
             sqlx::query!(
                 "delete from sign_ins where ctid = any (array(
                      select ctid from sign_ins where expires_at < now() order by expires_at limit $1 for update skip locked))",
-                most,
+                max_rows,
             )
             .execute(db)
             .await?
@@ -146,7 +146,7 @@ pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -
                 "delete from refresh_tokens where ctid = any (array(
                      select ctid from refresh_tokens where used_at < now() - interval '1 day'
                      order by used_at limit $1 for update skip locked))",
-                most,
+                max_rows,
             )
             .execute(db)
             .await?
@@ -156,7 +156,7 @@ pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -
                 "delete from ended_credentials where ctid = any (array(
                      select ctid from ended_credentials where ended_at < now() - interval '2 days'
                      order by ended_at limit $1 for update skip locked))",
-                most,
+                max_rows,
             )
             .execute(db)
             .await?
@@ -166,7 +166,7 @@ pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -
                 "delete from signed_calls where ctid = any (array(
                      select ctid from signed_calls where expires_at < now()
                      order by expires_at limit $1 for update skip locked))",
-                most,
+                max_rows,
             )
             .execute(db)
             .await?
@@ -175,7 +175,7 @@ pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, most: i64) -
             sqlx::query!(
                 "delete from signing_keys where id in (
                      select id from signing_keys where retired_at < now() - interval '2 days' limit $1)",
-                most,
+                max_rows,
             )
             .execute(db)
             .await?

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgExecutor, Result};
 
-/// What became of a look at a schedule.
+/// The result of checking a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum DueCheck {
     /// The last run began within the interval.
     NotDue,
     /// A job was put in.
@@ -17,7 +17,7 @@ pub enum Look {
 
 /// Puts a job of this kind in, if the schedule is due: whoever comes first moves the schedule on, in the same
 /// statement.
-pub async fn enqueue_due(db: impl PgExecutor<'_>, kind: &str, worker: &str, interval: Duration) -> Result<Look> {
+pub async fn enqueue_due(db: impl PgExecutor<'_>, kind: &str, worker: &str, interval: Duration) -> Result<DueCheck> {
     let row = sqlx::query!(
         r#"with due as (
                insert into schedules as s (name, last_run, worker) values ($1, now(), $2)
@@ -37,9 +37,9 @@ pub async fn enqueue_due(db: impl PgExecutor<'_>, kind: &str, worker: &str, inte
     .fetch_one(db)
     .await?;
     Ok(match (row.due, row.enqueued) {
-        (false, _) => Look::NotDue,
-        (true, true) => Look::Enqueued,
-        (true, false) => Look::UnderWay,
+        (false, _) => DueCheck::NotDue,
+        (true, true) => DueCheck::Enqueued,
+        (true, false) => DueCheck::UnderWay,
     })
 }
 

@@ -1,10 +1,9 @@
-//! What a persona knows that has to do with a question.
+//! Retrieval: the passages of a persona that are relevant to a question.
 //!
-//! Two searches run side by side: by words in PostgreSQL, and by meaning in the vector store. Their ranks are fused
-//! ([`fusion`]), and of the best those are told that differ. Neither search may hold up a reply: one that fails or
-//! takes too long is done without, and the receipt says so. Indexes say only which passages may fit; what is told comes
-//! from PostgreSQL, asked for that persona. So whatever an index remembers wrongly, nobody's words are another's, and
-//! what was deleted is not said any more.
+//! Two searches run concurrently: keyword search in PostgreSQL, and vector search. Their ranks are fused ([`fusion`]),
+//! and the best passages that differ are chosen. Neither search may delay a reply: one that fails or times out is
+//! skipped, and the receipt records that. Indexes only suggest passages; their content is read from PostgreSQL, for
+//! that persona. So a stale index can neither mix up personas nor bring back deleted content.
 
 mod fusion;
 mod nearest;
@@ -23,7 +22,7 @@ use troupe_core::{
 
 use crate::knowledge::passages::{self, Passage};
 
-pub use fusion::{Places, Ranked};
+pub use fusion::{Ranked, Ranks};
 pub use nearest::{NearPassage, NearestError, nearest};
 
 pub struct Retriever {
@@ -34,7 +33,7 @@ pub struct Retriever {
     pub clock: Arc<dyn Clock>,
 }
 
-/// What was found, the best first.
+/// The passages found, the best first.
 #[derive(Debug, Clone)]
 pub struct Retrieved {
     pub mode: Mode,
@@ -42,7 +41,7 @@ pub struct Retrieved {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum RetrievalError {
     #[error("it took too long")]
     TooSlow,
     #[error(transparent)]
@@ -54,18 +53,23 @@ enum Trouble {
 }
 
 impl Retriever {
-    /// What a reply to this question may draw on.
+    /// The passages for a reply to this question.
     pub async fn retrieve(&self, persona: PersonaId, question: &str) -> Retrieved {
         self.find(persona, question, self.settings.passages).await
     }
 
-    /// The same with another number of passages at most.
-    pub async fn find(&self, persona: PersonaId, question: &str, most: usize) -> Retrieved {
-        let by_meaning = async {
-            // A word that must not be there is near in meaning to what has it: then the words decide alone.
-            if excludes(question) { None } else { self.in_time("by meaning", self.by_meaning(persona, question)).await }
+    /// The same, with another maximum of passages.
+    pub async fn find(&self, persona: PersonaId, question: &str, max_passages: usize) -> Retrieved {
+        let vector_search = async {
+            // An excluded word is near in meaning to passages that contain it: then only keywords are searched.
+            if excludes(question) {
+                None
+            } else {
+                self.with_timeout("by meaning", self.vector_search(persona, question)).await
+            }
         };
-        let (keyword, vector) = tokio::join!(self.in_time("by words", self.by_words(persona, question)), by_meaning);
+        let keyword_search = self.with_timeout("by words", self.keyword_search(persona, question));
+        let (keyword, vector) = tokio::join!(keyword_search, vector_search);
         let mode = match (&keyword, &vector) {
             (Some(_), Some(_)) => Mode::Hybrid,
             (Some(_), None) => Mode::Keyword,
@@ -74,26 +78,26 @@ impl Retriever {
         };
         let ranked =
             fusion::fuse(keyword.unwrap_or_default(), vector.unwrap_or_default(), &self.settings, self.clock.now());
-        let passages = fusion::choose(ranked, most, &self.settings);
+        let passages = fusion::choose(ranked, max_passages, &self.settings);
         let mode = if passages.is_empty() { Mode::None } else { mode };
         Retrieved { mode, passages }
     }
 
-    async fn by_words(&self, persona: PersonaId, question: &str) -> Result<Vec<Passage>, Trouble> {
+    async fn keyword_search(&self, persona: PersonaId, question: &str) -> Result<Vec<Passage>, RetrievalError> {
         Ok(passages::search(&self.pool, persona, question, self.settings.candidates).await?)
     }
 
-    async fn by_meaning(&self, persona: PersonaId, question: &str) -> Result<Vec<NearPassage>, Trouble> {
+    async fn vector_search(&self, persona: PersonaId, question: &str) -> Result<Vec<NearPassage>, RetrievalError> {
         let Some(vector) = self.embedder.embed(&[question.to_owned()]).await?.pop() else { return Ok(Vec::new()) };
-        let most = usize::try_from(self.settings.candidates).unwrap_or_default();
-        let mut near = nearest(&self.pool, self.store.as_ref(), persona, &vector, most).await?;
+        let limit = usize::try_from(self.settings.candidates).unwrap_or_default();
+        let mut near = nearest(&self.pool, self.store.as_ref(), persona, &vector, limit).await?;
         near.retain(|near| near.score >= self.settings.min_similarity);
         Ok(near)
     }
 
-    async fn in_time<T>(&self, how: &str, search: impl Future<Output = Result<T, Trouble>>) -> Option<T> {
-        let found = timeout(self.settings.timeout, search).await.unwrap_or(Err(Trouble::TooSlow));
-        found.inspect_err(|trouble| tracing::warn!(%trouble, "passages were not searched {how}")).ok()
+    async fn with_timeout<T>(&self, how: &str, search: impl Future<Output = Result<T, RetrievalError>>) -> Option<T> {
+        let found = timeout(self.settings.timeout, search).await.unwrap_or(Err(RetrievalError::TooSlow));
+        found.inspect_err(|error| tracing::warn!(%error, "passages were not searched {how}")).ok()
     }
 }
 
@@ -110,7 +114,7 @@ impl Retrieved {
     }
 }
 
-/// Whether words are named that must not be there, as the search by words understands it.
+/// Whether the question excludes words, in the syntax of the keyword search.
 fn excludes(question: &str) -> bool {
     let named = |word: &str| {
         word.strip_prefix('-').is_some_and(|word| word.starts_with(|c: char| c == '"' || c.is_alphanumeric()))

@@ -27,7 +27,7 @@ fn a_short_text_is_one_passage() {
     let passages = cut("document 1", "  The lamp was lit at dusk.\n", &[]);
     assert_eq!(passages.len(), 1);
     assert_eq!(passages[0].content, "The lamp was lit at dusk.");
-    assert_eq!(passages[0].place, Place { headings: vec![], page: None, start: 2, end: 27 });
+    assert_eq!(passages[0].place, PassageLocation { headings: vec![], page: None, start: 2, end: 27 });
 }
 
 #[test]

@@ -35,14 +35,14 @@ pub(crate) struct Extracted {
 pub(crate) struct Refused(pub(crate) String);
 
 impl Refused {
-    fn too_long(most: usize) -> Self {
-        Self(format!("holds more text than {most} bytes"))
+    fn too_long(max_bytes: usize) -> Self {
+        Self(format!("holds more text than {max_bytes} bytes"))
     }
 }
 
 /// The text of a document, of so many bytes at most.
-pub(crate) fn extract(media_type: MediaType, bytes: &[u8], most: usize) -> Result<Extracted, Refused> {
-    let mut writing = Writing::new(most);
+pub(crate) fn extract(media_type: MediaType, bytes: &[u8], max_bytes: usize) -> Result<Extracted, Refused> {
+    let mut writing = Writing::new(max_bytes);
     match media_type {
         MediaType::Text => writing.lines(&text(bytes))?,
         MediaType::Markdown => markdown::read(&text(bytes), &mut writing)?,

@@ -13,20 +13,20 @@ pub(super) struct Writing {
     text: String,
     outline: Vec<Mark>,
     title: Option<String>,
-    most: usize,
+    max_bytes: usize,
 }
 
 impl Writing {
-    pub(super) fn new(most: usize) -> Self {
-        Self { text: String::new(), outline: Vec::new(), title: None, most }
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { text: String::new(), outline: Vec::new(), title: None, max_bytes }
     }
 
     pub(super) fn left(&self) -> usize {
-        self.most.saturating_sub(self.text.len())
+        self.max_bytes.saturating_sub(self.text.len())
     }
 
     pub(super) fn too_long(&self) -> Refused {
-        Refused::too_long(self.most)
+        Refused::too_long(self.max_bytes)
     }
 
     /// What the document calls itself; the first name that is one counts.
@@ -44,7 +44,7 @@ impl Writing {
 
     /// Text whose lines are to stay lines; more than one empty line becomes one.
     pub(super) fn lines(&mut self, lines: &str) -> Result<(), Refused> {
-        let mut kept = String::with_capacity(lines.len().min(self.most));
+        let mut kept = String::with_capacity(lines.len().min(self.max_bytes));
         let mut empty = 0;
         // A page that ends is an empty line.
         for line in lines.replace('\u{c}', "\n\n").lines() {

@@ -17,7 +17,7 @@ use troupe_core::{
         grounding::Mode,
         providers::{Outcome, Rest, Try},
     },
-    ports::{LOOK_UPS, News, ProviderBoard},
+    ports::{EndpointState, LOOK_UPS, ProviderBoard},
 };
 
 use super::roster::{Endpoint, Roster};
@@ -38,7 +38,7 @@ pub(crate) struct HealthBoard {
 
 struct Update {
     endpoint: String,
-    news: News,
+    news: EndpointState,
 }
 
 /// The updates of this worker that are still to be published, by [`sync`].
@@ -51,7 +51,7 @@ impl HealthBoard {
     }
 
     pub(super) fn publish(&self, endpoint: &Endpoint, rest: Option<Rest>, changed: DateTime<Utc>) {
-        _ = self.updates.try_send(Update { endpoint: endpoint.name.clone(), news: News { changed, rest } });
+        _ = self.updates.try_send(Update { endpoint: endpoint.name.clone(), news: EndpointState { changed, rest } });
     }
 
     /// Whether this worker may probe: no other does, or that cannot be known.
@@ -95,13 +95,13 @@ impl HealthBoard {
 
     /// Takes over what other workers have published.
     async fn merge_news(&self, roster: &Roster) {
-        let mut news = match self.board.news().await {
+        let mut news = match self.board.states().await {
             Ok(news) => news,
             Err(error) => return tracing::debug!(%error, "could not read the providers' health from other workers"),
         };
         for endpoint in roster.endpoints() {
             let name = &endpoint.name;
-            let Some(News { changed, rest }) = news.remove(name) else { continue };
+            let Some(EndpointState { changed, rest }) = news.remove(name) else { continue };
             let rests = rest.is_some();
             if endpoint.breaker.merge(rest, changed) {
                 tracing::info!(endpoint = name, rests, "another worker tells of a provider");
@@ -124,7 +124,7 @@ pub(crate) async fn sync(
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(Update { endpoint, news }) = pending.recv() => {
-                if let Err(error) = health_board.board.tell(&endpoint, &news).await {
+                if let Err(error) = health_board.board.publish(&endpoint, &news).await {
                     tracing::debug!(%error, endpoint, "could not publish a provider's health to other workers");
                 }
             }

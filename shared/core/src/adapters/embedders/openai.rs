@@ -52,10 +52,10 @@ impl OpenAiEmbedder {
             .with_api_key("none")
             .with_org_id("")
             .with_project_id("");
-        let most = settings.batch * service.dimension * BYTES_PER_NUMBER + MAX_ERROR_CHARS;
+        let max_bytes = settings.batch * service.dimension * BYTES_PER_NUMBER + MAX_ERROR_CHARS;
         let send = tower::service_fn({
             let http = http.clone();
-            move |call| send(http.clone(), call, key.now(), most)
+            move |call| send(http.clone(), call, key.now(), max_bytes)
         });
         Ok(Self {
             client: Client::build(http, config).with_http_service(send),
@@ -71,7 +71,7 @@ async fn send(
     http: reqwest::Client,
     call: HttpRequestFactory,
     key: Option<SecretString>,
-    most: usize,
+    max_bytes: usize,
 ) -> Result<Response, OpenAIError> {
     let failed = |error| OpenAIError::Boxed(Box::new(error));
     let mut call = call.build().await?;
@@ -85,7 +85,7 @@ async fn send(
     let (status, retry_after) = (response.status(), retry_after(&response));
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|error| failed(unreachable(&error)))? {
-        if body.len() + part.len() > most {
+        if body.len() + part.len() > max_bytes {
             return Err(failed(unavailable("the service's answer is too long")));
         }
         body.extend_from_slice(&part);
@@ -93,11 +93,11 @@ async fn send(
     if status.is_success() {
         return Ok(http::Response::new(body).into());
     }
-    let said = String::from_utf8_lossy(&body).chars().take(MAX_ERROR_CHARS).collect::<String>();
+    let excerpt = String::from_utf8_lossy(&body).chars().take(MAX_ERROR_CHARS).collect::<String>();
     let why = match status {
         // Some quote the key.
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => status.to_string(),
-        _ => format!("{status}: {said}"),
+        _ => format!("{status}: {excerpt}"),
     };
     Err(failed(match status {
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {

@@ -1,7 +1,7 @@
-//! A limiter that all servers share, and this process's own where it is away.
+//! A shared limiter with a local fallback.
 //!
-//! Its own follows what the shared one says. So it knows how things stand when it has to stand in, and it refuses a
-//! flood without asking: what the shared limiter has refused, it would refuse again.
+//! The local one mirrors the shared one's counts. So it is up to date when the shared one fails, and it refuses floods
+//! without a round trip: what the shared limiter has refused, it would refuse again.
 
 use std::{
     sync::{
@@ -17,46 +17,46 @@ use tokio::time::Instant;
 use super::LocalLimiter;
 use crate::ports::{Limit, Limiter, PortError, Verdict};
 
-/// A shared limiter that has failed is asked again after so long, by one call.
-const PAUSE: Duration = Duration::from_secs(1);
+/// After a failure of the shared limiter, one call retries it at this interval.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub struct FallbackLimiter {
     shared: Arc<dyn Limiter>,
     local: LocalLimiter,
-    began: Instant,
-    /// When the shared one is asked again, in milliseconds since the beginning; 0 while it answers.
+    started: Instant,
+    /// When the shared one is retried, in milliseconds since `started`; 0 while it works.
     away_until: AtomicU64,
 }
 
 impl FallbackLimiter {
     pub fn new(shared: Arc<dyn Limiter>) -> Self {
-        Self { shared, local: LocalLimiter::default(), began: Instant::now(), away_until: AtomicU64::new(0) }
+        Self { shared, local: LocalLimiter::default(), started: Instant::now(), away_until: AtomicU64::new(0) }
     }
 
     fn now(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
+        self.started.elapsed().as_millis() as u64
     }
 
-    fn soon(&self) -> u64 {
-        self.now() + PAUSE.as_millis() as u64
+    fn next_retry(&self) -> u64 {
+        self.now() + RETRY_INTERVAL.as_millis() as u64
     }
 
-    /// Whether this call may ask the shared limiter: while that is away, one in a pause does.
-    fn may_ask(&self) -> bool {
+    /// Whether this call may use the shared limiter: while that is away, one call per interval.
+    fn may_call(&self) -> bool {
         let until = self.away_until.load(Ordering::Relaxed);
         let mine =
-            || self.away_until.compare_exchange(until, self.soon(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            || self.away_until.compare_exchange(until, self.next_retry(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         until == 0 || (until <= self.now() && mine())
     }
 
-    fn answered(&self) {
+    fn on_success(&self) {
         if self.away_until.load(Ordering::Relaxed) != 0 && self.away_until.swap(0, Ordering::Relaxed) != 0 {
             tracing::info!("limits are counted together with other servers again");
         }
     }
 
-    fn failed(&self, error: &PortError) {
-        if self.away_until.swap(self.soon(), Ordering::Relaxed) == 0 {
+    fn on_failure(&self, error: &PortError) {
+        if self.away_until.swap(self.next_retry(), Ordering::Relaxed) == 0 {
             tracing::warn!(%error, "limits are counted by this server alone for now");
         }
     }
@@ -64,20 +64,20 @@ impl FallbackLimiter {
 
 #[async_trait]
 impl Limiter for FallbackLimiter {
-    async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
-        if let Some(refusal) = self.local.refusal(together, limits) {
+    async fn admit(&self, group: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
+        if let Some(refusal) = self.local.refusal(group, limits) {
             return Ok(refusal);
         }
-        if self.may_ask() {
-            match self.shared.admit(together, limits).await {
+        if self.may_call() {
+            match self.shared.admit(group, limits).await {
                 Ok(verdict) => {
-                    self.answered();
-                    self.local.learn(together, limits, &verdict.owed);
+                    self.on_success();
+                    self.local.merge(group, limits, &verdict.owed);
                     return Ok(verdict);
                 }
-                Err(error) => self.failed(&error),
+                Err(error) => self.on_failure(&error),
             }
         }
-        self.local.admit(together, limits).await
+        self.local.admit(group, limits).await
     }
 }

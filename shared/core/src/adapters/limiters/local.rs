@@ -1,4 +1,4 @@
-//! Limits in the memory of this process.
+//! Rate limits in this process's memory.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,44 +8,44 @@ use tokio::time::Instant;
 
 use crate::ports::{Limit, Limiter, PortError, Refused, Verdict};
 
-/// Of more subjects than this nothing is kept: those that owe least are forgotten first.
+/// Beyond this, subjects that owe least are evicted.
 const MAX_SUBJECTS: usize = 100_000;
 
 #[derive(Default)]
 pub struct LocalLimiter {
-    /// When nothing is owed any more.
+    /// By counter, when it owes nothing any more.
     paid_at: Mutex<HashMap<String, Instant>>,
 }
 
 impl LocalLimiter {
-    /// Whether these limits would refuse a call, which is not counted.
-    pub(super) fn refusal(&self, together: &str, limits: &[Limit]) -> Option<Verdict> {
+    /// The refusal of a call by these limits, without counting it.
+    pub(super) fn refusal(&self, group: &str, limits: &[Limit]) -> Option<Verdict> {
         let paid_at = self.paid_at.lock();
         let now = Instant::now();
-        let owed: Vec<_> = limits.iter().map(|limit| owed(&paid_at, &key(together, limit), now)).collect();
+        let owed: Vec<_> = limits.iter().map(|limit| owed(&paid_at, &key(group, limit), now)).collect();
         let refused = refused(limits, &owed)?;
         Some(Verdict { owed, refused: Some(refused) })
     }
 
-    /// Takes over what others have counted, where it is more.
-    pub(super) fn learn(&self, together: &str, limits: &[Limit], owed: &[Duration]) {
+    /// Merges the counts of the shared limiter, where they are higher.
+    pub(super) fn merge(&self, group: &str, limits: &[Limit], owed: &[Duration]) {
         let mut paid_at = self.paid_at.lock();
         let now = Instant::now();
         for (limit, owed) in limits.iter().zip(owed) {
-            keep(&mut paid_at, key(together, limit), now + *owed, now);
+            store(&mut paid_at, key(group, limit), now + *owed, now);
         }
     }
 
-    fn count(&self, together: &str, limits: &[Limit]) -> Verdict {
+    fn count(&self, group: &str, limits: &[Limit]) -> Verdict {
         let mut paid_at = self.paid_at.lock();
         let now = Instant::now();
-        let keys: Vec<_> = limits.iter().map(|limit| key(together, limit)).collect();
+        let keys: Vec<_> = limits.iter().map(|limit| key(group, limit)).collect();
         let mut owed: Vec<_> = keys.iter().map(|key| owed(&paid_at, key, now)).collect();
         let refused = refused(limits, &owed);
         if refused.is_none() {
             for ((limit, key), owed) in limits.iter().zip(keys).zip(&mut owed) {
                 *owed = limit.quota.take(*owed).unwrap_or(*owed);
-                keep(&mut paid_at, key, now + *owed, now);
+                store(&mut paid_at, key, now + *owed, now);
             }
         }
         Verdict { owed, refused }
@@ -54,13 +54,13 @@ impl LocalLimiter {
 
 #[async_trait]
 impl Limiter for LocalLimiter {
-    async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
-        Ok(self.count(together, limits))
+    async fn admit(&self, group: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
+        Ok(self.count(group, limits))
     }
 }
 
-fn key(together: &str, limit: &Limit) -> String {
-    format!("{together}:{}:{}", limit.name, limit.subject)
+fn key(group: &str, limit: &Limit) -> String {
+    format!("{group}:{}:{}", limit.name, limit.subject)
 }
 
 fn owed(paid_at: &HashMap<String, Instant>, key: &str, now: Instant) -> Duration {
@@ -73,19 +73,19 @@ fn refused(limits: &[Limit], owed: &[Duration]) -> Option<Refused> {
     waits.max_by_key(|refused| refused.retry_after)
 }
 
-fn keep(paid_at: &mut HashMap<String, Instant>, key: String, until: Instant, now: Instant) {
+fn store(paid_at: &mut HashMap<String, Instant>, key: String, until: Instant, now: Instant) {
     if let Some(known) = paid_at.get_mut(&key) {
         *known = (*known).max(until);
         return;
     }
     if paid_at.len() >= MAX_SUBJECTS {
-        make_room(paid_at, now);
+        evict(paid_at, now);
     }
     paid_at.insert(key, until);
 }
 
-/// Half of the room at least, so that it is not made for each newcomer anew.
-fn make_room(paid_at: &mut HashMap<String, Instant>, now: Instant) {
+/// Evicts at least half, so that not every new subject causes an eviction.
+fn evict(paid_at: &mut HashMap<String, Instant>, now: Instant) {
     paid_at.retain(|_, paid_at| *paid_at > now);
     if paid_at.len() > MAX_SUBJECTS / 2 {
         let mut moments: Vec<_> = paid_at.values().copied().collect();

@@ -1,4 +1,4 @@
-//! Limiters that need nobody: the one of this process alone, and the one that has it stand in for another.
+//! Limiters in this process: a local one, and a shared one with a local fallback.
 
 mod fallback;
 mod local;

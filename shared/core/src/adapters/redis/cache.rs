@@ -42,7 +42,7 @@ fn failed(what: &'static str) -> impl Fn(fred::error::Error) -> PortError {
 impl Cache for RedisCache {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, PortError> {
         let failed = failed("look into a cache");
-        let client = failing_fast(&self.redis, self.redis.patience).map_err(&failed)?;
+        let client = failing_fast(&self.redis, self.redis.fail_fast_timeout).map_err(&failed)?;
         let found: Option<Bytes> = client.get(self.key(key)).await.map_err(failed)?;
         let counted: Result<i64, _> = client.incr(self.counter(if found.is_some() { "hits" } else { "misses" })).await;
         if let Err(error) = counted {
@@ -55,14 +55,14 @@ impl Cache for RedisCache {
         let milliseconds = i64::try_from(time_to_live.as_millis()).unwrap_or(i64::MAX).max(1);
         let expiration = Some(Expiration::PX(milliseconds));
         let failed = failed("put something into a cache");
-        let client = failing_fast(&self.redis, self.redis.patience).map_err(&failed)?;
+        let client = failing_fast(&self.redis, self.redis.fail_fast_timeout).map_err(&failed)?;
         client.set(self.key(key), value, expiration, None, false).await.map_err(failed)
     }
 
     async fn lookups(&self) -> Result<Lookups, PortError> {
         let counters = vec![self.counter("hits"), self.counter("misses")];
         let failed = failed("read a cache's counters");
-        let client = failing_fast(&self.redis, self.redis.patience).map_err(&failed)?;
+        let client = failing_fast(&self.redis, self.redis.fail_fast_timeout).map_err(&failed)?;
         let counts: Vec<Option<u64>> = client.mget(counters).await.map_err(failed)?;
         let count = |at: usize| counts.get(at).copied().flatten().unwrap_or(0);
         Ok(Lookups { hits: count(0), misses: count(1) })

@@ -103,7 +103,7 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
                     if reconnected.is_err_and(|e| e == broadcast::error::RecvError::Closed) {
                         return;
                     }
-                    redis.subscribe_again(&client).await;
+                    redis.resubscribe(&client).await;
                     away = false;
                     _ = signals.send(Signal::Gap);
                 }

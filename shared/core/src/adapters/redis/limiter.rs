@@ -1,6 +1,6 @@
-//! Limits in Redis, which all servers share: one call of one script, however many limits there are.
+//! Rate limits in Redis, shared by all servers: one script call, however many limits apply.
 //!
-//! A Redis that is away or slow must hold nobody up: nothing is tried twice, and nothing waits for a connection.
+//! A Redis that is away or slow must not delay calls: no retries, and no waiting for a connection.
 
 use std::time::Duration;
 
@@ -17,29 +17,29 @@ pub struct RedisLimiter {
 }
 
 impl RedisLimiter {
-    /// Nobody waits for longer than this.
+    /// Calls wait no longer than `timeout`.
     pub fn new(redis: RedisHandle, timeout: Duration) -> Self {
         Self { redis, script: script(include_str!("limiter.lua")), timeout }
     }
 
-    /// The braces keep all that is counted together in one slot of a cluster.
-    fn key(&self, together: &str, limit: &Limit) -> String {
+    /// The braces keep a group's counters in one slot of a cluster.
+    fn key(&self, group: &str, limit: &Limit) -> String {
         let Limit { name, subject, .. } = limit;
-        format!("{{{}:limits:{together}}}:{name}:{subject}", self.redis.prefix)
+        format!("{{{}:limits:{group}}}:{name}:{subject}", self.redis.prefix)
     }
 }
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn admit(&self, together: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
+    async fn admit(&self, group: &str, limits: &[Limit]) -> Result<Verdict, PortError> {
         let failed = |why: String| PortError { what: "count a call in Redis", why };
         let client = failing_fast(&self.redis, self.timeout).map_err(|error| failed(error.to_string()))?;
-        let keys = limits.iter().map(|limit| self.key(together, limit)).collect();
+        let keys = limits.iter().map(|limit| self.key(group, limit)).collect();
         let amounts = limits.iter().flat_map(|Limit { quota, .. }| [quota.cost(), quota.max_owed()]);
         let arguments = amounts.map(microseconds).map(Value::from).collect();
-        let said: Result<Vec<i64>, _> = run(&client, &self.script, keys, arguments).await;
-        let said = said.map_err(|error| failed(error.to_string()))?;
-        read(&said, limits).ok_or_else(|| failed(format!("the script said {said:?}")))
+        let reply: Result<Vec<i64>, _> = run(&client, &self.script, keys, arguments).await;
+        let reply = reply.map_err(|error| failed(error.to_string()))?;
+        read(&reply, limits).ok_or_else(|| failed(format!("the script replied {reply:?}")))
     }
 }
 
@@ -47,8 +47,8 @@ fn microseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn read(said: &[i64], limits: &[Limit]) -> Option<Verdict> {
-    let [refusing, wait, owed @ ..] = said else { return None };
+fn read(reply: &[i64], limits: &[Limit]) -> Option<Verdict> {
+    let [refusing, wait, owed @ ..] = reply else { return None };
     let duration = |micros: i64| u64::try_from(micros).ok().map(Duration::from_micros);
     let owed: Vec<_> = owed.iter().copied().map(duration).collect::<Option<_>>()?;
     let refused = match usize::try_from(*refusing).ok()?.checked_sub(1) {

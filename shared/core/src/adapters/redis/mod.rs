@@ -40,21 +40,21 @@ use crate::{
     ports::PortError,
 };
 
-/// A server's subscriptions share one broadcast; fred's own 32 would be a burst of one reply. Every place costs memory
-/// from the start, in each of fred's channels, so only subscribers have so many.
+/// A server's subscriptions share one broadcast; fred's default of 32 is less than a burst of one reply. Each of fred's
+/// channels allocates its capacity at once, so only subscribers have so much.
 const BROADCAST_CAPACITY: usize = 8_192;
 
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
-/// At most so long somebody waits for an answer, who would rather be refused.
-const SOON: Duration = Duration::from_secs(2);
+/// The most that a command waits which must fail fast.
+const MAX_FAIL_FAST_TIMEOUT: Duration = Duration::from_secs(2);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Who calls, by the address of the moment: every new connection asks.
+/// User and password of the current configuration, for each new connection.
 #[derive(Debug)]
-struct Caller(LiveSecret);
+struct LiveCredentials(LiveSecret);
 
 #[async_trait]
-impl CredentialProvider for Caller {
+impl CredentialProvider for LiveCredentials {
     async fn fetch(&self, _server: Option<&Server>) -> Result<(Option<String>, Option<String>), Error> {
         let url = self.0.now().unwrap_or_default();
         let client = ClientConfig::from_url(url.expose_secret())?;
@@ -69,8 +69,7 @@ pub struct RedisHandle {
     subscribers: Arc<Mutex<Vec<SubscriberClient>>>,
     builder: Builder,
     prefix: String,
-    /// How long somebody waits for a command, who would rather be refused.
-    patience: Duration,
+    fail_fast_timeout: Duration,
     /// Since Redis 7: a channel's messages go to its own shard only.
     sharded: bool,
 }
@@ -86,7 +85,8 @@ impl RedisHandle {
         })?;
         let mut client = ClientConfig::from_url(url.expose_secret()).map_err(failed)?;
         if client.password.is_some() {
-            client.credential_provider = Some(Arc::new(Caller(live.secret(|config| config.redis.url.clone()))));
+            client.credential_provider =
+                Some(Arc::new(LiveCredentials(live.secret(|config| config.redis.url.clone()))));
         }
         let timeout = config.command_timeout;
         let mut builder = Builder::from_config(client);
@@ -117,7 +117,7 @@ impl RedisHandle {
             subscribers: Arc::default(),
             builder,
             prefix: config.prefix.clone(),
-            patience: timeout.min(SOON),
+            fail_fast_timeout: timeout.min(MAX_FAIL_FAST_TIMEOUT),
             sharded: major.is_some_and(|major| major >= 7),
         })
     }
@@ -132,18 +132,18 @@ impl RedisHandle {
         Ok(subscriber)
     }
 
-    /// After a reconnect. fred's own way sends a command without arguments where there are no patterns, and fails at
-    /// it. Goes on until it has succeeded: a subscriber that hears nothing would look as if nothing happened.
-    async fn subscribe_again(&self, client: &SubscriberClient) {
+    /// After a reconnect. fred's own method sends a command without arguments where there are no patterns, and fails.
+    /// Retries until it succeeds: a subscriber without its subscriptions would silently receive nothing.
+    async fn resubscribe(&self, client: &SubscriberClient) {
         let again = async || {
             let channels: Vec<_> = client.tracked_channels().into_iter().collect();
             if !channels.is_empty() {
                 client.subscribe(channels).await?;
             }
-            // A cluster takes only channels of one slot together.
-            let together = if self.builder.get_config().is_some_and(|c| c.server.is_clustered()) { 1 } else { 1_000 };
+            // In a cluster each call may name channels of one slot only.
+            let chunk_size = if self.builder.get_config().is_some_and(|c| c.server.is_clustered()) { 1 } else { 1_000 };
             let sharded: Vec<_> = client.tracked_shard_channels().into_iter().collect();
-            for channels in sharded.chunks(together) {
+            for channels in sharded.chunks(chunk_size) {
                 client.ssubscribe(channels.to_vec()).await?;
             }
             Ok::<(), Error>(())
@@ -173,14 +173,14 @@ impl RedisHandle {
         subscriber.subscribe(channel).await.map_err(failed)?;
         let state = (messages, reconnects, subscriber, self.clone());
         Ok(Box::pin(futures::stream::unfold(state, |(mut messages, mut reconnects, subscriber, redis)| async move {
-            let heard = tokio::select! {
+            let received = tokio::select! {
                 message = messages.recv() => message.map(|message| message.value.convert().ok()),
                 reconnected = reconnects.recv() => {
-                    redis.subscribe_again(&subscriber).await;
+                    redis.resubscribe(&subscriber).await;
                     reconnected.map(|_| None)
                 }
             };
-            let announced = match heard {
+            let announced = match received {
                 Ok(announced) => announced,
                 Err(RecvError::Lagged(_)) => None,
                 Err(RecvError::Closed) => return None,
@@ -221,7 +221,7 @@ async fn run_failing_fast<R: FromValue>(
     arguments: Vec<String>,
 ) -> Result<R, Error> {
     let arguments = arguments.into_iter().map(Value::from).collect();
-    run(&failing_fast(redis, redis.patience)?, script, vec![key], arguments).await
+    run(&failing_fast(redis, redis.fail_fast_timeout)?, script, vec![key], arguments).await
 }
 
 /// Runs a script with the client's options. (Its own `evalsha` is the one of a client without: that tries twice, and
@@ -242,7 +242,7 @@ async fn run<R: FromValue>(
         Err(error) if error.details().starts_with("NOSCRIPT") => {
             call("EVAL", script.lua().cloned().unwrap_or_default().into()).await
         }
-        said => said,
+        result => result,
     }
 }
 

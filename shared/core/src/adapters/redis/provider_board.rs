@@ -1,4 +1,4 @@
-//! The board in Redis: a hash with the newest of each endpoint, a key for each probe, and a hash of counters a minute.
+//! The provider board in Redis: a hash of endpoint states, a key per probe, and a hash of counters per minute.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,10 +10,9 @@ use fred::{
 };
 
 use super::RedisHandle;
-use crate::ports::{News, PortError, ProviderBoard};
+use crate::ports::{EndpointState, PortError, ProviderBoard};
 
-/// Minutes are asked for while they are fresh; after this they go.
-const COUNTERS_TTL: i64 = 2 * 3_600;
+const COUNTERS_TTL_SECONDS: i64 = 2 * 3_600;
 
 pub struct RedisProviderBoard {
     redis: RedisHandle,
@@ -33,7 +32,7 @@ impl RedisProviderBoard {
         format!("{}:providers:counts:{minute}", self.redis.prefix())
     }
 
-    fn spoken(&self) -> String {
+    fn successes(&self) -> String {
         format!("{}:providers:spoke", self.redis.prefix())
     }
 }
@@ -44,18 +43,18 @@ fn failed(what: &'static str) -> impl Fn(fred::error::Error) -> PortError {
 
 #[async_trait]
 impl ProviderBoard for RedisProviderBoard {
-    async fn tell(&self, endpoint: &str, news: &News) -> Result<(), PortError> {
+    async fn publish(&self, endpoint: &str, state: &EndpointState) -> Result<(), PortError> {
         let what = "tell of a provider";
-        let told = serde_json::to_string(news).map_err(|e| PortError { what, why: e.to_string() })?;
-        self.redis.client().hset(self.board(), (endpoint, told)).await.map_err(failed(what))
+        let json = serde_json::to_string(state).map_err(|e| PortError { what, why: e.to_string() })?;
+        self.redis.client().hset(self.board(), (endpoint, json)).await.map_err(failed(what))
     }
 
-    async fn news(&self) -> Result<HashMap<String, News>, PortError> {
-        let told: HashMap<String, String> =
+    async fn states(&self) -> Result<HashMap<String, EndpointState>, PortError> {
+        let stored: HashMap<String, String> =
             self.redis.client().hgetall(self.board()).await.map_err(failed("hear of the providers"))?;
-        // What an older or newer version told in another form is no news.
-        let read = |(endpoint, news): (String, String)| Some((endpoint, serde_json::from_str(&news).ok()?));
-        Ok(told.into_iter().filter_map(read).collect())
+        // States in the format of another version are ignored.
+        let read = |(endpoint, json): (String, String)| Some((endpoint, serde_json::from_str(&json).ok()?));
+        Ok(stored.into_iter().filter_map(read).collect())
     }
 
     async fn take_probe(&self, endpoint: &str, lasting: Duration) -> Result<bool, PortError> {
@@ -70,7 +69,7 @@ impl ProviderBoard for RedisProviderBoard {
         Ok(taken.is_some())
     }
 
-    async fn count(&self, now: DateTime<Utc>, counts: &[(String, u64)], spoke: &[String]) -> Result<(), PortError> {
+    async fn count(&self, now: DateTime<Utc>, counts: &[(String, u64)], succeeded: &[String]) -> Result<(), PortError> {
         let failed = failed("count what providers did");
         let counters = self.counters(now.timestamp() / 60);
         let pipeline = self.redis.client().pipeline();
@@ -78,16 +77,16 @@ impl ProviderBoard for RedisProviderBoard {
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             let _: () = pipeline.hincrby(&counters, field.as_str(), count).await.map_err(&failed)?;
         }
-        let _: () = pipeline.expire(&counters, COUNTERS_TTL, None).await.map_err(&failed)?;
-        for endpoint in spoke {
+        let _: () = pipeline.expire(&counters, COUNTERS_TTL_SECONDS, None).await.map_err(&failed)?;
+        for endpoint in succeeded {
             let _: () =
-                pipeline.hset(self.spoken(), (endpoint.as_str(), now.timestamp_millis())).await.map_err(&failed)?;
+                pipeline.hset(self.successes(), (endpoint.as_str(), now.timestamp_millis())).await.map_err(&failed)?;
         }
         let _: Vec<i64> = pipeline.all().await.map_err(&failed)?;
         Ok(())
     }
 
-    async fn counted(&self, now: DateTime<Utc>, minutes: u32) -> Result<HashMap<String, u64>, PortError> {
+    async fn counts(&self, now: DateTime<Utc>, minutes: u32) -> Result<HashMap<String, u64>, PortError> {
         let failed = failed("see what providers did");
         let pipeline = self.redis.client().pipeline();
         let newest = now.timestamp() / 60;
@@ -102,10 +101,10 @@ impl ProviderBoard for RedisProviderBoard {
         Ok(sums)
     }
 
-    async fn spoke(&self) -> Result<HashMap<String, DateTime<Utc>>, PortError> {
-        let spoke: HashMap<String, i64> =
-            self.redis.client().hgetall(self.spoken()).await.map_err(failed("see when providers spoke"))?;
+    async fn last_successes(&self) -> Result<HashMap<String, DateTime<Utc>>, PortError> {
+        let successes: HashMap<String, i64> =
+            self.redis.client().hgetall(self.successes()).await.map_err(failed("see when providers spoke"))?;
         let at = |(endpoint, at)| Some((endpoint, DateTime::from_timestamp_millis(at)?));
-        Ok(spoke.into_iter().filter_map(at).collect())
+        Ok(successes.into_iter().filter_map(at).collect())
     }
 }

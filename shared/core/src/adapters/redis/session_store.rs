@@ -119,7 +119,7 @@ impl SessionStore for RedisSessionStore {
 
     async fn list(&self, user: UserId) -> Result<Vec<BrowserSession>, PortError> {
         let failed = failed("list sessions");
-        let client = failing_fast(&self.redis, self.redis.patience).map_err(&failed)?;
+        let client = failing_fast(&self.redis, self.redis.fail_fast_timeout).map_err(&failed)?;
         let all: HashMap<String, String> = client.hgetall(self.key(user)).await.map_err(failed)?;
         let now = self.clock.now();
         let sessions = all.into_iter().filter_map(|(id, kept)| {
@@ -131,7 +131,7 @@ impl SessionStore for RedisSessionStore {
 
     async fn end(&self, user: UserId, id: CredentialId) -> Result<bool, PortError> {
         let failed = failed("end a session");
-        let client = failing_fast(&self.redis, self.redis.patience).map_err(&failed)?;
+        let client = failing_fast(&self.redis, self.redis.fail_fast_timeout).map_err(&failed)?;
         let removed: i64 = client.hdel(self.key(user), id.to_string()).await.map_err(failed)?;
         Ok(removed > 0)
     }

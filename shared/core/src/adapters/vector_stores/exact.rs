@@ -1,7 +1,7 @@
 //! The vectors of one persona, side by side in memory, and the exact search for the nearest.
 //!
-//! Every vector is looked at: for ten thousand that takes a millisecond or two, no recall is lost, and there is nothing
-//! to tune. Pure; [`troupe_db::vector_stores::local`] fills it.
+//! Exhaustive search: for ten thousand vectors a millisecond or two, with full recall and nothing to tune. Pure;
+//! [`troupe_db::vector_stores::local`] fills it.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -13,14 +13,14 @@ use crate::{
     ports::{Found, Point},
 };
 
-/// Sums that are kept apart, so that the compiler may add several numbers at a time.
+/// Independent partial sums, so that the compiler can vectorise the loop.
 const LANES: usize = 16;
 
 #[derive(Debug, Clone)]
 pub struct ExactIndex {
     dimension: usize,
-    /// Where each passage is.
-    places: HashMap<PassageId, usize>,
+    /// The index of each passage.
+    indexes: HashMap<PassageId, usize>,
     passages: Vec<PassageId>,
     /// One vector after the other.
     numbers: Vec<f32>,
@@ -28,7 +28,7 @@ pub struct ExactIndex {
 
 impl ExactIndex {
     pub fn new(dimension: usize) -> Self {
-        Self { dimension, places: HashMap::new(), passages: Vec::new(), numbers: Vec::new() }
+        Self { dimension, indexes: HashMap::new(), passages: Vec::new(), numbers: Vec::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -39,48 +39,48 @@ impl ExactIndex {
         self.passages.is_empty()
     }
 
-    /// How many numbers a search goes through.
+    /// The number of floats that a search reads.
     pub fn numbers(&self) -> usize {
         self.numbers.len()
     }
 
     pub fn contains(&self, passage: PassageId) -> bool {
-        self.places.contains_key(&passage)
+        self.indexes.contains_key(&passage)
     }
 
-    /// Adds a vector, or puts it in the place of that of the same passage. One of another dimension is left out.
+    /// Inserts or replaces a passage's vector. One of another dimension is ignored.
     pub fn upsert(&mut self, Point { passage, vector, .. }: &Point) {
         if vector.len() != self.dimension {
             return;
         }
-        if let Some(place) = self.places.get(passage) {
-            self.numbers[place * self.dimension..][..self.dimension].copy_from_slice(vector);
+        if let Some(index) = self.indexes.get(passage) {
+            self.numbers[index * self.dimension..][..self.dimension].copy_from_slice(vector);
             return;
         }
-        self.places.insert(*passage, self.passages.len());
+        self.indexes.insert(*passage, self.passages.len());
         self.passages.push(*passage);
         self.numbers.extend_from_slice(vector);
     }
 
     /// Keeps these only.
     pub fn retain(&mut self, kept: &HashSet<PassageId>) {
-        let mut place = 0;
-        while place < self.passages.len() {
-            if kept.contains(&self.passages[place]) { place += 1 } else { self.remove_at(place) }
+        let mut index = 0;
+        while index < self.passages.len() {
+            if kept.contains(&self.passages[index]) { index += 1 } else { self.remove_at(index) }
         }
         if self.numbers.len() < self.numbers.capacity() / 2 {
             self.numbers.shrink_to_fit();
         }
     }
 
-    /// The last one takes the place.
-    fn remove_at(&mut self, place: usize) {
-        let removed = self.passages.swap_remove(place);
-        self.places.remove(&removed);
+    /// Replaces it by the last one.
+    fn remove_at(&mut self, index: usize) {
+        let removed = self.passages.swap_remove(index);
+        self.indexes.remove(&removed);
         let last = self.passages.len();
-        if let Some(moved) = self.passages.get(place) {
-            self.places.insert(*moved, place);
-            self.numbers.copy_within(last * self.dimension.., place * self.dimension);
+        if let Some(moved) = self.passages.get(index) {
+            self.indexes.insert(*moved, index);
+            self.numbers.copy_within(last * self.dimension.., index * self.dimension);
         }
         self.numbers.truncate(last * self.dimension);
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use sqlx::types::Json;
-use troupe_core::model::knowledge::Place;
+use troupe_core::model::knowledge::PassageLocation;
 use uuid::Uuid;
 
 use super::*;
@@ -24,7 +24,7 @@ fn passage(n: u128, content: &str) -> Passage {
     Passage {
         id: PassageId::from(Uuid::from_u128(n)),
         content: content.to_owned(),
-        place: Json(Place::default()),
+        place: Json(PassageLocation::default()),
         source_kind: SourceKind::Document,
         source_id: Uuid::nil(),
         created_at: DateTime::UNIX_EPOCH,
@@ -67,7 +67,7 @@ fn weights_and_age_count() {
 
 /// The numbers of those that are chosen of these, in this order.
 fn chosen(passages: Vec<Passage>, most: usize, settings: &Settings) -> Vec<u128> {
-    let ranked = |passage| Ranked { passage, score: 1.0, places: Places::default() };
+    let ranked = |passage| Ranked { passage, score: 1.0, ranks: Ranks::default() };
     numbers(&choose(passages.into_iter().map(ranked).collect(), most, settings))
 }
 

@@ -149,14 +149,14 @@ fn plain(model: &str) -> String {
 }
 
 async fn check_version(client: &Qdrant) -> Result<(), VectorStoreError> {
-    let said = client.health_check().await.map_err(failed("reach Qdrant"))?.version;
-    let mut parts = said.split(['.', '-', '+']).map(str::parse::<u32>);
+    let version = client.health_check().await.map_err(failed("reach Qdrant"))?.version;
+    let mut parts = version.split(['.', '-', '+']).map(str::parse::<u32>);
     match (parts.next(), parts.next()) {
         (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < OLDEST => {
-            Err(VectorStoreError::Unfit(format!("Qdrant {said} is too old: 1.10 or newer is needed")))
+            Err(VectorStoreError::Unfit(format!("Qdrant {version} is too old: 1.10 or newer is needed")))
         }
         (Some(Ok(_)), Some(Ok(_))) => Ok(()),
-        _ => Err(PortError { what: "reach Qdrant", why: format!("it says that it is version '{said}'") }.into()),
+        _ => Err(PortError { what: "reach Qdrant", why: format!("it says that it is version '{version}'") }.into()),
     }
 }
 
