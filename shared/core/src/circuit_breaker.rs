@@ -3,7 +3,7 @@
 //! Enough failures open it for a pause (a *rest*). After that it is half-open: one call is admitted as a probe, and
 //! closes it, or opens it again for twice as long. A key that its provider rejects or rate-limits rests in the same
 //! way. Pure: time is passed in. Workers have one for each key of a provider, which they share through their health
-//! board.
+//! board; the embedder and the vector store have one in each process (`adapters/service_breaker.rs`).
 
 use std::time::Duration;
 
@@ -57,15 +57,41 @@ pub struct BreakerSettings {
 
 impl From<&config::Models> for BreakerSettings {
     fn from(config: &config::Models) -> Self {
-        let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         Self {
-            failure_threshold: config.breaker_failures.min(WINDOW_CALLS),
-            first_pause: delta(config.breaker_pause),
-            max_pause: delta(config.breaker_cap),
             max_rate_limit_pause: delta(config.rate_limit_cap),
             disabled_pause: delta(config.key_out),
+            ..Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
         }
     }
+}
+
+impl From<&config::Embeddings> for BreakerSettings {
+    fn from(config: &config::Embeddings) -> Self {
+        Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
+    }
+}
+
+impl From<&config::Qdrant> for BreakerSettings {
+    fn from(config: &config::Qdrant) -> Self {
+        Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
+    }
+}
+
+impl BreakerSettings {
+    /// No pause is longer than the cap, whatever its reason.
+    fn of_service(failures: u32, first_pause: Duration, cap: Duration) -> Self {
+        Self {
+            failure_threshold: failures.min(WINDOW_CALLS),
+            first_pause: delta(first_pause),
+            max_pause: delta(cap),
+            max_rate_limit_pause: delta(cap),
+            disabled_pause: delta(cap),
+        }
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 /// Whether a call may be made.
