@@ -243,8 +243,9 @@ impl Base {
     }
 
     fn knowledge(&self) -> anyhow::Result<Arc<Knowledge>> {
-        let embedder = embedders::from_config(&self.configuration)?;
-        let store = vector_stores::from_config(&self.configuration, embedder.as_ref(), self.pool.clone())?;
+        let embedder = embedders::from_config(&self.configuration, self.clock.clone())?;
+        let store =
+            vector_stores::from_config(&self.configuration, embedder.as_ref(), self.pool.clone(), self.clock.clone())?;
         let retriever = Retriever {
             pool: self.pool.clone(),
             embedder,

@@ -79,7 +79,7 @@ impl ScriptedEmbedder {
         self.shared.texts.borrow().iter().filter(|embedded| *embedded == text).count()
     }
 
-    /// Waits until so many calls have come.
+    /// Waits until so many calls have come; they may not have been answered yet.
     pub async fn called(&self, times: usize) {
         let mut calls = self.shared.calls.subscribe();
         _ = within(&format!("call {times} of the embedder"), calls.wait_for(|calls| *calls >= times)).await;
@@ -97,6 +97,7 @@ impl ScriptedEmbedder {
 
 async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let mood = *shared.mood.lock();
+    shared.calls.send_modify(|calls| *calls += 1);
     let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     *shared.key.lock() = key.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
     let texts: Vec<String> = serde_json::from_value(body["input"].clone()).expect("texts");
@@ -113,7 +114,6 @@ async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body)
             Json(json!({"object": "list", "data": data, "model": body["model"]})).into_response()
         }
     };
-    shared.calls.send_modify(|calls| *calls += 1);
     answer
 }
 

@@ -26,6 +26,8 @@ impl Default for ClusterOptions {
             .set("TROUPE_WORKER__SWEEP_INTERVAL", "200ms")
             // Tests of one cluster must not hold each other up; those of the breaker set their own.
             .set("TROUPE_MODELS__BREAKER_FAILURES", "20")
+            .set("TROUPE_EMBEDDINGS__BREAKER_FAILURES", "20")
+            .set("TROUPE_QDRANT__BREAKER_FAILURES", "20")
             .set("OPENAI_API_KEY", leaks::PROVIDER_KEY)
     }
 }

@@ -195,8 +195,8 @@ impl Worker {
 
     /// The vector store and its kinds of jobs, and the search in it.
     async fn start_vectors(&self, registry: Registry) -> anyhow::Result<(Registry, Retriever)> {
-        let embedder = embedders::from_config(&self.live)?;
-        let store = vector_stores::from_config(&self.live, embedder.as_ref(), self.pool.clone())?;
+        let embedder = embedders::from_config(&self.live, self.clock.clone())?;
+        let store = vector_stores::from_config(&self.live, embedder.as_ref(), self.pool.clone(), self.clock.clone())?;
         let retriever = Retriever {
             pool: self.pool.clone(),
             embedder: embedder.clone(),

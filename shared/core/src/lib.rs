@@ -5,6 +5,7 @@
 
 pub mod adapters;
 pub mod batch;
+pub mod circuit_breaker;
 pub mod clock;
 pub mod config;
 pub mod events;

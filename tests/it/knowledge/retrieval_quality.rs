@@ -68,14 +68,10 @@ impl Library {
         let embedder = LexicalEmbedder::new(64);
         let mut settings = cluster.config().retrieval;
         settings.timeout = Duration::from_secs(20);
-        let store = vector_stores::from_config(&Live::fixed(cluster.config()), &embedder, cluster.db.clone()).unwrap();
-        let retriever = Retriever {
-            pool: cluster.db.clone(),
-            embedder: Arc::new(embedder),
-            store,
-            settings,
-            clock: Arc::new(SystemClock),
-        };
+        let live = Live::fixed(cluster.config());
+        let clock = Arc::new(SystemClock);
+        let store = vector_stores::from_config(&live, &embedder, cluster.db.clone(), clock.clone()).unwrap();
+        let retriever = Retriever { pool: cluster.db.clone(), embedder: Arc::new(embedder), store, settings, clock };
         Self { retriever, persona, places: responses.into_iter().zip(0..).collect() }
     }
 

@@ -1,8 +1,10 @@
-//! What every vector store must do, of each of them: the exact one in memory, and Qdrant over a real socket.
+//! What every vector store must do, of each of them: the exact one in memory, and Qdrant over a real socket behind its
+//! circuit breaker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use proptest::{
@@ -12,6 +14,7 @@ use proptest::{
 use sqlx::{PgExecutor, PgPool};
 use tempfile::TempDir;
 use troupe_core::{
+    clock::SystemClock,
     config::{Config, Live},
     ids::{PassageId, PersonaId},
     lifecycle,
@@ -76,11 +79,15 @@ impl Ground {
     pub(crate) fn config_with_qdrant(&self) -> Config {
         let mut config = self.config.clone();
         config.qdrant.url = Some(self.qdrant.url().parse().unwrap());
+        // Once Qdrant is back, a test has not the time of production to wait for a probe.
+        config.qdrant.breaker_pause = Duration::from_millis(10);
+        config.qdrant.breaker_cap = Duration::from_millis(10);
         config
     }
 
     pub(crate) fn store(&self, config: &Config) -> Arc<dyn VectorStore> {
-        vector_stores::from_config(&Live::fixed(config.clone()), &Named, self.pool.clone()).unwrap()
+        let live = Live::fixed(config.clone());
+        vector_stores::from_config(&live, &Named, self.pool.clone(), Arc::new(SystemClock)).unwrap()
     }
 
     pub(crate) async fn worlds(&self) -> [World; 2] {

@@ -1,8 +1,11 @@
 //! What personas know reaches the vector store: embedded once, told until it is heard, removed when it goes.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use troupe_core::{
     adapters::embedders,
+    clock::SystemClock,
     config::Live,
     ids::{PassageId, PersonaId},
     ports::VectorStore,
@@ -333,8 +336,10 @@ async fn without_qdrant_every_process_finds_what_any_has_embedded() {
     let other = crate::knowledge::vector_stores::persona(&cluster.db).await;
     // As another worker, or a server, makes its own.
     let live = Live::fixed(cluster.config());
-    let asking = embedders::from_config(&live).unwrap();
-    let [here, there] = [0, 1].map(|_| vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone()).unwrap());
+    let clock = Arc::new(SystemClock);
+    let asking = embedders::from_config(&live, clock.clone()).unwrap();
+    let new_store = || vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone(), clock.clone()).unwrap();
+    let [here, there] = [new_store(), new_store()];
 
     let mut passages = Vec::new();
     for content in ["About lamps.", "About boats.", "About soup."] {
@@ -365,7 +370,7 @@ async fn without_qdrant_every_process_finds_what_any_has_embedded() {
     // A worker that starts later has it all from PostgreSQL.
     cluster.workers[0].stop().await;
     let calls = embedder.calls();
-    let later = vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone()).unwrap();
+    let later = new_store();
     assert_eq!(found(later.as_ref(), persona).await.len(), 2);
     assert_eq!(embedder.calls(), calls);
 }

@@ -1,6 +1,6 @@
 //! Keys that change while processes run, and secrets that never show.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc};
 
 use reqwest::Url;
 use serde_json::Value;
@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
 use troupe_core::{
     adapters::embedders,
+    clock::SystemClock,
     config::{Live, Sources},
 };
 use troupe_db::vector_stores;
@@ -166,8 +167,9 @@ async fn qdrant_and_the_embedder_are_asked_with_the_key_of_the_moment() {
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let live = Live::new(Sources { file: None, secrets: Some(secrets.path().to_owned()), environment }).unwrap();
-    let asking = embedders::from_config(&live).unwrap();
-    let store = vector_stores::from_config(&live, asking.as_ref(), ground.pool.clone()).unwrap();
+    let clock = Arc::new(SystemClock);
+    let asking = embedders::from_config(&live, clock.clone()).unwrap();
+    let store = vector_stores::from_config(&live, asking.as_ref(), ground.pool.clone(), clock).unwrap();
     asking.embed(&["A text".to_owned()]).await.unwrap();
     assert_eq!(embedder.key().as_deref(), Some("embedder-old"));
     assert_eq!(store.searched().await.unwrap(), None);

@@ -2,12 +2,11 @@
 //!
 //! Until the first token, failover is invisible. After it the persona decides (`when_cut`): partial text is kept until
 //! the next provider's first token arrives and is retracted then, or it is the next provider's prefill, or it is the
-//! reply. Each provider has a circuit breaker per key ([`circuit_breaker`]); further calls are bounded by a
-//! [`retry_budget`], and a slow first token is hedged by a second call ([`hedging`]).
+//! reply. Each provider has a circuit breaker per key ([`troupe_core::circuit_breaker`]); further calls are bounded by
+//! a [`retry_budget`], and a slow first token is hedged by a second call ([`hedging`]).
 
 pub(super) mod call;
 pub(super) mod chain;
-mod circuit_breaker;
 mod first_token_latency;
 pub(super) mod health_board;
 pub(super) mod health_checks;
@@ -21,9 +20,12 @@ use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, stream};
-use troupe_core::model::{
-    Usage,
-    providers::{Incomplete, Outcome, WhenCut},
+use troupe_core::{
+    circuit_breaker::Admission,
+    model::{
+        Usage,
+        providers::{Incomplete, Outcome, WhenCut},
+    },
 };
 
 use super::{
@@ -33,7 +35,6 @@ use super::{
 };
 use call::{CallPurpose, ProviderCall, Trail};
 use chain::Chain;
-use circuit_breaker::Admission;
 use roster::Candidate;
 
 /// A piece of the reply, whichever provider it comes from.

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use troupe_core::model::providers::Outcome;
+use troupe_core::{
+    circuit_breaker::{BreakerFailure, KeyAction},
+    model::providers::Outcome,
+};
 
 /// Why a provider gave no reply.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,6 +27,12 @@ impl Failure {
         message.retain(|c| c != '\0');
         Self { outcome, message, retry_after: None }
     }
+
+    /// What its endpoint's circuit breaker needs to know.
+    pub(crate) const fn for_breaker(&self) -> BreakerFailure {
+        let Consequence { key, counts, .. } = consequence(self.outcome);
+        BreakerFailure { outcome: self.outcome, counts, key, retry_after: self.retry_after }
+    }
 }
 
 /// Where failover goes next.
@@ -34,18 +43,6 @@ pub(crate) enum FailoverTarget {
     ShorterPrompt,
     /// It would fail everywhere.
     None,
-}
-
-/// What happens to the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyAction {
-    Keep,
-    /// It rests for as long as the service asks for, up to `models.rate_limit_cap`.
-    Pause,
-    /// It rests for `models.key_out`.
-    Disable,
-    /// The same, logged as an error: an operator must look at it.
-    DisableAndAlert,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

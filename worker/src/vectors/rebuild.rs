@@ -1,11 +1,16 @@
 //! Making a whole index out of what PostgreSQL has: passage by passage, in the order of their ids, so that it can stop
 //! anywhere and go on later. What changes meanwhile reaches the new index as it reaches the old one.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use troupe_core::{adapters::embedders, config::Live, ports::Index};
+use troupe_core::{
+    adapters::embedders,
+    clock::{Clock, SystemClock},
+    config::Live,
+    ports::Index,
+};
 use troupe_db::{
     knowledge::{
         embeddings,
@@ -61,8 +66,9 @@ impl Indexer {
 pub async fn reindex(live: &Live, mut out: impl Write + Send, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = live.now();
     let pool = troupe_db::connect(&config.database, "troupe-worker reindex").await?;
-    let embedder = embedders::from_config(live)?;
-    let store = vector_stores::from_config(live, embedder.as_ref(), pool.clone())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let embedder = embedders::from_config(live, clock.clone())?;
+    let store = vector_stores::from_config(live, embedder.as_ref(), pool.clone(), clock)?;
     let mut lock = pool.acquire().await?.detach();
     let mut told = false;
     while !schedules::hold(&mut lock, Filling::NAME).await? {

@@ -4,4 +4,5 @@ pub mod embedders;
 pub mod limiters;
 pub mod outgoing;
 pub mod redis;
+mod service_breaker;
 pub mod vector_stores;

@@ -39,6 +39,11 @@ pub struct Embeddings {
     pub retry_base: Duration,
     #[serde(deserialize_with = "duration")]
     pub retry_cap: Duration,
+    pub breaker_failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_pause: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_cap: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +55,11 @@ pub struct Qdrant {
     pub prefix: String,
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
+    pub breaker_failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_pause: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_cap: Duration,
 }
 
 /// A service that embeds, and how it is asked.
@@ -93,6 +103,12 @@ impl Embeddings {
             "embeddings.retry_cap",
             "must not be shorter than embeddings.retry_base, which must be longer than nothing",
         );
+        rule(self.breaker_failures > 0, "embeddings.breaker_failures", "must be at least 1");
+        rule(
+            self.breaker_cap >= self.breaker_pause,
+            "embeddings.breaker_cap",
+            "must not be shorter than embeddings.breaker_pause",
+        );
         if self.provider == LEXICAL {
             rule(self.model.is_empty(), "embeddings.model", "must be empty: the built-in embedder has one model");
             rule(self.dimension == 0, "embeddings.dimension", "must be 0: the built-in embedder's is what it is");
@@ -130,6 +146,12 @@ impl Qdrant {
             "must be 1 to 50 letters, digits, '-' or '_'",
         );
         rule(!self.timeout.is_zero(), "qdrant.timeout", "must be longer than nothing");
+        rule(self.breaker_failures > 0, "qdrant.breaker_failures", "must be at least 1");
+        rule(
+            self.breaker_cap >= self.breaker_pause,
+            "qdrant.breaker_cap",
+            "must not be shorter than qdrant.breaker_pause",
+        );
         // The client would show it when it complains.
         let key = self.api_key.as_ref().map_or("", ExposeSecret::expose_secret);
         rule(

@@ -40,6 +40,9 @@ pub enum VectorStoreError {
     /// No waiting mends it.
     #[error("the vector store does not fit: {0}")]
     Unfit(String),
+    /// A search before the first index was finished.
+    #[error("the vector store has no index that is searched yet")]
+    NoIndex,
     #[error(transparent)]
     Failed(#[from] PortError),
 }

@@ -1,4 +1,5 @@
-//! The vector store that is configured: Qdrant, or exact search in memory over the vectors that PostgreSQL keeps.
+//! The vector store that is configured: Qdrant behind a circuit breaker, or exact search in memory over the vectors
+//! that PostgreSQL keeps.
 
 mod local;
 
@@ -6,7 +7,8 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 use troupe_core::{
-    adapters::vector_stores::QdrantVectorStore,
+    adapters::vector_stores::{BreakerVectorStore, QdrantVectorStore},
+    clock::Clock,
     config::Live,
     ports::{Embedder, VectorStore, VectorStoreError},
 };
@@ -18,11 +20,15 @@ pub fn from_config(
     live: &Live,
     embedder: &dyn Embedder,
     pool: PgPool,
+    clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn VectorStore>, VectorStoreError> {
     let settings = &live.now().qdrant;
     let key = live.secret(|config| config.qdrant.api_key.clone());
     Ok(match &settings.url {
-        Some(url) => Arc::new(QdrantVectorStore::new(url, settings, key, embedder.model(), embedder.dimension())?),
+        Some(url) => {
+            let qdrant = QdrantVectorStore::new(url, settings, key, embedder.model(), embedder.dimension())?;
+            Arc::new(BreakerVectorStore::new(Arc::new(qdrant), settings.into(), clock))
+        }
         None => Arc::new(LocalVectorStore::new(pool, embedder.model(), embedder.dimension())),
     })
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use troupe_core::{
+    circuit_breaker::{Admission, KeyAction},
     clock::Clock,
     config,
     model::{
@@ -15,7 +16,6 @@ use troupe_core::{
 use troupe_db::replies::claim::Claimed;
 
 use super::{
-    circuit_breaker::Admission,
     health_board::HealthBoard,
     retry_budget::RetryBudget,
     roster::{Candidate, Endpoint, Roster},
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     money::Money,
     providers::{
-        failure::{Failure, KeyAction, consequence},
+        failure::{Failure, consequence},
         prompt::Prompt,
     },
 };
@@ -161,7 +161,7 @@ impl Chain {
             // The call was at fault, not the service.
             return self.record_success(endpoint, probe);
         }
-        let opened = endpoint.breaker.record_failure(failure, probe, now);
+        let opened = endpoint.breaker.record_failure(&failure.for_breaker(), probe, now);
         if !opened || !self.roster.is_current(endpoint) {
             return;
         }

@@ -6,11 +6,12 @@ use anyhow::Context;
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use troupe_core::{
+    circuit_breaker::CircuitBreaker,
     config::{self, Format, public_address},
     model::providers::{Link, is_among},
 };
 
-use super::{circuit_breaker::CircuitBreaker, first_token_latency::FirstTokenLatency};
+use super::first_token_latency::FirstTokenLatency;
 use crate::providers::{
     chat_model::ChatModel,
     formats::{

@@ -1,22 +1,26 @@
-//! Embedders: the built-in one, which compares words and their parts, and services that speak OpenAI's embeddings.
+//! Embedders: the built-in one, which compares words and their parts, and services that speak OpenAI's embeddings,
+//! behind a circuit breaker.
 
+mod breaker;
 mod lexical;
 mod openai;
 mod unit;
 
 use std::sync::Arc;
 
+pub use breaker::BreakerEmbedder;
 pub use lexical::LexicalEmbedder;
 pub use openai::OpenAiEmbedder;
 
-use crate::{config::Live, ports::Embedder};
+use crate::{clock::Clock, config::Live, ports::Embedder};
 
 /// The one that is configured. Its key is asked for at each call.
-pub fn from_config(live: &Live) -> Result<Arc<dyn Embedder>, reqwest::Error> {
+pub fn from_config(live: &Live, clock: Arc<dyn Clock>) -> Result<Arc<dyn Embedder>, reqwest::Error> {
     let config = live.now();
     let Some(service) = config.embeddings.service(&config.providers) else {
         return Ok(Arc::new(LexicalEmbedder::new(config.embeddings.batch)));
     };
     let key = live.secret(|config| config.embeddings.service(&config.providers)?.key);
-    Ok(Arc::new(OpenAiEmbedder::new(&service, key, &config.embeddings, config.models.connect_timeout)?))
+    let embedder = OpenAiEmbedder::new(&service, key, &config.embeddings, config.models.connect_timeout)?;
+    Ok(Arc::new(BreakerEmbedder::new(Arc::new(embedder), (&config.embeddings).into(), clock)))
 }

@@ -38,6 +38,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// That go in one call: twice four bytes each, so that a call is far from the 32 MiB which Qdrant takes.
 const NUMBERS_IN_A_CALL: usize = 1 << 20;
 
+/// Of the codes of gRPC.
+const GRPC_NOT_FOUND: i32 = 5;
+
 pub struct QdrantVectorStore {
     url: String,
     key: LiveSecret,
@@ -154,7 +157,9 @@ impl VectorStore for QdrantVectorStore {
             let why = format!("no answer within {}", humantime::format_duration(self.timeout));
             PortError { what, why }
         })?;
-        let points = answer.map_err(failed(what))?.result;
+        let missing_or_failed =
+            |error| if is_missing(&error) { VectorStoreError::NoIndex } else { failed(what)(error) };
+        let points = answer.map_err(missing_or_failed)?.result;
         Ok(points
             .into_iter()
             .filter_map(|point| Some(Found { passage: passage(point.id?)?, score: point.score }))
@@ -223,6 +228,11 @@ fn complaint(error: &QdrantError) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Whether it answers that there is no such collection.
+fn is_missing(error: &QdrantError) -> bool {
+    matches!(error, QdrantError::ResponseError { status } if i32::from(status.code()) == GRPC_NOT_FOUND)
 }
 
 fn failed(what: &'static str) -> impl Fn(QdrantError) -> VectorStoreError {

@@ -1,17 +1,19 @@
-//! The circuit breaker of one key of one provider: whether it may be called now.
+//! A circuit breaker: whether a service may be called now.
 //!
 //! Enough failures open it for a pause (a *rest*). After that it is half-open: one call is admitted as a probe, and
 //! closes it, or opens it again for twice as long. A key that its provider rejects or rate-limits rests in the same
-//! way. Pure: time is passed in. Shared between workers by [`super::health_board`].
+//! way. Pure: time is passed in. Workers have one for each key of a provider, which they share through their health
+//! board; the embedder and the vector store have one in each process (`adapters/service_breaker.rs`).
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use troupe_core::{
+
+use crate::{
     config,
     model::providers::{Outcome, Rest},
 };
-
-use crate::providers::failure::{Failure, KeyAction, consequence};
 
 /// The sliding window, in calls.
 const WINDOW_CALLS: u32 = 20;
@@ -20,9 +22,32 @@ const PROBE_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 const PROBE_POLL_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 const MAX_DOUBLINGS: u32 = 16;
 
-/// The `models` section's thresholds and pauses.
+/// What happens to a key after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAction {
+    Keep,
+    /// It rests for as long as the service asks for, up to `models.rate_limit_cap`.
+    Pause,
+    /// It rests for `models.key_out`.
+    Disable,
+    /// The same, logged as an error: an operator must look at it.
+    DisableAndAlert,
+}
+
+/// What a circuit breaker needs to know of a failed call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BreakerSettings {
+pub struct BreakerFailure {
+    pub outcome: Outcome,
+    /// Whether it counts towards the threshold.
+    pub counts: bool,
+    pub key: KeyAction,
+    /// When the service wants to be called again.
+    pub retry_after: Option<Duration>,
+}
+
+/// Thresholds and pauses.
+#[derive(Debug, Clone, Copy)]
+pub struct BreakerSettings {
     failure_threshold: u32,
     first_pause: TimeDelta,
     max_pause: TimeDelta,
@@ -32,20 +57,46 @@ pub(super) struct BreakerSettings {
 
 impl From<&config::Models> for BreakerSettings {
     fn from(config: &config::Models) -> Self {
-        let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         Self {
-            failure_threshold: config.breaker_failures.min(WINDOW_CALLS),
-            first_pause: delta(config.breaker_pause),
-            max_pause: delta(config.breaker_cap),
             max_rate_limit_pause: delta(config.rate_limit_cap),
             disabled_pause: delta(config.key_out),
+            ..Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
         }
     }
 }
 
+impl From<&config::Embeddings> for BreakerSettings {
+    fn from(config: &config::Embeddings) -> Self {
+        Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
+    }
+}
+
+impl From<&config::Qdrant> for BreakerSettings {
+    fn from(config: &config::Qdrant) -> Self {
+        Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
+    }
+}
+
+impl BreakerSettings {
+    /// No pause is longer than the cap, whatever its reason.
+    fn of_service(failures: u32, first_pause: Duration, cap: Duration) -> Self {
+        Self {
+            failure_threshold: failures.min(WINDOW_CALLS),
+            first_pause: delta(first_pause),
+            max_pause: delta(cap),
+            max_rate_limit_pause: delta(cap),
+            disabled_pause: delta(cap),
+        }
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
 /// Whether a call may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
+pub enum Admission {
     /// Closed.
     Allowed,
     /// Half-open: the result of this call closes or opens it.
@@ -66,22 +117,25 @@ struct State {
     probe: Option<DateTime<Utc>>,
 }
 
+/// The state of one; its methods may be called from any thread.
 #[derive(Debug)]
-pub(super) struct CircuitBreaker {
+pub struct CircuitBreaker {
     settings: BreakerSettings,
     state: Mutex<State>,
 }
 
 impl CircuitBreaker {
-    pub(super) fn new(settings: BreakerSettings) -> Self {
+    pub fn new(settings: BreakerSettings) -> Self {
         Self { settings, state: Mutex::default() }
     }
 
-    pub(super) fn rest(&self) -> Option<Rest> {
+    /// Why and until when it is open or half-open, if it is.
+    pub fn rest(&self) -> Option<Rest> {
         self.state.lock().rest.clone()
     }
 
-    pub(super) fn admit(&self, now: DateTime<Utc>) -> Admission {
+    /// Asks for one call. An admitted call must be reported: as a success, a failure, or released.
+    pub fn admit(&self, now: DateTime<Utc>) -> Admission {
         let mut state = self.state.lock();
         let Some(rest) = &state.rest else { return Admission::Allowed };
         if rest.until > now {
@@ -103,7 +157,7 @@ impl CircuitBreaker {
 
     /// Records a successful call; whether it closed the breaker. Only a probe does: a call that was in flight before
     /// the rest began proves nothing about its reason.
-    pub(super) fn record_success(&self, probe: bool, now: DateTime<Utc>) -> bool {
+    pub fn record_success(&self, probe: bool, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         state.record(false);
         if probe {
@@ -113,14 +167,14 @@ impl CircuitBreaker {
     }
 
     /// Releases an admission without a result.
-    pub(super) fn release(&self, probe: bool) {
+    pub fn release(&self, probe: bool) {
         if probe {
             self.state.lock().probe = None;
         }
     }
 
     /// Records a healthy check: the breaker is half-open at once. Says whether that was a change.
-    pub(super) fn record_healthy_check(&self, now: DateTime<Utc>) -> bool {
+    pub fn record_healthy_check(&self, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         match &mut state.rest {
             Some(rest) if rest.until > now && !matches!(rest.why, Outcome::RateLimited | Outcome::OutOfMoney) => {
@@ -133,23 +187,22 @@ impl CircuitBreaker {
     }
 
     /// Records a failure; whether it opened the breaker.
-    pub(super) fn record_failure(&self, failure: &Failure, probe: bool, now: DateTime<Utc>) -> bool {
-        let consequence = consequence(failure.outcome);
+    pub fn record_failure(&self, failure: &BreakerFailure, probe: bool, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         if probe {
             state.probe = None;
         }
-        if consequence.counts {
+        if failure.counts {
             state.record(true);
         }
         let pauses = state.rest.as_ref().map_or(0, |rest| rest.pauses);
         let asked = failure.retry_after.and_then(|after| TimeDelta::from_std(after).ok());
-        let pause = match consequence.key {
+        let pause = match failure.key {
             KeyAction::Pause => Some(asked.unwrap_or(self.backoff(pauses)).min(self.settings.max_rate_limit_pause)),
             KeyAction::Disable | KeyAction::DisableAndAlert => Some(self.settings.disabled_pause),
-            KeyAction::Keep if probe && consequence.counts => Some(self.backoff(pauses)),
+            KeyAction::Keep if probe && failure.counts => Some(self.backoff(pauses)),
             // An overloaded service may send a `retry-after`.
-            KeyAction::Keep if consequence.counts && state.is_over(self.settings.failure_threshold) => {
+            KeyAction::Keep if failure.counts && state.is_over(self.settings.failure_threshold) => {
                 let asked = asked.unwrap_or_default().min(self.settings.max_rate_limit_pause);
                 Some(self.backoff(pauses).max(asked))
             }
@@ -157,7 +210,7 @@ impl CircuitBreaker {
         };
         let Some(pause) = pause else { return false };
         let until = now.checked_add_signed(pause).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let is_known = |rest: &Rest| rest.until >= until || rest.until > now && consequence.counts;
+        let is_known = |rest: &Rest| rest.until >= until || rest.until > now && failure.counts;
         // Calls that were in flight when the rest began say nothing new.
         if !probe && state.rest.as_ref().is_some_and(is_known) {
             return false;
@@ -168,7 +221,7 @@ impl CircuitBreaker {
     }
 
     /// Takes over another worker's state, if it is newer; says whether it was.
-    pub(super) fn merge(&self, rest: Option<Rest>, changed: DateTime<Utc>) -> bool {
+    pub fn merge(&self, rest: Option<Rest>, changed: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         let newer = state.changed.is_none_or(|known| known < changed);
         if newer {
@@ -199,8 +252,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SETTINGS: BreakerSettings = BreakerSettings {
@@ -215,8 +266,14 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    fn failure(outcome: Outcome) -> Failure {
-        Failure::new(outcome, "a failure")
+    fn failure(outcome: Outcome) -> BreakerFailure {
+        let (key, counts) = match outcome {
+            Outcome::RateLimited => (KeyAction::Pause, false),
+            Outcome::OutOfMoney => (KeyAction::Disable, false),
+            Outcome::KeyRefused => (KeyAction::DisableAndAlert, false),
+            _ => (KeyAction::Keep, true),
+        };
+        BreakerFailure { outcome, counts, key, retry_after: None }
     }
 
     #[test]
@@ -251,8 +308,10 @@ mod tests {
     #[test]
     fn a_key_rests_as_long_as_it_is_told_within_reason() {
         let breaker = CircuitBreaker::new(SETTINGS);
-        let limited =
-            |seconds| Failure { retry_after: Some(Duration::from_secs(seconds)), ..failure(Outcome::RateLimited) };
+        let limited = |seconds| BreakerFailure {
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..failure(Outcome::RateLimited)
+        };
         assert!(breaker.record_failure(&limited(7), false, at(0)));
         assert_eq!(breaker.admit(at(6)), Admission::Denied { until: at(7) });
         assert_eq!(breaker.admit(at(7)), Admission::Allowed);

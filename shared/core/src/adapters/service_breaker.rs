@@ -1,0 +1,132 @@
+//! The circuit breaker of one outside service, for the decorators of its port.
+//!
+//! Each call needs a [`Permit`], through which its result is recorded. A permit that is dropped without a result counts
+//! as a failure: the caller's time limit came before the answer, so a service that hangs opens the breaker too.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    circuit_breaker::{Admission, BreakerFailure, BreakerSettings, CircuitBreaker, KeyAction},
+    clock::Clock,
+    model::providers::{Outcome, Rest},
+};
+
+pub(super) struct ServiceBreaker {
+    /// For logs.
+    service: &'static str,
+    breaker: CircuitBreaker,
+    clock: Arc<dyn Clock>,
+}
+
+/// The breaker is open, or another call is its probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BreakerOpen {
+    pub(super) retry_after: Duration,
+}
+
+impl fmt::Display for BreakerOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pause = Duration::from_millis(self.retry_after.as_millis() as u64);
+        write!(f, "its circuit breaker is open, the next call is in {}", humantime::format_duration(pause))
+    }
+}
+
+impl ServiceBreaker {
+    pub(super) fn new(service: &'static str, settings: BreakerSettings, clock: Arc<dyn Clock>) -> Self {
+        Self { service, breaker: CircuitBreaker::new(settings), clock }
+    }
+
+    pub(super) fn admit(&self) -> Result<Permit<'_>, BreakerOpen> {
+        let now = self.clock.now();
+        let probe = match self.breaker.admit(now) {
+            Admission::Allowed => false,
+            Admission::Probe => true,
+            Admission::Denied { until } => {
+                return Err(BreakerOpen { retry_after: (until - now).to_std().unwrap_or_default() });
+            }
+        };
+        Ok(Permit { owner: self, probe, recorded: false })
+    }
+
+    fn record_success(&self, probe: bool) {
+        if self.breaker.record_success(probe, self.clock.now()) {
+            tracing::info!(service = self.service, "circuit breaker closed");
+        }
+    }
+
+    fn record_failure(&self, outcome: Outcome, retry_after: Option<Duration>, probe: bool) {
+        let failure = BreakerFailure { outcome, counts: true, key: KeyAction::Keep, retry_after };
+        let opened = self.breaker.record_failure(&failure, probe, self.clock.now());
+        if opened && let Some(Rest { until, why, .. }) = self.breaker.rest() {
+            tracing::warn!(service = self.service, %until, ?why, "circuit breaker opened");
+        }
+    }
+}
+
+/// One admitted call.
+pub(super) struct Permit<'a> {
+    owner: &'a ServiceBreaker,
+    probe: bool,
+    recorded: bool,
+}
+
+impl Permit<'_> {
+    /// The service has answered.
+    pub(super) fn succeed(mut self) {
+        self.recorded = true;
+        self.owner.record_success(self.probe);
+    }
+
+    /// The service has failed, and may have said when it wants to be called again.
+    pub(super) fn fail(mut self, retry_after: Option<Duration>) {
+        self.recorded = true;
+        self.owner.record_failure(Outcome::Failed, retry_after, self.probe);
+    }
+
+    /// The service may not have been called at all: no result.
+    pub(super) fn release(mut self) {
+        self.recorded = true;
+        self.owner.breaker.release(self.probe);
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.recorded {
+            self.owner.record_failure(Outcome::Silent, None, self.probe);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// A clock that moves only when its test moves it.
+    pub(in crate::adapters) struct SetClock(Mutex<DateTime<Utc>>);
+
+    impl SetClock {
+        pub(in crate::adapters) fn new() -> Arc<Self> {
+            Arc::new(Self(Mutex::new(DateTime::UNIX_EPOCH)))
+        }
+
+        pub(in crate::adapters) fn advance(&self, seconds: i64) {
+            *self.0.lock() += TimeDelta::seconds(seconds);
+        }
+    }
+
+    impl Clock for SetClock {
+        fn now(&self) -> DateTime<Utc> {
+            *self.0.lock()
+        }
+    }
+
+    #[test]
+    fn an_open_breaker_says_when_the_next_call_is() {
+        let open = BreakerOpen { retry_after: Duration::from_micros(4_200_300) };
+        assert_eq!(open.to_string(), "its circuit breaker is open, the next call is in 4s 200ms");
+    }
+}
