@@ -101,7 +101,7 @@ async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body)
     let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     *shared.key.lock() = key.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
     let texts: Vec<String> = serde_json::from_value(body["input"].clone()).expect("texts");
-    let answer = match mood {
+    match mood {
         Mood::Status(status) => failed(status),
         Mood::Silence => std::future::pending().await,
         Mood::Well if texts.iter().any(|text| text.contains(REFUSED)) => failed(400),
@@ -113,8 +113,7 @@ async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body)
             shared.texts.send_modify(|known| known.extend(texts));
             Json(json!({"object": "list", "data": data, "model": body["model"]})).into_response()
         }
-    };
-    answer
+    }
 }
 
 fn failed(status: u16) -> Response {
