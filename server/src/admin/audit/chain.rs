@@ -1,7 +1,7 @@
 //! The hash chain of the audit log: each hash covers the one before and the entry's own bytes.
 //!
-//! The database computes the same hashes when it appends (`audit_append`). They are recomputed here, so that who tampers
-//! with the log would have to change this program too.
+//! The database computes the same hashes when it appends (`audit_append`). They are recomputed here, so that who
+//! tampers with the log would have to change this program too.
 
 use ring::digest::{Context, SHA256};
 use troupe_db::operations::audit::Link;
