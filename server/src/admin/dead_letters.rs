@@ -30,7 +30,7 @@ pub(crate) struct Selection {
     /// The oldest question first.
     pub(crate) ids: Vec<RequestId>,
     pub(crate) estimate: Tokens,
-    /// Whether there are more than one call resolves.
+    /// Whether more are selected than one call resolves.
     pub(crate) more: bool,
 }
 
