@@ -54,7 +54,7 @@ impl Attempt {
                 match lease::renew(&self.pool, self.taken.lease, self.lease).await {
                     Ok(true) => {}
                     Ok(false) => return,
-                    // The attempt goes on: whether it still holds is decided by the fence when it ends.
+                    // The attempt continues: the fencing token decides at its end.
                     Err(error) => tracing::warn!(%error, kind = self.kind.name, "could not renew the lease of a job"),
                 }
             }

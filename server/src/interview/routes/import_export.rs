@@ -66,8 +66,8 @@ impl<S: Send + Sync> FromRequest<S> for Import {
 
 /// Import responses
 ///
-/// JSON (an array), JSON Lines or CSV (with a header), up to 5,000 rows. A row names its question by id or by text, up to
-/// case, spaces and the final punctuation mark; an unknown text becomes a question of one's own. Same answers are
+/// JSON (an array), JSON Lines or CSV (with a header), up to 5,000 rows. A row names its question by id or by text (up
+/// to case, spaces and the final punctuation mark); an unknown text becomes a question of one's own. Equal answers are
 /// unchanged. `all_or_nothing` stores nothing if one row is invalid; `row_by_row` stores the others.
 #[utoipa::path(post, path = "/personas/{slug}/responses/import", tag = TAG, security(("token" = ["personas:write"])), params(("slug" = String, Path), How),
     request_body(content((Vec<RawRow> = "application/json"), (String = "application/jsonl"), (String = "text/csv"))),
