@@ -1,10 +1,10 @@
-//! The demo user's password: made once, and kept where only the owner of the data can read it.
+//! The demo user's password: generated once, and stored in a file that only the owner of the data can read.
 
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 use anyhow::Context;
 
-/// The password that lies in the data directory; on the first start a new one.
+/// The password in the data directory; generated at the first start.
 pub(crate) fn password(dir: &Path) -> anyhow::Result<String> {
     let file = dir.join("demo-password");
     if let Some(kept) =
@@ -12,7 +12,7 @@ pub(crate) fn password(dir: &Path) -> anyhow::Result<String> {
     {
         return Ok(kept);
     }
-    // 80 bits, in letters that are not mistaken for each other.
+    // 80 bits, in characters that are not mistaken for each other.
     let mut random = [0; 16];
     getrandom::fill(&mut random)?;
     let password: String =

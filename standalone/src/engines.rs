@@ -1,4 +1,4 @@
-//! The PostgreSQL and the Redis that stand in for those nobody has named.
+//! The private PostgreSQL and Redis, where none are configured.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use anyhow::Context;
 use troupe_core::config::Live;
 use troupe_engines::{Durability, Postgres, Redis};
 
-/// What of both is ours. Dropping it ends them at once; [`Engines::stop`] in good order.
+/// The engines that we started. Dropping it kills them; [`Engines::stop`] shuts them down in order.
 pub(crate) struct Engines {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
 }
 
 impl Engines {
-    /// Starts what the configuration does not name, and names it there.
+    /// Starts the engines that are not configured, and sets their addresses in the configuration.
     pub(crate) async fn start(dir: &Path, live: &Live) -> anyhow::Result<Self> {
         let config = live.now();
         let postgres = async {

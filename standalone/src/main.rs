@@ -1,7 +1,7 @@
-//! `troupe`: server and worker in one process, on a PostgreSQL and a Redis of their own unless it is given others.
+//! `troupe`: server and worker in one process, by default with a private PostgreSQL and Redis.
 //!
 //! For trying, for developing and for small installations; larger ones run `troupe-server` and `troupe-worker`. The
-//! parts are the same, and speak to each other through PostgreSQL and Redis here too.
+//! parts are the same, and communicate through PostgreSQL and Redis here too.
 
 mod demo;
 mod engines;
@@ -30,13 +30,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Where the private PostgreSQL and Redis keep their data.
+    /// The data directory of the private PostgreSQL and Redis.
     #[arg(long, default_value = ".troupe")]
     data_dir: PathBuf,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    if let Some(ended) = troupe_worker::extract_if_asked() {
+    if let Some(ended) = troupe_worker::extract_if_child() {
         return Ok(ended);
     }
     run()?;
@@ -61,9 +61,9 @@ async fn run() -> anyhow::Result<()> {
     outcome
 }
 
-/// Server and worker, until the shutdown or until one of them fails.
+/// Runs server and worker, until the shutdown or until one of them fails.
 async fn serve(live: Live, dir: &DataDir, engines: &Engines, shutdown: CancellationToken) -> anyhow::Result<()> {
-    // Whoever runs everything on one machine reads the log; nobody is to need a mail server for that.
+    // Logs e-mails by default: on a single machine the user reads the log, and needs no mail server.
     let own = engines.own_database();
     live.amend(|config| config.mail.to_log |= own && config.mail.url.is_none());
     let server = Server::start(live.clone()).await?;

@@ -1,5 +1,4 @@
-//! Housekeeping: what has had its time leaves PostgreSQL, in small batches with pauses between them, so that nobody
-//! notices.
+//! Housekeeping: deletes expired rows in small batches with pauses between them, to keep the load low.
 //!
 //! Tickets, sign-ins and the like that have expired, idempotency keys and days of spending past their retention, and,
 //! where the operator has set a retention for them, requests with their messages. An open request is never removed.
@@ -43,7 +42,7 @@ impl Scheduled for Housekeeping {
 }
 
 impl Housekeeping {
-    /// Tickets, sign-ins and whatever else has a date of its own.
+    /// Tickets, sign-ins and other rows with an expiry of their own.
     async fn remove_expired(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
         let mut all = 0;
         for what in Expired::ALL {
@@ -86,7 +85,7 @@ impl Housekeeping {
         }
     }
 
-    /// Jobs past their time, the files of exports before them.
+    /// Expired jobs, after the files of expired exports.
     async fn remove_jobs(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
         let mut all = 0;
         loop {
@@ -120,7 +119,7 @@ impl Housekeeping {
         i64::from(self.pace.batch)
     }
 
-    /// After a pause, unless the batch was the last one or the shutdown has come.
+    /// Pauses; `false` after the last batch or at the shutdown.
     async fn goes_on(&self, removed: u64, shutdown: &CancellationToken) -> bool {
         removed >= u64::from(self.pace.batch)
             && shutdown.run_until_cancelled(tokio::time::sleep(self.pace.pause)).await.is_some()

@@ -53,10 +53,10 @@ use crate::{
     work::{Registry, Runner, WakeUps},
 };
 
-pub use knowledge::child::extract_if_asked;
+pub use knowledge::child::extract_if_child;
 pub use vectors::reindex;
 
-/// As PostgreSQL knows it.
+/// The name in PostgreSQL.
 const APPLICATION: &str = "troupe-worker";
 
 /// Works until the shutdown token is cancelled and the running replies have ended or been handed back.
@@ -106,7 +106,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What every part of the process stands on.
+/// The common dependencies of all parts of the process.
 #[derive(Clone)]
 struct Worker {
     live: Live,
@@ -118,7 +118,7 @@ struct Worker {
     clock: Arc<dyn Clock>,
     /// The consumers and the running replies: they begin to end at the shutdown.
     tasks: Tasks,
-    /// What replies need until the last of them has ended.
+    /// Dependencies of replies, which end after the last of them.
     background: Tasks,
 }
 
@@ -209,7 +209,7 @@ impl Worker {
         Ok((registry, retriever))
     }
 
-    /// Starts the heartbeat and the loop of leased work; returns what admins want of this worker.
+    /// Starts the heartbeat and the leased work; returns the wanted state of this worker.
     fn start_leased_work(&self, registry: Registry) -> watch::Receiver<Orders> {
         let settings = &self.config.worker;
         let wake_ups = WakeUps::default();
@@ -271,8 +271,7 @@ impl Worker {
     }
 }
 
-/// The kinds of leased work: a line each. Those of vectors come with their store; e-mails wait for a worker that can
-/// send them.
+/// The kinds of leased work, one per line. Those of vectors come with their store; e-mails need a configured mailer.
 fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
     let config = &worker.config;
     let mailer = emails::mailer(&worker.live)?;

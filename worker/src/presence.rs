@@ -1,5 +1,4 @@
-//! The heartbeat: says that this worker is there, so that admins see who works, and learns what they want of it. A
-//! worker that dies without a word falls silent.
+//! The heartbeat: registers this worker for admins, and receives its wanted state. A dead worker's heartbeat stops.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,17 +14,17 @@ pub(crate) struct Presence {
     pub(crate) pool: PgPool,
     pub(crate) name: String,
     pub(crate) slots: usize,
-    /// The kinds of jobs that it runs.
+    /// The registered kinds of jobs.
     pub(crate) kinds: Vec<String>,
-    /// Silent for so long, it is taken for gone.
+    /// Without a heartbeat for this time, the worker counts as gone.
     pub(crate) lease: Duration,
-    /// Something is wanted of a worker.
+    /// Notified when the wanted state of a worker has changed.
     pub(crate) wake: Arc<Notify>,
     pub(crate) orders: watch::Sender<Orders>,
 }
 
 impl Presence {
-    /// Reports every third of a lease, and when it is woken, until the shutdown; then takes leave.
+    /// Sends a heartbeat every third of a lease, and when woken, until the shutdown; then deregisters.
     pub(crate) async fn report_while_alive(self, shutdown: CancellationToken) {
         let version = env!("CARGO_PKG_VERSION");
         let mut ticker = Ticker::new(self.lease / 3, shutdown).woken_by(self.wake);
@@ -45,7 +44,7 @@ impl Presence {
     }
 }
 
-/// Has the replies follow what is wanted, until the shutdown; draining is one.
+/// Applies the wanted state to replies, until the shutdown, which draining causes.
 pub(crate) async fn follow(mut orders: watch::Receiver<Orders>, slots: Arc<Slots>, shutdown: CancellationToken) {
     let follow = async {
         while orders.changed().await.is_ok() {

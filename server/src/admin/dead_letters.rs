@@ -1,7 +1,7 @@
 //! Retries or discards dead letters, one or many.
 //!
-//! Many are resolved in batches, each in its own transaction. A failed batch leaves the earlier ones resolved;
-//! repeating the call does the rest, because a dead letter is resolved only once.
+//! Many are resolved in batches, each in its own transaction. A failed batch leaves the earlier ones resolved; repeated
+//! calls do the rest, because a dead letter is resolved only once.
 
 use troupe_core::{
     events::{Cursor, Event, Frame},
@@ -30,7 +30,7 @@ pub(crate) struct Selection {
     /// The oldest question first.
     pub(crate) ids: Vec<RequestId>,
     pub(crate) estimate: Tokens,
-    /// Whether there are more than one call resolves.
+    /// Whether more are selected than one call resolves.
     pub(crate) more: bool,
 }
 

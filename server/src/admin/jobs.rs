@@ -98,7 +98,7 @@ fn reasons_of_waiting(job: &Job, workers: &[Worker], before: u64) -> Vec<Reason>
     reasons
 }
 
-/// The dead letters that a filter selects, and whether there are more than one call resolves.
+/// The dead letters that a filter selects, and whether there are more of them than one call resolves.
 pub(crate) async fn select(admin: &Admin, filter: &Filter) -> Result<(Vec<JobId>, bool), ApiError> {
     let mut ids = dead_letters::select(&admin.pool, filter, MAX_RESOLVED as i64 + 1).await?;
     let more = ids.len() > MAX_RESOLVED;

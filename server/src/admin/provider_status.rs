@@ -25,13 +25,12 @@ const AMBER_ERROR_RATE: f64 = 0.1;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AiStatus {
     at: DateTime<Utc>,
-    /// `ok`, or `away`: then nothing is known but the checks.
+    /// `ok`, or `away`: then only the checks are known.
     redis: DependencyStatus,
-    /// What is counted reaches back so many minutes.
+    /// The window of the counters, in minutes.
     minutes: u32,
     providers: Vec<ProviderStatus>,
-    /// How often passages were looked for in which way: `hybrid`, `keyword`, `vector`, or `none` where nothing was
-    /// found.
+    /// Retrievals by mode: `hybrid`, `keyword`, `vector`, or `none` where nothing was found.
     look_ups: HashMap<String, u64>,
     cache: CacheStatus,
 }
@@ -47,11 +46,11 @@ enum Light {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Breaker {
-    /// All may ask.
+    /// Calls are admitted.
     Closed,
-    /// Nobody asks.
+    /// Calls are denied.
     Open,
-    /// The next call finds out.
+    /// The next call is a probe.
     HalfOpen,
 }
 
@@ -67,19 +66,19 @@ struct ProviderStatus {
     /// Why it is not green.
     why: Option<String>,
     breaker: Breaker,
-    /// When it may be asked again, and why it is not asked until then.
+    /// When it may be called again, and why it is not called until then.
     rest: Option<Rest>,
-    /// When it ended a reply last.
+    /// When it last completed a reply.
     last_success: Option<DateTime<Utc>>,
     calls: u64,
     error_rate: f64,
-    /// How often each came about.
+    /// The number of calls by outcome.
     outcomes: HashMap<String, u64>,
-    /// Asked because another one was slow.
+    /// Calls that were made because another provider was slow.
     hedges: u64,
-    /// From the call to the first word.
+    /// From the call to the first token.
     first_word_ms: Percentiles,
-    /// From the call to the end, of whole replies.
+    /// From the call to the end, of complete replies.
     whole_ms: Percentiles,
     check: Check,
 }
@@ -91,7 +90,7 @@ struct Percentiles {
     p99: Option<u32>,
 }
 
-/// Of replies that are given again, since Redis began.
+/// Lookups in the cache of replies, since the start of Redis.
 #[derive(Debug, Default, Serialize, ToSchema)]
 struct CacheStatus {
     hits: u64,
@@ -145,7 +144,7 @@ async fn read_board(admin: &Admin, at: DateTime<Utc>) -> Result<Board, troupe_co
     Ok(Board { states, counts, last_successes, cache })
 }
 
-/// The counters of each endpoint, by what they count.
+/// The counters by endpoint and name.
 fn by_endpoint(counts: HashMap<String, u64>) -> HashMap<String, HashMap<String, u64>> {
     let mut sorted: HashMap<String, HashMap<String, u64>> = HashMap::new();
     for (field, count) in counts {

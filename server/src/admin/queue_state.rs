@@ -18,17 +18,17 @@ use crate::{health::DependencyStatus, http::error::ApiError};
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct QueueState {
     at: DateTime<Utc>,
-    /// `ok`, or `away`: then the tiers' levels are the last that were known.
+    /// `ok`, or `away`: then the tiers' levels are the last known ones.
     redis: DependencyStatus,
     /// Requests that are not final, 100,000 at most.
     open: u64,
     tiers: Vec<TierState>,
-    /// From being handed to the queue to the start, of what is running; null where nothing is.
+    /// The lag from dispatch to start, of running requests; null where none is running.
     dispatch_lag: Option<DispatchLag>,
     workers: Vec<Worker>,
-    /// What runs under a worker that is not among them.
+    /// What runs under an unlisted worker.
     unlisted: Vec<Running>,
-    /// Requests among the dead letters that wait to be settled, 10,000 at most.
+    /// Requests among the dead letters that are not retried or discarded yet, 10,000 at most.
     dead_letters: i64,
     /// The other jobs, by kind.
     jobs: Vec<JobKind>,
@@ -38,12 +38,12 @@ pub(crate) struct QueueState {
 pub(crate) struct TierState {
     #[schema(example = "free")]
     tier: String,
-    /// Jobs that no worker has taken yet.
+    /// Jobs that are not claimed yet.
     waiting: u64,
-    /// Since the message at the head of the queue was sent; null where the queue is empty.
+    /// The age of the message at the head of the queue; null where the queue is empty.
     oldest_age_ms: Option<u64>,
     arrivals_per_second: f64,
-    /// Jobs done with, however they ended.
+    /// Finished jobs, whatever their outcome.
     completions_per_second: f64,
     /// Requests that failed for good, over the last minute.
     failures_per_second: f64,

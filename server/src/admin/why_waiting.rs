@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use super::Admin;
 use crate::http::error::ApiError;
 
-/// Where a request stands, why, and how it came there.
+/// The state of a request, the reasons for it, and its history.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WaitingView {
     request_id: RequestId,
@@ -32,13 +32,13 @@ pub(crate) struct WaitingView {
     attempt: i32,
     created_at: DateTime<Utc>,
     reasons: Vec<Reason>,
-    /// Those that are over.
+    /// The finished ones.
     attempts: Vec<Attempt>,
-    /// The request that tries this one again.
+    /// The request that retries this one.
     redriven_as: Option<RequestId>,
 }
 
-/// Why a request has no reply yet, or a job is not done.
+/// Why a request has no reply yet, or why a job is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReasonCode {
@@ -58,19 +58,19 @@ pub(crate) enum ReasonCode {
     Final,
 }
 
-/// One reason, for a program (`code`) and for a person (`detail`), and what it is about.
+/// A reason: `code` for programs, `detail` for people, and its subject.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Reason {
     #[schema(example = "busy_conversation")]
     pub(super) code: ReasonCode,
     #[schema(example = "an earlier message of the conversation waits for its reply")]
     pub(super) detail: &'static str,
-    /// The request that comes first.
+    /// The request ahead of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_id: Option<RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) worker: Option<String>,
-    /// Those before it: in the queue of its tier, or of the user's own.
+    /// The requests ahead: in the queue of the tier, or of the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jobs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,13 +79,13 @@ pub(crate) struct Reason {
     pub(super) until: Option<DateTime<Utc>>,
 }
 
-/// The state of the system beside the request.
+/// The state of the system, besides the request's.
 struct SystemState {
     jobs: u64,
     redis_answers: bool,
     workers: Vec<Worker>,
     running: usize,
-    /// The limit of one user's requests with the queue or the workers.
+    /// The limit of concurrent requests per user.
     at_once: i64,
 }
 

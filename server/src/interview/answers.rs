@@ -1,5 +1,4 @@
-//! Writes, deletes and restores what a persona's owner answered; the index of knowledge is told in the same
-//! transaction.
+//! Writes, deletes and restores the owner's answers, and queues their indexing in the same transaction.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 use troupe_core::{
@@ -29,16 +28,16 @@ pub(crate) struct Answer<'a> {
     pub(crate) question: QuestionId,
     pub(crate) content: &'a str,
     pub(crate) status: ResponseStatus,
-    /// The version that the caller knows.
-    pub(crate) known: Option<i32>,
+    /// The version that the caller expects (`If-Match`).
+    pub(crate) expected_version: Option<i32>,
 }
 
-/// The persona, which nobody else changes until the end of the transaction.
+/// Locks the persona until the end of the transaction.
 pub(crate) async fn lock(db: &mut PgConnection, owner: UserId, slug: &str) -> Result<PersonaId, ApiError> {
     personas::lock_own(db, owner, slug).await?.ok_or(NO_PERSONA)
 }
 
-/// Writes an answer; says as well whether it is the first one to its question. The same again changes nothing.
+/// Writes an answer; also returns whether it is the first one to its question. The same answer again changes nothing.
 pub(crate) async fn answer(
     interview: &Interview,
     owner: UserId,
@@ -52,7 +51,7 @@ pub(crate) async fn answer(
         return Err(NO_QUESTION);
     }
     let live = before.as_ref().filter(|before| before.deleted_at.is_none());
-    check_version(answer.known, live)?;
+    check_version(answer.expected_version, live)?;
     if let Some(same) = live.filter(|live| live.content == answer.content && live.status == answer.status) {
         return Ok((same.clone(), false));
     }
@@ -65,16 +64,16 @@ pub(crate) async fn answer(
     Ok((after, first))
 }
 
-fn check_version(known: Option<i32>, live: Option<&Response>) -> Result<(), ApiError> {
-    let Some(known) = known else { return Ok(()) };
+fn check_version(expected: Option<i32>, live: Option<&Response>) -> Result<(), ApiError> {
+    let Some(expected) = expected else { return Ok(()) };
     match live {
-        Some(live) if live.version == known => Ok(()),
+        Some(live) if live.version == expected => Ok(()),
         Some(live) => Err(ApiError::outdated(format!("it is at version {} now", live.version))),
         None => Err(ApiError::outdated("there is no such response now")),
     }
 }
 
-/// Deletes an answer so that it can be restored, or restores it; what is so already stays so.
+/// Soft-deletes or restores an answer. Deleting a deleted one is an error, restoring a live one changes nothing.
 pub(crate) async fn set_deleted(
     interview: &Interview,
     owner: UserId,
@@ -94,7 +93,7 @@ pub(crate) async fn set_deleted(
     Ok(after)
 }
 
-/// Commits, and has the index follow if the persona knows more, less or something else now.
+/// Commits, and queues the indexing if the persona's knowledge changed.
 async fn finish(
     mut transaction: Transaction<'_, Postgres>,
     persona: PersonaId,

@@ -1,4 +1,4 @@
-//! The question of the day: chosen when it is first asked for, and kept.
+//! The question of the day: chosen at the first request of a day, and kept.
 
 use chrono::NaiveDate;
 use troupe_core::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::http::error::ApiError;
 
-/// The same for everybody who asks on this day.
+/// The question of this day.
 pub(crate) async fn daily_question(
     interview: &Interview,
     owner: UserId,
@@ -25,7 +25,7 @@ pub(crate) async fn daily_question(
     }
     let mut transaction = interview.pool.begin().await?;
     lock(&mut transaction, owner, slug).await?;
-    // Somebody else may have been faster.
+    // Another request may have chosen it concurrently.
     if questions::of_day(&mut *transaction, persona, day).await?.is_none() {
         questions::choose(&mut *transaction, owner, persona, day).await?;
     }

@@ -1,4 +1,4 @@
-//! Days as a user lives them: in a time zone. What day it is, and on how many days in a row something was done.
+//! Days in a user's time zone, and streaks of days.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 use crate::http::error::ApiError;
 
-/// The time zone of this name, as in the database of the IANA.
+/// A time zone by its IANA name.
 pub(crate) fn zone(name: &str) -> Result<Tz, ApiError> {
     name.parse().map_err(|_| ApiError::field("timezone", "must be the name of a time zone, such as Europe/Berlin"))
 }
 
-/// The time zone of those who name none.
+/// The default time zone.
 pub(crate) fn utc() -> String {
     "UTC".to_owned()
 }
@@ -23,10 +23,10 @@ pub(crate) fn day_of(moment: DateTime<Utc>, zone: Tz) -> NaiveDate {
     moment.with_timezone(&zone).date_naive()
 }
 
-/// Days in a row.
+/// A streak of consecutive days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub(crate) struct Streak {
-    /// Up to today, or to yesterday while today is not over.
+    /// Until today, or until yesterday while today is not over.
     pub(crate) current: u32,
     pub(crate) longest: u32,
 }

@@ -1,9 +1,7 @@
-//! What a model can be trained with: final answers of the interview, then replies that were rated up; as chats, a line
-//! each.
+//! Training data: final answers of the interview, then replies that were rated up; as chats in JSON Lines.
 //!
-//! Told a page at a time, so that it is never in memory as a whole. Whether an item is for training or for validation
-//! follows from its id alone: it stays where it is, whatever comes or goes, and with a greater share for validation
-//! items only move there.
+//! Streamed in pages. The item's id alone decides between training and validation: an item keeps its part whatever is
+//! added or removed, and a greater share of validation only moves items there.
 
 use bytes::Bytes;
 use futures::{Stream, stream};
@@ -18,7 +16,7 @@ use troupe_db::{interview::responses, replies::feedback};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Items of either kind may be long.
+/// Small, since items of either kind may be long.
 const PAGE: i64 = 50;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -36,7 +34,7 @@ impl Part {
         }
     }
 
-    /// The part of an item; so much of all is for validation.
+    /// The part of an item; `validation` is the share of that part.
     fn of(item: Uuid, validation: f64) -> Self {
         let digest = digest(&SHA256, item.as_bytes());
         let leading = digest.as_ref().iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
@@ -44,19 +42,19 @@ impl Part {
     }
 }
 
-/// Which chats are told.
+/// The selected chats.
 #[derive(Debug, Clone)]
 pub(crate) struct Training {
     pub(crate) persona: PersonaId,
     pub(crate) owner: UserId,
     pub(crate) system_prompt: String,
-    /// Both unless told.
+    /// Both by default.
     pub(crate) part: Option<Part>,
     /// From 0 to 1.
     pub(crate) validation: f64,
 }
 
-/// One exchange, as those take it who train models.
+/// One exchange in the usual format for fine-tuning.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Chat<'a> {
     messages: [ChatMessage<'a>; 3],
@@ -69,7 +67,7 @@ struct ChatMessage<'a> {
     content: &'a str,
 }
 
-/// Where it stands.
+/// The position of the export.
 enum Next {
     Responses(Option<ResponseId>),
     Replies(Option<RequestId>),
@@ -95,8 +93,9 @@ impl Training {
     async fn responses(&self, pool: &PgPool, after: Option<ResponseId>) -> Result<(String, Next), sqlx::Error> {
         let page = responses::in_order(pool, self.persona, after, PAGE).await?;
         let last = page.last().map(|response| response.id).filter(|_| page.len() as i64 == PAGE);
-        let known = page.iter().filter(|response| response.counts());
-        let lines = known.filter_map(|known| self.line(known.id.into(), &known.question.text, &known.content));
+        let finals = page.iter().filter(|response| response.counts());
+        let lines =
+            finals.filter_map(|response| self.line(response.id.into(), &response.question.text, &response.content));
         Ok((lines.collect(), last.map_or(Next::Replies(None), |last| Next::Responses(Some(last)))))
     }
 
@@ -107,14 +106,14 @@ impl Training {
         Ok((lines.collect(), last.map_or(Next::Nothing, |last| Next::Replies(Some(last)))))
     }
 
-    /// The chat of an item, if that is in the part that is asked for.
+    /// The chat of an item, if it is in the selected part.
     fn line(&self, item: Uuid, question: &str, answer: &str) -> Option<String> {
         if self.part.is_some_and(|part| part != Part::of(item, self.validation)) {
             return None;
         }
         let (question, answer) = (masked(question), masked(answer));
-        let said = [("system", self.system_prompt.as_str()), ("user", &question), ("assistant", &answer)];
-        let chat = Chat { messages: said.map(|(role, content)| ChatMessage { role, content }) };
+        let messages = [("system", self.system_prompt.as_str()), ("user", &question), ("assistant", &answer)];
+        let chat = Chat { messages: messages.map(|(role, content)| ChatMessage { role, content }) };
         Some(serde_json::to_string(&chat).unwrap_or_default() + "\n")
     }
 }

@@ -1,4 +1,4 @@
-//! Takes a document in: what it is, whether it is one at all, and whether it is there already.
+//! Validates, deduplicates and stores documents.
 
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
@@ -21,14 +21,14 @@ use troupe_db::{
 use super::Knowledge;
 use crate::{audit::note, http::error::ApiError};
 
-/// A document that can be taken in.
+/// A validated document.
 pub(crate) struct Examined {
     bytes: Bytes,
     digest: Vec<u8>,
     media_type: MediaType,
 }
 
-/// What is at an address, for a persona that must be its owner's: nobody else has us call anybody.
+/// Fetches a document by URL, for the owner of the persona only: others must not cause outgoing calls.
 pub(crate) async fn fetch(
     knowledge: &Knowledge,
     shelf: Shelf<'_>,
@@ -46,7 +46,7 @@ pub(crate) async fn fetch(
     Ok((bytes.into(), content_type.and_then(|named| MediaType::named(&named))))
 }
 
-/// Looks at all of a document; large ones take some hundredths of a second.
+/// Sniffs and hashes a document, on a blocking thread: large ones take some hundredths of a second.
 pub(crate) async fn examine(bytes: Bytes, declared: Option<MediaType>) -> Result<Examined, ApiError> {
     let examined = tokio::task::spawn_blocking(move || {
         let media_type = sniff(&bytes, declared)?;
@@ -58,8 +58,7 @@ pub(crate) async fn examine(bytes: Bytes, declared: Option<MediaType>) -> Result
     })
 }
 
-/// Stores it, to be read by a worker, and notes it. In the caller's transaction, with which an idempotency key may
-/// come.
+/// Stores a document for a worker to read, and audits it. Runs in the caller's transaction, for idempotency keys.
 pub(crate) async fn add(
     db: &mut PgConnection,
     by: &By,
@@ -70,14 +69,14 @@ pub(crate) async fn add(
     let Examined { bytes, digest, media_type } = examined;
     let new = NewDocument { id: DocumentId::new(), title, media_type: *media_type, digest, original: bytes };
     let document = documents::add(&mut *db, shelf, &new).await?.ok_or(ApiError::NotFound("persona of yours"))?;
-    // The same content is the document that was there: what is new is its title, or what it is taken for.
+    // The same content is the same document: only the title or the media type may be new.
     let verb = if document.id == new.id { "document.added" } else { "document.changed" };
     let what = json!({"persona": shelf.slug, "media_type": document.media_type, "size": document.size});
     note(db, &by.does(verb).on(On::thing("document", document.id).of(shelf.owner)).after(what)).await?;
     Ok(document)
 }
 
-/// Deletes a document with its passages; says whether there was one.
+/// Deletes a document with its passages; `false` where there is none.
 pub(crate) async fn delete(pool: &PgPool, by: &By, shelf: Shelf<'_>, id: DocumentId) -> Result<bool, ApiError> {
     let mut transaction = pool.begin().await?;
     if !documents::delete(&mut *transaction, shelf, id).await? {

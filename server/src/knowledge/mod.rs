@@ -1,4 +1,4 @@
-//! What personas know: documents, search, and what they remember of their users.
+//! Knowledge of personas: documents, search, and memories of users.
 
 pub(crate) mod add_document;
 pub(crate) mod routes;
@@ -13,6 +13,6 @@ pub(crate) struct Knowledge {
     pub(crate) pool: PgPool,
     pub(crate) config: Arc<Config>,
     pub(crate) retriever: Retriever,
-    /// The only client for addresses that users give.
+    /// The only client for URLs that users give.
     pub(crate) outgoing: Outgoing,
 }

@@ -1,8 +1,8 @@
 //! The pages: one HTML file for the chat with its modules, the API's description, and the list of problem codes. All
-//! are in the binary, and none loads anything from elsewhere.
+//! are in the binary, and none loads anything from other hosts.
 //!
-//! What they load is called by what is in it (`app.1f0c3a….js`), so that browsers keep it for ever and never have an
-//! old one.
+//! Asset names contain a digest of the content (`app.1f0c3a….js`), so browsers cache them for ever and never use a
+//! stale one.
 
 mod page;
 
@@ -16,7 +16,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-use self::page::{Kept, Page, digest_of};
+use self::page::{CachePolicy, Page, digest_of};
 use crate::http::error::{ApiError, ProblemCode};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -26,7 +26,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// What pages load: the name, as they write it, its type, and what is in it. Scripts load only those above them.
+/// The assets: name, type and content. Scripts import only those above them.
 const ASSETS: [(&str, &str, &str); 14] = [
     ("text.js", SCRIPT, include_str!("assets/text.js")),
     ("storage.js", SCRIPT, include_str!("assets/storage.js")),
@@ -44,10 +44,10 @@ const ASSETS: [(&str, &str, &str); 14] = [
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 
-/// An asset under the name that lasts, loading others by theirs.
+/// An asset with its digest name, importing others by theirs.
 struct Asset {
     name: &'static str,
-    lasting: String,
+    digest_name: String,
     kind: &'static str,
     content: String,
 }
@@ -71,57 +71,57 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(description: &utoipa::ope
 fn assets() -> Vec<Asset> {
     let mut assets: Vec<Asset> = Vec::new();
     for (name, kind, content) in ASSETS {
-        let content = with_lasting_names(content, "./", &assets);
-        assets.push(Asset { name, lasting: lasting_name(name, &content), kind, content });
+        let content = with_digest_names(content, "./", &assets);
+        assets.push(Asset { name, digest_name: digest_name(name, &content), kind, content });
     }
     assets
 }
 
-/// What loads assets by their plain names, by those that last instead.
-fn with_lasting_names(source: &str, place: &str, assets: &[Asset]) -> String {
-    assets.iter().fold(source.to_owned(), |source, Asset { name, lasting, .. }| {
-        source.replace(&format!("\"{place}{name}\""), &format!("\"{place}{lasting}\""))
+/// Replaces the plain names of assets by their digest names.
+fn with_digest_names(source: &str, prefix: &str, assets: &[Asset]) -> String {
+    assets.iter().fold(source.to_owned(), |source, Asset { name, digest_name, .. }| {
+        source.replace(&format!("\"{prefix}{name}\""), &format!("\"{prefix}{digest_name}\""))
     })
 }
 
-/// Under the names that last, and, for those who know an older one, under the plain ones.
-fn pages(assets: Vec<Asset>) -> HashMap<String, (Page, Kept)> {
-    let both = assets.into_iter().flat_map(|Asset { name, lasting, kind, content }| {
+/// Assets by digest name, and by plain name for clients with an older digest name.
+fn pages(assets: Vec<Asset>) -> HashMap<String, (Page, CachePolicy)> {
+    let both = assets.into_iter().flat_map(|Asset { name, digest_name, kind, content }| {
         let page = Page::new(kind, POLICY, content);
-        [(lasting, (page.clone(), Kept::ForEver)), (name.to_owned(), (page, Kept::WhileUnchanged))]
+        [(digest_name, (page.clone(), CachePolicy::ForEver)), (name.to_owned(), (page, CachePolicy::WhileUnchanged))]
     });
     both.collect()
 }
 
 fn page<S: Clone + Send + Sync + 'static>(page: Page) -> MethodRouter<S> {
     let page = Arc::new(page);
-    get(async move |headers: HeaderMap| page.answer(&headers, Kept::WhileUnchanged))
+    get(async move |headers: HeaderMap| page.respond(&headers, CachePolicy::WhileUnchanged))
 }
 
-/// A page that loads assets by the names that they have now.
+/// A page that loads the current assets.
 fn html<S: Clone + Send + Sync + 'static>(source: &str, assets: &[Asset]) -> MethodRouter<S> {
-    page(Page::new(HTML, POLICY, with_lasting_names(source, "/assets/", assets)))
+    page(Page::new(HTML, POLICY, with_digest_names(source, "/assets/", assets)))
 }
 
 /// `app.1f0c3a….js`.
-fn lasting_name(name: &str, content: &str) -> String {
+fn digest_name(name: &str, content: &str) -> String {
     let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
     format!("{stem}.{}.{extension}", digest_of(content.as_bytes()))
 }
 
-fn asset(assets: &HashMap<String, (Page, Kept)>, wanted: &str, headers: &HeaderMap) -> Response {
-    // While servers are replaced, a page of one asks another for what that has in another version.
+fn asset(assets: &HashMap<String, (Page, CachePolicy)>, wanted: &str, headers: &HeaderMap) -> Response {
+    // During a rolling update, a page of one server may load its asset from another, which has a different version.
     let plain = || match wanted.split('.').collect::<Vec<_>>()[..] {
         [stem, _, extension] => assets.get(&format!("{stem}.{extension}")),
         _ => None,
     };
     match assets.get(wanted).or_else(plain) {
-        Some((page, kept)) => page.answer(headers, *kept),
+        Some((page, cache)) => page.respond(headers, *cache),
         None => ApiError::NotFound("address").into_response(),
     }
 }
 
-/// The problem codes, each under its own anchor: where a problem's `type` points.
+/// The problem codes, each under its own anchor: the target of a problem's `type`.
 fn problems() -> String {
     let rows: Vec<_> = ProblemCode::ALL
         .iter()

@@ -1,7 +1,7 @@
-//! A page or a part of one, in memory: plain and packed, each with its tag.
+//! A page or an asset in memory: plain and gzipped, each with its `ETag`.
 //!
-//! Only what is the same for everybody is packed: from the length of an answer with a secret in it and something of the
-//! caller's choice beside it, the secret could be guessed.
+//! Only public content is compressed: the length of a compressed response with a secret and something of the caller's
+//! choice reveals the secret (BREACH).
 
 use std::io::Write;
 
@@ -16,12 +16,12 @@ use ring::digest;
 
 use crate::auth::secrets::hex;
 
-/// How long it may be kept.
+/// How browsers may cache it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// Until it is asked whether it has changed: at once.
+pub(super) enum CachePolicy {
+    /// Revalidated at each use.
     WhileUnchanged,
-    /// What it is called says what is in it.
+    /// Its name contains its digest.
     ForEver,
 }
 
@@ -29,12 +29,12 @@ pub(super) enum Kept {
 pub(super) struct Page {
     content_type: &'static str,
     policy: &'static str,
-    plain: Form,
-    packed: Form,
+    plain: Variant,
+    gzipped: Variant,
 }
 
 #[derive(Debug, Clone)]
-struct Form {
+struct Variant {
     content: Bytes,
     tag: String,
 }
@@ -43,41 +43,41 @@ impl Page {
     pub(super) fn new(content_type: &'static str, policy: &'static str, content: impl Into<Bytes>) -> Self {
         let content = content.into();
         let digest = digest_of(&content);
-        let packed = Form { content: packed(&content), tag: format!("\"{digest}-gzip\"") };
-        Self { content_type, policy, plain: Form { content, tag: format!("\"{digest}\"") }, packed }
+        let gzipped = Variant { content: gzipped(&content), tag: format!("\"{digest}-gzip\"") };
+        Self { content_type, policy, plain: Variant { content, tag: format!("\"{digest}\"") }, gzipped }
     }
 
-    pub(super) fn answer(&self, headers: &HeaderMap, kept: Kept) -> Response {
+    pub(super) fn respond(&self, headers: &HeaderMap, cache: CachePolicy) -> Response {
         let gzip = takes_gzip(headers);
-        let form = if gzip { &self.packed } else { &self.plain };
-        let keep = match kept {
-            Kept::WhileUnchanged => "no-cache",
-            Kept::ForEver => "public, max-age=31536000, immutable",
+        let variant = if gzip { &self.gzipped } else { &self.plain };
+        let cache_control = match cache {
+            CachePolicy::WhileUnchanged => "no-cache",
+            CachePolicy::ForEver => "public, max-age=31536000, immutable",
         };
-        let said = [
-            (header::ETAG, form.tag.as_str()),
-            (header::CACHE_CONTROL, keep),
+        let common = [
+            (header::ETAG, variant.tag.as_str()),
+            (header::CACHE_CONTROL, cache_control),
             (header::VARY, "accept-encoding"),
             (header::CONTENT_SECURITY_POLICY, self.policy),
         ];
-        if has(headers, &form.tag) {
-            return (StatusCode::NOT_MODIFIED, said).into_response();
+        if has(headers, &variant.tag) {
+            return (StatusCode::NOT_MODIFIED, common).into_response();
         }
         let encoding = gzip.then_some([(header::CONTENT_ENCODING, "gzip")]);
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
-        (content_type, said, encoding, Body::from(form.content.clone())).into_response()
+        (content_type, common, encoding, Body::from(variant.content.clone())).into_response()
     }
 }
 
-/// What is in it, in a dozen characters.
+/// A short digest of the content.
 pub(super) fn digest_of(content: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, content);
     hex(&digest.as_ref()[..6])
 }
 
-fn packed(content: &[u8]) -> Bytes {
+fn gzipped(content: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    // Into memory, which takes it.
+    // Writes into memory are infallible.
     _ = encoder.write_all(content);
     encoder.finish().unwrap_or_default().into()
 }
@@ -95,7 +95,7 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether the caller has just this already.
+/// Whether the caller has this version already.
 fn has(headers: &HeaderMap, tag: &str) -> bool {
     values(headers, header::IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
@@ -118,12 +118,12 @@ mod tests {
     #[test]
     fn what_is_there_already_is_not_sent_again() {
         let page = Page::new("text/plain", "", "words");
-        let known = |value| page.answer(&headers(header::IF_NONE_MATCH, value), Kept::WhileUnchanged).status();
+        let known = |value| page.respond(&headers(header::IF_NONE_MATCH, value), CachePolicy::WhileUnchanged).status();
         let tag: &'static str = page.plain.tag.clone().leak();
         for value in [tag, "*", format!("\"x\", W/{tag}").leak()] {
             assert_eq!(known(value), StatusCode::NOT_MODIFIED, "{value}");
         }
-        for value in ["\"x\"", page.packed.tag.clone().leak(), ""] {
+        for value in ["\"x\"", page.gzipped.tag.clone().leak(), ""] {
             assert_eq!(known(value), StatusCode::OK, "{value}");
         }
     }

@@ -1,10 +1,9 @@
-//! Chains of links, as personas and tiers may have them: each link must be one, and lead somewhere.
+//! Validation of chains of personas and tiers: each link must parse, and name a configured provider and key.
 //!
-//! Somewhere is a provider and a key of this server's configuration, so servers and workers have to be told of the same
-//! ones.
+//! The configuration is this server's, so servers and workers must be configured with the same providers.
 
 use troupe_core::{
-    config::{Providers, known},
+    config::{Providers, check_link},
     model::{Change, providers::Link},
 };
 
@@ -13,7 +12,7 @@ use crate::http::extract::validation::Checks;
 const MAX_LINKS: usize = 10;
 const MAX_MODELS: usize = 100;
 
-/// The chain as it is stored. An empty one is none.
+/// The validated chain. An empty one is `None`.
 pub(crate) fn checked_chain(
     checks: &mut Checks,
     providers: &Providers,
@@ -35,7 +34,7 @@ pub(crate) fn checked_chain(
     Change::Set(stored)
 }
 
-/// The providers and models that a tier allows, as they are stored. An empty list allows all.
+/// The providers and models that a tier allows. An empty list allows all.
 pub(crate) fn checked_models(
     checks: &mut Checks,
     providers: &Providers,
@@ -62,6 +61,6 @@ pub(crate) fn checked_models(
 
 fn checked_link(providers: &Providers, text: &str) -> Result<Link, String> {
     let link: Link = text.parse().map_err(|bad| format!("{bad}"))?;
-    known(providers, &link).map_err(|unknown| unknown.to_string())?;
+    check_link(providers, &link).map_err(|unknown| unknown.to_string())?;
     Ok(link)
 }

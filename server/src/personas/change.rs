@@ -1,7 +1,6 @@
-//! Changes and deletes a persona of the caller's own, and notes it.
+//! Changes and deletes a persona of the caller, with an audit entry.
 //!
-//! The audit log has the names of the settings that were given, and none of their values but the visibility: a prompt
-//! is its owner's.
+//! The entry has the names of the changed settings, but of their values only the visibility: a prompt is private.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -16,7 +15,7 @@ use troupe_db::personas::{self, PersonaChange};
 
 use crate::{audit::note, http::error::ApiError};
 
-/// The persona as it is now; `None` where there is no such persona of this owner.
+/// The changed persona; `None` where there is no such persona of this owner.
 pub(crate) async fn change(
     pool: &PgPool,
     by: &By,
@@ -41,7 +40,7 @@ pub(crate) async fn change(
     Ok(Some(persona))
 }
 
-/// Deletes it with its conversations; says whether there was such a persona.
+/// Deletes the persona with its conversations; `false` where there is no such persona.
 pub(crate) async fn delete(pool: &PgPool, by: &By, owner: UserId, slug: &str) -> Result<bool, ApiError> {
     let mut transaction = pool.begin().await?;
     let Some(id) = personas::delete(&mut *transaction, owner, slug).await? else { return Ok(false) };

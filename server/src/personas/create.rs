@@ -1,4 +1,4 @@
-//! Makes a persona, and notes it.
+//! Creates a persona, with an audit entry.
 
 use serde_json::json;
 use sqlx::PgConnection;
@@ -16,7 +16,7 @@ use crate::{
     http::error::{ApiError, ProblemCode},
 };
 
-/// In the caller's transaction, with which an idempotency key may come.
+/// Runs in the caller's transaction, for idempotency keys.
 pub(crate) async fn create(db: &mut PgConnection, by: &By, new: &NewPersona<'_>) -> Result<Persona, ApiError> {
     let created = personas::create(&mut *db, new).await;
     let persona = created.map_err(|error| match violated_constraint(&error) {

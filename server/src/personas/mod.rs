@@ -12,13 +12,13 @@ use troupe_core::config::Live;
 
 use crate::http::error::{ApiError, ProblemCode};
 
-/// An admin has hidden the persona: it answers no user. Its owner is shown the reason with the persona itself.
+/// An admin has hidden the persona: it gives no replies. Its owner sees the reason in the persona itself.
 pub(crate) fn hidden() -> ApiError {
     ApiError::conflict(ProblemCode::PersonaHidden, "this persona is hidden, and answers nobody")
 }
 
 pub(crate) struct Personas {
     pub(crate) pool: PgPool,
-    /// With the providers as they are configured now.
+    /// The current configuration of the providers.
     pub(crate) configuration: Live,
 }

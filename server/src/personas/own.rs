@@ -1,4 +1,4 @@
-//! Finding a persona that its owner is about to work with.
+//! Finds a persona of the caller.
 
 use sqlx::PgPool;
 use troupe_core::ids::{PersonaId, UserId};
@@ -9,7 +9,7 @@ use crate::http::error::ApiError;
 
 pub(crate) const NO_PERSONA: ApiError = ApiError::NotFound("persona of yours");
 
-/// The persona with this slug, if it is this user's.
+/// The persona with this slug, if this user owns it.
 pub(crate) async fn own_persona(pool: &PgPool, owner: UserId, slug: &str) -> Result<PersonaId, ApiError> {
     if !is_slug(slug) {
         return Err(NO_PERSONA);

@@ -1,4 +1,4 @@
-//! Personas: the public ones, and one's own to make and change.
+//! Personas: the public ones, and one's own.
 
 use std::sync::Arc;
 
@@ -68,30 +68,30 @@ pub(crate) struct CreatePersona {
     #[serde(default)]
     #[schema(max_length = 1000)]
     description: String,
-    /// Who it is and how it speaks, as a model is told.
+    /// Who it is and how it speaks: the system prompt.
     #[schema(min_length = 1, max_length = 32768)]
     system_prompt: String,
     #[serde(default = "default_temperature")]
     #[schema(minimum = 0, maximum = 2)]
     temperature: f32,
     /// The model of those links of the chain that name none and belong to the chain's first provider; the provider's
-    /// own unless told.
+    /// own by default.
     model: Option<String>,
-    /// Who is asked for its replies, in this order until one has spoken: links such as `openai`, `openai/gpt-4.1-mini`
-    /// or `openai#spare/gpt-4.1-mini`. The tier's chain, or the server's, unless told.
+    /// The providers of its replies, tried in this order: links such as `openai`, `openai/gpt-4.1-mini` or
+    /// `openai#spare/gpt-4.1-mini`. By default the tier's chain, or the server's.
     #[schema(max_items = 10)]
     chain: Option<Vec<String>>,
-    /// What becomes of a reply whose provider fails after some of it was shown.
+    /// What happens to a reply whose provider fails after part of it was shown.
     #[serde(default)]
     when_cut: WhenCut,
-    /// What becomes of a message when there is no money left for its reply.
+    /// What happens to a message when the budget for its reply is exhausted.
     #[serde(default)]
     over_budget: OverBudget,
-    /// Whether the same question in the same circumstances gets the reply that it got before; that of another user only
-    /// if the persona is public.
+    /// Whether a reply may be repeated for the same question in the same circumstances; across users only if the
+    /// persona is public.
     #[serde(default)]
     cache_replies: bool,
-    /// Whether it remembers what its users tell it of themselves, each user's for that user alone.
+    /// Whether it keeps memories of its users, each user's for that user alone.
     #[serde(default)]
     remembers: bool,
     #[serde(default = "default_languages")]
@@ -112,7 +112,7 @@ fn default_visibility() -> Visibility {
     Visibility::Private
 }
 
-/// What changes; what is left out stays. Where null is allowed, it means the default again.
+/// A change; omitted fields stay. Where null is allowed, it restores the default.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePersona {
@@ -123,7 +123,7 @@ pub(crate) struct ChangePersona {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     model: Change<String>,
-    /// An empty one is the default, too.
+    /// An empty list restores the default, too.
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 10)]
     chain: Change<Vec<String>>,

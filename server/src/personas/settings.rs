@@ -1,11 +1,11 @@
-//! What a persona may be: the rules that new and changed ones share.
+//! Validation of settings, shared by new and changed personas.
 
 use troupe_core::model::Change;
 use troupe_db::personas::PersonaChange;
 
 use crate::http::extract::validation::Checks;
 
-/// Checks what is there; a chain is checked by [`super::chains`].
+/// Validates the given settings; a chain is validated by [`super::chains`].
 pub(crate) fn check_settings(checks: &mut Checks, change: &PersonaChange<'_>) {
     if let Some(name) = change.name {
         checks.text("name", name, 1..=100);
@@ -33,7 +33,7 @@ pub(crate) fn check_settings(checks: &mut Checks, change: &PersonaChange<'_>) {
     }
 }
 
-/// Whether it can be part of a persona's address.
+/// Whether it is a valid slug.
 pub(crate) fn is_slug(slug: &str) -> bool {
     (2..=63).contains(&slug.len())
         && !slug.starts_with('-')

@@ -1,8 +1,8 @@
-//! Adaptive batching: calls that come while others are in flight are made together.
+//! Adaptive batching: calls made while others are in flight are sent as one batch.
 //!
 //! A statement for twenty rows costs little more than one for one row. Calls are sent immediately while a lane is idle;
-//! while all are busy they queue, and go as one batch as soon as a lane is free. So the load decides the size of a
-//! batch, and with little load there is no delay.
+//! while all are busy they queue, and go as one batch as soon as a lane is free. So batches grow with the load, and
+//! without load there is no delay.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ async fn lane<B: Batch>(
             count = async { queued.lock().await.recv_many(&mut calls, max_items).await } => if count == 0 { return },
             () = shutdown.cancelled() => return,
         }
-        // Lets tasks that are ready make their call: under load that fills the batch, and otherwise it costs nothing.
+        // Lets ready tasks enqueue their calls: under load that fills the batch, and otherwise it costs nothing.
         tokio::task::yield_now().await;
         if let Ok(mut queued) = queued.try_lock() {
             while calls.len() < max_items

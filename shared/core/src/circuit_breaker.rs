@@ -34,7 +34,7 @@ pub enum KeyAction {
     DisableAndAlert,
 }
 
-/// What a circuit breaker needs to know of a failed call.
+/// The properties of a failed call.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerFailure {
     pub outcome: Outcome,
@@ -129,12 +129,12 @@ impl CircuitBreaker {
         Self { settings, state: Mutex::default() }
     }
 
-    /// Why and until when it is open or half-open, if it is.
+    /// The current rest, if the breaker is open or half-open.
     pub fn rest(&self) -> Option<Rest> {
         self.state.lock().rest.clone()
     }
 
-    /// Asks for one call. An admitted call must be reported: as a success, a failure, or released.
+    /// Requests one call. An admitted call must be reported: as a success, a failure, or released.
     pub fn admit(&self, now: DateTime<Utc>) -> Admission {
         let mut state = self.state.lock();
         let Some(rest) = &state.rest else { return Admission::Allowed };
@@ -147,7 +147,7 @@ impl CircuitBreaker {
             return Admission::Denied { until: now + PROBE_POLL_INTERVAL };
         }
         if rest.why == Outcome::RateLimited {
-            // The provider itself said until when: no probe is needed.
+            // The provider itself has given the time: no probe is needed.
             state.rest = None;
             return Admission::Allowed;
         }
@@ -155,8 +155,8 @@ impl CircuitBreaker {
         Admission::Probe
     }
 
-    /// Records a successful call; whether it closed the breaker. Only a probe does: a call that was in flight before
-    /// the rest began proves nothing about its reason.
+    /// Records a successful call; whether it closed the breaker. Only a probe does: a call that started before the rest
+    /// proves nothing about its reason.
     pub fn record_success(&self, probe: bool, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         state.record(false);
@@ -173,7 +173,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Records a healthy check: the breaker is half-open at once. Says whether that was a change.
+    /// Records a healthy check: the breaker is half-open at once. Returns whether that was a change.
     pub fn record_healthy_check(&self, now: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         match &mut state.rest {
@@ -196,22 +196,22 @@ impl CircuitBreaker {
             state.record(true);
         }
         let pauses = state.rest.as_ref().map_or(0, |rest| rest.pauses);
-        let asked = failure.retry_after.and_then(|after| TimeDelta::from_std(after).ok());
+        let requested = failure.retry_after.and_then(|after| TimeDelta::from_std(after).ok());
         let pause = match failure.key {
-            KeyAction::Pause => Some(asked.unwrap_or(self.backoff(pauses)).min(self.settings.max_rate_limit_pause)),
+            KeyAction::Pause => Some(requested.unwrap_or(self.backoff(pauses)).min(self.settings.max_rate_limit_pause)),
             KeyAction::Disable | KeyAction::DisableAndAlert => Some(self.settings.disabled_pause),
             KeyAction::Keep if probe && failure.counts => Some(self.backoff(pauses)),
             // An overloaded service may send a `retry-after`.
             KeyAction::Keep if failure.counts && state.is_over(self.settings.failure_threshold) => {
-                let asked = asked.unwrap_or_default().min(self.settings.max_rate_limit_pause);
-                Some(self.backoff(pauses).max(asked))
+                let requested = requested.unwrap_or_default().min(self.settings.max_rate_limit_pause);
+                Some(self.backoff(pauses).max(requested))
             }
             KeyAction::Keep => None,
         };
         let Some(pause) = pause else { return false };
         let until = now.checked_add_signed(pause).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let is_known = |rest: &Rest| rest.until >= until || rest.until > now && failure.counts;
-        // Calls that were in flight when the rest began say nothing new.
+        // Calls that started before the rest are no new information.
         if !probe && state.rest.as_ref().is_some_and(is_known) {
             return false;
         }
@@ -220,7 +220,7 @@ impl CircuitBreaker {
         true
     }
 
-    /// Takes over another worker's state, if it is newer; says whether it was.
+    /// Takes over another worker's state, if it is newer; returns whether it was.
     pub fn merge(&self, rest: Option<Rest>, changed: DateTime<Utc>) -> bool {
         let mut state = self.state.lock();
         let newer = state.changed.is_none_or(|known| known < changed);
@@ -230,7 +230,7 @@ impl CircuitBreaker {
         newer
     }
 
-    /// Doubled with each pause in a row, up to the cap.
+    /// Doubled with each consecutive pause, up to the cap.
     fn backoff(&self, pauses: u32) -> TimeDelta {
         let BreakerSettings { first_pause, max_pause, .. } = self.settings;
         first_pause.checked_mul(1 << pauses.min(MAX_DOUBLINGS)).unwrap_or(max_pause).min(max_pause)
@@ -243,7 +243,7 @@ impl State {
         self.calls = (self.calls + 1).min(WINDOW_CALLS);
     }
 
-    /// Enough failures in the window, and as many as half of its calls.
+    /// Enough failures in the window, and at least half of its calls.
     fn is_over(&self, threshold: u32) -> bool {
         let failures = (self.failed & ((1 << WINDOW_CALLS) - 1)).count_ones();
         failures >= threshold && failures * 2 >= self.calls

@@ -1,4 +1,4 @@
-//! The time of day, behind a port so that tests can set it. Durations are measured with `Instant` as everywhere.
+//! The time of day, behind a port so that tests can set it. Durations are measured with `Instant`.
 
 use chrono::{DateTime, Utc};
 

@@ -1,4 +1,4 @@
-//! What this crate reads from outside, as the targets in `fuzz/` need it. Only with the feature `fuzzing`.
+//! Entry points of the targets in `fuzz/`. Only with the feature `fuzzing`.
 
 use crate::{
     adapters,
@@ -8,11 +8,11 @@ use crate::{
 
 const SECRET: &str = "sk-canary-4f6a1b";
 
-/// A file and, after a zero byte, an environment, a variable a line. A key is there as well: nobody may see it.
+/// A file and, after a zero byte, an environment, one variable per line. A key is included, which must not be shown.
 pub fn config(text: &str) {
     let (file, lines) = text.split_once('\0').unwrap_or((text, ""));
     let variables = lines.lines().filter_map(|line| line.split_once('='));
-    // Nothing is to be read from where the bytes say.
+    // The input must not make it read files.
     let variables = variables.filter(|(name, _)| !name.ends_with("_FILE"));
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let key = ("QDRANT_API_KEY".to_owned(), SECRET.to_owned());
@@ -25,12 +25,12 @@ pub fn config(text: &str) {
     assert!(!matches!(read, Err(ConfigError(faults)) if faults.is_empty()), "refused without a reason");
 }
 
-/// The address of a document; one that may be called leads to nothing inside, however it is written.
+/// The URL of a document; an allowed one must not be internal, in any notation.
 pub fn address(text: &str) {
     adapters::outgoing::fuzz(text);
 }
 
-/// What a document is; the first byte says what it is said to be.
+/// The media type of a document; the first byte chooses the declared type.
 pub fn media_type(bytes: &[u8]) {
     let declared =
         [None, Some(MediaType::Text), Some(MediaType::Html), Some(MediaType::Pdf), Some(MediaType::Markdown)];

@@ -1,5 +1,4 @@
-//! A histogram of latencies with exponential buckets: the counts of many processes add up, and the sum still has
-//! percentiles.
+//! A histogram of latencies with exponential buckets: the counts of several processes can be added up.
 
 /// The width of a bucket, relative to the one before.
 const GROWTH: f64 = 1.25;
@@ -9,7 +8,7 @@ pub fn bucket(milliseconds: u32) -> u32 {
     f64::from(milliseconds.max(1)).log(GROWTH).round() as u32
 }
 
-/// The percentile (`0.95`) in milliseconds, to within an eighth; `None` where nothing was counted. Pairs of bucket and
+/// The percentile (`0.95`) in milliseconds, to within an eighth; `None` without counts. Takes pairs of bucket and
 /// count, in any order.
 pub fn percentile(mut counts: Vec<(u32, u64)>, share: f64) -> Option<u32> {
     counts.sort_unstable();

@@ -1,5 +1,5 @@
-//! Identifiers: `UUIDv7` newtypes, so that ids of different things cannot be mixed up and new rows land together in an
-//! index.
+//! Identifiers: `UUIDv7` newtypes, so that ids of different types cannot be mixed up, and new rows are adjacent in
+//! indexes.
 
 use std::{fmt, str::FromStr};
 
@@ -58,35 +58,34 @@ macro_rules! ids {
 
 ids! {
     UserId,
-    /// A sign-in, a browser's session or a program's key.
+    /// A sign-in, a browser session or an API key.
     CredentialId,
-    /// What opens an account where not everybody may.
+    /// An invitation to register.
     InvitationId,
     PersonaId,
     ConversationId,
     MessageId,
     /// A question of the interview.
     QuestionId,
-    /// What a persona's owner answered to one question.
+    /// The owner's answer to one question.
     ResponseId,
-    /// What a persona remembers of a user.
+    /// A memory of a user.
     MemoryId,
     /// One reply to be generated.
     RequestId,
     /// One open socket.
     SessionId,
     DocumentId,
-    /// An export of what is somebody's, or the deletion of it.
+    /// An export of a user's data, or its deletion.
     AccountJobId,
-    /// One piece of leased work.
+    /// A job of leased work.
     JobId,
-    /// One piece of a persona's knowledge. Not made with `new`, so that it never means other words: see
-    /// [`PassageId::of`].
+    /// A passage of a persona's knowledge. Derived from its content instead of created by `new`: see [`PassageId::of`].
     PassageId,
 }
 
 impl PassageId {
-    /// The same passage of the same source has the same id, however often it is made.
+    /// Deterministic: the same passage of the same source has the same id.
     pub fn of(source: &str, ordinal: u32, content: &str) -> Self {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         digest.update(format!("{source} {ordinal}\n").as_bytes());
@@ -98,7 +97,7 @@ impl PassageId {
 }
 
 impl RequestId {
-    /// When it was made, in milliseconds since 1970, by the clock of the machine that made it.
+    /// The time of its creation, in milliseconds since 1970, by the creator's clock.
     pub fn made_at_ms(self) -> Option<u64> {
         let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
         Some(seconds * 1_000 + u64::from(nanos) / 1_000_000)

@@ -1,7 +1,6 @@
-//! What servers ask of workers: replies, which go through the queue in Redis, and leased work, which lies in
-//! PostgreSQL.
+//! Jobs from servers to workers: replies, through the queue in Redis, and leased work, in PostgreSQL.
 //!
-//! The queue holds references to work, never the work itself. PostgreSQL is the truth.
+//! The queue holds only references: PostgreSQL is the source of truth.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -11,20 +10,19 @@ use crate::{
     model::knowledge::SourceKind,
 };
 
-/// The payload of a kind of leased work: the half of its contract that both tiers see. How it is run, the worker says
-/// (`worker/src/work/job.rs`). No payload holds a secret.
+/// The payload of a kind of leased work: the part of its contract that both tiers share. The worker's part is in
+/// `worker/src/work/job.rs`. No payload holds a secret.
 pub trait Payload: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Names the kind in the database, in the control room and in metrics.
+    /// The name of the kind in the database, in the admin views and in metrics.
     const KIND: &'static str;
 
-    /// What the job is about, where at most one job of the kind may be open for it.
+    /// The uniqueness key: at most one open job of the kind has it.
     fn key(&self) -> Option<String> {
         None
     }
 }
 
-/// Makes a file of all that is somebody's. Whose, the job's row says, which forgets it with the account; so does its
-/// key.
+/// Exports the data of the job's user. The row has the user and the key, and loses both with the account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportAccount {}
 
@@ -32,7 +30,7 @@ impl Payload for ExportAccount {
     const KIND: &'static str = "export";
 }
 
-/// Deletes all that is somebody's, and the account.
+/// Deletes the data of the job's user, and the account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteAccount {}
 
@@ -40,7 +38,7 @@ impl Payload for DeleteAccount {
     const KIND: &'static str = "deletion";
 }
 
-/// Makes passages of what a source says now.
+/// Rebuilds the passages of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexSource {
     pub source_kind: SourceKind,
@@ -56,10 +54,10 @@ impl Payload for IndexSource {
     }
 }
 
-/// Brings the vector store up to date with passages that came and went (`vector_work`), until nothing is due.
+/// Brings the vector store up to date with changed passages (`vector_work`), until nothing is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateVectors {
-    /// One of the few that may do this side by side.
+    /// The lane: a few run concurrently.
     pub lane: i32,
 }
 
@@ -71,13 +69,13 @@ impl Payload for UpdateVectors {
     }
 }
 
-/// Sends a link by which a new password is set, if there is such an account. The link itself is made when it is sent.
+/// Sends a password link, if the account exists. The link is created when the e-mail is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendPasswordReset {
-    /// To whom, as it was asked. Gone once it is known whose it is: then the job's row says so.
+    /// The requested address; removed once the user is known, who is in the job's row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The digest of the link that an earlier attempt has made, in hexadecimal: the next one takes its place.
+    /// The digest of an earlier attempt's link, in hexadecimal: the next one replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
 }
@@ -91,8 +89,8 @@ impl Payload for SendPasswordReset {
 pub struct Dispatch {
     pub request_id: RequestId,
     pub tier: String,
-    /// Counts the decisions to dispatch it. Deduplication: the same decision pushed twice is one job; a later decision
-    /// is a new job, even while a worker still holds the earlier one.
+    /// The number of its dispatches, for deduplication: the same dispatch pushed twice is one job; a later dispatch is
+    /// a new job, even while a worker still has the earlier one.
     pub number: i32,
 }
 
@@ -103,13 +101,13 @@ pub struct GenerateReply {
 }
 
 impl Dispatch {
-    /// The id of the job in its queue.
+    /// The job's id in its queue.
     pub fn task_id(&self) -> String {
         format!("{}.{}", self.request_id, self.number)
     }
 }
 
-/// The request of a job, by the job's id.
+/// The request by the job's id.
 pub fn request_of(task_id: &str) -> Option<RequestId> {
     task_id.split_once('.')?.0.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! The contract between the web tier and the workers.
 //!
-//! `server` and `worker` depend on this crate and never on each other: whatever both must agree on (ids, the model,
-//! events, jobs, configuration) lives here, as do the adapters to Redis and other services, behind the ports.
+//! `server` and `worker` depend on this crate and never on each other: what both must agree on (ids, the model, events,
+//! jobs, configuration) is here, as are the adapters to Redis and other services, behind the ports.
 
 pub mod adapters;
 pub mod batch;

@@ -1,15 +1,15 @@
-//! Masks what must not be passed on with a text: keys, tokens, passwords, private keys, e-mail addresses, card numbers.
+//! Masks secrets and personal data in texts: keys, tokens, passwords, private keys, e-mail addresses, card numbers.
 //!
-//! Pure, and in one pass over the original: every finder names the places that it objects to, places that touch are
-//! one, and what remains is the text as it was. It would rather miss a password that looks like a word than take words
-//! out of ordinary text; credentials of well-known shapes are found wherever they stand.
+//! Pure, and in one pass over the original: every finder returns spans, adjacent spans are merged, and the rest of the
+//! text is unchanged. It prefers to miss a password that looks like a word over masking ordinary text; credentials of
+//! well-known shapes are found anywhere.
 
 mod finders;
 mod shapes;
 
 use std::{borrow::Cow, ops::Range};
 
-/// What is put in the place of what was found.
+/// The replacement of what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Secret,
@@ -29,7 +29,7 @@ impl Kind {
 
 #[derive(Debug, Clone)]
 struct Found {
-    place: Range<usize>,
+    span: Range<usize>,
     kind: Kind,
 }
 
@@ -39,17 +39,17 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     if found.is_empty() {
         return Cow::Borrowed(text);
     }
-    found.sort_by_key(|one| one.place.start);
+    found.sort_by_key(|one| one.span.start);
     let mut masked = String::with_capacity(text.len());
     let mut copied = 0;
     let mut rest = found.into_iter().peekable();
-    while let Some(Found { mut place, kind }) = rest.next() {
-        while let Some(next) = rest.next_if(|next| next.place.start < place.end) {
-            place.end = place.end.max(next.place.end);
+    while let Some(Found { mut span, kind }) = rest.next() {
+        while let Some(next) = rest.next_if(|next| next.span.start < span.end) {
+            span.end = span.end.max(next.span.end);
         }
-        masked.push_str(&text[copied..place.start]);
+        masked.push_str(&text[copied..span.start]);
         masked.push_str(kind.replacement());
-        copied = place.end;
+        copied = span.end;
     }
     masked.push_str(&text[copied..]);
     Cow::Owned(masked)

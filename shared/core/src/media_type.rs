@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of document that can be read.
+/// A supported kind of document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[sqlx(type_name = "text")]
 pub enum MediaType {
@@ -37,21 +37,21 @@ impl MediaType {
         }
     }
 
-    /// Of a name such as `text/markdown; charset=utf-8`.
+    /// By a name such as `text/markdown; charset=utf-8`.
     pub fn named(name: &str) -> Option<Self> {
         let essence = name.split(';').next().unwrap_or_default().trim();
         Self::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(essence))
     }
 }
 
-/// Why bytes are no document.
+/// Why bytes are not a supported document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoDocument {
-    /// It is something else.
+    /// It is of another kind.
     Other(&'static str),
     /// It is text in another encoding, or broken, from this byte on.
     NotUtf8(usize),
-    /// It looks like text up to this byte.
+    /// It is text up to this byte only.
     Binary(usize),
     Empty,
 }
@@ -67,10 +67,10 @@ impl fmt::Display for NoDocument {
     }
 }
 
-/// How text begins that is not meant to be read.
+/// Prefixes of text that is not prose.
 const OTHER_TEXT: [(&[u8], &str); 2] = [(b"#!", "a program"), (b"{\\rtf", "a rich text document")];
 
-/// How other kinds of files begin: these tell what it is that is no text.
+/// Magic numbers of other files, for the error message.
 const OTHERS: [(&[u8], &str); 19] = [
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
@@ -94,7 +94,7 @@ const OTHERS: [(&[u8], &str); 19] = [
 ];
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// A PDF may begin with something else; readers look so far for its beginning.
+/// A PDF may have other bytes before its header; readers search this far.
 const PDF_WITHIN: usize = 1_024;
 
 /// The media type of the bytes. The declared type decides only where the bytes do not.
@@ -138,7 +138,7 @@ fn begins_as_html(begins: &[u8]) -> bool {
     [&b"<!doctype html"[..], b"<html", b"<head", b"<body"].into_iter().any(starts)
 }
 
-/// A text as it is stored: without a byte order mark.
+/// Decodes a text, without its byte order mark.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes))
 }

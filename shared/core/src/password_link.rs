@@ -1,4 +1,4 @@
-//! The link by which a new password is set. It is a key: it is sent, or shown, and never stored.
+//! The link that sets a new password. Its token is a credential: it is sent, or shown, and never stored.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use ring::digest::{SHA256, digest};
@@ -6,14 +6,14 @@ use ring::digest::{SHA256, digest};
 use crate::config::Config;
 
 pub struct PasswordLink {
-    /// Where a browser sets the password. The token comes behind a `#`, which browsers send to no server.
+    /// The page that sets the password. The token is in the fragment, which browsers send to no server.
     pub address: String,
-    /// What is stored of the token.
+    /// The digest of the token, which is stored.
     pub digest: Vec<u8>,
 }
 
 impl PasswordLink {
-    /// A new one: of 256 random bits, which nobody guesses, so a plain digest is enough to store.
+    /// A new token of 256 random bits, so a plain digest is enough to store.
     pub fn new(config: &Config) -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;

@@ -36,14 +36,14 @@ impl Quota {
         after.checked_sub(self.max_owed()).filter(|over| !over.is_zero()).map_or(Ok(after), Err)
     }
 
-    /// The calls that remain while so much is owed.
-    pub fn left(self, owed: Duration) -> u32 {
+    /// The remaining calls while so much is owed.
+    pub fn remaining(self, owed: Duration) -> u32 {
         let free = self.max_owed().saturating_sub(owed).as_micros() / self.cost().as_micros();
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 }
 
-/// As in the configuration: `100 per 15m`.
+/// The format in the configuration: `100 per 15m`.
 impl std::str::FromStr for Quota {
     type Err = String;
 
@@ -71,7 +71,7 @@ mod tests {
         let mut owed = Duration::ZERO;
         for left in (0..4).rev() {
             owed = quota.take(owed).unwrap();
-            assert_eq!(quota.left(owed), left);
+            assert_eq!(quota.remaining(owed), left);
         }
         assert_eq!(quota.take(owed), Err(Duration::from_secs(15)));
         owed = quota.take(owed.saturating_sub(Duration::from_secs(15))).unwrap();
@@ -98,7 +98,7 @@ mod tests {
                 let pause = Duration::from_millis(pause);
                 owed = owed.saturating_sub(pause);
                 passed += pause;
-                let left = quota.left(owed);
+                let left = quota.remaining(owed);
                 match quota.take(owed) {
                     Ok(after) => { owed = after; admitted += 1; prop_assert!(left > 0) }
                     Err(wait) => {

@@ -19,8 +19,7 @@ pub enum TelemetryError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Whatever the filter says: async-openai logs what models say, and sqlx that a table which is there need not be
-/// created.
+/// Always silenced: replies, which async-openai logs, and notices about existing tables, which sqlx logs.
 const NEVER: [&str; 2] = ["async_openai=off", "sqlx::postgres::notice=warn"];
 
 /// Sets up logging for the whole process.
@@ -28,7 +27,7 @@ pub fn init(config: &Telemetry) -> Result<(), TelemetryError> {
     Ok(dispatch(config, std::io::stderr)?.try_init()?)
 }
 
-/// The same logging, to be set up for some threads only, or for another place to write to.
+/// The subscriber alone, for some threads only or for another writer.
 pub fn dispatch<W>(config: &Telemetry, writer: W) -> Result<Dispatch, ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! SQL: free functions by aggregate, over a real PostgreSQL everywhere.
+//! SQL: free functions by aggregate.
 //!
 //! Queries are checked at compile time against `.sqlx/`; `scripts/sqlx prepare` renews it after a change of SQL or
 //! schema. The hot path costs three statements a message: [`replies::accept::accept`], [`replies::claim::claim`],
@@ -28,9 +28,8 @@ use troupe_core::config::{Config, Database};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
-/// Every statement of ours finds a few rows by an index, however big the tables are
-/// (`tests/it/operations/query_plans.rs` sees to it). So a plan is made once a connection, and must not remember that a
-/// table was small then, or was small when it was analysed.
+/// Every statement finds few rows by an index, at any table size (checked by `tests/it/operations/query_plans.rs`). So
+/// plans are generic and made once per connection, and must not depend on table sizes or statistics.
 pub const PLANNING: [(&str, &str); 4] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
 
@@ -44,13 +43,12 @@ pub enum ConnectError {
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
-/// Connects and, unless told otherwise, brings the schema up to date; PostgreSQL's lock lets one process do it.
+/// Connects, and by default migrates the schema under an advisory lock.
 pub async fn connect(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
-        // A dead connection shows itself at its first statement; asking each time would be a round trip on every
-        // message.
+        // A dead connection fails at its first statement; testing each time would be a round trip per message.
         .test_before_acquire(false)
         .connect_with(options(config, application)?)
         .await
@@ -61,8 +59,8 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
     Ok(pool)
 }
 
-/// Over a connection of its own, without a statement timeout: an index of a big table takes its time, and so does the
-/// wait for the lock of another process that makes one.
+/// On a separate connection without statement timeout, since creating an index of a big table takes long, as does
+/// waiting for another process that does.
 async fn migrate(config: &Database, application: &str) -> Result<(), ConnectError> {
     let options = options(config, application)?.options([("statement_timeout", "0")]);
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.map_err(ConnectError::Connect)?;
@@ -71,16 +69,15 @@ async fn migrate(config: &Database, application: &str) -> Result<(), ConnectErro
     Ok(())
 }
 
-/// Has new connections of a pool made with the user and the password of the moment, which may not be those of its
-/// start. Connections that are there stay.
+/// Applies changed credentials to new connections of a pool. Existing connections stay.
 pub async fn follow_address(pool: PgPool, start: Database, mut live: watch::Receiver<Arc<Config>>, application: &str) {
     let address = |config: &Database| config.url.as_ref().map(|url| url.expose_secret().to_owned());
-    let mut known = address(&start);
+    let mut current = address(&start);
     loop {
         let config = live.borrow_and_update().database.clone();
         let new = address(&config);
-        if known != new {
-            known = new;
+        if current != new {
+            current = new;
             match options(&config, application) {
                 Ok(options) => {
                     pool.set_connect_options(options);
@@ -102,12 +99,12 @@ fn options(config: &Database, application: &str) -> Result<PgConnectOptions, Con
     Ok(options.application_name(application).options(PLANNING).options([("statement_timeout", timeout)]))
 }
 
-/// The unique constraint that an insert ran into, if that is what went wrong.
+/// The unique constraint that the statement violated, if any.
 pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error().filter(|e| e.is_unique_violation())?.constraint()
 }
 
-/// A page of a list: what comes after a place, and how much.
+/// Keyset pagination: items after this cursor, at most `limit`.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<T> {
     pub after: Option<T>,

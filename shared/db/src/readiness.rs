@@ -1,7 +1,7 @@
-//! Whether PostgreSQL answers, over a connection of its own.
+//! Readiness of PostgreSQL, over a separate connection.
 //!
-//! A busy pool must not look like a database that is away: a replica would be taken out of service for having much to
-//! do, and its calls would go to the others. The connection is made when it is first needed, and again after a failure.
+//! A busy pool must not fail the check: a loaded replica would be taken out of service, and its load moved to the
+//! others. The connection is made at the first check, and again after a failure.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use troupe_core::config::Live;
 
 use crate::{ConnectError, options};
 
-/// A lazily reconnecting connection. Checks that come at the same time share it, one after the other.
+/// A lazily reconnecting connection. Concurrent checks take turns.
 pub struct ReadinessProbe {
     live: Live,
     application: &'static str,
@@ -36,13 +36,13 @@ impl ReadinessProbe {
         Self { live, application, connection: Mutex::default() }
     }
 
-    /// Runs one statement, within this time with all waits. A connection that has broken since the last check is
-    /// replaced at once: that it broke says nothing of the database as it is now.
+    /// Runs one statement, with a timeout for everything. A connection that broke since the last check is replaced at
+    /// once.
     pub async fn check(&self, limit: Duration) -> Result<(), NotReady> {
         let start = Instant::now();
         let check = async {
             let mut kept = self.connection.lock().await;
-            // Taken out, so that a connection which did not answer in time is not used again.
+            // Taken out of the mutex, so that a connection that times out is not reused.
             if let Some(mut connection) = kept.take()
                 && let Ok(Ok(())) = timeout_at(start + limit / 2, answers(&mut connection)).await
             {
@@ -57,7 +57,7 @@ impl ReadinessProbe {
         timeout_at(start + limit, check).await.unwrap_or(Err(NotReady::TimedOut(limit)))
     }
 
-    /// With the user and the password of the moment.
+    /// With the current credentials.
     async fn connect(&self) -> Result<PgConnection, NotReady> {
         let options = options(&self.live.now().database, self.application)?;
         Ok(PgConnection::connect_with(&options).await.map_err(ConnectError::Connect)?)
@@ -65,6 +65,6 @@ impl ReadinessProbe {
 }
 
 async fn answers(connection: &mut PgConnection) -> sqlx::Result<()> {
-    // Not `ping`, which a server that is shutting down may still answer.
+    // Not `ping`, which a server may still answer while it shuts down.
     sqlx::query("select 1").execute(connection).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! The user PostgreSQL runs as. It refuses to be root, so root hands it to `postgres`, or to `nobody`.
+//! The user PostgreSQL runs as. It refuses to run as root, so root switches to `postgres`, or to `nobody`.
 
 use std::{
     fs, io,
@@ -11,7 +11,7 @@ use crate::EngineError;
 
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
-/// Somebody other than root.
+/// A user other than root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) name: String,
@@ -20,7 +20,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Whom to hand PostgreSQL to: nobody else (`None`) unless we are root; else whoever owns the files already.
+    /// The user for PostgreSQL: the current one (`None`) unless we are root; else the owner of existing files.
     pub(super) fn for_postgres(data: &Path) -> Result<Option<Self>, EngineError> {
         if !is_root().map_err(EngineError::io("create a file in", &std::env::temp_dir()))? {
             return Ok(None);
@@ -46,7 +46,7 @@ impl Account {
         })
     }
 
-    /// The command's process drops root's supplementary groups too: std clears them whenever root sets a user.
+    /// Also drops root's supplementary groups: std clears them whenever root sets a user.
     pub(super) fn run(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
@@ -56,7 +56,7 @@ impl Account {
             .map_err(EngineError::io("change the owner of", path))
     }
 
-    /// Whether the account can reach what lies in `dir`: tried, because modes alone do not say (access lists, mounts).
+    /// Whether the user can access `dir`: tried out, because modes alone do not decide (access lists, mounts).
     pub(super) fn may_enter(&self, dir: &Path) -> Result<bool, EngineError> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", ":"]).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -69,7 +69,7 @@ impl Account {
     }
 }
 
-/// Whose the files are that we create.
+/// The owner of files that we create.
 fn is_root() -> io::Result<bool> {
     Ok(tempfile::tempfile()?.metadata()?.uid() == 0)
 }

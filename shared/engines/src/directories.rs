@@ -1,4 +1,4 @@
-//! Where the engines keep things: the directory one process may hold, the sockets, the log.
+//! The engines' directories: the locked data directory, the sockets, the log.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 use crate::{EngineError, account::Account};
 
-/// What a socket's path may measure on every system: 108 bytes on Linux, 104 on the BSDs and macOS, with the final NUL.
+/// The maximum length of a socket's path: 108 bytes on Linux, 104 on the BSDs and macOS, with the final NUL.
 const MAX_SOCKET_PATH_BYTES: usize = 103;
 const TAIL_LINES: usize = 12;
 
-/// A directory that this process alone uses, for as long as the value lives; the kernel lets go of it whatever happens.
+/// A directory locked by this process while the value lives; the kernel releases the lock in any case.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -23,11 +23,11 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory if need be, and takes it.
+    /// Creates the directory if needed, and locks it.
     pub fn lock(path: &Path) -> Result<Self, EngineError> {
         if !path.exists() {
             fs::create_dir_all(path).map_err(EngineError::io("create", path))?;
-            // Others may pass through, not look: under root PostgreSQL is another user.
+            // Other users may traverse it, not list it: under root PostgreSQL is another user.
             set_mode(path, 0o711)?;
         }
         let path = path.canonicalize().map_err(EngineError::io("open", path))?;
@@ -68,8 +68,8 @@ pub(super) struct SocketDir {
 }
 
 impl SocketDir {
-    /// `preferred`, emptied; or a fresh one in the system's temporary directory if the socket's path would be too long
-    /// there, or could not stand in a URL as it is.
+    /// `preferred`, emptied; or a new one in the system's temporary directory if the socket's path would be too long
+    /// there, or would need escaping in a URL.
     pub(super) fn create(preferred: &Path, socket: &str, owner: Option<&Account>) -> Result<Self, EngineError> {
         let (path, temporary) = if is_plain(preferred, socket) {
             if preferred.exists() {
@@ -85,7 +85,7 @@ impl SocketDir {
             }
             let temporary = fresh(&base, "troupe-")?;
             let path = temporary.path().to_owned();
-            // Whoever tidies temporary directories by age (systemd-tmpfiles) leaves locked ones alone.
+            // systemd-tmpfiles, which cleans temporary directories by age, skips locked ones.
             let held = File::open(&path).map_err(EngineError::io("open", &path))?;
             _ = held.try_lock_shared();
             (path, Some((temporary, held)))
@@ -107,14 +107,14 @@ fn is_plain(dir: &Path, socket: &str) -> bool {
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(byte))
 }
 
-/// The system's temporary directory, if the account can reach the one that is configured for us.
+/// The temporary directory: the configured one if the account can access it, else the system's.
 pub(super) fn temporary(owner: Option<&Account>) -> Result<PathBuf, EngineError> {
     let configured = std::env::temp_dir();
     let reachable = owner.map_or(Ok(true), |owner| owner.may_enter(&configured))?;
     Ok(if reachable { configured } else { PathBuf::from("/tmp") })
 }
 
-/// A directory of a new name, closed to others from the first moment.
+/// A new, private directory with a unique name.
 pub(super) fn fresh(parent: &Path, prefix: &str) -> Result<TempDir, EngineError> {
     tempfile::Builder::new()
         .prefix(prefix)
@@ -123,13 +123,13 @@ pub(super) fn fresh(parent: &Path, prefix: &str) -> Result<TempDir, EngineError>
         .map_err(EngineError::io("create a directory in", parent))
 }
 
-/// What lies in a directory under a name that begins so.
+/// The entries of a directory with this prefix.
 pub(super) fn entries(dir: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path()).collect()
 }
 
-/// What an engine prints. The run before last is forgotten.
+/// The log of an engine. Only the previous run is kept.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
@@ -153,7 +153,7 @@ impl Log {
         options.open(&self.path).map_err(EngineError::io("open", &self.path))
     }
 
-    /// The error of an engine that did not do as asked, with the last it said.
+    /// The error of an engine, with its last output.
     pub(super) fn failure(&self, engine: &'static str, what: String) -> EngineError {
         let text = fs::read(&self.path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);

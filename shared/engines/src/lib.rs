@@ -1,9 +1,8 @@
-//! A private PostgreSQL and a private Redis as child processes: what `troupe` runs on when it is given none, and the
-//! tests.
+//! A private PostgreSQL and a private Redis as child processes, for `troupe` without configured ones, and for tests.
 //!
-//! Both listen on Unix sockets only, below a directory that one process at a time may hold. They live in process groups
-//! of their own, so a terminal's Ctrl-C reaches us alone and they go last: `stop` ends them in order, dropping the
-//! handle ends them at once. What a killed predecessor left running is stopped before its files are opened again.
+//! Both listen on Unix sockets only, below a directory locked by one process. They have their own process groups, so a
+//! terminal's Ctrl-C reaches us only: `stop` ends them in order, dropping the handle ends them at once. Engines that a
+//! killed predecessor left running are stopped first.
 
 mod account;
 mod directories;
@@ -23,12 +22,12 @@ pub use directories::DataDir;
 pub use postgres::{Postgres, Shutdown};
 pub use redis::Redis;
 
-/// What a crash of the machine may cost.
+/// The durability in a crash of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing that PostgreSQL has committed, and at most a second of Redis.
+    /// PostgreSQL loses nothing committed, Redis at most a second.
     Durable,
-    /// Everything. For tests: nothing is flushed to disk, and Redis keeps no file.
+    /// Everything may be lost. For tests: nothing is flushed to disk, and Redis keeps no file.
     Throwaway,
 }
 
@@ -38,7 +37,7 @@ pub enum EngineError {
     Missing { engine: &'static str, advice: &'static str },
     #[error("{} is already in use by {}", dir.display(), holder(*pid))]
     InUse { dir: PathBuf, pid: Option<u32> },
-    /// The files or the machine do not allow it; the text says what would.
+    /// Not possible with these files or on this machine; the text says what to change.
     #[error("{0}")]
     Unusable(String),
     #[error("{engine} {what}; {} ends with:\n{tail}", log.display())]

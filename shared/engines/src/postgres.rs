@@ -58,8 +58,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts on `dir/postgres`, making a cluster there on first use, waits until it takes connections, and creates the
-    /// database `troupe` if it is missing.
+    /// Starts on `dir/postgres`, creating a cluster there on first use, waits until it accepts connections, and creates
+    /// the database `troupe` if it is missing.
     pub async fn start(dir: &Path, durability: Durability) -> Result<Self, EngineError> {
         let directories = programs::directories();
         // Reported before anything is created.
@@ -91,7 +91,7 @@ impl Postgres {
         self.sockets.path()
     }
 
-    /// Where psql, `pg_dump` and pgbench of the same version are, if they are installed.
+    /// The directory of psql, `pg_dump` and pgbench of the same version, if they are installed.
     pub fn bin_dir(&self) -> &Path {
         &self.bin
     }
@@ -100,12 +100,12 @@ impl Postgres {
         self.process.pid()
     }
 
-    /// Fast shutdown: ends open transactions, writes everything, and waits for the end.
+    /// Fast shutdown: ends open transactions, flushes everything, and waits for the end.
     pub async fn stop(&mut self) -> Result<(), EngineError> {
         self.process.stop(STOP_SIGNALS).await
     }
 
-    /// Stops it and starts it anew, at the same address and on the same files; returns when it takes connections again.
+    /// Restarts it at the same address and on the same files; returns when it accepts connections.
     pub async fn restart(&mut self, shutdown: Shutdown) -> Result<(), EngineError> {
         let stop_signals = match shutdown {
             Shutdown::Fast => STOP_SIGNALS,
@@ -118,12 +118,12 @@ impl Postgres {
     }
 }
 
-/// How a PostgreSQL ends, as `pg_ctl stop -m` calls it.
+/// The mode of a shutdown, as `pg_ctl stop -m` calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Open transactions are ended, and everything is written.
+    /// Open transactions are aborted, and everything is flushed.
     Fast,
-    /// As in a crash: nothing is written, and the next start recovers what was committed.
+    /// As in a crash: nothing is flushed, and the next start recovers what was committed.
     Immediate,
 }
 
@@ -180,7 +180,7 @@ impl Cluster {
         Ok(Self { home, data, account, _temporary: temporary })
     }
 
-    /// The major version that made it; none if it is yet to be made.
+    /// The major version of the cluster; `None` if it is yet to be created.
     fn version(&self) -> Result<Option<String>, EngineError> {
         let file = self.data.join("PG_VERSION");
         match fs::read_to_string(&file) {
@@ -190,7 +190,7 @@ impl Cluster {
         }
     }
 
-    /// Made in a temporary directory and renamed, so that a crash leaves a whole cluster or none.
+    /// Created in a temporary directory and renamed, so that a crash leaves a complete cluster or none.
     async fn initialise(&self, bin: &Path, log: &Log) -> Result<(), EngineError> {
         for abandoned in directories::entries(&self.home, INITDB_PREFIX) {
             _ = fs::remove_dir_all(abandoned);
@@ -199,7 +199,7 @@ impl Cluster {
         if let Some(account) = &self.account {
             account.own(made.path())?;
         }
-        // Sorted by code point everywhere, with the letters of whatever UTF-8 locale the system knows.
+        // Sorted by code point everywhere, with the character classes of any available UTF-8 locale.
         let mut outcome = Ok(());
         for letters in ["C.UTF-8", "en_US.UTF-8", "C"] {
             let mut initdb = self.command(&bin.join("initdb"));
@@ -216,7 +216,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     async fn start(
         &self,
         bin: &Path,
@@ -228,13 +228,13 @@ impl Cluster {
         let options = maintenance(url).map_err(EngineError::Database)?;
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            // Ended at once by an immediate shutdown: its processes and shared memory go along, and the next start
+            // Drop uses an immediate shutdown: its processes and shared memory end with it, and the next start
             // recovers.
             let mut process = Process::spawn(ENGINE, self.server(bin, sockets, durability), log, Signal::Quit)?;
             let ready = process.until_ready(log, || async { options.connect().await?.close().await }).await;
             match ready {
                 Ok(()) => return Ok(process),
-                // Processes of a postmaster that was killed alone take a moment to notice.
+                // Children of a killed postmaster take a moment to notice.
                 Err(EngineError::Failed { tail, .. }) if tail.contains("still in use") && Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
@@ -250,16 +250,16 @@ impl Cluster {
         for setting in SETTINGS.iter().chain(more) {
             server.args(["-c", setting]);
         }
-        // A process id in a stale postmaster.pid may be somebody else's by now. PostgreSQL disregards its starter's,
-        // which pg_ctl names in this variable; removing the file instead would disarm its check for processes left
-        // alive.
+        // The process id in a stale postmaster.pid may be another process by now. PostgreSQL ignores its starter's,
+        // which pg_ctl passes in this variable; removing the file instead would disable its check for surviving
+        // processes.
         if let Some(stale) = self.running_pid() {
             server.env("PG_GRANDPARENT_PID", stale.to_string());
         }
         server
     }
 
-    /// A command as the cluster's owner.
+    /// A command run as the cluster's owner.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.home).env("LC_ALL", "C");
@@ -280,7 +280,7 @@ impl Cluster {
     }
 }
 
-/// A home that every user can reach: for good under /var/lib, for a test under the temporary directory.
+/// A directory that every user can access: permanent under /var/lib, for a test in the temporary directory.
 fn fallback_home(user: &Account, durability: Durability) -> Result<(PathBuf, Option<TempDir>), EngineError> {
     let parent = match durability {
         Durability::Durable => PathBuf::from(FALLBACK_HOME),
@@ -296,7 +296,7 @@ fn fallback_home(user: &Account, durability: Durability) -> Result<(PathBuf, Opt
     Ok(if durability == Durability::Durable { (home.keep(), None) } else { (path, Some(home)) })
 }
 
-/// The way to the database that is always there.
+/// Options for connecting to the maintenance database.
 fn maintenance(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(PgConnectOptions::from_str(url)?.database("postgres").disable_statement_logging())
 }

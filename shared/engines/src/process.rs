@@ -128,7 +128,7 @@ fn detach(command: &mut Command, log: &Log) -> Result<(), EngineError> {
     let output = log.append()?;
     let errors = output.try_clone().map_err(EngineError::io("open", log.path()))?;
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    // A terminal's Ctrl-C goes to its foreground group: to us. We stop the engine when we have finished with it.
+    // Its own process group: a terminal's Ctrl-C reaches us only, and we stop the engine last.
     command.process_group(0);
     Ok(())
 }
@@ -143,7 +143,7 @@ pub(super) struct Description<'a> {
 impl Description<'_> {
     pub(super) fn matches(&self, pid: u32) -> bool {
         let process = PathBuf::from(format!("/proc/{pid}"));
-        // Empty for a zombie, which nobody may ever reap.
+        // Empty for a zombie, which may never be reaped.
         let command_line = if Path::new("/proc/self").exists() {
             fs::read(process.join("cmdline")).unwrap_or_default()
         } else {
@@ -198,7 +198,7 @@ async fn end(
     Err(EngineError::Stuck { engine, pid })
 }
 
-/// Through the shell, whose `kill` is everywhere, the program is not; failure shows itself in the waiting.
+/// By the shell, which has `kill` built in; a failure shows in the wait.
 pub(super) fn send(signal: Signal, pid: u32) {
     let name = match signal {
         Signal::Interrupt => "INT",
@@ -215,7 +215,7 @@ pub(super) fn send(signal: Signal, pid: u32) {
     }
 }
 
-/// The process id that an engine wrote into the first line of a file. Neither 0 nor 1: those would be groups and init.
+/// The process id in the first line of an engine's file. Neither 0 nor 1: those would be groups and init.
 pub(super) fn read_pid(file: &Path) -> Option<u32> {
     fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok().filter(|pid| *pid > 1)
 }

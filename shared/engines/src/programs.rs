@@ -10,7 +10,7 @@ use std::{
 
 use crate::EngineError;
 
-/// Directories with a version in their name: parent, what stands before the version, what comes below it.
+/// Directories with a version in their name: parent, prefix of the version, subdirectory.
 const POSTGRES_DIRECTORIES: [(&str, &str, &str); 8] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -36,7 +36,7 @@ const POSTGRES_ADVICE: &str = "run scripts/setup, or install its server (Debian,
 const REDIS_ADVICE: &str = "run scripts/setup, or install it (Debian, Ubuntu: apt install redis-server; \
     Fedora: dnf install valkey; macOS: brew install redis), or set REDIS_URL";
 
-/// The directories to search on this machine, in order.
+/// The directories to search, in order.
 pub(super) fn directories() -> Vec<PathBuf> {
     // PATH is no setting of ours: this is what running a program by its name does.
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -48,11 +48,11 @@ pub(super) fn directories() -> Vec<PathBuf> {
     directories
 }
 
-/// The directory of the first whole PostgreSQL server; with `major`, the first of that version.
+/// The directory of the first complete PostgreSQL server; with `major`, the first of that version.
 pub(super) fn find_postgres(directories: &[PathBuf], major: Option<&str>) -> Result<PathBuf, EngineError> {
     let mut found: Vec<String> = Vec::new();
     for directory in directories {
-        // A link in a directory of PATH leads to where the rest is.
+        // A link in a directory of PATH points to the rest of the installation.
         let Ok(server) = directory.join("postgres").canonicalize() else { continue };
         let Some(bin) = server.parent() else { continue };
         if !["postgres", "initdb", "pg_ctl"].iter().all(|program| is_program(&bin.join(program))) {

@@ -47,7 +47,7 @@ struct Launch {
 }
 
 impl Redis {
-    /// Starts on `dir/redis`, with the data it finds there, and waits until it answers.
+    /// Starts on `dir/redis`, with existing data, and waits until it answers.
     pub async fn start(dir: &Path, durability: Durability) -> Result<Self, EngineError> {
         let server = programs::find_redis(&programs::directories())?;
         let own = DataDir::lock(&dir.join("redis"))?;
@@ -78,12 +78,12 @@ impl Redis {
         self.process.pid()
     }
 
-    /// Lets it flush its file and waits for its end.
+    /// Flushes its file and waits for its end.
     pub async fn stop(&mut self) -> Result<(), EngineError> {
         self.process.stop(STOP_SIGNALS).await
     }
 
-    /// Stops it and starts it anew, at the same address, with the data that it kept: none where it is for tests.
+    /// Restarts it at the same address, with the data that it kept: none in tests.
     pub async fn restart(&mut self) -> Result<(), EngineError> {
         self.stop().await?;
         self.process = self.launch.start(&self.log).await?;
@@ -110,7 +110,7 @@ impl Launch {
     }
 }
 
-/// Until it has read its file it answers `-LOADING`.
+/// Until it has loaded its file it answers `-LOADING`.
 async fn ping(socket: &Path) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(b"PING\r\n").await?;

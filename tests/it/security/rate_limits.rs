@@ -71,7 +71,7 @@ async fn contract(name: &str, limiter: &dyn Limiter) {
     let three = [limit("calls", "", 3, hour)];
     for left in [2, 1, 0] {
         let verdict = admit("ada", &three).await;
-        assert_eq!((verdict.refused, three[0].quota.left(verdict.owed[0])), (None, left), "{name}");
+        assert_eq!((verdict.refused, three[0].quota.remaining(verdict.owed[0])), (None, left), "{name}");
     }
     for _ in 0..3 {
         let refused = admit("ada", &three).await.refused.expect("a refusal");
@@ -92,7 +92,7 @@ async fn contract(name: &str, limiter: &dyn Limiter) {
     for _ in 0..3 {
         let verdict = admit("both", &both).await;
         assert_eq!(verdict.refused.map(|refused| refused.limit), Some(1), "{name}");
-        assert_eq!(both[0].quota.left(verdict.owed[0]), 9, "{name}: a refused call was counted");
+        assert_eq!(both[0].quota.remaining(verdict.owed[0]), 9, "{name}: a refused call was counted");
     }
     // What is paid back may be used again.
     let quick = [limit("quick", "", 2, Duration::from_millis(400))];

@@ -1,5 +1,4 @@
-//! A zip that is kept in the database piece by piece while it is packed: no more of it is in memory than one piece and
-//! what was written last.
+//! A zip archive, stored in the database in parts as it is written: only the last part is in memory.
 
 use std::{
     fmt::Display,
@@ -20,7 +19,7 @@ use crate::work::{Context, JobError, job::held};
 
 const PIECE: usize = 1 << 20;
 
-/// What was packed and is not kept yet.
+/// Output that is not stored yet.
 #[derive(Clone, Default)]
 struct Packed(Arc<Mutex<Vec<u8>>>);
 
@@ -51,13 +50,13 @@ impl<'a> Archive<'a> {
         Self { context, zip, packed, pieces: 0 }
     }
 
-    /// What is written from now on is in a file of this name.
+    /// Starts a file of this name.
     pub(super) fn file(&mut self, name: &str) -> Result<(), JobError> {
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
         self.zip.start_file(name, options).map_err(not_packed)
     }
 
-    /// Packs more of the file, away from where replies are written.
+    /// Compresses more of the file, off the threads of replies.
     pub(super) async fn write(&mut self, bytes: impl Into<Bytes>) -> Result<(), JobError> {
         let mut bytes: Bytes = bytes.into();
         while !bytes.is_empty() {
@@ -75,13 +74,13 @@ impl<'a> Archive<'a> {
         Ok(())
     }
 
-    /// Closes the zip and keeps the rest of it.
+    /// Finishes the archive and stores the rest.
     pub(super) async fn finish(mut self) -> Result<(), JobError> {
         mem::replace(&mut self.zip, ZipWriter::new_stream(Packed::default())).finish().map_err(not_packed)?;
         self.keep(1).await
     }
 
-    /// Keeps pieces for as long as there is so much.
+    /// Stores full parts.
     async fn keep(&mut self, least: usize) -> Result<(), JobError> {
         loop {
             let piece = {

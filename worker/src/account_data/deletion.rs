@@ -1,7 +1,7 @@
-//! The end of all that is somebody's: batch by batch, each in a transaction that nobody can have taken over meanwhile.
+//! Deletes a user's data in batches, each in a transaction that is fenced by the lease.
 //!
-//! What is deleted of a persona is deleted for everybody, as when its owner deletes it: also what others have said to
-//! it. Triggers see to what follows from it: passages, and through `vector_work` vectors.
+//! A persona is deleted with all its conversations, including those of other users, as when its owner deletes it.
+//! Triggers handle passages, and through `vector_work` vectors.
 
 use std::time::Duration;
 
@@ -22,17 +22,17 @@ use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings};
 
 pub(crate) struct Deletion {
     pub(crate) pace: Housekeeping,
-    /// How long it is known that an account was deleted.
+    /// The retention of completed deletions.
     pub(crate) kept: Duration,
 }
 
-/// Documents are large.
+/// Small, since documents are large.
 const DOCUMENTS: i64 = 10;
 
-/// Deletes at most so many of something of this user's.
+/// Deletes at most so many rows of one kind of the user's data.
 type Batch = for<'c> fn(&'c mut PgConnection, UserId, i64) -> BoxFuture<'c, sqlx::Result<u64>>;
 
-/// What is deleted, in this order: what others hang on goes last.
+/// The steps, in this order: referenced rows last.
 const STEPS: [(&str, Batch); 9] = [
     ("conversations", |db, user, max_rows| Box::pin(conversations(db, user, max_rows))),
     ("memories", |db, user, max_rows| Box::pin(deletions::delete_memories(db, user, max_rows))),
@@ -60,7 +60,7 @@ impl Job for Deletion {
         }
     }
 
-    /// Deletes what there is; an attempt that follows another deletes what is left.
+    /// Deletes what there is; a retry deletes the rest.
     async fn run(&self, DeleteAccount {}: DeleteAccount, context: &Context) -> Result<Outcome, JobError> {
         let Some(user) = context.user else { return Ok(Outcome::DONE) };
         // The account itself is the last step.
@@ -94,7 +94,7 @@ impl Job for Deletion {
     }
 }
 
-/// What is in a conversation goes before it.
+/// The contents of a conversation are deleted before it.
 async fn conversations(db: &mut PgConnection, user: UserId, max_rows: i64) -> sqlx::Result<u64> {
     let Some(conversation) = deletions::next_conversation(&mut *db, user).await? else { return Ok(0) };
     match deletions::delete_requests(&mut *db, conversation, max_rows).await? {

@@ -1,6 +1,6 @@
-//! All that is somebody's, as a zip of JSON files: read page by page, so that no account is too large for it.
+//! Exports a user's data as a zip of JSON files, in pages, so that the size of the account does not matter.
 //!
-//! It is read while it may change: what comes or goes meanwhile may be in it or not.
+//! Not a snapshot: concurrent changes may be included or not.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ use troupe_db::{
 use super::{EXPORT_ATTEMPTS, RETRY_BASE, RETRY_CAP, Steps, TIME_LIMIT, archive::Archive};
 use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings};
 
-/// Rows may hold a message each, of 32 KiB.
+/// Small, since rows may hold a message of 32 KiB each.
 const PAGE: i64 = 100;
 const EARLIER_PARTS: i64 = 100;
 
 pub(crate) struct Export {
-    /// How long the file is there when it is made.
+    /// The retention of the file.
     pub(crate) kept: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Job for Export {
         }
     }
 
-    /// Makes the file anew, whatever earlier attempts have made of it.
+    /// Writes the file from scratch, without the parts of earlier attempts.
     async fn run(&self, ExportAccount {}: ExportAccount, context: &Context) -> Result<Outcome, JobError> {
         let Some(user) = context.user else { return Ok(Outcome::DONE) };
         while account_jobs::remove_earlier_parts(&context.pool, context.lease, EARLIER_PARTS).await? > 0 {}
@@ -68,7 +68,7 @@ impl Job for Export {
     }
 }
 
-/// The file, as far as it is made.
+/// The file in progress.
 struct File<'a> {
     context: &'a Context,
     user: UserId,
@@ -85,7 +85,7 @@ impl File<'_> {
         self.wrote(1).await
     }
 
-    /// The personas, and what their owner has answered for each; returns which.
+    /// The personas, and the owner's answers for each; returns the personas.
     async fn personas(&mut self) -> Result<Vec<Named>, JobError> {
         let (pool, user) = (self.context.pool.clone(), self.user);
         self.steps.next("personas");
@@ -107,7 +107,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Each persona's documents, and then each as it was given or, where that is gone, as its text.
+    /// Each persona's documents, and then the content of each: the upload or, where that is gone, its text.
     async fn documents(&mut self, personas: &[Named]) -> Result<(), JobError> {
         let pool = self.context.pool.clone();
         self.steps.next("documents");
@@ -147,7 +147,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// A file that is an array of all that the pages hold; returns what was in it.
+    /// Writes a file with a JSON array of all pages; returns the rows' cursors.
     async fn list<Id, F, P>(&mut self, file: &str, page: F) -> Result<Vec<Id>, JobError>
     where
         Id: Clone,
@@ -170,7 +170,7 @@ impl File<'_> {
         }
     }
 
-    /// An array in whose objects, under a name, are arrays of their own.
+    /// Writes an array of objects that contain arrays under a name.
     async fn nested<Id, F, P, Inner, G, Q>(&mut self, page: F, name: &str, inner: G) -> Result<(), JobError>
     where
         Id: Copy,
@@ -199,7 +199,7 @@ impl File<'_> {
         }
     }
 
-    /// All that the pages hold, separated by commas.
+    /// Writes all rows of the pages, separated by commas.
     async fn pages<Id, F, P>(&mut self, page: F) -> Result<(), JobError>
     where
         Id: Copy,
@@ -218,7 +218,7 @@ impl File<'_> {
         }
     }
 
-    /// Tells how far it is; fails where that is another's business by now.
+    /// Reports the progress; an error where the lease is lost.
     async fn wrote(&mut self, items: usize) -> Result<(), JobError> {
         self.steps.at.items += items as i64;
         self.context.report(&self.steps.at).await

@@ -1,6 +1,6 @@
-//! What people take away of theirs, and the end of all that is theirs: two kinds of job.
+//! Exports of users' data and deletions of accounts: two kinds of job.
 //!
-//! A worker that dies is followed by another, which goes on with a deletion and begins an export anew.
+//! After the death of a worker, a deletion is resumed, and an export starts over.
 
 mod archive;
 mod deletion;
@@ -13,14 +13,14 @@ use troupe_db::accounts::account_jobs::Progress;
 pub(crate) use deletion::Deletion;
 pub(crate) use export::Export;
 
-/// An attempt that takes longer is followed by the next.
+/// The timeout of an attempt.
 const TIME_LIMIT: Duration = Duration::from_hours(6);
-/// An export that has failed so often fails for good. A deletion never does: it was promised.
+/// The maximum of attempts of an export. A deletion is retried forever: it was promised.
 const EXPORT_ATTEMPTS: u32 = 10;
 const RETRY_BASE: Duration = Duration::from_secs(2);
 const RETRY_CAP: Duration = Duration::from_mins(10);
 
-/// How far a job is, step by step.
+/// The progress of a job, in steps.
 struct Steps {
     at: Progress,
 }

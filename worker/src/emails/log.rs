@@ -1,4 +1,4 @@
-//! For development: e-mails are in the log, links and all.
+//! For development: logs e-mails, including their links.
 
 use async_trait::async_trait;
 

@@ -1,6 +1,6 @@
-//! E-mails to users. Each is a job: what was asked for is sent, whoever dies meanwhile, and at worst twice.
+//! E-mails to users. Each is a job: delivered at least once, even if a worker dies.
 //!
-//! Nothing that is a key is stored: a job names its addressee, and the link in an e-mail is made when that is sent.
+//! No secret is stored: a job has the addressee only, and the link is created when the e-mail is sent.
 
 mod log;
 mod password_reset;
@@ -15,7 +15,7 @@ use self::{log::LogMailer, smtp::SmtpMailer};
 
 pub(crate) use password_reset::PasswordReset;
 
-/// An e-mail. It may hold a link that is a key: nothing of it is logged, but for development.
+/// An e-mail. It may contain a link that is a credential, so it is not logged, except for development.
 pub(crate) struct Email {
     pub(crate) user: UserId,
     pub(crate) to: String,
@@ -23,22 +23,22 @@ pub(crate) struct Email {
     pub(crate) text: String,
 }
 
-/// An e-mail did not go out.
+/// A failed delivery.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub(crate) struct NotSent {
-    /// Whether another try may help.
+    /// Whether it is retryable.
     pub(crate) again: bool,
     pub(crate) why: String,
 }
 
-/// Brings e-mails to their addressees.
+/// Delivers e-mails.
 #[async_trait]
 pub(crate) trait Mailer: Send + Sync {
     async fn send(&self, email: &Email) -> Result<(), NotSent>;
 }
 
-/// The mailer of this configuration; `None` where none is set up.
+/// The configured mailer, if there is one.
 pub(crate) fn mailer(live: &Live) -> anyhow::Result<Option<Arc<dyn Mailer>>> {
     if live.now().mail.to_log {
         tracing::warn!("e-mails are logged with the links in them (mail.to_log): for development only");

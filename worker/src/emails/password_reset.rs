@@ -1,7 +1,7 @@
-//! The link by which a new password is set: the account is looked up, the link made and sent, all of it here.
+//! Job that sends a password link: looks the account up, creates the link and sends it.
 //!
-//! An account has one link. An attempt that follows another puts a link of its own in the place of the one that may not
-//! have arrived; where the account has another link by then, or a password was set, nothing more is sent.
+//! An account has one link. A retry replaces the link that may not have been delivered; if the account has a newer link
+//! by then, or a password was set, nothing is sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,9 +18,9 @@ use troupe_db::{
 use super::{Email, Mailer};
 use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings, job::held};
 
-/// Beside the delivery itself.
+/// Time for everything but the delivery.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// Servers that ask for another try mean minutes: each pause is so many times as long as the one before.
+/// Servers that defer an e-mail expect minutes: each pause is longer by this factor.
 const RETRY_FACTOR: u32 = 4;
 const RETRY_CAP: Duration = Duration::from_hours(1);
 const DEAD_LETTER_KEPT: Duration = Duration::from_hours(7 * 24);
@@ -68,8 +68,7 @@ impl Job for PasswordReset {
 }
 
 impl PasswordReset {
-    /// Makes the account's link, and notes with it that it is this job's; `None` where there is nobody to be written
-    /// to.
+    /// Creates the account's link, recording it as this job's; `None` if there is nothing to send.
     async fn make(
         &self,
         payload: &SendPasswordReset,
@@ -87,7 +86,7 @@ impl PasswordReset {
                 let interval = auth.reset_interval;
                 passwords::make_link(&mut *transaction, email, &link.digest, auth.reset_ttl, interval).await?
             }
-            // The account is gone.
+            // The account was deleted.
             _ => None,
         };
         if let Some(addressee) = &made {
@@ -99,7 +98,7 @@ impl PasswordReset {
         Ok(made)
     }
 
-    /// Nothing of the user's own choice is in it: anybody can open an account in anybody's name.
+    /// Contains nothing that the user chose: anybody can register with anybody's address.
     fn email(&self, to: Addressee, link: &PasswordLink) -> Email {
         Email {
             user: to.id,

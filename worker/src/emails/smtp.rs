@@ -1,4 +1,4 @@
-//! E-mails by SMTP: a connection for each, encrypted before anything is said unless the server is on this machine.
+//! E-mails over SMTP: one connection each, encrypted unless the server is on this machine.
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use troupe_core::config::{self, Live};
 
 use super::{Email, Mailer, NotSent};
 
-/// Of a server whose address names none, when the connection is encrypted by STARTTLS.
+/// The default port for STARTTLS.
 const SUBMISSION_PORT: u16 = 587;
 
 pub(super) struct SmtpMailer {
@@ -33,10 +33,10 @@ impl SmtpMailer {
     }
 }
 
-/// To the server, as its address has it at the moment: the password in it may change.
+/// A transport with the current address: the password in it may change.
 fn transport(config: &config::Mail) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
     let url = config.url.as_ref().map_or("", ExposeSecret::expose_secret);
-    // Its error could repeat the address, and a password is in that.
+    // The error could quote the address, which holds a password.
     let unsound = || anyhow::anyhow!("mail.url is not the address of a mail server");
     let server = config.server().ok_or_else(unsound)?;
     let mut transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| unsound())?;
@@ -62,8 +62,7 @@ impl Mailer for SmtpMailer {
             .map_err(|e| never(e.to_string()))?;
         let config = &self.live.now().mail;
         let transport = transport(config).map_err(|error| never(error.to_string()))?;
-        // The transport's own limit is for the connection; a server that falls silent later would hold the line for
-        // ever.
+        // The transport's own timeout is for the connection only; a server that falls silent later would block the job.
         let Ok(sent) = timeout(config.timeout, transport.send(message)).await else {
             return Err(NotSent { again: true, why: "the mail server took too long".to_owned() });
         };

@@ -1,8 +1,7 @@
-//! Documents are read in a child process: this same program, started with [`ARGUMENT`].
+//! Documents are read in a sandboxed child process: this same program, started with [`ARGUMENT`].
 //!
-//! It is given the document on its standard input and nothing else: nothing of the environment, no file to write, and
-//! so much memory and time. Whatever a document does to its reader, the worker goes on writing replies, and knows what
-//! to tell the owner.
+//! It gets the document on its standard input and nothing else: no environment, no file to write, and limited memory
+//! and time. Whatever a document does to its parser, the worker continues, and can report the reason.
 
 use std::{
     io::{self, Read, Write},
@@ -21,20 +20,20 @@ use troupe_core::{config::Knowledge, media_type::MediaType};
 use super::extract::{Extracted, Refused, extract};
 
 const ARGUMENT: &str = "extract-document";
-/// Parsers that go down into nested things may go so deep.
-const STACK: usize = 64 * 1_024 * 1_024;
-/// Replies go first.
+/// The stack size, for recursive parsers.
+const STACK_BYTES: usize = 64 * 1_024 * 1_024;
+/// Replies have priority.
 const NICE: i32 = 10;
-/// The programs' allocator would reserve more memory ahead than the child may have.
+/// The allocator would reserve more address space than the child's limit.
 const RESERVE_NOTHING: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
-/// What it may say about its end.
-const LAST_WORDS: u64 = 16 * 1_024;
-/// The signals' numbers are these on all systems that this runs on.
+/// The maximum of its error output that is read.
+const MAX_STDERR_BYTES: u64 = 16 * 1_024;
+/// The same numbers on all supported systems.
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
 const SIGXCPU: i32 = 24;
 
-/// What the child is told on its command line.
+/// The command line argument of the child.
 #[derive(Debug, Serialize, Deserialize)]
 struct Task {
     media_type: MediaType,
@@ -43,17 +42,17 @@ struct Task {
     seconds: u64,
 }
 
-/// Reads a document if this process was started for that, and says how it ended. Call it first in `main`, before there
-/// are threads.
-pub fn extract_if_asked() -> Option<ExitCode> {
+/// Extracts a document if this process was started for that; returns the exit code. Call it first in `main`, before
+/// there are threads.
+pub fn extract_if_child() -> Option<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let task = arguments.next().filter(|first| first == ARGUMENT).and(arguments.next())?;
-    // What it would say of a panic is of no use to anybody, and may quote the document.
+    // No panic messages: they may quote the document.
     std::panic::set_hook(Box::new(|_| {}));
-    Some(if be_the_child(&task).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Some(if run_child(&task).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn be_the_child(task: &str) -> io::Result<()> {
+fn run_child(task: &str) -> io::Result<()> {
     let Task { media_type, max_text, memory, seconds } = serde_json::from_str(task)?;
     let limits = [(Resource::As, memory), (Resource::Cpu, seconds), (Resource::Fsize, 0), (Resource::Core, 0)];
     for (resource, limit) in limits {
@@ -62,27 +61,27 @@ fn be_the_child(task: &str) -> io::Result<()> {
     nice(NICE)?;
     let mut document = Vec::new();
     io::stdin().lock().read_to_end(&mut document)?;
-    let reader = std::thread::Builder::new().stack_size(STACK);
+    let reader = std::thread::Builder::new().stack_size(STACK_BYTES);
     let outcome = reader.spawn(move || extract(media_type, &document, max_text))?.join();
     let outcome = outcome.unwrap_or_else(|_| Err(Refused("cannot be read: it is broken".to_owned())));
-    // On a line of its own: a parser may have said something before.
+    // On a line of its own: a parser may have written to standard output.
     let mut answer = io::stdout().lock();
     answer.write_all(b"\n")?;
     serde_json::to_writer(&mut answer, &outcome)?;
     answer.flush()
 }
 
-/// Why there is no text.
+/// Why extraction failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("the document {0}")]
     Refused(#[from] Refused),
-    /// It may go better another time.
+    /// Retryable.
     #[error("start a process that reads a document: {0}")]
     NotStarted(#[from] io::Error),
 }
 
-/// Has a document read, within the limits.
+/// Extracts a document in a child process, within the limits.
 pub(crate) async fn extract_apart(
     settings: &Knowledge,
     media_type: MediaType,
@@ -105,15 +104,15 @@ pub(crate) async fn extract_apart(
         child.kill().await?;
         return Err(too_slow(settings.extract_timeout).into());
     };
-    let Ended { status, answer, last_words } = ended?;
+    let Ended { status, answer, stderr } = ended?;
     let line = answer.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     match serde_json::from_slice::<Result<Extracted, Refused>>(line) {
         Ok(outcome) if status.success() => outcome.map_err(Failure::from),
-        _ => Err(why_it_died(settings, status, &last_words).into()),
+        _ => Err(why_it_died(settings, status, &stderr).into()),
     }
 }
 
-/// Itself, even where an upgrade has put another in its place.
+/// The running program, even if an upgrade has replaced its file.
 fn this_program() -> io::Result<std::path::PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
@@ -121,7 +120,7 @@ fn this_program() -> io::Result<std::path::PathBuf> {
 struct Ended {
     status: ExitStatus,
     answer: Vec<u8>,
-    last_words: Vec<u8>,
+    stderr: Vec<u8>,
 }
 
 async fn converse(child: &mut Child, document: &[u8], max_text: usize) -> io::Result<Ended> {
@@ -130,27 +129,27 @@ async fn converse(child: &mut Child, document: &[u8], max_text: usize) -> io::Re
         return Err(io::Error::other("the child has no pipes"));
     };
     let write_input = async move {
-        // It may have died of the first half.
+        // The child may have died while reading.
         _ = input.write_all(document).await;
     };
-    let (mut answer, mut last_words) = (Vec::new(), Vec::new());
-    // Escapes may double a text, and its headings and pages take some; a parser's own words may be lost.
+    let (mut answer, mut stderr) = (Vec::new(), Vec::new());
+    // JSON escapes may double a text, and there are headings and pages; error output beyond the maximum is lost.
     let max_bytes = 4 * 1_024 * 1_024 + 2 * max_text as u64;
-    let (mut output, mut complaints) = (output.take(max_bytes), complaints.take(LAST_WORDS));
+    let (mut output, mut complaints) = (output.take(max_bytes), complaints.take(MAX_STDERR_BYTES));
     let (answered, complained, ()) =
-        tokio::join!(output.read_to_end(&mut answer), complaints.read_to_end(&mut last_words), write_input);
+        tokio::join!(output.read_to_end(&mut answer), complaints.read_to_end(&mut stderr), write_input);
     answered.and(complained)?;
     drop((output, complaints));
-    Ok(Ended { status: child.wait().await?, answer, last_words })
+    Ok(Ended { status: child.wait().await?, answer, stderr })
 }
 
 fn too_slow(timeout: Duration) -> Refused {
     Refused(format!("takes longer than {timeout:?} to read"))
 }
 
-fn why_it_died(settings: &Knowledge, status: ExitStatus, last_words: &[u8]) -> Refused {
+fn why_it_died(settings: &Knowledge, status: ExitStatus, stderr: &[u8]) -> Refused {
     use std::os::unix::process::ExitStatusExt;
-    let names = |words: &[u8]| last_words.windows(words.len()).any(|window| window == words);
+    let names = |words: &[u8]| stderr.windows(words.len()).any(|window| window == words);
     match status.signal() {
         Some(SIGXCPU) => too_slow(settings.extract_timeout),
         Some(SIGKILL) => too_much_memory(settings.extract_memory),

@@ -1,9 +1,9 @@
-//! Cuts a text into passages. Pure.
+//! Splits a text into passages. Pure.
 //!
-//! A passage is a stretch of the text, of 200 to 350 tokens by the letters' estimate, that ends where a paragraph or at
-//! least a sentence does, and before a heading if it can. It begins with the last sentence or two of the one before,
-//! unless a heading parts them. Every letter and digit of the text is in one; none is too long, whatever the text. The
-//! work grows with the text's length and nothing else.
+//! A passage is a span of the text, of 200 to 350 estimated tokens, that ends at the end of a paragraph or at least a
+//! sentence, and before a heading if possible. It starts with the last sentence or two of the one before, unless a
+//! heading separates them. Every letter and digit of the text is in a passage, and no passage is too long. Runs in
+//! linear time.
 
 mod pieces;
 #[cfg(test)]
@@ -17,23 +17,23 @@ use troupe_db::knowledge::passages::NewPassage;
 
 use self::pieces::{Begins, Piece, TOKEN, pieces};
 
-/// No passage is longer.
+/// The maximum of a passage.
 const MAX_PASSAGE_CHARS: usize = 350 * TOKEN;
-/// A passage of this length ends with its paragraph.
+/// From this length on, a passage ends at the end of a paragraph.
 const ENOUGH: usize = 200 * TOKEN;
-/// A passage of this length ends before a heading.
+/// From this length on, a passage ends before a heading.
 const ENOUGH_FOR_A_HEADING: usize = 100 * TOKEN;
-/// No longer stretch is in two passages, and no more sentences.
+/// The maximum overlap of two passages.
 const OVERLAP: usize = 60 * TOKEN;
 const OVERLAP_SENTENCES: usize = 2;
-/// Of longer headings only the beginning is told with each passage.
-const HEADING_LETTERS: usize = 120;
+/// Longer headings are truncated in passages.
+const MAX_HEADING_CHARS: usize = 120;
 
-/// The passages of a source. The same text gives the same passages, with the same ids.
+/// The passages of a source. Deterministic, including their ids.
 pub(super) fn cut(source: &str, text: &str, outline: &[Mark]) -> Vec<NewPassage> {
     let pieces = pieces(text, outline);
     let mut passages = Vec::new();
-    let mut places = Places::new(text, outline);
+    let mut locator = Locator::new(text, outline);
     let (mut first, mut first_before) = (0, 0);
     while first < pieces.len() {
         let from = overlap(&pieces, first_before, first);
@@ -46,23 +46,23 @@ pub(super) fn cut(source: &str, text: &str, outline: &[Mark]) -> Vec<NewPassage>
         }
         let ordinal = passages.len() as u32;
         let id = PassageId::of(source, ordinal, content);
-        passages.push(NewPassage { id, ordinal, place: places.place(start, end), content: content.to_owned() });
+        passages.push(NewPassage { id, ordinal, place: locator.locate(start, end), content: content.to_owned() });
     }
     passages
 }
 
-/// How long the stretch is from one piece to before another.
+/// The length of the span from one piece to before another.
 fn weight(pieces: &[Piece], from: usize, until: usize) -> usize {
     if from == until { 0 } else { pieces[until - 1].weight_until_end - pieces[from].weight_before }
 }
 
-/// With which piece of the passage before a passage begins, of both of which the first new piece is known.
+/// The first piece of a passage, by the first pieces that are new in it and in the one before.
 fn overlap(pieces: &[Piece], first_before: usize, first: usize) -> usize {
     let mut from = first;
     while from > first_before
         && first - from < OVERLAP_SENTENCES
         && matches!(pieces[from].begins, Begins::Paragraph | Begins::Sentence)
-        && pieces[from - 1].begins != Begins::Midst
+        && pieces[from - 1].begins != Begins::MidSentence
         && weight(pieces, from - 1, first) <= OVERLAP
     {
         from -= 1;
@@ -70,15 +70,15 @@ fn overlap(pieces: &[Piece], first_before: usize, first: usize) -> usize {
     from
 }
 
-/// Before which piece a passage ends.
+/// The piece before which a passage ends.
 fn end(pieces: &[Piece], from: usize, first: usize) -> usize {
     let mut until = first + 1;
     while until < pieces.len() {
         let enough = match pieces[until].begins {
-            Begins::Anew => 0,
+            Begins::AfterGap => 0,
             Begins::Heading => ENOUGH_FOR_A_HEADING,
             Begins::Paragraph => ENOUGH,
-            Begins::Sentence | Begins::Midst => usize::MAX,
+            Begins::Sentence | Begins::MidSentence => usize::MAX,
         };
         if weight(pieces, from, until) >= enough || weight(pieces, from, until + 1) > MAX_PASSAGE_CHARS {
             break;
@@ -88,22 +88,22 @@ fn end(pieces: &[Piece], from: usize, first: usize) -> usize {
     until
 }
 
-/// Finds the place of each passage, going forward through the text.
-struct Places<'a> {
+/// Computes the location of each passage, in one pass through the text.
+struct Locator<'a> {
     text: &'a str,
     outline: &'a [Mark],
     headings: Vec<(u8, String)>,
     page: Option<u32>,
-    /// A byte of the text, and which character begins there.
+    /// A byte offset, and the character offset there.
     at: (usize, u32),
 }
 
-impl<'a> Places<'a> {
+impl<'a> Locator<'a> {
     fn new(text: &'a str, outline: &'a [Mark]) -> Self {
         Self { text, outline, headings: Vec::new(), page: None, at: (0, 0) }
     }
 
-    fn place(&mut self, start: usize, end: usize) -> PassageLocation {
+    fn locate(&mut self, start: usize, end: usize) -> PassageLocation {
         while let Some((mark, rest)) = self.outline.split_first()
             && at(mark) <= start
         {
@@ -127,7 +127,7 @@ impl<'a> Places<'a> {
             Mark::Heading { at, end, level } => {
                 self.headings.retain(|(above, _)| *above < level);
                 let words = self.text.get(at..end).unwrap_or_default();
-                self.headings.push((level, words.chars().take(HEADING_LETTERS).collect()));
+                self.headings.push((level, words.chars().take(MAX_HEADING_CHARS).collect()));
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Makes passages of what has changed: a job for each source.
+//! Job that rebuilds the passages of a changed source.
 //!
-//! A source that fails is tried again after a pause; one that cannot be read, or fails too often, is done with, and its
-//! owner is told why.
+//! A failure is retried after a pause; a source that cannot be read, or fails too often, is marked as failed, with the
+//! reason for its owner.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings};
 
-/// Beside the time for reading it, a source is cut and stored.
+/// Time for splitting and storing a source, besides extraction.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
 const RETRY_BASE: Duration = Duration::from_secs(2);
 const RETRY_CAP: Duration = Duration::from_mins(1);
@@ -34,15 +34,15 @@ pub(crate) struct Indexer {
     pub(crate) settings: Knowledge,
 }
 
-/// What a source says now.
+/// The current content of a source.
 enum Source {
-    /// It is gone, or does not count (any more).
+    /// It is deleted, or not part of the knowledge.
     Nothing,
     Text {
         text: String,
         outline: Vec<Mark>,
     },
-    /// What was taken out of a document just now.
+    /// The newly extracted text of a document.
     Extracted(Extracted),
     Unreadable(String),
 }
@@ -73,7 +73,7 @@ impl Job for Indexer {
     }
 }
 
-/// Replaces the passages of a source, and ends the job with them.
+/// Replaces the passages of a source, and completes the job in the same transaction.
 async fn index(work: &IndexSource, source: Source, context: &Context) -> Result<Outcome, JobError> {
     let name = format!("{} {}", work.source_kind, work.source_id);
     let cutting = tokio::task::spawn_blocking(move || {
@@ -123,7 +123,7 @@ impl Indexer {
 }
 
 impl From<Option<AnsweredQuestion>> for Source {
-    /// The question stands above its answer as a heading: people ask for things in other words than they answer in.
+    /// With the question as a heading above the answer: searches use the words of questions.
     fn from(answered: Option<AnsweredQuestion>) -> Self {
         let Some(AnsweredQuestion { question, content }) = answered else { return Self::Nothing };
         let outline = vec![Mark::Heading { at: 0, end: question.len(), level: 1 }];
@@ -131,8 +131,7 @@ impl From<Option<AnsweredQuestion>> for Source {
     }
 }
 
-/// Has everybody wait who would change or delete the persona or the source. They lock in this order as well, so that
-/// nobody waits for each other.
+/// Locks the persona and the source against changes. Writers lock in the same order, so there is no deadlock.
 async fn hold(db: &mut PgConnection, work: &IndexSource) -> sqlx::Result<()> {
     personas::hold(&mut *db, work.persona_id).await?;
     match work.source_kind {
@@ -141,7 +140,7 @@ async fn hold(db: &mut PgConnection, work: &IndexSource) -> sqlx::Result<()> {
     }
 }
 
-/// Stores what else became of a source.
+/// Stores the other results for a source.
 async fn keep(db: &mut PgConnection, work: &IndexSource, source: &Source) -> sqlx::Result<()> {
     let id = work.source_id.into();
     match (source, work.source_kind) {

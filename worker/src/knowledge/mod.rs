@@ -1,18 +1,18 @@
-//! Knowledge: what documents and answers say becomes passages that searches find.
+//! Knowledge: turns documents and answers into searchable passages.
 //!
-//! [`index_work`] takes what has changed, [`extract`] takes the text out of documents, in a process of its own
-//! ([`child`]), [`cut`] makes passages of it, and the passages of a source are replaced in one transaction.
+//! [`index_work`] handles changed sources, [`extract`] gets the text of documents, in a child process ([`child`]),
+//! [`cut`] splits it into passages, and the passages of a source are replaced in one transaction.
 
 pub(crate) mod child;
 mod cut;
 mod extract;
 pub(crate) mod index_work;
 
-/// What is said where a document's text is not as it must be.
+/// The reason for a document whose extracted text is invalid.
 #[cfg(feature = "fuzzing")]
 pub(crate) const PROMISE: &str = "a promise is broken";
 
-/// Takes the text out of a document, and looks whether it is bounded, in order and can be stored.
+/// Extracts the text of a document, and validates that it is bounded, ordered and can be stored.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn extracted(media_type: troupe_core::media_type::MediaType, document: &[u8], max_bytes: usize) {
     use troupe_core::model::knowledge::Mark;

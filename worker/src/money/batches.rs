@@ -1,5 +1,5 @@
-//! The statements that reserve and settle money, batched: the budget of all users is one row, which replies would
-//! otherwise lock one after the other.
+//! Batched statements that reserve and settle money: the budget of all users is one row, which concurrent replies would
+//! otherwise lock one by one.
 
 use std::sync::Arc;
 

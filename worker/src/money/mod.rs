@@ -1,6 +1,6 @@
 //! Money: the prices of models, and daily budgets.
 //!
-//! Prices and budgets are polled from PostgreSQL into a [`PriceBook`], so a reply without a budget costs no statement.
+//! Prices and budgets are polled from PostgreSQL into a [`PriceBook`], so a reply without a budget needs no statement.
 //! With one, [`Money::reserve`] reserves the maximum cost of the reply before a model is called, and [`Money::settle`]
 //! returns the rest. If a worker dies in between, the reservation stays spent: a day may end under budget, but never
 //! over it for that reason.
@@ -51,7 +51,7 @@ pub(crate) struct Spender<'a> {
     pub(crate) persona: PersonaId,
 }
 
-/// Money reserved for a reply, until it is settled.
+/// A reservation for a reply, until it is settled.
 #[derive(Debug)]
 #[must_use = "what is not settled stays spent"]
 pub(crate) struct Reservation {
@@ -76,7 +76,7 @@ pub(crate) enum NotReserved {
     Failed(String),
 }
 
-/// A budget without enough left for a reply.
+/// A budget that is exhausted for a reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the budget of {scope} {subject} is spent until {until}")]
 pub(crate) struct Exhausted {
@@ -121,13 +121,13 @@ impl Money {
         self.price_book().rate(provider, model).map_or(0.0, |rate| rate.of(usage))
     }
 
-    /// Whether a request that has cost so much may not cost so much more: `worker.max_cost`.
+    /// Whether another reply of this cost would exceed the maximum cost of a request: `worker.max_cost`.
     pub(crate) fn exceeds_max_cost(&self, so_far: f64, more: f64) -> bool {
         self.max_cost > 0.0 && so_far + more > self.max_cost
     }
 
-    /// Reserves the maximum cost in every budget that applies, or in none: an error says which has not enough left. The
-    /// cost is only computed where a budget applies.
+    /// Reserves the maximum cost in every applicable budget, or in none: the error is the exhausted one. The cost is
+    /// only computed where a budget applies.
     pub(crate) async fn reserve(
         &self,
         spender: Spender<'_>,
@@ -210,7 +210,7 @@ mod tests {
             problem.detail,
             @"the budget of all users of the tier free has not enough left for a reply today; it renews at 1970-01-01T00:00Z"
         );
-        // Nobody learns the id of a persona that is not theirs.
+        // The id of another user's persona is not revealed.
         assert!(!problem_of(Scope::Persona, "018f").detail.contains("018f"));
     }
 }

@@ -1,4 +1,4 @@
-//! Prices and budgets as they were read last, and which apply to a reply. Pure.
+//! The last polled prices and budgets, and which of them apply to a reply. Pure.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ pub(crate) struct PriceBook {
     rates: HashMap<String, HashMap<String, Rate>>,
     /// Daily limits, by scope and subject.
     budgets: HashMap<Scope, HashMap<String, f64>>,
-    /// The limit of each user who has no other of a user's.
+    /// The limit of each user without a user's budget.
     default_limit: Option<f64>,
 }
 
@@ -69,8 +69,7 @@ impl PriceBook {
         Some(Limit { scope: Scope::User, subject: user.to_owned(), purse: Purse { account, daily_limit } })
     }
 
-    /// The budget of a subject, if there is one, for an account that may be another subject's: each user of a tier has
-    /// their own.
+    /// The budget of a subject, if there is one, for an account that may differ: each user of a tier has their own.
     fn limit(&self, scope: Scope, subject: &str, account_scope: Scope, account: &str) -> Option<Limit> {
         let daily_limit = *self.budgets.get(&scope)?.get(subject)?;
         let account = Account { scope: account_scope, subject: account.to_owned() };
@@ -102,7 +101,7 @@ mod tests {
         assert_eq!(rate("nobody", "small"), None);
     }
 
-    /// Which budgets apply, and the limits of which accounts they are.
+    /// The applicable budgets, with their accounts.
     fn applying(budgets: &[(Scope, &str, f64)], spender: Spender<'_>) -> Vec<(Scope, Scope, f64)> {
         let budgets = budgets.iter().map(|&(scope, subject, limit)| (scope, subject.to_owned(), limit)).collect();
         let limits = PriceBook::new(Vec::new(), budgets, None).limits(spender);

@@ -24,8 +24,7 @@ pub(crate) struct Call<'a> {
     pub(crate) prompt: &'a Prompt,
     pub(crate) model: &'a str,
     pub(crate) max_tokens: u32,
-    /// The beginning of the reply, where another service broke off: the stream continues it. Only for services that
-    /// can.
+    /// The partial reply of another service, which the stream continues. Only for services that support it.
     pub(crate) prefill: &'a str,
 }
 

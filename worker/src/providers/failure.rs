@@ -28,20 +28,20 @@ impl Failure {
         Self { outcome, message, retry_after: None }
     }
 
-    /// What its endpoint's circuit breaker needs to know.
+    /// The failure for its endpoint's circuit breaker.
     pub(crate) const fn for_breaker(&self) -> BreakerFailure {
         let Consequence { key, counts, .. } = consequence(self.outcome);
         BreakerFailure { outcome: self.outcome, counts, key, retry_after: self.retry_after }
     }
 }
 
-/// Where failover goes next.
+/// The next target of failover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailoverTarget {
     NextLink,
     /// The same link with a shorter prompt; then the next.
     ShorterPrompt,
-    /// It would fail everywhere.
+    /// No target: it would fail everywhere.
     None,
 }
 

@@ -1,6 +1,6 @@
 //! Model services: the port [`chat_model`], one wire format a file in [`formats`], and [`failover`] between them.
 //!
-//! Arrows run down: `failover` asks `formats` through the port, and all of them stand on [`prompt`] and [`failure`].
+//! `failover` calls `formats` through the port; all depend on [`prompt`] and [`failure`].
 
 pub(crate) mod chat_model;
 mod failover;

@@ -189,7 +189,7 @@ mod tests {
         shares.set_backlog(PRO);
         let again = turns(&mut shares, 10);
         assert_eq!((of(PRO, &again), of(FREE, &again)), (8, 2));
-        // When all was quiet in between, it begins anew.
+        // After a time without backlog it starts again.
         shares.clear_backlog(PRO);
         shares.clear_backlog(FREE);
         shares.set_backlog(PRO);

@@ -1,9 +1,8 @@
 //! One attempt at a reply: prompt, stream, end.
 //!
 //! PostgreSQL decides at both ends. The claim made this attempt the running one, and its number is the fencing token:
-//! the finish counts only while it still is. In between the lease is renewed elsewhere ([`super::leases`]), and the
-//! attempt stops at once when it learns that it was overtaken. How it ends is an [`AttemptOutcome`], carried out in
-//! [`super::finish`].
+//! the finish is void if a newer attempt runs. In between the lease is renewed by [`super::leases`], and the attempt
+//! stops as soon as the lease is lost. It ends in an [`AttemptOutcome`], executed by [`super::finish`].
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -34,15 +33,15 @@ pub(super) struct Attempt<'a> {
     pub(super) generator: &'a ReplyGenerator,
     pub(super) claimed: Claimed,
     pub(super) writer: EventWriter,
-    /// The calls of providers that were made for it.
+    /// The calls of providers.
     pub(super) trail: Vec<Try>,
-    /// What the prompt draws on, where the persona has passages.
+    /// The retrieved passages, where the persona has any.
     pub(super) retrieval: Option<Grounding>,
     /// Cancelled when the lease is lost.
     lost: CancellationToken,
 }
 
-/// What becomes of the request after this attempt.
+/// The outcome of an attempt.
 pub(super) enum AttemptOutcome {
     Done(Completion),
     Retry {
@@ -60,7 +59,7 @@ pub(super) enum AttemptOutcome {
     Overtaken,
 }
 
-/// How writing the stream down went.
+/// The result of streaming a reply.
 enum Written {
     Whole(Completion),
     Failed(ChainFailure),
@@ -79,7 +78,7 @@ impl From<AttemptOutcome> for Generated {
     }
 }
 
-/// A reply for the cache, and what it is an answer to.
+/// A reply for the cache, with its key.
 struct Cacheable {
     reply: CachedReply,
     prompt: Arc<Prompt>,
@@ -142,7 +141,7 @@ impl<'a> Attempt<'a> {
         Generated { outcome: self.outcome(written), cacheable }
     }
 
-    /// The prompt, with what the persona remembers of the user and knows of the question.
+    /// The prompt, with memories of the user and passages for the question.
     async fn prompt(&mut self) -> Prompt {
         let generator = self.generator;
         let claimed = &self.claimed;
@@ -166,7 +165,7 @@ impl<'a> Attempt<'a> {
         written
     }
 
-    /// Writes the stream down until its end, unless the lease is lost or the process must stop.
+    /// Writes the stream to the event log until its end, unless the lease is lost or the process must stop.
     async fn write(&mut self, chunks: impl Stream<Item = Result<ReplyChunk, ChainFailure>>) -> Written {
         let mut chunks = pin!(chunks);
         loop {
@@ -190,7 +189,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// A complete reply by a model, if the persona's replies are cached. One that was declined is worth another try.
+    /// A complete reply by a model, if the persona's replies are cached. A declined one is not cached.
     fn cacheable_reply(&self, written: &Written) -> Option<CachedReply> {
         if !self.claimed.persona.cache_replies {
             return None;

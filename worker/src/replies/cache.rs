@@ -1,8 +1,8 @@
 //! The reply cache, for personas with `cache_replies`: the same question under the same conditions gets the same reply.
 //!
-//! The key is a digest of all that a reply depends on: the persona's version, the chain, the settings, and every word
-//! of the prompt; and the user, unless the persona is public. Only complete replies are stored: none that was cut, ran
-//! into a limit, was filtered or declined. A Redis that does not answer in time is a miss.
+//! The key is a digest of all that a reply depends on: the persona's version, the chain, the settings, and the whole
+//! prompt; and the user, unless the persona is public. Only complete replies are stored: none that was cut off,
+//! truncated, filtered or declined. A timeout of Redis is a miss.
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
@@ -155,7 +155,7 @@ fn end_of_piece(text: &str) -> usize {
     word.map_or(max, |(at, space)| min + at + space.len_utf8())
 }
 
-/// A digest, from which nothing can be read.
+/// A digest, which does not reveal its input.
 fn key(query: &CacheQuery<'_>) -> String {
     let mut digest = Parts(Context::new(&SHA256));
     digest.add(KEY_VERSION.as_bytes());

@@ -17,7 +17,7 @@ use troupe_core::{
 };
 use troupe_db::replies::claim::Claimed;
 
-/// The pause after an append that failed, at least.
+/// The minimum pause after a failed append.
 const MIN_APPEND_RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Appends of the last event; the first pause between them, doubled after each failure.
 const MAX_END_TRIES: u32 = 6;
@@ -25,8 +25,7 @@ const END_BACKOFF: Duration = Duration::from_millis(100);
 
 type Append = Pin<Box<dyn Future<Output = (Vec<Frame>, Result<Appended, PortError>)> + Send>>;
 
-/// The attempt was overtaken by a newer one (the log refused its fencing token): nothing that it still does may have an
-/// effect.
+/// Fenced: the log refused the token of this attempt, because a newer one has written. It must have no further effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overtaken;
 

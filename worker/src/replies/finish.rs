@@ -138,8 +138,8 @@ impl Attempt<'_> {
         None
     }
 
-    /// Fails a request whose end PostgreSQL refuses for its content: every attempt would come to the same end. What is
-    /// stored instead holds nothing that came from outside.
+    /// Fails a request whose result PostgreSQL refuses for its content: every attempt would be refused. The stored
+    /// failure has no content from outside.
     async fn fail_unstored(&mut self, refused: &sqlx::Error, cost: f64) {
         tracing::error!(error = %refused, "PostgreSQL refuses what this request would end with");
         let mut problem = Problem::new(ProblemCode::NotStorable, "the reply could not be stored");
@@ -239,7 +239,7 @@ fn is_refusal(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
-/// The problem that the user is shown. What the service said may hold what is not for users, such as a part of our key.
+/// The problem for the user. The service's own message may hold what is not for users, such as a part of our key.
 fn problem(failure: &ChainFailure) -> Problem {
     let (code, detail) = match failure.outcome {
         Outcome::Filtered => (ProblemCode::ContentFiltered, "every model service withheld its reply"),
@@ -249,7 +249,7 @@ fn problem(failure: &ChainFailure) -> Problem {
     Problem::new(code, detail).with_retryable(failure.retryable)
 }
 
-/// It was hidden while the message was queued.
+/// The persona was hidden while the message was queued.
 pub(super) fn persona_hidden() -> Problem {
     Problem::new(ProblemCode::PersonaHidden, "this persona is hidden, and answers nobody")
 }
@@ -262,11 +262,11 @@ pub(super) fn cost_of(trail: &[Try]) -> f64 {
     trail.iter().map(|tried| tried.cost).sum()
 }
 
-/// The pause before the next attempt: exponential backoff with jitter, so that what failed together does not come back
+/// The pause before the next attempt: exponential backoff with jitter, so that concurrent failures do not retry
 /// together; longer where a provider asked for it; capped at `worker.retry_cap`.
-fn backoff(settings: &config::Worker, attempts: u32, asked: Option<Duration>) -> Duration {
+fn backoff(settings: &config::Worker, attempts: u32, requested: Option<Duration>) -> Duration {
     let doublings = attempts.saturating_sub(1).min(20);
     let whole = settings.retry_base.saturating_mul(1 << doublings).min(settings.retry_cap);
     let jittered = whole.mul_f64(0.5 + fastrand::f64() / 2.0);
-    jittered.max(asked.unwrap_or_default().min(settings.retry_cap))
+    jittered.max(requested.unwrap_or_default().min(settings.retry_cap))
 }

@@ -1,7 +1,6 @@
 //! The handler of the job [`GenerateReply`]: claims the request, holds its lease, and runs one [`Attempt`] at it.
 //!
-//! Whatever becomes of the attempt, the job is done afterwards: retries are dispatched from PostgreSQL, not by the
-//! queue.
+//! Whatever the attempt's outcome, the job is acknowledged: retries are dispatched from PostgreSQL, not by the queue.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +32,7 @@ use crate::{
     providers::{Candidate, Chain, HealthBoard, prompt::Prompt},
 };
 
-/// What it takes to write replies.
+/// The dependencies of replies.
 pub(crate) struct ReplyGenerator {
     pub(crate) pool: PgPool,
     pub(crate) batches: ReplyBatches,

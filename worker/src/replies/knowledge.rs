@@ -31,7 +31,7 @@ fn query(history: &[Turn]) -> String {
     words.map(without_operators).collect::<Vec<_>>().join(" ")
 }
 
-/// Without the operators of a search: in a question they are none.
+/// Removes search operators: a question does not mean them.
 fn without_operators(word: &str) -> &str {
     word.trim_matches(['"', '-'])
 }

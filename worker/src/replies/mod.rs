@@ -2,7 +2,7 @@
 //! [`finish`].
 //!
 //! Around them: [`leases`] of running attempts, the [`sweeper`] for lost requests, batched statements, the cache, and
-//! what a persona knows and remembers.
+//! the persona's knowledge and memories.
 
 mod attempt;
 pub(crate) mod batches;

@@ -1,4 +1,4 @@
-//! What is done with passages that came and went.
+//! Indexes changed passages.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -13,11 +13,11 @@ use troupe_db::knowledge::{
     vector_work::{self, Subject, Work},
 };
 
-use super::Trouble;
+use super::VectorError;
 
-/// How long nobody else takes up what a worker has taken, beyond the time for embedding it.
+/// The lease of work, beyond the timeout for embedding it.
 const LEASE: Duration = Duration::from_secs(20);
-/// A text that the embedder refuses is tried again after so long: perhaps another model takes it by then.
+/// The pause after the embedder refused a text: the model may be another one by then.
 const REFUSED_PAUSE: Duration = Duration::from_hours(6);
 
 pub(super) struct Indexer {
@@ -28,22 +28,23 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    /// Finds at start what no waiting mends: an embedder or a store that does not fit. One that is away may come back.
-    pub(super) async fn check(&self) -> Result<(), Trouble> {
-        let store = async { self.store.searched().await.map(drop).map_err(Trouble::from) };
-        let embedder = async { self.embedder.embed(&["dimension".to_owned()]).await.map(drop).map_err(Trouble::from) };
+    /// Fails if embedder or store do not fit the configuration. Outages only log a warning.
+    pub(super) async fn check(&self) -> Result<(), VectorError> {
+        let store = async { self.store.searched().await.map(drop).map_err(VectorError::from) };
+        let embedder =
+            async { self.embedder.embed(&["dimension".to_owned()]).await.map(drop).map_err(VectorError::from) };
         let (store, embedder) = tokio::join!(store, embedder);
-        for trouble in [store.err(), embedder.err()].into_iter().flatten() {
-            if trouble.is_unfit() {
-                return Err(trouble);
+        for error in [store.err(), embedder.err()].into_iter().flatten() {
+            if error.is_unfit() {
+                return Err(error);
             }
-            tracing::warn!(%trouble, "retrieval by vectors does not work yet");
+            tracing::warn!(%error, "retrieval by vectors does not work yet");
         }
         Ok(())
     }
 
-    /// Does some of what is due; says how much it was. What it could not do is due again after the pause.
-    pub(super) async fn round(&self, pause: impl Fn(&Trouble) -> Duration) -> Result<usize, Trouble> {
+    /// Processes a batch of due work; returns its size. On a failure it is due again after the pause.
+    pub(super) async fn round(&self, pause: impl Fn(&VectorError) -> Duration) -> Result<usize, VectorError> {
         let lease = LEASE + self.settings.timeout;
         let work = vector_work::take(&self.pool, self.batch() as i64, lease).await?;
         if work.is_empty() {
@@ -51,11 +52,11 @@ impl Indexer {
         }
         match self.catch_up(&work).await {
             Ok(()) => Ok(work.len()),
-            Err(trouble) => {
-                if let Err(error) = vector_work::postpone(&self.pool, &work, pause(&trouble)).await {
+            Err(error) => {
+                if let Err(error) = vector_work::postpone(&self.pool, &work, pause(&error)).await {
                     tracing::debug!(%error, "not postponed; it is due when its lease ends");
                 }
-                Err(trouble)
+                Err(error)
             }
         }
     }
@@ -64,7 +65,7 @@ impl Indexer {
         self.embedder.batch()
     }
 
-    async fn catch_up(&self, work: &[Work]) -> Result<(), Trouble> {
+    async fn catch_up(&self, work: &[Work]) -> Result<(), VectorError> {
         let (personas, passages): (Vec<_>, Vec<_>) =
             work.iter().cloned().partition(|work| work.subject == Subject::Persona);
         for work in &personas {
@@ -89,12 +90,12 @@ impl Indexer {
         Ok(vector_work::postpone(&self.pool, &refused, REFUSED_PAUSE).await?)
     }
 
-    /// Embeds what these passages say, unless it has been embedded before. What the embedder refuses is left out.
-    pub(super) async fn embed_missing(&self, passages: &[PassageId]) -> Result<(), Trouble> {
+    /// Embeds the contents of these passages that have no vector yet. Refused ones are skipped.
+    pub(super) async fn embed_missing(&self, passages: &[PassageId]) -> Result<(), VectorError> {
         let contents = embeddings::missing(&self.pool, self.embedder.model(), passages).await?;
         for contents in contents.chunks(self.batch()) {
             match self.embed(contents).await {
-                Err(Trouble::Embedder(EmbedError::Refused(_))) => {
+                Err(VectorError::Embedder(EmbedError::Refused(_))) => {
                     for content in contents {
                         self.embed_or_leave(content).await?;
                     }
@@ -105,15 +106,15 @@ impl Indexer {
         Ok(())
     }
 
-    async fn embed(&self, contents: &[Content]) -> Result<(), Trouble> {
+    async fn embed(&self, contents: &[Content]) -> Result<(), VectorError> {
         let texts: Vec<_> = contents.iter().map(|content| content.content.clone()).collect();
         let vectors = self.embedder.embed(&texts).await?;
         Ok(embeddings::keep(&self.pool, self.embedder.model(), contents, &vectors).await?)
     }
 
-    async fn embed_or_leave(&self, content: &Content) -> Result<(), Trouble> {
+    async fn embed_or_leave(&self, content: &Content) -> Result<(), VectorError> {
         match self.embed(std::slice::from_ref(content)).await {
-            Err(Trouble::Embedder(EmbedError::Refused(why))) => {
+            Err(VectorError::Embedder(EmbedError::Refused(why))) => {
                 tracing::warn!(why, bytes = content.content.len(), "a passage cannot be found by its vector");
                 Ok(())
             }
@@ -121,7 +122,7 @@ impl Indexer {
         }
     }
 
-    async fn remove(&self, work: &[Work]) -> Result<(), Trouble> {
+    async fn remove(&self, work: &[Work]) -> Result<(), VectorError> {
         let mut by_persona: HashMap<PersonaId, Vec<PassageId>> = HashMap::new();
         for work in work {
             by_persona.entry(work.persona).or_default().extend(passage_of(work));
@@ -134,8 +135,8 @@ impl Indexer {
         Ok(vector_work::done(&self.pool, work).await?)
     }
 
-    /// Takes back those of these points whose passages have gone while the store was told of them.
-    pub(super) async fn take_back_gone(&self, points: &[Point]) -> Result<(), Trouble> {
+    /// Removes points again whose passages were deleted during the insert.
+    pub(super) async fn remove_gone(&self, points: &[Point]) -> Result<(), VectorError> {
         let ids: Vec<_> = points.iter().map(|point| point.passage).collect();
         let gone = embeddings::gone(&self.pool, &ids).await?;
         for point in points.iter().filter(|point| gone.contains(&point.passage)) {

@@ -1,10 +1,10 @@
-//! Vectors: what personas know is embedded, once, and the vector store is told.
+//! Embeds passages and keeps the vector store up to date.
 //!
-//! PostgreSQL notes by itself which passages came and went (`vector_work`). Every worker looks whether some of it is
-//! due ([`open_lanes`]), and has jobs do it ([`Vectors`]), some side by side where there is much. What they could not
-//! do stays, and is due again after a pause. [`Indexer`] is what one round does, [`rebuild`] makes a whole index.
+//! Triggers record changed passages in `vector_work`. Every worker polls it ([`open_lanes`]) and enqueues jobs
+//! ([`Vectors`]), several if there is much. Failed work stays, and is due again after a pause. [`Indexer`] does one
+//! round, [`rebuild`] builds a whole index.
 
-mod filling;
+mod backfill;
 mod indexer;
 mod rebuild;
 
@@ -21,18 +21,18 @@ use troupe_core::{
 use troupe_db::knowledge::vector_work;
 
 use crate::work::{Context, Job, JobError, Outcome, Registry, RetryPolicy, Settings, Ticker};
-use filling::Filling;
+use backfill::Backfill;
 use indexer::Indexer;
 
 pub use rebuild::reindex;
 
-/// Jobs that do this at the same time, in all workers.
+/// Concurrent jobs, in all workers.
 const LANES: i32 = 8;
-/// A job that has done so many rounds lets others go first.
+/// Rounds after which a job yields to others.
 const ROUNDS: usize = 1_000;
 const TIME_LIMIT: Duration = Duration::from_hours(1);
 
-/// Follows what comes and goes from now on. An embedder or a store that does not fit is an error at once.
+/// Starts the indexing of changes. Fails at once if embedder or store do not fit the configuration.
 pub(crate) async fn start(
     settings: &config::Embeddings,
     pool: PgPool,
@@ -40,15 +40,15 @@ pub(crate) async fn start(
     store: Arc<dyn VectorStore>,
     registry: Registry,
     tasks: &Tasks,
-) -> Result<Registry, Trouble> {
+) -> Result<Registry, VectorError> {
     let indexer = Arc::new(Indexer { pool: pool.clone(), embedder, store, settings: settings.clone() });
     indexer.check().await?;
     tasks.spawn(open_lanes(pool, indexer.batch(), settings.look_interval, tasks.shutdown().clone()));
-    let filling = Filling { indexer: indexer.clone(), interval: settings.check_interval };
-    Ok(registry.with(Vectors { indexer }).scheduled(filling))
+    let backfill = Backfill { indexer: indexer.clone(), interval: settings.check_interval };
+    Ok(registry.with(Vectors { indexer }).scheduled(backfill))
 }
 
-/// Has jobs do what is due, until the shutdown.
+/// Enqueues jobs for due work, until the shutdown.
 async fn open_lanes(pool: PgPool, batch: usize, look_interval: Duration, shutdown: CancellationToken) {
     let mut ticker = Ticker::new(look_interval, shutdown);
     while ticker.tick().await {
@@ -81,12 +81,12 @@ impl Job for Vectors {
     async fn run(&self, _: UpdateVectors, context: &Context) -> Result<Outcome, JobError> {
         let (retry, mut failures) = (retry_policy(&self.indexer.settings), context.failures + 1);
         for _ in 0..ROUNDS {
-            match self.indexer.round(|trouble| pause_after(&retry, failures, trouble)).await {
+            match self.indexer.round(|error| pause_after(&retry, failures, error)).await {
                 Ok(0) => return Ok(Outcome::DONE),
                 Ok(_) => failures = 1,
-                Err(Trouble::Database(error)) => return Err(error.into()),
-                Err(trouble) => {
-                    return Err(JobError::Failed { why: trouble.to_string(), after: trouble.retry_after() });
+                Err(VectorError::Database(error)) => return Err(error.into()),
+                Err(error) => {
+                    return Err(JobError::Failed { why: error.to_string(), after: error.retry_after() });
                 }
             }
         }
@@ -98,14 +98,14 @@ fn retry_policy(settings: &config::Embeddings) -> RetryPolicy {
     RetryPolicy::doubling(None, settings.retry_base, settings.retry_cap)
 }
 
-/// After so many failures, or for as long as the embedder has asked for.
-fn pause_after(retry: &RetryPolicy, failures: u32, trouble: &Trouble) -> Duration {
-    trouble.retry_after().unwrap_or_default().max(retry.pause(failures)).min(retry.cap)
+/// The backoff of so many failures, or the pause that the embedder requests.
+fn pause_after(retry: &RetryPolicy, failures: u32, error: &VectorError) -> Duration {
+    error.retry_after().unwrap_or_default().max(retry.pause(failures)).min(retry.cap)
 }
 
-/// Why something was not done; it stays to be done.
+/// Why work failed; it stays due.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum VectorError {
     #[error("{0}")]
     Database(#[from] sqlx::Error),
     #[error("{0}")]
@@ -114,8 +114,8 @@ pub(crate) enum Trouble {
     Store(#[from] VectorStoreError),
 }
 
-impl Trouble {
-    /// Whether somebody has to change the configuration first.
+impl VectorError {
+    /// Whether it needs a change of the configuration.
     const fn is_unfit(&self) -> bool {
         matches!(self, Self::Embedder(EmbedError::Unfit(_)) | Self::Store(VectorStoreError::Unfit(_)))
     }

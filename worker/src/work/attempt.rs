@@ -1,4 +1,4 @@
-//! One attempt at a job: run with a time limit while the lease is renewed, and what is stored of how it ended.
+//! One attempt at a job: runs it with a time limit while renewing the lease, and stores the outcome.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -46,7 +46,7 @@ impl Attempt {
         }
     }
 
-    /// Renews the lease while this goes on; it ends early when the lease is lost.
+    /// Renews the lease while this runs; returns early when the lease is lost.
     async fn held(&self, work: impl Future<Output = Result<Outcome, JobError>>) -> Result<Outcome, JobError> {
         let lost = async {
             loop {
@@ -54,7 +54,7 @@ impl Attempt {
                 match lease::renew(&self.pool, self.taken.lease, self.lease).await {
                     Ok(true) => {}
                     Ok(false) => return,
-                    // The attempt goes on: whether it still holds is decided by the fence when it ends.
+                    // The attempt continues: the fencing token decides at its end.
                     Err(error) => tracing::warn!(%error, kind = self.kind.name, "could not renew the lease of a job"),
                 }
             }
@@ -66,7 +66,7 @@ impl Attempt {
         }
     }
 
-    /// Runs the job, unless its attempts are used up; gives it up when they are.
+    /// Runs the job, or gives it up if its attempts are exhausted.
     async fn outcome(&self, payload: Value, context: &Context) -> Result<Outcome, JobError> {
         let (failures, lapses) = (self.taken.failures.unsigned_abs(), self.taken.lapses.unsigned_abs());
         let retry = &self.kind.settings.retry;
@@ -93,7 +93,7 @@ impl Attempt {
         }
     }
 
-    /// The one place where outcomes become what is stored; `false` where the lease is lost.
+    /// The only place that stores outcomes; `false` where the lease is lost.
     async fn store(&self, outcome: Result<Outcome, JobError>) -> sqlx::Result<bool> {
         let (pool, lease, settings) = (&self.pool, self.taken.lease, &self.kind.settings);
         let (job_id, kind, attempt) = (lease.job, self.kind.name, lease.attempt);
@@ -116,9 +116,9 @@ impl Attempt {
             }
             Err(JobError::Lost) => Ok(false),
             Err(error) => {
-                let asked = error.after().unwrap_or_default();
+                let requested = error.after().unwrap_or_default();
                 let pause =
-                    settings.retry.pause(self.taken.failures.unsigned_abs() + 1).max(asked.min(settings.retry.cap));
+                    settings.retry.pause(self.taken.failures.unsigned_abs() + 1).max(requested.min(settings.retry.cap));
                 tracing::warn!(%job_id, kind, attempt, %error, ?pause, "a job failed; it is tried again");
                 finish::fail(pool, lease, &error.to_string(), pause).await
             }

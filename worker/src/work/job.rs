@@ -1,4 +1,4 @@
-//! A kind of job, what its attempts are given, and how they end.
+//! The interface of a kind of job: settings, attempts, outcomes.
 
 use std::{fmt::Display, time::Duration};
 
@@ -16,19 +16,18 @@ use super::RetryPolicy;
 
 /// A kind of job.
 pub(crate) trait Job: Send + Sync + 'static {
-    /// Names the kind in the database and in the control room.
+    /// The name of the kind in the database and in the admin views.
     const KIND: &'static str;
     type Payload: DeserializeOwned + Send + 'static;
 
-    /// Asked once, at start.
+    /// Called once, at start.
     fn settings(&self) -> Settings;
 
-    /// One attempt. It may be dropped at any await: when the lease is lost, the time is over, or the worker stops.
-    /// Whatever it does may have been done before, by an attempt of which nobody has heard again.
+    /// One attempt. It may be dropped at any await: when the lease is lost, at the time limit, or at a shutdown. It
+    /// must be idempotent: an earlier attempt may have done the same without recording it.
     fn run(&self, payload: Self::Payload, context: &Context) -> impl Future<Output = Result<Outcome, JobError>> + Send;
 
-    /// After the last attempt: what else is to be done where the job is given up. Unless it says otherwise, the job is
-    /// a dead letter.
+    /// Called when the attempts are exhausted; by default the job becomes a dead letter.
     fn give_up(
         &self,
         _payload: Self::Payload,
@@ -40,35 +39,35 @@ pub(crate) trait Job: Send + Sync + 'static {
     }
 }
 
-/// How the jobs of a kind are run.
+/// The settings of a kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
-    /// How many are begun for each one of a kind of weight 1, while slots are scarce and both have a backlog.
+    /// How many are started per job of a kind with weight 1, while slots are scarce and both have a backlog.
     pub(crate) weight: u32,
-    /// How many run at the same time in one worker.
+    /// The maximum of concurrent jobs per worker.
     pub(crate) concurrency: usize,
     pub(crate) retry: RetryPolicy,
-    /// An attempt that takes longer has failed.
+    /// The timeout of an attempt.
     pub(crate) time_limit: Duration,
-    /// How long a job that is done is kept; nothing of it where that is zero.
+    /// The retention of completed jobs; zero deletes them.
     pub(crate) kept: Duration,
-    /// The same for a dead letter; `None` until an admin settles it.
+    /// The retention of dead letters; `None` until an admin resolves them.
     pub(crate) dead_letter_kept: Option<Duration>,
 }
 
-/// How an attempt ended, as the job sees it. [`super::attempt`] translates it into what is stored.
+/// The outcome of an attempt. [`super::attempt`] stores it.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
     Done {
         result: Option<Value>,
     },
-    /// Done, and stored as such by [`Context::finish`], in a transaction of the job's own.
+    /// Completed by [`Context::finish`], in a transaction of the job's own.
     Finished,
-    /// Not done, and nothing has failed: go on after a pause.
+    /// Not completed, but not failed: continue after a pause.
     Retry {
         after: Duration,
     },
-    /// No further attempt can help.
+    /// Failed for good.
     Fail {
         error: String,
     },
@@ -78,10 +77,10 @@ impl Outcome {
     pub(crate) const DONE: Self = Self::Done { result: None };
 }
 
-/// Why an attempt did not come to its end. Further attempts follow, as the kind's policy says.
+/// Why an attempt failed; retried by the kind's policy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JobError {
-    /// Another worker has the job, or nobody wants it any more.
+    /// Another worker has the job, or it was deleted.
     #[error("its lease is lost")]
     Lost,
     #[error(transparent)]
@@ -89,7 +88,7 @@ pub(crate) enum JobError {
     #[error("{why}")]
     Failed {
         why: String,
-        /// The pause that somebody has asked for.
+        /// A requested pause.
         after: Option<Duration>,
     },
 }
@@ -107,18 +106,18 @@ impl JobError {
     }
 }
 
-/// What an attempt is given: the job's lease, and the way to say how far it is.
+/// The context of an attempt: the job's lease, and the means to report progress.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) pool: PgPool,
     pub(crate) lease: Lease,
-    /// Whose the job is.
+    /// The job's user.
     pub(crate) user: Option<UserId>,
-    /// What an earlier attempt has left.
+    /// The progress of earlier attempts.
     pub(crate) progress: Option<Value>,
-    /// Attempts that have failed before.
+    /// Earlier failed attempts.
     pub(crate) failures: u32,
-    /// The worker is asked to stop: the attempt will be dropped, and the job given back.
+    /// At the shutdown the attempt is dropped, and the job released.
     pub(crate) shutdown: CancellationToken,
     pub(super) lease_duration: Duration,
     pub(super) kept: Duration,
@@ -138,12 +137,12 @@ impl Context {
         }
     }
 
-    /// Says how far the job is, and keeps it.
+    /// Stores the progress, and renews the lease.
     pub(crate) async fn report(&self, progress: &(impl Serialize + Sync)) -> Result<(), JobError> {
         self.report_in(&self.pool, progress).await
     }
 
-    /// A transaction during which the job stays this worker's; how far it is is said with its commit.
+    /// A transaction that holds the lease; the progress is stored with its commit.
     pub(crate) async fn begin(
         &self,
         progress: &(impl Serialize + Sync),
@@ -163,14 +162,14 @@ impl Context {
         held(lease::progress(db, self.lease, &progress, self.lease_duration).await?)
     }
 
-    /// Ends the job with a transaction of its own: what it has done, and that it is done, are true together.
+    /// Completes the job in a transaction with its effects.
     pub(crate) async fn finish(&self, db: impl PgExecutor<'_>, result: Option<&Value>) -> Result<Outcome, JobError> {
         held(finish::finish(db, self.lease, result, self.kept).await?)?;
         Ok(Outcome::Finished)
     }
 }
 
-/// How long a lease is, and how long what is done is kept.
+/// The duration of the lease, and the retention of completed jobs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Durations {
     pub(super) lease: Duration,

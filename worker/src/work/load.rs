@@ -1,4 +1,4 @@
-//! Which kinds may begin how many jobs: each within its concurrency, all together within the worker's slots, by weight.
+//! Concurrency limits and fair sharing: each kind within its concurrency, all within the worker's slots, by weight.
 
 use super::job::Settings;
 
@@ -11,7 +11,7 @@ struct Share {
     backlog: bool,
 }
 
-/// What runs, by kind: a kind is named by its place in the registry.
+/// The running jobs by kind, as an index of the registry.
 #[derive(Debug)]
 pub(super) struct Load {
     slots: usize,
@@ -30,7 +30,7 @@ impl Load {
     }
 
     /// Jobs of any kind may be due.
-    pub(super) fn look_again(&mut self) {
+    pub(super) fn mark_all_due(&mut self) {
         self.shares.iter_mut().for_each(|share| share.backlog = true);
     }
 
@@ -42,7 +42,7 @@ impl Load {
         self.shares[kind].running -= 1;
     }
 
-    /// Nothing more of a kind is due.
+    /// No more jobs of a kind are due.
     pub(super) fn ran_dry(&mut self, kind: usize) {
         self.shares[kind].backlog = false;
     }
@@ -51,14 +51,14 @@ impl Load {
         self.shares.iter().map(|share| share.running).sum()
     }
 
-    /// How many jobs of which kinds may be taken now: slot by slot, the kind that has least for its weight comes first.
+    /// How many jobs of which kinds to lease now: slot by slot, for the kind with the lowest load by weight.
     pub(super) fn allot(&self) -> Vec<(usize, usize)> {
         let mut given = vec![0; self.shares.len()];
         for _ in self.running()..self.slots {
             let used = |kind: usize| self.shares[kind].running + given[kind];
             let open = (0..self.shares.len())
                 .filter(|&kind| self.shares[kind].backlog && used(kind) < self.shares[kind].concurrency);
-            // Compared crosswise, so that nothing is rounded.
+            // Cross-multiplied, to avoid rounding.
             let next = open.min_by(|&one, &other| {
                 let weight = |kind: usize| u64::from(self.shares[kind].weight);
                 (used(one) as u64 * weight(other)).cmp(&(used(other) as u64 * weight(one)))
@@ -97,7 +97,7 @@ mod tests {
         (0..8).for_each(|_| load.began(0));
         assert_eq!(load.allot(), []);
         load.ended(0);
-        load.look_again();
+        load.mark_all_due();
         assert_eq!(load.allot(), [(1, 1)], "who has nothing yet comes first");
     }
 }

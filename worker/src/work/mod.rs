@@ -1,8 +1,8 @@
-//! Leased work: everything that is done later and is no reply, written once (docs/adr/0018).
+//! Leased work: all background jobs other than replies (docs/adr/0018).
 //!
 //! A kind of job is a type that implements [`Job`], in a file of its feature, and a line in the registry
-//! (`crate::registry`). [`Runner`] takes what is due under a lease, [`attempt`] runs one with a time limit and says how
-//! it ended, [`schedules`] put jobs in at intervals, and [`Ticker`] is what looks from time to time.
+//! (`crate::registry`). [`Runner`] leases due jobs, [`attempt`] runs one with a time limit and stores the outcome,
+//! [`schedules`] enqueue jobs at intervals, and [`Ticker`] is for polling.
 
 mod attempt;
 pub(crate) mod job;

@@ -1,4 +1,4 @@
-//! The kinds that this process knows.
+//! The registered kinds of jobs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     schedules::{OnSchedule, Scheduled},
 };
 
-/// A kind of job, whatever its payload is.
+/// A kind of job, with its payload type erased.
 #[async_trait]
 pub(super) trait AnyJob: Send + Sync {
     async fn run(&self, payload: Value, context: &Context) -> Result<Outcome, JobError>;
@@ -34,19 +34,19 @@ impl<J: Job> AnyJob for J {
     }
 }
 
-/// No further attempt reads it better.
+/// An invalid payload: not retryable.
 fn unreadable(error: &serde_json::Error) -> Outcome {
     Outcome::Fail { error: format!("read the payload: {error}") }
 }
 
-/// One line of the registry.
+/// A registered kind.
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) settings: Settings,
     pub(super) job: Box<dyn AnyJob>,
 }
 
-/// When jobs of a kind are put in by themselves.
+/// A registered schedule.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule {
     pub(super) kind: &'static str,
@@ -72,7 +72,7 @@ impl Registry {
         self
     }
 
-    /// A kind that this process may not be set up for: then its jobs are others'.
+    /// Registers a kind if it is configured here: otherwise its jobs are left to other workers.
     #[must_use]
     pub(crate) fn with_some<J: Job>(self, job: Option<J>) -> Self {
         match job {
@@ -81,7 +81,7 @@ impl Registry {
         }
     }
 
-    /// A kind whose jobs nobody asks for: a schedule puts them in.
+    /// Registers a kind that only a schedule enqueues.
     #[must_use]
     pub(crate) fn scheduled<S: Scheduled>(mut self, scheduled: S) -> Self {
         self.schedules.push(Schedule { kind: S::NAME, interval: scheduled.interval() });

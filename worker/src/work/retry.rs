@@ -1,15 +1,15 @@
-//! Backoff: how often a job is tried, and the pauses between its attempts.
+//! Retry policy: the maximum of attempts, and the backoff between them.
 
 use std::time::Duration;
 
-/// However many attempts a kind has: a job whose worker has fallen silent so often takes no further worker down.
+/// The maximum of expired leases for all kinds: stops a poison job from crashing worker after worker.
 const MAX_LAPSES: u32 = 5;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
-    /// Attempts before the job is a dead letter; `None` for no end.
+    /// Attempts before the job is a dead letter; `None` for no limit.
     pub(crate) attempts: Option<u32>,
-    /// The pause after the first failure; each one is so many times as long as the one before, up to the cap.
+    /// The pause after the first failure; multiplied by the factor after each one, up to the cap.
     pub(crate) base: Duration,
     pub(crate) factor: u32,
     pub(crate) cap: Duration,
@@ -27,7 +27,7 @@ impl RetryPolicy {
         self.base.saturating_mul(growth).min(self.cap)
     }
 
-    /// Whether a job has used its attempts up.
+    /// Whether a job's attempts are exhausted.
     pub(crate) fn is_exhausted(&self, failures: u32, lapses: u32) -> bool {
         lapses >= MAX_LAPSES || self.attempts.is_some_and(|attempts| failures.saturating_add(lapses) >= attempts)
     }

@@ -1,4 +1,4 @@
-//! The loop, for all kinds: takes what is due for slots that are free, and starts it.
+//! The loop for all kinds of jobs: leases due jobs for free slots, and starts them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,23 +13,23 @@ use troupe_db::{
 
 use super::{Registry, Ticker, WakeUps, attempt::Attempt, load::Load, registry::Kind, schedules};
 
-/// An announcement that was lost costs at most this, and a pause ends so exactly.
+/// The maximum delay by a lost wake-up, and the precision of pauses.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Runner {
     pub(crate) pool: PgPool,
     pub(crate) worker: String,
     pub(crate) registry: Registry,
-    /// Jobs that run at the same time in this process, of all kinds.
+    /// The maximum of concurrent jobs in this process, of all kinds.
     pub(crate) slots: usize,
-    /// A job whose worker has not renewed its lease for so long is given to another.
+    /// The lease: a job that is not renewed in this time goes to another worker.
     pub(crate) lease: Duration,
     pub(crate) wake_ups: WakeUps,
-    /// What admins want: a worker that is not active takes nothing.
+    /// The wanted state: a worker that is not active leases nothing.
     pub(crate) orders: watch::Receiver<Orders>,
 }
 
-/// What the loop knows between two looks.
+/// The state of the loop.
 struct Running {
     kinds: Vec<Arc<Kind>>,
     load: Load,
@@ -37,7 +37,7 @@ struct Running {
 }
 
 impl Runner {
-    /// Starts the loop and the schedules; they end with the tasks' shutdown, and what runs is given back.
+    /// Starts the loop and the schedules; they end at the shutdown, and running jobs are released.
     pub(crate) fn start(self, tasks: &Tasks) {
         for schedule in self.registry.schedules.clone() {
             let stop = tasks.shutdown().clone();
@@ -52,11 +52,11 @@ impl Runner {
         let mut ticker = Ticker::new(POLL_INTERVAL, shutdown.clone()).woken_by(self.wake_ups.jobs.clone());
         loop {
             tokio::select! {
-                goes_on = ticker.tick() => {
-                    if !goes_on {
+                ticked = ticker.tick() => {
+                    if !ticked {
                         break;
                     }
-                    running.load.look_again();
+                    running.load.mark_all_due();
                 }
                 Some(ended) = running.attempts.join_next() => running.ended(ended),
                 Ok(()) = self.orders.changed() => {}
@@ -68,11 +68,11 @@ impl Runner {
                 tracing::warn!(%error, "could not look for jobs");
             }
         }
-        // Each attempt hears of the shutdown by itself, and gives its job back.
+        // Each attempt observes the shutdown itself, and releases its job.
         while running.attempts.join_next().await.is_some() {}
     }
 
-    /// Takes jobs until every slot is taken or nothing more is due.
+    /// Leases jobs until every slot is occupied or nothing more is due.
     async fn take_due(&self, running: &mut Running, shutdown: &CancellationToken) -> sqlx::Result<()> {
         loop {
             let room = running.load.allot();
@@ -114,7 +114,7 @@ impl Running {
     fn ended(&mut self, ended: Result<usize, tokio::task::JoinError>) {
         match ended {
             Ok(kind) => self.load.ended(kind),
-            // An attempt catches its job's panics; this one was the attempt's own, and its slot is lost with it.
+            // A panic of the attempt itself, since it catches those of its job; its slot is lost.
             Err(error) => tracing::error!(%error, "an attempt at a job broke down"),
         }
     }

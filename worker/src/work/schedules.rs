@@ -1,9 +1,8 @@
-//! Work that is done at intervals, once however many workers there are.
+//! Periodic jobs, once however many workers there are.
 //!
-//! Every worker looks, a few times in each interval, whether the last run began long enough ago; PostgreSQL lets one of
-//! them put the next job in. From then on it is leased work: it goes on elsewhere when its worker dies. A lock that
-//! lasts as long as the runner's connection keeps out whoever else does the same thing, such as a command or a worker
-//! that was frozen.
+//! Every worker polls a few times per interval; PostgreSQL lets one of them enqueue the next job if the last run is
+//! long enough ago. From then on it is leased work, and survives the death of its worker. A lock on the runner's
+//! connection excludes concurrent runs, such as by a command or a worker that was frozen.
 
 use std::time::Duration;
 
@@ -14,31 +13,31 @@ use troupe_db::operations::schedules::{self, DueCheck};
 
 use super::{Context, Job, JobError, Outcome, RetryPolicy, Settings, Ticker, registry::Schedule};
 
-/// Looks in each interval: a worker that dies delays the next run by a part of it only.
+/// Polls per interval: a dead worker delays the next run by a fraction of it only.
 const LOOKS: u32 = 4;
-/// A run that takes longer has failed; the next attempt takes up what is left.
+/// The timeout of a run; the next attempt continues.
 const TIME_LIMIT: Duration = Duration::from_hours(6);
 const ATTEMPTS: u32 = 3;
-/// Runs are shown for so long, those that failed for good for longer: the next due moment makes another.
+/// The retention of runs, longer for failed ones: the next due time makes another.
 const KEPT: Duration = Duration::from_hours(1);
 const FAILED_KEPT: Duration = Duration::from_hours(24);
-/// Between two looks whether somebody else is done.
+/// The interval of tries to get the lock.
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a schedule does.
+/// A schedule.
 pub(crate) trait Scheduled: Send + Sync + 'static {
-    /// Names it in the database: the schedule, and the kind of its jobs.
+    /// The name in the database: of the schedule, and of its kind of job.
     const NAME: &'static str;
 
-    /// From the beginning of one run to that of the next, at least.
+    /// The minimum time from the start of one run to that of the next.
     fn interval(&self) -> Duration;
 
-    /// One run. It ends early when the shutdown comes: what is left is the next run's.
+    /// One run. It returns early at the shutdown: the next run continues.
     fn run(&self, db: &mut PgConnection, shutdown: &CancellationToken)
     -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
-/// The kind of job that a schedule puts in.
+/// The kind of job of a schedule.
 pub(super) struct OnSchedule<S>(pub(super) S);
 
 #[derive(Deserialize)]
@@ -60,7 +59,7 @@ impl<S: Scheduled> Job for OnSchedule<S> {
     }
 
     async fn run(&self, Nothing {}: Nothing, context: &Context) -> Result<Outcome, JobError> {
-        // Not the pool's any more: it is closed afterwards, and the lock with it, whatever happens.
+        // Detached from the pool: it is closed afterwards, which releases the lock in any case.
         let mut connection = context.pool.acquire().await?.detach();
         if !schedules::hold(&mut connection, S::NAME).await? {
             tracing::info!(schedule = S::NAME, "somebody else is at it");
@@ -71,7 +70,7 @@ impl<S: Scheduled> Job for OnSchedule<S> {
     }
 }
 
-/// Puts a job in whenever this worker comes first, until the shutdown.
+/// Polls the schedule until the shutdown, enqueueing jobs.
 pub(super) async fn follow(schedule: Schedule, pool: PgPool, worker: String, shutdown: CancellationToken) {
     let mut ticker = Ticker::new(schedule.interval / LOOKS, shutdown);
     while ticker.tick().await {

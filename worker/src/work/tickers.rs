@@ -1,4 +1,4 @@
-//! What is looked at from time to time, or as soon as something wakes it.
+//! A ticker for polling, which can be woken early.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// An interval, what may cut it short, and the shutdown that ends it.
+/// An interval with a wake-up and a shutdown token.
 pub(crate) struct Ticker {
     interval: Interval,
     wake: Arc<Notify>,
@@ -16,20 +16,20 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    /// The first tick comes at once. One that came late is not made up for.
+    /// The first tick is immediate. Missed ticks are skipped.
     pub(crate) fn new(every: Duration, shutdown: CancellationToken) -> Self {
         let mut interval = tokio::time::interval(every);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { interval, wake: Arc::default(), shutdown }
     }
 
-    /// Ticks also when this is notified.
+    /// Ticks also on this notification.
     #[must_use]
     pub(crate) fn woken_by(self, wake: Arc<Notify>) -> Self {
         Self { wake, ..self }
     }
 
-    /// Waits for the next tick; `false` when the shutdown has come.
+    /// Waits for the next tick; `false` at the shutdown.
     pub(crate) async fn tick(&mut self) -> bool {
         tokio::select! {
             biased;

@@ -1,5 +1,5 @@
-//! The wake-ups: PostgreSQL announces new jobs, and what is wanted of workers, when they are committed. What goes
-//! unheard is found by slow ticks.
+//! Wake-ups: PostgreSQL notifies about new jobs and changed workers, at commit. Polling makes up for lost
+//! notifications.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use troupe_db::{jobs, operations::workers};
 
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Notified of each announcement.
+/// One notifier per channel.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WakeUps {
     pub(crate) jobs: Arc<Notify>,
@@ -18,7 +18,7 @@ pub(crate) struct WakeUps {
 }
 
 impl WakeUps {
-    /// Listens until the shutdown, on a connection of its own.
+    /// Listens until the shutdown, on a separate connection.
     pub(crate) async fn listen(self, pool: PgPool, shutdown: CancellationToken) {
         let listen = async {
             loop {
@@ -38,7 +38,7 @@ impl WakeUps {
             match listener.try_recv().await? {
                 Some(announced) if announced.channel() == workers::CHANNEL => self.workers.notify_one(),
                 Some(_) => self.jobs.notify_one(),
-                // The connection was lost, and may have missed something.
+                // After a reconnect: notifications may have been missed.
                 None => {
                     self.workers.notify_one();
                     self.jobs.notify_one();

@@ -1,7 +1,7 @@
 //! The hash chain of the audit log: each hash covers the one before and the entry's own bytes.
 //!
-//! The database computes the same hashes when it appends (`audit_append`). They are recomputed here, so that who
-//! tampers with the log would have to change this program too.
+//! The database computes the same hashes when it appends (`audit_append`). Recomputing them here means that tampering
+//! with the log undetected would take a change of this program, too.
 
 use ring::digest::{Context, SHA256};
 use troupe_db::operations::audit::Link;
@@ -34,7 +34,7 @@ pub(super) fn fault(link: &Link, position: i64, before: &[u8]) -> Option<&'stati
 
 type Details<'a> = (&'a Option<Vec<u8>>, &'a Option<Vec<u8>>, &'a Option<String>, bool);
 
-/// Whether details match their digest, or were rightly removed, with the account that they belong to.
+/// Whether details match their digest, or were removed with the account that they belong to.
 fn is_kept((digest, salt, text, gone): Details<'_>) -> bool {
     match (digest, salt, text) {
         (Some(digest), Some(salt), Some(text)) => *digest == sha256(&[salt, text.as_bytes()]),

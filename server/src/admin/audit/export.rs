@@ -1,4 +1,4 @@
-//! The audit log as JSON lines, the oldest first, a page at a time: it is never in memory as a whole.
+//! The audit log as JSON lines, the oldest first, streamed in pages.
 
 use bytes::Bytes;
 use futures::{Stream, stream};

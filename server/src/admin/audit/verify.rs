@@ -1,4 +1,4 @@
-//! Verifies the audit log: no entry missing, each with the hash that follows from all before it.
+//! Verifies the audit log: no entry is missing, and each has the hash that follows from all entries before it.
 //!
 //! Somebody with full access to the database can rewrite the whole log. So the result has the last verified position
 //! and its hash: kept elsewhere and given again, it shows whether the log is still the same.
@@ -35,23 +35,22 @@ pub(crate) struct Checkpoint {
     hash: Vec<u8>,
 }
 
-/// Whether the log is whole.
+/// The result of a verification.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Verified {
-    /// Whether all is well that was looked at.
+    /// Whether the verified entries are intact.
     whole: bool,
-    /// How many entries were found to be well.
+    /// The number of verified entries.
     entries: i64,
-    /// The last of them. Keep it elsewhere, and give it as `after` another time: then it is seen if the log was written
-    /// anew.
+    /// The last verified entry. Keep it outside the system and pass it as `after` later: a rewritten log is detected.
     #[schema(example = "1207-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     reached: String,
-    /// Where to go on, if there are more than one call looks at; as `after`.
+    /// Where to continue, as `after`, if there are more entries than one call verifies.
     next: Option<String>,
     broken: Option<Broken>,
 }
 
-/// The first entry that is not as it should be.
+/// The first invalid entry.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Broken {
     position: i64,

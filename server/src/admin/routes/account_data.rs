@@ -18,9 +18,9 @@ use crate::{
     },
 };
 
-/// Have a file made of all that is somebody's
+/// Export the data of a user
 ///
-/// Only they can take it away, at `/auth/me/exports/{id}/content`.
+/// Only the user can download it, at `/auth/me/exports/{id}/content`.
 #[utoipa::path(post, path = "/admin/users/{id}/exports", tag = super::TAG, security(("token" = ["users:write"])),
     params(("id" = UserId, Path)), responses((status = 202, body = AccountJob), (status = 409, description = "one is under way")))]
 pub(crate) async fn create_users_export(
@@ -34,7 +34,7 @@ pub(crate) async fn create_users_export(
         .await
 }
 
-/// How far an export of somebody's is
+/// The progress of a user's export
 #[utoipa::path(get, path = "/admin/users/{id}/exports/{export_id}", tag = super::TAG, security(("token" = ["users:read"])),
     params(("id" = UserId, Path), ("export_id" = AccountJobId, Path)), responses((status = 200, body = AccountJob)))]
 pub(crate) async fn read_users_export(
@@ -44,9 +44,9 @@ pub(crate) async fn read_users_export(
     find_export(&admin.accounts, user, id).await.map(Json)
 }
 
-/// Delete somebody's account, and all that is theirs
+/// Delete a user's account with all data
 ///
-/// As if they had done it themselves: it is closed at once. How far it is, says `GET /auth/deletions/{id}`.
+/// The account is closed at once, as if its user had done it. `GET /auth/deletions/{id}` has the progress.
 #[utoipa::path(delete, path = "/admin/users/{id}", tag = super::TAG, security(("token" = ["users:write"])),
     params(("id" = UserId, Path)), responses((status = 202, body = AccountJob), (status = 409, description = "it is the last admin's")))]
 pub(crate) async fn close_users_account(

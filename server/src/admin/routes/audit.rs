@@ -1,4 +1,4 @@
-//! The audit log, for admins: look through it, take it away, see that it is whole.
+//! The audit log for admins: list, export and verify it.
 
 use std::sync::Arc;
 
@@ -38,21 +38,21 @@ use crate::{
 
 const MAX_FILTER_CHARS: usize = 500;
 
-/// Which entries, and which page of them.
+/// A filter of entries, and a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditQuery {
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
-    /// Who did it: the id of a user, or the `subject` by which the log knows somebody.
+    /// The actor: the id of a user, or a `subject` of the log.
     actor: Option<Uuid>,
-    /// To whom, or to whose, it was done; likewise.
+    /// The user concerned: likewise.
     about: Option<Uuid>,
-    /// What was done.
+    /// The action.
     #[param(example = "tier.changed")]
     verb: Option<String>,
     #[param(example = "tier")]
@@ -65,16 +65,16 @@ pub(crate) struct AuditQuery {
     correlation_id: Option<String>,
 }
 
-/// Which entries are exported.
+/// A filter of entries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditSpan {
-    /// Who did it: the id of a user, or the `subject` by which the log knows somebody.
+    /// The actor: the id of a user, or a `subject` of the log.
     actor: Option<Uuid>,
-    /// To whom, or to whose, it was done; likewise.
+    /// The user concerned: likewise.
     about: Option<Uuid>,
-    /// What was done.
+    /// The action.
     verb: Option<String>,
     target_kind: Option<String>,
     target_id: Option<String>,
@@ -86,7 +86,7 @@ pub(crate) struct AuditSpan {
 }
 
 impl AuditSpan {
-    fn checked(self) -> Result<Filter, ApiError> {
+    fn validate(self) -> Result<Filter, ApiError> {
         let Self { actor, about, verb, target_kind, target_id, since, until, correlation_id } = self;
         let mut checks = Checks::default();
         for (name, text) in [
@@ -113,13 +113,13 @@ pub(crate) async fn list_audit(
     let AuditQuery { after, limit, actor, about, verb, target_kind, target_id, since, until, correlation_id } = query;
     let page = Paging { after, limit }.page()?;
     let span = AuditSpan { actor, about, verb, target_kind, target_id, since, until, correlation_id };
-    let items = audit::list(&admin.pool, &span.checked()?, Order::NewestFirst, page).await?;
+    let items = audit::list(&admin.pool, &span.validate()?, Order::NewestFirst, page).await?;
     Ok(Json(Listed::new(items, page.limit, |entry| entry.position)))
 }
 
 /// Export the audit log
 ///
-/// JSON Lines, the oldest first: every entry with its hash. That it was exported is an entry itself.
+/// JSON Lines, the oldest first: every entry with its hash. The export is an entry itself.
 #[utoipa::path(get, path = "/admin/audit/export", tag = TAG, security(("token" = ["audit:read"])), params(AuditSpan),
     responses((status = 200, content((AuditEntry = "application/jsonl")), description = "an entry a line")))]
 pub(crate) async fn export_audit(
@@ -127,7 +127,7 @@ pub(crate) async fn export_audit(
     Actor(by): Actor,
     Params(span): Params<AuditSpan>,
 ) -> Result<Response, ApiError> {
-    let filter = span.checked()?;
+    let filter = span.validate()?;
     note(&admin.pool, &by.does("audit.exported")).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/jsonl"),
@@ -137,22 +137,22 @@ pub(crate) async fn export_audit(
     Ok((headers, Body::from_stream(lines(admin.pool.clone(), filter))).into_response())
 }
 
-/// From where the log is looked at.
+/// The range to verify.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FromWhere {
-    /// A `reached` or `next` of an earlier answer; from the beginning unless told.
+    /// A `reached` or `next` of an earlier response; from the beginning by default.
     after: Option<String>,
-    /// How many entries at most: 1 to 100000, which it is unless told.
+    /// The maximum number of entries: 1 to 100000, the default.
     #[param(minimum = 1, maximum = 100_000)]
     limit: Option<i64>,
 }
 
-/// Look whether the audit log is whole
+/// Verify the audit log
 ///
-/// Every entry must be in its place, with the hash that follows from all before it. Where there are more than one call
-/// looks at, `next` goes on.
+/// No entry may be missing, and each must have the hash that follows from all entries before it. Where there are more
+/// entries than one call verifies, `next` is where to continue.
 #[utoipa::path(get, path = "/admin/audit/verify", tag = TAG, security(("token" = ["audit:read"])), params(FromWhere), responses((status = 200, body = Verified)))]
 pub(crate) async fn verify_audit(
     State(admin): State<Arc<Admin>>,

@@ -1,7 +1,7 @@
-//! What may be spent in a day: by users, tiers, personas, and everyone.
+//! Daily budgets: of users, tiers, personas, and everyone.
 //!
-//! Personas go by their slug here and by their id in the table, so a budget is never taken over by another persona.
-//! That of a persona which is gone is listed and removed by the id.
+//! Personas are given by slug here and by id in the table, so another persona never takes over a budget. The budget of
+//! a deleted persona is listed and removed by the id.
 
 use std::sync::Arc;
 
@@ -43,12 +43,12 @@ const NO_SCOPE: ApiError = ApiError::NotFound("scope: budgets are of a user, tie
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetBudget {
-    /// From midnight to midnight UTC, in the currency of the prices. 0 forbids whatever costs something.
+    /// From midnight to midnight UTC, in the currency of the prices. 0 forbids anything that costs something.
     #[schema(example = 5.0, minimum = 0)]
     daily_limit: f64,
 }
 
-/// Budgets, and what is spent of them today
+/// Budgets, and today's spending
 #[utoipa::path(get, path = "/admin/budgets", tag = TAG, security(("token" = ["tiers:read"])), params(Paging), responses((status = 200, body = Listed<Budget>)))]
 pub(crate) async fn list_budgets(
     State(admin): State<Arc<Admin>>,
@@ -59,7 +59,7 @@ pub(crate) async fn list_budgets(
     Ok(Json(Listed::new(items, limit, |budget| format!("{}/{}", budget.scope, budget.stored_subject))))
 }
 
-/// Set what may be spent in a day
+/// Set a daily budget
 ///
 /// The subject is a user's id, a tier's name, a persona's slug, or `*` for everyone. Counts for replies that begin some
 /// seconds later (`models.prices_refresh`); spending is counted from then on.
@@ -103,7 +103,7 @@ pub(crate) async fn remove_budget(
     Id((scope, subject)): Id<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let scope = scope.parse().map_err(|_| NO_SCOPE)?;
-    // What is gone has a budget still, under the name that is stored.
+    // A deleted subject may still have a budget, under its stored name.
     let subject = stored(&admin, scope, &subject).await?.unwrap_or(subject);
     let missing = ApiError::NotFound("budget");
     if subject.contains('\0') {
@@ -118,7 +118,7 @@ pub(crate) async fn remove_budget(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A budget as the audit log has it, which knows people by another name.
+/// A budget as the audit log has it, which has its own pseudonyms of users.
 fn budget_of(scope: Scope, subject: &str) -> On {
     match subject.parse() {
         Ok(user) if scope == Scope::User => On { user: Some(user), id: None, kind: "budget" },
@@ -126,7 +126,7 @@ fn budget_of(scope: Scope, subject: &str) -> On {
     }
 }
 
-/// The subject as the table has it; `None` where there is no such user, tier or persona.
+/// The subject as stored; `None` where there is no such user, tier or persona.
 async fn stored(admin: &Admin, scope: Scope, subject: &str) -> Result<Option<String>, ApiError> {
     if subject.contains('\0') {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Dead letters: look at them, try them again, discard them.
+//! Dead letters: list, retry and discard them.
 
 use std::sync::Arc;
 
@@ -39,21 +39,21 @@ const MISSING: ApiError = ApiError::NotFound("dead letter");
 const MAX_WORD_CHARS: usize = 200;
 const MAX_IDS: usize = 1_000;
 
-/// Which dead letters, and which page of them.
+/// A filter of dead letters, and a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeadLetterQuery {
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
     tier: Option<String>,
     user: Option<UserId>,
     /// The slug of a persona.
     persona: Option<String>,
-    /// Of the error that the user was told.
+    /// The code of the problem that the user got.
     code: Option<String>,
     /// Words in the cause of the failure.
     cause: Option<String>,
@@ -63,17 +63,17 @@ pub(crate) struct DeadLetterQuery {
     until: Option<DateTime<Utc>>,
 }
 
-/// Which dead letters; what is not given does not matter.
+/// A filter of dead letters; omitted fields match all.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeadLetterFilter {
-    /// These, 1,000 at most.
+    /// Only these, 1,000 at most.
     ids: Option<Vec<RequestId>>,
     tier: Option<String>,
     user: Option<UserId>,
     /// The slug of a persona.
     persona: Option<String>,
-    /// Of the error that the user was told.
+    /// The code of the problem that the user got.
     code: Option<String>,
     /// Words in the cause of the failure.
     cause: Option<String>,
@@ -84,8 +84,8 @@ pub(crate) struct DeadLetterFilter {
 }
 
 impl DeadLetterFilter {
-    /// The filter; `within` is where its fields stand in what was sent.
-    fn checked(self, within: &str) -> Result<Filter, ApiError> {
+    /// The validated filter; `within` is the path of its fields in the request.
+    fn validate(self, within: &str) -> Result<Filter, ApiError> {
         let Self { ids, tier, user, persona, code, cause, since, until } = self;
         let mut checks = Checks::default();
         for (name, text) in [("tier", &tier), ("persona", &persona), ("code", &code), ("cause", &cause)] {
@@ -99,26 +99,26 @@ impl DeadLetterFilter {
     }
 }
 
-/// What is to be done with many.
+/// A bulk operation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettleMany {
-    /// `{}` means all.
+    /// `{}` matches all.
     filter: DeadLetterFilter,
-    /// Only say how many, and at what cost.
+    /// Only count them and estimate the cost.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// What was done with many, or would be.
+/// The result of a bulk operation, or of its dry run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SettledMany {
     dry_run: bool,
-    /// How many were settled by this call, or would be.
+    /// How many this call resolved, or would resolve.
     count: usize,
-    /// Whether there are more than one call settles: then call again.
+    /// Whether there are more than one call resolves: then call again.
     more: bool,
-    /// What another try of all of them costs, about.
+    /// The estimated tokens of retrying all of them.
     estimate: Tokens,
 }
 
@@ -137,7 +137,7 @@ pub(crate) struct Retried {
     redrive_of: RequestId,
 }
 
-/// Dead letters that wait to be settled, the newest first
+/// Dead letters that are not retried or discarded yet, the newest first
 #[utoipa::path(get, path = "/admin/dead-letters", tag = super::TAG, security(("token" = ["operations:read"])), params(DeadLetterQuery),
     responses((status = 200, body = Listed<DeadLetter>)))]
 pub(crate) async fn list_dead_letters(
@@ -146,12 +146,12 @@ pub(crate) async fn list_dead_letters(
 ) -> Result<Json<Listed<DeadLetter>>, ApiError> {
     let DeadLetterQuery { after, limit, tier, user, persona, code, cause, since, until } = query;
     let page = Paging { after, limit }.page()?;
-    let filter = DeadLetterFilter { ids: None, tier, user, persona, code, cause, since, until }.checked("")?;
+    let filter = DeadLetterFilter { ids: None, tier, user, persona, code, cause, since, until }.validate("")?;
     let items = dead_letters::list(&admin.pool, &filter, page).await?;
     Ok(Json(Listed::new(items, page.limit, |dead_letter| dead_letter.id)))
 }
 
-/// One dead letter with its whole history, settled or not
+/// One dead letter with its whole history, resolved or not
 #[utoipa::path(get, path = "/admin/dead-letters/{id}", tag = super::TAG, security(("token" = ["operations:read"])), params(("id" = RequestId, Path)),
     responses((status = 200, body = DeadLetterView), (status = 404, description = "no request that failed")))]
 pub(crate) async fn read_dead_letter(
@@ -163,7 +163,7 @@ pub(crate) async fn read_dead_letter(
     Ok(Json(DeadLetterView { dead_letter, history }))
 }
 
-/// Try a dead letter again
+/// Retry a dead letter
 ///
 /// A new request takes over the question, at the end of its conversation; the old one stays failed.
 #[utoipa::path(post, path = "/admin/dead-letters/{id}/retry", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = RequestId, Path)),
@@ -179,7 +179,7 @@ pub(crate) async fn retry_dead_letter(
     Id(id): Id<RequestId>,
 ) -> Result<Response, ApiError> {
     let retried = retry(&admin, &by, &[id], &correlation_id).await?;
-    let Some(&(redrive_of, request_id)) = retried.first() else { return Err(unsettleable(&admin, id).await) };
+    let Some(&(redrive_of, request_id)) = retried.first() else { return Err(unresolvable(&admin, id).await) };
     let location = [(header::LOCATION, format!("/api/v1/admin/requests/{request_id}/waiting"))];
     Ok((StatusCode::ACCEPTED, location, Json(Retried { request_id, redrive_of })).into_response())
 }
@@ -193,15 +193,15 @@ pub(crate) async fn discard_dead_letter(
     Id(id): Id<RequestId>,
 ) -> Result<StatusCode, ApiError> {
     if discard(&admin, &by, &[id]).await? == 0 {
-        Err(unsettleable(&admin, id).await)
+        Err(unresolvable(&admin, id).await)
     } else {
         Ok(StatusCode::NO_CONTENT)
     }
 }
 
-/// Try many dead letters again
+/// Retry many dead letters
 ///
-/// At most 10,000 in one call. Calling again after an error does what is left: none is tried twice.
+/// At most 10,000 in one call. Repeating the call after an error does the rest: none is retried twice.
 #[utoipa::path(post, path = "/admin/dead-letters/retry", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleMany,
     responses((status = 200, body = SettledMany)))]
 pub(crate) async fn retry_dead_letters(
@@ -210,7 +210,7 @@ pub(crate) async fn retry_dead_letters(
     CorrelationId(correlation_id): CorrelationId,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
-    let selection = select(&admin, &filter.checked("filter.")?).await?;
+    let selection = select(&admin, &filter.validate("filter.")?).await?;
     let count =
         if dry_run { selection.ids.len() } else { retry(&admin, &by, &selection.ids, &correlation_id).await?.len() };
     Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
@@ -224,13 +224,13 @@ pub(crate) async fn discard_dead_letters(
     Actor(by): Actor,
     Body(SettleMany { filter, dry_run }): Body<SettleMany>,
 ) -> Result<Json<SettledMany>, ApiError> {
-    let selection = select(&admin, &filter.checked("filter.")?).await?;
+    let selection = select(&admin, &filter.validate("filter.")?).await?;
     let count = if dry_run { selection.ids.len() } else { discard(&admin, &by, &selection.ids).await? };
     Ok(Json(SettledMany { dry_run, count, more: selection.more, estimate: selection.estimate }))
 }
 
-/// Why nothing was settled.
-async fn unsettleable(admin: &Admin, id: RequestId) -> ApiError {
+/// Why nothing was resolved.
+async fn unresolvable(admin: &Admin, id: RequestId) -> ApiError {
     match dead_letters::find(&admin.pool, id).await {
         Ok(Some(_)) => {
             let detail = "it was tried again or discarded before";

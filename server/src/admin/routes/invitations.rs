@@ -1,4 +1,4 @@
-//! Invitations, where not everybody may open an account (`registration.mode`).
+//! Invitations, for where registration is not open (`registration.mode`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +32,7 @@ const MAX_DAYS: u32 = 365;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateInvitation {
-    /// For those who look at the list.
+    /// A note for the list.
     #[serde(default)]
     #[schema(example = "for Ada, by letter", max_length = 200)]
     note: String,
@@ -43,8 +43,8 @@ pub(crate) struct CreateInvitation {
 
 /// Make an invitation
 ///
-/// Its code opens one account, by `invitation` in `POST /auth/register`, and is shown this once. An `Idempotency-Key`
-/// counts for nothing here: an answer with a secret is not kept.
+/// Its code opens one account, by `invitation` in `POST /auth/register`, and is shown only once. An `Idempotency-Key`
+/// is ignored here: a response with a secret is not stored.
 #[utoipa::path(post, path = "/admin/invitations", tag = TAG, security(("token" = ["users:write"])),
     request_body = CreateInvitation, responses((status = 201, body = CreatedInvitation)))]
 pub(crate) async fn create_invitation(

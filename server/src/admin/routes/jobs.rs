@@ -35,14 +35,14 @@ const MISSING: ApiError = ApiError::NotFound("job");
 const MAX_KIND_CHARACTERS: usize = 100;
 const MAX_IDS: usize = 1_000;
 
-/// Which jobs, and which page of them.
+/// A filter of jobs, and a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct JobQuery {
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
     #[param(example = "export")]
@@ -52,34 +52,34 @@ pub(crate) struct JobQuery {
     status: Option<JobStatus>,
 }
 
-/// Which dead letters; what is not given does not matter.
+/// A filter of dead letters; omitted fields match all.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeadJobFilter {
-    /// These, 1,000 at most.
+    /// Only these, 1,000 at most.
     ids: Option<Vec<JobId>>,
     #[schema(example = "password_reset")]
     kind: Option<String>,
 }
 
-/// What is to be done with many.
+/// A bulk operation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettleJobs {
-    /// `{}` means all.
+    /// `{}` matches all.
     filter: DeadJobFilter,
-    /// Only say how many.
+    /// Only count them.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// What was done with many, or would be.
+/// The result of a bulk operation, or of its dry run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SettledJobs {
     dry_run: bool,
-    /// How many were settled by this call, or would be.
+    /// How many this call resolved, or would resolve.
     count: usize,
-    /// Whether there are more than one call settles: then call again.
+    /// Whether there are more than one call resolves: then call again.
     more: bool,
 }
 
@@ -94,8 +94,7 @@ fn checked_kind(kind: Option<String>, field: &str) -> Result<Option<String>, Api
 
 /// Jobs other than replies, the newest first
 ///
-/// Exports, deletions, what is to be indexed, e-mails, and what schedules put in. Those with the status `failed` are
-/// dead letters.
+/// Exports, deletions, indexing, e-mails, and scheduled jobs. Those with the status `failed` are dead letters.
 #[utoipa::path(get, path = "/admin/jobs", tag = super::TAG, security(("token" = ["operations:read"])), params(JobQuery),
     responses((status = 200, body = Listed<Job>)))]
 pub(crate) async fn list_jobs(
@@ -115,9 +114,9 @@ pub(crate) async fn read_job(State(admin): State<Arc<Admin>>, Id(id): Id<JobId>)
     explain(&admin, id).await?.map(Json).ok_or(MISSING)
 }
 
-/// Try a job again that is a dead letter
+/// Retry a dead letter among the jobs
 ///
-/// It is as good as new: its attempts are counted from the beginning.
+/// Its attempts are counted from the beginning.
 #[utoipa::path(post, path = "/admin/jobs/{id}/retry", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = JobId, Path)),
     responses((status = 202, body = JobView), (status = 404, description = "no such job"), (status = 409, description = "no dead letter, or another is open for the same")))]
 pub(crate) async fn retry_job(
@@ -130,7 +129,7 @@ pub(crate) async fn retry_job(
     Ok((StatusCode::ACCEPTED, Json(job)))
 }
 
-/// Discard a job that is a dead letter
+/// Discard a dead letter among the jobs
 #[utoipa::path(post, path = "/admin/jobs/{id}/discard", tag = super::TAG, security(("token" = ["operations:write"])), params(("id" = JobId, Path)),
     responses((status = 204), (status = 404, description = "no such job"), (status = 409, description = "no dead letter")))]
 pub(crate) async fn discard_job(
@@ -142,9 +141,9 @@ pub(crate) async fn discard_job(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Try many jobs again that are dead letters
+/// Retry many dead letters among the jobs
 ///
-/// At most 10,000 in one call. Calling again after an error does what is left: none is tried twice.
+/// At most 10,000 in one call. Repeating the call after an error does the rest: none is retried twice.
 #[utoipa::path(post, path = "/admin/jobs/retry", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleJobs,
     responses((status = 200, body = SettledJobs)))]
 pub(crate) async fn retry_jobs(
@@ -155,7 +154,7 @@ pub(crate) async fn retry_jobs(
     resolve_many(&admin, &by, jobs, Resolution::Retry).await.map(Json)
 }
 
-/// Discard many jobs that are dead letters
+/// Discard many dead letters among the jobs
 #[utoipa::path(post, path = "/admin/jobs/discard", tag = super::TAG, security(("token" = ["operations:write"])), request_body = SettleJobs,
     responses((status = 200, body = SettledJobs)))]
 pub(crate) async fn discard_jobs(

@@ -1,4 +1,4 @@
-//! What admins see and do; everybody else is told 403.
+//! Routes of admins; 403 for all others.
 
 mod account_data;
 mod audit;
@@ -24,7 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::admin::Admin;
 
-/// The tag of these operations: by it the description of the API knows that they answer 403.
+/// The tag of these operations, by which the API's description gives them the response 403.
 pub(crate) const TAG: &str = "admin";
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>

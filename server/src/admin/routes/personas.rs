@@ -1,4 +1,4 @@
-//! Everybody's personas, as admins find, hide and delete them.
+//! Moderation: list, hide and delete personas of all users.
 
 use std::sync::Arc;
 
@@ -33,21 +33,21 @@ use crate::{
 
 const MISSING: ApiError = ApiError::NotFound("persona");
 
-/// Which personas, and which page of them.
+/// A filter of personas, and a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WhichPersonas {
-    /// Words of the slug or the name, the last of which may be only begun.
+    /// Words of the slug or the name; the last one may be a prefix.
     #[param(max_length = 200)]
     search: Option<String>,
     owner: Option<UserId>,
     visibility: Option<Visibility>,
-    /// Only those that are hidden, or only those that are not.
+    /// Only hidden ones, or only the others.
     hidden: Option<bool>,
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 by default.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }
@@ -55,12 +55,12 @@ pub(crate) struct WhichPersonas {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HidePersona {
-    /// The persona's owner is shown it.
+    /// Shown to the persona's owner.
     #[schema(example = "speaks for a person who has not agreed", min_length = 1, max_length = 500)]
     reason: String,
 }
 
-/// Everybody's personas, the newest first
+/// The personas of all users, the newest first
 #[utoipa::path(get, path = "/admin/personas", tag = TAG, security(("token" = ["personas:moderate"])),
     params(WhichPersonas), responses((status = 200, body = Listed<ModeratedPersona>)))]
 pub(crate) async fn list_all_personas(
@@ -76,7 +76,7 @@ pub(crate) async fn list_all_personas(
     Ok(Json(Listed::new(items, page.limit, |persona| persona.id)))
 }
 
-/// Anybody's persona
+/// A persona of any user
 #[utoipa::path(get, path = "/admin/personas/{slug}", tag = TAG, security(("token" = ["personas:moderate"])),
     params(("slug" = String, Path)), responses((status = 200, body = ModeratedPersona)))]
 pub(crate) async fn read_any_persona(
@@ -89,8 +89,8 @@ pub(crate) async fn read_any_persona(
 
 /// Hide a persona
 ///
-/// It answers nobody: conversations with it are refused with `persona_hidden`, and messages that wait for its replies
-/// fail with the same. Only its owner sees it, with the reason. Hidden already, it gets this reason.
+/// It answers no user: conversations with it are refused with `persona_hidden`, and messages that wait for its replies
+/// fail with the same. Only its owner sees it, with the reason. A hidden one gets the new reason.
 #[utoipa::path(post, path = "/admin/personas/{slug}/hide", tag = TAG, security(("token" = ["personas:moderate"])),
     params(("slug" = String, Path)), request_body = HidePersona, responses((status = 200, body = ModeratedPersona)))]
 pub(crate) async fn hide_persona(
@@ -106,7 +106,7 @@ pub(crate) async fn hide_persona(
 
 /// Show a hidden persona again
 ///
-/// To those who may see it by its owner's wish. One that is not hidden stays as it is.
+/// With the visibility that its owner has set. One that is not hidden is unchanged.
 #[utoipa::path(post, path = "/admin/personas/{slug}/unhide", tag = TAG, security(("token" = ["personas:moderate"])),
     params(("slug" = String, Path)), responses((status = 200, body = ModeratedPersona)))]
 pub(crate) async fn unhide_persona(
@@ -118,7 +118,7 @@ pub(crate) async fn unhide_persona(
     personas::unhide(&admin.pool, &by, &slug).await.map(Json)
 }
 
-/// Delete anybody's persona, with all conversations that there are with it
+/// Delete a persona of any user, with all its conversations
 #[utoipa::path(delete, path = "/admin/personas/{slug}", tag = TAG, security(("token" = ["personas:moderate"])),
     params(("slug" = String, Path)), responses((status = 204)))]
 pub(crate) async fn delete_any_persona(

@@ -1,4 +1,4 @@
-//! What models cost. The names of models contain slashes, so they stand in the query.
+//! Prices of models. Model names contain slashes, so they are query parameters.
 
 use std::sync::Arc;
 
@@ -30,12 +30,12 @@ use crate::{
 
 const HIGHEST: f64 = 1e6;
 
-/// Which model of the provider.
+/// A model of the provider.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WhichModel {
-    /// Every model that has no price of its own, unless told.
+    /// By default every model that has no price of its own.
     #[serde(default = "any")]
     #[param(example = "meta-llama/Llama-3")]
     model: String,
@@ -45,7 +45,7 @@ fn any() -> String {
     ANY.to_owned()
 }
 
-/// For a million tokens, in a currency of the operator's.
+/// For a million tokens, in the operator's currency.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetPrice {
@@ -62,7 +62,7 @@ fn named<'a>(checks: &'a mut Checks, provider: &str, model: &str) -> &'a mut Che
         .rule(!model.contains(char::is_whitespace), "model", "must not contain white space")
 }
 
-/// What models cost, by provider and model
+/// The prices, by provider and model
 #[utoipa::path(get, path = "/admin/prices", tag = TAG, security(("token" = ["tiers:read"])), params(Paging), responses((status = 200, body = Listed<Price>)))]
 pub(crate) async fn list_prices(
     State(admin): State<Arc<Admin>>,
@@ -73,9 +73,9 @@ pub(crate) async fn list_prices(
     Ok(Json(Listed::new(items, limit, |price| format!("{}/{}", price.provider, price.model))))
 }
 
-/// Set what a model costs
+/// Set the price of a model
 ///
-/// Counts for replies that begin some seconds later (`models.prices_refresh`). What was spent before stays as it was.
+/// Applies to replies that begin some seconds later (`models.prices_refresh`). Earlier spending is unchanged.
 #[utoipa::path(put, path = "/admin/prices/{provider}", tag = TAG, security(("token" = ["tiers:write"])), params(("provider" = String, Path), WhichModel),
     request_body = SetPrice, responses((status = 204)))]
 pub(crate) async fn set_price(
@@ -105,7 +105,7 @@ pub(crate) async fn set_price(
 
 /// Remove a price
 ///
-/// The model costs what the provider's other models cost (`*`) then, or nothing.
+/// The model then has the price of the provider's other models (`*`), or none.
 #[utoipa::path(delete, path = "/admin/prices/{provider}", tag = TAG, security(("token" = ["tiers:write"])), params(("provider" = String, Path), WhichModel),
     responses((status = 204), (status = 404, description = "no such price")))]
 pub(crate) async fn remove_price(

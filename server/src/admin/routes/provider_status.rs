@@ -1,4 +1,4 @@
-//! The model services, as they stand.
+//! The status of the providers.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     http::error::ApiError,
 };
 
-/// The model services: which are well, which rest and until when, and how fast they are
+/// The providers: their health, until when they rest, and their latencies
 #[utoipa::path(get, path = "/admin/ai/status", tag = super::TAG, security(("token" = ["operations:read"])), responses((status = 200, body = AiStatus)))]
 pub(crate) async fn read_ai_status(State(admin): State<Arc<Admin>>) -> Result<Json<AiStatus>, ApiError> {
     ai_status(&admin).await.map(Json)

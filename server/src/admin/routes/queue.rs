@@ -1,4 +1,4 @@
-//! The queue, as it stands.
+//! The state of the queue.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::{
     http::error::ApiError,
 };
 
-/// The queue: how full, how fast, and who does what
+/// The queue: its levels, its rates, and what each worker runs
 ///
-/// What is counted in PostgreSQL may be two seconds old. The same comes live over a socket that sends `queue.watch`.
+/// Values from PostgreSQL may be two seconds old. A socket that sends `queue.watch` gets the same, live.
 #[utoipa::path(get, path = "/admin/queue", tag = super::TAG, security(("token" = ["operations:read"])), responses((status = 200, body = QueueState)))]
 pub(crate) async fn read_queue(State(admin): State<Arc<Admin>>) -> Result<Json<QueueState>, ApiError> {
     queue_state(&admin).await.map(Json)

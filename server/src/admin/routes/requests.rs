@@ -1,4 +1,4 @@
-//! Anybody's requests, as far as admins need them: where they stand, never what they say.
+//! Requests of all users for admins: their state, never their content.
 
 use std::sync::Arc;
 

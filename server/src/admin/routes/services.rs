@@ -1,4 +1,4 @@
-//! Services: accounts of machines, each with tokens of its own.
+//! Services: accounts of machines, each with its own tokens.
 
 use std::sync::Arc;
 
@@ -34,10 +34,10 @@ const MISSING: ApiError = ApiError::NotFound("service");
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateService {
-    /// Small letters, digits and hyphens.
+    /// Lower-case letters, digits and hyphens.
     #[schema(example = "crm-sync", min_length = 2, max_length = 63)]
     name: String,
-    /// Its first token. Permissions of admins make the service an admin's.
+    /// Its first token. With permissions of admins the service becomes an admin.
     token: Wanted,
 }
 
@@ -55,7 +55,7 @@ fn is_name(name: &str) -> bool {
 
 /// Make a service with its first token
 ///
-/// The token is shown this once.
+/// The token is shown only once.
 #[utoipa::path(post, path = "/admin/services", tag = TAG, security(("token" = ["credentials:write"])),
     request_body = CreateService,
     responses((status = 201, body = NewService), (status = 409, description = "there is one of this name")))]
@@ -97,7 +97,7 @@ pub(crate) async fn delete_service(
     Id(id): Id<UserId>,
 ) -> Result<StatusCode, ApiError> {
     let mut transaction = admin.pool.begin().await?;
-    // Before, while the log can still say which.
+    // Before the deletion, while the log can still name it.
     note(&mut *transaction, &by.does("service.deleted").on(On::service(id))).await?;
     let ended = services::delete(&mut *transaction, id).await?.ok_or(MISSING)?;
     transaction.commit().await?;

@@ -1,4 +1,4 @@
-//! The keys that sign access tokens: a new one takes over, and nobody is signed out.
+//! The keys that sign access tokens. A rotation signs nobody out.
 
 use std::sync::Arc;
 
@@ -18,8 +18,7 @@ pub(crate) async fn list_signing_keys(State(admin): State<Arc<Admin>>) -> Result
 
 /// Sign with a new key
 ///
-/// It takes over when every server knows it, in less than a minute. What the others have signed stays valid until it
-/// expires.
+/// It is used once every server has it, within a minute. Tokens of the other keys stay valid until they expire.
 #[utoipa::path(post, path = "/admin/signing-keys", tag = TAG, security(("token" = ["credentials:write"])),
     responses((status = 201, body = KeyView)))]
 pub(crate) async fn rotate_signing_keys(

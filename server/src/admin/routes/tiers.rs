@@ -1,4 +1,4 @@
-//! Tiers: what their users are allowed, and who is asked for their replies.
+//! Tiers: the limits of their users, and their provider chains.
 
 use std::sync::Arc;
 
@@ -30,13 +30,13 @@ const MAX_NAME_CHARS: usize = 31;
 const MAX_WEIGHT: i32 = 1_000;
 const MAX_PER_MINUTE: i32 = 1_000_000;
 
-/// What changes; what is left out stays.
+/// A change; omitted fields stay.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeTier {
     #[schema(minimum = 1, maximum = 1000)]
     queue_weight: Option<i32>,
-    /// Null, or an empty one, is the configured default again.
+    /// Null or an empty list restores the configured default.
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 10)]
     chain: Change<Vec<String>>,
@@ -53,10 +53,10 @@ pub(crate) struct ChangeTier {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateTier {
-    /// Small letters, digits and underscores; a letter first.
+    /// Lower-case letters, digits and underscores; a letter first.
     #[schema(example = "team", max_length = 31)]
     name: String,
-    /// 1 unless told.
+    /// 1 by default.
     #[schema(minimum = 1, maximum = 1000)]
     queue_weight: Option<i32>,
     #[serde(default)]
@@ -65,16 +65,16 @@ pub(crate) struct CreateTier {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 100)]
     models: Change<Vec<String>>,
-    /// 300 unless told.
+    /// 300 by default.
     #[schema(minimum = 1, maximum = 1_000_000)]
     calls_per_minute: Option<i32>,
-    /// 10 unless told.
+    /// 10 by default.
     #[schema(minimum = 1, maximum = 1_000_000)]
     chat_per_minute: Option<i32>,
 }
 
 impl ChangeTier {
-    fn checked(self, checks: &mut Checks, admin: &Admin) -> Self {
+    fn validate(self, checks: &mut Checks, admin: &Admin) -> Self {
         let weight = self.queue_weight.is_none_or(|weight| (1..=MAX_WEIGHT).contains(&weight));
         checks.rule(weight, "queue_weight", format!("must be from 1 to {MAX_WEIGHT}"));
         let rates = [("calls_per_minute", self.calls_per_minute), ("chat_per_minute", self.chat_per_minute)];
@@ -114,7 +114,7 @@ pub(crate) async fn list_tiers(State(admin): State<Arc<Admin>>) -> Result<Json<V
 
 /// Add a tier
 ///
-/// Workers take up its queue within seconds.
+/// Workers serve its queue within seconds.
 #[utoipa::path(post, path = "/admin/tiers", tag = super::TAG, security(("token" = ["tiers:write"])), request_body = CreateTier,
     responses((status = 201, body = Tier), (status = 409, description = "there is a tier with this name")))]
 pub(crate) async fn create_tier(
@@ -128,7 +128,7 @@ pub(crate) async fn create_tier(
         && name.len() <= MAX_NAME_CHARS
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     checks.rule(named, "name", "must be 1 to 31 small letters, digits and underscores, a letter first");
-    let settings = settings.checked(&mut checks, &admin);
+    let settings = settings.validate(&mut checks, &admin);
     checks.done()?;
     let created = create_idempotent(&admin.pool, caller, key, move |db| {
         Box::pin(async move {
@@ -151,7 +151,7 @@ pub(crate) async fn create_tier(
 
 /// Change a tier
 ///
-/// A chain counts from the next reply on, a weight and what may be called a minute within seconds.
+/// A chain applies from the next reply on, a weight and the rate limits within seconds.
 #[utoipa::path(patch, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])), params(("name" = String, Path)), request_body = ChangeTier,
     responses((status = 200, body = Tier), (status = 404, description = "no such tier")))]
 pub(crate) async fn change_tier(
@@ -162,7 +162,7 @@ pub(crate) async fn change_tier(
     Body(change): Body<ChangeTier>,
 ) -> Result<Json<Tier>, ApiError> {
     let mut checks = Checks::default();
-    let change = change.checked(&mut checks, &admin);
+    let change = change.validate(&mut checks, &admin);
     checks.done()?;
     let missing = ApiError::NotFound("tier");
     if name.len() > MAX_NAME_CHARS || name.contains('\0') {
@@ -181,7 +181,7 @@ pub(crate) async fn change_tier(
 
 /// Remove a tier
 ///
-/// Nobody may be of it. New users are of the tier `free`, so that one stays.
+/// It must have no users. `free` is the tier of new users, and cannot be removed.
 #[utoipa::path(delete, path = "/admin/tiers/{name}", tag = super::TAG, security(("token" = ["tiers:write"])),
     params(("name" = String, Path)),
     responses((status = 204), (status = 409, description = "there are users of the tier")))]

@@ -1,4 +1,4 @@
-//! Users, as admins find and change them.
+//! Users: list and change them.
 
 use std::sync::Arc;
 
@@ -34,23 +34,23 @@ use crate::{
 
 const NO_TIER: &str = "there is no such tier";
 
-/// Which users, and which page of them.
+/// A filter of users, and a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WhichUsers {
-    /// Words of the address, the last of which may be only begun: `lovelace ex` finds ada.lovelace@example.com.
+    /// Words of the address; the last one may be a prefix: `lovelace ex` finds ada.lovelace@example.com.
     email: Option<String>,
     role: Option<String>,
     tier: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }
 
-/// What changes; what is left out stays.
+/// A change; omitted fields stay.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeUser {
@@ -95,8 +95,8 @@ pub(crate) async fn read_user(State(admin): State<Arc<Admin>>, Id(id): Id<UserId
 
 /// Change a user's role or tier
 ///
-/// A role counts from the next call on, a tier from the next message on; limits on calls by an access token are those
-/// of the earlier tier until it is renewed. There is always one admin left.
+/// A role applies from the next call on, a tier from the next message on; access tokens keep the rate limits of the
+/// earlier tier until they are renewed. The last admin cannot be demoted.
 #[utoipa::path(patch, path = "/admin/users/{id}", tag = TAG, security(("token" = ["users:write"])), params(("id" = UserId, Path)), request_body = ChangeUser,
     responses((status = 200, body = User), (status = 409, description = "there would be no admin any more")))]
 pub(crate) async fn change_user(

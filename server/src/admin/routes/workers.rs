@@ -1,4 +1,4 @@
-//! Workers: look at them, pause, drain and resize them.
+//! Workers: list, pause, drain and resize them.
 
 use std::sync::Arc;
 
@@ -23,20 +23,20 @@ use crate::{
 const MAX_REASON_CHARACTERS: usize = 500;
 const MAX_CONCURRENCY: i32 = 10_000;
 
-/// What is wanted of a worker; what is left out stays.
+/// The wanted state of a worker; omitted fields stay.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeWorker {
     state: Option<WorkerState>,
-    /// Replies at the same time.
+    /// Concurrent replies.
     #[schema(minimum = 1, maximum = 10_000)]
     concurrency: Option<i32>,
-    /// Why; the audit log keeps it.
+    /// The reason, for the audit log.
     #[schema(example = "its machine is being replaced", min_length = 1, max_length = 500)]
     reason: String,
 }
 
-/// The workers, and what each is doing
+/// The workers, and what each is running
 #[utoipa::path(get, path = "/admin/workers", tag = super::TAG, security(("token" = ["operations:read"])), responses((status = 200, body = Listed<Worker>)))]
 pub(crate) async fn list_workers(State(admin): State<Arc<Admin>>) -> Result<Json<Listed<Worker>>, ApiError> {
     Ok(Json(Listed { items: workers::list(&admin).await?, next: None }))
@@ -44,7 +44,7 @@ pub(crate) async fn list_workers(State(admin): State<Arc<Admin>>) -> Result<Json
 
 /// Pause, drain or resize a worker
 ///
-/// A paused one takes nothing up and finishes what runs. A draining one does the same and ends; what still runs after
+/// A paused worker claims nothing more and finishes what runs. A draining one then exits; what still runs after
 /// `worker.drain` is handed back. The worker follows within seconds.
 #[utoipa::path(patch, path = "/admin/workers/{id}", tag = super::TAG, security(("token" = ["operations:write"])),
     params(("id" = Uuid, Path, description = "the worker's name")), request_body = ChangeWorker,

@@ -26,7 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Waiting {
-    /// Seconds to wait for the request to finish; 0 unless told.
+    /// Seconds to wait for the request to finish; 0 by default.
     #[param(minimum = 0, maximum = 60)]
     #[serde(default)]
     wait: u64,

@@ -22,7 +22,7 @@ const MAX_LIMIT: i64 = 100;
 pub(crate) struct Paging {
     /// The `next` of the page before.
     pub(crate) after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     pub(crate) limit: Option<i64>,
 }

@@ -37,7 +37,7 @@ pub(crate) struct DocumentAddress {
     /// A public address: `http` or `https`.
     #[schema(max_length = 2048, format = "uri")]
     pub(crate) url: String,
-    /// What to call it; what it calls itself unless told.
+    /// The title; by default the document's own.
     #[schema(min_length = 1, max_length = 200)]
     title: Option<String>,
 }

@@ -169,7 +169,7 @@ impl Counted {
         let mut remaining = String::new();
         for (Limit { name, quota, .. }, owed) in self.limits.iter().zip(&self.verdict.owed) {
             let comma = if policy.is_empty() { "" } else { ", " };
-            let left = quota.left(*owed);
+            let left = quota.remaining(*owed);
             let reset = seconds(*owed);
             _ = write!(policy, "{comma}\"{name}\";q={};w={}", quota.calls, seconds(quota.window));
             _ = write!(remaining, "{comma}\"{name}\";r={left};t={reset}");

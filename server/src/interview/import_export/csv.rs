@@ -1,8 +1,7 @@
-//! CSV as RFC 4180 says, and nothing looser.
+//! CSV, strictly by RFC 4180.
 //!
-//! Readers that forgive a quote which is never closed swallow the rest of the file into one field. Here a broken quote
-//! is told, with the record in which it stands, and nothing after it is read: where the next record begins cannot be
-//! known.
+//! A lenient parser would read the rest of the file into one field after an unclosed quote. Here a broken quote is a
+//! fault of its record, and parsing ends there, since the start of the next record is unknown.
 
 use std::{borrow::Cow, str::Chars};
 
@@ -14,17 +13,17 @@ pub(super) struct Record {
     pub(super) fields: Vec<String>,
 }
 
-/// Where the text stops to be CSV.
+/// A syntax error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Broken {
     /// The line on which the record begins.
     pub(super) line: usize,
-    /// Which field of the record, from 0.
+    /// The index of the field in the record, from 0.
     pub(super) field: usize,
     pub(super) reason: &'static str,
 }
 
-/// The records of a text; blank lines are none.
+/// The records of a text; blank lines are skipped.
 pub(super) struct Records<'a> {
     rest: Chars<'a>,
     line: usize,
@@ -45,7 +44,7 @@ impl<'a> Records<'a> {
         self.rest.clone().next()
     }
 
-    /// Passes over the end of a line, be it LF, CR LF or CR.
+    /// Skips a line end: LF, CR LF or CR.
     fn pass_line_end(&mut self) -> bool {
         match self.peek() {
             Some('\r') => {
@@ -61,7 +60,7 @@ impl<'a> Records<'a> {
         true
     }
 
-    /// Whether a field ends here, and the record with it.
+    /// Skips the end of a field; `None` where there is none.
     fn pass_end(&mut self) -> Option<End> {
         match self.peek() {
             None => Some(End::Record),

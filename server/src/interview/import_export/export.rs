@@ -1,4 +1,4 @@
-//! Tells all responses of a persona, a page at a time, so that none of them all is ever in memory at once.
+//! Exports all responses of a persona, streamed in pages.
 
 use bytes::Bytes;
 use futures::{Stream, stream};
@@ -13,7 +13,7 @@ use super::{
 
 const PAGE: i64 = 100;
 
-/// Where an export stands.
+/// The position of an export.
 enum Next {
     Page(Option<ResponseId>),
     Nothing,
@@ -31,14 +31,14 @@ pub(crate) fn export(
             let page = responses::in_order(&pool, persona, after, PAGE).await?;
             let last = page.last().map(|response| response.id).filter(|_| page.len() as i64 == PAGE);
             let rows: Vec<_> = page.into_iter().map(RawRow::from).collect();
-            let text = written(format, &rows, after.is_none(), last.is_none());
+            let text = format_page(format, &rows, after.is_none(), last.is_none());
             Ok(Some((Bytes::from(text), last.map_or(Next::Nothing, |last| Next::Page(Some(last))))))
         }
     })
 }
 
-/// Some rows, with what comes before the first page and after the last.
-pub(super) fn written(format: Format, rows: &[RawRow], first: bool, last: bool) -> String {
+/// Formats a page of rows, with the header of the first and the end of the last.
+pub(super) fn format_page(format: Format, rows: &[RawRow], first: bool, last: bool) -> String {
     let json = |row: &RawRow| serde_json::to_string(row).unwrap_or_default();
     match format {
         Format::Json => {

@@ -1,6 +1,6 @@
-//! Stores many responses at once, with as many statements as for one: all or nothing, or row by row.
+//! Stores many responses, with as many statements as for one: all or nothing, or row by row.
 //!
-//! What is there already is left alone, so that the same import can be made again and does no harm.
+//! Existing answers with the same content are unchanged, so an import can be repeated.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
@@ -37,41 +37,41 @@ use crate::{
     interview::answers,
 };
 
-/// The most questions of one's own.
+/// The maximum of a user's own questions.
 pub(crate) const MAX_OWN_QUESTIONS: i64 = 5_000;
-/// The most faults that an error names; a report names all.
+/// The maximum of faults in an error; a report has all.
 const MAX_NAMED_FAULTS: usize = 100;
 
-/// What becomes of the good rows when there are bad ones.
+/// What happens to the valid rows when others are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Mode {
-    /// Nothing is stored.
+    /// None is stored.
     #[default]
     AllOrNothing,
-    /// They are stored.
+    /// All of them are stored.
     RowByRow,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub(crate) struct Report {
-    /// How many rows there were: the sum of the next four.
+    /// The number of rows: the sum of the next four.
     pub(crate) rows: usize,
     /// Answers to questions that had none.
     pub(crate) imported: usize,
-    /// New versions of answers that were there.
+    /// New versions of existing answers.
     pub(crate) changed: usize,
-    /// Rows that say what is there already.
+    /// Rows that are the same as the existing answer.
     pub(crate) unchanged: usize,
     pub(crate) refused_rows: usize,
-    /// Questions of one's own that were made.
+    /// Own questions that were created.
     pub(crate) questions_made: u64,
-    /// What is wrong with the rows that were refused.
+    /// The faults of the refused rows.
     pub(crate) refused: Vec<Fault>,
 }
 
-/// Imports a body of this format into a persona of this owner's.
+/// Imports a body of this format into a persona of this owner.
 pub(crate) async fn import(
     db: &mut PgConnection,
     by: &By,
@@ -100,19 +100,19 @@ pub(crate) async fn import(
     let marked: Vec<_> = marked.map(|(id, _)| id.as_uuid()).collect();
     index_work::mark_all(&mut *transaction, SourceKind::Response, &marked, persona).await?;
     let Plan { imported, changed, unchanged, .. } = plan;
-    let told = json!({"imported": imported, "changed": changed});
-    note(&mut *transaction, &by.does("answers.imported").on(On::thing("persona", persona).of(owner)).after(told))
+    let counts = json!({"imported": imported, "changed": changed});
+    note(&mut *transaction, &by.does("answers.imported").on(On::thing("persona", persona).of(owner)).after(counts))
         .await?;
     transaction.commit().await?;
     let refused_rows = count - imported - changed - unchanged;
     Ok(Report { rows: count, imported, changed, unchanged, refused_rows, questions_made, refused: faults })
 }
 
-/// What is to be written, and what is not.
+/// The writes of an import, and the faults.
 #[derive(Default)]
 struct Plan<'a> {
     writes: Vec<Written<'a>>,
-    /// The questions whose answers the persona knew, or will know.
+    /// Questions whose answers are or were part of the persona's knowledge.
     counting: HashSet<QuestionId>,
     imported: usize,
     changed: usize,

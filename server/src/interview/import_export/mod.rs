@@ -1,6 +1,6 @@
-//! Responses that come from elsewhere, or go there: as JSON, as JSON Lines, or as CSV. What goes out can come in again.
+//! Import and export of responses: JSON, JSON Lines, or CSV. An export can be imported again.
 //!
-//! [`read`] makes rows of bytes, [`rows`] checks each, [`import`] stores them; [`export`] is the way back.
+//! [`read`] parses the bytes, [`rows`] validates each row, [`import`] stores them; [`export`] is the way back.
 
 mod csv;
 pub(crate) mod export;
@@ -15,13 +15,13 @@ use utoipa::ToSchema;
 
 pub(crate) use rows::RawRow;
 
-/// How rows are written down.
+/// The format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// An array of objects.
     Json,
-    /// An object a line.
+    /// One object per line.
     Jsonl,
     /// RFC 4180, with a header.
     Csv,
@@ -57,7 +57,7 @@ impl Format {
     }
 }
 
-/// Whether a body can be read at all.
+/// Whether the format can be imported.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn rows_of(format: Format, bytes: &[u8]) -> Result<(), crate::http::error::ApiError> {
     let read = read::read(format, bytes)?;
@@ -65,16 +65,16 @@ pub(crate) fn rows_of(format: Format, bytes: &[u8]) -> Result<(), crate::http::e
     Ok(())
 }
 
-/// What is wrong with a row.
+/// A fault of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Fault {
-    /// Which row, from 1; the header of a CSV is none.
+    /// The number of the row, from 1, without the header of a CSV.
     #[schema(example = 117)]
     pub(crate) row: usize,
-    /// The line on which it begins, where rows have lines.
+    /// The line on which the row begins, in formats with lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<usize>,
-    /// Null where it is the row as a whole.
+    /// Null for faults of the whole row.
     #[schema(example = "content")]
     pub(crate) column: Option<String>,
     #[schema(example = "must not be empty")]

@@ -1,4 +1,4 @@
-//! Makes rows of bytes. Whoever reads on after a fault says so by what it returns: good rows, and faults.
+//! Parses the bytes of an import into rows, and the faults of the others.
 
 use std::str;
 
@@ -7,19 +7,19 @@ use serde_json::value::RawValue;
 use super::{
     Fault, Format,
     csv::{self, Broken, Records},
-    rows::{COLUMNS, Place, RawRow, Row, checked},
+    rows::{COLUMNS, RawRow, Row, RowPosition, validate},
 };
 use crate::http::{error::ApiError, extract::body};
 
-/// The most rows of one import.
+/// The maximum rows of one import.
 pub(super) const MAX_ROWS: usize = 5_000;
 
-/// What a body holds.
+/// The parsed body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Read {
     pub(super) rows: Vec<Row>,
     pub(super) faults: Vec<Fault>,
-    /// How many rows there are, good and bad.
+    /// The number of rows, valid or not.
     pub(super) count: usize,
 }
 
@@ -27,14 +27,14 @@ impl Read {
     fn add(
         &mut self,
         line: Option<usize>,
-        row: impl FnOnce(Place) -> Result<RawRow, Vec<Fault>>,
+        row: impl FnOnce(RowPosition) -> Result<RawRow, Vec<Fault>>,
     ) -> Result<(), ApiError> {
         self.count += 1;
         if self.count > MAX_ROWS {
             return Err(ApiError::field("body", format!("must not have more than {MAX_ROWS} rows")));
         }
-        let place = Place { number: self.count, line };
-        match row(place).and_then(|raw| checked(place, raw)) {
+        let position = RowPosition { number: self.count, line };
+        match row(position).and_then(|raw| validate(position, raw)) {
             Ok(row) => self.rows.push(row),
             Err(faults) => self.faults.extend(faults),
         }
@@ -66,7 +66,7 @@ fn json(text: &str) -> Result<Read, ApiError> {
     })?;
     let mut read = Read::default();
     for row in rows {
-        read.add(None, |place| object(place, row.get()))?;
+        read.add(None, |position| object(position, row.get()))?;
     }
     Ok(read)
 }
@@ -74,13 +74,13 @@ fn json(text: &str) -> Result<Read, ApiError> {
 fn jsonl(text: &str) -> Result<Read, ApiError> {
     let mut read = Read::default();
     for (index, line) in text.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        read.add(Some(index + 1), |place| object(place, line))?;
+        read.add(Some(index + 1), |position| object(position, line))?;
     }
     Ok(read)
 }
 
-fn object(place: Place, json: &str) -> Result<RawRow, Vec<Fault>> {
-    body::parse(json.as_bytes()).map_err(|error| place.faults(error))
+fn object(position: RowPosition, json: &str) -> Result<RawRow, Vec<Fault>> {
+    body::parse(json.as_bytes()).map_err(|error| position.faults(error))
 }
 
 fn csv(text: &str) -> Result<Read, ApiError> {
@@ -95,11 +95,11 @@ fn csv(text: &str) -> Result<Read, ApiError> {
     let mut read = Read::default();
     for record in records {
         match record {
-            Ok(record) => read.add(Some(record.line), |place| named(place, &header, record.fields))?,
+            Ok(record) => read.add(Some(record.line), |position| named(position, &header, record.fields))?,
             Err(Broken { line, field, reason }) => {
                 let column = header.get(field).map(String::as_str);
                 let reason = format!("{reason}; no row after it was read");
-                read.add(Some(line), |place| Err(vec![place.fault(column, reason)]))?;
+                read.add(Some(line), |position| Err(vec![position.fault(column, reason)]))?;
             }
         }
     }
@@ -123,10 +123,10 @@ fn check_header(header: &[String]) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn named(place: Place, header: &[String], fields: Vec<String>) -> Result<RawRow, Vec<Fault>> {
+fn named(position: RowPosition, header: &[String], fields: Vec<String>) -> Result<RawRow, Vec<Fault>> {
     if fields.len() != header.len() {
         let reason = format!("has {} fields where the header has {}", fields.len(), header.len());
-        return Err(vec![place.fault(None, reason)]);
+        return Err(vec![position.fault(None, reason)]);
     }
     let mut row = RawRow::default();
     for (name, field) in header.iter().zip(fields) {

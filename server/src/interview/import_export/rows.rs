@@ -1,4 +1,4 @@
-//! What a row may hold. Rows of all formats go through the same checks; every fault of a row is told at once.
+//! Validation of rows, the same for all formats; reports every fault of a row.
 
 use serde::{Deserialize, Serialize};
 use troupe_core::{
@@ -20,15 +20,15 @@ pub(super) const COLUMNS: [&str; 5] = ["question_id", "question", "category", "s
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawRow {
-    /// Goes before the text, if there is such a question.
+    /// Takes precedence over the text, if there is such a question.
     pub(super) question_id: Option<String>,
-    /// The text of a question. One that is neither in the bank nor among the caller's own is made.
+    /// The text of a question. An unknown one is created as the caller's own.
     #[schema(max_length = 1000)]
     pub(super) question: Option<String>,
-    /// Of a question that is made: `own` unless told.
+    /// Of a question that is created: `own` by default.
     #[schema(max_length = 60)]
     pub(super) category: Option<String>,
-    /// `draft` or `final`; `final` unless told.
+    /// `draft` or `final`; `final` by default.
     pub(super) status: Option<String>,
     #[schema(min_length = 1, max_length = 32768)]
     pub(super) content: Option<String>,
@@ -60,7 +60,7 @@ impl From<Response> for RawRow {
     }
 }
 
-/// A row that may be stored.
+/// A validated row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) number: usize,
@@ -88,19 +88,19 @@ impl Row {
     }
 }
 
-/// Where a row stands.
+/// The position of a row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RowPosition {
     pub(super) number: usize,
     pub(super) line: Option<usize>,
 }
 
-impl Place {
+impl RowPosition {
     pub(super) fn fault(self, column: Option<&str>, reason: impl Into<String>) -> Fault {
         Fault { row: self.number, line: self.line, column: column.map(str::to_owned), reason: reason.into() }
     }
 
-    /// The faults that an error of a single row tells.
+    /// The faults of an error of a single row.
     pub(super) fn faults(self, error: ApiError) -> Vec<Fault> {
         match error {
             ApiError::Invalid(errors) => {
@@ -118,11 +118,11 @@ impl Place {
     }
 }
 
-/// Checks a row; what is blank where it may be left out is left out. The content stays as it is, to the last blank.
-pub(super) fn checked(place: Place, raw: RawRow) -> Result<Row, Vec<Fault>> {
-    let told = |field: Option<String>| field.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    let (question_id, question) = (told(raw.question_id), told(raw.question));
-    let (category, status) = (told(raw.category), told(raw.status));
+/// Validates a row; blank optional fields are omitted, and the content is not trimmed.
+pub(super) fn validate(position: RowPosition, raw: RawRow) -> Result<Row, Vec<Fault>> {
+    let given = |field: Option<String>| field.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let (question_id, question) = (given(raw.question_id), given(raw.question));
+    let (category, status) = (given(raw.category), given(raw.status));
     let content = raw.content.unwrap_or_default();
     let id = question_id.as_deref().map(|id| id.parse::<QuestionId>().ok());
     let status = status.as_deref().map_or(Some(ResponseStatus::Final), ResponseStatus::named);
@@ -137,8 +137,8 @@ pub(super) fn checked(place: Place, raw: RawRow) -> Result<Row, Vec<Fault>> {
     if let Some(question) = &question {
         checks.text("question", question, 1..=MAX_QUESTION_CHARS);
     }
-    checks.done().map_err(|error| place.faults(error))?;
-    let (number, line, question_id) = (place.number, place.line, id.flatten());
+    checks.done().map_err(|error| position.faults(error))?;
+    let (number, line, question_id) = (position.number, position.line, id.flatten());
     let status = status.unwrap_or(ResponseStatus::Final);
     Ok(Row { number, line, question_id, question, category, content, status })
 }

@@ -11,7 +11,7 @@ use crate::http::error::ApiError;
 const FORMATS: [Format; 3] = [Format::Json, Format::Jsonl, Format::Csv];
 
 fn file(format: Format, rows: &[RawRow]) -> String {
-    written(format, rows, true, true)
+    format_page(format, rows, true, true)
 }
 
 /// A row that may be stored, of anything that is awkward in one of the formats.
@@ -52,7 +52,7 @@ proptest! {
         for format in FORMATS {
             // In two pages, as an export is made.
             let (head, tail) = rows.split_at(split.min(rows.len()));
-            let text = written(format, head, true, false) + &written(format, tail, false, true);
+            let text = format_page(format, head, true, false) + &format_page(format, tail, false, true);
             // A first page is never empty unless it is all.
             let text = if head.is_empty() { file(format, &rows) } else { text };
             let read = read(format, text.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Many responses at once, in and out.
+//! Import and export of responses.
 
 use std::sync::Arc;
 
@@ -39,12 +39,12 @@ use crate::{
     personas::own::own_persona,
 };
 
-/// How an import is written, and what becomes of it when rows of it are wrong.
+/// The format of an import, and what happens when rows of it are invalid.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct How {
-    /// What the `Content-Type` says, unless told.
+    /// By default that of the `Content-Type`.
     #[param(inline)]
     format: Option<Format>,
     #[serde(default)]
@@ -66,9 +66,9 @@ impl<S: Send + Sync> FromRequest<S> for Import {
 
 /// Import responses
 ///
-/// JSON (an array), JSON Lines or CSV (with a header), up to 5,000 rows. A row names its question by id or by its text,
-/// whatever the case, spaces and mark at the end; a text that is not known becomes a question of one's own. What is
-/// there already is left as it is. `all_or_nothing` stores nothing if one row is wrong; `row_by_row` stores the others.
+/// JSON (an array), JSON Lines or CSV (with a header), up to 5,000 rows. A row names its question by id or by text (up
+/// to case, spaces and the final punctuation mark); an unknown text becomes a question of one's own. Equal answers are
+/// unchanged. `all_or_nothing` stores nothing if one row is invalid; `row_by_row` stores the others.
 #[utoipa::path(post, path = "/personas/{slug}/responses/import", tag = TAG, security(("token" = ["personas:write"])), params(("slug" = String, Path), How),
     request_body(content((Vec<RawRow> = "application/json"), (String = "application/jsonl"), (String = "text/csv"))),
     responses((status = 200, body = Report), (status = 409, description = "there would be too many questions of one's own"),
@@ -99,12 +99,12 @@ pub(crate) async fn import_responses(
     })
 }
 
-/// How an export is written.
+/// The format of an export.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Written {
-    /// `json` unless told.
+    /// `json` by default.
     #[serde(default = "json")]
     #[param(inline)]
     format: Format,
@@ -114,7 +114,7 @@ fn json() -> Format {
     Format::Json
 }
 
-/// Export all responses, as an import takes them
+/// Export all responses, in the format of imports
 #[utoipa::path(get, path = "/personas/{slug}/responses/export", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), Written),
     responses((status = 200, content((Vec<RawRow> = "application/json"), (String = "application/jsonl"), (String = "text/csv")))))]
 pub(crate) async fn export_responses(

@@ -1,5 +1,4 @@
-//! The interview: questions, what the owner of a persona answered, how far the two have come, and what a model can
-//! learn of it.
+//! The interview: questions, answers, progress, import and export, and training data.
 
 pub(crate) mod import_export;
 mod progress;

@@ -1,4 +1,4 @@
-//! How far the interview of a persona has come, and how its replies were rated.
+//! The progress of a persona's interview, and the ratings of its replies.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -23,21 +23,21 @@ use crate::{
     personas::own::own_persona,
 };
 
-/// Where days begin and end.
+/// The time zone of days.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Where {
-    /// UTC unless told.
+    /// UTC by default.
     #[serde(default = "streak::utc")]
     #[param(example = "Europe/Berlin")]
     timezone: String,
 }
 
-/// How far an interview has come.
+/// The progress of an interview.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Progress {
-    /// Questions, of the bank and one's own.
+    /// Questions of the bank and one's own.
     total: i64,
     /// Those with a final answer.
     answered: i64,
@@ -45,17 +45,17 @@ pub(crate) struct Progress {
     /// Of the final answers.
     words: i64,
     last_answer_at: Option<DateTime<Utc>>,
-    /// Days in a row on which something was written.
+    /// Consecutive days with a written answer.
     streak: Streak,
-    /// What users think of its replies.
+    /// The ratings of its replies.
     ratings: Ratings,
-    /// In the order of asking.
+    /// In the order of the questions.
     categories: Vec<CategoryProgress>,
 }
 
-/// How far the interview has come: what is answered, in how many words, and on how many days in a row
+/// The progress of the interview: answers, their words, and the streak of days
 ///
-/// And how users rated the persona's replies.
+/// And the ratings of the persona's replies.
 #[utoipa::path(get, path = "/personas/{slug}/analytics", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), Where),
     responses((status = 200, body = Progress)))]
 pub(crate) async fn read_progress(

@@ -39,7 +39,7 @@ use crate::{
     personas::own::own_persona,
 };
 
-/// Which questions.
+/// A filter of questions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -49,18 +49,18 @@ pub(crate) struct WhichQuestions {
     /// Only one's own, or all.
     #[serde(default)]
     mine: bool,
-    /// The slug of a persona of one's own: `answer` says how it stands with its answers.
+    /// The slug of a persona of one's own: `answer` is the state of its answer.
     persona: Option<String>,
-    /// With `persona`: only what it has answered, be it in a draft, or only the rest.
+    /// With `persona`: only those that it has answered, drafts included, or only the rest.
     answered: Option<bool>,
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }
 
-/// The questions to answer, the bank's and one's own, in the order of asking
+/// The questions to answer, of the bank and one's own, in their order
 #[utoipa::path(get, path = "/questions", tag = TAG, security(("token" = ["personas:read"])), params(WhichQuestions),
     responses((status = 200, body = Listed<Question>), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn list_questions(
@@ -152,14 +152,14 @@ pub(crate) async fn delete_question(
     }
 }
 
-/// For whom the question is, and where that is.
+/// The persona, and the time zone.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ForWhom {
     /// The slug of a persona of one's own.
     persona: String,
-    /// By which the day begins and ends: UTC unless told.
+    /// The time zone of the day: UTC by default.
     #[serde(default = "streak::utc")]
     #[param(example = "Europe/Berlin")]
     timezone: String,
@@ -168,7 +168,7 @@ pub(crate) struct ForWhom {
 /// The question of a day.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DailyQuestion {
-    /// The day that it is in the time zone.
+    /// The current day in the time zone.
     day: NaiveDate,
     #[schema(example = "Europe/Berlin")]
     timezone: String,

@@ -1,4 +1,4 @@
-//! What the owner of a persona answered. Nobody else sees it.
+//! The answers of a persona's owner, visible to the owner only.
 
 use std::sync::Arc;
 
@@ -38,10 +38,10 @@ use crate::{
     },
 };
 
-/// The most versions that are shown with a response.
+/// The maximum of versions that are shown with a response.
 const VERSIONS_SHOWN: i64 = 100;
 
-/// Which responses.
+/// A filter of responses.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -49,20 +49,20 @@ pub(crate) struct WhichResponses {
     status: Option<ResponseStatus>,
     #[param(example = "beginnings")]
     category: Option<String>,
-    /// Words that stand in the response or its question, in whatever case.
+    /// Words of the response or its question, without regard to case.
     #[param(example = "lighthouse", max_length = 200)]
     q: Option<String>,
-    /// Those that were deleted, instead of the others.
+    /// Only deleted ones, instead of the others.
     #[serde(default)]
     deleted: bool,
     /// The `next` of the page before.
     after: Option<String>,
-    /// How many items at most: 1 to 100, 50 unless told.
+    /// The maximum number of items: 1 to 100, 50 by default.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }
 
-/// What was answered for a persona of one's own, the newest first
+/// The answers of one's own persona, the newest first
 #[utoipa::path(get, path = "/personas/{slug}/responses", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichResponses),
     responses((status = 200, body = Listed<Response>)))]
 pub(crate) async fn list_responses(
@@ -95,7 +95,7 @@ pub(crate) struct ResponseWithHistory {
     history: Vec<ResponseVersion>,
 }
 
-/// What was answered to one question, with its history
+/// The answer to one question, with its history
 #[utoipa::path(get, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:read"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)),
     responses((status = 200, body = ResponseWithHistory)))]
@@ -117,14 +117,14 @@ pub(crate) async fn read_response(
 pub(crate) struct WriteResponse {
     #[schema(min_length = 1, max_length = 32768)]
     content: String,
-    /// A `draft` is kept; what is `final` the persona knows.
+    /// A `draft` is only stored; a `final` answer becomes knowledge of the persona.
     status: ResponseStatus,
 }
 
-/// Answer a question, or change what was answered
+/// Answer a question, or change the answer
 ///
-/// What was deleted is there again then. With `If-Match` (the `ETag` of a response) it changes only what is still at
-/// that version. The same again makes no new version.
+/// Restores a deleted answer. With `If-Match` (the `ETag` of a response) it changes only an answer that still has that
+/// version. The same answer again makes no new version.
 #[utoipa::path(put, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path), ("If-Match" = Option<String>, Header)),
     request_body = WriteResponse,
@@ -134,20 +134,20 @@ pub(crate) async fn write_response(
     State(interview): State<Arc<Interview>>,
     Caller(owner): Caller,
     Id((slug, question)): Id<(String, QuestionId)>,
-    IfMatch(known): IfMatch,
+    IfMatch(expected_version): IfMatch,
     Body(WriteResponse { content, status }): Body<WriteResponse>,
 ) -> Result<HttpResponse, ApiError> {
     Checks::default().text("content", &content, 1..=MAX_CONTENT_CHARS).done()?;
     if !is_slug(&slug) {
         return Err(NO_PERSONA);
     }
-    let answer = Answer { question, content: &content, status, known };
+    let answer = Answer { question, content: &content, status, expected_version };
     let (response, first) = answers::answer(&interview, owner, &slug, answer).await?;
     let status = if first { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, etag(&response), Json(response)).into_response())
 }
 
-/// Delete what was answered; it can be restored
+/// Delete an answer; it can be restored
 #[utoipa::path(delete, path = "/personas/{slug}/responses/{question_id}", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_response(
@@ -159,7 +159,7 @@ pub(crate) async fn delete_response(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Restore what was deleted, as it was
+/// Restore a deleted answer
 #[utoipa::path(post, path = "/personas/{slug}/responses/{question_id}/restore", tag = TAG, security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("question_id" = QuestionId, Path)), responses((status = 200, body = Response)))]
 pub(crate) async fn restore_response(
@@ -188,7 +188,7 @@ fn etag(response: &Response) -> [(header::HeaderName, String); 1] {
     [(header::ETAG, format!("\"{}\"", response.version))]
 }
 
-/// The version that the caller knows, if it tells.
+/// The version in `If-Match`, if any.
 pub(crate) struct IfMatch(Option<i32>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {

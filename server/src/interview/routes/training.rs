@@ -1,4 +1,4 @@
-//! What a model can be trained with, for the owner of a persona.
+//! Training data of a persona, for its owner.
 
 use std::sync::Arc;
 
@@ -28,18 +28,18 @@ use crate::{
     personas::{own::NO_PERSONA, settings::is_slug},
 };
 
-/// The most of all items that may be held back for validation.
+/// The maximum share of validation.
 const MAX_VALIDATION_SHARE: f64 = 0.5;
 
-/// Which chats.
+/// A selection of chats.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WhichChats {
-    /// Both unless told. An item is always in the same part.
+    /// Both by default. An item is always in the same part.
     #[param(inline)]
     part: Option<Part>,
-    /// How much of all is for validation.
+    /// The share of validation.
     #[serde(default = "tenth")]
     #[param(minimum = 0, maximum = 0.5, default = 0.1)]
     validation: f64,
@@ -49,10 +49,10 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// Export what a model can be trained with, as chats
+/// Export training data, as chats
 ///
-/// JSON Lines: every final answer with its question, then every whole reply that you rated up, or that others did who
-/// said that you may have it (`share`). Secrets, e-mail addresses and card numbers are masked.
+/// JSON Lines: every final answer with its question, then every complete reply that you rated up, or that others did
+/// who agreed to share it (`share`). Secrets, e-mail addresses and card numbers are masked.
 #[utoipa::path(get, path = "/personas/{slug}/training.jsonl", tag = TAG, security(("token" = ["personas:read"])), params(("slug" = String, Path), WhichChats),
     responses((status = 200, content((Chat = "application/jsonl")), description = "a chat a line")))]
 pub(crate) async fn export_training(

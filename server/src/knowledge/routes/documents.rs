@@ -1,4 +1,4 @@
-//! Documents: what a persona's owner gives it to draw on. Only the owner sees them.
+//! Documents of a persona, visible to its owner only.
 
 use std::sync::Arc;
 
@@ -45,17 +45,16 @@ const MISSING: ApiError = ApiError::NotFound("document");
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Naming {
-    /// What to call it; what it calls itself unless told.
+    /// The title; by default the document's own.
     #[param(min_length = 1, max_length = 200)]
     title: Option<String>,
 }
 
-/// Give a persona a document to draw on
+/// Add a document to a persona
 ///
-/// The body is the document itself: plain text, Markdown, HTML or PDF; or, as `application/json`, the address where it
-/// is, from which it is fetched now, once. What it is, is found in it; `Content-Type` decides only between kinds of
-/// text. The answer has the status `pending`; a worker reads the document then. The same content again is the same
-/// document.
+/// The body is the document itself: plain text, Markdown, HTML or PDF; or, as `application/json`, its URL, from which
+/// it is fetched now, once. The media type is sniffed; `Content-Type` decides only between kinds of text. The document
+/// has the status `pending` until a worker has read it. The same content again is the same document.
 #[utoipa::path(post, path = "/personas/{slug}/documents", tag = "knowledge", security(("token" = ["personas:write"])), params(("slug" = String, Path), Naming),
     request_body(content((DocumentAddress = "application/json"), (String = "text/plain"), (String = "text/markdown"), (String = "text/html"), (Vec<u8> = "application/pdf"))),
     responses((status = 201, body = Document), (status = 404, description = "no such persona of yours"),
@@ -109,7 +108,7 @@ pub(crate) async fn list_documents(
     Ok(Json(Listed::new(items, page.limit, |document| document.id)))
 }
 
-/// One document: how far it has come, or why it failed
+/// One document: its progress, or why it failed
 #[utoipa::path(get, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:read"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
 pub(crate) async fn read_document(
@@ -120,7 +119,7 @@ pub(crate) async fn read_document(
     documents::find(&knowledge.pool, shelf(owner, &slug)?, id).await?.map(Json).ok_or(MISSING)
 }
 
-/// The text that was found in a document
+/// The extracted text of a document
 #[utoipa::path(get, path = "/personas/{slug}/documents/{id}/content", tag = "knowledge", security(("token" = ["personas:read"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)),
     responses((status = 200, body = String, content_type = "text/plain"),
@@ -138,7 +137,7 @@ pub(crate) async fn read_content(
     Ok((headers, content))
 }
 
-/// Delete a document, and all that was made of it
+/// Delete a document with its passages
 #[utoipa::path(delete, path = "/personas/{slug}/documents/{id}", tag = "knowledge", security(("token" = ["personas:write"])),
     params(("slug" = String, Path), ("id" = DocumentId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_document(

@@ -1,4 +1,4 @@
-//! What a persona remembers of the caller. Each user sees, writes and deletes their own; nobody else's are there.
+//! A persona's memories of the caller. Each user lists, adds and deletes only their own.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ const TAG: &str = "memories";
 const NO_PERSONA: ApiError = ApiError::NotFound("persona");
 const NO_MEMORY: ApiError = ApiError::NotFound("memory of you");
 
-/// What a persona remembers of you, the newest first
+/// The memories of a persona about you, the newest first
 ///
 /// Also of a persona that you may not talk with any more.
 #[utoipa::path(get, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:read"])), params(("slug" = String, Path), Paging),
@@ -58,9 +58,9 @@ pub(crate) struct WriteMemory {
     fact: String,
 }
 
-/// Tell a persona something that it is to remember
+/// Add a memory to a persona
 ///
-/// It remembers 100 things of each user; the oldest go. What it knows already is answered as it is.
+/// Up to 100 per user; the oldest are removed. An existing one is returned as it is.
 #[utoipa::path(post, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)), request_body = WriteMemory,
     responses((status = 201, body = Memory), (status = 409, description = "the persona remembers nothing")))]
 pub(crate) async fn create_memory(
@@ -84,7 +84,7 @@ async fn create(db: &mut PgConnection, user: UserId, slug: String, fact: String)
     Ok(memories::write(db, user, persona.id, fact.trim()).await?)
 }
 
-/// Have a persona forget one thing
+/// Delete one memory
 #[utoipa::path(delete, path = "/personas/{slug}/memories/{id}", tag = TAG, security(("token" = ["chat:write"])),
     params(("slug" = String, Path), ("id" = MemoryId, Path)), responses((status = 204)))]
 pub(crate) async fn delete_memory(
@@ -96,7 +96,7 @@ pub(crate) async fn delete_memory(
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(NO_MEMORY) }
 }
 
-/// Have a persona forget all that it knows of you
+/// Delete all memories of a persona about you
 #[utoipa::path(delete, path = "/personas/{slug}/memories", tag = TAG, security(("token" = ["chat:write"])), params(("slug" = String, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete_memories(
@@ -110,7 +110,7 @@ pub(crate) async fn delete_memories(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A persona that the user may not talk with is there only if it remembers something of them.
+/// A persona that the user may not talk with is a 404, unless it has memories of them.
 async fn must_be_there(knowledge: &Knowledge, user: UserId, slug: &str) -> Result<(), ApiError> {
     let found = is_slug(slug) && personas::find(&knowledge.pool, user, slug).await?.is_some();
     if found { Ok(()) } else { Err(NO_PERSONA) }

@@ -1,4 +1,4 @@
-//! What personas know, over HTTP.
+//! Knowledge of personas over HTTP.
 
 mod documents;
 mod memories;

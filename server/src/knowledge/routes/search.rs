@@ -1,4 +1,4 @@
-//! Search in a persona's knowledge, the same that replies make, for its owner.
+//! Search in a persona's knowledge for its owner, the same as for replies.
 
 use std::sync::Arc;
 
@@ -32,15 +32,15 @@ const MAX_PASSAGES: usize = 50;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Asked {
-    /// A question, as a user would ask it.
+    /// A question, as a user would put it.
     #[param(min_length = 1, max_length = 1000, example = "Where did you grow up?")]
     q: String,
-    /// How many passages at most: 1 to 50; as many as a reply is told (`retrieval.passages`) unless told.
+    /// The maximum number of passages: 1 to 50, by default as for a reply (`retrieval.passages`).
     #[param(minimum = 1, maximum = 50)]
     limit: Option<usize>,
 }
 
-/// What a search found, the best first.
+/// The result of a search, the best first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SearchResult {
     mode: Mode,
@@ -55,12 +55,12 @@ struct FoundPassage {
     source_id: Uuid,
     place: PassageLocation,
     content: String,
-    /// By which they are ordered: what both searches say, with the weights.
+    /// The fused score of both searches, by which they are ordered.
     #[schema(example = 0.0325)]
     score: f32,
-    /// Its place among those that were found by words.
+    /// The rank in the keyword search.
     keyword_rank: Option<u32>,
-    /// Its place among those that were found by meaning, and how alike they are (1: the same).
+    /// The rank in the vector search, and the cosine similarity (1: the same).
     vector_rank: Option<u32>,
     similarity: Option<f32>,
 }
@@ -82,9 +82,9 @@ impl From<Ranked> for FoundPassage {
     }
 }
 
-/// Search what a persona knows, as a reply does
+/// Search a persona's knowledge, as a reply does
 ///
-/// Words in quotation marks belong together, `or` means either, and `-` stands before what must not be there.
+/// A phrase in quotation marks is matched as a whole, `or` is an alternative, and `-` excludes.
 #[utoipa::path(get, path = "/personas/{slug}/knowledge/search", tag = "knowledge", security(("token" = ["personas:read"])), params(("slug" = String, Path), Asked),
     responses((status = 200, body = SearchResult), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn search_knowledge(

@@ -1,4 +1,4 @@
-//! The ports' implementations, named by their technology. Only the places that build dependencies name them.
+//! The implementations of the ports, named by their technology. Only composition roots use them directly.
 
 pub mod embedders;
 pub mod limiters;

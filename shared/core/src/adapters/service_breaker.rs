@@ -71,19 +71,19 @@ pub(super) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The service has answered.
+    /// The service answered.
     pub(super) fn succeed(mut self) {
         self.recorded = true;
         self.owner.record_success(self.probe);
     }
 
-    /// The service has failed, and may have said when it wants to be called again.
+    /// The service failed; `retry_after` is the pause that it requests.
     pub(super) fn fail(mut self, retry_after: Option<Duration>) {
         self.recorded = true;
         self.owner.record_failure(Outcome::Failed, retry_after, self.probe);
     }
 
-    /// The service may not have been called at all: no result.
+    /// The service may not have been called: no result.
     pub(super) fn release(mut self) {
         self.recorded = true;
         self.owner.breaker.release(self.probe);

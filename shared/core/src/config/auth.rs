@@ -1,4 +1,4 @@
-//! Signing in: how long things last, and what a password costs.
+//! Authentication: lifetimes, and the cost of password hashes.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ impl Auth {
         );
         rule(self.keys_per_user > 0, "auth.keys_per_user", "must be at least 1");
         rule(self.refresh_grace <= Duration::from_mins(1), "auth.refresh_grace", "must not be longer than 1m");
-        // Less of one needs more of the other: by OWASP's table 46 MiB once, 19 MiB twice, or 7 MiB five times.
+        // OWASP's minimum: 46 MiB with one iteration, 19 MiB with two, or 7 MiB with five.
         rule(
             (7_168..=1_048_576).contains(&self.password_memory),
             "auth.password_memory",

@@ -1,4 +1,4 @@
-//! Who turns texts into vectors, and where vectors are searched.
+//! The embedder and the vector store.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::{
     Format, HOLDS_A_SECRET, Providers, duration, holds_no_secret, optional_secret, optional_url, public_address,
 };
 
-/// The built-in embedder, which needs nothing.
+/// The built-in embedder.
 const LEXICAL: &str = "lexical";
 
-/// Models that everybody means by these names, and how many numbers their vectors have.
+/// Well-known models and the dimension of their vectors.
 const KNOWN: [(&str, usize); 3] =
     [("text-embedding-3-small", 1536), ("text-embedding-3-large", 3072), ("text-embedding-ada-002", 1536)];
 
-/// With the prefix, the dimension and a number it is a name in Qdrant.
+/// With the prefix, the dimension and a number it must be a valid name in Qdrant.
 const MAX_MODEL_CHARS: usize = 150;
 
 /// Qdrant's own limit, and enough for any model.
@@ -62,19 +62,19 @@ pub struct Qdrant {
     pub breaker_cap: Duration,
 }
 
-/// A service that embeds, and how it is asked.
+/// An embedding service, and its parameters.
 #[derive(Debug, Clone)]
 pub struct EmbeddingService {
     pub base_url: String,
     pub key: Option<SecretString>,
     pub model: String,
     pub dimension: usize,
-    /// Whether the model is to give fewer numbers than it does by itself.
+    /// Whether to request a smaller dimension than the model's own.
     pub shortened: bool,
 }
 
 impl Embeddings {
-    /// The service to ask; `None` for the built-in embedder.
+    /// The service to call; `None` for the built-in embedder.
     pub fn service(&self, providers: &Providers) -> Option<EmbeddingService> {
         if self.provider == LEXICAL {
             return None;
@@ -92,7 +92,7 @@ impl Embeddings {
         })
     }
 
-    /// What is wrong, by setting.
+    /// Validates each setting.
     pub(super) fn check(&self, providers: &Providers, rule: &mut impl FnMut(bool, &str, &str)) {
         rule((1..=2048).contains(&self.batch), "embeddings.batch", "must be 1 to 2048");
         rule(!self.timeout.is_zero(), "embeddings.timeout", "must be longer than nothing");
@@ -152,7 +152,7 @@ impl Qdrant {
             "qdrant.breaker_cap",
             "must not be shorter than qdrant.breaker_pause",
         );
-        // The client would show it when it complains.
+        // The client would quote it in its error.
         let key = self.api_key.as_ref().map_or("", ExposeSecret::expose_secret);
         rule(
             key.bytes().all(|byte| byte.is_ascii_graphic()),

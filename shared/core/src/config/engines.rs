@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{duration, optional_secret};
 
-/// What an address of PostgreSQL may have after its question mark.
+/// The query parameters that a PostgreSQL URL may have.
 const DATABASE_PARAMETERS: [&str; 18] = [
     "host",
     "hostaddr",
@@ -75,8 +75,8 @@ impl Redis {
     }
 }
 
-/// Whether all parameters of PostgreSQL's address are known to its client, which would write others, with their values,
-/// into the log, and go on without.
+/// Whether all query parameters of the PostgreSQL URL are known to the client, which would log others with their
+/// values, and ignore them.
 fn is_heeded(address: &SecretString) -> bool {
     let known = |name: &str| DATABASE_PARAMETERS.contains(&name) || name.starts_with("options[");
     let url = address.expose_secret().parse::<Url>();

@@ -114,14 +114,14 @@ impl Live {
         let mut applied: Result<Table, ConfigError> = Ok(self.0.values.lock().clone());
         let mut seen = applied.clone();
         loop {
-            let asked = tokio::select! {
+            let requested = tokio::select! {
                 received = hangups.recv() => received.is_some(),
                 _ = ticks.tick() => false,
             };
             let sources = self.0.sources.clone();
             let Ok(reading) = tokio::task::spawn_blocking(move || sources.read()).await else { continue };
             let found = reading.as_ref().map(|reading| reading.values.clone()).map_err(Clone::clone);
-            if asked || (found != applied && found == seen) {
+            if requested || (found != applied && found == seen) {
                 self.apply(reading);
                 applied = found.clone();
             }

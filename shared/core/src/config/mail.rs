@@ -31,17 +31,17 @@ pub struct Admin {
 }
 
 impl Mail {
-    /// Whether anybody can be written to.
+    /// Whether e-mails can be sent.
     pub const fn is_set_up(&self) -> bool {
         self.url.is_some() || self.to_log
     }
 
-    /// Where the mail server is, with its credentials.
+    /// The address of the mail server, with its credentials.
     pub fn server(&self) -> Option<Url> {
         self.url.as_ref()?.expose_secret().parse().ok()
     }
 
-    /// What is wrong, by setting. The address may hold a password: no message repeats it.
+    /// Validates each setting. The address may hold a password, so no message quotes it.
     pub(super) fn check(&self, public_url: Option<&Url>, rule: &mut impl FnMut(bool, &str, &str)) {
         let server = self.server();
         rule(

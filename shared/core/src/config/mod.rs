@@ -1,8 +1,8 @@
 //! Configuration: embedded defaults < optional TOML file < directory of secrets < environment, typed and validated once
 //! at start.
 //!
-//! Nothing else reads the environment. Every fault is reported together with its key, so that an operator mends them in
-//! one go. Binaries get theirs from [`Options::load`], as [`Live`]: keys in it may change while they run.
+//! Nothing else reads the environment. All faults are reported at once, each with its key. Binaries load it by
+//! [`Options::load`], as [`Live`]: keys in it may change at runtime.
 
 mod auth;
 mod embeddings;
@@ -34,7 +34,7 @@ pub use live::{Live, LiveSecret};
 pub use mail::{Admin, Mail};
 pub use options::Options;
 pub use outgoing::Outgoing;
-pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, known, public_address};
+pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, check_link, public_address};
 pub use rate_limits::RateLimits;
 pub use registration::{Registration, RegistrationMode};
 pub use retrieval::Retrieval;
@@ -173,7 +173,7 @@ impl Config {
         Ok(sources.read()?.config)
     }
 
-    /// What a type cannot say: rules between settings, each with the key at fault.
+    /// Validates rules between settings, each with the key at fault.
     fn check(&self, faults: &mut Vec<Fault>) {
         let mut rule = |holds: bool, key: &str, message: &str| {
             if !holds {
@@ -273,7 +273,7 @@ fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok((!text.is_empty()).then(|| text.into()))
 }
 
-/// The usual complaint about what is no text would show it.
+/// The default error would show a value that is not a string.
 fn secret_text<E: serde::de::Error>(value: Value) -> Result<String, E> {
     match value {
         Value::String(text) => Ok(text),
@@ -290,7 +290,7 @@ fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url
     text.parse().map(Some).map_err(|e| D::Error::custom(format!("is not an address: {e}")))
 }
 
-/// An address is shown in logs and in `Debug`, so it is no place for secrets.
+/// Addresses are shown in logs and in `Debug`, so they must not hold secrets.
 fn holds_no_secret(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none()
 }

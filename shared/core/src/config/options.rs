@@ -1,4 +1,4 @@
-//! What every binary takes on its command line.
+//! The command line options of all binaries.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The configuration; `None` where checking it was all.
+    /// Loads the configuration; `None` with `--check-config`.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn load(&self) -> Result<Option<Live>, ConfigError> {
         let environment = std::env::vars().collect();

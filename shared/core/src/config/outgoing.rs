@@ -1,4 +1,4 @@
-//! What may be reached where users give addresses.
+//! Limits of calls to URLs that users give.
 
 use std::{str::FromStr, time::Duration};
 
@@ -11,14 +11,14 @@ use super::duration;
 pub struct Outgoing {
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
-    /// None: every port.
+    /// Empty: every port.
     #[serde(deserialize_with = "list")]
     pub ports: Vec<u16>,
     #[serde(deserialize_with = "list")]
     pub allow_networks: Vec<IpNet>,
 }
 
-/// Separated by commas.
+/// Comma-separated values.
 fn list<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());

@@ -1,4 +1,4 @@
-//! Model services, their keys, and the order in which they are asked.
+//! Providers, their keys, and the default chain.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,10 +10,10 @@ use url::Url;
 use super::{HOLDS_A_SECRET, duration, holds_no_secret, optional_url, secret_text};
 use crate::model::providers::{CACHE, Link, is_alias};
 
-/// The built-in provider, which needs nothing.
+/// The built-in provider.
 pub const OFFLINE: &str = "offline";
 
-/// Those that need no address, in the order in which they are asked where no chain is set.
+/// Providers with a well-known address, in the order of the default chain.
 const PUBLIC: [(&str, &str); 3] = [
     ("openai", "https://api.openai.com/v1"),
     ("anthropic", "https://api.anthropic.com"),
@@ -58,7 +58,7 @@ pub struct Models {
     pub offline_word_interval: Duration,
 }
 
-/// How a service is spoken to.
+/// The wire format of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -83,12 +83,12 @@ pub struct Provider {
 /// By name.
 pub type Providers = BTreeMap<String, Provider>;
 
-/// The address of a provider that everybody means by this name.
+/// The well-known address of a provider.
 pub fn public_address(provider: &str) -> Option<&'static str> {
     PUBLIC.iter().find(|(name, _)| *name == provider).map(|(_, address)| *address)
 }
 
-/// A link that leads nowhere.
+/// A link to an unknown provider or key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownLink {
     #[error("'{0}': there is no provider '{provider}'", provider = .0.provider)]
@@ -98,7 +98,7 @@ pub enum UnknownLink {
 }
 
 /// Whether there is such a provider, with such a key.
-pub fn known(providers: &Providers, link: &Link) -> Result<(), UnknownLink> {
+pub fn check_link(providers: &Providers, link: &Link) -> Result<(), UnknownLink> {
     let provider = providers.get(&link.provider).ok_or_else(|| UnknownLink::Provider(link.clone()))?;
     if link.key.as_ref().is_none_or(|key| provider.keys.contains_key(key)) {
         Ok(())
@@ -108,17 +108,17 @@ pub fn known(providers: &Providers, link: &Link) -> Result<(), UnknownLink> {
 }
 
 impl Models {
-    /// The links that are allowed where a tier does not say it; `None` for all.
+    /// The links that are allowed where a tier does not restrict them; `None` for all.
     pub fn allowed_links(&self) -> Option<Vec<String>> {
         (!self.allowed.is_empty()).then(|| self.allowed.iter().map(ToString::to_string).collect())
     }
 
-    /// What each user may spend in a day where no other budget of a user applies.
+    /// The daily budget of each user without a user's budget.
     pub fn daily_budget(&self) -> Option<f64> {
         (self.daily_budget > 0.0).then_some(self.daily_budget)
     }
 
-    /// The chain that is asked where neither tier nor persona has one.
+    /// The chain of replies where neither tier nor persona has one.
     pub fn default_chain(&self, providers: &Providers) -> Vec<Link> {
         if !self.chain.is_empty() {
             return self.chain.clone();
@@ -133,14 +133,14 @@ impl Models {
         if chain.is_empty() { vec![link(OFFLINE)] } else { chain }
     }
 
-    /// What is wrong, by setting.
+    /// Validates each setting.
     pub(super) fn check(&self, providers: &Providers, rule: &mut impl FnMut(bool, &str, &str)) {
         for link in &self.chain {
-            let unknown = known(providers, link).err();
+            let unknown = check_link(providers, link).err();
             rule(unknown.is_none(), "models.chain", &unknown.map(|unknown| unknown.to_string()).unwrap_or_default());
         }
         for link in &self.allowed {
-            let unknown = known(providers, link).err();
+            let unknown = check_link(providers, link).err();
             rule(unknown.is_none(), "models.allowed", &unknown.map(|unknown| unknown.to_string()).unwrap_or_default());
             let keyless = link.key.is_none();
             rule(keyless, "models.allowed", &format!("'{link}' must not name a key: with any key it is the same"));
@@ -194,7 +194,7 @@ fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>,
     }
 }
 
-/// Those that are set; an empty one is none.
+/// Keys by alias, without empty ones.
 fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, SecretString>, D::Error> {
     let keys = BTreeMap::<String, Value>::deserialize(deserializer)?;
     let mut set = BTreeMap::new();

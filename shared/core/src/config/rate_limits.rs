@@ -22,7 +22,7 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// What is wrong, by setting.
+    /// Validates each setting.
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         rule((1..=10_000).contains(&self.socket_frames), "rate_limits.socket_frames", "must be 1 to 10000");
         let allowed = Duration::from_millis(1)..=Duration::from_secs(5);

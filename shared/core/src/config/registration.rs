@@ -1,4 +1,4 @@
-//! Who may open an account.
+//! Registration: who may open an account.
 
 use std::time::Duration;
 

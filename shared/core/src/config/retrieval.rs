@@ -1,4 +1,4 @@
-//! How passages are looked for, and which are told.
+//! Retrieval of passages: search, ranking and selection.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct Retrieval {
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
     pub min_similarity: f32,
-    /// `None`: age does not count.
+    /// `None`: no decay by age.
     #[serde(deserialize_with = "duration_or_forever")]
     pub half_life: Option<Duration>,
     pub response_weight: f32,
@@ -22,7 +22,7 @@ pub struct Retrieval {
 }
 
 impl Retrieval {
-    /// What is wrong, by setting.
+    /// Validates each setting.
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         rule((1..=50).contains(&self.passages), "retrieval.passages", "must be 1 to 50");
         rule((1..=200).contains(&self.candidates), "retrieval.candidates", "must be 1 to 200");

@@ -1,4 +1,4 @@
-//! The web tier: where it listens, whom it believes, and what it takes at most.
+//! The web tier: its listener, trusted proxies and origins, and limits.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -54,7 +54,7 @@ impl Server {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
-    /// What is wrong, by setting.
+    /// Validates each setting.
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         let scheme = self.public_url.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
         rule(scheme, "server.public_url", "must begin with http:// or https://");
@@ -115,7 +115,7 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D:
     networks.collect::<Result<_, _>>().map_err(D::Error::custom)
 }
 
-/// Origins in the form in which browsers send them.
+/// Origins, normalized as browsers send them.
 fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let origin = |part: &str| {

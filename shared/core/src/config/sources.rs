@@ -1,7 +1,7 @@
-//! Where settings come from, and how all their faults are found at once.
+//! The sources of settings, and the report of all faults at once.
 //!
-//! Embedded defaults < TOML file < directory of secrets < environment. What was read from a file is never quoted in a
-//! fault: a secret may have got into the wrong one.
+//! Embedded defaults < TOML file < directory of secrets < environment. No fault quotes text from a file: a secret may
+//! have been put into the wrong one.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use super::Config;
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// Environment names that people expect, and the settings that they are.
+/// Conventional environment variables, and their settings.
 const USUAL_NAMES: [(&str, &str); 11] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
@@ -52,29 +52,29 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// All that settings are read from. It holds secrets: it is never shown.
+/// All sources of settings. They hold secrets and are never shown.
 #[derive(Clone, Default)]
 pub struct Sources {
     pub file: Option<PathBuf>,
-    /// One file for each setting, as Kubernetes and Vault's agent write them.
+    /// One file per setting, as written by Kubernetes and Vault's agent.
     pub secrets: Option<PathBuf>,
     pub environment: Vec<(String, String)>,
 }
 
-/// A configuration that is sound, with the values that it was made of.
+/// A valid configuration, and the values that it was parsed from.
 pub(super) struct Reading {
     pub(super) config: Config,
     pub(super) values: Table,
 }
 
 impl Sources {
-    /// Reads all of them, now.
+    /// Reads all sources.
     pub(super) fn read(&self) -> Result<Reading, ConfigError> {
         let text = |path: &PathBuf| std::fs::read_to_string(path).map_err(|error| unreadable(&error));
         self.read_with(self.file.as_ref().map(|path| (path.display().to_string(), text(path))))
     }
 
-    /// With the text of the file, under its name.
+    /// Adds the text of the file, and its path.
     fn read_with(&self, file: Option<(String, Result<String, String>)>) -> Result<Reading, ConfigError> {
         let defaults = parse(DEFAULTS).map_err(|message| fault("defaults", message))?;
         let mut merged = defaults.clone();
@@ -120,7 +120,7 @@ fn unreadable(error: &std::io::Error) -> String {
     format!("cannot be read: {error}")
 }
 
-/// The parser's own words would show the line, which may hold a secret.
+/// The parser's own message would quote the line, which may hold a secret.
 fn parse(text: &str) -> Result<Table, String> {
     text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -138,7 +138,7 @@ fn merge_file(merged: &mut Table, text: &str, faults: &mut Vec<Fault>) -> Result
     Ok(())
 }
 
-/// The settings at this path, and under it.
+/// The settings at this path and below.
 fn merge_table(merged: &mut Table, path: &str, values: &Table, faults: &mut Vec<Fault>) {
     for (key, value) in values {
         let path = format!("{path}.{key}");
@@ -154,8 +154,7 @@ fn unknown(key: String) -> Fault {
     Fault { key, message: "there is no such setting".to_owned() }
 }
 
-/// The settings that were found. Files whose names begin with a dot belong to whoever writes the directory, such as
-/// Kubernetes' `..data`.
+/// The settings in the directory. Names that begin with a dot are internal to its writer, such as Kubernetes' `..data`.
 fn merge_directory(merged: &mut Table, directory: &Path, faults: &mut Vec<Fault>) -> Vec<String> {
     let names = std::fs::read_dir(directory).and_then(|entries| {
         entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<Vec<_>>>()
@@ -207,7 +206,7 @@ fn merge_variable(merged: &mut Table, name: &str, value: &str, faults: &mut Vec<
     from_file.then_some(key)
 }
 
-/// The setting that a variable means, if it means one.
+/// The setting of an environment variable, if it has one.
 fn setting_of(variable: &str) -> Option<String> {
     if let Some((_, key)) = USUAL_NAMES.iter().find(|(usual, _)| *usual == variable) {
         return Some((*key).to_owned());
@@ -216,15 +215,14 @@ fn setting_of(variable: &str) -> Option<String> {
     Some(rest.to_lowercase().replace("__", "."))
 }
 
-/// A file's text as the value of a setting.
+/// The text of a file as the value of a setting.
 fn take_file(slot: &mut Value, path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
     *slot = typed(text.trim_end(), slot).map_err(|what| format!("holds {what}"))?;
     Ok(())
 }
 
-/// Where a setting is. Providers and their keys may have names that the defaults do not know: they come into being
-/// here.
+/// The path of a setting. Providers and keys that the defaults do not have are created.
 fn slot<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Value> {
     let (section, key) = path.split_once('.')?;
     let mut table = table.get_mut(section)?.as_table_mut()?;
@@ -243,7 +241,7 @@ fn slot<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Value> {
     table.get_mut(path)
 }
 
-/// What a provider has to say of itself: nothing is said yet.
+/// The defaults of a provider: empty.
 fn nameless_provider() -> Table {
     ["format", "base_url", "model", "continues"]
         .map(|key| (key.to_owned(), Value::String(String::new())))
@@ -251,7 +249,7 @@ fn nameless_provider() -> Table {
         .collect()
 }
 
-/// A text as a value of the type that the default has; or what it is instead.
+/// Parses a text as the type of the default; the error is what it is instead.
 fn typed(text: &str, default: &Value) -> Result<Value, &'static str> {
     match default {
         Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| "not a whole number"),
@@ -261,7 +259,7 @@ fn typed(text: &str, default: &Value) -> Result<Value, &'static str> {
     }
 }
 
-/// Deserializes; each setting at fault is noted and set back to its default, until what is left is sound.
+/// Deserializes. Each invalid setting is reported and reset to its default, until the rest is valid.
 fn deserialize(mut merged: Table, defaults: &Table, faults: &mut Vec<Fault>) -> Option<Config> {
     loop {
         let error = match serde_path_to_error::deserialize(merged.clone()) {

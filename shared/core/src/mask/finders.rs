@@ -1,4 +1,4 @@
-//! The finders: each names the places in a text that hold one kind of secret.
+//! The finders: each returns the spans of one kind of secret.
 
 use std::ops::Range;
 
@@ -7,20 +7,20 @@ use super::{
     shapes::{DIGITS, EMAIL, HEADER, IN_ADDRESS, NAMES, PASSWORD_IS, PRIVATE_KEY, RUN, SCHEME, TOKEN},
 };
 
-/// How far before a secret its name stands, in bytes.
+/// The maximum distance from a secret back to its name, in bytes.
 const NAMED_WITHIN: usize = 60;
-/// In which cards show their numbers: 4-4-4-4-3 is the longest.
+/// Groups of card numbers: 4-4-4-4-3 is the longest.
 const MAX_GROUPS: usize = 5;
 
 pub(super) fn find(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut add = |kind, places: &mut dyn Iterator<Item = Range<usize>>| {
-        found.extend(places.map(|place| Found { place, kind }));
+    let mut add = |kind, spans: &mut dyn Iterator<Item = Range<usize>>| {
+        found.extend(spans.map(|span| Found { span, kind }));
     };
     add(Kind::Secret, &mut PRIVATE_KEY.find_iter(text).map(|key| key.range()));
     add(Kind::Secret, &mut groups(&TOKEN, text));
     add(Kind::Secret, &mut groups(&HEADER, text));
-    add(Kind::Secret, &mut groups(&SCHEME, text).filter(|place| is_credential(&text[place.clone()])));
+    add(Kind::Secret, &mut groups(&SCHEME, text).filter(|span| is_credential(&text[span.clone()])));
     add(Kind::Secret, &mut groups(&IN_ADDRESS, text));
     add(Kind::Secret, &mut PASSWORD_IS.find_iter(text).filter_map(|words| password(text, words.end())));
     add(Kind::Secret, &mut RUN.find_iter(text).map(|run| run.range()).filter(|run| is_named_secret(text, run)));
@@ -33,14 +33,14 @@ fn groups<'t>(pattern: &'static regex::Regex, text: &'t str) -> impl Iterator<It
     pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.range()))
 }
 
-/// Neither "basic understanding" nor "the bearer 2024-2025" speak of credentials.
+/// Excludes ordinary text such as "basic understanding" and "the bearer 2024-2025".
 fn is_credential(value: &str) -> bool {
     let (letters, digits) = (value.bytes().any(|b| b.is_ascii_alphabetic()), value.bytes().any(|b| b.is_ascii_digit()));
     let padded = value.ends_with('=') && value.len().is_multiple_of(4);
     (letters && digits && !value.contains('-')) || looks_random(value) || padded || value.len() >= 32
 }
 
-/// What is said to be a password, if it may be one: no word of ordinary text has digits or such marks in it.
+/// The value after a name such as "password", if it has digits or marks: ordinary words have none.
 fn password(text: &str, from: usize) -> Option<Range<usize>> {
     let ends = |c: char| c.is_whitespace() || "\"'`,;<>".contains(c);
     let value = text[from..].split(ends).next().unwrap_or_default();
@@ -52,7 +52,7 @@ fn password(text: &str, from: usize) -> Option<Range<usize>> {
     secret.then(|| from..from + value.len())
 }
 
-/// A run without words in it, after a word that says what it is, in the same line.
+/// A run of random characters, after a name on the same line.
 fn is_named_secret(text: &str, run: &Range<usize>) -> bool {
     if !looks_random(&text[run.clone()]) {
         return false;
@@ -65,7 +65,7 @@ fn is_named_secret(text: &str, run: &Range<usize>) -> bool {
     NAMES.is_match(before) || NAMES.is_match(&text[run.clone()])
 }
 
-/// Whether it can hardly be words: hexadecimal with digits, or changing between kinds of letters and digits too often.
+/// Whether it looks random: hexadecimal with digits, or frequent changes between digits and kinds of letters.
 fn looks_random(run: &str) -> bool {
     run.trim_end_matches('=').split(['_', '-', '/', '+']).chain([run]).any(|part| {
         let plain: Vec<u8> = part.bytes().filter(u8::is_ascii_alphanumeric).collect();
@@ -85,10 +85,10 @@ fn kind_of(letter: u8) -> u8 {
     }
 }
 
-/// Groups of digits that are together a card's number. What stands beside it, a year or an amount, is none of it.
-fn cards(text: &str, place: Range<usize>) -> Vec<Range<usize>> {
+/// Groups of digits that form a card number, without adjacent numbers such as a year or an amount.
+fn cards(text: &str, span: Range<usize>) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
-    for (at, letter) in text[place.clone()].char_indices().map(|(at, letter)| (place.start + at, letter)) {
+    for (at, letter) in text[span.clone()].char_indices().map(|(at, letter)| (span.start + at, letter)) {
         match groups.last_mut() {
             Some(group) if letter.is_ascii_digit() && group.end == at => group.end += 1,
             _ if letter.is_ascii_digit() => groups.push(at..at + 1),
@@ -107,17 +107,17 @@ fn cards(text: &str, place: Range<usize>) -> Vec<Range<usize>> {
     found
 }
 
-/// A number that a card may have, with a digit that checks the others.
+/// Whether it is a possible card number with a valid Luhn check digit.
 fn is_card(text: &str, groups: &[Range<usize>]) -> bool {
     let length: usize = groups.iter().map(ExactSizeIterator::len).sum();
-    // A row of small numbers is none, even if its sum would do.
+    // A sequence of small numbers is none, even with a valid check digit.
     let shown_so =
         groups.len() == 1 || (groups[0].len() == 4 && groups.iter().rev().skip(1).all(|group| group.len() >= 4));
     if !(13..=19).contains(&length) || !shown_so {
         return false;
     }
     let digits = groups.iter().flat_map(|group| text[group.clone()].bytes()).map(|digit| u32::from(digit - b'0'));
-    let doubled = |(place, digit): (usize, u32)| match (place % 2, digit * 2) {
+    let doubled = |(position, digit): (usize, u32)| match (position % 2, digit * 2) {
         (0, _) => digit,
         (_, twice) => twice / 10 + twice % 10,
     };

@@ -1,10 +1,10 @@
-//! What secrets look like that are known by their look.
+//! Patterns of secrets with a recognizable shape.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Whole secrets, each known by how it begins. What stands before must be no letter or digit.
+/// Whole secrets by prefix. The character before must not be alphanumeric.
 const TOKENS: [&str; 22] = [
     // OpenAI, Anthropic, OpenRouter, DeepSeek and others; xAI, Groq, Hugging Face, Replicate, Perplexity.
     r"sk-[A-Za-z0-9_-]{16,}",
@@ -19,7 +19,7 @@ const TOKENS: [&str; 22] = [
     r"dckr_pat_[A-Za-z0-9_-]{20,}",
     r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{40,}",
     r"ATATT3[A-Za-z0-9_=-]{40,}",
-    // Amazon (the id of a key), Google, Azure's signatures, DigitalOcean.
+    // Amazon (key ids), Google, Azure's signatures, DigitalOcean.
     r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}",
     r"AIza[A-Za-z0-9_-]{35,}",
     r"ya29\.[A-Za-z0-9_-]{20,}",
@@ -39,14 +39,14 @@ const TOKENS: [&str; 22] = [
 pub(super) static TOKEN: LazyLock<Regex> =
     LazyLock::new(|| compiled(&format!(r"(?:^|[^A-Za-z0-9])({})", TOKENS.join("|"))));
 
-/// Up to its end; up to the end of the text where that is missing.
+/// Up to the end marker; up to the end of the text where that is missing.
 pub(super) static PRIVATE_KEY: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\z)",
     )
 });
 
-/// Group 1 is what may be credentials after the name of an HTTP scheme: both names are words, too.
+/// Group 1 is a candidate for credentials after the name of an HTTP scheme, which is an ordinary word, too.
 pub(super) static SCHEME: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?i)\b(?:bearer|basic)[ \t]+([A-Za-z0-9._~+/-]{8,}=*)"));
 
@@ -55,25 +55,25 @@ pub(super) static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r#"(?i)\bauthorization["']?\s*[:=]\s*["']?(?:bearer|basic|token|apikey)\s+([^\s"',;]{4,})"#)
 });
 
-/// Group 1 is the password in an address.
+/// Group 1 is the password in a URL.
 pub(super) static IN_ADDRESS: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:([^\s/]+)@"));
 
 pub(super) static EMAIL: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"[\p{L}\p{N}_][\p{L}\p{N}._%+'-]*@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}"));
 
-/// Digits in groups, as a card shows them.
+/// Digits in groups, as printed on cards.
 pub(super) static DIGITS: LazyLock<Regex> = LazyLock::new(|| compiled(r"[0-9]+(?:[ .-][0-9]+)*"));
 
-/// Words after which a long run of letters and digits is a secret.
+/// Names after which a random run is a secret.
 pub(super) static NAMES: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"(?i)key|token|secret|credential|signature|pass(?:word|wd|phrase|code)|pwd|authorization|cookie")
 });
 
-/// A run that is long enough to be one.
+/// A run of sufficient length.
 pub(super) static RUN: LazyLock<Regex> = LazyLock::new(|| compiled(r"[A-Za-z0-9+/_-]{16,}={0,2}"));
 
-/// Up to what is said to be a password, however short.
+/// Group 1 is what is called a password, of any length.
 pub(super) static PASSWORD_IS: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r#"(?i)(?:(?:password|passwd|passphrase|passcode|pwd)[\s"'`*]*(?:[:=]+>?|\bis\b)|secret["'`]?\s*[:=]+>?)[\s"'`*]*"#,

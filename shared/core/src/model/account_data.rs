@@ -1,4 +1,4 @@
-//! What a person takes away of theirs, and what is deleted with an account: jobs that workers do.
+//! Exports of a user's data and deletions of accounts: jobs of workers.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use crate::ids::AccountJobId;
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum AccountJobKind {
-    /// All that is somebody's, as a file.
+    /// All data of a user, as a file.
     Export,
-    /// The end of all that is somebody's.
+    /// The deletion of all data of a user.
     Deletion,
 }
 
@@ -26,21 +26,21 @@ pub enum AccountJobStatus {
     Failed,
 }
 
-/// An export or a deletion, and how far it is.
+/// An export or a deletion, and its progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AccountJob {
     pub id: AccountJobId,
     pub kind: AccountJobKind,
     pub status: AccountJobStatus,
-    /// What it is at.
+    /// The current step.
     #[schema(example = "conversations")]
     pub step: Option<String>,
     pub steps_done: i32,
     pub steps: i32,
-    /// How many things it has written to the file, or deleted.
+    /// Items written to the file, or deleted.
     pub items: i64,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
-    /// Until when the file is there, and this is known.
+    /// The expiry of the file and of this entry.
     pub expires_at: Option<DateTime<Utc>>,
 }

@@ -1,11 +1,11 @@
-//! What an account may do.
+//! Roles of accounts.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What an account may do. The role of a message is [`super::Role`].
+/// The role of an account. The role of a message is [`super::Role`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]

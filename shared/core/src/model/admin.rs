@@ -1,4 +1,4 @@
-//! What admins see. None of it holds a word that was said: texts are told by their length.
+//! What admins see. No content of users: texts are given by length.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{
     problem::Problem,
 };
 
-/// A request that failed for good, kept until an admin tries it again or discards it.
+/// A request that failed for good, kept until an admin retries or discards it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeadLetter {
     pub id: RequestId,
@@ -21,28 +21,28 @@ pub struct DeadLetter {
     /// The slug of the persona that should have replied.
     #[schema(example = "demo")]
     pub persona: String,
-    /// How many characters were asked.
+    /// The length of the question, in characters.
     pub question_length: i32,
     pub attempts: i32,
-    /// What the user was told.
+    /// The user's error.
     pub error: Problem,
-    /// What went wrong at the last attempt.
+    /// The cause of the last attempt's failure.
     pub cause: Option<String>,
     pub correlation_id: String,
     pub created_at: DateTime<Utc>,
     pub failed_at: DateTime<Utc>,
-    /// The dead letter that this one tried again.
+    /// The dead letter that this one retried.
     pub redrive_of: Option<RequestId>,
-    /// When it was tried again or discarded.
+    /// When it was retried or discarded.
     pub settled_at: Option<DateTime<Utc>>,
-    /// The request that tries it again.
+    /// The request that retries it.
     pub redriven_as: Option<RequestId>,
     pub estimate: Tokens,
 }
 
-/// What another try would cost, about.
+/// The estimated tokens of a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
-// Others are what a sign-in gives.
+// Other permissions come with a sign-in.
 #[schema(as = EstimatedTokens)]
 pub struct Tokens {
     pub prompt_tokens: i64,
@@ -56,7 +56,7 @@ impl std::ops::AddAssign for Tokens {
     }
 }
 
-/// One try of a worker at a request, when it was over.
+/// A finished attempt at a request.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Attempt {
     pub number: i32,
@@ -69,31 +69,30 @@ pub struct Attempt {
     pub usage: Option<Usage>,
     pub provider: Option<String>,
     pub model: Option<String>,
-    /// Who was asked, in this order.
+    /// The calls of providers, in their order.
     pub tries: Vec<Try>,
 }
 
-/// What a user is allowed.
+/// The limits of a tier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Tier {
     #[schema(example = "free")]
     pub name: String,
-    /// How many of its jobs begin for each one of a tier with weight 1, while both have a backlog.
+    /// How many of its jobs are started per job of a tier with weight 1, while both have a backlog.
     pub queue_weight: i32,
-    /// Who is asked for its replies, in this order, unless the persona has a chain; null means the configured default.
+    /// The providers of replies, in this order, unless the persona has a chain; null means the configured default.
     #[schema(example = json!(["anthropic", "openai/gpt-4.1-mini"]))]
     pub chain: Option<Vec<String>>,
-    /// Who may speak to its users at all: providers, or single models of them; null means everybody. What else a chain
-    /// names is passed over.
+    /// The allowed providers, or single models of them; null allows all. Other links of a chain are skipped.
     #[schema(example = json!(["openai/gpt-4.1-mini", "offline"]))]
     pub models: Option<Vec<String>>,
-    /// Calls of one user.
+    /// Calls per user.
     pub calls_per_minute: i32,
-    /// Messages that one user sends; they count as calls too.
+    /// Messages per user; they count as calls too.
     pub chat_per_minute: i32,
 }
 
-/// A reply that is being written.
+/// A running reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Running {
     pub request_id: RequestId,
@@ -102,28 +101,28 @@ pub struct Running {
     pub persona: String,
     pub attempt: i32,
     pub started_at: DateTime<Utc>,
-    /// Until when the worker has said that it lives.
+    /// The expiry of the worker's lease.
     pub lease_until: DateTime<Utc>,
-    /// From being handed to the queue to the start of this attempt.
+    /// The lag from dispatch to the start of this attempt.
     #[schema(example = 3)]
     pub dispatch_lag_ms: Option<i64>,
     #[serde(skip)]
     pub worker: String,
 }
 
-/// What a worker does with what waits.
+/// The wanted state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum WorkerState {
     Active,
-    /// It takes nothing up, and finishes what runs.
+    /// It claims nothing more, and finishes what runs.
     Paused,
-    /// The same, and then it ends; what still runs after the drain time is handed back.
+    /// The same, and then it exits; what still runs after the drain time is handed back.
     Draining,
 }
 
-/// A job other than a reply that is being done.
+/// A running job other than a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RunningJob {
     pub id: JobId,
@@ -136,22 +135,22 @@ pub struct RunningJob {
     pub worker: Option<String>,
 }
 
-/// A worker and what it is doing.
+/// A worker and what it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Worker {
     pub name: String,
     pub version: String,
     pub state: WorkerState,
-    /// Why it is not as it was started, where an admin has changed it.
+    /// Why it is not as it was started, if an admin has changed it.
     pub reason: Option<String>,
-    /// How many replies it writes at the same time.
+    /// The number of concurrent replies.
     pub slots: i32,
     /// The kinds of jobs, beside replies, that it runs.
     #[schema(example = json!(["deletion", "export", "index"]))]
     pub kinds: Vec<String>,
     pub started_at: DateTime<Utc>,
     pub seen_at: DateTime<Utc>,
-    /// Whether it was heard of lately enough.
+    /// Whether its last heartbeat is recent enough.
     pub alive: bool,
     pub running: Vec<Running>,
     pub running_jobs: Vec<RunningJob>,

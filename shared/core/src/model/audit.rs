@@ -1,7 +1,7 @@
-//! The audit log: what is noted, and what admins see of it.
+//! The audit log: what is recorded, and what is shown to admins.
 //!
-//! Who reads an entry after its people have deleted their accounts finds their random `subject` and no more: addresses,
-//! values and the user ids are kept beside the log, and go with the account.
+//! After the deletion of an account the entries have only its random `subject`: addresses, values and user ids are kept
+//! beside the log, and deleted with the account.
 
 use std::net::IpAddr;
 
@@ -13,60 +13,60 @@ use uuid::Uuid;
 
 use crate::ids::UserId;
 
-/// What kind of actor it was.
+/// The kind of actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum ActorKind {
-    /// Somebody who is signed in.
+    /// A signed-in user.
     User,
     /// A program with a user's API key.
     ApiKey,
     /// A machine of the operator's.
     Service,
-    /// Somebody on the command line of a server.
+    /// An operator on the command line of a server.
     Operator,
-    /// A worker, by itself.
+    /// A worker, on its own.
     System,
-    /// Nobody that is known.
+    /// An unauthenticated caller.
     Anonymous,
 }
 
-/// Who acts, and from where.
+/// The actor, and the address of the call.
 #[derive(Debug, Clone)]
 pub struct By {
     pub kind: ActorKind,
     pub user: Option<UserId>,
-    /// Of the key or the service that was used.
+    /// The id of the API key or the service.
     pub credential: Option<String>,
     pub address: Option<IpAddr>,
     pub correlation_id: Option<String>,
 }
 
 impl By {
-    /// Somebody on the command line.
+    /// An operator on the command line.
     pub const OPERATOR: Self =
         Self { kind: ActorKind::Operator, user: None, credential: None, address: None, correlation_id: None };
-    /// A worker, by itself.
+    /// A worker, on its own.
     pub const SYSTEM: Self = Self { kind: ActorKind::System, ..Self::OPERATOR };
 
-    /// Somebody whom the call has only now shown to be there.
+    /// A caller who was authenticated by the call itself.
     #[must_use]
     pub fn as_user(&self, user: UserId) -> Self {
         Self { kind: ActorKind::User, user: Some(user), ..self.clone() }
     }
 
-    /// What is to be noted: a short word, and never another one for the same thing.
+    /// The action to record: a stable identifier.
     pub fn does(&self, verb: &'static str) -> Act<'_> {
         Act { by: self, verb, on: None, before: Value::Null, after: Value::Null }
     }
 }
 
-/// On what. Its id must not tell who a person is: people are given as users.
+/// The object of an action. Its id must not identify a person: people are given as users.
 #[derive(Debug, Clone)]
 pub struct On {
     pub kind: &'static str,
-    /// Whose it is, or who it is: what there was before and after goes with this account.
+    /// The owner, or the user itself: the values before and after are deleted with this account.
     pub user: Option<UserId>,
     pub id: Option<String>,
 }
@@ -86,20 +86,20 @@ impl On {
         Self { kind, user: None, id: Some(id.to_string()) }
     }
 
-    /// It belongs to somebody.
+    /// Sets the owner.
     #[must_use]
     pub fn of(self, user: UserId) -> Self {
         Self { user: Some(user), ..self }
     }
 }
 
-/// What is noted: `by.does("tier.changed").on(On::thing("tier", name)).before(old).after(new)`.
+/// An entry to append: `by.does("tier.changed").on(On::thing("tier", name)).before(old).after(new)`.
 #[derive(Debug, Clone)]
 pub struct Act<'a> {
     pub by: &'a By,
     pub verb: &'static str,
     pub on: Option<On>,
-    /// Null where it says nothing.
+    /// Null where there is none.
     pub before: Value,
     pub after: Value,
 }
@@ -110,44 +110,44 @@ impl Act<'_> {
         Self { on: Some(on), ..self }
     }
 
-    /// On something, or on nothing that is known.
+    /// The object, if there is one.
     #[must_use]
     pub fn maybe_on(self, on: Option<On>) -> Self {
         Self { on, ..self }
     }
 
-    /// What there was. Neither here nor in [`Act::after`] a secret, or a word that was said.
+    /// The state before. Neither this nor [`Act::after`] may hold a secret, or content of users.
     #[must_use]
     pub fn before(self, value: impl Serialize) -> Self {
         Self { before: serde_json::to_value(value).unwrap_or_default(), ..self }
     }
 
-    /// What there is now, or what else tells of it.
+    /// The state after, or other details.
     #[must_use]
     pub fn after(self, value: impl Serialize) -> Self {
         Self { after: serde_json::to_value(value).unwrap_or_default(), ..self }
     }
 }
 
-/// Who acted.
+/// The actor.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AuditActor {
     pub kind: ActorKind,
-    /// By which the log knows this person.
+    /// The pseudonym of this person in the log.
     pub subject: Option<Uuid>,
-    /// Null for somebody whose account is deleted.
+    /// Null where the account is deleted.
     pub user_id: Option<UserId>,
-    /// Of the key or the service that was used.
+    /// The id of the API key or the service.
     pub id: Option<String>,
 }
 
-/// On what.
+/// The object.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AuditTarget {
     #[schema(example = "tier")]
     pub kind: String,
     pub subject: Option<Uuid>,
-    /// Whose it is, or who it is.
+    /// The owner, or the user itself.
     pub user_id: Option<UserId>,
     #[schema(example = "free")]
     pub id: Option<String>,
@@ -156,14 +156,14 @@ pub struct AuditTarget {
 /// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AuditEntry {
-    /// 1 is the first; there is none missing.
+    /// Starts at 1, without gaps.
     pub position: i64,
     pub at: DateTime<Utc>,
     pub actor: AuditActor,
     #[schema(example = "tier.changed")]
     pub verb: String,
     pub target: Option<AuditTarget>,
-    /// From where.
+    /// The address of the call.
     #[schema(example = "192.0.2.7")]
     pub address: Option<String>,
     pub before: Option<Value>,

@@ -1,22 +1,22 @@
-//! A change of what may be unset: to leave it out and to say null are not the same.
+//! A change of an optional setting, which distinguishes an omitted field from null.
 
 use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer};
 
-/// What a caller wants of a setting that has a default. A field of this type needs `#[serde(default)]`.
+/// A change of a setting that has a default. A field of this type needs `#[serde(default)]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Change<T> {
-    /// Left out: it stays as it is.
+    /// Omitted: unchanged.
     #[default]
     Keep,
-    /// Null: the default again.
+    /// Null: restore the default.
     Clear,
     Set(T),
 }
 
 impl<T> Change<T> {
-    /// The new value; nothing as well where it is kept.
+    /// The new value; `None` also where it is unchanged.
     pub fn value(self) -> Option<T> {
         if let Self::Set(value) = self { Some(value) } else { None }
     }

@@ -1,4 +1,4 @@
-//! What users think of replies.
+//! Ratings of replies by users.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::ids::RequestId;
 
-/// The longest note, in characters.
+/// The maximum length of a note, in characters.
 pub const MAX_NOTE_CHARS: usize = 2_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -17,18 +17,18 @@ pub enum Rating {
     Down,
 }
 
-/// What a user thinks of a reply: the last word on it.
+/// A user's current rating of a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Feedback {
     pub request_id: RequestId,
     pub rating: Rating,
     pub note: Option<String>,
-    /// Whether the persona's owner may have the question and the reply, for training.
+    /// Whether the persona's owner may use the question and the reply for training.
     pub share: bool,
     pub rated_at: DateTime<Utc>,
 }
 
-/// How a persona's replies were rated.
+/// The counts of a persona's ratings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Ratings {
     pub up: i64,

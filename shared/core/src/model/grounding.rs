@@ -1,4 +1,4 @@
-//! Grounding: what a reply drew on, kept with its request as a receipt.
+//! Grounding: the passages behind a reply, kept with its request as a receipt.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use uuid::Uuid;
 use super::knowledge::SourceKind;
 use crate::ids::PassageId;
 
-/// How passages were looked for.
+/// The mode of a retrieval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// By words and by meaning.
+    /// By keywords and by vectors.
     Hybrid,
-    /// By words alone: the embedder or the vector store was away, or too slow.
+    /// By keywords only: the embedder or the vector store was away, or too slow.
     Keyword,
-    /// By meaning alone.
+    /// By vectors only.
     Vector,
-    /// Nothing was found, or nobody could look.
+    /// Nothing was found, or both searches failed.
     None,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What a reply drew on. The passages were told to the model; whether it used them is another matter.
+/// The receipt of a reply. The passages were in the prompt; whether the model used them is unknown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Grounding {
     pub mode: Mode,
@@ -43,7 +43,7 @@ pub struct Source {
     pub source_kind: SourceKind,
     /// The response or document.
     pub source_id: Uuid,
-    /// How well it fits: more is better, and comparable only within one request.
+    /// The relevance: higher is better, and comparable only within one request.
     #[schema(example = 0.0325)]
     pub score: f32,
 }

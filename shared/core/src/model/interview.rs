@@ -1,4 +1,4 @@
-//! The interview: questions, what a persona's owner answered, and how far the two have come.
+//! The interview: questions, the owner's answers, and the progress.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,16 +6,16 @@ use utoipa::ToSchema;
 
 use crate::ids::{QuestionId, ResponseId};
 
-/// The longest answer, in characters.
+/// The maximum length of an answer, in characters.
 pub const MAX_CONTENT_CHARS: usize = 32_768;
-/// The longest question, in characters.
+/// The maximum length of a question, in characters.
 pub const MAX_QUESTION_CHARS: usize = 1_000;
-/// The longest name of a category, in characters.
+/// The maximum length of a category's name, in characters.
 pub const MAX_CATEGORY_CHARS: usize = 60;
-/// The category of own questions for which none is told.
+/// The default category of own questions.
 pub const OWN_CATEGORY: &str = "own";
 
-/// Whether an answer is being written, or what the persona knows.
+/// Whether an answer is a draft, or knowledge of the persona.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -47,9 +47,9 @@ pub struct Question {
     pub text: String,
     /// Whether it is the caller's own.
     pub own: bool,
-    /// How it stands with the answer of the persona that was asked for; null without one.
+    /// The state of the selected persona's answer; null without one.
     pub answer: Option<ResponseStatus>,
-    /// The order of asking.
+    /// The position in the interview.
     #[serde(skip)]
     pub position: i64,
 }
@@ -63,7 +63,7 @@ pub struct Asked {
     pub text: String,
 }
 
-/// What the owner of a persona answered to one question.
+/// The owner's answer to one question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Response {
     pub id: ResponseId,
@@ -81,7 +81,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// Whether the persona knows it.
+    /// Whether it is knowledge of the persona.
     pub const fn counts(&self) -> bool {
         matches!(self.status, ResponseStatus::Final) && self.deleted_at.is_none()
     }
@@ -96,7 +96,7 @@ pub struct ResponseVersion {
     pub written_at: DateTime<Utc>,
 }
 
-/// How far a category has come.
+/// The progress in a category.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CategoryProgress {
     #[schema(example = "beginnings")]

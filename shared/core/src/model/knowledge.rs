@@ -1,4 +1,4 @@
-//! Knowledge: documents, and the passages that are made of them and of answers.
+//! Knowledge: documents, and the passages of documents and answers.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{ids::DocumentId, media_type::MediaType};
 
-/// What passages are made of.
+/// The kind of a passage's source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -27,47 +27,47 @@ impl fmt::Display for SourceKind {
     }
 }
 
-/// How far a document has come.
+/// The state of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum DocumentStatus {
-    /// Its text is still to be taken out.
+    /// Its text is not extracted yet.
     Pending,
-    /// Its passages are found.
+    /// Its passages can be found.
     Ready,
-    /// Nothing of it is kept; `reason` says why.
+    /// Nothing of it is kept; `reason` is why.
     Failed,
 }
 
-/// Something written, from which a persona draws.
+/// A document of a persona's knowledge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Document {
     pub id: DocumentId,
-    /// What its owner called it, else what it calls itself.
+    /// The title by its owner, else the document's own.
     #[schema(example = "Letters from the lighthouse")]
     pub title: Option<String>,
-    /// What it was found to be.
+    /// The sniffed media type.
     #[schema(value_type = String, example = "application/pdf")]
     pub media_type: MediaType,
-    /// Of what was uploaded, in bytes.
+    /// The size of the upload, in bytes.
     pub size: i32,
-    /// The SHA-256 of what was uploaded, in hexadecimal.
+    /// The SHA-256 of the upload, in hexadecimal.
     pub sha256: String,
     pub status: DocumentStatus,
     /// Why it failed.
     #[schema(example = "holds no text: pages that are pictures have to be turned into text first")]
     pub reason: Option<String>,
-    /// How many passages were made of it.
+    /// The number of its passages.
     pub passages: i64,
     pub created_at: DateTime<Utc>,
 }
 
-/// Something in a text that tells where one is, at a byte of the text.
+/// A landmark in a text, at a byte offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
-    /// A heading of a level from 1 to 6; its words end at another byte.
+    /// A heading of a level from 1 to 6; its text ends at another byte.
     Heading {
         at: usize,
         end: usize,
@@ -79,16 +79,16 @@ pub enum Mark {
     },
 }
 
-/// Where in its source a passage stands.
+/// The location of a passage in its source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PlaceInSource)]
 pub struct PassageLocation {
-    /// The headings above its beginning, the outermost first.
+    /// The headings above its start, the outermost first.
     pub headings: Vec<String>,
-    /// The page on which it begins, where there are pages.
+    /// The page of its start, in formats with pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
-    /// From which character of the source's text to which.
+    /// The range in the source's text, in characters.
     pub start: u32,
     pub end: u32,
 }

@@ -1,4 +1,4 @@
-//! What a persona remembers of a user.
+//! A persona's memories of a user.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,18 +6,18 @@ use utoipa::ToSchema;
 
 use crate::ids::{MemoryId, RequestId};
 
-/// The longest fact, in characters.
+/// The maximum length of a fact, in characters.
 pub const MAX_FACT_CHARS: usize = 500;
-/// The most that a persona remembers of a user; the oldest go.
+/// The maximum per persona and user; the oldest are removed.
 pub const MAX_MEMORIES: i64 = 100;
 
-/// Something that a user told a persona of themselves.
+/// A fact that a user has stated about themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Memory {
     pub id: MemoryId,
     #[schema(example = "I am allergic to nuts")]
     pub fact: String,
-    /// Whose message told it; null where it was written down by the user.
+    /// The message that stated it; null where the user added it.
     pub request_id: Option<RequestId>,
     pub created_at: DateTime<Utc>,
 }

@@ -1,6 +1,6 @@
-//! The nouns of the contract, as they are stored and as clients see them.
+//! The entities of the contract, as they are stored and as clients see them.
 //!
-//! These types are what the API shows; what must not leave the process (hashes, digests) is never part of them.
+//! These types are what the API shows; secrets (hashes, digests) are never part of them.
 
 pub mod account_data;
 mod account_role;
@@ -44,13 +44,13 @@ pub struct User {
     pub created_at: DateTime<Utc>,
 }
 
-/// Who may see a persona beside its owner.
+/// The visibility of a persona to other users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Visibility {
     Private,
-    /// Anybody who knows the slug.
+    /// To anybody with the slug.
     Link,
     Public,
 }
@@ -63,26 +63,26 @@ pub struct Persona {
     pub slug: String,
     pub name: String,
     pub description: String,
-    /// Only the owner sees it.
+    /// Visible to the owner only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
     pub temperature: f32,
     /// The model of those links of the chain that name none and belong to the chain's first provider.
     pub model: Option<String>,
-    /// Who is asked for its replies, in this order; null means the default. Only the owner sees it.
+    /// The providers of its replies, in this order; null means the default. Visible to the owner only.
     #[schema(example = json!(["openai#spare/gpt-4.1-mini", "anthropic"]))]
     pub chain: Option<Vec<String>>,
     pub when_cut: WhenCut,
     pub over_budget: OverBudget,
-    /// Whether the same question in the same circumstances gets the reply that it got before.
+    /// Whether replies are cached for the same question in the same circumstances.
     pub cache_replies: bool,
-    /// Whether it remembers what its users tell it of themselves.
+    /// Whether it keeps memories of its users.
     pub remembers: bool,
     pub languages: Vec<String>,
     pub visibility: Visibility,
-    /// Whether the caller owns it, and so may change it.
+    /// Whether the caller owns it and may change it.
     pub owned: bool,
-    /// Since when an admin has hidden it: it gives no replies, and only its owner sees it.
+    /// When an admin has hidden it: it gives no replies, and only its owner sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_at: Option<DateTime<Utc>>,
     /// Why it is hidden.
@@ -93,7 +93,7 @@ pub struct Persona {
     pub updated_at: DateTime<Utc>,
 }
 
-/// The persona of a conversation, as far as a list needs it.
+/// The persona of a conversation, as shown in lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PersonaName {
     #[schema(example = "demo")]
@@ -108,9 +108,9 @@ pub struct Conversation {
     pub persona: PersonaName,
     pub title: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// Of its newest message, or of a change of its title since.
+    /// The time of its newest message, or of a later change of its title.
     pub updated_at: DateTime<Utc>,
-    /// Lists are in this order. Null where there is no message: then the time of its creation counts.
+    /// The sort key of lists. Null where there is no message: then the time of creation is used.
     pub last_message_at: Option<DateTime<Utc>>,
 }
 
@@ -132,7 +132,7 @@ pub struct Message {
     pub created_at: DateTime<Utc>,
 }
 
-/// Where a request stands. The last three are final: once written, they never change.
+/// The state of a request. The last three are final: once written, they never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -150,28 +150,28 @@ impl RequestStatus {
     }
 }
 
-/// What a reply took of its model.
+/// The tokens of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     pub prompt_tokens: u32,
     pub completion_tokens: u32,
-    /// Whether the figures are ours, because the provider gave none.
+    /// Whether we estimated the counts, because the provider reported none.
     #[serde(default)]
     pub estimated: bool,
 }
 
-/// Where a request stands in the queue, as far as that can be known.
+/// The position of a request in the queue, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Place)]
 pub struct QueuePosition {
     /// 1 is next.
     pub position: u64,
-    /// Until its reply begins, at the pace of the last seconds.
+    /// Until its reply starts, at the rate of the last seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_seconds: Option<u64>,
 }
 
-/// A call of a provider, and the number of the attempt that made it.
+/// A call of a provider, and the number of its attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NumberedTry {
     pub attempt: i32,
@@ -179,7 +179,7 @@ pub struct NumberedTry {
     pub tried: Try,
 }
 
-/// One reply to be generated, or generated.
+/// A reply to be generated, or generated.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Request {
     pub id: RequestId,
@@ -187,11 +187,11 @@ pub struct Request {
     pub status: RequestStatus,
     /// The number of the newest attempt; 0 before the first.
     pub attempt: i32,
-    /// The message that it answers.
+    /// The message to reply to.
     pub message_id: MessageId,
     /// The reply, once there is one.
     pub reply: Option<Message>,
-    /// Why the reply is not all that the model would have said, where it is not.
+    /// Why the reply is incomplete, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incomplete: Option<Incomplete>,
     /// Why it failed, if it did.
@@ -200,9 +200,9 @@ pub struct Request {
     #[schema(example = "openai")]
     pub provider: Option<String>,
     pub model: Option<String>,
-    /// Who was asked for the reply and what came of it, in this order, by all attempts that are over.
+    /// The calls of providers, in their order, of all finished attempts.
     pub tries: Vec<NumberedTry>,
-    /// What the reply drew on, where the persona knows anything.
+    /// The retrieved passages, where the persona has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<Grounding>,
     pub created_at: DateTime<Utc>,

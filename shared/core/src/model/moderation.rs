@@ -1,4 +1,4 @@
-//! What admins see of other people's personas.
+//! Personas of all users, as shown to admins.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::Visibility;
 use crate::ids::{PersonaId, UserId};
 
-/// A persona as admins see it. Its prompt is its owner's.
+/// A persona as shown to admins. Its prompt is private.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
 pub struct ModeratedPersona {
     pub id: PersonaId,
@@ -15,13 +15,13 @@ pub struct ModeratedPersona {
     pub slug: String,
     pub name: String,
     pub description: String,
-    /// Null for what came with the product.
+    /// Null for built-in personas.
     pub owner_id: Option<UserId>,
     /// As its owner has set it, also while it is hidden.
     pub visibility: Visibility,
-    /// Since when it gives no replies; null where it is not hidden.
+    /// When it was hidden; null where it is not. A hidden one gives no replies.
     pub hidden_at: Option<DateTime<Utc>>,
-    /// Why, as its owner sees it.
+    /// The reason, also shown to its owner.
     #[schema(example = "speaks for a person who has not agreed")]
     pub hidden_reason: Option<String>,
     pub created_at: DateTime<Utc>,

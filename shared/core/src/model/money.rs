@@ -1,4 +1,4 @@
-//! What models cost, and what may be spent in a day.
+//! Prices of models, and daily budgets.
 
 use std::{fmt, str::FromStr};
 
@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use super::Usage;
 
-/// Stands for every model of a provider that has no price of its own, and for everyone.
+/// The wildcard: every model of a provider that has no price of its own, or everyone.
 pub const ANY: &str = "*";
 
-/// For a million tokens, in a currency of the operator's.
+/// For a million tokens, in the operator's currency.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rate {
     pub prompt_price: f64,
@@ -25,7 +25,7 @@ impl Rate {
     }
 }
 
-/// What a model costs, for a million tokens.
+/// The price of a model, for a million tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Price {
     #[schema(example = "openai")]
@@ -40,18 +40,18 @@ pub struct Price {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Whose spending a budget limits.
+/// The subject of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Scope {
-    /// One user; goes instead of what each user of the tier has.
+    /// One user; overrides the budget for each user of the tier.
     User,
     /// All users of a tier together.
     Tier,
     /// Each user of a tier.
     TierUser,
-    /// All who talk with a persona.
+    /// All users of a persona.
     Persona,
     Everyone,
 }
@@ -88,36 +88,36 @@ impl FromStr for Scope {
     }
 }
 
-/// What may be spent in a day.
+/// A daily budget.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Budget {
     pub scope: Scope,
     /// A user's id, a tier's name, a persona's slug (its id, if it is gone), or `*` for everyone.
     #[schema(example = "demo")]
     pub subject: String,
-    /// As it is stored: what a page begins after.
+    /// As stored: the cursor of a page.
     #[serde(skip)]
     pub stored_subject: String,
     #[schema(example = 5.0)]
     pub daily_limit: f64,
-    /// Today, with what is reserved for replies under way; absent for `tier_user`, where each user has an own account.
+    /// Today, including reservations of running replies; absent for `tier_user`, where each user has an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent: Option<f64>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// What one user may spend.
+/// The budget of one user.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Allowance {
-    /// Null where nothing limits this user alone.
+    /// Null where no budget limits this user alone.
     #[schema(example = 5.0)]
     pub daily_limit: Option<f64>,
-    /// Today, with what is reserved for replies under way; counted only while something limits it.
+    /// Today, including reservations of running replies; counted only while a budget applies.
     pub spent: f64,
     pub renews_at: DateTime<Utc>,
 }
 
-/// When a day of spending is over: at the next midnight UTC.
+/// The end of a budget's day: the next midnight UTC.
 pub fn end_of(day: NaiveDate) -> DateTime<Utc> {
     day.succ_opt().unwrap_or(day).and_time(chrono::NaiveTime::MIN).and_utc()
 }

@@ -1,4 +1,4 @@
-//! Who speaks: links of a chain, and what came of each try.
+//! Links of provider chains, and the results of calls.
 
 use std::{fmt, str::FromStr};
 
@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::Usage;
 
-/// One link of a chain, written `provider`, `provider/model` or `provider#key/model`. Without a key all keys of the
-/// provider are meant, in their order; without a model the provider's own.
+/// A link of a chain, written `provider`, `provider/model` or `provider#key/model`. Without a key it means all keys of
+/// the provider, in their order; without a model the provider's own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Link {
     pub provider: String,
@@ -21,10 +21,10 @@ pub struct Link {
 #[error("'{0}' is not a link like openai, openai/gpt-4.1-mini or openai#spare/gpt-4.1-mini")]
 pub struct BadLink(String);
 
-/// Stands for the provider in the try of a reply that was given before: nobody was asked.
+/// The provider in the trail of a reply from the cache: no provider was called.
 pub const CACHE: &str = "cache";
 
-/// Whether a list of providers (`openai`) and single models (`openai/gpt-4.1-mini`) has this one in it.
+/// Whether a list of providers (`openai`) and single models (`openai/gpt-4.1-mini`) includes this model.
 pub fn is_among(models: &[String], provider: &str, model: &str) -> bool {
     models.iter().any(|allowed| match allowed.split_once('/') {
         Some(only) => only == (provider, model),
@@ -32,7 +32,7 @@ pub fn is_among(models: &[String], provider: &str, model: &str) -> bool {
     })
 }
 
-/// Whether it can name a provider or a key.
+/// Whether it is a valid name of a provider or a key.
 pub fn is_alias(name: &str) -> bool {
     (1..=40).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
@@ -76,88 +76,88 @@ impl fmt::Display for Link {
     }
 }
 
-/// What happens to a reply whose provider fails after some of it was shown.
+/// What happens to a reply whose provider fails after part of it was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum WhenCut {
-    /// The text is taken back, and the next provider begins anew.
+    /// The text is reset, and the next provider starts over.
     #[default]
     Restart,
-    /// The next provider goes on where the text ends, if it can; otherwise it begins anew.
+    /// The next provider continues the text if it can, and starts over otherwise.
     Continue,
-    /// The reply ends there, and is marked as incomplete.
+    /// The reply ends there, marked as incomplete.
     Stop,
 }
 
-/// What happens to a message for whose reply there is no money left today.
+/// What happens to a message when today's budget for its reply is exhausted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum OverBudget {
     #[default]
     Fail,
-    /// The built-in model answers.
+    /// The built-in model replies.
     Offline,
 }
 
-/// Why a reply that came is not all that the model would have said.
+/// Why a reply is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Incomplete {
-    /// It came to the most that a reply may have.
+    /// It reached the maximum length.
     Length,
     /// The provider withheld the rest.
     Filtered,
-    /// The provider failed, and the persona is set to leave it at that.
+    /// The provider failed, and the persona keeps partial replies.
     Cut,
 }
 
-/// What came of asking a provider.
+/// The outcome of a call of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Completed,
-    /// The model declined; what it said of it is the reply.
+    /// The model declined; its text is the reply.
     Refused,
     /// The provider withheld its text.
     Filtered,
-    /// The key is used too much: it rests.
+    /// The key is rate-limited: it rests.
     RateLimited,
-    /// There is no money behind the key.
+    /// The key's account has no money left.
     OutOfMoney,
-    /// The key is not accepted.
+    /// The key is rejected.
     KeyRefused,
     NoSuchModel,
-    /// The prompt is longer than the model takes.
+    /// The prompt is longer than the model's context.
     TooLong,
-    /// The provider finds fault with the call itself.
+    /// The provider rejects the request.
     BadCall,
-    /// The provider says that it failed.
+    /// The provider reports a failure of its own.
     Failed,
-    /// No connection: name, network, TLS, or the time for it.
+    /// No connection: DNS, network, TLS, or a timeout of these.
     Unreachable,
-    /// No first word in time.
+    /// The timeout of the first token.
     Silent,
-    /// No next word in time.
+    /// The timeout between two tokens.
     Stalled,
-    /// Words without an end.
+    /// The timeout of the whole reply.
     Endless,
-    /// The stream broke off.
+    /// The stream was cut off.
     Cut,
-    /// What came cannot be read.
+    /// The response cannot be parsed.
     Malformed,
-    /// An end without a word.
+    /// An end without text.
     Empty,
-    /// Another provider, asked as well, spoke first.
+    /// A hedged call of another provider was faster.
     Outrun,
-    /// Stopped by us: cancelled, overtaken or handed back.
+    /// Stopped by us: cancelled, superseded or handed back.
     Abandoned,
 }
 
 impl fmt::Display for Outcome {
-    /// As in JSON.
+    /// The name in JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
@@ -168,50 +168,50 @@ impl fmt::Display for Outcome {
 pub struct Try {
     #[schema(example = "openai")]
     pub provider: String,
-    /// The key's alias; nothing where the provider needs none.
+    /// The key's alias; null where the provider needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     #[schema(example = "gpt-4.1-mini")]
     pub model: String,
     pub outcome: Outcome,
-    /// From the call to the first word, in milliseconds.
+    /// From the call to the first token, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_word_ms: Option<u32>,
     /// From the call to its end, in milliseconds.
     pub ms: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// By the prices of then.
+    /// By the prices at that time.
     pub cost: f64,
-    /// It was asked because the one before was slow.
+    /// It was hedged: the call before was slow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hedge: bool,
 }
 
-/// A key that is not asked for a while.
+/// A pause of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rest {
     pub since: DateTime<Utc>,
-    /// When it may be asked again; by one call first, where it is not known to be well then.
+    /// When it may be called again; only by one probe first, unless it is known to be healthy then.
     pub until: DateTime<Utc>,
     pub why: Outcome,
-    /// Rests in a row, this one among them: each is longer.
+    /// The number of consecutive rests, including this one: each is longer.
     pub pauses: u32,
 }
 
-/// Whether a provider answers and takes a key, as it was found last.
+/// The last health check: whether a provider answers and accepts a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
     #[serde(skip)]
     pub provider: String,
     #[serde(skip)]
     pub key: Option<String>,
-    /// Nothing before the first.
+    /// Null before the first.
     pub checked_at: Option<DateTime<Utc>>,
-    /// `completed` where all was well.
+    /// `completed` if healthy.
     #[schema(example = "completed")]
     pub outcome: Option<String>,
-    /// What the provider said of it.
+    /// The provider's message.
     pub detail: Option<String>,
     pub ms: Option<i32>,
     pub next_at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! What may be forgotten at any moment.
+//! A cache: entries may be lost at any moment.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use bytes::Bytes;
 
 use super::PortError;
 
-/// How often something was found and was not, since the cache began.
+/// Hits and misses since the start of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lookups {
     pub hits: u64,
     pub misses: u64,
 }
 
-/// Keeps things of one kind for a while.
+/// Caches values of one kind, with a time to live.
 #[async_trait]
 pub trait Cache: Send + Sync {
     /// Counts as a hit or a miss.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, PortError>;
-    /// In the place of what is under the key, if anything is.
+    /// Replaces an existing value.
     async fn put(&self, key: &str, value: Bytes, time_to_live: Duration) -> Result<(), PortError>;
     async fn lookups(&self) -> Result<Lookups, PortError>;
 }

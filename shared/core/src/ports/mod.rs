@@ -1,4 +1,4 @@
-//! What the use cases and workers need of the world outside PostgreSQL, in our own types.
+//! The ports to everything outside PostgreSQL, in our own types.
 //!
 //! Object-safe and held as `Arc<dyn …>`; the implementations are in [`crate::adapters`].
 
@@ -27,7 +27,7 @@ use crate::{
     jobs::Dispatch,
 };
 
-/// The outside did not do what it was asked; the caller decides whether to try again.
+/// A call of an outside service failed; the caller decides about a retry.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{what}: {why}")]
 pub struct PortError {
@@ -35,64 +35,64 @@ pub struct PortError {
     pub why: String,
 }
 
-/// What became of an append.
+/// The result of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
     Yes,
-    /// A newer attempt has written: the caller's attempt is over.
+    /// Fenced: a newer attempt has written.
     Refused,
-    /// Nothing was appended: the log that the events continue is gone. The text must be told from its beginning.
+    /// Nothing was appended: the log that the events continue is gone. The whole text must be published again.
     Forgotten,
 }
 
-/// What a subscriber is told.
+/// What a subscriber receives.
 #[derive(Debug, Clone)]
 pub enum Signal {
     Event(UserId, Frame),
-    /// Events may have been missed: whoever shows live text must take a snapshot.
+    /// Events may have been missed: live views need a snapshot.
     Gap,
-    /// Nothing is heard for now; a gap follows when that is over.
+    /// The connection is lost; a gap follows once it is restored.
     Away,
 }
 
 /// The event log of each request, and the live channel of each user.
 #[async_trait]
 pub trait EventBus: Send + Sync {
-    /// Appends to the log and publishes on the user's channel in one step. Repeating an append is harmless.
+    /// Appends to the log and publishes on the user's channel in one step. Idempotent.
     async fn append(&self, user: UserId, frames: &[Frame]) -> Result<Appended, PortError>;
-    /// Refuses whatever the attempt would still append, but for its end; returns all that was appended.
+    /// Fences the attempt: further appends are refused, except of its end; returns all that was appended.
     async fn seal(&self, user: UserId, request: RequestId, attempt: u32) -> Result<Vec<Frame>, PortError>;
-    /// Publishes without logging: for what a snapshot tells anyway.
+    /// Publishes without logging, for what a snapshot has anyway.
     async fn publish(&self, events: &[(UserId, Frame)]) -> Result<(), PortError>;
-    /// Returns once the channel is confirmed: whatever is published after that is signalled.
+    /// Returns once the subscription is confirmed: everything published after that is received.
     async fn subscribe(&self, user: UserId) -> Result<(), PortError>;
     async fn unsubscribe(&self, user: UserId) -> Result<(), PortError>;
-    /// Everything on the subscribed channels, from now on.
+    /// All signals of the subscribed channels, from now on.
     fn signals(&self) -> BoxStream<'static, Signal>;
     /// The logged events after a cursor, in order; empty once the log has expired.
     async fn replay(&self, user: UserId, request: RequestId, after: Cursor) -> Result<Vec<Frame>, PortError>;
 }
 
-/// How the queue of a tier stands.
+/// The level of a tier's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueLevel {
-    /// Jobs that no worker has taken yet.
+    /// Jobs that are not claimed yet.
     pub waiting: u64,
     /// The request at its head.
     pub head: Option<RequestId>,
-    /// Jobs ever pushed and ever finished. Both begin at zero again when the queue has lost its data.
+    /// Jobs ever pushed and ever finished. Both restart at zero when the queue loses its data.
     pub pushed: u64,
     pub finished: u64,
 }
 
-/// Hands work to the workers.
+/// The queue of jobs for workers.
 #[async_trait]
 pub trait JobQueue: Send + Sync {
-    /// All in one round trip. Pushing the same dispatch again while it is queued is harmless.
+    /// Pushes all in one round trip. Pushing the same dispatch again while it is queued changes nothing.
     async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError>;
-    /// Ahead of all that waits: for a reply that was under way already.
+    /// Pushes to the front: for replies that were already started.
     async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError>;
-    /// How the queues of these tiers stand, in their order, in one round trip.
+    /// The levels of these tiers' queues, in their order, in one round trip.
     async fn levels(&self, tiers: &[String]) -> Result<Vec<QueueLevel>, PortError>;
     /// Whether the queue can be reached.
     async fn ping(&self) -> Result<(), PortError>;

@@ -1,4 +1,4 @@
-//! Finds the addresses of a name.
+//! DNS resolution.
 
 use std::{io, net::IpAddr};
 

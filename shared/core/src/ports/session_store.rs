@@ -1,4 +1,4 @@
-//! Where browsers' sessions are kept.
+//! The store of browser sessions.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::PortError;
 use crate::ids::{CredentialId, UserId};
 
-/// A browser that is signed in.
+/// A browser session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserSession {
     pub id: CredentialId,
@@ -14,23 +14,23 @@ pub struct BrowserSession {
     pub tier: String,
     pub created_at: DateTime<Utc>,
     pub last_used_at: DateTime<Utc>,
-    /// However often it is used, it ends then.
+    /// The maximum lifetime, regardless of use.
     pub ends_at: DateTime<Utc>,
-    /// What the browser called itself, and where it was: for its user, who may not recognise it.
+    /// The user agent and address, shown to the user.
     pub agent: Option<String>,
     pub address: Option<String>,
 }
 
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Keeps a session under the digest of its secret.
+    /// Stores a session under the digest of its secret.
     async fn create(&self, session: &BrowserSession, digest: &[u8]) -> Result<(), PortError>;
-    /// The session whose secret has this digest, which is used hereby; `None` where it is over.
+    /// Finds the session by the digest of its secret, and records the use; `None` where it has ended.
     async fn touch(&self, user: UserId, id: CredentialId, digest: &[u8]) -> Result<Option<BrowserSession>, PortError>;
-    /// All of a user's that are not over.
+    /// All sessions of a user that have not ended.
     async fn list(&self, user: UserId) -> Result<Vec<BrowserSession>, PortError>;
-    /// Says whether there was such a one.
+    /// `false` where there was none.
     async fn end(&self, user: UserId, id: CredentialId) -> Result<bool, PortError>;
-    /// The user is of another tier from now on.
+    /// Updates the tier in all sessions of a user.
     async fn change_tier(&self, user: UserId, tier: &str) -> Result<(), PortError>;
 }

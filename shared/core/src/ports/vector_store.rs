@@ -1,7 +1,7 @@
-//! Finds the passages of a persona whose vectors are nearest to one.
+//! Vector search in the passages of a persona.
 //!
-//! An index over what PostgreSQL has, of one embedding model; it can be lost and made again. A persona's name goes with
-//! every search, and it is each implementation's one place that keeps others' passages out.
+//! An index of one embedding model over what PostgreSQL has; it can be lost and rebuilt. Every search is filtered by
+//! persona, in exactly one place of each implementation.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::PortError;
 use crate::ids::{PassageId, PersonaId};
 
-/// A passage as the index knows it.
+/// A passage in the index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     pub passage: PassageId,
     pub persona: PersonaId,
-    /// The response or document that it is from.
+    /// The response or document.
     pub source: Uuid,
     /// Of length 1.
     pub vector: Vec<f32>,
@@ -27,17 +27,17 @@ pub struct Found {
     pub score: f32,
 }
 
-/// One index of the store: it may have several, of which one is searched.
+/// An index of the store, which may have several, one of which is searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
     pub name: String,
-    /// Whether it was made by this call, with nothing in it.
+    /// Whether this call created it, empty.
     pub made: bool,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VectorStoreError {
-    /// No waiting mends it.
+    /// Not retryable.
     #[error("the vector store does not fit: {0}")]
     Unfit(String),
     /// A search before the first index was finished.
@@ -49,29 +49,29 @@ pub enum VectorStoreError {
 
 #[async_trait]
 pub trait VectorStore: Send + Sync {
-    /// The index that is searched, if there is one. One that does not fit the model's dimension is an error.
+    /// The searched index, if there is one. An index of another dimension is an error.
     async fn searched(&self) -> Result<Option<Index>, VectorStoreError>;
 
-    /// Adds these, or puts them in the place of those of the same passages. Doing it again changes nothing. Where there
-    /// is no index yet, nothing is done: whoever makes one looks at all passages.
+    /// Inserts or replaces the vectors of these passages. Idempotent. Does nothing without an index: a rebuild reads
+    /// all passages.
     async fn upsert(&self, points: &[Point]) -> Result<(), VectorStoreError>;
 
-    /// Removes those of these that are there.
+    /// Removes these passages, as far as they exist.
     async fn remove(&self, persona: PersonaId, passages: &[PassageId]) -> Result<(), VectorStoreError>;
 
-    /// Removes all that a persona has.
+    /// Removes all passages of a persona.
     async fn remove_persona(&self, persona: PersonaId) -> Result<(), VectorStoreError>;
 
-    /// The nearest passages of this persona, and of no other: the best first, so many at most.
+    /// The nearest passages of this persona only: the best first.
     async fn search(&self, persona: PersonaId, vector: &[f32], limit: usize) -> Result<Vec<Found>, VectorStoreError>;
 
-    /// Begins a new index beside the one that is searched, or goes on with one that was begun. From now on it gets
-    /// whatever changes, too. One process at a time may.
+    /// Starts a new index beside the searched one, or continues an unfinished one. From then on it receives all
+    /// changes, too. For one process at a time.
     async fn begin(&self) -> Result<Index, VectorStoreError>;
 
-    /// Adds these to this index only.
+    /// Inserts into this index only.
     async fn fill(&self, index: &Index, points: &[Point]) -> Result<(), VectorStoreError>;
 
-    /// Puts this index in the place of the one that is searched, and removes what is older.
+    /// Replaces the searched index by this one, and removes older ones.
     async fn finish(&self, index: &Index) -> Result<(), VectorStoreError>;
 }

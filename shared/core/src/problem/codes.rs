@@ -1,4 +1,4 @@
-//! The one table of problem codes: everything that can go wrong, with all that is always so of it.
+//! The table of problem codes, with the fixed properties of each.
 //!
 //! A code is a promise to clients: its name and its status stay. `docs/API.md` and the page `/docs/problems` list the
 //! same, which tests check.
@@ -44,7 +44,7 @@ macro_rules! problem_codes {
                 match self { $(Self::$code => $title,)+ }
             }
 
-            /// What it means, and what a caller can do about it.
+            /// What it means, and what a caller can do.
             pub const fn advice(self) -> &'static str {
                 match self { $(Self::$code => $advice,)+ }
             }

@@ -1,8 +1,8 @@
 //! The problem object (RFC 9457): one shape for every error, over HTTP, in events and in a polled request.
 //!
-//! What a kind of problem always has (status, title, type, whether a retry may help) comes from the table of
-//! [`ProblemCode`]; the fields that it fills are private, so that there is no problem with another code. A stored
-//! problem keeps what it was stored with: its code may be of an older or a newer release.
+//! The fixed properties of a kind of problem (status, title, type, whether a retry may help) come from the table of
+//! [`ProblemCode`]; the fields are private, so that no problem has another code. A stored problem keeps its values: its
+//! code may be of another release.
 
 mod codes;
 
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 pub use codes::ProblemCode;
 
-/// What went wrong, for a program (`code`, `retryable`) and for a person (`title`, `detail`).
+/// A problem, for programs (`code`, `retryable`) and for people (`title`, `detail`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A page about this kind of problem, relative to the server.
@@ -58,7 +58,7 @@ impl Problem {
         }
     }
 
-    /// For a problem whose circumstances decide this, not its code.
+    /// Overrides `retryable`, where the circumstances decide and not the code.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.retryable = retryable;

@@ -1,6 +1,6 @@
-//! Exports and deletions of what is somebody's: two kinds of job, as their people see them, and the file of an export.
+//! Exports and account deletions: two kinds of job, as shown to users, and the file of an export.
 //!
-//! Whatever an attempt writes that another has followed is refused, because every statement of it names the attempt.
+//! Every statement of an attempt is fenced by its number.
 
 use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, Result};
@@ -12,7 +12,7 @@ use troupe_core::{
 
 use crate::jobs::{self, Lease, NewJob};
 
-/// How far it is.
+/// The progress.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Progress {
     pub step: &'static str,
@@ -21,7 +21,7 @@ pub struct Progress {
     pub items: i64,
 }
 
-/// Starts one, to be taken up by a worker. `None` where one of the kind is under way for this user.
+/// Enqueues a job for a worker. `None` where one of the kind is open for this user.
 pub async fn start(
     db: &mut PgConnection,
     id: AccountJobId,
@@ -38,7 +38,7 @@ pub async fn start(
     find(db, user, id).await
 }
 
-/// One of this user's, until it is forgotten.
+/// A job of this user, until it is removed.
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: AccountJobId) -> Result<Option<AccountJob>> {
     sqlx::query_as!(
         AccountJob,
@@ -57,7 +57,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: AccountJobId) -> Re
     .await
 }
 
-/// A deletion, whosever it is: who has its id may see how far it is, for nobody can sign in to ask.
+/// A deletion of any user: its id is enough to read the progress, since the user cannot sign in any more.
 pub async fn find_deletion(db: impl PgExecutor<'_>, id: AccountJobId) -> Result<Option<AccountJob>> {
     sqlx::query_as!(
         AccountJob,
@@ -74,7 +74,7 @@ pub async fn find_deletion(db: impl PgExecutor<'_>, id: AccountJobId) -> Result<
     .await
 }
 
-/// Has the user's earlier exports forgotten: the newest file is the one that is kept.
+/// Expires the user's earlier exports: only the newest file is kept.
 pub async fn forget_exports(db: impl PgExecutor<'_>, user: UserId) -> Result<()> {
     sqlx::query!(
         "update jobs set expires_at = now() where user_id = $1 and kind = 'export' and finished_at is not null",
@@ -85,7 +85,7 @@ pub async fn forget_exports(db: impl PgExecutor<'_>, user: UserId) -> Result<()>
     Ok(())
 }
 
-/// Keeps a piece of an export's file; `false` where another worker has the export.
+/// Stores a part of an export's file; `false` where another worker has the export.
 pub async fn keep_part(db: impl PgExecutor<'_>, lease: Lease, number: i32, content: &[u8]) -> Result<bool> {
     let done = sqlx::query!(
         "insert into export_parts (job_id, attempt, number, content)
@@ -100,7 +100,7 @@ pub async fn keep_part(db: impl PgExecutor<'_>, lease: Lease, number: i32, conte
     Ok(done.rows_affected() > 0)
 }
 
-/// Removes what earlier attempts at an export have written; returns how many pieces.
+/// Removes the parts that earlier attempts have written; returns their number.
 pub async fn remove_earlier_parts(db: impl PgExecutor<'_>, lease: Lease, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
@@ -115,7 +115,7 @@ pub async fn remove_earlier_parts(db: impl PgExecutor<'_>, lease: Lease, max_row
     Ok(done.rows_affected())
 }
 
-/// How long the file of an export is, in bytes; `None` unless it is whole and there.
+/// The size of an export's file, in bytes; `None` unless it is complete.
 pub async fn file_size(db: impl PgExecutor<'_>, user: UserId, id: AccountJobId) -> Result<Option<i64>> {
     let size = sqlx::query_scalar!(
         r#"select (select sum(length(p.content)) from export_parts p where p.job_id = j.id and p.attempt = j.attempt) as size
@@ -129,7 +129,7 @@ pub async fn file_size(db: impl PgExecutor<'_>, user: UserId, id: AccountJobId) 
     Ok(size.flatten())
 }
 
-/// A piece of the file.
+/// A part of the file.
 pub async fn part(db: impl PgExecutor<'_>, id: AccountJobId, number: i32) -> Result<Option<Vec<u8>>> {
     sqlx::query_scalar!(
         "select p.content from jobs j

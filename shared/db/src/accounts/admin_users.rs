@@ -1,5 +1,4 @@
-//! Users as admins look for them, change them, and bring them along from elsewhere. Services are accounts too, and no
-//! users.
+//! Users for admins: search, change, import. Services are accounts, but not users.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -10,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// Which users.
+/// A filter.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
     pub role: Option<AccountRole>,
@@ -19,7 +18,7 @@ pub struct Filter<'a> {
 
 /// A page of users, the newest first.
 pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<UserId>) -> Result<Vec<User>> {
-    // Each role of each tier is a stretch of an index that is in the order of ids: so many of each are enough.
+    // Each role of each tier is an index range ordered by id, so a page of each is enough.
     sqlx::query_as!(
         User,
         r#"select u.id as "id: UserId", u.email, u.name, u.role as "role: AccountRole", u.tier, u.created_at
@@ -39,11 +38,11 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<UserId
     .await
 }
 
-/// The same of those whose address has all of these words, the last of which may be only begun: "lovelace ex" finds
-/// ada.lovelace@example.com. Words are letters and digits, whatever is between them.
+/// The same for addresses that have all of these words; the last one may be a prefix: "lovelace ex" finds
+/// ada.lovelace@example.com. Words are runs of letters and digits.
 pub async fn search(db: impl PgExecutor<'_>, words: &str, filter: Filter<'_>, page: Page<UserId>) -> Result<Vec<User>> {
     let Some(query) = query(words) else { return Ok(Vec::new()) };
-    // Apart from the rest: otherwise the planner may take the order of ids for a way to its rows.
+    // `offset 0` is an optimization fence: otherwise the planner may scan in the order of ids.
     sqlx::query_as!(
         User,
         r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at
@@ -64,14 +63,14 @@ fn roles(only: Option<AccountRole>) -> Vec<AccountRole> {
     only.map_or_else(|| AccountRole::ALL.to_vec(), |role| vec![role])
 }
 
-/// As `email_words` cuts an address.
+/// Splits like `email_words` in the migrations.
 fn query(words: &str) -> Option<String> {
     let words = words.to_lowercase();
     let words: Vec<_> = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     (!words.is_empty()).then(|| format!("{}:*", words.join(" & ")))
 }
 
-/// The people who are admins. They stay it until the transaction ends.
+/// The users who are admins, locked until the end of the transaction.
 pub async fn lock_admins(db: impl PgExecutor<'_>) -> Result<Vec<UserId>> {
     sqlx::query_scalar!(
         r#"select id as "id: UserId" from users
@@ -83,7 +82,7 @@ pub async fn lock_admins(db: impl PgExecutor<'_>) -> Result<Vec<UserId>> {
     .await
 }
 
-/// Changes what a user may; what is `None` stays. `None` where there is no such user.
+/// Changes a user; a `None` setting is unchanged. `None` where there is no such user.
 pub async fn change(
     db: impl PgExecutor<'_>,
     id: UserId,
@@ -102,7 +101,7 @@ pub async fn change(
     .await
 }
 
-/// Those of these addresses that have an account, in small letters.
+/// Those of these addresses that have an account, in lower case.
 pub async fn taken(db: impl PgExecutor<'_>, emails: &[String]) -> Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"select lower(email) as "email!" from users where lower(email) = any (select lower(e) from unnest($1::text[]) e)"#,
@@ -112,7 +111,7 @@ pub async fn taken(db: impl PgExecutor<'_>, emails: &[String]) -> Result<Vec<Str
     .await
 }
 
-/// Accounts as they come from elsewhere, a column each.
+/// Imported accounts, one column per field.
 #[derive(Debug, Default)]
 pub struct Imported {
     pub ids: Vec<Uuid>,
@@ -122,7 +121,7 @@ pub struct Imported {
     pub tiers: Vec<String>,
 }
 
-/// Adds them all; returns how many.
+/// Inserts all of them; returns their number.
 pub async fn import(db: impl PgExecutor<'_>, users: &Imported) -> Result<u64> {
     let done = sqlx::query!(
         "insert into users (id, email, name, password_hash, tier)

@@ -1,4 +1,4 @@
-//! Keys of programs. Only their digests are stored.
+//! API keys. Only their digests are stored.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{CredentialId, UserId};
 use utoipa::ToSchema;
 
-/// A key as its owner sees it.
+/// A key, as shown to its owner.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ApiKey {
     pub id: CredentialId,
@@ -33,7 +33,7 @@ pub struct NewApiKey<'a> {
     pub lasts: Option<Duration>,
 }
 
-/// A key that somebody shows, and whose it is.
+/// A stored key for authentication, with its owner.
 #[derive(Debug, Clone)]
 pub struct StoredKey {
     pub id: CredentialId,
@@ -64,7 +64,7 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewApiKey<'_>) -> Result<ApiK
     .await
 }
 
-/// How many a user has.
+/// The number of a user's keys.
 pub async fn count(db: impl PgExecutor<'_>, user: UserId) -> Result<i64> {
     sqlx::query_scalar!(r#"select count(*) as "count!" from api_keys where user_id = $1"#, user.as_uuid())
         .fetch_one(db)
@@ -83,7 +83,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<ApiKey>> 
     .await
 }
 
-/// The key with this beginning, if it has not expired. Its use is noted, once a minute at most.
+/// The key with this prefix, unless it has expired. Records its use, at most once a minute.
 pub async fn find(db: impl PgExecutor<'_>, prefix: &str) -> Result<Option<StoredKey>> {
     sqlx::query_as!(
         StoredKey,
@@ -102,7 +102,7 @@ pub async fn find(db: impl PgExecutor<'_>, prefix: &str) -> Result<Option<Stored
     .await
 }
 
-/// Deletes one of a user's; says whether there was such a one.
+/// Deletes a key of a user; `false` where there is none.
 pub async fn delete(db: impl PgExecutor<'_>, user: UserId, id: CredentialId) -> Result<bool> {
     let done = sqlx::query!(
         "with gone as (delete from api_keys where id = $2 and user_id = $1 returning id)
@@ -115,7 +115,7 @@ pub async fn delete(db: impl PgExecutor<'_>, user: UserId, id: CredentialId) -> 
     Ok(done.rows_affected() > 0)
 }
 
-/// Deletes all of a user's; returns which.
+/// Deletes all keys of a user; returns them.
 pub async fn delete_all(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<CredentialId>> {
     sqlx::query_scalar!(
         r#"with gone as (delete from api_keys where user_id = $1 returning id)
@@ -126,7 +126,7 @@ pub async fn delete_all(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Cre
     .await
 }
 
-/// Takes a signed call down; says whether it is the first time that it was made.
+/// Records a signed call; `false` for a replay.
 pub async fn take_signed_call(db: impl PgExecutor<'_>, digest: &[u8], kept: Duration) -> Result<bool> {
     let done = sqlx::query!(
         "insert into signed_calls (digest, expires_at) values ($1, now() + make_interval(secs => $2))

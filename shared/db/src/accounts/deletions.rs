@@ -1,14 +1,12 @@
-//! Deleting all that is somebody's, a bounded number of rows at a time. What there was of them is looked for each time
-//! anew, so doing it again, or going on where another has stopped, does what is left.
+//! Deletion of a user's data, in bounded batches. Each call looks for what is left, so it can be repeated and resumed.
 //!
-//! Much of it would go by itself with the account's row, in one statement that might take hours.
+//! Most rows would cascade from the account's row, but in one statement that might take hours.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{ConversationId, UserId};
 use uuid::Uuid;
 
-/// Closes an account: nobody signs in with it, and its personas are nobody's to find. `false` where it is closed
-/// already.
+/// Closes an account: no sign-ins, and its personas are hidden from all. `false` where it is closed already.
 pub async fn close(db: impl PgExecutor<'_>, user: UserId) -> Result<bool> {
     let closed = sqlx::query_scalar!(
         "with closed as (
@@ -24,7 +22,7 @@ pub async fn close(db: impl PgExecutor<'_>, user: UserId) -> Result<bool> {
     Ok(closed.is_some())
 }
 
-/// A conversation of this user's, or of anybody's with a persona of this user's.
+/// A conversation of this user, or of anybody with a persona of this user.
 pub async fn next_conversation(db: impl PgExecutor<'_>, user: UserId) -> Result<Option<ConversationId>> {
     sqlx::query_scalar!(
         r#"select id as "id!: ConversationId" from (
@@ -39,7 +37,7 @@ pub async fn next_conversation(db: impl PgExecutor<'_>, user: UserId) -> Result<
     .await
 }
 
-/// Deletes requests of a conversation, with their messages and what was thought of them.
+/// Deletes requests of a conversation, with their messages and ratings.
 pub async fn delete_requests(db: impl PgExecutor<'_>, conversation: ConversationId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from requests where id in (
@@ -52,13 +50,13 @@ pub async fn delete_requests(db: impl PgExecutor<'_>, conversation: Conversation
     Ok(done.rows_affected())
 }
 
-/// Deletes a conversation that has no messages any more.
+/// Deletes an empty conversation.
 pub async fn delete_conversation(db: impl PgExecutor<'_>, conversation: ConversationId) -> Result<u64> {
     let done = sqlx::query!("delete from conversations where id = $1", conversation.as_uuid()).execute(db).await?;
     Ok(done.rows_affected())
 }
 
-/// What is remembered of this user, and what personas of this user's remember.
+/// Memories of this user, and memories of this user's personas.
 pub async fn delete_memories(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from memories where id in (
@@ -100,7 +98,7 @@ pub async fn delete_answers(db: impl PgExecutor<'_>, user: UserId, max_rows: i64
     Ok(done.rows_affected())
 }
 
-/// Deletes one persona, with its budget and what was spent on it.
+/// Deletes a persona, with its budget and spending.
 pub async fn delete_persona(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
     let persona: Option<Uuid> = sqlx::query_scalar!(
         "with persona as (
@@ -129,7 +127,7 @@ pub async fn delete_questions(db: impl PgExecutor<'_>, user: UserId, max_rows: i
     Ok(done.rows_affected())
 }
 
-/// The files that were made for this user.
+/// The files of this user's exports.
 pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
@@ -144,7 +142,7 @@ pub async fn delete_export_parts(db: impl PgExecutor<'_>, user: UserId, max_rows
     Ok(done.rows_affected())
 }
 
-/// And that they were, with whatever else was to be done for this user.
+/// The user's jobs.
 pub async fn delete_jobs(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
     let done =
         sqlx::query!("delete from jobs where user_id = $1 and kind <> 'deletion'", user.as_uuid()).execute(db).await?;
@@ -163,7 +161,7 @@ pub async fn delete_idempotency_keys(db: impl PgExecutor<'_>, user: UserId, max_
     Ok(done.rows_affected())
 }
 
-/// What the user might spend and has spent.
+/// The user's budget and spending.
 pub async fn delete_money(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
     let done = sqlx::query!(
         "with budget as (delete from budgets where scope = 'user' and subject = ($1::uuid)::text)
@@ -175,8 +173,8 @@ pub async fn delete_money(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> 
     Ok(done.rows_affected())
 }
 
-/// Deletes the account itself, with its sign-ins and keys, and with all that tells whom the audit log and the deletion
-/// mean.
+/// Deletes the account itself, with its sign-ins and keys, and the link from its pseudonym in the audit log to the
+/// person.
 pub async fn delete_account(db: impl PgExecutor<'_>, user: UserId) -> Result<u64> {
     let done = sqlx::query!(
         "with nameless as (update jobs set key = null, user_id = null where user_id = $1)

@@ -1,20 +1,19 @@
-//! What a person takes away of theirs, a page at a time: each row as the JSON that stands in the file, and where it
-//! stands.
+//! Exported data of a user, in pages: each row as the JSON of the file, and its cursor.
 //!
-//! The JSON is made by PostgreSQL, so that no type in between can forget a column.
+//! PostgreSQL makes the JSON, so that no column is forgotten by a type in between.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{ConversationId, DocumentId, PersonaId, ResponseId, UserId};
 use uuid::Uuid;
 
-/// A row of a page: what it goes by, and its JSON.
+/// A row of a page: its cursor, and its JSON.
 #[derive(Debug, Clone)]
 pub struct Item<Id> {
     pub id: Id,
     pub json: String,
 }
 
-/// The account, with what it may spend.
+/// The account, with its budget.
 pub async fn account(db: impl PgExecutor<'_>, user: UserId) -> Result<Option<String>> {
     sqlx::query_scalar!(
         r#"select json_build_object('id', id, 'email', email, 'name', name, 'role', role, 'tier', tier, 'created_at', created_at,
@@ -53,7 +52,7 @@ pub async fn personas(
     Ok(rows.into_iter().map(|row| Item { id: (row.id, row.slug), json: row.json }).collect())
 }
 
-/// Answers of a persona, also deleted ones that could be restored.
+/// Answers of a persona, including deleted ones that could be restored.
 pub async fn answers(
     db: impl PgExecutor<'_>,
     persona: PersonaId,
@@ -95,7 +94,7 @@ pub async fn versions(
     .await
 }
 
-/// Questions of one's own, whether they are answered or not.
+/// The user's own questions, answered or not.
 pub async fn questions(
     db: impl PgExecutor<'_>,
     user: UserId,
@@ -114,7 +113,7 @@ pub async fn questions(
     .await
 }
 
-/// Documents of a persona, without what is in them.
+/// Documents of a persona, without their contents.
 pub async fn documents(
     db: impl PgExecutor<'_>,
     persona: PersonaId,
@@ -134,7 +133,7 @@ pub async fn documents(
     .await
 }
 
-/// What there is of a document: what was uploaded, until its text has been taken out of it; then the text.
+/// The content of a document: the upload until its text is extracted, and then the text.
 #[derive(Debug, Clone)]
 pub struct Contents {
     pub media_type: String,
@@ -173,7 +172,7 @@ pub async fn conversations(
     .await
 }
 
-/// Messages of a conversation. With a question comes the receipt of its request, and what was thought of the reply.
+/// Messages of a conversation; questions with the receipt and the rating of their reply.
 pub async fn messages(
     db: impl PgExecutor<'_>,
     conversation: ConversationId,
@@ -199,7 +198,7 @@ pub async fn messages(
     .await
 }
 
-/// What personas remember of the user, by persona and then as it came.
+/// Memories of the user, by persona and time.
 pub async fn memories(
     db: impl PgExecutor<'_>,
     user: UserId,
@@ -221,7 +220,7 @@ pub async fn memories(
     Ok(rows.into_iter().map(|row| Item { id: (row.persona_id, row.id), json: row.json }).collect())
 }
 
-/// What the audit log says of the user: what they did, and what was done to them or to what is theirs.
+/// Audit entries of the user: as actor, as object, or as owner of the object.
 pub async fn audit(db: impl PgExecutor<'_>, user: UserId, after: Option<i64>, max_rows: i64) -> Result<Vec<Item<i64>>> {
     sqlx::query_as!(
         Item,

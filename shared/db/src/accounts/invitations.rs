@@ -1,5 +1,4 @@
-//! Invitations: codes with which an account is opened where not everybody may open one. A code is known by its digest
-//! alone.
+//! Invitations: codes that open an account where registration is not open. Only digests of codes are stored.
 
 use std::time::Duration;
 
@@ -12,16 +11,16 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// An invitation as admins see it, without its code.
+/// An invitation as shown to admins, without its code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Invitation {
     pub id: InvitationId,
     #[schema(example = "for Ada, by letter")]
     pub note: String,
     pub created_at: DateTime<Utc>,
-    /// It opens no account after that.
+    /// The expiry.
     pub expires_at: DateTime<Utc>,
-    /// The account that it has opened; null while it can be used.
+    /// The account that was opened with it; null while it can be used.
     pub used_by: Option<UserId>,
     pub used_at: Option<DateTime<Utc>>,
 }
@@ -59,7 +58,7 @@ pub async fn list(db: impl PgExecutor<'_>, page: Page<InvitationId>) -> Result<V
     .await
 }
 
-/// Whether an account could be opened with this code now.
+/// Whether a code is valid now.
 pub async fn is_valid(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select from invitations where digest = $1 and used_by is null and expires_at > now()) as "valid!""#,
@@ -69,8 +68,7 @@ pub async fn is_valid(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<bool> {
     .await
 }
 
-/// Uses a code up for this account; returns which invitation it was. `None` where it was used before, has expired, or
-/// is none.
+/// Consumes a code for this account; returns its invitation. `None` where it is used, expired, or unknown.
 pub async fn take(db: impl PgExecutor<'_>, digest: &[u8], user: UserId) -> Result<Option<InvitationId>> {
     sqlx::query_scalar!(
         r#"update invitations set used_by = $2, used_at = now()
@@ -83,7 +81,7 @@ pub async fn take(db: impl PgExecutor<'_>, digest: &[u8], user: UserId) -> Resul
     .await
 }
 
-/// Deletes an invitation that was not used; says whether there was such a one.
+/// Deletes an unused invitation; `false` where there is none.
 pub async fn delete(db: impl PgExecutor<'_>, id: InvitationId) -> Result<bool> {
     let done =
         sqlx::query!("delete from invitations where id = $1 and used_by is null", id.as_uuid()).execute(db).await?;

@@ -1,4 +1,4 @@
-//! Accounts: users and tiers, the credentials that they have, and the jobs that export and delete them.
+//! Accounts: users and tiers, their credentials, and the jobs that export and delete them.
 
 pub mod account_jobs;
 pub mod admin_users;

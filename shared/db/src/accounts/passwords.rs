@@ -1,4 +1,4 @@
-//! Passwords and the links by which new ones are set. What is stored of either is a hash.
+//! Passwords and password links. Only hashes and digests are stored.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use troupe_core::{
     model::{AccountRole, User},
 };
 
-/// Gives an account a new password; a link that would have set another one is void.
+/// Sets an account's password; an open link becomes void.
 pub async fn set(db: impl PgExecutor<'_>, id: UserId, hash: &str) -> Result<()> {
     sqlx::query!(
         "update users set password_hash = $2, reset_digest = null, reset_until = null where id = $1",
@@ -33,14 +33,14 @@ pub async fn improve(db: impl PgExecutor<'_>, id: UserId, before: &str, hash: &s
     Ok(())
 }
 
-/// Whom a link goes to.
+/// The addressee of a link.
 pub struct Addressee {
     pub id: UserId,
     pub email: String,
 }
 
-/// Makes this the link of the account with this address, for so long; an earlier one is void. `None` where there is no
-/// such account, or where a link was made less than the interval ago: nobody's letter-box is to be filled by others.
+/// Creates the account's link, replacing an earlier one. `None` where there is no such account, or where a link was
+/// created within the interval: nobody's mailbox can be flooded.
 pub async fn make_link(
     db: impl PgExecutor<'_>,
     email: &str,
@@ -63,8 +63,8 @@ pub async fn make_link(
     .await
 }
 
-/// Puts another link in the place of one that may not have reached its addressee. `None` where that is not the
-/// account's link any more: a password was set meanwhile, or a newer link was made.
+/// Replaces a link that may not have been delivered. `None` where it is no longer the account's: a password was set, or
+/// a newer link was created.
 pub async fn replace_link(
     db: impl PgExecutor<'_>,
     user: UserId,
@@ -86,7 +86,7 @@ pub async fn replace_link(
     .await
 }
 
-/// Whose password a link sets; `None` for one that is void, or never was.
+/// The account of a link; `None` for an invalid one.
 pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Option<User>> {
     sqlx::query_as!(
         User,
@@ -98,7 +98,7 @@ pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Opt
     .await
 }
 
-/// Sets the password, and uses the link up: of two who come with it at the same time one is told `None`.
+/// Sets the password and consumes the link: of two concurrent calls the second gets `None`.
 pub async fn use_link(db: impl PgExecutor<'_>, digest: &[u8], hash: &str) -> Result<Option<UserId>> {
     sqlx::query_scalar!(
         r#"update users set password_hash = $2, reset_digest = null, reset_until = null

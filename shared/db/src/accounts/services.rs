@@ -1,4 +1,4 @@
-//! Services: accounts of machines, which nobody can sign in to.
+//! Services: accounts of machines, without a password.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,10 +9,10 @@ use troupe_core::{
 };
 use utoipa::ToSchema;
 
-/// What stands where a password's hash would: no password has it.
+/// Stored instead of a password hash; no password matches it.
 const NO_PASSWORD: &str = "!";
 
-/// More are not listed.
+/// The maximum in lists.
 const MAX_SERVICES: i64 = 1_000;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -24,7 +24,7 @@ pub struct Service {
     pub created_at: DateTime<Utc>,
 }
 
-/// Addresses under `.invalid` are nobody's, by the rules of the domain name system.
+/// `.invalid` is a reserved domain, so the address cannot exist.
 pub async fn create(db: impl PgExecutor<'_>, id: UserId, name: &str, admin: bool) -> Result<Service> {
     sqlx::query_as!(
         Service,
@@ -63,7 +63,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Service>
     .await
 }
 
-/// Deletes a service with its tokens; returns those that ended, or `None` where there is no such service.
+/// Deletes a service with its tokens; returns the tokens, or `None` where there is no such service.
 pub async fn delete(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Vec<CredentialId>>> {
     let rows = sqlx::query!(
         r#"with tokens as (

@@ -1,4 +1,4 @@
-//! Sign-ins with tokens: refresh tokens, each used once, and what has ended before its time.
+//! Sign-ins with tokens: single-use refresh tokens, and revoked credentials.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, Result};
 use troupe_core::ids::{CredentialId, UserId};
 
-/// Where and with what somebody signs in.
+/// The client of a sign-in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Client<'a> {
     pub agent: Option<&'a str>,
     pub address: Option<std::net::IpAddr>,
 }
 
-/// A sign-in as its user sees it.
+/// A sign-in, as shown to its user.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     pub id: CredentialId,
@@ -24,25 +24,25 @@ pub struct SignIn {
     pub address: Option<String>,
 }
 
-/// What became of a refresh token that was shown.
+/// The result of using a refresh token.
 #[derive(Debug, Clone)]
 pub enum Refreshed {
-    /// The next one is stored.
+    /// The next token is stored.
     Yes { sign_in: CredentialId, user: UserId, tier: String },
-    /// It was used before, so somebody has a copy: the sign-in is ended.
+    /// Reused, so it may be stolen: the sign-in is revoked.
     Reused { sign_in: CredentialId, user: UserId },
-    /// Never given out, or long over.
+    /// Unknown, or expired.
     Unknown,
 }
 
-/// How long things of a sign-in last.
+/// Lifetimes of a sign-in.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
-    /// A refresh token that is not used.
+    /// Of an unused refresh token.
     pub idle: Duration,
-    /// The sign-in, however often it is used.
+    /// Of the sign-in, regardless of use.
     pub max_age: Duration,
-    /// So soon after its use a token may come again: the answer with the next one may have been lost.
+    /// The grace period in which a used token may be used again: the response with the next one may have been lost.
     pub grace: Duration,
 }
 
@@ -74,7 +74,7 @@ pub async fn create(
     Ok(())
 }
 
-/// Uses a refresh token up and stores the next. Its row is locked: of two calls with the same token one is the first.
+/// Consumes a refresh token and stores the next. Its row is locked: of two concurrent calls one is first.
 pub async fn refresh(db: &mut PgConnection, shown: &[u8], next: &[u8], lifetimes: Lifetimes) -> Result<Refreshed> {
     let found = sqlx::query!(
         r#"select s.id as "sign_in: CredentialId", s.user_id as "user: UserId", u.tier,
@@ -124,7 +124,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<SignIn>> 
     .await
 }
 
-/// Ends one of a user's; says whether there was such a one.
+/// Ends one of a user's sign-ins; `false` where there is none.
 pub async fn end(db: impl PgExecutor<'_>, user: UserId, id: CredentialId) -> Result<bool> {
     let done = sqlx::query!(
         "with gone as (delete from sign_ins where id = $2 and user_id = $1 returning id)
@@ -137,7 +137,7 @@ pub async fn end(db: impl PgExecutor<'_>, user: UserId, id: CredentialId) -> Res
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends all of a user's but one; returns which.
+/// Ends all of a user's sign-ins but one; returns them.
 pub async fn end_all(db: impl PgExecutor<'_>, user: UserId, but: Option<CredentialId>) -> Result<Vec<CredentialId>> {
     sqlx::query_scalar!(
         r#"with gone as (delete from sign_ins where user_id = $1 and id is distinct from $2 returning id)
@@ -149,7 +149,7 @@ pub async fn end_all(db: impl PgExecutor<'_>, user: UserId, but: Option<Credenti
     .await
 }
 
-/// Says of credentials that are kept elsewhere that they have ended.
+/// Records credentials as revoked that are stored elsewhere.
 pub async fn mark_ended(db: impl PgExecutor<'_>, ids: &[CredentialId]) -> Result<()> {
     let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
     sqlx::query!("insert into ended_credentials (id) select unnest($1::uuid[]) on conflict do nothing", &ids)
@@ -158,7 +158,7 @@ pub async fn mark_ended(db: impl PgExecutor<'_>, ids: &[CredentialId]) -> Result
     Ok(())
 }
 
-/// What has ended within this time.
+/// Credentials that were revoked within this time.
 pub async fn revoked_since(db: impl PgExecutor<'_>, time: Duration) -> Result<Vec<CredentialId>> {
     sqlx::query_scalar!(
         r#"select id as "id: CredentialId" from ended_credentials where ended_at > now() - make_interval(secs => $1)"#,

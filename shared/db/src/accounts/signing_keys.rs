@@ -12,7 +12,7 @@ pub struct SigningKey {
     pub created_at: DateTime<Utc>,
 }
 
-/// Every key that may have signed a token that is still valid, the newest first.
+/// Every key that may have signed a token that is still valid, newest first.
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SigningKey>> {
     sqlx::query_as!(
         SigningKey,
@@ -22,7 +22,7 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SigningKey>> {
     .await
 }
 
-/// Stores the deployment's first key, unless another server was quicker.
+/// Stores the deployment's first key, unless a concurrent server did.
 pub async fn create_first(db: &PgPool, id: &str, secret: &[u8]) -> Result<()> {
     let mut transaction = db.begin().await?;
     sqlx::query!("lock table signing_keys in exclusive mode").execute(&mut *transaction).await?;
@@ -36,7 +36,7 @@ pub async fn create_first(db: &PgPool, id: &str, secret: &[u8]) -> Result<()> {
     transaction.commit().await
 }
 
-/// A key as admins see it.
+/// A key, as shown to admins.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct KeyView {
     pub id: String,
@@ -50,7 +50,7 @@ pub async fn views(db: impl PgExecutor<'_>) -> Result<Vec<KeyView>> {
         .await
 }
 
-/// Stores a new key; the others are to be removed some time after it has taken over.
+/// Stores a new key; the others are removed some time after it is in use.
 pub async fn rotate(db: &PgPool, id: &str, secret: &[u8]) -> Result<KeyView> {
     let mut transaction = db.begin().await?;
     sqlx::query!("lock table signing_keys in exclusive mode").execute(&mut *transaction).await?;

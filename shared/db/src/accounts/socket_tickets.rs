@@ -25,7 +25,7 @@ pub async fn create(
     Ok(())
 }
 
-/// Uses the ticket up: it opens one socket, in the name of whoever asked for it.
+/// Consumes a ticket: it opens one socket, with the identity of the requester.
 pub async fn redeem(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Option<Value>> {
     sqlx::query_scalar!(
         "delete from socket_tickets where digest = $1 and expires_at > now() returning identity",

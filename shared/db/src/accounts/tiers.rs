@@ -1,4 +1,4 @@
-//! Tiers: what users of each may do, and how much of the workers is theirs. Each has a queue.
+//! Tiers: the limits of their users, and their share of the workers. Each has a queue.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::model::{Change, admin::Tier};
@@ -13,7 +13,7 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Tier>> {
     .await
 }
 
-/// What is to be different about a tier.
+/// A change of a tier.
 #[derive(Debug, Default)]
 pub struct TierChange<'a> {
     pub queue_weight: Option<i32>,
@@ -23,7 +23,7 @@ pub struct TierChange<'a> {
     pub chat_per_minute: Option<i32>,
 }
 
-/// A tier as it is, until the end of the transaction.
+/// Locks a tier until the end of the transaction.
 pub async fn lock(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Tier>> {
     sqlx::query_as!(
         Tier,
@@ -34,7 +34,7 @@ pub async fn lock(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Tier>> {
         .await
 }
 
-/// Changes what a tier is allowed; `None` where there is no such tier.
+/// Changes a tier; `None` where there is no such tier.
 pub async fn change(db: impl PgExecutor<'_>, name: &str, change: TierChange<'_>) -> Result<Option<Tier>> {
     sqlx::query_as!(
         Tier,
@@ -56,13 +56,13 @@ pub async fn change(db: impl PgExecutor<'_>, name: &str, change: TierChange<'_>)
     .await
 }
 
-/// Adds a tier; its name must be free.
+/// Adds a tier; its name must be unused.
 pub async fn create(db: impl PgExecutor<'_>, name: &str) -> Result<()> {
     sqlx::query!("insert into tiers (name, queue_weight) values ($1, 1)", name).execute(db).await?;
     Ok(())
 }
 
-/// Removes a tier; says whether there was one. It fails while there are users of it.
+/// Removes a tier; `false` where there is none. Fails while it has users.
 pub async fn delete(db: impl PgExecutor<'_>, name: &str) -> Result<bool> {
     let done = sqlx::query!("delete from tiers where name = $1", name).execute(db).await?;
     Ok(done.rows_affected() == 1)

@@ -1,4 +1,4 @@
-//! Accounts. One that is closed is on its way out: for everybody it is gone already.
+//! Accounts. A closed one is being deleted, and is excluded everywhere.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -6,10 +6,10 @@ use troupe_core::{
     model::{AccountRole, User},
 };
 
-/// A stored account with its password's hash, which goes no further than the sign-in that verifies it.
+/// A stored account with its password hash, for the verification at sign-in only.
 pub struct Credentials {
     pub user: User,
-    /// Nothing where the owner has not set one yet.
+    /// `None` until the owner sets a password.
     pub password_hash: Option<String>,
 }
 
@@ -64,7 +64,7 @@ pub async fn credentials_by_email(db: impl PgExecutor<'_>, email: &str) -> Resul
     }))
 }
 
-/// What an account may do; `None` where there is no such account.
+/// The role of an account; `None` where there is no such account.
 pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<AccountRole>> {
     sqlx::query_scalar!(
         r#"select role as "role: AccountRole" from users where id = $1 and closed_at is null"#,
@@ -74,7 +74,7 @@ pub async fn role(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<AccountR
     .await
 }
 
-/// Makes the account with this address an admin's; `None` where there is no such account.
+/// Makes the account with this address an admin; `None` where there is no such account.
 pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<UserId>> {
     sqlx::query_scalar!(
         r#"update users set role = 'admin' where lower(email) = lower($1) and closed_at is null returning id as "id: UserId""#,
@@ -84,7 +84,7 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
     .await
 }
 
-/// The address as it is stored, and the hash of its password; `None` where there is no such account.
+/// The address as stored, and the password hash; `None` where there is no such account.
 pub async fn credentials_by_id(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
         r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash from users where id = $1"#,

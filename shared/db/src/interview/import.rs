@@ -1,4 +1,4 @@
-//! Importing an interview: many answers at once.
+//! Import of many answers.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -6,18 +6,18 @@ use troupe_core::{
     model::interview::ResponseStatus,
 };
 
-/// An answer that comes from elsewhere, with what it says of its question.
+/// An imported answer, with its question.
 #[derive(Debug, Clone, Copy)]
 pub struct Incoming<'a> {
     pub question_id: Option<QuestionId>,
     pub question: Option<&'a str>,
-    /// Of the question, if it is made now.
+    /// For a question that is created.
     pub category: &'a str,
     pub content: &'a str,
     pub status: ResponseStatus,
 }
 
-/// Makes own questions of the texts that are neither in the bank nor the user's already; returns how many.
+/// Creates own questions of texts that are neither in the bank nor the user's own; returns their number.
 pub async fn add_questions(db: impl PgExecutor<'_>, owner: UserId, incoming: &[Incoming<'_>]) -> Result<u64> {
     let unknown: Vec<_> = incoming.iter().filter(|one| one.question.is_some()).collect();
     let ids: Vec<_> = unknown.iter().map(|_| QuestionId::new().as_uuid()).collect();
@@ -46,17 +46,17 @@ pub async fn add_questions(db: impl PgExecutor<'_>, owner: UserId, incoming: &[I
     Ok(done.rows_affected())
 }
 
-/// What is there already for an answer that comes in.
+/// The existing question and answer of an imported answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
     pub question: Option<QuestionId>,
-    /// The status of the answer that is there, unless it is deleted.
+    /// The status of the existing answer, unless it is deleted.
     pub status: Option<ResponseStatus>,
-    /// Whether that answer says the same, with the same status.
+    /// Whether the existing answer has the same content and status.
     pub same: bool,
 }
 
-/// Finds for each, in order, its question (by its id, else by its text) and what was answered to it.
+/// Finds the question of each (by id, else by text), in order, and the answer to it.
 pub async fn find_known(
     db: impl PgExecutor<'_>,
     owner: UserId,

@@ -1,4 +1,4 @@
-//! How far an interview has come, and when answers were written.
+//! The progress of an interview, and the times of answers.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};
@@ -7,7 +7,7 @@ use troupe_core::{
     model::interview::CategoryProgress,
 };
 
-/// How far each category has come, in the order of asking.
+/// The progress of each category, in order.
 pub async fn progress(db: impl PgExecutor<'_>, owner: UserId, persona: PersonaId) -> Result<Vec<CategoryProgress>> {
     sqlx::query_as!(
         CategoryProgress,
@@ -26,7 +26,7 @@ pub async fn progress(db: impl PgExecutor<'_>, owner: UserId, persona: PersonaId
     .await
 }
 
-/// When answers were written, in quarters of an hour: no time zone of today has a day that begins within one.
+/// The times of answers, to a quarter of an hour: every current time zone has its midnight at one.
 pub async fn written_at(db: impl PgExecutor<'_>, persona: PersonaId) -> Result<Vec<DateTime<Utc>>> {
     sqlx::query_scalar!(
         r#"select distinct date_bin('15 minutes', written_at, 'epoch') as "at!" from (

@@ -1,4 +1,4 @@
-//! Questions of the interview: the bank, which is everybody's, and own ones, which only their owner sees.
+//! Questions of the interview: the shared bank, and own ones, visible to their owner only.
 
 use chrono::NaiveDate;
 use sqlx::{PgExecutor, Result};
@@ -9,19 +9,19 @@ use troupe_core::{
 
 use crate::Page;
 
-/// Which questions a list shows.
+/// A filter.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct QuestionFilter<'a> {
     pub category: Option<&'a str>,
     /// Only own ones.
     pub mine: bool,
-    /// The persona whose answers count; the caller owns it.
+    /// The persona whose answers are shown; the caller owns it.
     pub persona: Option<PersonaId>,
-    /// Only those that it has answered, be it in a draft, or only the others.
+    /// Only those that it has answered, drafts included, or only the others.
     pub answered: Option<bool>,
 }
 
-/// In the order of asking; the page after such a position.
+/// In the order of the interview, after such a position.
 pub async fn list(
     db: impl PgExecutor<'_>,
     user: UserId,
@@ -62,7 +62,7 @@ pub async fn may_answer(db: impl PgExecutor<'_>, user: UserId, id: QuestionId) -
     Ok(found.is_some())
 }
 
-/// The question that is the same but for case, spaces and the mark at its end.
+/// The question with the same text, up to case, spaces and the final punctuation mark.
 pub async fn same(db: impl PgExecutor<'_>, user: UserId, text: &str) -> Result<Option<QuestionId>> {
     sqlx::query_scalar!(
         r#"select id as "id!: QuestionId" from (
@@ -75,7 +75,7 @@ pub async fn same(db: impl PgExecutor<'_>, user: UserId, text: &str) -> Result<O
     .await
 }
 
-/// How many own questions the user has.
+/// The number of the user's own questions.
 pub async fn count_own(db: impl PgExecutor<'_>, user: UserId) -> Result<i64> {
     sqlx::query_scalar!(r#"select count(*) as "count!" from questions where owner_id = $1"#, user.as_uuid())
         .fetch_one(db)
@@ -102,7 +102,7 @@ pub async fn create(
     .await
 }
 
-/// Deletes an own question; says whether there was one. One that is answered violates a foreign key.
+/// Deletes an own question; `false` where there is none. An answered one violates a foreign key.
 pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, id: QuestionId) -> Result<bool> {
     let done = sqlx::query!("delete from questions where owner_id = $1 and id = $2", owner.as_uuid(), id.as_uuid())
         .execute(db)
@@ -110,7 +110,7 @@ pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, id: QuestionId) -> R
     Ok(done.rows_affected() > 0)
 }
 
-/// The question that was chosen for a day.
+/// The question of a day, if it is chosen.
 pub async fn of_day(db: impl PgExecutor<'_>, persona: PersonaId, day: NaiveDate) -> Result<Option<Question>> {
     sqlx::query_as!(
         Question,
@@ -126,8 +126,8 @@ pub async fn of_day(db: impl PgExecutor<'_>, persona: PersonaId, day: NaiveDate)
     .await
 }
 
-/// Chooses the question of a day that has none: unanswered ones first, then drafts; among these what was not asked for
-/// longest; among those one category after the other, each in its order. The caller has locked the persona.
+/// Chooses the question of a day: unanswered ones first, then drafts; among these the least recently asked; then
+/// alternating between categories, each in order. The caller has locked the persona.
 pub async fn choose(db: impl PgExecutor<'_>, owner: UserId, persona: PersonaId, day: NaiveDate) -> Result<()> {
     sqlx::query!(
         "with candidates as (

@@ -1,7 +1,7 @@
-//! What the owners of personas answered. The caller has made sure that the persona is the user's.
+//! Answers of personas' owners. The caller has checked the ownership of the persona.
 //!
-//! Who changes responses has locked the persona ([`crate::personas::lock_own`]): one change of an interview at a time.
-//! Every earlier version is kept, by a trigger of the table.
+//! Writers lock the persona ([`crate::personas::lock_own`]): one change of an interview at a time. A trigger keeps
+//! every earlier version.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};
@@ -43,14 +43,14 @@ impl From<Row> for Response {
     }
 }
 
-/// Which responses a list shows.
+/// A filter.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ResponseFilter<'a> {
     pub status: Option<ResponseStatus>,
     pub category: Option<&'a str>,
-    /// Words that stand in the answer or in its question, in whatever case.
+    /// Words of the answer or its question, without regard to case.
     pub containing: Option<&'a str>,
-    /// Those that were deleted, instead of the others.
+    /// Only deleted ones, instead of the others.
     pub deleted: bool,
 }
 
@@ -83,7 +83,7 @@ pub async fn list(
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// All that are not deleted, a page at a time, in the order in which they were first written.
+/// All that are not deleted, in pages, in the order of their creation.
 pub async fn in_order(
     db: impl PgExecutor<'_>,
     persona: PersonaId,
@@ -105,7 +105,7 @@ pub async fn in_order(
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// What was answered to a question, also if it is deleted.
+/// The answer to a question, even if it is deleted.
 pub async fn find(db: impl PgExecutor<'_>, persona: PersonaId, question: QuestionId) -> Result<Option<Response>> {
     let row = sqlx::query_as!(
         Row,
@@ -133,17 +133,17 @@ pub async fn history(db: impl PgExecutor<'_>, id: ResponseId, limit: i64) -> Res
     .await
 }
 
-/// An answer to be written.
+/// An answer to write.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
-    /// Its id, if it is the first one to this question.
+    /// Its id, if it is a new one.
     pub id: ResponseId,
     pub question: QuestionId,
     pub content: &'a str,
     pub status: ResponseStatus,
 }
 
-/// Writes answers, each to another question: new ones, or the next version of those that are there, be they deleted.
+/// Writes answers to different questions: new ones, or the next version of existing ones, including deleted ones.
 /// Returns their ids, and those of their questions.
 pub async fn write(
     db: impl PgExecutor<'_>,
@@ -171,7 +171,7 @@ pub async fn write(
     Ok(rows.into_iter().map(|row| (row.id, row.question_id)).collect())
 }
 
-/// Deletes an answer so that it can be restored, or restores it; the caller has seen that it is there.
+/// Soft-deletes or restores an existing answer.
 pub async fn set_deleted(db: impl PgExecutor<'_>, id: ResponseId, deleted: bool) -> Result<()> {
     sqlx::query!("update responses set deleted_at = case when $2 then now() end where id = $1", id.as_uuid(), deleted)
         .execute(db)
@@ -179,14 +179,14 @@ pub async fn set_deleted(db: impl PgExecutor<'_>, id: ResponseId, deleted: bool)
     Ok(())
 }
 
-/// The text of an answer that counts, and of its question.
+/// A final answer with its question.
 #[derive(Debug, Clone)]
 pub struct AnsweredQuestion {
     pub question: String,
     pub content: String,
 }
 
-/// `None` where the answer does not count, or is gone.
+/// `None` where the answer is not final, or deleted.
 pub async fn load_answered(db: impl PgExecutor<'_>, id: ResponseId) -> Result<Option<AnsweredQuestion>> {
     sqlx::query_as!(
         AnsweredQuestion,
@@ -198,7 +198,7 @@ pub async fn load_answered(db: impl PgExecutor<'_>, id: ResponseId) -> Result<Op
     .await
 }
 
-/// Keeps an answer from being changed or deleted until the end of the transaction.
+/// Locks an answer until the end of the transaction.
 pub async fn hold(db: impl PgExecutor<'_>, id: ResponseId) -> Result<()> {
     sqlx::query!("select from responses where id = $1 for no key update", id.as_uuid()).execute(db).await?;
     Ok(())

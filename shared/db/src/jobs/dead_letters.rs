@@ -7,14 +7,14 @@ use uuid::Uuid;
 /// The retention of discarded ones.
 const DISCARDED_KEPT: &str = "7 days";
 
-/// Which dead letters; what is not given does not matter.
+/// A filter; omitted fields match all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub ids: Option<Vec<JobId>>,
     pub kind: Option<String>,
 }
 
-/// A dead letter that was settled.
+/// A resolved dead letter.
 #[derive(Debug, Clone)]
 pub struct Resolved {
     pub id: JobId,
@@ -22,7 +22,7 @@ pub struct Resolved {
     pub user_id: Option<UserId>,
 }
 
-/// Those that a filter selects, the oldest of each kind first; at most so many of each.
+/// The selected ones, the oldest of each kind first; at most `max_rows` of each.
 pub async fn select(db: impl PgExecutor<'_>, filter: &Filter, max_rows: i64) -> Result<Vec<JobId>> {
     let kind = filter.kind.as_deref();
     if let Some(ids) = &filter.ids {
@@ -48,8 +48,7 @@ pub async fn select(db: impl PgExecutor<'_>, filter: &Filter, max_rows: i64) -> 
     .await
 }
 
-/// Has dead letters tried again, as if they were new. Passed over are those that are settled, and those for whose key
-/// another job is open already.
+/// Retries dead letters as if they were new. Resolved ones are skipped, and those whose key has another open job.
 pub async fn retry(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Resolved>> {
     sqlx::query_as!(
         Resolved,
@@ -69,7 +68,7 @@ pub async fn retry(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Resolve
     .await
 }
 
-/// Gives dead letters up; returns those that were not settled before.
+/// Discards dead letters; returns those that were not resolved before.
 pub async fn discard(db: impl PgExecutor<'_>, ids: &[JobId]) -> Result<Vec<Resolved>> {
     sqlx::query_as!(
         Resolved,

@@ -37,20 +37,20 @@ impl NewJob {
         Self { id, ..self }
     }
 
-    /// It is this user's, of whom at most one of the kind is open.
+    /// Sets the user, who may have at most one open job of the kind.
     #[must_use]
     pub fn one_of(self, user: UserId) -> Self {
         Self { user: Some(user), key: Some(user.to_string()), ..self }
     }
 
-    /// It is not due before so long.
+    /// Delays the job.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 }
 
-/// Enqueues a job with the transaction of the executor; `false` where one of its kind with its key is open already.
+/// Enqueues a job in the executor's transaction; `false` where an open job has the same kind and key.
 pub async fn enqueue(db: impl PgExecutor<'_>, job: &NewJob) -> Result<bool> {
     let done = sqlx::query!(
         "insert into jobs (id, kind, key, user_id, payload, due_at)
@@ -68,7 +68,7 @@ pub async fn enqueue(db: impl PgExecutor<'_>, job: &NewJob) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
-/// The same, where fewer than so many of its kind are open; about so many, when several come at once.
+/// The same, unless `max_open` or so of the kind are open (not exact under concurrency).
 pub async fn enqueue_bounded(db: impl PgExecutor<'_>, job: &NewJob, max_open: usize) -> Result<bool> {
     let max_open = i64::try_from(max_open).unwrap_or(i64::MAX);
     let done = sqlx::query!(

@@ -1,4 +1,4 @@
-//! How attempts end. Each of these says `false` where the lease is lost: then nothing was changed.
+//! The ends of attempts at jobs. All are fenced: `false` where the lease is lost, and then nothing is changed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sqlx::{PgExecutor, Result};
 
 use super::Lease;
 
-/// Ends a job that is done; it is kept for so long.
+/// Completes a job, which is kept for a while.
 pub async fn finish(db: impl PgExecutor<'_>, lease: Lease, result: Option<&Value>, kept: Duration) -> Result<bool> {
     if kept.is_zero() {
         return remove(db, lease).await;
@@ -26,7 +26,7 @@ pub async fn finish(db: impl PgExecutor<'_>, lease: Lease, result: Option<&Value
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends a job that is done and of which nothing is kept.
+/// Completes and deletes a job.
 pub async fn remove(db: impl PgExecutor<'_>, lease: Lease) -> Result<bool> {
     let done = sqlx::query!(
         "delete from jobs where id = $1 and attempt = $2 and status = 'running'",
@@ -38,7 +38,7 @@ pub async fn remove(db: impl PgExecutor<'_>, lease: Lease) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
-/// Puts a job back after an attempt that failed, to be tried again after a pause.
+/// Reschedules a job after a failed attempt, with a backoff.
 pub async fn fail(db: impl PgExecutor<'_>, lease: Lease, error: &str, pause: Duration) -> Result<bool> {
     let done = sqlx::query!(
         "update jobs set status = 'waiting', failures = failures + 1, error = $3, lease_until = null,
@@ -54,7 +54,7 @@ pub async fn fail(db: impl PgExecutor<'_>, lease: Lease, error: &str, pause: Dur
     Ok(done.rows_affected() > 0)
 }
 
-/// Puts a job back that is not done, and of which nothing has failed: another worker may have it after a pause.
+/// Releases an unfinished job without a failure: any worker may lease it after a pause.
 pub async fn put_back(db: impl PgExecutor<'_>, lease: Lease, pause: Duration) -> Result<bool> {
     let back = sqlx::query_scalar!(
         r#"with back as (
@@ -71,7 +71,7 @@ pub async fn put_back(db: impl PgExecutor<'_>, lease: Lease, pause: Duration) ->
     Ok(back > 0)
 }
 
-/// Makes a dead letter of a job; it is removed after so long, or kept until somebody settles it.
+/// Turns a job into a dead letter, removed after `kept`, or kept until it is resolved.
 pub async fn dead_letter(db: impl PgExecutor<'_>, lease: Lease, error: &str, kept: Option<Duration>) -> Result<bool> {
     let done = sqlx::query!(
         "update jobs set status = 'failed', failures = failures + 1, error = $3, lease_until = null, finished_at = now(),

@@ -1,4 +1,4 @@
-//! Leases: a job is a worker's for a while, and for longer only while the worker says so.
+//! Leases of jobs: exclusive to a worker while it renews them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{JobId, UserId};
 
-/// One attempt at a job. Whatever a worker says of the job names it.
+/// One attempt at a job, which fences every statement of its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     pub job: JobId,
@@ -14,23 +14,23 @@ pub struct Lease {
     pub attempt: i32,
 }
 
-/// A job that a worker has taken.
+/// A leased job.
 #[derive(Debug, Clone)]
 pub struct Taken {
     pub lease: Lease,
     pub kind: String,
     pub user: Option<UserId>,
     pub payload: Value,
-    /// What an earlier attempt has left.
+    /// The progress of earlier attempts.
     pub progress: Option<Value>,
     pub failures: i32,
     pub lapses: i32,
     pub error: Option<String>,
-    /// From the moment at which it could be taken to the lease.
+    /// From being due to the lease.
     pub waited: Duration,
 }
 
-/// How many jobs of a kind a worker has room for, and for how long it leases each.
+/// The free slots of a kind in a worker, and the duration of a lease.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     pub kind: &'static str,
@@ -38,8 +38,8 @@ pub struct Wanted {
     pub lease: Duration,
 }
 
-/// Takes what is due, what has waited longest first; also what is leased to a worker that did not renew in time. At
-/// most 100 at a time: the bound lets the planner know that they are few, and look each up by its key.
+/// Leases due jobs, the longest due first, including those whose lease has expired. At most 100 at a time: a small
+/// bound makes the planner look each up by its key.
 pub async fn take(db: impl PgExecutor<'_>, worker: &str, wanted: &[Wanted]) -> Result<Vec<Taken>> {
     let kinds: Vec<_> = wanted.iter().map(|wanted| wanted.kind).collect();
     let max_jobs: Vec<_> = wanted.iter().map(|wanted| i64::try_from(wanted.max_jobs).unwrap_or(i64::MAX)).collect();
@@ -79,8 +79,7 @@ pub async fn take(db: impl PgExecutor<'_>, worker: &str, wanted: &[Wanted]) -> R
     Ok(taken.collect())
 }
 
-/// Keeps a job for so long from now; `false` where the lease is lost. In a transaction nobody else takes the job until
-/// its end.
+/// Renews a lease from now on; `false` where it is lost. In a transaction the job stays this worker's until its end.
 pub async fn renew(db: impl PgExecutor<'_>, lease: Lease, duration: Duration) -> Result<bool> {
     let done = sqlx::query!(
         "update jobs set lease_until = clock_timestamp() + make_interval(secs => $3)
@@ -94,7 +93,7 @@ pub async fn renew(db: impl PgExecutor<'_>, lease: Lease, duration: Duration) ->
     Ok(done.rows_affected() > 0)
 }
 
-/// The same, and says how far the job is.
+/// Renews the lease and stores the progress.
 pub async fn progress(db: impl PgExecutor<'_>, lease: Lease, progress: &Value, duration: Duration) -> Result<bool> {
     let done = sqlx::query!(
         "update jobs set progress = $3, lease_until = clock_timestamp() + make_interval(secs => $4)
@@ -109,7 +108,7 @@ pub async fn progress(db: impl PgExecutor<'_>, lease: Lease, progress: &Value, d
     Ok(done.rows_affected() > 0)
 }
 
-/// The job turns out to be this user's, and this is what it needs to know from now on.
+/// Sets the job's user, and replaces its payload.
 pub async fn assign(db: impl PgExecutor<'_>, lease: Lease, user: UserId, payload: &Value) -> Result<bool> {
     let done = sqlx::query!(
         "update jobs set user_id = $3, payload = $4 where id = $1 and attempt = $2 and status = 'running'",

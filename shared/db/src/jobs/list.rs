@@ -1,4 +1,4 @@
-//! Jobs as admins see them.
+//! Jobs, as shown to admins.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -12,19 +12,19 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// More of a kind are not counted.
+/// The maximum count per kind.
 const MAX_COUNTED: i64 = 10_000;
-/// More running jobs of a kind are not listed.
+/// The maximum of listed running jobs per kind.
 const MAX_RUNNING: i64 = 1_000;
 
-/// Which jobs; what is not given does not matter.
+/// A filter; omitted fields match all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub kind: Option<String>,
     pub status: Option<JobStatus>,
 }
 
-/// The newest first: of each kind and status a page, merged.
+/// The newest first: a page of each kind and status, merged.
 pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, page: Page<JobId>) -> Result<Vec<Job>> {
     sqlx::query_as!(
         Job,
@@ -59,7 +59,7 @@ pub async fn find(db: impl PgExecutor<'_>, id: JobId) -> Result<Option<Job>> {
     .await
 }
 
-/// How each kind stands of which there are jobs.
+/// The counts of each kind that has jobs.
 pub async fn kinds(db: impl PgExecutor<'_>) -> Result<Vec<JobKind>> {
     sqlx::query_as!(
         JobKind,
@@ -77,7 +77,7 @@ pub async fn kinds(db: impl PgExecutor<'_>) -> Result<Vec<JobKind>> {
     .await
 }
 
-/// What runs, each with its worker.
+/// The running jobs, each with its worker.
 pub async fn running(db: impl PgExecutor<'_>) -> Result<Vec<RunningJob>> {
     sqlx::query_as!(
         RunningJob,
@@ -91,7 +91,7 @@ pub async fn running(db: impl PgExecutor<'_>) -> Result<Vec<RunningJob>> {
     .await
 }
 
-/// How many of a kind are due before this one.
+/// The number of jobs of a kind that are due before this one.
 pub async fn before(db: impl PgExecutor<'_>, job: &Job) -> Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from (

@@ -1,8 +1,8 @@
-//! Leased work: what is done later by whichever worker comes first.
+//! Leased work: background jobs for any worker.
 //!
-//! A job is a row. [`enqueue`] puts it in, in the transaction of the change that asks for it; [`lease`] takes it for a
-//! while and keeps it; [`finish`] ends the attempt one way or the other. Every statement of a worker names the attempt,
-//! which the next lease raises: what a worker says that has lost its lease is refused.
+//! A job is a row. [`enqueue`] inserts it, in the transaction of the change that needs it; [`lease`] claims and renews
+//! it; [`finish`] ends the attempt. Every statement of a worker carries the attempt's number, a fencing token that each
+//! lease raises: a worker that has lost its lease changes nothing.
 
 pub mod dead_letters;
 pub mod enqueue;
@@ -13,5 +13,5 @@ pub mod list;
 pub use enqueue::{NewJob, enqueue};
 pub use lease::{Lease, Taken};
 
-/// Where PostgreSQL announces new jobs, when their transaction is committed.
+/// The channel on which PostgreSQL announces new jobs, at commit.
 pub const CHANNEL: &str = "troupe_jobs";

@@ -1,4 +1,4 @@
-//! Documents. What users see of them goes by their persona's slug, and to its owner only; workers go by the id.
+//! Documents. For users by the persona's slug, and for its owner only; for workers by id.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result, types::Json};
@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// Whose, and of which persona.
+/// The owner, and the persona's slug.
 #[derive(Debug, Clone, Copy)]
 pub struct Shelf<'a> {
     pub owner: UserId,
     pub slug: &'a str,
 }
 
-/// What was uploaded.
+/// A new document.
 #[derive(Debug, Clone, Copy)]
 pub struct NewDocument<'a> {
     pub id: DocumentId,
@@ -47,8 +47,8 @@ impl From<Row> for Document {
     }
 }
 
-/// Adds a document, to be read by a worker; `None` where there is no such persona of this owner. The same content is
-/// the same document: it is read again only where that failed, or where it is taken for something else now.
+/// Adds a document for a worker to read; `None` where there is no such persona of this owner. The same content is the
+/// same document: it is read again only if that failed, or if its media type has changed.
 pub async fn add(db: impl PgExecutor<'_>, shelf: Shelf<'_>, new: &NewDocument<'_>) -> Result<Option<Document>> {
     let row = sqlx::query_as!(
         Row,
@@ -128,7 +128,7 @@ pub async fn find(db: impl PgExecutor<'_>, shelf: Shelf<'_>, id: DocumentId) -> 
     Ok(row.map(Into::into))
 }
 
-/// The text of a document, `Some(None)` where it has none (yet).
+/// The extracted text of a document; `Some(None)` where it has none (yet).
 pub async fn content(db: impl PgExecutor<'_>, shelf: Shelf<'_>, id: DocumentId) -> Result<Option<Option<String>>> {
     sqlx::query_scalar!(
         "select content from documents
@@ -141,7 +141,7 @@ pub async fn content(db: impl PgExecutor<'_>, shelf: Shelf<'_>, id: DocumentId) 
     .await
 }
 
-/// Deletes a document with its passages; says whether there was one.
+/// Deletes a document with its passages; `false` where there is none.
 pub async fn delete(db: impl PgExecutor<'_>, shelf: Shelf<'_>, id: DocumentId) -> Result<bool> {
     let done = sqlx::query!(
         "delete from documents
@@ -155,7 +155,7 @@ pub async fn delete(db: impl PgExecutor<'_>, shelf: Shelf<'_>, id: DocumentId) -
     Ok(done.rows_affected() > 0)
 }
 
-/// What there is of a document for a worker: what was uploaded, or the text that was taken out of it.
+/// The input of a worker: the upload, or the extracted text.
 #[derive(Debug, Clone)]
 pub struct Stored {
     pub persona_id: PersonaId,
@@ -178,7 +178,7 @@ pub async fn load(db: impl PgExecutor<'_>, id: DocumentId) -> Result<Option<Stor
     .await
 }
 
-/// Keeps the text instead of what was uploaded.
+/// Replaces the upload by the extracted text.
 pub async fn keep_text(
     db: impl PgExecutor<'_>,
     id: DocumentId,
@@ -200,7 +200,7 @@ pub async fn keep_text(
     Ok(())
 }
 
-/// Says why there are no passages. What was uploaded is dropped; a text that was taken out of it before stays.
+/// Marks a document as failed. The upload is dropped; an earlier extracted text stays.
 pub async fn fail(db: impl PgExecutor<'_>, id: DocumentId, reason: &str) -> Result<()> {
     sqlx::query!(
         "update documents set status = 'failed', reason = $2, original = null,
@@ -214,7 +214,7 @@ pub async fn fail(db: impl PgExecutor<'_>, id: DocumentId, reason: &str) -> Resu
     Ok(())
 }
 
-/// Keeps a document from being changed or deleted until the end of the transaction.
+/// Locks a document until the end of the transaction.
 pub async fn hold(db: impl PgExecutor<'_>, id: DocumentId) -> Result<()> {
     sqlx::query!("select from documents where id = $1 for no key update", id.as_uuid()).execute(db).await?;
     Ok(())

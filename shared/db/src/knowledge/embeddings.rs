@@ -1,4 +1,4 @@
-//! Vectors by content and model: what was paid for once. Also how passages and their vectors belong together.
+//! Vectors by content and model, so that each content is embedded once; and the lookup of passages' vectors.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -7,14 +7,14 @@ use troupe_core::{
 };
 use uuid::Uuid;
 
-/// What some passage says, by its digest.
+/// The content of a passage, with its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     pub digest: Vec<u8>,
     pub content: String,
 }
 
-/// What these passages say and has no vector of this model yet, each content once.
+/// The contents of these passages that have no vector of this model yet, without duplicates.
 pub async fn missing(db: impl PgExecutor<'_>, model: &str, passages: &[PassageId]) -> Result<Vec<Content>> {
     sqlx::query_as!(
         Content,
@@ -27,7 +27,7 @@ pub async fn missing(db: impl PgExecutor<'_>, model: &str, passages: &[PassageId
     .await
 }
 
-/// Keeps vectors, by the digests of what they are of.
+/// Stores vectors, by the digests of their contents.
 pub async fn keep(db: impl PgExecutor<'_>, model: &str, contents: &[Content], vectors: &[Vec<f32>]) -> Result<()> {
     let digests: Vec<_> = contents.iter().map(|content| content.digest.clone()).collect();
     let vectors: Vec<_> = vectors.iter().map(|vector| to_bytes(vector)).collect();
@@ -64,8 +64,8 @@ pub async fn points(db: impl PgExecutor<'_>, model: &str, passages: &[PassageId]
     Ok(points.collect())
 }
 
-/// The passages of a persona that have a vector of this model: looked up one by one, never joined with the vectors of
-/// all.
+/// The passages of a persona that have a vector of this model: looked up one by one, instead of a join with all
+/// vectors.
 pub async fn of_persona(db: impl PgExecutor<'_>, model: &str, persona: PersonaId) -> Result<Vec<PassageId>> {
     sqlx::query_scalar!(
         r#"select id as "id: PassageId" from passages p
@@ -77,7 +77,7 @@ pub async fn of_persona(db: impl PgExecutor<'_>, model: &str, persona: PersonaId
     .await
 }
 
-/// Those of these passages that are not there.
+/// Those of these passages that do not exist.
 pub async fn gone(db: impl PgExecutor<'_>, passages: &[PassageId]) -> Result<Vec<PassageId>> {
     sqlx::query_scalar!(
         r#"select id as "id!: PassageId" from unnest($1::uuid[]) as asked (id)
@@ -99,7 +99,7 @@ pub async fn passages_after(db: impl PgExecutor<'_>, last: Option<PassageId>, ma
     .await
 }
 
-/// How many passages there are, as PostgreSQL remembers it.
+/// PostgreSQL's estimate of the number of passages.
 pub async fn passages_about(db: impl PgExecutor<'_>) -> Result<u64> {
     let about = sqlx::query_scalar!(
         r#"select greatest(reltuples, 0)::bigint as "about!" from pg_class where oid = 'passages'::regclass"#
@@ -107,10 +107,10 @@ pub async fn passages_about(db: impl PgExecutor<'_>) -> Result<u64> {
     Ok(about.fetch_one(db).await?.unsigned_abs())
 }
 
-/// Removes the vectors of contents that no passage has any more.
+/// Removes vectors of contents that no passage has any more.
 ///
-/// A passage may come with such a content at this moment, unseen by this statement: it has raised `uses` then, and its
-/// vector stays.
+/// A concurrent insert of a passage with such a content, invisible to this statement, has raised `uses`: its vector
+/// stays.
 pub async fn remove_unused(db: impl PgExecutor<'_>, digests: &[Vec<u8>]) -> Result<u64> {
     let done = sqlx::query!(
         "with unused as materialized (

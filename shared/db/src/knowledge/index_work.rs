@@ -1,8 +1,7 @@
-//! What is still to be indexed: a job for each source that has changed, however often.
+//! Pending indexing: one job per changed source.
 //!
-//! Whoever changes what a source says, or whether it counts, marks it in the same transaction. Marked again while a
-//! worker has it, the job goes to another attempt, and the worker's end is refused: passages are always made of what
-//! was marked last.
+//! A change of a source is marked in the same transaction. If it is marked again while a worker has the job, the job
+//! starts another attempt, and the worker's finish is fenced: passages always match the last change.
 
 use serde_json::Value;
 use sqlx::{PgExecutor, Result};
@@ -13,19 +12,19 @@ use troupe_core::{
 };
 use uuid::Uuid;
 
-/// Says that a source has changed, or that it counts or does not count any more.
+/// Marks a source as changed.
 pub async fn mark(db: impl PgExecutor<'_>, kind: SourceKind, source_id: Uuid, persona_id: PersonaId) -> Result<()> {
     mark_all(db, kind, &[source_id], persona_id).await
 }
 
-/// The same of many sources of one persona.
+/// Marks many sources of one persona.
 pub async fn mark_all(
     db: impl PgExecutor<'_>,
     kind: SourceKind,
     source_ids: &[Uuid],
     persona_id: PersonaId,
 ) -> Result<()> {
-    // In one order, so that two of these never wait for each other.
+    // Sorted, to prevent deadlocks.
     let mut source_ids = source_ids.to_vec();
     source_ids.sort_unstable();
     let sources = source_ids.into_iter().map(|source_id| IndexSource { source_kind: kind, source_id, persona_id });

@@ -1,5 +1,4 @@
-//! What personas remember of their users. Each sees, writes and deletes their own only; a persona's owner sees none of
-//! it.
+//! Memories of personas about their users. A user lists, adds and deletes only their own; owners of personas see none.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -10,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// The newest facts first, as a prompt tells them.
+/// The newest first, for a prompt.
 pub async fn newest(db: impl PgExecutor<'_>, user: UserId, persona: PersonaId, limit: i64) -> Result<Vec<Memory>> {
     sqlx::query_as!(
         Memory,
@@ -24,8 +23,8 @@ pub async fn newest(db: impl PgExecutor<'_>, user: UserId, persona: PersonaId, l
     .await
 }
 
-/// Keeps what a message told. What is known already stays as it is, so this may be done again; beyond the most, the
-/// oldest go.
+/// Stores the facts of a message. Existing facts are unchanged, so this is idempotent; beyond the maximum, the oldest
+/// are removed.
 pub async fn keep(
     db: impl PgExecutor<'_>,
     user: UserId,
@@ -59,7 +58,7 @@ pub async fn keep(
     Ok(())
 }
 
-/// Keeps what a user wrote down; beyond the most, the oldest go. What is known already is only worded anew.
+/// Stores a fact that a user added, or its new wording; beyond the maximum, the oldest are removed.
 pub async fn write(db: impl PgExecutor<'_>, user: UserId, persona: PersonaId, fact: &str) -> Result<Memory> {
     sqlx::query_as!(
         Memory,
@@ -83,7 +82,7 @@ pub async fn write(db: impl PgExecutor<'_>, user: UserId, persona: PersonaId, fa
     .await
 }
 
-/// What a persona remembers of a user, be it one that they may not talk with any more; the newest first.
+/// A persona's memories of a user, the newest first, even if they may not talk with it any more.
 pub async fn list(db: impl PgExecutor<'_>, user: UserId, slug: &str, page: Page<MemoryId>) -> Result<Vec<Memory>> {
     sqlx::query_as!(
         Memory,
@@ -99,7 +98,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, slug: &str, page: Page<
     .await
 }
 
-/// Forgets one thing; says whether it was known.
+/// Deletes a memory; `false` where there is none.
 pub async fn delete(db: impl PgExecutor<'_>, user: UserId, slug: &str, id: MemoryId) -> Result<bool> {
     let done = sqlx::query!(
         "delete from memories m using personas p where m.id = $3 and m.user_id = $1 and p.id = m.persona_id and p.slug = $2",
@@ -112,7 +111,7 @@ pub async fn delete(db: impl PgExecutor<'_>, user: UserId, slug: &str, id: Memor
     Ok(done.rows_affected() > 0)
 }
 
-/// Forgets everything; returns how much that was.
+/// Deletes all memories; returns their number.
 pub async fn delete_all(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<u64> {
     let done = sqlx::query!(
         "delete from memories m using personas p where m.user_id = $1 and p.id = m.persona_id and p.slug = $2",

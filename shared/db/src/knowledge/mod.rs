@@ -1,4 +1,4 @@
-//! What personas know: documents, passages, embeddings, and the work that keeps the indexes up to date; memories of
+//! Knowledge of personas: documents, passages, embeddings, and the work that keeps the indexes up to date; memories of
 //! users.
 
 pub mod documents;

@@ -1,18 +1,18 @@
-//! Passages: what a persona's sources say, piece by piece, as searches find it.
+//! Passages: excerpts of a persona's sources, the unit of search.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, Result, types::Json};
 use troupe_core::{
     ids::{PassageId, PersonaId},
-    // By this name the statements below know it, which are checked by their text.
+    // The name in the statements below, which are checked by their text.
     model::knowledge::{PassageLocation as Place, SourceKind},
 };
 use uuid::Uuid;
 
-/// More rows in one statement would keep it longer than its time limit allows for.
+/// The maximum per statement, to stay within the statement timeout.
 const BATCH: usize = 500;
 
-/// A piece of a source, as it is cut.
+/// A new passage of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPassage {
     pub id: PassageId,
@@ -21,7 +21,7 @@ pub struct NewPassage {
     pub content: String,
 }
 
-/// A passage as it is shown.
+/// A stored passage.
 #[derive(Debug, Clone)]
 pub struct Passage {
     pub id: PassageId,
@@ -32,7 +32,7 @@ pub struct Passage {
     pub created_at: DateTime<Utc>,
 }
 
-/// Makes these the passages of a source, within the caller's transaction. A passage that was there already stays.
+/// Replaces the passages of a source, in the caller's transaction. An unchanged passage stays.
 pub async fn replace(
     db: &mut PgConnection,
     persona: PersonaId,
@@ -90,7 +90,7 @@ async fn insert(
     Ok(())
 }
 
-/// Those of these passages that this persona has, in no order. Whoever found the ids elsewhere may be late, or wrong.
+/// Those of these passages that this persona has, unordered. Ids from an index may be stale, or wrong.
 pub async fn of_persona(db: impl PgExecutor<'_>, persona: PersonaId, ids: &[PassageId]) -> Result<Vec<Passage>> {
     sqlx::query_as!(
         Passage,
@@ -104,9 +104,9 @@ pub async fn of_persona(db: impl PgExecutor<'_>, persona: PersonaId, ids: &[Pass
     .await
 }
 
-/// The passages of a persona with words of the query (of its first thousand letters), the best first. The query may
-/// have quoted phrases, `or`, and `-` before words that must not be there; otherwise a passage need not have every
-/// word, but those that do come before others like them.
+/// Keyword search in a persona's passages, the best first; the query is cut to a thousand characters. It may have
+/// quoted phrases, `or`, and `-` for excluded words; otherwise a passage needs only some of the words, and ranks higher
+/// with all of them.
 pub async fn search(db: impl PgExecutor<'_>, persona: PersonaId, query: &str, limit: i64) -> Result<Vec<Passage>> {
     sqlx::query_as!(
         Passage,

@@ -1,23 +1,23 @@
-//! Which indexes are whole, and how far the making of one has got, so that it can be taken up again.
+//! The state of vector indexes: complete ones, and the progress of a rebuild, so that it can be resumed.
 
 use sqlx::{PgExecutor, PgPool, Result};
 use troupe_core::ids::PassageId;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// The last passage that is in the index.
+    /// The last passage in the index.
     pub reached: Option<PassageId>,
     pub passages: i64,
 }
 
-/// Whether this index has everything that was there when it was made.
+/// Whether the rebuild of this index is complete.
 pub async fn is_whole(db: impl PgExecutor<'_>, name: &str) -> Result<bool> {
     let whole =
         sqlx::query_scalar!(r#"select finished_at is not null as "whole!" from vector_rebuilds where name = $1"#, name);
     Ok(whole.fetch_optional(db).await?.unwrap_or(false))
 }
 
-/// Where to go on with the index of this name: at the beginning if there is nothing in it, or if it was whole once.
+/// Where to continue the rebuild of this index: from the start if it is empty, or was complete before.
 pub async fn take_up(db: impl PgExecutor<'_>, name: &str, empty: bool) -> Result<Progress> {
     sqlx::query_as!(
         Progress,
@@ -47,7 +47,7 @@ pub async fn note(db: impl PgExecutor<'_>, name: &str, progress: Progress) -> Re
     Ok(())
 }
 
-/// It is whole, and it alone is kept so from now on.
+/// Marks the index as complete, and forgets all others.
 pub async fn finish(db: &PgPool, name: &str) -> Result<()> {
     let mut transaction = db.begin().await?;
     sqlx::query!("delete from vector_rebuilds where name <> $1", name).execute(&mut *transaction).await?;

@@ -1,15 +1,15 @@
-//! By these the processes know that their copies of a persona's vectors are old.
+//! Versions of personas' vectors, by which processes detect that their copies are stale.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::ids::PersonaId;
 
-/// 0 of a persona of which nothing has been indexed yet.
+/// 0 where nothing has been indexed yet.
 pub async fn of(db: impl PgExecutor<'_>, persona: PersonaId) -> Result<i64> {
     let version = sqlx::query_scalar!("select version from vector_versions where persona_id = $1", persona.as_uuid());
     Ok(version.fetch_optional(db).await?.unwrap_or(0))
 }
 
-/// Of personas that exist.
+/// For existing personas only.
 pub async fn raise(db: impl PgExecutor<'_>, personas: &[PersonaId]) -> Result<()> {
     sqlx::query!(
         "insert into vector_versions (persona_id)

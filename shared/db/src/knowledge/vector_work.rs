@@ -1,7 +1,7 @@
-//! What the vector store must still be told, as triggers note it.
+//! Pending changes for the vector store, recorded by triggers.
 //!
-//! A row says that something changed, not what: whoever takes it up looks how things stand. So it may be done twice, or
-//! late, or by two at the same time; what changed meanwhile has raised `changes`, and the row stays for another round.
+//! A row says that something changed, not what: its worker reads the current state. So work may be repeated, late, or
+//! concurrent; a change meanwhile raises `changes`, and keeps the row for another round.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
-    /// It came or went.
+    /// A passage was added or removed.
     Passage(PassageId),
-    /// It went.
+    /// A persona was removed.
     Persona,
 }
 
@@ -21,9 +21,9 @@ pub enum Subject {
 pub struct Work {
     pub subject: Subject,
     pub persona: PersonaId,
-    /// Of what a passage says.
+    /// The digest of the passage's content.
     pub digest: Option<Vec<u8>>,
-    /// How many times it has been taken up, now included.
+    /// The number of attempts, including this one.
     pub attempts: i32,
     changes: i32,
 }
@@ -44,7 +44,7 @@ impl Work {
     }
 }
 
-/// Has jobs do what is due: one for each so many of it, in lanes, of which there are so many. Lanes that are open stay.
+/// Enqueues jobs for the due work: one per `batch` of rows, up to `lanes`. Open lanes stay.
 pub async fn open_lanes(db: impl PgExecutor<'_>, batch: i64, lanes: i32) -> Result<u64> {
     let done = sqlx::query!(
         "insert into jobs (kind, key, payload)
@@ -62,7 +62,7 @@ pub async fn open_lanes(db: impl PgExecutor<'_>, batch: i64, lanes: i32) -> Resu
     Ok(done.rows_affected())
 }
 
-/// Takes up what is due, the oldest first. Nobody else does for so long.
+/// Claims due work, the oldest first, for a while.
 pub async fn take(db: impl PgExecutor<'_>, max_rows: i64, lease: Duration) -> Result<Vec<Work>> {
     let rows = sqlx::query!(
         r#"update vector_work set due_at = now() + make_interval(secs => $2), attempts = attempts + 1
@@ -84,7 +84,7 @@ pub async fn take(db: impl PgExecutor<'_>, max_rows: i64, lease: Duration) -> Re
     Ok(work.collect())
 }
 
-/// Strikes out what has been done, unless it has changed again since it was taken up.
+/// Deletes completed work, unless it has changed since it was claimed.
 pub async fn done(db: impl PgExecutor<'_>, work: &[Work]) -> Result<()> {
     let Columns { kinds, ids, changes, .. } = columns(work);
     sqlx::query!(
@@ -99,8 +99,8 @@ pub async fn done(db: impl PgExecutor<'_>, work: &[Work]) -> Result<()> {
     Ok(())
 }
 
-/// The same for passages that the store has been given. One that has gone meanwhile is to be removed, also if that has
-/// been done already: the store may have heard of its coming last.
+/// The same for passages that were added to the store. One that was removed meanwhile is to be removed again, since the
+/// store may have received the two in the wrong order.
 pub async fn given(db: impl PgExecutor<'_>, model: &str, work: &[Work]) -> Result<()> {
     let Columns { ids, changes, personas, digests, .. } = columns(work);
     sqlx::query!(
@@ -127,7 +127,7 @@ pub async fn given(db: impl PgExecutor<'_>, model: &str, work: &[Work]) -> Resul
     Ok(())
 }
 
-/// Leaves it for later.
+/// Postpones the work.
 pub async fn postpone(db: impl PgExecutor<'_>, work: &[Work], pause: Duration) -> Result<()> {
     let Columns { kinds, ids, changes, .. } = columns(work);
     sqlx::query!(

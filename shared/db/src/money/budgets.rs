@@ -1,8 +1,7 @@
-//! What may be spent in a day, and what is: money is reserved before a model is asked, and settled when its price is
-//! known.
+//! Daily budgets and spending: money is reserved before a model is called, and settled when the cost is known.
 //!
-//! What is reserved counts as spent, so that replies which are written at the same time cannot spend the same money. A
-//! worker that dies in between leaves it spent: too little is left then, never too much. Rows are locked in one order
+//! Reservations count as spent, so that concurrent replies cannot spend the same money. If a worker dies in between,
+//! the reservation stays spent: a day may end under budget, never over it. Rows are locked in the same order
 //! everywhere.
 
 use std::collections::{HashMap, HashSet};
@@ -16,40 +15,40 @@ use troupe_core::{
 
 use crate::Page;
 
-/// Sums of fractions are a little off: nobody is to be refused for that.
+/// For the rounding errors of sums.
 const TOLERANCE: f64 = 1e-9;
 
-/// Whose spending of a day is counted.
+/// An account of daily spending.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Account {
     pub scope: Scope,
     pub subject: String,
 }
 
-/// An account that pays, and what it may spend in a day.
+/// An account to charge, and its daily limit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Purse {
     pub account: Account,
     pub daily_limit: f64,
 }
 
-/// Money to be reserved: with all of these purses, or with none.
+/// A reservation: from all of these purses, or from none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     pub amount: f64,
     pub purses: Vec<Purse>,
 }
 
-/// What came of it.
+/// The result of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reserved {
-    /// It counts for this day.
+    /// Reserved on this day.
     On(NaiveDate),
-    /// Nothing is reserved: the purse at this place cannot pay on this day.
+    /// Nothing is reserved: the purse at this index has too little left on this day.
     Exhausted { purse: usize, day: NaiveDate },
 }
 
-/// A change of what an account has spent.
+/// A change of an account's spending.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     pub account: Account,
@@ -57,7 +56,7 @@ pub struct Change {
     pub amount: f64,
 }
 
-/// By scope and subject: the page after such a pair, with what is spent today.
+/// By scope and subject, after such a pair, with today's spending.
 pub async fn list(db: impl PgExecutor<'_>, page: Page<(String, String)>) -> Result<Vec<Budget>> {
     let (scope, subject) = page.after.unwrap_or_default();
     sqlx::query_as!(
@@ -76,14 +75,14 @@ pub async fn list(db: impl PgExecutor<'_>, page: Page<(String, String)>) -> Resu
     .await
 }
 
-/// All that there are, as workers need them.
+/// All budgets, for workers.
 pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<(Scope, String, f64)>> {
     let rows =
         sqlx::query!(r#"select scope as "scope: Scope", subject, daily_limit from budgets"#).fetch_all(db).await?;
     Ok(rows.into_iter().map(|row| (row.scope, row.subject, row.daily_limit)).collect())
 }
 
-/// Sets what may be spent in a day.
+/// Sets a daily budget.
 pub async fn set(db: impl PgExecutor<'_>, scope: Scope, subject: &str, daily_limit: f64) -> Result<()> {
     sqlx::query!(
         "insert into budgets (scope, subject, daily_limit) values ($1, $2, $3)
@@ -97,7 +96,7 @@ pub async fn set(db: impl PgExecutor<'_>, scope: Scope, subject: &str, daily_lim
     Ok(())
 }
 
-/// What may be spent in a day, until the end of the transaction.
+/// Locks a daily budget until the end of the transaction.
 pub async fn hold_limit(db: impl PgExecutor<'_>, scope: Scope, subject: &str) -> Result<Option<f64>> {
     sqlx::query_scalar!(
         "select daily_limit from budgets where scope = $1 and subject = $2 for update",
@@ -108,7 +107,7 @@ pub async fn hold_limit(db: impl PgExecutor<'_>, scope: Scope, subject: &str) ->
     .await
 }
 
-/// Removes a budget; says whether there was one.
+/// Removes a budget; `false` where there is none.
 pub async fn remove(db: impl PgExecutor<'_>, scope: Scope, subject: &str) -> Result<bool> {
     let done = sqlx::query!("delete from budgets where scope = $1 and subject = $2", scope.name(), subject)
         .execute(db)
@@ -116,13 +115,13 @@ pub async fn remove(db: impl PgExecutor<'_>, scope: Scope, subject: &str) -> Res
     Ok(done.rows_affected() > 0)
 }
 
-/// The id of the persona with this slug, whoever may see it.
+/// The id of the persona with this slug, whatever its visibility.
 pub async fn persona(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<PersonaId>> {
     sqlx::query_scalar!(r#"select id as "id: PersonaId" from personas where slug = $1"#, slug).fetch_optional(db).await
 }
 
-/// What a user may spend today and has spent: by the user's own budget, else by that of each user of the tier, else by
-/// the default. `None` where there is no such user.
+/// A user's budget and spending of today: by the user's own budget, else by that of each user of the tier, else by the
+/// default. `None` where there is no such user.
 pub async fn allowance(db: impl PgExecutor<'_>, user: UserId, default_limit: Option<f64>) -> Result<Option<Allowance>> {
     let row = sqlx::query!(
         r#"select today as "today!", coalesce(o.daily_limit, t.daily_limit, $2) as daily_limit, coalesce(s.spent, 0) as "spent!"
@@ -140,7 +139,7 @@ pub async fn allowance(db: impl PgExecutor<'_>, user: UserId, default_limit: Opt
     Ok(row.map(|row| Allowance { daily_limit: row.daily_limit, spent: row.spent, renews_at: end_of(row.today) }))
 }
 
-/// Reserves money, for each in turn as long as there is some; all of it counts for the day that it is in PostgreSQL.
+/// Reserves in the given order, as far as the budgets allow, on PostgreSQL's current day.
 pub async fn reserve(db: &PgPool, wanted: &[Wanted]) -> Result<Vec<Reserved>> {
     let mut transaction = db.begin().await?;
     let (day, mut accounts) = lock(&mut *transaction, wanted).await?;
@@ -173,7 +172,7 @@ pub async fn reserve(db: &PgPool, wanted: &[Wanted]) -> Result<Vec<Reserved>> {
     Ok(reserved)
 }
 
-/// Locks all accounts that are to pay, and opens today's of those that have none; returns what each has spent.
+/// Locks the accounts to charge, creating today's rows; returns the spending of each.
 async fn lock(db: impl PgExecutor<'_>, wanted: &[Wanted]) -> Result<(NaiveDate, HashMap<Account, f64>)> {
     let accounts: HashSet<_> = wanted.iter().flat_map(|wanted| &wanted.purses).map(|purse| &purse.account).collect();
     let (scopes, subjects) = columns(accounts.into_iter());
@@ -193,7 +192,7 @@ async fn lock(db: impl PgExecutor<'_>, wanted: &[Wanted]) -> Result<(NaiveDate, 
     Ok((day, rows.into_iter().map(|row| (account(row.scope, row.subject), row.spent)).collect()))
 }
 
-/// Takes the money from all purses, or from none: then it says which one is exhausted.
+/// Takes the money from all purses, or from none: the error is the index of the exhausted one.
 fn take(spent: &mut HashMap<Account, f64>, wanted: &Wanted) -> std::result::Result<(), usize> {
     let exhausted = |purse: &Purse| {
         let spent = spent.get(&purse.account).copied().unwrap_or_default();
@@ -208,7 +207,7 @@ fn take(spent: &mut HashMap<Account, f64>, wanted: &Wanted) -> std::result::Resu
     Ok(())
 }
 
-/// Adds to what accounts have spent, or takes off, on the day for which it was reserved.
+/// Adds to the spending of accounts (or subtracts), on the day of the reservation.
 pub async fn record_spending(db: impl PgExecutor<'_>, changes: &[Change]) -> Result<()> {
     let (scopes, subjects) = columns(changes.iter().map(|change| &change.account));
     let (days, amounts): (Vec<_>, Vec<_>) = changes.iter().map(|change| (change.day, change.amount)).unzip();

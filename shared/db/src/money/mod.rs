@@ -1,4 +1,4 @@
-//! Prices of models, and the budgets that are spent on them.
+//! Prices of models, and budgets.
 
 pub mod budgets;
 pub mod prices;

@@ -1,11 +1,11 @@
-//! What models cost. Workers read all of it every few seconds; admins change it.
+//! Prices of models. Workers poll all of them every few seconds; admins change them.
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::model::money::{Price, Rate};
 
 use crate::Page;
 
-/// By provider and model: the page after such a pair.
+/// By provider and model, after such a pair.
 pub async fn list(db: impl PgExecutor<'_>, page: Page<(String, String)>) -> Result<Vec<Price>> {
     let (provider, model) = page.after.unwrap_or_default();
     sqlx::query_as!(
@@ -20,14 +20,14 @@ pub async fn list(db: impl PgExecutor<'_>, page: Page<(String, String)>) -> Resu
     .await
 }
 
-/// All that there are.
+/// All prices.
 pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<Price>> {
     sqlx::query_as!(Price, "select provider, model, prompt_price, completion_price, updated_at from prices")
         .fetch_all(db)
         .await
 }
 
-/// What a model costs, until the end of the transaction.
+/// Locks a price until the end of the transaction.
 pub async fn lock(db: impl PgExecutor<'_>, provider: &str, model: &str) -> Result<Option<Rate>> {
     sqlx::query_as!(
         Rate,
@@ -39,7 +39,7 @@ pub async fn lock(db: impl PgExecutor<'_>, provider: &str, model: &str) -> Resul
     .await
 }
 
-/// Sets what a model costs.
+/// Sets a price.
 pub async fn set(db: impl PgExecutor<'_>, provider: &str, model: &str, rate: Rate) -> Result<()> {
     sqlx::query!(
         "insert into prices (provider, model, prompt_price, completion_price) values ($1, $2, $3, $4)
@@ -55,7 +55,7 @@ pub async fn set(db: impl PgExecutor<'_>, provider: &str, model: &str, rate: Rat
     Ok(())
 }
 
-/// Removes a price; says whether there was one.
+/// Removes a price; `false` where there is none.
 pub async fn remove(db: impl PgExecutor<'_>, provider: &str, model: &str) -> Result<bool> {
     let done =
         sqlx::query!("delete from prices where provider = $1 and model = $2", provider, model).execute(db).await?;

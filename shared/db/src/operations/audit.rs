@@ -1,7 +1,6 @@
-//! The audit log. Rows come only by `audit_append`, a function of the database, and nothing of ours changes or removes
-//! one.
+//! The audit log. Rows are only appended, by the database function `audit_append`; we never change or remove one.
 //!
-//! An append has all others wait until the transaction is over: it is the last statement of it.
+//! An append blocks all others until the end of the transaction, so it must be the last statement.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// Notes what was done. In the transaction of the change where there is one: then there is no change without its entry.
+/// Appends an entry, in the transaction of the change if there is one: then there is no change without its entry.
 pub async fn append(db: impl PgExecutor<'_>, act: &Act<'_>) -> Result<()> {
     let Act { by, verb, on, before, after } = act;
     let (on_kind, on_user, on_id) = match on {
@@ -43,12 +42,12 @@ pub async fn append(db: impl PgExecutor<'_>, act: &Act<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Which entries; what is not given does not matter.
+/// A filter; omitted fields match all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// The user, or the subject by which the log knows somebody.
+    /// The actor: a user, or the pseudonymous subject.
     pub actor: Option<Uuid>,
-    /// Likewise, of what belongs to somebody or is somebody.
+    /// The owner of the object, or the user that is the object; likewise.
     pub about: Option<Uuid>,
     pub verb: Option<String>,
     pub target_kind: Option<String>,
@@ -58,7 +57,7 @@ pub struct Filter {
     pub correlation_id: Option<String>,
 }
 
-/// In which direction a list goes on.
+/// The direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     NewestFirst,
@@ -108,7 +107,7 @@ impl From<Row> for AuditEntry {
     }
 }
 
-/// A page of the log, from after a position on.
+/// A page of the log, after a position.
 pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, order: Order, page: Page<i64>) -> Result<Vec<AuditEntry>> {
     let mut query = QueryBuilder::new(
         "select e.position, e.at, e.actor_kind, e.actor_subject, a.user_id as actor_user, e.actor_id, e.verb, e.target_kind,
@@ -134,7 +133,7 @@ pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, order: Order, page: 
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Only conditions that are asked for, so that PostgreSQL takes an index for them: most of what is asked for is rare.
+/// Only the given conditions, so that PostgreSQL uses an index for them: most filters are selective.
 fn narrow(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     for (column, person) in [("actor_subject", filter.actor), ("target_subject", filter.about)] {
         if let Some(person) = person {
@@ -152,7 +151,7 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
             query.push(format!(" and e.{column} = ")).push_bind(text.clone());
         }
     }
-    // Entries are in the order of their times, so a time is a position.
+    // Positions are ordered by time, so a time maps to a position.
     for (comparison, time) in [(">=", filter.since), ("<", filter.until)] {
         if let Some(time) = time {
             query.push(format!(
@@ -163,7 +162,7 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
 }
 
-/// An entry as it stands in the tables, for whoever looks whether the chain is whole.
+/// A stored entry, for the verification of the hash chain.
 #[derive(Debug, Clone)]
 pub struct Link {
     pub position: i64,
@@ -182,7 +181,7 @@ pub struct Link {
     pub hash: Vec<u8>,
     pub origin_salt: Option<Vec<u8>>,
     pub origin: Option<String>,
-    /// Whether the actor's account is deleted, and where they were with it.
+    /// Whether the actor's account is deleted, and the address with it.
     pub actor_gone: bool,
     pub change_salt: Option<Vec<u8>>,
     pub change: Option<String>,
@@ -215,7 +214,7 @@ pub async fn hash(db: impl PgExecutor<'_>, position: i64) -> Result<Option<Vec<u
     sqlx::query_scalar!("select hash from audit_entries where position = $1", position).fetch_optional(db).await
 }
 
-/// The position of the newest entry and its hash; 0 and the hash before the first where there is none.
+/// The position of the newest entry and its hash; 0 and the genesis hash where there is none.
 pub async fn head(db: impl PgExecutor<'_>) -> Result<(i64, Vec<u8>)> {
     let head = sqlx::query!("select position, hash from audit_head").fetch_one(db).await?;
     Ok((head.position, head.hash))

@@ -1,5 +1,4 @@
-//! Removing what has had its time, in batches: each statement takes a bounded number of rows, and never one that is
-//! locked.
+//! Removal of expired rows, in batches: each statement takes a bounded number of rows, and skips locked ones.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub async fn remove_idempotency_keys(db: impl PgExecutor<'_>, kept: Duration, ma
     Ok(done.rows_affected())
 }
 
-/// Removes what was spent on days longer ago than this; returns how many rows.
+/// Removes spending of days longer ago than this; returns how many rows.
 pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from spending where ctid = any (array(
@@ -37,7 +36,7 @@ pub async fn remove_spending(db: impl PgExecutor<'_>, kept: Duration, max_rows: 
     Ok(done.rows_affected())
 }
 
-/// Removes files that people have made of their data, past their time; returns how many pieces.
+/// Removes expired files of exports; returns how many parts.
 pub async fn remove_export_parts(db: impl PgExecutor<'_>, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from export_parts p using (
@@ -51,7 +50,7 @@ pub async fn remove_export_parts(db: impl PgExecutor<'_>, max_rows: i64) -> Resu
     Ok(done.rows_affected())
 }
 
-/// Removes jobs past their time, exports once their files are gone; returns how many.
+/// Removes expired jobs, exports once their files are gone; returns how many.
 pub async fn remove_jobs(db: impl PgExecutor<'_>, max_rows: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from jobs where id in (
@@ -65,10 +64,10 @@ pub async fn remove_jobs(db: impl PgExecutor<'_>, max_rows: i64) -> Result<u64> 
     Ok(done.rows_affected())
 }
 
-/// Removes final requests that ended longer ago than this, with their messages: the oldest after the given one. Returns
-/// which.
+/// Removes requests that ended longer ago than this, with their messages, the oldest after the given one first. Returns
+/// them.
 ///
-/// No index of its own: ids begin with the time of asking, so those old enough are the first of the primary key.
+/// No separate index: ids are ordered by time of creation, so old requests are the first of the primary key.
 pub async fn remove_requests(
     db: impl PgExecutor<'_>,
     kept: Duration,
@@ -94,17 +93,17 @@ pub async fn remove_requests(
     .await
 }
 
-/// What has had its time by its own date. The tables are read by an index of it.
+/// Tables whose rows expire by a date of their own, which is indexed.
 #[derive(Debug, Clone, Copy)]
 pub enum Expired {
     SocketTickets,
     SignIns,
-    /// Refresh tokens that were used so long ago; one that comes again later is merely unknown.
+    /// Used refresh tokens; a later reuse is merely unknown.
     UsedRefreshTokens,
-    /// Credentials that ended so long ago that nothing of them can be valid.
+    /// Ended credentials, of which nothing can still be valid.
     EndedCredentials,
     SignedCalls,
-    /// Keys that have signed nothing for so long.
+    /// Keys that have signed nothing for this long.
     SigningKeys,
 }
 

@@ -1,23 +1,23 @@
-//! Idempotency keys: what was asked under a key, and what was answered.
+//! Idempotency keys: the request and the response of each.
 //!
-//! A key is stored in the same transaction as what it created. Whoever comes with a key that a call under way has taken
-//! waits for that call, here, in PostgreSQL; then there is an answer.
+//! A key is stored in the same transaction as what it created. A concurrent call with the same key waits in PostgreSQL
+//! for the first one to end, and then finds its response.
 
 use serde_json::Value;
 use sqlx::{PgExecutor, Result};
 use troupe_core::ids::{RequestId, UserId};
 
-/// What is known of a key.
+/// A stored key.
 #[derive(Debug, Clone)]
 pub struct Used {
     pub fingerprint: Vec<u8>,
     /// Of a message: its request.
     pub request_id: Option<RequestId>,
-    /// Of anything else: what was answered.
+    /// Of other calls: the response.
     pub answer: Option<Value>,
 }
 
-/// Takes the key; `false` where it was taken before.
+/// Inserts the key; `false` where it exists.
 pub async fn take(db: impl PgExecutor<'_>, user: UserId, key: &str, fingerprint: &[u8]) -> Result<bool> {
     let done = sqlx::query!(
         "insert into idempotency_keys (user_id, key, fingerprint) values ($1, $2, $3) on conflict do nothing",
@@ -30,7 +30,7 @@ pub async fn take(db: impl PgExecutor<'_>, user: UserId, key: &str, fingerprint:
     Ok(done.rows_affected() > 0)
 }
 
-/// Notes the answer, in the transaction that took the key.
+/// Stores the response, in the transaction that inserted the key.
 pub async fn answered(db: impl PgExecutor<'_>, user: UserId, key: &str, answer: &Value) -> Result<()> {
     sqlx::query!(
         "update idempotency_keys set answer = $3 where user_id = $1 and key = $2",

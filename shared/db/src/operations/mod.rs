@@ -1,4 +1,4 @@
-//! Running the place: workers, schedules, housekeeping, the audit log, idempotency keys.
+//! Operations: workers, schedules, housekeeping, the audit log, idempotency keys.
 
 pub mod audit;
 pub mod housekeeping;

@@ -1,11 +1,11 @@
-//! Checks of providers: when each is due, and what the last one found.
+//! Health checks of providers: when each is due, and the last result.
 
 use std::time::Duration;
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::model::providers::{Check, Outcome};
 
-/// Makes the list that of these (provider, key): new ones are due within the time, the others are forgotten.
+/// Sets the list of (provider, key): new ones become due within the interval, others are removed.
 pub async fn list(db: impl PgExecutor<'_>, endpoints: &[(String, String)], within: Duration) -> Result<()> {
     let (providers, keys): (Vec<_>, Vec<_>) = endpoints.iter().cloned().unzip();
     sqlx::query!(
@@ -24,7 +24,7 @@ pub async fn list(db: impl PgExecutor<'_>, endpoints: &[(String, String)], withi
     Ok(())
 }
 
-/// Those that are due: each at its time; these, which do not seem well, as soon as the last check is so long ago.
+/// The due checks: each at its time; those of `unwell` endpoints already `again_after` the last one.
 pub async fn due(
     db: impl PgExecutor<'_>,
     unwell: &[(String, String)],
@@ -45,7 +45,7 @@ pub async fn due(
     Ok(rows.into_iter().map(|row| (row.provider, row.key)).collect())
 }
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
     pub provider: &'a str,
@@ -53,7 +53,7 @@ pub struct Found<'a> {
     pub outcome: Outcome,
     pub detail: Option<&'a str>,
     pub took: Duration,
-    /// When to look again.
+    /// When the next check is due.
     pub next: Duration,
 }
 

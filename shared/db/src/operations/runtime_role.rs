@@ -1,9 +1,8 @@
-//! The role of the database under which servers and workers run: it may change what they change, and of the audit log
-//! only read and append.
+//! The database role of servers and workers: it may change all they need to, but only read and append the audit log.
 
 use sqlx::{PgExecutor, Result};
 
-/// Gives a role what is needed, and no more. After each migration anew: it may have brought tables.
+/// Grants a role the privileges it needs and no more. Repeat after each migration, which may add tables.
 pub async fn grant(db: impl PgExecutor<'_>, role: &str) -> Result<()> {
     sqlx::query!("select grant_runtime(($1::text)::name)", role).execute(db).await?;
     Ok(())

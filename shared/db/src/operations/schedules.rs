@@ -1,4 +1,4 @@
-//! Schedules: what is done at intervals, once however many workers there are. Each due moment puts one job in.
+//! Schedules: periodic jobs, once however many workers there are. Each due time enqueues one job.
 
 use std::time::Duration;
 
@@ -7,16 +7,15 @@ use sqlx::{PgConnection, PgExecutor, Result};
 /// The result of checking a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueCheck {
-    /// The last run began within the interval.
+    /// The last run started within the interval.
     NotDue,
-    /// A job was put in.
+    /// A job was enqueued.
     Enqueued,
-    /// It is due, but the job of the last time is still open.
+    /// It is due, but the previous job is still open.
     UnderWay,
 }
 
-/// Puts a job of this kind in, if the schedule is due: whoever comes first moves the schedule on, in the same
-/// statement.
+/// Enqueues a job of this kind, if the schedule is due: the first caller advances the schedule, in the same statement.
 pub async fn enqueue_due(db: impl PgExecutor<'_>, kind: &str, worker: &str, interval: Duration) -> Result<DueCheck> {
     let row = sqlx::query!(
         r#"with due as (
@@ -43,7 +42,7 @@ pub async fn enqueue_due(db: impl PgExecutor<'_>, kind: &str, worker: &str, inte
     })
 }
 
-/// Keeps other runs out for as long as the connection lasts; `false` where one is under way.
+/// Takes the lock of a run, held by the connection; `false` where another run has it.
 pub async fn hold(db: &mut PgConnection, name: &str) -> Result<bool> {
     sqlx::query_scalar!(
         r#"select pg_try_advisory_lock(hashtextextended('troupe schedule ' || $1::text, 0)) as "held!""#,

@@ -1,35 +1,34 @@
-//! The workers that there are: each says so as long as it lives, so that admins see who works, and who has died. What
-//! admins want of it is in its row; the answer to what it says.
+//! The registry of workers, by heartbeat. A worker's row also has its wanted state, which each heartbeat returns.
 
 use std::time::Duration;
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::model::admin::{Worker, WorkerState};
 
-/// Where PostgreSQL announces that a worker's row was changed.
+/// The channel on which PostgreSQL announces changed rows.
 pub const CHANNEL: &str = "troupe_workers";
 
-/// What a worker says of itself.
+/// The heartbeat of a worker.
 #[derive(Debug, Clone)]
 pub struct Report<'a> {
     pub name: &'a str,
     pub version: &'a str,
-    /// Replies at the same time, as it was started.
+    /// The configured number of concurrent replies.
     pub slots: usize,
     pub kinds: &'a [String],
-    /// It says so again before this time is over.
+    /// The worker counts as gone after this time without a heartbeat.
     pub alive_for: Duration,
 }
 
-/// What is wanted of a worker.
+/// The wanted state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Orders {
     pub state: WorkerState,
-    /// Replies at the same time.
+    /// The number of concurrent replies.
     pub slots: i32,
 }
 
-/// Says that a worker lives, and learns what is wanted of it. Forgets those that died an hour ago.
+/// Stores a heartbeat and returns the wanted state. Removes workers that have been gone for an hour.
 pub async fn report(db: impl PgExecutor<'_>, report: &Report<'_>) -> Result<Orders> {
     sqlx::query_as!(
         Orders,
@@ -48,13 +47,13 @@ pub async fn report(db: impl PgExecutor<'_>, report: &Report<'_>) -> Result<Orde
     .await
 }
 
-/// Takes leave of a worker that has ended in good order.
+/// Removes a worker after an orderly shutdown.
 pub async fn remove(db: impl PgExecutor<'_>, name: &str) -> Result<()> {
     sqlx::query!("delete from workers where name = $1", name).execute(db).await?;
     Ok(())
 }
 
-/// What is wanted of a worker until now; nobody else changes it before the end of the transaction.
+/// Locks the wanted state of a worker until the end of the transaction.
 pub async fn lock(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Orders>> {
     sqlx::query_as!(
         Orders,
@@ -66,7 +65,7 @@ pub async fn lock(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Orders>>
     .await
 }
 
-/// Says what is wanted of a worker from now on, and why.
+/// Sets the wanted state of a worker, and the reason.
 pub async fn order(db: impl PgExecutor<'_>, name: &str, orders: Orders, reason: &str) -> Result<()> {
     sqlx::query!(
         "update workers set state = $2, concurrency = $3, reason = $4 where name = $1",
@@ -80,7 +79,7 @@ pub async fn order(db: impl PgExecutor<'_>, name: &str, orders: Orders, reason: 
     Ok(())
 }
 
-/// All that are known, the longest-serving first; what they do is told by [`crate::replies::queue_state::running`] and
+/// All workers, the longest-running first; their jobs are in [`crate::replies::queue_state::running`] and
 /// [`crate::jobs::list::running`].
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Worker>> {
     let rows = sqlx::query!(

@@ -1,4 +1,4 @@
-//! Personas, as those see them who own them or talk with them.
+//! Personas, for their owners and their users.
 
 pub mod moderation;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// What a new persona is made of.
+/// A new persona.
 #[derive(Debug, Clone)]
 pub struct NewPersona<'a> {
     pub id: PersonaId,
@@ -34,7 +34,7 @@ pub struct NewPersona<'a> {
     pub visibility: Visibility,
 }
 
-/// What changes; `None` stays as it is.
+/// A change; `None` is unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct PersonaChange<'a> {
     pub name: Option<&'a str>,
@@ -52,7 +52,7 @@ pub struct PersonaChange<'a> {
 }
 
 impl PersonaChange<'_> {
-    /// The settings that are given, by their names.
+    /// The names of the given settings.
     pub fn named(&self) -> Vec<&'static str> {
         let all = [
             ("name", self.name.is_some()),
@@ -102,7 +102,7 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
     .await
 }
 
-/// Those a user may find: their own and the public ones, the newest first.
+/// The personas that a user can find: their own and the public ones, the newest first.
 pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) -> Result<Vec<Persona>> {
     sqlx::query_as!(
         Persona,
@@ -126,7 +126,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
     .await
 }
 
-/// One that a user may talk with.
+/// A persona that a user may talk with.
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<Option<Persona>> {
     sqlx::query_as!(
         Persona,
@@ -145,7 +145,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
     .await
 }
 
-/// Changes a persona of this owner; `None` where there is no such.
+/// Changes a persona of this owner; `None` where there is none.
 pub async fn update(
     db: impl PgExecutor<'_>,
     owner: UserId,
@@ -188,7 +188,7 @@ pub async fn update(
     .await
 }
 
-/// Deletes a persona with its conversations; returns which it was, if there was one.
+/// Deletes a persona with its conversations; returns its id, if there was one.
 pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
     sqlx::query_scalar!(
         r#"delete from personas where owner_id = $1 and slug = $2 returning id as "id: PersonaId""#,
@@ -199,7 +199,7 @@ pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Resul
     .await
 }
 
-/// Who may see a persona of this owner; it stays so until the end of the transaction.
+/// The visibility of a persona of this owner, locked until the end of the transaction.
 pub async fn lock_visibility(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<Visibility>> {
     sqlx::query_scalar!(
         r#"select visibility as "visibility: Visibility" from personas where owner_id = $1 and slug = $2 for no key update"#,
@@ -210,7 +210,7 @@ pub async fn lock_visibility(db: impl PgExecutor<'_>, owner: UserId, slug: &str)
     .await
 }
 
-/// The persona with this slug, if it is this owner's.
+/// The persona with this slug, if this owner has it.
 pub async fn find_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
     sqlx::query_scalar!(
         r#"select id as "id: PersonaId" from personas where owner_id = $1 and slug = $2"#,
@@ -221,7 +221,7 @@ pub async fn find_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Res
     .await
 }
 
-/// The same, and nobody else changes the persona, or what it is made of, until the end of the transaction.
+/// The same, locked with all that it is made of until the end of the transaction.
 pub async fn lock_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
     sqlx::query_scalar!(
         r#"select id as "id: PersonaId" from personas where owner_id = $1 and slug = $2 for no key update"#,
@@ -232,7 +232,7 @@ pub async fn lock_own(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Res
     .await
 }
 
-/// Keeps a persona from being deleted until the end of the transaction.
+/// Prevents the deletion of a persona until the end of the transaction.
 pub async fn hold(db: impl PgExecutor<'_>, id: PersonaId) -> Result<()> {
     sqlx::query!("select from personas where id = $1 for key share", id.as_uuid()).execute(db).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Personas of all owners, as admins see them: found, hidden, shown again and deleted.
+//! Moderation: personas of all owners, searched, hidden, unhidden and deleted by admins.
 
 use sqlx::{PgExecutor, Postgres, QueryBuilder, Result};
 use troupe_core::{
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::Page;
 
-/// Which personas; what is not given does not matter.
+/// A filter; omitted fields match all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
-    /// Words of the slug or the name, the last of which may be only begun.
+    /// Words of the slug or the name; the last one may be a prefix.
     pub words: Option<&'a str>,
     pub owner: Option<UserId>,
     pub visibility: Option<Visibility>,
@@ -27,14 +27,13 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter<'_>, page: Page<Person
     query.build_query_as().fetch_all(db).await
 }
 
-/// Only conditions that are asked for, so that PostgreSQL takes an index for them. `None` where there are no words in
-/// the words.
+/// Only the given conditions, so that PostgreSQL uses an index for them. `None` where the words contain none.
 fn narrowed(filter: Filter<'_>) -> Option<QueryBuilder<Postgres>> {
     let mut query = QueryBuilder::new(
         "select id, slug, name, description, owner_id, visibility, hidden_at, hidden_reason, created_at, updated_at from ",
     );
     match filter.words {
-        // Apart from the rest: otherwise the planner may take the order of ids for a way to its rows.
+        // `offset 0` is an optimization fence: otherwise the planner may scan in the order of ids.
         Some(words) => {
             query.push("(select * from personas where persona_words(slug, name) @@ ");
             query.push_bind(as_tsquery(words)?).push("::text::tsquery offset 0) found where true");
@@ -55,14 +54,14 @@ fn narrowed(filter: Filter<'_>) -> Option<QueryBuilder<Postgres>> {
     Some(query)
 }
 
-/// As `persona_words` cuts a slug and a name.
+/// Splits like `persona_words` in the migrations.
 fn as_tsquery(words: &str) -> Option<String> {
     let words = words.to_lowercase();
     let words: Vec<_> = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     (!words.is_empty()).then(|| format!("{}:*", words.join(" & ")))
 }
 
-/// Hides a persona, or gives another reason for it; `None` where there is no such persona.
+/// Hides a persona, or replaces the reason; `None` where there is no such persona.
 pub async fn hide(db: impl PgExecutor<'_>, slug: &str, reason: &str) -> Result<Option<ModeratedPersona>> {
     sqlx::query_as!(
         ModeratedPersona,
@@ -76,7 +75,7 @@ pub async fn hide(db: impl PgExecutor<'_>, slug: &str, reason: &str) -> Result<O
     .await
 }
 
-/// Shows a persona again to those who could see it before; `None` where there is no such persona.
+/// Unhides a persona; `None` where there is no such persona.
 pub async fn unhide(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<ModeratedPersona>> {
     sqlx::query_as!(
         ModeratedPersona,
@@ -101,7 +100,7 @@ pub async fn find(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<Moderate
     .await
 }
 
-/// The same; it stays so until the end of the transaction.
+/// Finds a persona, and locks it until the end of the transaction.
 pub async fn lock(db: impl PgExecutor<'_>, slug: &str) -> Result<Option<ModeratedPersona>> {
     sqlx::query_as!(
         ModeratedPersona,

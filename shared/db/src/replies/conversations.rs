@@ -1,8 +1,7 @@
 //! Conversations. Every function is scoped to the user.
 //!
-//! The time of the last message is not stored: it is that of the newest of a conversation's messages, one look into
-//! their index. So a message writes nothing here, and a list can be as it was at the moment of its first page
-//! (`docs/PERFORMANCE.md`).
+//! The time of the last message is not stored: it is looked up in the index of messages. So a message writes nothing
+//! here, and a list can be read as of the moment of its first page (`docs/PERFORMANCE.md`).
 
 use std::{fmt, str::FromStr};
 
@@ -15,8 +14,8 @@ use troupe_core::{
 
 use crate::Page;
 
-/// Where a page of the list ends. All pages are of the list as it was at one moment: a conversation that moves up
-/// meanwhile is neither passed over nor listed twice.
+/// The cursor of a list. All pages are as of the same moment: a conversation that moves up meanwhile is neither skipped
+/// nor listed twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     pub as_of: DateTime<Utc>,
@@ -24,7 +23,7 @@ pub struct Position {
     pub id: ConversationId,
 }
 
-/// What is no position of any list.
+/// An invalid cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no position in a list of conversations")]
 pub struct NoPosition;
@@ -51,7 +50,7 @@ impl FromStr for Position {
     }
 }
 
-/// Of those that PostgreSQL knows, too.
+/// Only timestamps that PostgreSQL supports.
 fn time(micros: &str) -> std::result::Result<DateTime<Utc>, NoPosition> {
     let micros = micros.parse().ok().filter(|micros| (0..=MAX_MICROS).contains(micros)).ok_or(NoPosition)?;
     DateTime::from_timestamp_micros(micros).ok_or(NoPosition)
@@ -60,7 +59,7 @@ fn time(micros: &str) -> std::result::Result<DateTime<Utc>, NoPosition> {
 /// The end of the year 9999.
 const MAX_MICROS: i64 = 253_402_300_799_999_999;
 
-/// A page of the list, and the moment as of which it is.
+/// A page of the list, and the moment that it is as of.
 #[derive(Debug, Clone)]
 pub struct Listing {
     pub as_of: DateTime<Utc>,
@@ -90,7 +89,7 @@ impl From<Row> for Conversation {
     }
 }
 
-/// Opens a thread with a persona that the user may talk with; `None` where there is no such persona, or it is hidden.
+/// Creates a conversation; `None` where there is no such persona that the user may talk with.
 pub async fn create(
     db: impl PgExecutor<'_>,
     id: ConversationId,
@@ -120,7 +119,7 @@ pub async fn create(
     Ok(row.map(Into::into))
 }
 
-/// By the last message, the newest first.
+/// By the last message, newest first.
 pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -> Result<Listing> {
     let rows = sqlx::query!(
         r#"select l.id as "id: ConversationId", p.slug, p.name, l.title, l.created_at, l.updated_at,
@@ -145,7 +144,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -
     )
     .fetch_all(db)
     .await?;
-    // Nothing comes after the page of an empty list.
+    // An empty list has no further pages.
     let as_of = rows.first().map_or(DateTime::UNIX_EPOCH, |row| row.as_of);
     let items = rows.into_iter().map(|row| {
         let (created_at, updated_at, last_message_at) = (row.created_at, row.updated_at, row.last_message_at);
@@ -156,7 +155,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -
 }
 
 impl Listing {
-    /// Where the page after this conversation begins.
+    /// The cursor after this conversation.
     pub fn after(&self, conversation: &Conversation) -> Position {
         let last_message_at = conversation.last_message_at.unwrap_or(conversation.created_at);
         Position { as_of: self.as_of, last_message_at, id: conversation.id }
@@ -198,7 +197,7 @@ pub async fn rename(
     Ok(row.map(Into::into))
 }
 
-/// Deletes the conversation with all it holds; whether there was one.
+/// Deletes the conversation with its messages and requests; whether there was one.
 pub async fn delete(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> Result<bool> {
     let done = sqlx::query!("delete from conversations where user_id = $1 and id = $2", user.as_uuid(), id.as_uuid())
         .execute(db)

@@ -1,7 +1,7 @@
 //! The ends of attempts, and the renewal of their leases: finish, retry, hand back.
 //!
-//! Fencing: every statement carries the attempt's number as its token. One of an attempt that is no longer the running
-//! one changes nothing and says so, so a worker that was frozen or partitioned does no harm when it comes back.
+//! Fencing: every statement carries the attempt's number as its token. One of a superseded attempt changes nothing and
+//! returns that, so a worker that was frozen or partitioned does no harm when it resumes.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -122,7 +122,7 @@ impl<'a> FromIterator<&'a Finished> for Columns<'a> {
 }
 
 /// Finishes requests, all in one statement: the reply, the final status, the attempt's record, and the dispatch of the
-/// next request of the user. `None` for each whose attempt is no longer the running one.
+/// user's next request. `None` for each whose attempt is no longer the running one.
 pub async fn finish(
     db: impl PgExecutor<'_>,
     finished: &[Finished],

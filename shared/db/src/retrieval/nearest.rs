@@ -1,4 +1,4 @@
-//! Passages by their meaning: the vector store says which are near, PostgreSQL what they say.
+//! Vector search: the vector store finds the passages, PostgreSQL has their content.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use troupe_core::{
 
 use crate::knowledge::passages::{self, Passage};
 
-/// A passage, and how near it is.
+/// A passage and its similarity.
 #[derive(Debug, Clone)]
 pub struct NearPassage {
     pub passage: Passage,
@@ -26,10 +26,10 @@ pub enum NearestError {
     Database(#[from] sqlx::Error),
 }
 
-/// The passages of a persona that are nearest to a vector of the store's model, the best first, so many at most: as
-/// they are in PostgreSQL at this moment. There may be fewer, for as long as the store has not heard of a change.
+/// The passages of a persona that are nearest to a vector, the best first, as they are in PostgreSQL now. There may be
+/// fewer than `limit` while the store is stale.
 ///
-/// Give it a time limit where somebody waits: what it reads for the first time is read on without it.
+/// Use a time limit where a user waits: loading continues without it.
 pub async fn nearest(
     pool: &PgPool,
     store: &dyn VectorStore,
@@ -37,7 +37,7 @@ pub async fn nearest(
     vector: &[f32],
     limit: usize,
 ) -> Result<Vec<NearPassage>, NearestError> {
-    // A text that says nothing is like nothing, not like whatever comes first.
+    // A zero vector (of an empty text) has no neighbours.
     if vector.iter().all(|number| *number == 0.0) {
         return Ok(Vec::new());
     }

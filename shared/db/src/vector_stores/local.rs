@@ -1,10 +1,9 @@
-//! Exact search in memory, over copies of what PostgreSQL has, persona by persona.
+//! Exact search in memory, over copies of the vectors in PostgreSQL, one per persona.
 //!
-//! With several processes, each has copies of its own, of those personas only that are searched there: made at the
-//! first search, dropped when nobody has searched for a while. What any process embeds or removes raises the persona's
-//! version in PostgreSQL; the others look at it at most once a second, when there is a search, and fetch what is new. A
-//! passage's id never means other words, so an id that is known need not be read again. Until then a copy is behind:
-//! [`crate::retrieval::nearest`] leaves out what has gone meanwhile.
+//! Each process has its own copies, only of personas that are searched there: loaded at the first search, evicted when
+//! idle. Every change of a persona's vectors raises its version in PostgreSQL. Searches check that at most once a
+//! second, and load what is new. Passages are immutable under their id, so known ids are not read again. Until then a
+//! copy is stale: [`crate::retrieval::nearest`] skips passages that are gone.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,58 +24,58 @@ use troupe_core::{
 
 use crate::knowledge::{embeddings, vector_versions};
 
-/// How old a copy may be before it is asked whether it still holds.
-const FRESH: Duration = Duration::from_secs(1);
-/// A copy that nobody has searched for so long makes room.
-const IDLE: Duration = Duration::from_mins(10);
-/// Vectors that are read at once.
+/// The time after which a copy's version is checked again.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The idle time after which a copy is evicted.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
+/// Vectors per page.
 const PAGE: usize = 1_000;
-/// From so many numbers on, a search would hold up what else runs on its thread.
-const LONG: usize = 1 << 20;
+/// Searches of at least so many floats run on a blocking thread.
+const BLOCKING_NUMBERS: usize = 1 << 20;
 
 pub struct LocalVectorStore {
     source: Source,
     dimension: usize,
     copies: Mutex<HashMap<PersonaId, Arc<PersonaCopy>>>,
-    /// Nobody waits for them at the end: they only read.
-    reading: Tasks,
+    /// Not awaited at shutdown: they only read.
+    loads: Tasks,
 }
 
-/// Where copies are made from.
+/// The source of copies.
 #[derive(Clone)]
 struct Source {
     pool: PgPool,
     model: Arc<str>,
 }
 
-/// What this process knows of one persona.
+/// The copy of one persona.
 struct PersonaCopy {
     persona: PersonaId,
     index: RwLock<ExactIndex>,
-    /// The version that it is of; `None` before the first. Held by whoever brings it up to date.
+    /// The version of the copy; `None` before the first load. Locked during an update.
     version: tokio::sync::Mutex<Option<i64>>,
-    /// When it was last found to be up to date, or brought there.
+    /// When it was last checked or updated.
     fresh_at: Mutex<Option<Instant>>,
     searched_at: Mutex<Instant>,
 }
 
 impl PersonaCopy {
     fn is_fresh(&self) -> bool {
-        self.fresh_at.lock().is_some_and(|at| at.elapsed() < FRESH)
+        self.fresh_at.lock().is_some_and(|at| at.elapsed() < CHECK_INTERVAL)
     }
 
-    /// Brings it up to date, unless somebody else has while this one waited.
-    async fn freshen(self: Arc<Self>, source: Source) -> sqlx::Result<()> {
-        let mut known = self.version.lock().await;
+    /// Updates the copy, unless that was done while this call waited for the lock.
+    async fn refresh(self: Arc<Self>, source: Source) -> sqlx::Result<()> {
+        let mut current = self.version.lock().await;
         if self.is_fresh() {
             return Ok(());
         }
         let began = Instant::now();
-        // Before the rows: a change that comes in between is found again next time.
+        // Read before the rows: a concurrent change is loaded again by the next update.
         let version = vector_versions::of(&source.pool, self.persona).await?;
-        if *known != Some(version) {
+        if *current != Some(version) {
             self.refill(&source).await?;
-            *known = Some(version);
+            *current = Some(version);
         }
         *self.fresh_at.lock() = Some(began);
         Ok(())
@@ -92,7 +91,7 @@ impl PersonaCopy {
         for page in new.chunks(PAGE) {
             let points = embeddings::points(pool, model, page).await?;
             let mut index = self.index.write();
-            // The one condition that keeps personas apart.
+            // The filter that separates personas.
             points.iter().filter(|point| point.persona == self.persona).for_each(|point| index.upsert(point));
         }
         Ok(())
@@ -102,7 +101,7 @@ impl PersonaCopy {
 impl LocalVectorStore {
     pub fn new(pool: PgPool, model: &str, dimension: usize) -> Self {
         let source = Source { pool, model: model.into() };
-        Self { source, dimension, copies: Mutex::default(), reading: Tasks::default() }
+        Self { source, dimension, copies: Mutex::default(), loads: Tasks::default() }
     }
 
     fn copy(&self, persona: PersonaId) -> Arc<PersonaCopy> {
@@ -112,7 +111,7 @@ impl LocalVectorStore {
             *copy.searched_at.lock() = now;
             return copy.clone();
         }
-        copies.retain(|_, copy| now.duration_since(*copy.searched_at.lock()) < IDLE);
+        copies.retain(|_, copy| now.duration_since(*copy.searched_at.lock()) < IDLE_TIMEOUT);
         let copy = Arc::new(PersonaCopy {
             persona,
             index: RwLock::new(ExactIndex::new(self.dimension)),
@@ -124,7 +123,7 @@ impl LocalVectorStore {
         copy
     }
 
-    /// What this process has changed it sees at once.
+    /// This process's own changes are visible to it at once.
     async fn changed(&self, personas: &[PersonaId]) -> Result<(), VectorStoreError> {
         vector_versions::raise(&self.source.pool, personas).await.map_err(failed("say that vectors have changed"))?;
         let copies = self.copies.lock();
@@ -147,7 +146,7 @@ impl VectorStore for LocalVectorStore {
         self.begin().await.map(Some)
     }
 
-    /// They are in PostgreSQL already, or the next search would not find them.
+    /// They are in PostgreSQL already; this only raises the versions.
     async fn upsert(&self, points: &[Point]) -> Result<(), VectorStoreError> {
         if let Some(point) = points.iter().find(|point| point.vector.len() != self.dimension) {
             let (has, wants) = (point.vector.len(), self.dimension);
@@ -173,11 +172,11 @@ impl VectorStore for LocalVectorStore {
         }
         let copy = self.copy(persona);
         if !copy.is_fresh() {
-            // A task of its own: a search that is given up leaves it to finish, or large personas would never be read.
-            let freshened = self.reading.spawn(copy.clone().freshen(self.source.clone()));
-            freshened.await.map_err(died("read vectors"))?.map_err(failed("read vectors"))?;
+            // In a separate task: a search that times out does not abort it, or large personas would never be loaded.
+            let refreshed = self.loads.spawn(copy.clone().refresh(self.source.clone()));
+            refreshed.await.map_err(died("read vectors"))?.map_err(failed("read vectors"))?;
         }
-        if copy.index.read().numbers() < LONG {
+        if copy.index.read().numbers() < BLOCKING_NUMBERS {
             return Ok(copy.index.read().nearest(vector, limit));
         }
         let vector = vector.to_vec();
@@ -185,7 +184,7 @@ impl VectorStore for LocalVectorStore {
         search.await.map_err(died("search vectors"))
     }
 
-    /// There is nothing to be made beside it: every process makes its copies from PostgreSQL.
+    /// There is no index to rebuild: every process loads its copies from PostgreSQL.
     async fn begin(&self) -> Result<Index, VectorStoreError> {
         Ok(Index { name: format!("memory {}", self.source.model), made: false })
     }

@@ -1,5 +1,5 @@
-//! The vector store that is configured: Qdrant behind a circuit breaker, or exact search in memory over the vectors
-//! that PostgreSQL keeps.
+//! The configured vector store: Qdrant behind a circuit breaker, or exact search in memory over the vectors in
+//! PostgreSQL.
 
 mod local;
 
@@ -15,7 +15,7 @@ use troupe_core::{
 
 pub use local::LocalVectorStore;
 
-/// The one that is configured, for the vectors of this embedder. Nothing is connected yet.
+/// The configured store, for the vectors of this embedder. Connects lazily.
 pub fn from_config(
     live: &Live,
     embedder: &dyn Embedder,

@@ -1,36 +1,36 @@
-//! The pieces that passages are put together from: sentences, and parts of what is too long to be one.
+//! The pieces of passages: sentences, and parts of overlong ones.
 
 use std::iter::Peekable;
 
 use troupe_core::model::knowledge::Mark;
 
-/// What a token weighs. A letter of ASCII weighs a quarter of it, another two thirds, as in the prompt's estimate.
+/// The weight of a token: four ASCII characters or one and a half others, as in the prompt's estimate.
 pub(super) const TOKEN: usize = 12;
 
-/// No piece is longer: so a passage that the next piece does not fit into is never short.
+/// The maximum of a piece: a passage that the next piece does not fit into is never short.
 const MAX_PIECE_CHARS: usize = 130 * TOKEN;
-/// After so much nothing, something else begins.
+/// A longer run of white space separates passages.
 const GAP: usize = 20 * TOKEN;
 
-/// How a piece comes after the one before.
+/// How a piece starts, relative to the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Begins {
-    /// In the midst of a sentence that is too long.
-    Midst,
+    /// Within an overlong sentence.
+    MidSentence,
     Sentence,
     Paragraph,
     Heading,
-    /// After more nothing than a passage may hold.
-    Anew,
+    /// After a longer run of white space than a passage may contain.
+    AfterGap,
 }
 
-/// A stretch of the text that begins and ends with something visible.
+/// A span of the text without white space at its ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) begins: Begins,
-    /// Of all of the text before it, and with it.
+    /// The cumulative weights of the text before it, and up to its end.
     pub(super) weight_before: usize,
     pub(super) weight_until_end: usize,
 }
@@ -39,7 +39,7 @@ pub(super) fn weight_of(c: char) -> usize {
     if c.is_ascii() { TOKEN / 4 } else { TOKEN * 2 / 3 }
 }
 
-/// All pieces of a text, in order: whatever is visible is in exactly one.
+/// All pieces of a text, in order: every visible character is in exactly one.
 pub(super) fn pieces(text: &str, outline: &[Mark]) -> Vec<Piece> {
     let headings = outline.iter().filter_map(|mark| match mark {
         Mark::Heading { at, .. } => Some(*at),
@@ -54,34 +54,34 @@ pub(super) fn pieces(text: &str, outline: &[Mark]) -> Vec<Piece> {
     cutting.pieces
 }
 
-/// What there was of spaces since the last visible character.
+/// The white space since the last visible character.
 #[derive(Default)]
 struct Blank {
     weight: usize,
     lines: usize,
 }
 
-/// The piece that is being read.
+/// The piece being read.
 struct Open {
     piece: Piece,
-    /// Whether it could be a whole sentence by what it ends with, and whether another may follow without a space.
+    /// Whether a sentence may end here, and whether another may follow without a space.
     ended: bool,
     ended_wide: bool,
-    /// Where it is parted if it grows too long: before its last word, if it has more than one.
+    /// Where to split it if it gets too long: before its last word, if it has more than one.
     last_word: Option<Word>,
 }
 
-/// Places in the text, each with all weight before it.
+/// Offsets in the text, each with the cumulative weight.
 struct Word {
     begins: (usize, usize),
-    the_one_before_ends: (usize, usize),
+    previous_end: (usize, usize),
 }
 
 struct Cutting<I: Iterator<Item = usize>> {
     headings: Peekable<I>,
     pieces: Vec<Piece>,
     open: Option<Open>,
-    /// Of all that was read.
+    /// The cumulative weight of all that was read.
     weight: usize,
     blank: Blank,
 }
@@ -112,7 +112,7 @@ impl<I: Iterator<Item = usize>> Cutting<I> {
         }
     }
 
-    /// How a piece begins with this character, if one does.
+    /// How a piece starts at this character, if one does.
     fn begins(&mut self, at: usize, c: char) -> Option<Begins> {
         let mut heading = false;
         while self.headings.next_if(|heading_at| *heading_at <= at).is_some() {
@@ -122,7 +122,7 @@ impl<I: Iterator<Item = usize>> Cutting<I> {
         let closes = matches!(c, '"' | '\'' | ')' | ']' | '”' | '’' | '»' | '」' | '』' | '。' | '！' | '？');
         match &self.blank {
             _ if heading => Some(Begins::Heading),
-            blank if blank.weight > GAP => Some(Begins::Anew),
+            blank if blank.weight > GAP => Some(Begins::AfterGap),
             blank if blank.lines >= 2 => Some(Begins::Paragraph),
             blank if blank.weight > 0 && open.ended && !c.is_lowercase() => Some(Begins::Sentence),
             blank if blank.weight == 0 && open.ended_wide && !closes => Some(Begins::Sentence),
@@ -135,12 +135,12 @@ impl<I: Iterator<Item = usize>> Cutting<I> {
         self.open = Some(Open { piece, ended: false, ended_wide: false, last_word: None });
     }
 
-    /// Parts the open piece before its last word, or before this character if that is all one word.
+    /// Splits the open piece before its last word, or before this character if it is a single word.
     fn part_if_too_long(&mut self, at: usize, weight: usize) {
         let Some(open) = &mut self.open else { return };
         if self.blank.weight > 0 {
-            let the_one_before_ends = (open.piece.end, open.piece.weight_until_end);
-            open.last_word = Some(Word { begins: (at, self.weight), the_one_before_ends });
+            let previous_end = (open.piece.end, open.piece.weight_until_end);
+            open.last_word = Some(Word { begins: (at, self.weight), previous_end });
         }
         if self.weight + weight - open.piece.weight_before <= MAX_PIECE_CHARS {
             return;
@@ -148,11 +148,11 @@ impl<I: Iterator<Item = usize>> Cutting<I> {
         let (mut start, mut weight_before) = (at, self.weight);
         if let Some(word) = open.last_word.take() {
             (start, weight_before) = word.begins;
-            (open.piece.end, open.piece.weight_until_end) = word.the_one_before_ends;
+            (open.piece.end, open.piece.weight_until_end) = word.previous_end;
         }
         self.pieces.push(open.piece);
-        // Its end follows, with the character that is being read.
-        open.piece = Piece { start, weight_before, begins: Begins::Midst, ..open.piece };
+        // Its end is set when the current character is added.
+        open.piece = Piece { start, weight_before, begins: Begins::MidSentence, ..open.piece };
     }
 
     fn close(&mut self) {

@@ -1,7 +1,7 @@
-//! HTML: what a browser would show, and the page's title. Scripts, styles and what is hidden are left out.
+//! HTML: the visible text, and the page's title. Scripts, styles and hidden elements are skipped.
 //!
-//! Read tag by tag, without a tree of the page: what builds one looks through all open elements at each tag, and a few
-//! megabytes of tags that nobody closes keep it busy for hours. Here every tag costs the same.
+//! Streamed tag by tag, without a tree: tree builders scan all open elements at each tag, so that some megabytes of
+//! unclosed tags take hours. Here every tag has a constant cost.
 
 mod open;
 
@@ -10,12 +10,12 @@ use html5gum::{DefaultEmitter, HtmlString, StartTag, Token, Tokenizer};
 use self::open::Open;
 use super::{Refused, Writing};
 
-/// Their content is not text of the page.
+/// Elements whose content is not text of the page.
 const UNSEEN: [&str; 16] = [
     "audio", "button", "canvas", "datalist", "iframe", "math", "noscript", "object", "script", "select", "style",
     "svg", "template", "textarea", "title", "video",
 ];
-/// They go on in the same line.
+/// Inline elements.
 const INLINE: [&str; 33] = [
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img",
     "ins", "kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt",
@@ -24,7 +24,7 @@ const INLINE: [&str; 33] = [
 
 pub(super) fn read(html: &str, writing: &mut Writing) -> Result<(), Refused> {
     let mut emitter = DefaultEmitter::default();
-    // What stands in scripts and the like is no tags.
+    // The content of scripts and the like is not markup.
     emitter.naively_switch_states(true);
     let mut reading =
         Reading { writing, words: String::new(), preformatted: false, heading: None, open: Open::default() };
@@ -45,11 +45,11 @@ fn text_of(bytes: &HtmlString) -> std::borrow::Cow<'_, str> {
 
 struct Reading<'a> {
     writing: &'a mut Writing,
-    /// Of the paragraph that is being read.
+    /// The text of the current paragraph.
     words: String,
-    /// Whether its lines stay lines.
+    /// Whether line breaks are preserved.
     preformatted: bool,
-    /// The level of the heading that it is, if it is one.
+    /// The level, if it is a heading.
     heading: Option<u8>,
     open: Open,
 }
@@ -58,7 +58,7 @@ impl Reading<'_> {
     fn begin(&mut self, tag: &StartTag<()>) -> Result<(), Refused> {
         let name = &*text_of(&tag.name);
         let shown = !UNSEEN.contains(&name) && !is_hidden(tag);
-        // What changes nothing need not be followed.
+        // Tags without an effect are ignored.
         if !(shown && self.open.is_shown() && INLINE.contains(&name)) {
             self.open.begin(name, shown, tag.self_closing);
         }
@@ -92,7 +92,7 @@ impl Reading<'_> {
         } else if self.open.innermost() == Some("title") && !self.open.has("svg") {
             self.writing.title(words);
         }
-        if self.words.len() > self.writing.left() {
+        if self.words.len() > self.writing.remaining() {
             return Err(self.writing.too_long());
         }
         Ok(())
@@ -111,7 +111,7 @@ impl Reading<'_> {
     }
 }
 
-/// Whether what comes before such an element and what comes after it are two paragraphs.
+/// Whether an element separates paragraphs.
 fn parts(name: &str) -> bool {
     !INLINE.contains(&name) && !UNSEEN.contains(&name) && !matches!(name, "br" | "td" | "th")
 }

@@ -1,16 +1,16 @@
-//! Markdown: what a reader would see of it, without the signs, the addresses of links, and raw HTML.
+//! Markdown: the rendered text, without markup, link targets, and raw HTML.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::{Refused, Writing};
 
-/// What the words belong to that are being read.
+/// The context of the current text.
 #[derive(Default)]
 struct Reading {
     words: String,
-    /// Within a block of code: its lines stay lines.
+    /// In a code block, whose line breaks are preserved.
     code: bool,
-    /// Within what is not shown.
+    /// In a hidden element.
     unseen: usize,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn read(markdown: &str, writing: &mut Writing) -> Result<(), Refused>
             Event::Rule => reading.flush(writing)?,
             _ => {}
         }
-        if reading.words.len() > writing.left() {
+        if reading.words.len() > writing.remaining() {
             return Err(writing.too_long());
         }
     }
@@ -41,7 +41,7 @@ impl Reading {
     fn begin(&mut self, tag: &Tag<'_>, writing: &mut Writing) -> Result<(), Refused> {
         match tag {
             Tag::MetadataBlock(_) | Tag::HtmlBlock => self.unseen += 1,
-            // They go on in the same line.
+            // Inline elements.
             Tag::Emphasis
             | Tag::Strong
             | Tag::Strikethrough

@@ -1,7 +1,7 @@
-//! Takes the text out of documents, with its headings and pages. Pure functions from bytes.
+//! Extracts the text of documents, with headings and pages. Pure functions of bytes.
 //!
-//! What is read here was made by strangers: it runs in a child process with limits ([`super::child`]), because parsers
-//! loop, panic and inflate.
+//! The input is untrusted: extraction runs in a child process with limits ([`super::child`]), because parsers loop,
+//! panic and inflate.
 
 mod html;
 mod markdown;
@@ -18,18 +18,18 @@ use troupe_core::{
 
 use self::writing::Writing;
 
-/// What was found in a document.
+/// An extracted document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extracted {
-    /// What it calls itself.
+    /// The document's own title.
     pub(crate) title: Option<String>,
-    /// Paragraphs stand apart by an empty line.
+    /// Paragraphs are separated by an empty line.
     pub(crate) text: String,
     /// In the order of the text.
     pub(crate) outline: Vec<Mark>,
 }
 
-/// Why there is no text, as its owner is told.
+/// Why extraction failed, for the document's owner.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{0}")]
 pub(crate) struct Refused(pub(crate) String);
@@ -40,7 +40,7 @@ impl Refused {
     }
 }
 
-/// The text of a document, of so many bytes at most.
+/// The text of a document, at most `max_bytes` long.
 pub(crate) fn extract(media_type: MediaType, bytes: &[u8], max_bytes: usize) -> Result<Extracted, Refused> {
     let mut writing = Writing::new(max_bytes);
     match media_type {

@@ -1,4 +1,4 @@
-//! PDF: page by page, its lines joined to paragraphs.
+//! PDF: page by page, with lines joined into paragraphs.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ pub(super) fn read(bytes: &[u8], writing: &mut Writing) -> Result<(), Refused> {
     for number in document.get_pages().into_keys() {
         let text = read_page(&document, number, writing)?;
         writing.page(number);
-        // Paragraphs that are told from lines stand apart by an empty line.
+        // The parser separates paragraphs by an empty line.
         for paragraph in text.split("\n\n") {
             writing.paragraph(&join_lines(paragraph))?;
         }
@@ -27,9 +27,9 @@ pub(super) fn read(bytes: &[u8], writing: &mut Writing) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The parser panics at what it does not expect.
+/// The parser panics at unexpected input.
 fn read_page(document: &Document, number: u32, writing: &Writing) -> Result<String, Refused> {
-    let mut page = Page { text: String::new(), left: writing.left(), full: false };
+    let mut page = Page { text: String::new(), left: writing.remaining(), full: false };
     let read = catch_unwind(AssertUnwindSafe(|| {
         output_doc_page(document, &mut PlainTextOutput::<&mut Page>::new(&mut page), number)
     }));
@@ -42,7 +42,7 @@ fn read_page(document: &Document, number: u32, writing: &Writing) -> Result<Stri
     }
 }
 
-/// Takes the text of a page, and no more than there is room for.
+/// Collects the text of a page, up to the remaining length.
 struct Page {
     text: String,
     left: usize,
@@ -68,7 +68,7 @@ impl ConvertToFmt for &mut Page {
     }
 }
 
-/// A word that was parted at the end of a line becomes whole again.
+/// Joins a word that was hyphenated at the end of a line.
 fn join_lines(paragraph: &str) -> String {
     let mut joined = String::with_capacity(paragraph.len());
     for line in paragraph.lines().map(str::trim) {

@@ -1,11 +1,10 @@
-//! The text of a document as it is put together: paragraphs with tidy spaces, headings and pages marked, and a bound on
-//! all.
+//! A builder of extracted text: normalized paragraphs, an outline of headings and pages, and a maximum length.
 
 use troupe_core::model::knowledge::Mark;
 
 use super::{Extracted, Refused};
 
-/// More headings and pages than that are no help to find one's way.
+/// The maximum size of the outline.
 const MAX_MARKS: usize = 10_000;
 const MAX_TITLE_CHARS: usize = 200;
 
@@ -21,7 +20,7 @@ impl Writing {
         Self { text: String::new(), outline: Vec::new(), title: None, max_bytes }
     }
 
-    pub(super) fn left(&self) -> usize {
+    pub(super) fn remaining(&self) -> usize {
         self.max_bytes.saturating_sub(self.text.len())
     }
 
@@ -29,7 +28,7 @@ impl Writing {
         Refused::too_long(self.max_bytes)
     }
 
-    /// What the document calls itself; the first name that is one counts.
+    /// Sets the document's own title; the first one that is not empty wins.
     pub(super) fn title(&mut self, title: &str) {
         let title = tidy(title);
         if self.title.is_none() && !title.is_empty() {
@@ -37,16 +36,16 @@ impl Writing {
         }
     }
 
-    /// A paragraph; whatever spaces it has become single ones.
+    /// Adds a paragraph; runs of white space become single spaces.
     pub(super) fn paragraph(&mut self, words: &str) -> Result<(), Refused> {
         self.push(&tidy(words))
     }
 
-    /// Text whose lines are to stay lines; more than one empty line becomes one.
+    /// Adds text with its line breaks; runs of empty lines become one.
     pub(super) fn lines(&mut self, lines: &str) -> Result<(), Refused> {
         let mut kept = String::with_capacity(lines.len().min(self.max_bytes));
         let mut empty = 0;
-        // A page that ends is an empty line.
+        // A form feed is an empty line.
         for line in lines.replace('\u{c}', "\n\n").lines() {
             let line: String = line.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
             let line = line.trim_end();
@@ -71,7 +70,7 @@ impl Writing {
         Ok(())
     }
 
-    /// A page begins: with the next paragraph.
+    /// Starts a page, at the next paragraph.
     pub(super) fn page(&mut self, number: u32) {
         let at = if self.text.is_empty() { 0 } else { self.text.len() + BETWEEN.len() };
         self.mark(Mark::Page { at, number });
@@ -87,7 +86,7 @@ impl Writing {
         if paragraph.is_empty() {
             return Ok(());
         }
-        if paragraph.len() + BETWEEN.len() > self.left() {
+        if paragraph.len() + BETWEEN.len() > self.remaining() {
             return Err(self.too_long());
         }
         if !self.text.is_empty() {
@@ -102,10 +101,10 @@ impl Writing {
     }
 }
 
-/// Between paragraphs.
+/// The separator of paragraphs.
 const BETWEEN: &str = "\n\n";
 
-/// One space between words, no control characters, and nothing that cannot be seen at the ends.
+/// Single spaces between words, no control characters, and no invisible characters at the ends.
 fn tidy(words: &str) -> String {
     let mut tidied = String::with_capacity(words.len());
     for word in words.split_whitespace() {
@@ -114,7 +113,7 @@ fn tidy(words: &str) -> String {
             tidied.push(' ');
         }
         let word_at = tidied.len();
-        // Of soft hyphens and marks of order nobody sees anything, and searches would stumble over them.
+        // Soft hyphens and zero-width characters are invisible, but would break searches.
         tidied.extend(word.chars().filter(|c| !c.is_control() && !matches!(c, '\u{ad}' | '\u{200b}' | '\u{feff}')));
         if tidied.len() == word_at {
             tidied.truncate(before);

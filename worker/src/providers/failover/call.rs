@@ -1,4 +1,4 @@
-//! One call of a provider, up to its record in the trail, however it ends; also when it is dropped in the middle.
+//! One call of a provider, and its record in the trail, whatever its end; also when it is dropped in mid-stream.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -29,10 +29,10 @@ impl Trail {
     }
 }
 
-/// What a call is for.
+/// The options of a call.
 pub(super) struct CallPurpose {
     pub(super) prompt: Arc<Prompt>,
-    /// Text that it is to continue.
+    /// The prefill.
     pub(super) prefill: String,
     /// Among the calls for this reply.
     pub(super) number: usize,
@@ -95,7 +95,7 @@ impl ProviderCall {
         !self.purpose.prefill.is_empty()
     }
 
-    /// The next text, the end, or the failure that is one. Cancel-safe.
+    /// The next text, the end, or a failure. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Chunk, Failure> {
         loop {
             match self.chunks.next().await {
@@ -119,7 +119,7 @@ impl ProviderCall {
         }
     }
 
-    /// The usage as reported, or as we count it.
+    /// The usage as reported, or as estimated.
     pub(super) fn usage(&mut self) -> Usage {
         *self.usage.get_or_insert_with(|| tokens::usage(&self.purpose.prompt, &self.text))
     }
@@ -136,7 +136,7 @@ impl ProviderCall {
         self.record(outcome);
     }
 
-    /// The first token of a hedged call came first.
+    /// A hedged call was faster.
     pub(super) fn outrun(mut self) {
         self.candidate.endpoint.breaker.release(self.purpose.probe);
         self.record(Outcome::Outrun);
@@ -144,7 +144,7 @@ impl ProviderCall {
 
     fn record(&mut self, outcome: Outcome) {
         self.recorded = true;
-        // A provider that was left in the middle has read the prompt, and bills it.
+        // An abandoned provider has read the prompt, and bills it.
         let billed = self.usage.is_some() || self.has_text() || matches!(outcome, Outcome::Outrun | Outcome::Completed);
         let usage = billed.then(|| self.usage());
         let Candidate { endpoint, model } = &self.candidate;

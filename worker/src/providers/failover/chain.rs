@@ -1,4 +1,4 @@
-//! The chain of providers: which candidates there are, and what a call's result means for those that follow.
+//! The chain of providers: its candidates, and the consequences of a call's result for later ones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ use crate::{
 /// Retries and hedged calls that a worker can save up.
 const MAX_SAVED_RETRIES: f64 = 20.0;
 const MAX_SAVED_HEDGES: f64 = 5.0;
-/// Where another worker probes: how soon to look again.
+/// The pause while another worker probes.
 const PROBE_ELSEWHERE_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Chain {
@@ -66,8 +66,8 @@ impl Chain {
         }
     }
 
-    /// Follows the configuration's keys. A new key starts with a closed circuit breaker, whatever its predecessor's
-    /// was; that is published, so that other workers' news of the old key cannot open it.
+    /// Applies changed keys of the configuration. A new key starts with a closed circuit breaker, which is published,
+    /// so that other workers' states of the old key cannot open it.
     pub(crate) async fn follow_keys(self: Arc<Self>, mut configs: watch::Receiver<Arc<config::Config>>) {
         while configs.changed().await.is_ok() {
             let config = configs.borrow_and_update().clone();
@@ -91,7 +91,7 @@ impl Chain {
         self.max_reply_tokens
     }
 
-    /// Candidates as links, without their keys: with any key of a provider a model says the same.
+    /// Candidates as links without keys: the reply does not depend on the key.
     pub(crate) fn links(candidates: &[Candidate]) -> Vec<Link> {
         let link = |candidate: &Candidate| Link {
             provider: candidate.endpoint.provider.clone(),
@@ -101,7 +101,7 @@ impl Chain {
         candidates.iter().map(link).collect()
     }
 
-    /// The built-in model, which costs nothing.
+    /// The built-in model, which has no cost.
     pub(crate) fn offline(&self) -> Vec<Candidate> {
         self.roster.candidates(Some(&[config::OFFLINE.to_owned()]), None, None)
     }
@@ -114,7 +114,7 @@ impl Chain {
         candidates.iter().map(price).fold(0.0, f64::max)
     }
 
-    /// Whether an endpoint may be called now, by the knowledge of all workers.
+    /// Whether an endpoint may be called now, by the state shared between workers.
     pub(super) async fn admit(&self, endpoint: &Endpoint) -> Admission {
         let admission = endpoint.breaker.admit(self.clock.now());
         if admission == Admission::Probe && !self.health_board.acquire_probe(endpoint).await {
@@ -136,8 +136,8 @@ impl Chain {
         }
     }
 
-    /// Records the result of a health check. Of failures only a refused key counts: whether a service answers is known
-    /// soonest by the replies that need it.
+    /// Records the result of a health check. Of failures only a rejected key counts: outages are detected sooner by
+    /// replies.
     pub(super) fn record_check(&self, endpoint: &Endpoint, result: &Result<(), Failure>) {
         let now = self.clock.now();
         match result {

@@ -1,7 +1,7 @@
 //! The providers' health, shared between workers: circuit breakers that opened or closed, and counters of calls.
 //!
-//! Synchronised by a task of its own ([`sync`]), so that no reply waits for it. While Redis is away each worker knows
-//! only what it finds out itself. The counters are what admins see.
+//! A separate task synchronises it ([`sync`]), so that no reply waits for it. While Redis is away each worker has only
+//! its own observations. The counters are for admins.
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
@@ -54,7 +54,7 @@ impl HealthBoard {
         _ = self.updates.try_send(Update { endpoint: endpoint.name.clone(), news: EndpointState { changed, rest } });
     }
 
-    /// Whether this worker may probe: no other does, or that cannot be known.
+    /// Whether this worker may probe: no other does, or Redis is away.
     pub(super) async fn acquire_probe(&self, endpoint: &Endpoint) -> bool {
         let acquired = self.board.take_probe(&endpoint.name, PROBE_LEASE);
         !matches!(tokio::time::timeout(PROBE_LEASE_TIMEOUT, acquired).await, Ok(Ok(false)))

@@ -1,7 +1,7 @@
 //! Health checks: whether each provider answers and accepts its key, without a token of a reply.
 //!
-//! One worker runs them for all. Healthy endpoints are checked seldom, failing ones more often, with jitter. A key that
-//! is rejected rests at once, before a reply finds out; one that is accepted again may be probed.
+//! One worker checks for all. Healthy endpoints are checked seldom, failing ones more often, with jitter. A rejected
+//! key rests at once, before a reply fails; one that is accepted again may be probed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -78,7 +78,7 @@ fn stored_name(endpoint: &Endpoint) -> (String, String) {
     (endpoint.provider.clone(), endpoint.key.clone().unwrap_or_default())
 }
 
-/// A fifth sooner or later: endpoints that were checked together do not stay together.
+/// With jitter of a fifth, to spread the checks.
 fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.8 + 0.4 * fastrand::f64())
 }

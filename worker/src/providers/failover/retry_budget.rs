@@ -11,7 +11,7 @@ pub(super) struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// At most `max` can be saved up; it starts full, so that a worker with few replies has some too.
+    /// At most `max` can be accumulated; it starts full, so that a worker with few replies has some too.
     pub(super) fn new(share: f64, max: f64) -> Self {
         Self { share, max, balance: Mutex::new(if share > 0.0 { max } else { 0.0 }) }
     }

@@ -22,7 +22,7 @@ use crate::providers::{
 
 /// A provider with one of its keys.
 pub(crate) struct Endpoint {
-    /// As it is written everywhere: `openai#spare`, or `gpu` where there is no key.
+    /// The name everywhere: `openai#spare`, or `gpu` where there is no key.
     pub(crate) name: String,
     pub(crate) provider: String,
     /// The key's alias.
@@ -31,7 +31,7 @@ pub(crate) struct Endpoint {
     default_model: String,
     /// Whether it can continue another provider's partial text.
     pub(super) accepts_prefill: bool,
-    /// Tells it from another key under the same alias.
+    /// Identifies the key under its alias, which may get another key.
     secret: Option<SecretString>,
     pub(super) model: Box<dyn ChatModel>,
     pub(super) breaker: CircuitBreaker,
@@ -93,7 +93,7 @@ impl Roster {
         self.current.read().clone()
     }
 
-    /// As it is written in the configuration.
+    /// As configured.
     pub(crate) fn default_chain(&self) -> String {
         self.current().default_chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
@@ -102,14 +102,13 @@ impl Roster {
         self.current().endpoints.clone()
     }
 
-    /// Whether its key is in use: what becomes of a replaced one says nothing of the new one.
+    /// Whether its key is in use: results of a replaced key say nothing about the new one.
     pub(super) fn is_current(&self, endpoint: &Endpoint) -> bool {
         self.current().endpoints.iter().any(|current| std::ptr::eq(&raw const **current, endpoint))
     }
 
-    /// The candidates of a chain, in its order, as far as they are among the `allowed`. The default chain's where the
-    /// chain is `None`, or none of it is configured here and allowed. `model` is for links without one, of the chain's
-    /// first provider.
+    /// The candidates of a chain, in its order, that are among the `allowed`; those of the default chain if there are
+    /// none, or no chain. `model` is for links without one, of the chain's first provider.
     pub(crate) fn candidates(
         &self,
         chain: Option<&[String]>,
@@ -164,7 +163,7 @@ impl Configured {
     }
 }
 
-/// One for each key; one without where there is none and none is needed.
+/// One endpoint per key; one without a key if none is set and none is needed.
 fn endpoints(
     name: &str,
     provider: &config::Provider,

@@ -205,7 +205,7 @@ impl StreamDecoder for Decoder {
     }
 
     fn finish_reason(&self) -> Option<FinishReason> {
-        // A refusal without text is what others call filtered: there is nothing to show of it.
+        // A refusal without text is treated as filtered: there is nothing to show.
         let filtered = |reason| reason == FinishReason::Refusal && !self.has_text;
         self.finish_reason.map(|reason| if filtered(reason) { FinishReason::ContentFilter } else { reason })
     }
@@ -228,7 +228,7 @@ impl Seam {
         let mut rest = text.as_str();
         while let (Some(&shown), Some(next)) = (self.shown.peek(), rest.chars().next()) {
             if shown != next && !blank(next) {
-                // Only a blank may be left out unseen; anything else is kept, with the rest after it.
+                // Only white space may be dropped; anything else is kept, with the rest after it.
                 if !blank(shown) {
                     self.shown = Vec::new().into_iter().peekable();
                     break;

@@ -1,4 +1,4 @@
-//! A private model server with the simplest of interfaces: `POST /chat` takes JSON and answers JSON, unstreamed.
+//! A private model server with a minimal interface: `POST /chat` with JSON, unstreamed.
 //!
 //! There is no standard for it, so the reply is looked for in all the fields that such servers use. The first token
 //! comes with the last, so the timeout for the first one is that for all.
@@ -54,7 +54,7 @@ impl ChatModel for JsonChatModel {
 
     async fn check(&self) -> Result<(), Failure> {
         let response = self.service.get("/health", self.headers()?).await?;
-        // An answer that is no JSON is no sign of a fault.
+        // Any response is a healthy one, JSON or not.
         let status: Value = serde_json::from_str(&http::read_body(response).await?).unwrap_or_default();
         if is_healthy(&status) {
             Ok(())

@@ -1,4 +1,4 @@
-//! The built-in model: answers without any service, by quoting passages of the persona, and says so.
+//! The built-in model: replies without a service, by quoting passages of the persona.
 
 use std::time::Duration;
 

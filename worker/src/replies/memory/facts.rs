@@ -1,7 +1,7 @@
-//! Plain statements about themselves in what users say, in English: "my name is", "I live in", "I am allergic to"…
+//! Extracts plain statements of users about themselves, in English: "my name is", "I live in", "I am allergic to"…
 //!
 //! Deterministic, and conservative: a question, a quotation, a condition or another person's text is no fact. A
-//! statement is kept verbatim, so that a "not" in it stays.
+//! statement is kept verbatim, so that a negation is not lost.
 
 mod patterns;
 mod sentences;
@@ -14,12 +14,12 @@ use patterns::{
 };
 use sentences::{sentences, without_quotations};
 
-/// Of one message.
+/// Per message.
 const MAX_FACTS: usize = 10;
-/// A plain statement is no longer.
+/// Longer clauses are not plain statements.
 const MAX_FACT_CHARS: usize = 300;
 const MIN_FACT_CHARS: usize = 5;
-/// A longer message is a text that was written elsewhere.
+/// Longer messages are probably pasted texts.
 const MAX_MESSAGE_BYTES: usize = 4_000;
 
 /// The facts that a message states about its sender, in their order.
@@ -49,7 +49,7 @@ pub(super) fn extract(message: &str) -> Vec<String> {
 fn statements(text: &str, sentence: Range<usize>) -> Vec<Range<usize>> {
     let mut whole = sentence;
     if text[whole.clone()].trim_end_matches(['!', '.', ')']).ends_with('?') {
-        // "I am vegetarian, what can I cook?" states something before it asks.
+        // "I am vegetarian, what can I cook?" is a statement and a question.
         let Some(asks) = QUESTION.find(&text[whole.clone()]) else { return Vec::new() };
         whole.end = whole.start + asks.start();
     }
@@ -62,7 +62,7 @@ fn statements(text: &str, sentence: Range<usize>) -> Vec<Range<usize>> {
     for next in NEXT_STATEMENT.captures_iter(clauses) {
         let (Some(border), Some(start)) = (next.get(0), next.get(2)) else { continue };
         let before = statement(text, clause..whole.start + border.start());
-        // Between "my brother" and "my sister are teachers" nothing ends.
+        // There is no boundary between "my brother" and "my sister are teachers".
         let continues = next.get(1).is_some() && before.is_none();
         if continues || REPORTED.is_match(&clauses[..border.start()]) {
             continue;
@@ -79,8 +79,8 @@ fn statement(text: &str, clause: Range<usize>) -> Option<Range<usize>> {
     let lead_in = LEAD_IN.find(&text[clause.clone()]).map_or(0, |found| found.end());
     let mut span = clause.start + lead_in..clause.end;
     let words = &text[span.clone()];
-    if let Some(asked) = REMEMBER.captures(words) {
-        let fact = asked.get(1).or(asked.get(2))?;
+    if let Some(request) = REMEMBER.captures(words) {
+        let fact = request.get(1).or(request.get(2))?;
         if ANECDOTE.is_match(fact.as_str()) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! An embedder behind a circuit breaker: one that fails or hangs is not called for a while, and nobody waits for it.
+//! An embedder behind a circuit breaker: after failures or timeouts it is not called for a while.
 
 use std::sync::Arc;
 

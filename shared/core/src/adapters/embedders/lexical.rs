@@ -1,9 +1,9 @@
-//! The built-in embedder, which needs nothing: texts are near to each other when they share words, or parts of words.
+//! The built-in embedder, without a service: texts are similar when they share words, or parts of words.
 //!
-//! Each word and each run of three or four of its letters is hashed to one of 512 numbers, with a sign; how often it
-//! comes counts, but less each time. So inflected and misspelt words still meet, and any script will do: where words
-//! are not parted by spaces, single characters and pairs take their place. It knows no meaning: "car" and "automobile"
-//! are strangers.
+//! Feature hashing: each word, and each of its runs of three or four letters, is hashed to one of 512 dimensions with a
+//! sign, with a sublinear weight of its count. So inflected and misspelt words match, in any script: where words are
+//! not separated by spaces, single characters and pairs are used. It has no semantics: "car" and "automobile" are
+//! unrelated.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use async_trait::async_trait;
 use super::unit::normalise;
 use crate::ports::{EmbedError, Embedder};
 
-/// Changes with what the numbers are made of.
+/// Must change with the features.
 const MODEL: &str = "lexical-1@512";
 const DIMENSION: usize = 512;
-/// What a part of a word weighs beside the whole of it.
+/// The weight of a part of a word, relative to the whole word.
 const PART: f32 = 0.35;
-/// What a word of up to three letters weighs: most of them say little, in most languages.
+/// The weight of a word of up to three letters: most are function words.
 const SHORT_WORD: f32 = 0.25;
 
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ fn embed(text: &str) -> Vec<f32> {
         let letters: Vec<char> = word.chars().collect();
         features_of(&letters, &mut |hash, weight| features.entry(hash).or_insert((weight, 0)).1 += 1);
     }
-    // In a fixed order: sums of floating-point numbers depend on it.
+    // Sorted, because sums of floating-point numbers depend on the order.
     let mut features: Vec<_> = features.into_iter().collect();
     features.sort_unstable_by_key(|(hash, _)| *hash);
     let mut vector = vec![0.0; DIMENSION];
@@ -79,7 +79,7 @@ fn features_of(letters: &[char], feature: &mut impl FnMut(u64, f32)) {
     }
     feature(hash('w', letters), if letters.len() > 3 { 1.0 } else { SHORT_WORD });
     if letters.len() > 3 {
-        // With its borders: how a word begins says more than what is in its middle.
+        // With word boundaries, since the start of a word is more specific than its middle.
         let bordered: Vec<char> = std::iter::once(' ').chain(letters.iter().copied()).chain([' ']).collect();
         for length in [3, 4] {
             bordered.windows(length).for_each(|part| feature(hash('p', part), PART));
@@ -87,7 +87,7 @@ fn features_of(letters: &[char], feature: &mut impl FnMut(u64, f32)) {
     }
 }
 
-/// Whether it is of a script that puts no spaces between words.
+/// Whether it is of a script without spaces between words.
 const fn stands_alone(c: char) -> bool {
     matches!(c,
         '\u{0e00}'..='\u{0eff}' // Thai, Lao
@@ -98,7 +98,7 @@ const fn stands_alone(c: char) -> bool {
     )
 }
 
-/// FNV-1a, and a last mixing that gives its high bits a share: the same on every machine and for ever.
+/// FNV-1a with a final mix of the high bits: the same on every machine, and for ever.
 fn hash(kind: char, letters: &[char]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for letter in std::iter::once(&kind).chain(letters) {

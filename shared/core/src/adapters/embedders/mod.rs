@@ -1,5 +1,4 @@
-//! Embedders: the built-in one, which compares words and their parts, and services that speak OpenAI's embeddings,
-//! behind a circuit breaker.
+//! Embedders: the built-in lexical one, and services with OpenAI's API, behind a circuit breaker.
 
 mod breaker;
 mod lexical;
@@ -14,7 +13,7 @@ pub use openai::OpenAiEmbedder;
 
 use crate::{clock::Clock, config::Live, ports::Embedder};
 
-/// The one that is configured. Its key is asked for at each call.
+/// The configured embedder. Its key is read at each call.
 pub fn from_config(live: &Live, clock: Arc<dyn Clock>) -> Result<Arc<dyn Embedder>, reqwest::Error> {
     let config = live.now();
     let Some(service) = config.embeddings.service(&config.providers) else {

@@ -1,7 +1,7 @@
-//! OpenAI's embeddings, which many services speak, through async-openai.
+//! OpenAI's embeddings API, which many services share, through async-openai.
 //!
-//! The call and the answer are our own types, lenient in what they read. Retries are the caller's, so calls go through
-//! a service that makes none, unlike async-openai's own.
+//! Request and response are our own types, lenient in what they read. Retries are the caller's, so calls go through a
+//! tower service without retries, unlike async-openai's own.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ use crate::{
     ports::{EmbedError, Embedder},
 };
 
-/// Of what a service says when it refuses; for logs.
+/// The maximum of an error message, for logs.
 const MAX_ERROR_CHARS: usize = 300;
-/// Of an answer, for each number that it should hold: as text, with room to spare.
+/// The maximum of a response per number, as text.
 const BYTES_PER_NUMBER: usize = 64;
 
 pub struct OpenAiEmbedder {
@@ -43,12 +43,12 @@ impl OpenAiEmbedder {
     ) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .connect_timeout(connect_timeout)
-            // Keys go to the address that was configured, and nowhere else.
+            // No redirects: keys are sent to the configured address only.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let config = OpenAIConfig::new()
             .with_api_base(service.base_url.trim_end_matches('/'))
-            // It would take these from the environment. The key is put in by `send`.
+            // By default it reads these from the environment. The key is set in `send`.
             .with_api_key("none")
             .with_org_id("")
             .with_project_id("");
@@ -95,7 +95,7 @@ async fn send(
     }
     let excerpt = String::from_utf8_lossy(&body).chars().take(MAX_ERROR_CHARS).collect::<String>();
     let why = match status {
-        // Some quote the key.
+        // Some services quote the key.
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => status.to_string(),
         _ => format!("{status}: {excerpt}"),
     };
@@ -116,7 +116,7 @@ fn unavailable(why: impl Into<String>) -> EmbedError {
     EmbedError::Unavailable { why: why.into(), retry_after: None }
 }
 
-/// Without the address: it may hold a secret, and it is in the configuration.
+/// Without the URL: it may hold a secret.
 fn unreachable(error: &reqwest::Error) -> EmbedError {
     let cause = std::iter::successors(std::error::Error::source(error), |cause| (*cause).source()).last();
     unavailable(cause.map_or_else(|| "the call failed".to_owned(), ToString::to_string))
@@ -168,7 +168,7 @@ impl Embedder for OpenAiEmbedder {
     }
 }
 
-/// The answer's vectors in the order of the texts, if it is whole.
+/// The vectors in the order of the texts; an error if one is missing.
 fn vectors(answer: Answer, texts: usize, dimension: usize) -> Result<Vec<Vec<f32>>, EmbedError> {
     let mut vectors = vec![Vec::new(); texts];
     for (position, Embedding { index, mut embedding }) in answer.data.into_iter().enumerate() {
@@ -197,7 +197,7 @@ fn failure(error: OpenAIError) -> EmbedError {
             Ok(error) => *error,
             Err(error) => unavailable(error.to_string()),
         },
-        // Its own words would quote the answer.
+        // The parser's message would quote the response.
         OpenAIError::JSONDeserialize(..) => unavailable("the service sent what cannot be read"),
         other => unavailable(other.to_string()),
     }

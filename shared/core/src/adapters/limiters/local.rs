@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::ports::{Limit, Limiter, PortError, Refused, Verdict};
 
-/// Beyond this, subjects that owe least are evicted.
+/// Beyond this, the subjects that owe least are evicted.
 const MAX_SUBJECTS: usize = 100_000;
 
 #[derive(Default)]
 pub struct LocalLimiter {
-    /// By counter, when it owes nothing any more.
+    /// By counter: when its debt is paid.
     paid_at: Mutex<HashMap<String, Instant>>,
 }
 

@@ -1,7 +1,7 @@
-//! Which addresses are public.
+//! Public IP addresses.
 //!
-//! By the registries of special-purpose addresses (IANA) and what clouds answer at. Addresses that hold an IPv4 address
-//! of another kind inside (6to4, NAT64, Teredo) are none: whoever translates them may reach what nobody else can.
+//! By IANA's registries of special-purpose addresses, and known metadata addresses of clouds. Addresses that embed an
+//! IPv4 address (6to4, NAT64, Teredo) are not public: a translator may reach internal ones.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,12 +12,12 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u32) -> (u32, u32) {
 const SPECIAL_V4: [(u32, u32); 17] = [
     v4(0, 0, 0, 0, 8),
     v4(10, 0, 0, 0, 8),
-    // Behind a provider's own translation; one cloud's metadata are there.
+    // Behind carrier-grade NAT; Alibaba's metadata service is there.
     v4(100, 64, 0, 0, 10),
     v4(127, 0, 0, 0, 8),
     // Azure's metadata.
     v4(168, 63, 129, 16, 32),
-    // The machine's own link; everybody else's metadata.
+    // Link-local; the metadata service of most clouds.
     v4(169, 254, 0, 0, 16),
     v4(172, 16, 0, 0, 12),
     v4(192, 0, 0, 0, 24),
@@ -36,11 +36,11 @@ const fn v6(a: u16, b: u16, prefix: u32) -> (u128, u32) {
     (Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0).to_bits(), prefix)
 }
 
-/// All that is given out to be reached from everywhere.
+/// Global unicast.
 const GLOBAL_V6: (u128, u32) = v6(0x2000, 0, 3);
 
 const SPECIAL_V6: [(u128, u32); 4] = [
-    // Protocols of their own, Teredo among them.
+    // IETF protocol assignments, including Teredo.
     v6(0x2001, 0, 23),
     v6(0x2001, 0x0db8, 32),
     // 6to4.
@@ -48,7 +48,7 @@ const SPECIAL_V6: [(u128, u32); 4] = [
     v6(0x3fff, 0, 20),
 ];
 
-/// Whether everybody in the world could reach it as well.
+/// Whether the address is globally reachable.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {

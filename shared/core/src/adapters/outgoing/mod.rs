@@ -1,9 +1,8 @@
-//! Calls to addresses that users give: the one client for them, which reaches the public part of the world and nothing
-//! else.
+//! HTTP client for URLs that users give, with protection against SSRF: it reaches public addresses only.
 //!
-//! A name is resolved here, each of its addresses must be public, and the connection goes to those very addresses:
-//! nobody can give another one in between. Each redirect is a new call, with all checks. What is not allowed, refused
-//! or dead is told in the same words, so that nobody learns by us what is inside. Operators open networks of theirs by
+//! A name is resolved here, each of its addresses must be public, and the connection goes to those addresses, which
+//! prevents DNS rebinding. Each redirect is a new call, with all checks. Forbidden, refused and unreachable addresses
+//! give the same error, so that the internal network cannot be probed. Operators allow networks by
 //! `outgoing.allow_networks`.
 
 mod addresses;
@@ -33,17 +32,17 @@ use crate::{config, ports::Resolver};
 
 const MAX_REDIRECTS: usize = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Of one process: each may hold as much as it may fetch.
-const AT_ONCE: usize = 16;
+/// Per process: each holds up to the maximum body in memory.
+const MAX_CONCURRENT: usize = 16;
 const MAX_ADDRESS_CHARS: usize = 2_048;
 
-/// Why there is nothing; to be told after "the address".
+/// Why a fetch failed; the text follows "the address".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingError {
-    /// It can be seen without a call.
+    /// The URL is invalid, which needs no call to find out.
     #[error("{0}")]
     Address(&'static str),
-    /// Not public, not resolved, refused, dead: which, is nobody's business.
+    /// Not public, not resolved, refused or unreachable: deliberately not distinguished.
     #[error("could not be reached")]
     Unreachable,
     #[error("answered {0}")]
@@ -62,19 +61,19 @@ pub enum OutgoingError {
     Busy,
 }
 
-/// What an address holds.
+/// A fetched document.
 #[derive(Debug)]
 pub struct Fetched {
     pub bytes: Vec<u8>,
-    /// What it is said to be.
+    /// The declared media type.
     pub content_type: Option<String>,
 }
 
-/// What may be reached.
+/// The rules of allowed addresses.
 #[derive(Clone)]
 struct Bounds {
     allowed: Arc<[IpNet]>,
-    /// None: every port.
+    /// Empty: every port.
     ports: Arc<[u16]>,
 }
 
@@ -82,7 +81,7 @@ pub struct Outgoing {
     client: reqwest::Client,
     bounds: Bounds,
     timeout: Duration,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 impl Outgoing {
@@ -91,21 +90,21 @@ impl Outgoing {
         let client = reqwest::Client::builder()
             .dns_resolver(Arc::new(Guarded { resolver, bounds: bounds.clone() }))
             .redirect(redirect::Policy::none())
-            // One from the environment would resolve names itself.
+            // A proxy from the environment would resolve names itself.
             .no_proxy()
-            // No connection outlives the checks that were made for it.
+            // No pooling: a connection must not outlive its checks.
             .pool_max_idle_per_host(0)
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent("troupe")
             .referer(false)
             .build()?;
-        Ok(Self { client, bounds, timeout: settings.timeout, places: Semaphore::new(AT_ONCE) })
+        Ok(Self { client, bounds, timeout: settings.timeout, permits: Semaphore::new(MAX_CONCURRENT) })
     }
 
-    /// Gets what is at the address, if that is not more than so many bytes.
+    /// Gets the URL, with a body of at most `limit` bytes.
     pub async fn get(&self, address: &str, limit: usize) -> Result<Fetched, OutgoingError> {
-        let url = self.bounds.checked(address)?;
-        let _place = self.places.try_acquire().map_err(|_| OutgoingError::Busy)?;
+        let url = self.bounds.validate(address)?;
+        let _permit = self.permits.try_acquire().map_err(|_| OutgoingError::Busy)?;
         let fetched = timeout(self.timeout, self.follow(url, limit)).await;
         fetched.unwrap_or(Err(OutgoingError::TooSlow(self.timeout)))
     }
@@ -126,8 +125,8 @@ impl Outgoing {
         let status = OutgoingError::Status(response.status().as_u16());
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let to = location.and_then(|location| from.join(location).ok()).ok_or(status)?;
-        // Where it leads is nothing that the user has given: it is not told what is wrong with it.
-        let to = self.bounds.checked(to.as_str()).map_err(|_| OutgoingError::Unreachable)?;
+        // The target of a redirect is not the user's input: its fault is not detailed.
+        let to = self.bounds.validate(to.as_str()).map_err(|_| OutgoingError::Unreachable)?;
         if from.scheme() == "https" && to.scheme() != "https" {
             return Err(OutgoingError::Downgrade);
         }
@@ -136,14 +135,14 @@ impl Outgoing {
 }
 
 impl Bounds {
-    /// What can be said of an address before it is resolved.
-    fn checked(&self, address: &str) -> Result<Url, OutgoingError> {
+    /// Validates a URL before it is resolved.
+    fn validate(&self, address: &str) -> Result<Url, OutgoingError> {
         let wrong = |what| Err(OutgoingError::Address(what));
         if address.len() > MAX_ADDRESS_CHARS {
             return wrong("must not have more than 2048 characters");
         }
         let Ok(url) = Url::parse(address) else { return wrong("must be a whole one, like https://example.com/page") };
-        // Letters of other scripts take more room as they are sent.
+        // Other scripts are longer as punycode.
         if url.as_str().len() > MAX_ADDRESS_CHARS {
             return wrong("must not have more than 2048 characters as it is sent");
         }
@@ -156,7 +155,7 @@ impl Bounds {
         if !self.ports.is_empty() && !url.port_or_known_default().is_some_and(|port| self.ports.contains(&port)) {
             return wrong("has a port that is not allowed");
         }
-        // The client resolves names only: an address goes by its resolver.
+        // The client resolves names only; IP addresses need no resolution.
         let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
@@ -175,15 +174,15 @@ impl Bounds {
     }
 }
 
-/// Of an address that is let through: what of it is a number is public.
+/// Of an allowed URL: an IP address in it must be public.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn fuzz(text: &str) {
     let bounds = Bounds { allowed: Arc::new([]), ports: Arc::new([80, 443]) };
-    let Ok(url) = bounds.checked(text) else { return };
+    let Ok(url) = bounds.validate(text) else { return };
     assert!(["http", "https"].contains(&url.scheme()) && url.username().is_empty() && url.password().is_none());
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']', '.']);
     assert!(!host.parse().is_ok_and(|address| !is_public(address)), "{host} is let through");
-    assert!(bounds.checked(url.as_str()).is_ok(), "what was let through is not, once it is written down");
+    assert!(bounds.validate(url.as_str()).is_ok(), "what was let through is not, once it is written down");
 }
 
 async fn read(mut response: Response, limit: usize) -> Result<Fetched, OutgoingError> {
@@ -209,7 +208,7 @@ async fn read(mut response: Response, limit: usize) -> Result<Fetched, OutgoingE
     Ok(Fetched { bytes, content_type })
 }
 
-/// Resolves names to what may be reached; one address that may not is enough to refuse all of them.
+/// Resolves to allowed addresses only; a single forbidden one refuses the name.
 struct Guarded {
     resolver: Arc<dyn Resolver>,
     bounds: Bounds,
@@ -223,13 +222,13 @@ impl Resolve for Guarded {
             if addresses.is_empty() || !addresses.iter().all(|address| bounds.allow(*address)) {
                 return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
             }
-            // Port 0: the address's own.
+            // Port 0: replaced by the URL's.
             Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
 
-/// As the machine resolves names.
+/// The system resolver.
 pub struct SystemResolver;
 
 #[async_trait]

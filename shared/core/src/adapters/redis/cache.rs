@@ -1,7 +1,6 @@
-//! A cache as plain keys, each with a time to live, and two counters.
+//! A cache of plain keys with a time to live, and two counters.
 //!
-//! A Redis that is away must not hold up whoever could do without a cache: no command is tried twice or waits for a
-//! connection.
+//! Fail-fast: no command is retried or waits for a connection, since callers can do without the cache.
 
 use std::time::Duration;
 
@@ -14,12 +13,12 @@ use crate::ports::{Cache, Lookups, PortError};
 
 pub struct RedisCache {
     redis: RedisHandle,
-    /// Whoever opens one of the same name has the same one.
+    /// Caches of the same name share entries.
     name: &'static str,
 }
 
 impl RedisCache {
-    /// Of replies that may be given again.
+    /// The cache of replies.
     pub fn replies(redis: RedisHandle) -> Self {
         Self { redis, name: "replies" }
     }

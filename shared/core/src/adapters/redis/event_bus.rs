@@ -25,7 +25,7 @@ pub struct RedisEventBus {
     append: Script,
     seal: Script,
     log_ttl_ms: i64,
-    /// Absent where nobody subscribes: in a worker.
+    /// `None` in workers, which do not subscribe.
     subscriptions: Option<Subscriptions>,
 }
 
@@ -35,7 +35,7 @@ struct Subscriptions {
 }
 
 impl RedisEventBus {
-    /// For those who only append and replay.
+    /// For appends and replays only.
     pub fn new(redis: RedisHandle, config: &config::Events) -> Self {
         Self {
             redis,
@@ -75,14 +75,14 @@ fn failed(what: &'static str) -> impl FnOnce(fred::error::Error) -> PortError {
     move |e| PortError { what, why: e.to_string() }
 }
 
-/// Turns what the client hears into signals: events, and gaps after a reconnect or when this process could not keep up.
+/// Turns fred's messages into signals: events, and gaps after a reconnect or when this process lagged behind.
 fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::Sender<Signal>) {
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
     let mut errors = client.error_rx();
     let (client, signals, redis) = (client.clone(), signals.clone(), redis.clone());
     #[expect(clippy::disallowed_methods, reason = "it ends with the connection, which the bus owns")]
     tokio::spawn(async move {
-        let mut away = false;
+        let mut disconnected = false;
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
@@ -104,12 +104,12 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
                         return;
                     }
                     redis.resubscribe(&client).await;
-                    away = false;
+                    disconnected = false;
                     _ = signals.send(Signal::Gap);
                 }
-                // Of the connection, and of each try to have it again: the first is news.
-                _ = errors.recv(), if !away => {
-                    away = true;
+                // fred reports the lost connection and each failed reconnect: only the first is passed on.
+                _ = errors.recv(), if !disconnected => {
+                    disconnected = true;
                     _ = signals.send(Signal::Away);
                 }
             }

@@ -1,7 +1,7 @@
-//! The producing side of the job queue: apalis-redis's layout, written by a script of ours.
+//! The producer of the job queue: the layout of apalis-redis, written by a script of ours.
 //!
-//! apalis-redis's own push puts every task into the scheduled set, from which its fetch moves all that are due at once;
-//! past some thousands Lua cannot unpack them and the queue stops for good (docs/adr/0002).
+//! apalis-redis's own push puts every task into the scheduled set, from which its fetch moves all due ones at once;
+//! with some thousands of them Lua fails to unpack, and the queue stops for good (docs/adr/0002).
 
 use std::collections::BTreeMap;
 
@@ -28,17 +28,17 @@ pub fn queue_name(prefix: &str, tier: &str) -> String {
     format!("{{{prefix}:replies:{tier}}}")
 }
 
-/// Counts the jobs that were ever pushed to a queue.
+/// The count of jobs that were ever pushed to a queue.
 fn pushed_counter(queue: &str) -> String {
     format!("{queue}:pushed")
 }
 
-/// Counts the jobs of a queue that were ever finished, whatever became of them.
+/// The count of jobs of a queue that were ever finished, whatever their outcome.
 pub fn finished_counter(queue: &str) -> String {
     format!("{queue}:finished")
 }
 
-/// Where a push to any queue is announced, by the name of its tier.
+/// The channel of push announcements for all queues; a message is the tier's name.
 pub fn wake_channel(prefix: &str) -> String {
     format!("{prefix}:wake")
 }

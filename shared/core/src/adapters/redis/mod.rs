@@ -1,7 +1,7 @@
 //! Redis: live events and their logs ([`RedisEventBus`]), the dispatch of jobs ([`RedisJobQueue`]), browsers'
 //! sessions ([`RedisSessionStore`]), caches ([`RedisCache`]), rate limits ([`RedisLimiter`]).
 //!
-//! Redis may lose everything at any moment; nothing here may be the only place that knows something.
+//! Redis may lose everything at any moment; it must not be the only copy of anything.
 
 mod cache;
 mod event_bus;
@@ -40,16 +40,16 @@ use crate::{
     ports::PortError,
 };
 
-/// A server's subscriptions share one broadcast; fred's default of 32 is less than a burst of one reply. Each of fred's
-/// channels allocates its capacity at once, so only subscribers have so much.
+/// A server's subscriptions share one broadcast channel; fred's default of 32 is less than a burst of one reply. fred
+/// allocates the capacity at once, so only subscribers have so much.
 const BROADCAST_CAPACITY: usize = 8_192;
 
 const RESUBSCRIBE_PAUSE: Duration = Duration::from_millis(200);
-/// The most that a command waits which must fail fast.
+/// The timeout of commands that fail fast.
 const MAX_FAIL_FAST_TIMEOUT: Duration = Duration::from_secs(2);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// User and password of the current configuration, for each new connection.
+/// The current credentials, for each new connection.
 #[derive(Debug)]
 struct LiveCredentials(LiveSecret);
 
@@ -62,7 +62,7 @@ impl CredentialProvider for LiveCredentials {
     }
 }
 
-/// A connection pool and what was learned of the server behind it.
+/// A connection pool, and the detected features of the server.
 #[derive(Clone)]
 pub struct RedisHandle {
     pool: Pool,
@@ -70,7 +70,7 @@ pub struct RedisHandle {
     builder: Builder,
     prefix: String,
     fail_fast_timeout: Duration,
-    /// Since Redis 7: a channel's messages go to its own shard only.
+    /// Since Redis 7 (sharded pub/sub): a channel's messages go to its own shard only.
     sharded: bool,
 }
 
@@ -122,7 +122,7 @@ impl RedisHandle {
         })
     }
 
-    /// A client of its own for subscriptions, connected.
+    /// A separate, connected client for subscriptions.
     async fn subscriber(&self) -> Result<SubscriberClient, Error> {
         let mut builder = self.builder.clone();
         builder.with_performance_config(|c| c.broadcast_channel_capacity = BROADCAST_CAPACITY);
@@ -132,15 +132,15 @@ impl RedisHandle {
         Ok(subscriber)
     }
 
-    /// After a reconnect. fred's own method sends a command without arguments where there are no patterns, and fails.
-    /// Retries until it succeeds: a subscriber without its subscriptions would silently receive nothing.
+    /// Resubscribes after a reconnect. fred's own method fails without patterns: it sends a command without arguments.
+    /// Retries until it succeeds: a subscriber without subscriptions would silently receive nothing.
     async fn resubscribe(&self, client: &SubscriberClient) {
         let again = async || {
             let channels: Vec<_> = client.tracked_channels().into_iter().collect();
             if !channels.is_empty() {
                 client.subscribe(channels).await?;
             }
-            // In a cluster each call may name channels of one slot only.
+            // In a cluster, a call may have channels of one slot only.
             let chunk_size = if self.builder.get_config().is_some_and(|c| c.server.is_clustered()) { 1 } else { 1_000 };
             let sharded: Vec<_> = client.tracked_shard_channels().into_iter().collect();
             for channels in sharded.chunks(chunk_size) {
@@ -162,7 +162,7 @@ impl RedisHandle {
         &self.prefix
     }
 
-    /// What is announced on a channel of our own; `None` where announcements may have been missed.
+    /// Messages of a channel of ours; `None` where some may have been missed.
     pub async fn announcements(
         &self,
         channel: &str,
@@ -189,7 +189,7 @@ impl RedisHandle {
         })))
     }
 
-    /// Ends the connections, after what was sent on them.
+    /// Closes the connections, after sending what is pending.
     pub async fn close(&self) {
         let subscribers = self.subscribers.lock().split_off(0);
         let quit = join_all(subscribers.iter().map(ClientLike::quit));
@@ -201,9 +201,8 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-/// For what is better refused at once than kept waiting: no command is tried twice or waits for a connection. A client
-/// that makes a new one takes no command, whatever its options say. Nor, for a moment, does one that has just lost its
-/// own, and still believes that it has it: for that moment there is the time.
+/// Fail-fast options: no retry, and no waiting for a connection. A client that is reconnecting refuses commands
+/// regardless. One that has not yet noticed a lost connection does not: the timeout covers that.
 fn failing_fast(redis: &RedisHandle, timeout: Duration) -> Result<WithOptions<Client>, Error> {
     let client = redis.pool.next_connected();
     if !client.is_connected() {
@@ -213,7 +212,7 @@ fn failing_fast(redis: &RedisHandle, timeout: Duration) -> Result<WithOptions<Cl
     Ok(client.with_options(&Options { max_attempts: Some(1), fail_fast: true, timeout, ..Options::default() }))
 }
 
-/// Runs a script in this way.
+/// Runs a script with fail-fast options.
 async fn run_failing_fast<R: FromValue>(
     redis: &RedisHandle,
     script: &Script,
@@ -224,8 +223,8 @@ async fn run_failing_fast<R: FromValue>(
     run(&failing_fast(redis, redis.fail_fast_timeout)?, script, vec![key], arguments).await
 }
 
-/// Runs a script with the client's options. (Its own `evalsha` is the one of a client without: that tries twice, and
-/// waits for a connection.) One that Redis does not have yet goes there with its text, and is known from then on.
+/// Runs a script with the client's options, unlike fred's `evalsha`, which ignores them: it retries, and waits for a
+/// connection. A script that Redis does not have yet is sent with its text.
 async fn run<R: FromValue>(
     client: &WithOptions<Client>,
     script: &Script,
@@ -233,7 +232,7 @@ async fn run<R: FromValue>(
     arguments: Vec<Value>,
 ) -> Result<R, Error> {
     let call = async |command: &'static str, script: Value| {
-        // The slot is that of the first key, after the script and the number of keys.
+        // The slot is that of the first key, after the script and the key count.
         let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);
         let head = [script, (keys.len() as i64).into()].into_iter().chain(keys.iter().map(Value::from));
         client.custom(command, head.chain(arguments.iter().cloned()).collect()).await

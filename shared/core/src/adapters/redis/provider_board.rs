@@ -27,7 +27,7 @@ impl RedisProviderBoard {
         format!("{}:providers", self.redis.prefix())
     }
 
-    /// One key a minute since the epoch.
+    /// One key per minute since the epoch.
     fn counters(&self, minute: i64) -> String {
         format!("{}:providers:counts:{minute}", self.redis.prefix())
     }

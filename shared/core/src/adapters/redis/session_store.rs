@@ -1,5 +1,5 @@
-//! Browsers' sessions: one hash per user, so that all of a user's are listed and ended together, and lie in one slot of
-//! a cluster. A session that is looked at is used by that, in the same round trip.
+//! Browser sessions: one hash per user, so that a user's sessions are listed and ended together, in one slot of a
+//! cluster. A lookup also records the use, in the same round trip.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,20 +16,20 @@ use crate::{
     ports::{BrowserSession, PortError, SessionStore},
 };
 
-/// Of one user; the one that was not used for the longest makes room for another.
+/// Per user; the least recently used session is evicted.
 const MAX_SESSIONS_PER_USER: i64 = 50;
 
 pub struct RedisSessionStore {
     redis: RedisHandle,
     clock: Arc<dyn Clock>,
-    /// How long a session lasts without being used.
+    /// The idle timeout of a session.
     idle: Duration,
     create: Script,
     touch: Script,
     retier: Script,
 }
 
-/// As it is kept; times in milliseconds.
+/// The stored form; times in milliseconds.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     digest: String,

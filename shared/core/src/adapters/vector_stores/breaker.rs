@@ -1,4 +1,4 @@
-//! A vector store behind a circuit breaker: one that fails or hangs is not called for a while, and nobody waits for it.
+//! A vector store behind a circuit breaker: after failures or timeouts it is not called for a while.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl BreakerVectorStore {
         Self { inner, breaker: ServiceBreaker::new("vector store", settings, clock) }
     }
 
-    /// The call is made when it is polled first: not at all while the breaker is open.
+    /// The call is made at the first poll, and not at all while the breaker is open.
     async fn guard<T>(
         &self,
         call: impl Future<Output = Result<T, VectorStoreError>> + Send,
@@ -32,7 +32,7 @@ impl BreakerVectorStore {
         let result = call.await;
         match &result {
             Err(VectorStoreError::Failed(_)) => permit.fail(None),
-            // Some of it is found without a call.
+            // Some errors are detected without a call.
             Err(VectorStoreError::Unfit(_)) => permit.release(),
             Ok(_) | Err(VectorStoreError::NoIndex) => permit.succeed(),
         }
@@ -40,7 +40,7 @@ impl BreakerVectorStore {
     }
 }
 
-/// What asks for nothing needs no call: it says nothing about the service, and passes.
+/// Empty operations need no call: they always pass, and are no result.
 #[async_trait]
 impl VectorStore for BreakerVectorStore {
     async fn searched(&self) -> Result<Option<Index>, VectorStoreError> {

@@ -62,7 +62,7 @@ impl ExactIndex {
         self.numbers.extend_from_slice(vector);
     }
 
-    /// Keeps these only.
+    /// Removes all others.
     pub fn retain(&mut self, kept: &HashSet<PassageId>) {
         let mut index = 0;
         while index < self.passages.len() {
@@ -73,7 +73,7 @@ impl ExactIndex {
         }
     }
 
-    /// Replaces it by the last one.
+    /// Replaces it by the last vector.
     fn remove_at(&mut self, index: usize) {
         let removed = self.passages.swap_remove(index);
         self.indexes.remove(&removed);
@@ -85,7 +85,7 @@ impl ExactIndex {
         self.numbers.truncate(last * self.dimension);
     }
 
-    /// The nearest, the best first; of equals the one with the lower id.
+    /// The nearest, the best first; ties by the lower id.
     pub fn nearest(&self, vector: &[f32], limit: usize) -> Vec<Found> {
         if limit == 0 || vector.len() != self.dimension || self.dimension == 0 {
             return Vec::new();

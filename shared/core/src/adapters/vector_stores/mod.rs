@@ -1,5 +1,4 @@
-//! Vector stores: Qdrant, the circuit breaker that it is called through, and the exact search in memory that
-//! `troupe-db` builds its own on.
+//! Vector stores: Qdrant, its circuit breaker, and the exact search in memory that `troupe-db` builds on.
 
 mod breaker;
 mod exact;

@@ -1,14 +1,14 @@
-//! The elements of a page that are open, by the rules of HTML so far as what is hidden depends on them.
+//! The stack of open elements, by the rules of HTML as far as visibility depends on them.
 //!
-//! Tags may be missing, too many, or in the wrong order. Where the open elements of a name are is known, so no tag
-//! looks through those of other names.
+//! Tags may be missing, superfluous, or misnested. The open elements are indexed by name, so the cost of a tag does not
+//! depend on other elements.
 
 use std::{collections::HashMap, rc::Rc};
 
-/// They have neither content nor an end.
+/// Void elements.
 const EMPTY: [&str; 14] =
     ["area", "base", "br", "col", "embed", "frame", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
-/// They end a paragraph.
+/// Start tags that close a paragraph.
 const BLOCKS: [&str; 39] = [
     "address",
     "article",
@@ -50,12 +50,12 @@ const BLOCKS: [&str; 39] = [
     "ul",
     "xmp",
 ];
-/// An end tag within these does not end what is around them.
-const WALLS: [&str; 6] = ["caption", "object", "table", "td", "template", "th"];
+/// Scope: an end tag within these does not close an element outside.
+const SCOPE: [&str; 6] = ["caption", "object", "table", "td", "template", "th"];
 const TABLE: [&str; 1] = ["table"];
 
-/// What begins, what is ended by that, and within what it is not.
-const ENDINGS: [(&[&str], &[&str], &[&str]); 6] = [
+/// Start tags, the elements that they close implicitly, and the scope of that.
+const IMPLIED_ENDS: [(&[&str], &[&str], &[&str]); 6] = [
     (&BLOCKS, &["p"], &["button", "caption", "object", "table", "td", "template", "th"]),
     (&["li"], &["li"], &["caption", "menu", "object", "ol", "table", "td", "template", "th", "ul"]),
     (&["dd", "dt"], &["dd", "dt"], &["caption", "dl", "object", "table", "td", "template", "th"]),
@@ -67,9 +67,9 @@ const ENDINGS: [(&[&str], &[&str], &[&str]); 6] = [
 #[derive(Default)]
 pub(super) struct Open {
     elements: Vec<Element>,
-    /// Where those of a name are.
-    places: HashMap<Rc<str>, Vec<usize>>,
-    /// How many of them are hidden.
+    /// The indices of open elements, by name.
+    indices: HashMap<Rc<str>, Vec<usize>>,
+    /// The number of hidden open elements.
     hidden: usize,
 }
 
@@ -79,7 +79,7 @@ struct Element {
 }
 
 impl Open {
-    /// Whether what stands here is shown.
+    /// Whether content here is visible.
     pub(super) fn is_shown(&self) -> bool {
         self.hidden == 0
     }
@@ -93,45 +93,45 @@ impl Open {
     }
 
     pub(super) fn begin(&mut self, name: &str, shown: bool, self_closing: bool) {
-        for (beginning, ended, walls) in ENDINGS {
+        for (beginning, ended, scope) in IMPLIED_ENDS {
             if beginning.contains(&name) {
-                self.end_within(ended, walls);
+                self.end_within(ended, scope);
             }
         }
         let drawn = || ["svg", "math"].into_iter().any(|outer| name == outer || self.has(outer));
         if EMPTY.contains(&name) || self_closing && drawn() {
             return;
         }
-        let name = self.places.get_key_value(name).map_or_else(|| Rc::from(name), |(known, _)| known.clone());
-        self.places.entry(name.clone()).or_default().push(self.elements.len());
+        let name = self.indices.get_key_value(name).map_or_else(|| Rc::from(name), |(name, _)| name.clone());
+        self.indices.entry(name.clone()).or_default().push(self.elements.len());
         self.hidden += usize::from(!shown);
         self.elements.push(Element { name, shown });
     }
 
     pub(super) fn end(&mut self, name: &str) {
         match name {
-            // What comes after them still belongs to the page.
+            // Content after these still belongs to the page.
             "body" | "html" => {}
             "table" => self.end_within(&TABLE, &[]),
             "caption" | "tbody" | "td" | "tfoot" | "th" | "thead" | "tr" => self.end_within(&[name], &TABLE),
-            _ => self.end_within(&[name], &WALLS),
+            _ => self.end_within(&[name], &SCOPE),
         }
     }
 
-    /// Ends the innermost element of these names, and all in it, unless there is a wall around the place.
-    fn end_within(&mut self, names: &[&str], walls: &[&str]) {
-        let Some(place) = self.last(names).filter(|place| self.last(walls).is_none_or(|wall| wall <= *place)) else {
+    /// Closes the innermost element of these names, with all elements in it, if it is in scope.
+    fn end_within(&mut self, names: &[&str], scope: &[&str]) {
+        let Some(index) = self.last(names).filter(|index| self.last(scope).is_none_or(|wall| wall <= *index)) else {
             return;
         };
-        for element in self.elements.drain(place..) {
+        for element in self.elements.drain(index..) {
             self.hidden -= usize::from(!element.shown);
-            if let Some(places) = self.places.get_mut(&element.name) {
-                places.pop();
+            if let Some(indices) = self.indices.get_mut(&element.name) {
+                indices.pop();
             }
         }
     }
 
     fn last(&self, names: &[&str]) -> Option<usize> {
-        names.iter().filter_map(|name| self.places.get(*name)?.last().copied()).max()
+        names.iter().filter_map(|name| self.indices.get(*name)?.last().copied()).max()
     }
 }

@@ -1,4 +1,4 @@
-//! The patterns of plain statements, and of what only looks like one.
+//! The patterns of plain statements, and of exceptions.
 //!
 //! All are matched without regard to case. `{adverbs}`, `{am}` and `{'}` stand for parts that many share.
 
@@ -27,21 +27,21 @@ const STATEMENT_PATTERNS: [&str; 14] = [
 pub(super) static STATEMENTS: LazyLock<Vec<Regex>> =
     LazyLock::new(|| STATEMENT_PATTERNS.iter().map(|pattern| compiled(&format!("^(?:{pattern})"))).collect());
 
-/// What the user asks to be remembered, whatever it is about: group 1 or 2.
+/// An explicit request to remember something: group 1 or 2.
 pub(super) static REMEMBER: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r"^(?:always |kindly |you (?:should|must) )?(?:remember|(?:don{'}t|do not|never) forget|(?:keep|bear) in mind)(?:(?: that\b|[:,])\s*(.{3,})|\s+((?:my|i|i{'}m)\b.+))",
     )
 });
 
-/// "Remember that time" asks for nothing to be remembered.
+/// "Remember that time" is not a request.
 pub(super) static ANECDOTE: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r"^(?:time|day|night|evening|summer|winter|year|one|guy|man|woman|girl|boy|place|song|film|movie|book|story)\b",
     )
 });
 
-/// Objects that mean nothing without the rest of the conversation, or nothing that lasts.
+/// Objects without meaning outside the conversation, or of short duration.
 pub(super) static VAGUE: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"^(?:[\s.!?,;:…—–-]*$|(?:(?:to|in|at|with|on|for|from|near|of|about|as) )?(?:it|that|this|these|those|you|your|yours|yourself|him|her|them",
@@ -54,7 +54,7 @@ pub(super) static VAGUE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A sentence about what is not real.
+/// A sentence about something hypothetical.
 pub(super) static HYPOTHETICAL: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"^\W*(?:(?:and|but|so|or) )?(?:if|when|whenever|unless|suppose|supposing|imagine|pretend|assume|assuming|say|let{'}s say|what if|in case|once|until)\b",
@@ -62,7 +62,7 @@ pub(super) static HYPOTHETICAL: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A message with a text to be worked on, or a part to be played: its first person is not the user.
+/// A message with a text to edit, or with a role play: its first person is not the user.
 pub(super) static FOREIGN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(concat!(
         r"(?:^|[.!?:\n]\s*|\b(?:please|(?:can|could|would|will) you|i want you to|to) )",

@@ -1,7 +1,6 @@
-//! The collections of one embedding model: `<prefix>_<model>_v1`, `_v2` and so on, and the alias under which one is
-//! searched.
+//! The collections of one embedding model (`<prefix>_<model>_v1`, `_v2` and so on), and the alias of the searched one.
 //!
-//! Which there are is asked of Qdrant each time: it is the one who knows, whatever other processes do meanwhile.
+//! The list is read from Qdrant each time, since other processes may change it.
 
 use qdrant_client::{
     Qdrant,
@@ -33,7 +32,7 @@ impl Collections {
         &self.alias
     }
 
-    /// The collection that is searched, if there is one.
+    /// The searched collection, if there is one.
     pub(super) async fn searched_if_sound(&self, client: &Qdrant) -> Result<Option<Index>, VectorStoreError> {
         check_version(client).await?;
         let Some(name) = self.searched(client).await? else { return Ok(None) };
@@ -41,14 +40,14 @@ impl Collections {
         Ok(Some(Index { name, made: false }))
     }
 
-    /// The collections that are told of changes: the one that is searched, and newer ones that are being made.
+    /// The collections that receive changes: the searched one, and newer ones under construction.
     pub(super) async fn written(&self, client: &Qdrant) -> Result<Vec<String>, VectorStoreError> {
         let (searched, there) = tokio::try_join!(self.searched(client), self.there(client))?;
         let from = searched.as_deref().and_then(|name| self.number(name)).unwrap_or(0);
         Ok(there.into_iter().filter(|number| *number >= from).map(|number| self.name(number)).collect())
     }
 
-    /// The newest one that is not searched yet, or a new one.
+    /// The newest unfinished collection, or a new one.
     pub(super) async fn begin(&self, client: &Qdrant) -> Result<Index, VectorStoreError> {
         check_version(client).await?;
         let searched = self.searched(client).await?;
@@ -60,7 +59,7 @@ impl Collections {
         Ok(Index { name, made })
     }
 
-    /// Searches go to this one from now on, all at once; older ones are removed.
+    /// Switches searches to this collection, atomically, and removes older ones.
     pub(super) async fn finish(&self, client: &Qdrant, index: &Index) -> Result<(), VectorStoreError> {
         self.point_to(client, &index.name).await?;
         let current = self.number(&index.name);
@@ -89,7 +88,7 @@ impl Collections {
         Ok(collections.iter().filter_map(|collection| self.number(&collection.name)).collect())
     }
 
-    /// Whether it had to be made.
+    /// Whether it was created.
     async fn make(&self, client: &Qdrant, name: &str) -> Result<bool, VectorStoreError> {
         let exists = client.collection_exists(name).await.map_err(failed("look for a collection of Qdrant"))?;
         if !exists {
@@ -97,7 +96,7 @@ impl Collections {
             let create = CreateCollectionBuilder::new(name).vectors_config(vectors);
             client.create_collection(create).await.map_err(failed("make a collection of Qdrant"))?;
         }
-        // Also of one that is there: whoever made it may have died before.
+        // Also for an existing collection: its creator may have died before.
         for field in [PERSONA, SOURCE] {
             let index = CreateFieldIndexCollectionBuilder::new(name, field, FieldType::Keyword).wait(true);
             client.create_field_index(index).await.map_err(failed("index the payload of a collection of Qdrant"))?;
@@ -106,7 +105,7 @@ impl Collections {
     }
 
     async fn point_to(&self, client: &Qdrant, name: &str) -> Result<(), VectorStoreError> {
-        // An alias that there is already is moved, in one step.
+        // An existing alias is moved, atomically.
         let create = client.create_alias(CreateAliasBuilder::new(name, &self.alias)).await;
         create.map(drop).map_err(failed("move an alias of Qdrant"))
     }
@@ -136,8 +135,8 @@ impl Collections {
     }
 }
 
-/// A model's name in letters that every version of Qdrant takes. Where others had to go, a digest keeps `a/b` and `a-b`
-/// apart.
+/// The model's name in characters that every version of Qdrant accepts. If others are replaced, a digest tells `a/b`
+/// from `a-b`.
 fn plain(model: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let name: String = model.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();

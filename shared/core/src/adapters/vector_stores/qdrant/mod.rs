@@ -1,8 +1,8 @@
-//! Qdrant, by gRPC: one collection for each embedding model, searched under an alias.
+//! Qdrant over gRPC: one collection per embedding model, searched through an alias.
 //!
-//! A point's id is its passage's, so telling it twice changes nothing. Its payload names the persona and the source;
-//! every search is filtered by persona in [`QdrantVectorStore::search`], and nowhere else is anything searched.
-//! Whatever changes goes to the collection behind the alias and to a newer one that is being made ([`collections`]).
+//! A point's id is its passage's, so upserts are idempotent. The payload has the persona and the source;
+//! [`QdrantVectorStore::search`] is the only search, and is filtered by persona. Changes go to the collection behind
+//! the alias and to a newer one under construction ([`collections`]).
 
 mod collections;
 
@@ -28,32 +28,32 @@ use crate::{
     ports::{Found, Index, Point, PortError, VectorStore, VectorStoreError},
 };
 
-/// In a point's payload.
+/// Fields of a point's payload.
 const PERSONA: &str = "persona";
 const SOURCE: &str = "source";
 
-/// For whatever is not a search.
+/// The timeout of everything but searches.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// That go in one call: twice four bytes each, so that a call is far from the 32 MiB which Qdrant takes.
+/// Passages per call: with vectors sent twice, four bytes per number, it stays far below Qdrant's 32 MiB.
 const NUMBERS_IN_A_CALL: usize = 1 << 20;
 
-/// Of the codes of gRPC.
+/// gRPC status codes.
 const GRPC_NOT_FOUND: i32 = 5;
 
 pub struct QdrantVectorStore {
     url: String,
     key: LiveSecret,
-    /// Made with the key beside it.
+    /// Built with the key beside it.
     client: RwLock<(Option<SecretString>, Qdrant)>,
     collections: Collections,
     dimension: usize,
-    /// For a search.
+    /// The timeout of a search.
     timeout: Duration,
 }
 
 impl QdrantVectorStore {
-    /// Nothing is connected yet.
+    /// Connects lazily.
     pub fn new(
         url: &Url,
         settings: &config::Qdrant,
@@ -68,7 +68,7 @@ impl QdrantVectorStore {
         Ok(Self { url, key, client, collections, dimension, timeout: settings.timeout })
     }
 
-    /// With the key as it is now. Calls that are under way keep theirs.
+    /// A client with the current key. Calls in flight keep theirs.
     fn client(&self) -> Result<Qdrant, VectorStoreError> {
         let expose = |key: &Option<SecretString>| key.as_ref().map(|key| key.expose_secret().to_owned());
         let key = self.key.now();
@@ -100,7 +100,7 @@ impl QdrantVectorStore {
         Ok(())
     }
 
-    /// A vector of another dimension is our own fault, and no reason to ask Qdrant.
+    /// A vector of another dimension is our own fault, and needs no call.
     fn check(&self, vector: &[f32]) -> Result<(), VectorStoreError> {
         let (has, wants) = (vector.len(), self.dimension);
         if has == wants {
@@ -188,13 +188,13 @@ fn connect(url: &str, key: Option<&SecretString>) -> Result<Qdrant, VectorStoreE
         .api_key(key.map(ExposeSecret::expose_secret))
         .timeout(CALL_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
-        // It would print; what is too old is found by `searched`.
+        // The client's own check prints; old versions are detected in `searched`.
         .skip_compatibility_check()
         .build()
         .map_err(|error| VectorStoreError::Unfit(complaint(&error)))
 }
 
-/// The one condition that keeps personas apart.
+/// The filter that separates personas.
 fn of(persona: PersonaId) -> Condition {
     Condition::matches(PERSONA, persona.to_string())
 }
@@ -206,7 +206,7 @@ fn point(point: &Point) -> PointStruct {
     PointStruct::new(point.passage.to_string(), dense(&point.vector), payload)
 }
 
-/// In both of its places: the first versions that we speak with know one of them, the latest mean to forget it.
+/// In both fields: old versions of Qdrant read one of them, and new ones deprecate it.
 #[expect(deprecated, reason = "Qdrant 1.10 reads no other")]
 fn dense(vector: &[f32]) -> Vector {
     let newer = vector::Vector::Dense(DenseVector { data: vector.to_vec() });
@@ -220,7 +220,7 @@ fn passage(id: PointId) -> Option<PassageId> {
     }
 }
 
-/// In a few words: the error's own would hold every header of the answer.
+/// A short message: the error's own has every header of the response.
 fn complaint(error: &QdrantError) -> String {
     match error {
         QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. } => {
@@ -230,7 +230,7 @@ fn complaint(error: &QdrantError) -> String {
     }
 }
 
-/// Whether it answers that there is no such collection.
+/// Whether the error is a missing collection.
 fn is_missing(error: &QdrantError) -> bool {
     matches!(error, QdrantError::ResponseError { status } if i32::from(status.code()) == GRPC_NOT_FOUND)
 }

@@ -1,6 +1,6 @@
-//! Where there is no whole index, one worker makes one: the model was changed, Qdrant is new, or it was emptied.
+//! Schedule that builds a missing index: the model was changed, or Qdrant is new or was emptied.
 //!
-//! It needs no hand; keywords find passages meanwhile. What fails is taken up again at the next look.
+//! Automatic; keyword search works meanwhile. A failure is retried at the next run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,15 +8,15 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use troupe_db::knowledge::vector_rebuilds;
 
-use super::{Indexer, Trouble};
+use super::{Indexer, VectorError};
 use crate::work::schedules::Scheduled;
 
-pub(super) struct Filling {
+pub(super) struct Backfill {
     pub(super) indexer: Arc<Indexer>,
     pub(super) interval: Duration,
 }
 
-impl Scheduled for Filling {
+impl Scheduled for Backfill {
     const NAME: &'static str = "fill_vectors";
 
     fn interval(&self) -> Duration {
@@ -26,24 +26,24 @@ impl Scheduled for Filling {
     async fn run(&self, _: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<()> {
         match self.fill(shutdown).await {
             Ok(()) => Ok(()),
-            Err(Trouble::Database(error)) => Err(error),
-            Err(trouble) => {
-                tracing::warn!(%trouble, "the index of vectors could not be looked after");
+            Err(VectorError::Database(error)) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the index of vectors could not be looked after");
                 Ok(())
             }
         }
     }
 }
 
-impl Filling {
-    async fn fill(&self, shutdown: &CancellationToken) -> Result<(), Trouble> {
+impl Backfill {
+    async fn fill(&self, shutdown: &CancellationToken) -> Result<(), VectorError> {
         if let Some(index) = self.indexer.store.searched().await?
             && vector_rebuilds::is_whole(&self.indexer.pool, &index.name).await?
         {
             return Ok(());
         }
         let mut passages = 0;
-        let made = self.indexer.make_index(&mut |_, so_far| passages = so_far, shutdown).await?;
+        let made = self.indexer.build_index(&mut |_, so_far| passages = so_far, shutdown).await?;
         if let Some(index) = made {
             tracing::info!(index = index.name, passages, "made an index of vectors");
         }
