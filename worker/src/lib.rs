@@ -275,7 +275,7 @@ impl Worker {
 /// send them.
 fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
     let config = &worker.config;
-    let mailer = emails::mailer(&worker.live)?;
+    let mailer = emails::mailer(&worker.live, worker.clock.clone())?;
     Ok(Registry::default()
         .with_some(mailer.map(|mailer| PasswordReset { mailer, config: config.clone() }))
         .with(Export { kept: config.retention.exports })

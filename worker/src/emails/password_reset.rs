@@ -15,7 +15,7 @@ use troupe_db::{
     jobs::lease,
 };
 
-use super::{Email, Mailer};
+use super::{Email, Mailer, NotSent};
 use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings, job::held};
 
 /// Beside the delivery itself.
@@ -53,6 +53,10 @@ impl Job for PasswordReset {
     }
 
     async fn run(&self, payload: SendPasswordReset, context: &Context) -> Result<Outcome, JobError> {
+        // Before the link is made: the one of an earlier attempt, which may have arrived, works until there is another.
+        if let Some(after) = self.mailer.unavailable_for() {
+            return Ok(Outcome::Retry { after });
+        }
         let link = PasswordLink::new(&self.config).map_err(JobError::failed)?;
         let Some(addressee) = self.make(&payload, &link, context).await? else { return Ok(Outcome::DONE) };
         let user_id = addressee.id;
@@ -61,8 +65,9 @@ impl Job for PasswordReset {
                 tracing::info!(%user_id, "an e-mail was sent");
                 Ok(Outcome::DONE)
             }
-            Err(error) if error.again => Err(JobError::failed(error)),
-            Err(error) => Ok(Outcome::Fail { error: error.to_string() }),
+            Err(NotSent::BreakerOpen(open)) => Ok(Outcome::Retry { after: open.retry_after }),
+            Err(error @ NotSent::Failed(_)) => Err(JobError::failed(error)),
+            Err(error @ NotSent::Refused(_)) => Ok(Outcome::Fail { error: error.to_string() }),
         }
     }
 }

@@ -183,6 +183,8 @@ fn who_embeds_is_told_whole() {
         (vec![known, ("TROUPE_EMBEDDINGS__BREAKER_CAP", "1s")], "embeddings.breaker_cap"),
         (vec![known, ("TROUPE_QDRANT__BREAKER_FAILURES", "0")], "qdrant.breaker_failures"),
         (vec![known, ("TROUPE_QDRANT__BREAKER_CAP", "1s")], "qdrant.breaker_cap"),
+        (vec![known, ("TROUPE_MAIL__BREAKER_FAILURES", "0")], "mail.breaker_failures"),
+        (vec![known, ("TROUPE_MAIL__BREAKER_CAP", "1s")], "mail.breaker_cap"),
         (vec![known, ("QDRANT_URL", "redis://host")], "qdrant.url"),
         (vec![known, ("TROUPE_QDRANT__PREFIX", "a/b")], "qdrant.prefix"),
         (vec![known, ("QDRANT_API_KEY", "two\nlines")], "qdrant.api_key"),
