@@ -71,9 +71,9 @@ impl Payload for UpdateVectors {
     }
 }
 
-/// Sends a link by which a new password is set, if there is such an account. The link itself is made when it is sent.
+/// To whom a link is to be sent, if there is such an account. The link itself is made when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SendPasswordReset {
+pub struct LinkRequest {
     /// To whom, as it was asked. Gone once it is known whose it is: then the job's row says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -82,8 +82,26 @@ pub struct SendPasswordReset {
     pub link: Option<String>,
 }
 
+impl LinkRequest {
+    pub fn to(email: &str) -> Self {
+        Self { email: Some(email.to_owned()), link: None }
+    }
+}
+
+/// Sends a link by which a new password is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendPasswordReset(pub LinkRequest);
+
 impl Payload for SendPasswordReset {
     const KIND: &'static str = "password_reset";
+}
+
+/// Sends a link by which the address of a new account is verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendEmailVerification(pub LinkRequest);
+
+impl Payload for SendEmailVerification {
+    const KIND: &'static str = "email_verification";
 }
 
 /// A request to be pushed to the queue of its tier.

@@ -3,6 +3,8 @@
 //! Nothing that is a key is stored: a job names its addressee, and the link in an e-mail is made when that is sent.
 
 mod breaker;
+mod email_verification;
+mod link;
 mod log;
 mod password_reset;
 mod smtp;
@@ -14,7 +16,7 @@ use troupe_core::{adapters::service_breaker::BreakerOpen, clock::Clock, config::
 
 use self::{breaker::BreakerMailer, log::LogMailer, smtp::SmtpMailer};
 
-pub(crate) use password_reset::PasswordReset;
+pub(crate) use self::{email_verification::EmailVerification, link::LinkEmail, password_reset::PasswordReset};
 
 /// An e-mail. It may hold a link that is a key: nothing of it is logged, but for development.
 pub(crate) struct Email {
