@@ -16,7 +16,7 @@ use troupe_core::{
         AccountRole,
         audit::{By, On},
     },
-    password_link::PasswordLink,
+    one_time_link::{LinkPurpose, OneTimeLink},
 };
 use troupe_db::{
     accounts::{passwords, users},
@@ -121,7 +121,8 @@ pub async fn make_admin(config: &Config, email: &str) -> anyhow::Result<()> {
 }
 
 async fn print_link(pool: &PgPool, config: &Config, email: &str, out: &mut impl Write) -> anyhow::Result<()> {
-    let (link, ttl) = (PasswordLink::new(config).context("make a link")?, config.auth.reset_ttl);
+    let (link, ttl) =
+        (OneTimeLink::new(config, LinkPurpose::ResetPassword).context("make a link")?, config.auth.reset_ttl);
     // An operator may make one after the other.
     let made = passwords::make_link(pool, email.trim(), &link.digest, ttl, Duration::ZERO).await?;
     let made = made.with_context(|| format!("there is no account with the address {email}"))?;

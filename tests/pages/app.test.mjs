@@ -9,7 +9,7 @@ const {
   applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, isAfter, isFinal, newReply, parseCursor, sentAs, toStop, turnsOf,
 } = await load("replies.js");
 const { backoff, pauseOf } = await load("connection.js");
-const { faultsOf } = await load("gate.js");
+const { faultsOf, passGate, sendAgain } = await load("gate.js");
 const { keepCodePoints, titleOf } = await load("text.js");
 const { placeAt } = await load("app.js");
 
@@ -151,8 +151,9 @@ test("an address that makes no sense leads home", () => {
   assert.deepEqual(placeAt("#/c/01a1fdc1-f925"), { name: "chat", id: "01a1fdc1-f925" });
   assert.deepEqual(placeAt("#/new/a%20b"), { name: "new", slug: "a b" });
   assert.deepEqual(placeAt("#/reset/aB3_-x"), { name: "reset", token: "aB3_-x" });
+  assert.deepEqual(placeAt("#/verify/aB3_-x"), { name: "verify", token: "aB3_-x" });
   assert.deepEqual(placeAt("#/join/aB3_-x"), { name: "join", invitation: "aB3_-x" });
-  for (const hash of ["", "#", "#/join/", "#/join/a%20b", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/reset/", "#/reset/a%20b", "#/what"]) assert.deepEqual(placeAt(hash), home);
+  for (const hash of ["", "#", "#/join/", "#/join/a%20b", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/reset/", "#/reset/a%20b", "#/verify/", "#/verify/a%20b", "#/what"]) assert.deepEqual(placeAt(hash), home);
 });
 
 test("a fault stands at its field, if that is shown, and below the form if not", () => {
@@ -167,4 +168,29 @@ test("a fault stands at its field, if that is shown, and below the form if not",
   assert.deepEqual(faults({ errors: [error("name", "must not be empty")] }, fields), [{}, "Must not be empty."]);
   const both = { errors: [error("token", "is not valid any more"), error("password", "must be long")] };
   assert.deepEqual(faults(both, ["password"]), [{ password: "Must be long." }, "This link is not valid any more."]);
+});
+
+test("where addresses are verified, the gate leads from joining over the e-mail to signing in", async () => {
+  const calls = [];
+  const answers = [{ detail: "we sent you an e-mail" }, { detail: "a link is on its way" }, null];
+  const places = [];
+  Object.assign(globalThis, {
+    fetch: async (path, { method, body }) => {
+      calls.push([method, path, JSON.parse(body)]);
+      const answer = answers.shift();
+      return { ok: true, status: answer ? 202 : 204, json: async () => answer };
+    },
+    history: { replaceState: (_state, _title, place) => places.push(place) },
+    location: { pathname: "/" },
+  });
+  const entered = () => assert.fail("nobody is signed in");
+  const person = { name: "Ada", email: "ada@example.com", password: "correct horse" };
+  assert.deepEqual(await passGate("join", person, { entered }), ["enter", "We sent you an e-mail.", true]);
+  assert.deepEqual(await sendAgain(person.email), ["enter", "A link is on its way.", true]);
+  assert.deepEqual(await passGate("verify", {}, { token: "aB3_-x", entered }), ["enter", "Your address is verified. Please sign in."]);
+  assert.deepEqual(calls.map(([method, path]) => `${method} ${path}`), [
+    "POST /api/v1/auth/register", "POST /api/v1/auth/email-verifications", "PUT /api/v1/auth/email-verifications",
+  ]);
+  assert.deepEqual([calls[1][2], calls[2][2]], [{ email: "ada@example.com" }, { token: "aB3_-x" }]);
+  assert.deepEqual(places, ["/"], "nobody who comes later finds the link in the history");
 });

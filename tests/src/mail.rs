@@ -35,7 +35,8 @@ pub struct Letter {
 impl Letter {
     /// The token of the link that is in it.
     pub fn token(&self) -> &str {
-        let after = self.text.split_once("/#/reset/").unwrap_or_else(|| panic!("no link in {}", self.text)).1;
+        let link = self.text.split_once("/#/").and_then(|(_, page)| page.split_once('/'));
+        let (_, after) = link.unwrap_or_else(|| panic!("no link in {}", self.text));
         after.split_whitespace().next().expect("a token")
     }
 }

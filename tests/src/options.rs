@@ -28,6 +28,7 @@ impl Default for ClusterOptions {
             .set("TROUPE_MODELS__BREAKER_FAILURES", "20")
             .set("TROUPE_EMBEDDINGS__BREAKER_FAILURES", "20")
             .set("TROUPE_QDRANT__BREAKER_FAILURES", "20")
+            .set("TROUPE_MAIL__BREAKER_FAILURES", "20")
             .set("OPENAI_API_KEY", leaks::PROVIDER_KEY)
     }
 }

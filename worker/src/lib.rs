@@ -37,7 +37,7 @@ use troupe_db::{accounts::tiers, operations::workers::Orders, retrieval::Retriev
 
 use crate::{
     account_data::{Deletion, Export},
-    emails::PasswordReset,
+    emails::{EmailVerification, LinkEmail, PasswordReset},
     housekeeping::Housekeeping,
     knowledge::index_work::Indexer,
     money::Money,
@@ -274,9 +274,10 @@ impl Worker {
 /// The kinds of leased work, one per line. Those of vectors come with their store; e-mails need a configured mailer.
 fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
     let config = &worker.config;
-    let mailer = emails::mailer(&worker.live)?;
+    let mailer = emails::mailer(&worker.live, worker.clock.clone())?;
     Ok(Registry::default()
-        .with_some(mailer.map(|mailer| PasswordReset { mailer, config: config.clone() }))
+        .with_some(mailer.clone().map(|mailer| LinkEmail::<PasswordReset>::new(mailer, config.clone())))
+        .with_some(mailer.map(|mailer| LinkEmail::<EmailVerification>::new(mailer, config.clone())))
         .with(Export { kept: config.retention.exports })
         .with(Deletion { pace: config.housekeeping.clone(), kept: config.retention.exports })
         .with(Indexer { settings: config.knowledge.clone() })

@@ -1,9 +1,12 @@
-//! Accounts: registering, signing in and out, passwords and their resets, API keys, exports and deletion of
-//! personal data.
+//! Accounts: registering and verifying an address, signing in and out, passwords and their resets, API keys, exports
+//! and deletion of personal data.
 
 pub(crate) mod account_data;
 pub(crate) mod api_keys;
 pub(crate) mod demo_account;
+pub(crate) mod demo_account;
+pub(crate) mod email_verifications;
+mod emails;
 pub(crate) mod first_admin;
 pub(crate) mod import_users;
 pub(crate) mod invitations;

@@ -1,19 +1,16 @@
 //! Password resets by a one-time link in an e-mail.
 //!
 //! The response is sent before any lookup, so it cannot reveal whether there is such an account: a worker finds the
-//! account, creates the link and sends it (`worker/src/emails/password_reset.rs`).
+//! account, creates the link and sends it (`worker/src/emails/`).
 
 use troupe_core::{
-    jobs::SendPasswordReset,
+    jobs::{LinkRequest, SendPasswordReset},
     model::audit::{By, On},
 };
-use troupe_db::{
-    accounts::passwords,
-    jobs::{NewJob, enqueue::enqueue_bounded},
-};
+use troupe_db::accounts::passwords;
 
 use super::{
-    Accounts,
+    Accounts, emails,
     passwords::{end_concurrent_sign_ins, owner},
     sign_ins,
 };
@@ -23,19 +20,14 @@ use crate::{
     http::{error::ApiError, extract::validation::Checks},
 };
 
-const INVALID_LINK: &str = "is not valid any more: ask for another link";
+pub(super) const INVALID_LINK: &str = "is not valid any more: ask for another link";
 
 /// Enqueues an e-mail with a link to this address, if it is an account's.
 pub(crate) async fn request(accounts: &Accounts, email: &str) -> Result<(), ApiError> {
-    let mail = &accounts.config.mail;
-    if !mail.is_set_up() {
-        return Err(ApiError::mail_not_configured());
-    }
-    let job = NewJob::new(&SendPasswordReset { email: Some(email.to_owned()), link: None });
-    if enqueue_bounded(&accounts.pool, &job, mail.queue).await? { Ok(()) } else { Err(ApiError::overloaded()) }
+    emails::enqueue(&accounts.pool, &accounts.config.mail, &SendPasswordReset(LinkRequest::to(email))).await
 }
 
-/// Sets the password of the link's account, and ends all its sign-ins.
+/// Sets the password of the link's account, and ends all its sign-ins. The address is verified by it.
 pub(crate) async fn set(accounts: &Accounts, by: &By, token: &str, password: String) -> Result<(), ApiError> {
     let digest = digest_of(token);
     let invalid = || ApiError::field("token", INVALID_LINK);

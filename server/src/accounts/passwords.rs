@@ -18,14 +18,19 @@ use crate::{
         password_rules::{self, Owner},
         passwords::Verified,
     },
-    http::{error::ApiError, extract::validation::Checks},
+    http::{
+        error::{ApiError, ProblemCode},
+        extract::validation::Checks,
+    },
 };
 
-/// The user with this address and password. A refusal reveals nothing else, and takes a constant time.
+/// The user with this address and password. A refusal reveals nothing else, and takes a constant time; only where both
+/// are right it may say that the address is not verified yet.
 pub(crate) async fn check(accounts: &Accounts, by: &By, email: &str, password: String) -> Result<User, ApiError> {
     let refused_at = Instant::now() + accounts.config.auth.refusal_time;
     let found =
         if email.contains('\0') { None } else { users::credentials_by_email(&accounts.pool, email.trim()).await? };
+    let email_verified = found.as_ref().is_some_and(|found| found.email_verified);
     let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
     let hash = hash.flatten();
     let Verified { right, better } = accounts.passwords.verify(password, hash.clone()).await?;
@@ -35,6 +40,11 @@ pub(crate) async fn check(accounts: &Accounts, by: &By, email: &str, password: S
         sleep_until(refused_at).await;
         return Err(ApiError::Unauthenticated("the address or the password is wrong"));
     };
+    if accounts.config.registration.verify_email && !email_verified {
+        note(&accounts.pool, &by.does("sign_in.refused").maybe_on(on).after(ProblemCode::EmailUnverified.name()))
+            .await?;
+        return Err(ApiError::email_unverified());
+    }
     if let (Some(better), Some(hash)) = (better, hash) {
         match passwords::improve(&accounts.pool, user.id, &hash, &better).await {
             Ok(()) => tracing::info!(user_id = %user.id, "a password has a stronger hash now"),

@@ -1,8 +1,9 @@
-//! Registration, idempotent by key: open, by invitation, or closed (`registration.mode`).
+//! Registration, idempotent by key: open, by invitation, or closed (`registration.mode`). Where addresses are verified
+//! (`registration.verify_email`), the answer is the same for every address, and nobody is signed in.
 
 use serde_json::json;
 use troupe_core::{
-    config::RegistrationMode,
+    config::{Registration, RegistrationMode},
     ids::UserId,
     model::{
         User,
@@ -10,12 +11,12 @@ use troupe_core::{
     },
 };
 use troupe_db::{
-    accounts::{invitations, users},
+    accounts::{email_verifications, invitations, users},
     operations::idempotency,
     violated_constraint,
 };
 
-use super::Accounts;
+use super::{Accounts, email_verifications as verification_emails};
 use crate::{
     audit::note,
     auth::secrets::digest_of,
@@ -33,23 +34,34 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) invitation: Option<&'a str>,
 }
 
-/// Creates an account; returns it, and whether this is a replay of an earlier call.
+/// What a registration has led to.
+pub(crate) enum Registered {
+    /// An account; `replayed` where an earlier call has created it.
+    Account { user: User, replayed: bool },
+    /// A link to the address, unless that is a verified account's.
+    LinkRequested,
+}
+
+/// Creates an account.
 pub(crate) async fn register(
     accounts: &Accounts,
     by: &By,
     new_account: NewAccount<'_>,
     key: Option<String>,
-) -> Result<(User, bool), ApiError> {
+) -> Result<Registered, ApiError> {
     let NewAccount { email, name, password, invitation } = new_account;
     // Without the password: the fingerprint is a fast hash, by which it could be guessed.
     let key = key.map(|key| Key::new(key, &[b"register", email.as_bytes(), name.as_bytes()]));
-    let invitation = required_invitation(accounts.config.registration.mode, invitation)?;
+    let Registration { mode, verify_email, .. } = accounts.config.registration;
+    let registered =
+        |user, replayed| if verify_email { Registered::LinkRequested } else { Registered::Account { user, replayed } };
+    let invitation = required_invitation(mode, invitation)?;
     if let Some(code) = &invitation
         && !invitations::is_valid(&accounts.pool, code).await?
     {
         // Checked before hashing. The invitation may have been used by an earlier call with the same key.
         let before = find_replay(accounts, email, password, key).await?;
-        return before.map(|user| (user, true)).ok_or_else(ApiError::invitation_invalid);
+        return before.map(|user| registered(user, true)).ok_or_else(ApiError::invitation_invalid);
     }
     let hash = accounts.passwords.hash(password.clone()).await?;
     let mut transaction = accounts.pool.begin().await?;
@@ -57,9 +69,13 @@ pub(crate) async fn register(
         Ok(user) => user,
         Err(error) if violated_constraint(&error) == Some("users_email_key") => {
             drop(transaction);
+            if verify_email {
+                verification_emails::request(&accounts.pool, &accounts.config.mail, email).await?;
+                return Ok(Registered::LinkRequested);
+            }
             let before = find_replay(accounts, email, password, key).await?;
             return before
-                .map(|user| (user, true))
+                .map(|user| registered(user, true))
                 .ok_or_else(|| ApiError::conflict(ProblemCode::EmailTaken, "there is an account with this address"));
         }
         Err(error) => return Err(error.into()),
@@ -68,16 +84,20 @@ pub(crate) async fn register(
         idempotency::take(&mut *transaction, user.id, &key, &fingerprint).await?;
     }
     let by = by.as_user(user.id);
-    let mut registered = by.does("user.registered").on(On::user(user.id));
+    let mut act = by.does("user.registered").on(On::user(user.id));
     if let Some(code) = &invitation {
         // It may have been used concurrently since the check.
         let taken = invitations::take(&mut *transaction, code, user.id).await?;
-        registered = registered.after(json!({"invitation": taken.ok_or_else(ApiError::invitation_invalid)?}));
+        act = act.after(json!({"invitation": taken.ok_or_else(ApiError::invitation_invalid)?}));
     }
-    note(&mut *transaction, &registered).await?;
+    note(&mut *transaction, &act).await?;
+    if verify_email {
+        email_verifications::require(&mut *transaction, user.id).await?;
+        verification_emails::request(&mut *transaction, &accounts.config.mail, email).await?;
+    }
     transaction.commit().await?;
     tracing::info!(user_id = %user.id, "registered");
-    Ok((user, false))
+    Ok(registered(user, false))
 }
 
 /// The digest of the required invitation code; `None` where none is required.

@@ -3,7 +3,7 @@
 //! Enough failures open it for a pause (a *rest*). After that it is half-open: one call is admitted as a probe, and
 //! closes it, or opens it again for twice as long. A key that its provider rejects or rate-limits rests in the same
 //! way. Pure: time is passed in. Workers have one for each key of a provider, which they share through their health
-//! board; the embedder and the vector store have one in each process (`adapters/service_breaker.rs`).
+//! board; the embedder, the vector store and the mail server have one in each process (`adapters/service_breaker.rs`).
 
 use std::time::Duration;
 
@@ -73,6 +73,12 @@ impl From<&config::Embeddings> for BreakerSettings {
 
 impl From<&config::Qdrant> for BreakerSettings {
     fn from(config: &config::Qdrant) -> Self {
+        Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
+    }
+}
+
+impl From<&config::Mail> for BreakerSettings {
+    fn from(config: &config::Mail) -> Self {
         Self::of_service(config.breaker_failures, config.breaker_pause, config.breaker_cap)
     }
 }

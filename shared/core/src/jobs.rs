@@ -69,9 +69,9 @@ impl Payload for UpdateVectors {
     }
 }
 
-/// Sends a password link, if the account exists. The link is created when the e-mail is sent.
+/// Sends a link, if the account exists. The link is created when the e-mail is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SendPasswordReset {
+pub struct LinkRequest {
     /// The requested address; removed once the user is known, who is in the job's row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -80,8 +80,26 @@ pub struct SendPasswordReset {
     pub link: Option<String>,
 }
 
+impl LinkRequest {
+    pub fn to(email: &str) -> Self {
+        Self { email: Some(email.to_owned()), link: None }
+    }
+}
+
+/// Sends a link by which a new password is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendPasswordReset(pub LinkRequest);
+
 impl Payload for SendPasswordReset {
     const KIND: &'static str = "password_reset";
+}
+
+/// Sends a link by which the address of a new account is verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendEmailVerification(pub LinkRequest);
+
+impl Payload for SendEmailVerification {
+    const KIND: &'static str = "email_verification";
 }
 
 /// A request to be pushed to the queue of its tier.

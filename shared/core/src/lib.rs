@@ -18,7 +18,7 @@ pub mod lifecycle;
 pub mod mask;
 pub mod media_type;
 pub mod model;
-pub mod password_link;
+pub mod one_time_link;
 pub mod ports;
 pub mod problem;
 pub mod quota;

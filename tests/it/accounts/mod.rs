@@ -3,6 +3,7 @@
 mod account_data;
 mod admin_users;
 mod api_keys;
+mod email_verifications;
 mod invitations;
 pub(crate) mod password_resets;
 pub(crate) mod passwords;

@@ -1,5 +1,6 @@
 //! Forgotten passwords: a link by mail, that works once, and answers that tell nothing.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::Executor;
 use troupe_tests::{
@@ -155,6 +156,48 @@ async fn a_mail_server_that_fails_is_asked_again() {
     cluster.workers[0].logged("a job is a dead letter").await;
     assert_eq!(mail.begun(), 5, "what is refused for good is not tried again");
     assert!(!cluster.logs().contains(letter.token()));
+    cluster.assert_quiet_but_for(&["a job is a dead letter"]).await;
+}
+
+/// Two e-mails have one attempt left each when the mail server has failed, and would be dead letters before it is
+/// called again.
+#[tokio::test]
+async fn a_mail_server_that_fails_is_left_alone_and_e_mails_wait() {
+    let mail = MailServer::start().await;
+    let options = with_mail(&mail).workers(0).set("TROUPE_MAIL__TRIES", "2").set("TROUPE_MAIL__RETRY_BASE", "500ms");
+    let options = options.set("TROUPE_MAIL__BREAKER_FAILURES", "2").set("TROUPE_MAIL__BREAKER_PAUSE", "3s");
+    let mut cluster = options.start().await;
+    let users = join_all((0..3).map(|_| cluster.client(0))).await;
+    mail.behave([Manner::Drop, Manner::Refuse(451)]);
+    for user in &users[..2] {
+        ask(user, &user.email).await.expect(202);
+    }
+    cluster.add_worker().await;
+    cluster.workers[0].logged("circuit breaker opened").await;
+    ask(&users[2], &users[2].email).await.expect(202);
+    let letters = mail.letters(3).await;
+    assert_eq!(mail.begun(), 5, "nothing was sent while it was open");
+    for user in &users {
+        let letter = letters.iter().find(|letter| letter.to == user.email).expect("a letter");
+        assert_eq!(set(user, letter, NEW).await.status, 204);
+    }
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn recipients_that_are_refused_are_no_failures_of_the_mail_server() {
+    let mail = MailServer::start().await;
+    let options = with_mail(&mail).set("TROUPE_MAIL__BREAKER_FAILURES", "2");
+    let cluster = options.set("TROUPE_MAIL__BREAKER_PAUSE", "10m").set("TROUPE_MAIL__BREAKER_CAP", "10m").start().await;
+    let user = cluster.client(0).await;
+    mail.behave([Manner::Refuse(550), Manner::Refuse(553), Manner::Refuse(550)]);
+    for _ in 0..3 {
+        ask(&user, &user.email).await.expect(202);
+    }
+    mail.deliveries(3).await;
+    ask(&user, &user.email).await.expect(202);
+    assert_eq!(mail.letters(1).await[0].to, user.email);
+    assert!(!cluster.logs().contains("circuit breaker opened"));
     cluster.assert_quiet_but_for(&["a job is a dead letter"]).await;
 }
 

@@ -43,6 +43,12 @@ const FILL: &str = "
         select sha256(n::text::bytea), now() + make_interval(mins => n) from generate_series(-30, 10) n;
     insert into signing_keys (id, secret, retired_at)
         select n::text, sha256(n::text::bytea), now() - make_interval(hours => n) from generate_series(40, 50) n;
+    -- Expired, and used long before they would have.
+    insert into invitations (id, digest, expires_at)
+        select gen_random_uuid(), sha256(n::text::bytea), now() - make_interval(days => n) from generate_series(-5, 40) n;
+    insert into invitations (id, digest, expires_at, used_by, used_at)
+        select gen_random_uuid(), sha256(n::text::bytea || 'u'), now() + interval '90 days', u.id, now() - make_interval(days => n)
+        from users u, generate_series(0, 40) n;
     insert into idempotency_keys (user_id, key, fingerprint, created_at)
         select u.id, n::text, '', now() - make_interval(hours => case when n <= 900 then 25 else 23 end)
         from users u, generate_series(1, 1000) n;
@@ -50,8 +56,8 @@ const FILL: &str = "
         select 'tier', 'free', current_date - n, 1 from generate_series(0, 600) n where n not between 391 and 410;
 ";
 
-/// Tickets, sign-ins, used refresh tokens, ended credentials, signed calls and signing keys.
-const EXPIRED: i64 = 900 + 150 + 50 + 13 + 31 + 3;
+/// Tickets, sign-ins, used refresh tokens, ended credentials, signed calls, signing keys and invitations.
+const EXPIRED: i64 = 900 + 150 + 50 + 13 + 31 + 3 + 22;
 const OLD_REQUESTS: i64 = 581;
 const REMAINING_REQUESTS: i64 = 3;
 
@@ -87,6 +93,8 @@ async fn one_of_many_workers_removes_what_has_had_its_time() {
         ("refresh_tokens", 50),
         ("ended_credentials", 47),
         ("signed_calls", 10),
+        ("invitations where used_by is null", 35),
+        ("invitations where used_by is not null", 30),
         ("idempotency_keys", 100),
         ("requests", REMAINING_REQUESTS),
         ("spending", 391),

@@ -1,137 +1,54 @@
-//! Job that sends a password link: looks the account up, creates the link and sends it.
-//!
-//! An account has one link. A retry replaces the link that may not have been delivered; if the account has a newer link
-//! by then, or a password was set, nothing is sent.
+//! The e-mail with a link that sets a new password.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use sqlx::PgConnection;
 use troupe_core::{
     config::Config,
+    ids::UserId,
     jobs::{Payload, SendPasswordReset},
-    password_link::PasswordLink,
+    one_time_link::LinkPurpose,
 };
-use troupe_db::{
-    accounts::passwords::{self, Addressee},
-    jobs::lease,
-};
+use troupe_db::accounts::passwords::{self, Addressee};
 
-use super::{Email, Mailer};
-use crate::work::{Context, Job, JobError, Outcome, RetryPolicy, Settings, job::held};
+use super::link::Link;
 
-/// Time for everything but the delivery.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// Servers that defer an e-mail expect minutes: each pause is longer by this factor.
-const RETRY_FACTOR: u32 = 4;
-const RETRY_CAP: Duration = Duration::from_hours(1);
-const DEAD_LETTER_KEPT: Duration = Duration::from_hours(7 * 24);
+pub(crate) struct PasswordReset;
 
-/// The kind of job.
-pub(crate) struct PasswordReset {
-    pub(crate) mailer: Arc<dyn Mailer>,
-    pub(crate) config: Config,
-}
-
-impl Job for PasswordReset {
+impl Link for PasswordReset {
     const KIND: &'static str = SendPasswordReset::KIND;
-    type Payload = SendPasswordReset;
+    const PURPOSE: LinkPurpose = LinkPurpose::ResetPassword;
 
-    fn settings(&self) -> Settings {
-        let mail = &self.config.mail;
-        Settings {
-            weight: 8,
-            concurrency: 4,
-            retry: RetryPolicy {
-                attempts: Some(mail.tries),
-                base: mail.retry_base,
-                factor: RETRY_FACTOR,
-                cap: RETRY_CAP.max(mail.retry_base),
-            },
-            time_limit: mail.timeout + TIME_LIMIT,
-            kept: Duration::ZERO,
-            dead_letter_kept: Some(DEAD_LETTER_KEPT),
-        }
+    fn ttl(config: &Config) -> Duration {
+        config.auth.reset_ttl
     }
 
-    async fn run(&self, payload: SendPasswordReset, context: &Context) -> Result<Outcome, JobError> {
-        let link = PasswordLink::new(&self.config).map_err(JobError::failed)?;
-        let Some(addressee) = self.make(&payload, &link, context).await? else { return Ok(Outcome::DONE) };
-        let user_id = addressee.id;
-        match self.mailer.send(&self.email(addressee, &link)).await {
-            Ok(()) => {
-                tracing::info!(%user_id, "an e-mail was sent");
-                Ok(Outcome::DONE)
-            }
-            Err(error) if error.again => Err(JobError::failed(error)),
-            Err(error) => Ok(Outcome::Fail { error: error.to_string() }),
-        }
-    }
-}
-
-impl PasswordReset {
-    /// Creates the account's link, recording it as this job's; `None` if there is nothing to send.
     async fn make(
-        &self,
-        payload: &SendPasswordReset,
-        link: &PasswordLink,
-        context: &Context,
-    ) -> Result<Option<Addressee>, JobError> {
-        let auth = &self.config.auth;
-        let mut transaction = context.pool.begin().await?;
-        let made = match (payload, context.user) {
-            (SendPasswordReset { link: Some(before), .. }, Some(user)) => {
-                let before = decoded(before).ok_or_else(|| JobError::failed("the link before is unreadable"))?;
-                passwords::replace_link(&mut *transaction, user, &before, &link.digest, auth.reset_ttl).await?
-            }
-            (SendPasswordReset { email: Some(email), .. }, _) => {
-                let interval = auth.reset_interval;
-                passwords::make_link(&mut *transaction, email, &link.digest, auth.reset_ttl, interval).await?
-            }
-            // The account was deleted.
-            _ => None,
-        };
-        if let Some(addressee) = &made {
-            let now = SendPasswordReset { email: None, link: Some(encoded(&link.digest)) };
-            let now = serde_json::to_value(now).map_err(JobError::failed)?;
-            held(lease::assign(&mut *transaction, context.lease, addressee.id, &now).await?)?;
-        }
-        transaction.commit().await?;
-        Ok(made)
+        db: &mut PgConnection,
+        email: &str,
+        digest: &[u8],
+        config: &Config,
+    ) -> sqlx::Result<Option<Addressee>> {
+        passwords::make_link(db, email, digest, Self::ttl(config), config.auth.reset_interval).await
     }
 
-    /// Contains nothing that the user chose: anybody can register with anybody's address.
-    fn email(&self, to: Addressee, link: &PasswordLink) -> Email {
-        Email {
-            user: to.id,
-            to: to.email,
-            subject: "A new password for Troupe".to_owned(),
-            text: format!(
-                "Hello,\n\nsomebody, probably you, asked for a new password for the account with this address. Set it \
-                 here:\n\n{}\n\nThe link works once, and for {}. If it was not you, you need not do anything: your password \
-                 stays as it is.\n",
-                link.address,
-                humantime::format_duration(self.config.auth.reset_ttl),
-            ),
-        }
+    async fn replace(
+        db: &mut PgConnection,
+        user: UserId,
+        before: &[u8],
+        digest: &[u8],
+        config: &Config,
+    ) -> sqlx::Result<Option<Addressee>> {
+        passwords::replace_link(db, user, before, digest, Self::ttl(config)).await
     }
-}
 
-fn encoded(digest: &[u8]) -> String {
-    digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-}
-
-fn decoded(hex: &str) -> Option<Vec<u8>> {
-    let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
-    (0..hex.len()).step_by(2).map(byte).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_is_read_as_it_was_written() {
-        let digest: Vec<u8> = (0..=255).collect();
-        assert_eq!(decoded(&encoded(&digest)), Some(digest));
-        assert_eq!((decoded("0"), decoded("zz"), decoded("é1")), (None, None, None));
+    fn text(address: &str, ttl: Duration) -> (&'static str, String) {
+        let ttl = humantime::format_duration(ttl);
+        let text = format!(
+            "Hello,\n\nsomebody, probably you, asked for a new password for the account with this address. Set it \
+             here:\n\n{address}\n\nThe link works once, and for {ttl}. If it was not you, you need not do anything: your password \
+             stays as it is.\n",
+        );
+        ("A new password for Troupe", text)
     }
 }

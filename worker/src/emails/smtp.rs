@@ -51,21 +51,24 @@ fn transport(config: &config::Mail) -> anyhow::Result<AsyncSmtpTransport<Tokio1E
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, email: &Email) -> Result<(), NotSent> {
-        let never = |why: String| NotSent { again: false, why };
-        let to = email.to.parse::<Mailbox>().map_err(|_| never("the address cannot be written to".to_owned()))?;
+        let unwritable = |_| NotSent::Refused("the address cannot be written to".to_owned());
+        let to = email.to.parse::<Mailbox>().map_err(unwritable)?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(&email.subject)
             .header(ContentType::TEXT_PLAIN)
             .body(email.text.clone())
-            .map_err(|e| never(e.to_string()))?;
+            .map_err(|error| NotSent::Refused(error.to_string()))?;
         let config = &self.live.now().mail;
-        let transport = transport(config).map_err(|error| never(error.to_string()))?;
+        let transport = transport(config).map_err(|error| NotSent::Refused(error.to_string()))?;
         // The transport's own timeout is for the connection only; a server that falls silent later would block the job.
         let Ok(sent) = timeout(config.timeout, transport.send(message)).await else {
-            return Err(NotSent { again: true, why: "the mail server took too long".to_owned() });
+            return Err(NotSent::Failed("the mail server took too long".to_owned()));
         };
-        sent.map(drop).map_err(|error| NotSent { again: !error.is_permanent(), why: error.to_string() })
+        sent.map(drop).map_err(|error| {
+            let not_sent = if error.is_permanent() { NotSent::Refused } else { NotSent::Failed };
+            not_sent(error.to_string())
+        })
     }
 }

@@ -13,11 +13,14 @@ use troupe_core::model::{User, money::Allowance};
 use troupe_db::{accounts::users, money::budgets};
 use utoipa::ToSchema;
 
-use super::sign_ins::{SignedIn, respond_signed_in};
+use super::{
+    passwords::LinkAsked,
+    sign_ins::{SignedIn, respond_signed_in},
+};
 use crate::{
     accounts::{
         Accounts,
-        register::{self, NewAccount},
+        register::{self, NewAccount, Registered},
     },
     auth::{
         actor::Actor,
@@ -53,8 +56,12 @@ pub(crate) struct Register {
 }
 
 /// Open an account
+///
+/// Where addresses are verified, nobody is signed in, and the answer is the same for every address: a link goes to it
+/// by mail, unless it has an account already.
 #[utoipa::path(post, path = "/auth/register", tag = "accounts", security(()), request_body = Register,
     responses((status = 201, body = SignedIn),
+        (status = 202, body = LinkAsked, description = "the address is to be verified first"),
         (status = 403, description = "nobody may open an account, or only with an invitation"),
         (status = 409, description = "the address has an account")))]
 pub(crate) async fn register(
@@ -74,7 +81,14 @@ pub(crate) async fn register(
     }
     checks.done()?;
     let new_account = NewAccount { email, name, password, invitation: invitation.as_deref() };
-    let (user, replayed) = register::register(&accounts, &by, new_account, key).await?;
+    let (user, replayed) = match register::register(&accounts, &by, new_account, key).await? {
+        Registered::Account { user, replayed } => (user, replayed),
+        Registered::LinkRequested => {
+            let detail =
+                "we sent you an e-mail with a link that verifies your address, unless it has an account already";
+            return Ok((StatusCode::ACCEPTED, Json(LinkAsked { detail })).into_response());
+        }
+    };
     let replayed = replayed.then_some([REPLAYED]);
     let signed_in = respond_signed_in(&accounts, user, session, (&by, &device), &headers).await?;
     Ok((StatusCode::CREATED, replayed, signed_in).into_response())

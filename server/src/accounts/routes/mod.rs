@@ -3,6 +3,7 @@
 pub(crate) mod account_data;
 mod accounts;
 mod api_keys;
+mod email_verifications;
 mod passwords;
 mod sign_ins;
 
@@ -27,6 +28,7 @@ where
         .routes(routes!(sign_ins::end_sign_in))
         .routes(routes!(passwords::change_password))
         .routes(routes!(passwords::ask_for_reset, passwords::reset_password))
+        .routes(routes!(email_verifications::ask_for_verification, email_verifications::verify_email))
         .routes(routes!(accounts::me, account_data::close_account))
         .routes(routes!(account_data::create_export))
         .routes(routes!(account_data::read_export))

@@ -25,16 +25,16 @@ pub(crate) struct ChangePassword {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AskForReset {
+pub(crate) struct AskForLink {
     #[schema(example = "ada@example.com", max_length = 320)]
-    email: String,
+    pub(super) email: String,
 }
 
-/// The same for every address.
+/// An e-mail with a link may be on its way. The same for every address.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ResetAsked {
+pub(crate) struct LinkAsked {
     #[schema(example = "if there is an account with this address, a link is on its way")]
-    detail: &'static str,
+    pub(super) detail: &'static str,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -64,22 +64,22 @@ pub(crate) async fn change_password(
 /// Ask for a link that sets a new password
 ///
 /// It goes to the address by mail, if that is an account's; the answer is the same if not.
-#[utoipa::path(post, path = "/auth/password-resets", tag = "accounts", security(()), request_body = AskForReset,
-    responses((status = 202, body = ResetAsked)))]
+#[utoipa::path(post, path = "/auth/password-resets", tag = "accounts", security(()), request_body = AskForLink,
+    responses((status = 202, body = LinkAsked)))]
 pub(crate) async fn ask_for_reset(
     State(accounts): State<Arc<Accounts>>,
-    Body(AskForReset { email }): Body<AskForReset>,
-) -> Result<(StatusCode, Json<ResetAsked>), ApiError> {
+    Body(AskForLink { email }): Body<AskForLink>,
+) -> Result<(StatusCode, Json<LinkAsked>), ApiError> {
     let email = email.trim();
     Checks::default().email("email", email).done()?;
     password_resets::request(&accounts, email).await?;
     let detail = "if there is an account with this address, a link is on its way";
-    Ok((StatusCode::ACCEPTED, Json(ResetAsked { detail })))
+    Ok((StatusCode::ACCEPTED, Json(LinkAsked { detail })))
 }
 
 /// Set a new password by a link
 ///
-/// The link works once, and only the newest one of an account. Ends all its sign-ins.
+/// The link works once, and only the newest one of an account. Ends all its sign-ins, and verifies its address.
 #[utoipa::path(put, path = "/auth/password-resets", tag = "accounts", security(()), request_body = ResetPassword,
     responses((status = 204)))]
 pub(crate) async fn reset_password(

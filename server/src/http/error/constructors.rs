@@ -96,6 +96,12 @@ impl ApiError {
         Self::forbidden(ProblemCode::InvitationInvalid, "the invitation is not valid, has expired, or was used")
     }
 
+    /// The password was right.
+    pub(crate) fn email_unverified() -> Self {
+        let detail = "the address of this account is not verified yet: open the link that was sent to it";
+        Self::forbidden(ProblemCode::EmailUnverified, detail)
+    }
+
     pub(crate) fn admins_only() -> Self {
         Self::forbidden(ProblemCode::Forbidden, "this is for admins")
     }

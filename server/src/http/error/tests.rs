@@ -30,6 +30,7 @@ fn what_a_client_sees_of_each_error() {
         ApiError::not_fetched("the address is private".to_owned()),
         ApiError::idempotency_key_reused(),
         ApiError::Unauthenticated("the sign-in has ended"),
+        ApiError::email_unverified(),
         ApiError::admins_only(),
         ApiError::out_of_scope("chat:read"),
         ApiError::signature_required(),
@@ -80,6 +81,8 @@ fn what_a_client_sees_of_each_error() {
     401 unauthenticated: not signed in
         the sign-in has ended
         www-authenticate: Bearer
+    403 email_unverified: not allowed
+        the address of this account is not verified yet: open the link that was sent to it
     403 forbidden: not allowed
         this is for admins
     403 out_of_scope: not allowed

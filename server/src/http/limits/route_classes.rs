@@ -65,8 +65,17 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
             (Rate::Free, Pace::Quick)
         }
         // Passwords, tokens and mailed links are tried here.
-        ("POST", Some("/auth/login" | "/auth/register" | "/auth/refresh" | "/auth/password-resets"))
-        | ("PUT", Some("/auth/password" | "/auth/password-resets"))
+        (
+            "POST",
+            Some(
+                "/auth/login"
+                | "/auth/register"
+                | "/auth/refresh"
+                | "/auth/password-resets"
+                | "/auth/email-verifications",
+            ),
+        )
+        | ("PUT", Some("/auth/password" | "/auth/password-resets" | "/auth/email-verifications"))
         | ("DELETE", Some("/auth/me")) => (Rate::SignIn, Pace::Quick),
         ("POST", Some("/conversations/{id}/messages")) => (Rate::Chat, waiting_pace),
         ("GET", Some("/requests/{id}")) => (Rate::General, waiting_pace),
@@ -113,6 +122,10 @@ mod tests {
         for (method, path, rate, pace) in [
             (Method::POST, "/api/v1/auth/login", Rate::SignIn, Pace::Quick),
             (Method::POST, "/api/v1/auth/register", Rate::SignIn, Pace::Quick),
+            (Method::POST, "/api/v1/auth/password-resets", Rate::SignIn, Pace::Quick),
+            (Method::PUT, "/api/v1/auth/password-resets", Rate::SignIn, Pace::Quick),
+            (Method::POST, "/api/v1/auth/email-verifications", Rate::SignIn, Pace::Quick),
+            (Method::PUT, "/api/v1/auth/email-verifications", Rate::SignIn, Pace::Quick),
             (Method::DELETE, "/api/v1/auth/me", Rate::SignIn, Pace::Quick),
             (Method::GET, "/api/v1/auth/me/exports/{id}/content", Rate::General, Pace::Streams),
             (Method::GET, "/api/v1/admin/audit/export", Rate::General, Pace::Streams),

@@ -6,9 +6,9 @@ const PATIENCE = 20_000;
 
 /** An answer that says no, in words for a person. Status 0: there was no answer. */
 export class Problem extends Error {
-  constructor({ status = 0, detail, title, errors = [] }, retryAfter = 0) {
+  constructor({ status = 0, code, detail, title, errors = [] }, retryAfter = 0) {
     super(sentence(detail || title || `the server answered ${status}`));
-    Object.assign(this, { status, errors, retryAfter });
+    Object.assign(this, { status, code, errors, retryAfter });
   }
 }
 

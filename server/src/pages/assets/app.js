@@ -286,6 +286,7 @@ export function placeAt(hash) {
   // Ids go into paths of the API as they are: nothing else may pass for one.
   if (kind === "c" && /^[\w-]+$/.test(value)) return { name: "chat", id: value };
   if (kind === "reset" && /^[\w-]+$/.test(value)) return { name: "reset", token: value };
+  if (kind === "verify" && /^[\w-]+$/.test(value)) return { name: "verify", token: value };
   if (kind === "join" && /^[\w-]+$/.test(value)) return { name: "join", invitation: value };
   if (kind === "account") return { name: "account" };
   try {
@@ -299,7 +300,7 @@ export function placeAt(hash) {
 /** Goes where the address says. */
 function go() {
   place = placeAt(location.hash);
-  if (place.name === "reset") return location.reload();
+  if (place.token) return location.reload();
   // An invitation is for people without an account.
   if (place.name === "join") place = { name: "home" };
   unread.delete(place.id);
@@ -544,7 +545,7 @@ if (typeof document !== "undefined") {
   // Signed in or out in another tab: begin anew as whoever it is now.
   addEventListener("storage", ({ key, storageArea }) => key === SESSION && storageArea === localStorage && location.reload());
   const kept = stored(localStorage, SESSION);
-  // Whoever comes by a link that sets a password may be signed in, as whoever it was.
-  const { token, invitation } = placeAt(location.hash);
-  kept?.user && !token ? enter(kept) : showGate({ token, invitation, entered: enter });
+  // Whoever comes by a link of an e-mail may be signed in, as whoever it was.
+  const { name, token, invitation } = placeAt(location.hash);
+  kept?.user && !token ? enter(kept) : showGate({ name, token, invitation, entered: enter });
 }

@@ -5,12 +5,13 @@ import { $, setText } from "./dom.js";
 import { NOTICE, SESSION, store, stored } from "./storage.js";
 import { sentence } from "./text.js";
 
-/** What stands at the gate: signing in, joining, asking for a link, and setting a password by one. */
+/** What stands at the gate: signing in, joining, asking for a link, and what links are for: a new password, and an address that is verified. */
 const GATES = {
   enter: { title: "Welcome back", submit: "Sign in", fields: ["email", "password"], question: "New here?", next: "Create an account", to: "join" },
   join: { title: "Create your account", submit: "Create account", fields: ["name", "email", "password"], question: "Have an account?", next: "Sign in", to: "enter" },
   forgot: { title: "Forgotten your password?", submit: "Send me a link", fields: ["email"], question: "Remembered it?", next: "Sign in", to: "enter" },
   reset: { title: "Choose a new password", submit: "Set the password", fields: ["password"], question: "Not now?", next: "Sign in", to: "enter" },
+  verify: { title: "Verify your address", submit: "It is mine", fields: [], question: "Not yours?", next: "Sign in", to: "enter" },
 };
 
 /** The faults of a form: those of the fields that are shown beside them, all others below. */
@@ -23,8 +24,14 @@ export function faultsOf({ message, errors }, fields) {
   return { named, below: told || (named.size ? "" : message) };
 }
 
-/** Does what the form is for; returns what stands at the gate next, and a word about it, unless somebody has signed in. */
-async function passGate(gate, { name, email, password }, { token, invitation, entered }) {
+/** Asks for another link that verifies the address; returns what stands at the gate next, as `passGate` does. */
+export async function sendAgain(email) {
+  const { detail } = await call("POST", "/auth/email-verifications", { body: { email } });
+  return ["enter", sentence(detail), true];
+}
+
+/** Does what the form is for; returns what stands at the gate next, a word about it, and whether an e-mail can be sent again, unless somebody has signed in. */
+export async function passGate(gate, { name, email, password }, { token, invitation, entered }) {
   if (gate === "forgot") {
     const { detail } = await call("POST", "/auth/password-resets", { body: { email } });
     return ["enter", sentence(detail)];
@@ -36,24 +43,31 @@ async function passGate(gate, { name, email, password }, { token, invitation, en
     history.replaceState(null, "", location.pathname);
     return ["enter", "Your password is set. Please sign in with it."];
   }
+  if (gate === "verify") {
+    await call("PUT", "/auth/email-verifications", { body: { token } });
+    history.replaceState(null, "", location.pathname);
+    return ["enter", "Your address is verified. Please sign in."];
+  }
   const signedIn = gate === "join"
     ? await call("POST", "/auth/register", { body: { email, password, name, invitation, session: true }, key: newKey() })
     : await call("POST", "/auth/login", { body: { email, password, session: true } });
+  // The code of an invitation is used up.
+  if (invitation) history.replaceState(null, "", location.pathname);
+  // Nobody is signed in before the address is verified.
+  if (!signedIn.user) return ["enter", sentence(signedIn.detail), true];
   // Browsers drop the cookie silently where it is meant for https and the page is not.
   const kept = await call("GET", "/auth/me").catch(() => null);
   if (!kept) throw new Problem({ detail: "your browser did not keep the session: this address needs https" });
-  // The code of an invitation is used up.
-  if (invitation) history.replaceState(null, "", location.pathname);
   const next = { user: signedIn.user };
   store(localStorage, SESSION, next);
   entered(next);
   return null;
 }
 
-/** Shows it. `token` is that of a link that sets a password, `invitation` the code of one to join; `entered` hears who has signed in. */
-export function showGate({ token, invitation, entered }) {
+/** Shows it. `token` is that of a link, and `name` what it is for; `invitation` the code of one to join; `entered` hears who has signed in. */
+export function showGate({ name: purpose, token, invitation, entered }) {
   const form = $("gate-form");
-  let gate = token ? "reset" : invitation ? "join" : "enter";
+  let gate = token ? purpose : invitation ? "join" : "enter";
   const showFaults = (problem) => {
     const { named, below } = faultsOf(problem, GATES[gate].fields);
     for (const input of form.querySelectorAll("input")) {
@@ -61,29 +75,30 @@ export function showGate({ token, invitation, entered }) {
       input.ariaInvalid = String(named.has(input.name));
     }
     setText($("gate-fault"), below);
+    if (problem.code === "email_unverified") $("gate-again").hidden = false;
     form.querySelector("[aria-invalid=true]")?.focus();
   };
-  const show = (which, notice) => {
+  const show = (which, notice, again = false) => {
     gate = which;
     const { title, submit, fields, question, next } = GATES[gate];
     for (const [id, text] of Object.entries({ title, submit, question, switch: next, notice: notice ?? "" })) setText($(`gate-${id}`), text);
     for (const name of ["name", "email", "password"]) $(`${name}-field`).hidden = !fields.includes(name);
     $("gate-notice").hidden = !notice;
     $("gate-forgot").hidden = gate !== "enter";
+    $("gate-again").hidden = !again;
     form.password.autocomplete = gate === "enter" ? "current-password" : "new-password";
     form.password.value = "";
     showFaults({ message: "", errors: [] });
-    form.elements[fields[0]].focus();
+    (form.elements[fields[0]] ?? $("gate-submit")).focus();
   };
   $("gate-switch").onclick = () => show(GATES[gate].to);
   $("gate-forgot").onclick = () => show("forgot");
-  form.onsubmit = async (event) => {
-    event.preventDefault();
+  /** One at a time; what it returns stands at the gate next. */
+  const attempt = async (pass) => {
     if ($("gate-submit").disabled) return;
-    const [email, password, name] = [form.email.value.trim(), form.password.value, form.elements.name.value.trim()];
     $("gate-submit").disabled = true;
     try {
-      const next = await passGate(gate, { email, password, name }, { token, invitation, entered });
+      const next = await pass();
       if (next) show(...next);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
@@ -92,6 +107,12 @@ export function showGate({ token, invitation, entered }) {
       $("gate-submit").disabled = false;
     }
   };
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const [email, password, name] = [form.email.value.trim(), form.password.value, form.elements.name.value.trim()];
+    return attempt(() => passGate(gate, { email, password, name }, { token, invitation, entered }));
+  };
+  $("gate-again").onclick = () => attempt(() => sendAgain(form.email.value.trim()));
   const notice = stored(sessionStorage, NOTICE);
   store(sessionStorage, NOTICE, null);
   $("gate").hidden = false;

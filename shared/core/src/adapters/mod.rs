@@ -4,5 +4,5 @@ pub mod embedders;
 pub mod limiters;
 pub mod outgoing;
 pub mod redis;
-mod service_breaker;
+pub mod service_breaker;
 pub mod vector_stores;

@@ -1,4 +1,4 @@
-//! The circuit breaker of one outside service, for the decorators of its port.
+//! The circuit breaker of one outside service, for the decorators of its port, here and in the worker.
 //!
 //! Each call needs a [`Permit`], through which its result is recorded. A permit that is dropped without a result counts
 //! as a failure: the caller's time limit came before the answer, so a service that hangs opens the breaker too.
@@ -11,7 +11,7 @@ use crate::{
     model::providers::{Outcome, Rest},
 };
 
-pub(super) struct ServiceBreaker {
+pub struct ServiceBreaker {
     /// For logs.
     service: &'static str,
     breaker: CircuitBreaker,
@@ -20,8 +20,8 @@ pub(super) struct ServiceBreaker {
 
 /// The breaker is open, or another call is its probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BreakerOpen {
-    pub(super) retry_after: Duration,
+pub struct BreakerOpen {
+    pub retry_after: Duration,
 }
 
 impl fmt::Display for BreakerOpen {
@@ -32,11 +32,11 @@ impl fmt::Display for BreakerOpen {
 }
 
 impl ServiceBreaker {
-    pub(super) fn new(service: &'static str, settings: BreakerSettings, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(service: &'static str, settings: BreakerSettings, clock: Arc<dyn Clock>) -> Self {
         Self { service, breaker: CircuitBreaker::new(settings), clock }
     }
 
-    pub(super) fn admit(&self) -> Result<Permit<'_>, BreakerOpen> {
+    pub fn admit(&self) -> Result<Permit<'_>, BreakerOpen> {
         let now = self.clock.now();
         let probe = match self.breaker.admit(now) {
             Admission::Allowed => false,
@@ -46,6 +46,12 @@ impl ServiceBreaker {
             }
         };
         Ok(Permit { owner: self, probe, recorded: false })
+    }
+
+    /// How long no call is admitted, where it is open. Asks for no call itself.
+    pub fn open_for(&self) -> Option<Duration> {
+        let until = self.breaker.rest()?.until;
+        (until - self.clock.now()).to_std().ok().filter(|left| !left.is_zero())
     }
 
     fn record_success(&self, probe: bool) {
@@ -64,7 +70,7 @@ impl ServiceBreaker {
 }
 
 /// One admitted call.
-pub(super) struct Permit<'a> {
+pub struct Permit<'a> {
     owner: &'a ServiceBreaker,
     probe: bool,
     recorded: bool,
@@ -72,19 +78,19 @@ pub(super) struct Permit<'a> {
 
 impl Permit<'_> {
     /// The service answered.
-    pub(super) fn succeed(mut self) {
+    pub fn succeed(mut self) {
         self.recorded = true;
         self.owner.record_success(self.probe);
     }
 
     /// The service failed; `retry_after` is the pause that it requests.
-    pub(super) fn fail(mut self, retry_after: Option<Duration>) {
+    pub fn fail(mut self, retry_after: Option<Duration>) {
         self.recorded = true;
         self.owner.record_failure(Outcome::Failed, retry_after, self.probe);
     }
 
     /// The service may not have been called: no result.
-    pub(super) fn release(mut self) {
+    pub fn release(mut self) {
         self.recorded = true;
         self.owner.breaker.release(self.probe);
     }

@@ -21,6 +21,11 @@ pub struct Mail {
     #[serde(deserialize_with = "duration")]
     pub retry_base: Duration,
     pub queue: usize,
+    pub breaker_failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_pause: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub breaker_cap: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -64,6 +69,8 @@ impl Mail {
         rule(!self.timeout.is_zero(), "mail.timeout", "must be longer than nothing");
         rule((1..=10).contains(&self.tries), "mail.tries", "must be 1 to 10");
         rule((1..=100_000).contains(&self.queue), "mail.queue", "must be 1 to 100000");
+        rule(self.breaker_failures > 0, "mail.breaker_failures", "must be at least 1");
+        rule(self.breaker_cap >= self.breaker_pause, "mail.breaker_cap", "must not be shorter than mail.breaker_pause");
     }
 }
 

@@ -193,7 +193,7 @@ impl Config {
         rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");
         rule(self.queue.user_open > 0, "queue.user_open", "must be at least 1");
         self.auth.check(&mut rule);
-        self.registration.check(&mut rule);
+        self.registration.check(&self.mail, &mut rule);
         rule(self.worker.concurrency > 0, "worker.concurrency", "must be at least 1");
         rule(
             self.worker.max_cost.is_finite() && self.worker.max_cost >= 0.0,

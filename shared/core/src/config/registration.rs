@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::duration;
+use super::{Mail, duration};
 
 const MAX_INVITATION_TTL: Duration = Duration::from_hours(365 * 24);
+const MAX_VERIFICATION_TTL: Duration = Duration::from_hours(30 * 24);
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Registration {
     pub mode: RegistrationMode,
     #[serde(deserialize_with = "duration")]
     pub invitation_ttl: Duration,
+    pub verify_email: bool,
+    #[serde(deserialize_with = "duration")]
+    pub verification_ttl: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -27,8 +31,15 @@ pub enum RegistrationMode {
 }
 
 impl Registration {
-    pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+    pub(super) fn check(&self, mail: &Mail, rule: &mut impl FnMut(bool, &str, &str)) {
         let sound = (Duration::from_mins(1)..=MAX_INVITATION_TTL).contains(&self.invitation_ttl);
         rule(sound, "registration.invitation_ttl", "must be from 1m to 365d");
+        let sound = (Duration::from_mins(1)..=MAX_VERIFICATION_TTL).contains(&self.verification_ttl);
+        rule(sound, "registration.verification_ttl", "must be from 1m to 30d");
+        rule(
+            !self.verify_email || mail.is_set_up(),
+            "registration.verify_email",
+            "must be false where no e-mails are sent (mail.url, mail.to_log): nobody could verify an address",
+        );
     }
 }

@@ -82,9 +82,14 @@ fn who_may_register_and_what_new_users_may_spend_is_checked() {
     assert_eq!(config.registration.mode, RegistrationMode::Invited);
     let allowed = ["openai/gpt-4.1-mini", "offline"].map(str::to_owned).to_vec();
     assert_eq!((config.models.allowed_links(), config.models.daily_budget()), (Some(allowed), Some(0.5)));
+    assert!(!config.registration.verify_email);
+    let verify = ("TROUPE_REGISTRATION__VERIFY_EMAIL", "true");
+    assert!(load(&[verify, ("TROUPE_MAIL__TO_LOG", "true")]).unwrap().registration.verify_email);
     for (variable, wrong, key) in [
         ("TROUPE_REGISTRATION__MODE", "sometimes", "registration.mode"),
         ("TROUPE_REGISTRATION__INVITATION_TTL", "1s", "registration.invitation_ttl"),
+        ("TROUPE_REGISTRATION__VERIFY_EMAIL", "true", "registration.verify_email"),
+        ("TROUPE_REGISTRATION__VERIFICATION_TTL", "31d", "registration.verification_ttl"),
         ("TROUPE_MODELS__ALLOWED", "nobody/large", "models.allowed"),
         ("TROUPE_MODELS__ALLOWED", "offline#spare", "models.allowed"),
         ("TROUPE_MODELS__DAILY_BUDGET", "-1.0", "models.daily_budget"),
@@ -183,6 +188,8 @@ fn who_embeds_is_told_whole() {
         (vec![known, ("TROUPE_EMBEDDINGS__BREAKER_CAP", "1s")], "embeddings.breaker_cap"),
         (vec![known, ("TROUPE_QDRANT__BREAKER_FAILURES", "0")], "qdrant.breaker_failures"),
         (vec![known, ("TROUPE_QDRANT__BREAKER_CAP", "1s")], "qdrant.breaker_cap"),
+        (vec![known, ("TROUPE_MAIL__BREAKER_FAILURES", "0")], "mail.breaker_failures"),
+        (vec![known, ("TROUPE_MAIL__BREAKER_CAP", "1s")], "mail.breaker_cap"),
         (vec![known, ("QDRANT_URL", "redis://host")], "qdrant.url"),
         (vec![known, ("TROUPE_QDRANT__PREFIX", "a/b")], "qdrant.prefix"),
         (vec![known, ("QDRANT_API_KEY", "two\nlines")], "qdrant.api_key"),

@@ -195,6 +195,14 @@ problem_codes! {
         title: "not allowed",
         advice: "The code is none, has expired, or was used. Ask an admin for another invitation.",
     }
+    EmailUnverified {
+        name: "email_unverified",
+        status: 403,
+        retryable: false,
+        title: "not allowed",
+        advice: "The address of the account is not verified yet. Open the link that was sent to it, or ask for another \
+                 (`POST /auth/email-verifications`).",
+    }
     PersonaHidden {
         name: "persona_hidden",
         status: 409,

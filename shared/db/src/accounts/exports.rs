@@ -17,6 +17,7 @@ pub struct Item<Id> {
 pub async fn account(db: impl PgExecutor<'_>, user: UserId) -> Result<Option<String>> {
     sqlx::query_scalar!(
         r#"select json_build_object('id', id, 'email', email, 'name', name, 'role', role, 'tier', tier, 'created_at', created_at,
+               'email_verified_at', email_verified_at,
                'daily_limit', (select daily_limit from budgets where scope = 'user' and subject = ($1::uuid)::text),
                'spent', (select json_agg(json_build_object('day', day, 'spent', spent) order by day)
                          from spending where scope = 'user' and subject = ($1::uuid)::text),

@@ -4,6 +4,7 @@ pub mod account_jobs;
 pub mod admin_users;
 pub mod api_keys;
 pub mod deletions;
+pub mod email_verifications;
 pub mod exports;
 pub mod invitations;
 pub mod passwords;

@@ -98,10 +98,12 @@ pub async fn owner_of_link(db: impl PgExecutor<'_>, digest: &[u8]) -> Result<Opt
     .await
 }
 
-/// Sets the password and consumes the link: of two concurrent calls the second gets `None`.
+/// Sets the password and consumes the link: of two concurrent calls the second gets `None`. The link came by e-mail, so
+/// it verifies the address too.
 pub async fn use_link(db: impl PgExecutor<'_>, digest: &[u8], hash: &str) -> Result<Option<UserId>> {
     sqlx::query_scalar!(
-        r#"update users set password_hash = $2, reset_digest = null, reset_until = null
+        r#"update users set password_hash = $2, reset_digest = null, reset_until = null,
+               email_verified_at = coalesce(email_verified_at, now()), verify_digest = null, verify_until = null
            where reset_digest = $1 and reset_until > now() and closed_at is null
            returning id as "id: UserId""#,
         digest,

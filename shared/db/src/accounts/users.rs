@@ -11,6 +11,8 @@ pub struct Credentials {
     pub user: User,
     /// `None` until the owner sets a password.
     pub password_hash: Option<String>,
+    /// Known to be its owner's, or taken for that.
+    pub email_verified: bool,
 }
 
 pub async fn create(
@@ -45,7 +47,8 @@ pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>> {
 
 pub async fn credentials_by_email(db: impl PgExecutor<'_>, email: &str) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
-        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash
+        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash,
+                  email_verified_at is not null as "email_verified!"
            from users where lower(email) = lower($1) and closed_at is null"#,
         email,
     )
@@ -61,6 +64,7 @@ pub async fn credentials_by_email(db: impl PgExecutor<'_>, email: &str) -> Resul
             created_at: row.created_at,
         },
         password_hash: row.password_hash,
+        email_verified: row.email_verified,
     }))
 }
 
@@ -87,7 +91,8 @@ pub async fn make_admin(db: impl PgExecutor<'_>, email: &str) -> Result<Option<U
 /// The address as stored, and the password hash; `None` where there is no such account.
 pub async fn credentials_by_id(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Credentials>> {
     let row = sqlx::query!(
-        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash from users where id = $1"#,
+        r#"select id as "id: UserId", email, name, role as "role: AccountRole", tier, created_at, password_hash,
+                  email_verified_at is not null as "email_verified!" from users where id = $1"#,
         id.as_uuid(),
     )
     .fetch_optional(db)
@@ -102,5 +107,6 @@ pub async fn credentials_by_id(db: impl PgExecutor<'_>, id: UserId) -> Result<Op
             created_at: row.created_at,
         },
         password_hash: row.password_hash,
+        email_verified: row.email_verified,
     }))
 }

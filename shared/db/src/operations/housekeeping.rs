@@ -105,16 +105,19 @@ pub enum Expired {
     SignedCalls,
     /// Keys that have signed nothing for this long.
     SigningKeys,
+    /// Invitations that were used or expired so long ago that admins have seen which; the audit log keeps it.
+    Invitations,
 }
 
 impl Expired {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SocketTickets,
         Self::SignIns,
         Self::UsedRefreshTokens,
         Self::EndedCredentials,
         Self::SignedCalls,
         Self::SigningKeys,
+        Self::Invitations,
     ];
 }
 
@@ -174,6 +177,16 @@ pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, max_rows: i6
             sqlx::query!(
                 "delete from signing_keys where id in (
                      select id from signing_keys where retired_at < now() - interval '2 days' limit $1)",
+                max_rows,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::Invitations => {
+            sqlx::query!(
+                "delete from invitations where ctid = any (array(
+                     select ctid from invitations where coalesce(used_at, expires_at) < now() - interval '30 days'
+                     order by coalesce(used_at, expires_at) limit $1 for update skip locked))",
                 max_rows,
             )
             .execute(db)
