@@ -9,7 +9,6 @@ use std::{sync::Arc, time::Duration};
 use sqlx::error::DatabaseError;
 use tokio::time::Instant;
 use troupe_core::{
-    config,
     events::Event,
     ids::MessageId,
     model::{
@@ -25,6 +24,7 @@ use super::{
     cpu_time,
     generator::ReplyGenerator,
     memory,
+    retry_backoff::retry_backoff,
 };
 use crate::providers::{ChainFailure, Completion};
 
@@ -78,7 +78,7 @@ impl Attempt<'_> {
         if !failure.retryable || enough {
             return AttemptOutcome::failed_for_good(&failure);
         }
-        let after = backoff(settings, attempts, failure.retry_after);
+        let after = retry_backoff(settings, attempts, failure.retry_after);
         tracing::warn!(error = %failure, pause = ?after, "trying again later");
         AttemptOutcome::Retry { after, failure }
     }
@@ -260,13 +260,4 @@ pub(super) fn no_model_allowed() -> Problem {
 
 pub(super) fn cost_of(trail: &[Try]) -> f64 {
     trail.iter().map(|tried| tried.cost).sum()
-}
-
-/// The pause before the next attempt: exponential backoff with jitter, so that concurrent failures do not retry
-/// together; longer where a provider asked for it; capped at `worker.retry_cap`.
-fn backoff(settings: &config::Worker, attempts: u32, requested: Option<Duration>) -> Duration {
-    let doublings = attempts.saturating_sub(1).min(20);
-    let whole = settings.retry_base.saturating_mul(1 << doublings).min(settings.retry_cap);
-    let jittered = whole.mul_f64(0.5 + fastrand::f64() / 2.0);
-    jittered.max(requested.unwrap_or_default().min(settings.retry_cap))
 }

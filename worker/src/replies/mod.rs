@@ -14,4 +14,5 @@ pub(crate) mod generator;
 mod knowledge;
 pub(crate) mod leases;
 mod memory;
+mod retry_backoff;
 pub(crate) mod sweeper;
