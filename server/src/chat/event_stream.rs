@@ -102,7 +102,7 @@ impl Follower {
             let next = timeout(KEEP_ALIVE, self.live.next());
             match self.guard.revoked().run_until_cancelled(next).await? {
                 Err(_) => {
-                    // The end may be stored without having been published: its worker died. A failed replay is repeated.
+                    // The end may be stored and not published: its worker died. A failed replay is repeated.
                     if self.replay().await.is_err() || self.pending.is_empty() {
                         return Some(Bytes::from_static(b": still here\n\n"));
                     }

@@ -122,8 +122,8 @@ impl Inner {
         }
     }
 
-    /// Ends the subscription of a user without connections. A concurrent [`Hub::subscribe`] waits for the same lock, and
-    /// then subscribes again.
+    /// Ends the subscription of a user without connections. A concurrent [`Hub::subscribe`] waits for the same lock,
+    /// and then subscribes again.
     async fn close_if_unused(&self, user: UserId, channel: &Channel) {
         let mut subscribed = channel.subscribed.lock().await;
         if !channel.listeners.lock().is_empty() {

@@ -52,8 +52,8 @@ impl Runner {
         let mut ticker = Ticker::new(POLL_INTERVAL, shutdown.clone()).woken_by(self.wake_ups.jobs.clone());
         loop {
             tokio::select! {
-                ticked = ticker.tick() => {
-                    if !ticked {
+                due = ticker.tick() => {
+                    if !due {
                         break;
                     }
                     running.load.mark_all_due();

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{
     Fault, Format,
-    export::written,
+    export::format_page,
     read::{MAX_ROWS, Read, read},
     rows::{RawRow, Row},
 };
