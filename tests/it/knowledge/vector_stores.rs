@@ -36,6 +36,10 @@ impl Embedder for Named {
         Err(EmbedError::Refused("it only has a name".to_owned()))
     }
 
+    async fn embed_queries(&self, queries: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed(queries).await
+    }
+
     fn model(&self) -> &'static str {
         "named@8"
     }

@@ -20,6 +20,8 @@ const KNOWN: [(&str, usize); 3] =
 /// With the prefix, the dimension and a number it must be a valid name in Qdrant.
 const MAX_MODEL_CHARS: usize = 150;
 
+const MAX_PREFIX_CHARS: usize = 500;
+
 /// Qdrant's own limit, and enough for any model.
 const LARGEST_DIMENSION: usize = 65_536;
 
@@ -28,6 +30,8 @@ pub struct Embeddings {
     pub provider: String,
     pub model: String,
     pub dimension: usize,
+    pub query_prefix: String,
+    pub passage_prefix: String,
     pub batch: usize,
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
@@ -71,12 +75,19 @@ pub struct EmbeddingService {
     pub dimension: usize,
     /// Whether to request a smaller dimension than the model's own.
     pub shortened: bool,
+    pub query_prefix: String,
+    pub passage_prefix: String,
 }
 
 impl Embeddings {
+    /// Whether the built-in embedder is used.
+    pub fn is_built_in(&self) -> bool {
+        self.provider == LEXICAL
+    }
+
     /// The service to call; `None` for the built-in embedder.
     pub fn service(&self, providers: &Providers) -> Option<EmbeddingService> {
-        if self.provider == LEXICAL {
+        if self.is_built_in() {
             return None;
         }
         let provider = providers.get(&self.provider)?;
@@ -89,6 +100,8 @@ impl Embeddings {
             model: self.model.clone(),
             dimension,
             shortened: natural.is_some_and(|natural| natural != dimension),
+            query_prefix: self.query_prefix.clone(),
+            passage_prefix: self.passage_prefix.clone(),
         })
     }
 
@@ -109,7 +122,13 @@ impl Embeddings {
             "embeddings.breaker_cap",
             "must not be shorter than embeddings.breaker_pause",
         );
-        if self.provider == LEXICAL {
+        let longest = self.query_prefix.chars().count().max(self.passage_prefix.chars().count());
+        rule(
+            longest <= MAX_PREFIX_CHARS,
+            "embeddings.query_prefix",
+            "and passage_prefix must be at most 500 characters",
+        );
+        if self.is_built_in() {
             rule(self.model.is_empty(), "embeddings.model", "must be empty: the built-in embedder has one model");
             rule(self.dimension == 0, "embeddings.dimension", "must be 0: the built-in embedder's is what it is");
             return;

@@ -20,9 +20,12 @@ pub enum EmbedError {
 
 #[async_trait]
 pub trait Embedder: Send + Sync {
-    /// One vector of [`Embedder::dimension`] numbers per text, in their order, of length 1 (or 0, for an empty text).
-    /// Not retried here.
-    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError>;
+    /// One vector of [`Embedder::dimension`] numbers per passage, in their order, of length 1 (or 0, for an empty
+    /// text). Not retried here.
+    async fn embed(&self, passages: &[String]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// The same for search queries: some models distinguish them from passages.
+    async fn embed_queries(&self, queries: &[String]) -> Result<Vec<Vec<f32>>, EmbedError>;
 
     /// Identifies comparable vectors by model and dimension, like `text-embedding-3-small@1536`.
     fn model(&self) -> &str;

@@ -88,7 +88,9 @@ impl Retriever {
     }
 
     async fn vector_search(&self, persona: PersonaId, question: &str) -> Result<Vec<NearPassage>, RetrievalError> {
-        let Some(vector) = self.embedder.embed(&[question.to_owned()]).await?.pop() else { return Ok(Vec::new()) };
+        let Some(vector) = self.embedder.embed_queries(&[question.to_owned()]).await?.pop() else {
+            return Ok(Vec::new());
+        };
         let limit = usize::try_from(self.settings.candidates).unwrap_or_default();
         let mut near = nearest(&self.pool, self.store.as_ref(), persona, &vector, limit).await?;
         near.retain(|near| near.score >= self.settings.min_similarity);

@@ -22,20 +22,33 @@ impl BreakerEmbedder {
     }
 }
 
-#[async_trait]
-impl Embedder for BreakerEmbedder {
-    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+type Vectors = Result<Vec<Vec<f32>>, EmbedError>;
+
+impl BreakerEmbedder {
+    /// Makes the call, if the breaker admits it.
+    async fn guard(&self, call: impl Future<Output = Vectors>) -> Vectors {
         let permit = self
             .breaker
             .admit()
             .map_err(|open| EmbedError::Unavailable { why: open.to_string(), retry_after: Some(open.retry_after) })?;
-        let result = self.inner.embed(texts).await;
+        let result = call.await;
         match &result {
             Err(EmbedError::Unavailable { retry_after, .. }) => permit.fail(*retry_after),
             // A refusal is an answer: the text or the configuration is at fault.
             Ok(_) | Err(EmbedError::Refused(_) | EmbedError::Unfit(_)) => permit.succeed(),
         }
         result
+    }
+}
+
+#[async_trait]
+impl Embedder for BreakerEmbedder {
+    async fn embed(&self, passages: &[String]) -> Vectors {
+        self.guard(self.inner.embed(passages)).await
+    }
+
+    async fn embed_queries(&self, queries: &[String]) -> Vectors {
+        self.guard(self.inner.embed_queries(queries)).await
     }
 
     fn model(&self) -> &str {
@@ -85,6 +98,10 @@ mod tests {
                 Some(answer) => answer,
                 None => std::future::pending().await,
             }
+        }
+
+        async fn embed_queries(&self, queries: &[String]) -> Answer {
+            self.embed(queries).await
         }
 
         fn model(&self) -> &'static str {

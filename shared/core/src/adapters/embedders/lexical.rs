@@ -33,8 +33,12 @@ impl LexicalEmbedder {
 
 #[async_trait]
 impl Embedder for LexicalEmbedder {
-    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        Ok(texts.iter().map(|text| embed(text)).collect())
+    async fn embed(&self, passages: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        Ok(passages.iter().map(|text| embed(text)).collect())
+    }
+
+    async fn embed_queries(&self, queries: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed(queries).await
     }
 
     fn model(&self) -> &'static str {

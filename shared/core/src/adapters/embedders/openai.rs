@@ -142,17 +142,29 @@ struct Embedding {
     embedding: Vec<f32>,
 }
 
-#[async_trait]
-impl Embedder for OpenAiEmbedder {
-    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+impl OpenAiEmbedder {
+    async fn call(&self, texts: &[String], prefix: &str) -> Result<Vec<Vec<f32>>, EmbedError> {
         let EmbeddingService { model, dimension, shortened, .. } = &self.service;
-        let call = Call { model, input: texts, encoding_format: "float", dimensions: shortened.then_some(*dimension) };
+        let prefixed = (!prefix.is_empty()).then(|| texts.iter().map(|text| format!("{prefix}{text}")).collect());
+        let input: &[String] = prefixed.as_ref().map_or(texts, Vec::as_slice);
+        let call = Call { model, input, encoding_format: "float", dimensions: shortened.then_some(*dimension) };
         let embeddings = self.client.embeddings();
         let answer = tokio::time::timeout(self.timeout, embeddings.create_byot::<_, Answer>(call)).await;
         let Ok(answer) = answer else {
             return Err(unavailable(format!("no answer within {}", humantime::format_duration(self.timeout))));
         };
         vectors(answer.map_err(failure)?, texts.len(), *dimension)
+    }
+}
+
+#[async_trait]
+impl Embedder for OpenAiEmbedder {
+    async fn embed(&self, passages: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.call(passages, &self.service.passage_prefix).await
+    }
+
+    async fn embed_queries(&self, queries: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.call(queries, &self.service.query_prefix).await
     }
 
     fn model(&self) -> &str {
