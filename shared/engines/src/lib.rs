@@ -6,6 +6,7 @@
 
 mod account;
 mod directories;
+pub mod local;
 mod postgres;
 mod process;
 mod programs;

@@ -100,6 +100,15 @@ impl Postgres {
         self.process.pid()
     }
 
+    /// Deletes the database with everything in it, and creates an empty one.
+    pub async fn reset(&self) -> Result<(), EngineError> {
+        let reset = async {
+            drop_database(&self.url).await?;
+            create_database(&self.url).await
+        };
+        reset.await.map_err(EngineError::Database)
+    }
+
     /// Fast shutdown: ends open transactions, flushes everything, and waits for the end.
     pub async fn stop(&mut self) -> Result<(), EngineError> {
         self.process.stop(STOP_SIGNALS).await
@@ -299,6 +308,13 @@ fn fallback_home(user: &Account, durability: Durability) -> Result<(PathBuf, Opt
 /// Options for connecting to the maintenance database.
 fn maintenance(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(PgConnectOptions::from_str(url)?.database("postgres").disable_statement_logging())
+}
+
+async fn drop_database(url: &str) -> Result<(), sqlx::Error> {
+    let mut connection = maintenance(url)?.connect().await?;
+    let drop = AssertSqlSafe(format!("drop database if exists {NAME} with (force)"));
+    sqlx::query(drop).execute(&mut connection).await?;
+    connection.close().await
 }
 
 async fn create_database(url: &str) -> Result<(), sqlx::Error> {

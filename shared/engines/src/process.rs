@@ -37,11 +37,32 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn spawn(
         engine: &'static str,
+        command: Command,
+        log: &Log,
+        drop_signal: Signal,
+    ) -> Result<Self, EngineError> {
+        Self::spawn_reading(Stdio::null(), engine, command, log, drop_signal)
+    }
+
+    /// Its standard input is a pipe that closes when this process ends, however it ends.
+    pub(super) fn spawn_on_leash(
+        engine: &'static str,
+        command: Command,
+        log: &Log,
+        drop_signal: Signal,
+    ) -> Result<Self, EngineError> {
+        Self::spawn_reading(Stdio::piped(), engine, command, log, drop_signal)
+    }
+
+    fn spawn_reading(
+        input: Stdio,
+        engine: &'static str,
         mut command: Command,
         log: &Log,
         drop_signal: Signal,
     ) -> Result<Self, EngineError> {
         detach(&mut command, log)?;
+        command.stdin(input);
         let child = command.spawn().map_err(|cause| EngineError::Io {
             what: format!("start {engine} ({})", command.get_program().display()),
             cause,
@@ -54,7 +75,7 @@ impl Process {
     }
 
     /// Its exit status, if it has ended.
-    fn exited(&mut self) -> Option<String> {
+    pub(super) fn exited(&mut self) -> Option<String> {
         match self.child.try_wait() {
             Ok(status) => status.map(|status| status.to_string()),
             // SIGCHLD was ignored when we were started: the status of children is not available.

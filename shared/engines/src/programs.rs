@@ -106,6 +106,6 @@ fn version(server: &Path) -> Option<String> {
     Some(digits.chars().take_while(char::is_ascii_digit).collect())
 }
 
-fn is_program(path: &Path) -> bool {
+pub(super) fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

@@ -83,6 +83,12 @@ impl Redis {
         self.process.stop(STOP_SIGNALS).await
     }
 
+    /// Deletes everything in it.
+    pub async fn reset(&self) -> Result<(), EngineError> {
+        let socket = &self.launch.socket;
+        call(socket, "FLUSHALL", "+OK").await.map_err(EngineError::io("empty", socket))
+    }
+
     /// Restarts it at the same address, with the data that it kept: none in tests.
     pub async fn restart(&mut self) -> Result<(), EngineError> {
         self.stop().await?;
@@ -95,7 +101,7 @@ impl Launch {
     /// Starts it and waits until it answers.
     async fn start(&self, log: &Log) -> Result<Process, EngineError> {
         let mut process = Process::spawn(ENGINE, self.command(), log, Signal::Terminate)?;
-        process.until_ready(log, || ping(&self.socket)).await?;
+        process.until_ready(log, || call(&self.socket, "PING", "+PONG")).await?;
         Ok(process)
     }
 
@@ -110,12 +116,12 @@ impl Launch {
     }
 }
 
-/// Until it has loaded its file it answers `-LOADING`.
-async fn ping(socket: &Path) -> io::Result<()> {
+/// Sends a command, and waits for its answer. Until it has loaded its file, that is `-LOADING`.
+async fn call(socket: &Path, command: &str, expected: &str) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket).await?;
-    stream.write_all(b"PING\r\n").await?;
+    stream.write_all(format!("{command}\r\n").as_bytes()).await?;
     let mut answer = [0; 128];
     let length = stream.read(&mut answer).await?;
     let answer = String::from_utf8_lossy(&answer[..length]);
-    if answer.starts_with("+PONG") { Ok(()) } else { Err(io::Error::other(answer.trim().to_owned())) }
+    if answer.starts_with(expected) { Ok(()) } else { Err(io::Error::other(answer.trim().to_owned())) }
 }
