@@ -7,6 +7,7 @@ mod failover;
 mod failure;
 pub(crate) mod formats;
 pub(crate) mod prompt;
+mod small_model;
 pub(crate) mod tokens;
 
 pub(crate) use failover::{

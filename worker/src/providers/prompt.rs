@@ -13,6 +13,8 @@ use troupe_db::replies::claim::Claimed;
 pub(crate) struct Prompt {
     /// The persona's name, for the built-in model.
     pub(crate) persona: String,
+    /// What the persona is, which the system prompt begins with.
+    pub(crate) description: String,
     /// The system prompt.
     pub(crate) system: String,
     /// The retrieved passages, which are in the system prompt too, for the built-in model to quote.
@@ -55,6 +57,7 @@ impl Prompt {
         messages.reverse();
         Self {
             persona: claimed.persona.name.clone(),
+            description: claimed.persona.system_prompt.clone(),
             system,
             passages,
             messages,
@@ -63,11 +66,12 @@ impl Prompt {
     }
 
     /// A question without a conversation, to Ada.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn asking(question: &str) -> Self {
         let messages = vec![PromptMessage { role: Role::User, content: question.to_owned() }];
         Self {
             persona: "Ada".to_owned(),
+            description: "You are Ada.".to_owned(),
             system: "You are Ada.".to_owned(),
             passages: Vec::new(),
             messages,

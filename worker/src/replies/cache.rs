@@ -167,7 +167,7 @@ fn key(query: &CacheQuery<'_>) -> String {
     digest.add(chain.join(",").as_bytes());
     digest.add(&query.max_tokens.to_be_bytes());
     // The passages are in the system prompt as well.
-    let Prompt { persona, system, passages: _, messages, temperature } = query.prompt;
+    let Prompt { persona, description: _, system, passages: _, messages, temperature } = query.prompt;
     digest.add(&temperature.to_be_bytes());
     digest.add(persona.as_bytes());
     digest.add(system.as_bytes());

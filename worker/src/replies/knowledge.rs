@@ -9,7 +9,7 @@ use troupe_db::{
 };
 
 /// A question with fewer words is about the question before it.
-const MIN_QUESTION_WORDS: usize = 5;
+const MIN_QUESTION_WORDS: usize = 4;
 
 /// The passages for the question; `None` where the persona has none at all.
 pub(crate) async fn look_up(retriever: &Retriever, claimed: &Claimed) -> Option<Retrieved> {

@@ -8,6 +8,7 @@ mod auth;
 mod embeddings;
 mod engines;
 mod live;
+mod local;
 mod mail;
 mod options;
 mod outgoing;
@@ -20,7 +21,10 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -31,10 +35,11 @@ pub use auth::Auth;
 pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
 pub use engines::{Database, Redis};
 pub use live::{Live, LiveSecret};
+pub use local::{Local, LocalModels};
 pub use mail::{Admin, Mail};
 pub use options::Options;
 pub use outgoing::Outgoing;
-pub use providers::{Format, Models, OFFLINE, Provider, Providers, UnknownLink, check_link, public_address};
+pub use providers::{Format, Models, OFFLINE, Provider, Providers, Speaker, UnknownLink, check_link, public_address};
 pub use rate_limits::RateLimits;
 pub use registration::{Registration, RegistrationMode};
 pub use retrieval::Retrieval;
@@ -57,6 +62,7 @@ pub struct Config {
     pub worker: Worker,
     pub models: Models,
     pub providers: Providers,
+    pub local: Local,
     pub embeddings: Embeddings,
     pub qdrant: Qdrant,
     pub cache: Cache,
@@ -201,6 +207,7 @@ impl Config {
             "must not be negative",
         );
         self.models.check(&self.providers, &mut rule);
+        self.local.check(&mut rule);
         self.embeddings.check(&self.providers, &mut rule);
         self.qdrant.check(&mut rule);
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");
@@ -288,6 +295,11 @@ fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url
     }
     // Without the text: it may hold a password.
     text.parse().map(Some).map_err(|e| D::Error::custom(format!("is not an address: {e}")))
+}
+
+fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok((!text.is_empty()).then(|| text.into()))
 }
 
 /// Addresses are shown in logs and in `Debug`, so they must not hold secrets.

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use toml::Value;
-use url::Url;
+use url::{Host, Url};
 
-use super::{HOLDS_A_SECRET, duration, holds_no_secret, optional_url, secret_text};
+use super::{Config, HOLDS_A_SECRET, duration, holds_no_secret, optional_url, secret_text};
 use crate::model::providers::{CACHE, Link, is_alias};
 
 /// The built-in provider.
@@ -24,6 +24,7 @@ const PUBLIC: [(&str, &str); 3] = [
 pub struct Models {
     #[serde(deserialize_with = "links")]
     pub chain: Vec<Link>,
+    pub offline_last: bool,
     /// Empty: all.
     #[serde(deserialize_with = "links")]
     pub allowed: Vec<Link>,
@@ -76,6 +77,9 @@ pub struct Provider {
     pub model: String,
     #[serde(deserialize_with = "yes_or_no")]
     pub continues: Option<bool>,
+    /// Whether its models are very small.
+    #[serde(default)]
+    pub small: bool,
     #[serde(default, deserialize_with = "keys")]
     pub keys: BTreeMap<String, SecretString>,
 }
@@ -86,6 +90,44 @@ pub type Providers = BTreeMap<String, Provider>;
 /// The well-known address of a provider.
 pub fn public_address(provider: &str) -> Option<&'static str> {
     PUBLIC.iter().find(|(name, _)| *name == provider).map(|(_, address)| *address)
+}
+
+/// Who replies where neither tier nor persona has a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    /// A model service.
+    Service,
+    /// A model on this machine.
+    Local,
+    /// A very small model on this machine.
+    SmallLocal,
+    /// The built-in model, which only quotes.
+    Offline,
+}
+
+impl Speaker {
+    /// By the first link of the default chain.
+    pub fn of(config: &Config) -> Self {
+        let first = config.models.default_chain(&config.providers).into_iter().next();
+        let Some(provider) = first.and_then(|link| config.providers.get(&link.provider)) else { return Self::Offline };
+        let is_local = provider.base_url.as_ref().is_some_and(is_loopback);
+        match provider.format {
+            Format::Offline => Self::Offline,
+            _ if is_local && provider.small => Self::SmallLocal,
+            _ if is_local => Self::Local,
+            _ => Self::Service,
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// A link to an unknown provider or key.
@@ -120,17 +162,22 @@ impl Models {
 
     /// The chain of replies where neither tier nor persona has one.
     pub fn default_chain(&self, providers: &Providers) -> Vec<Link> {
-        if !self.chain.is_empty() {
-            return self.chain.clone();
+        let mut chain = if self.chain.is_empty() { Self::set_up(providers) } else { self.chain.clone() };
+        if chain.is_empty() || (self.offline_last && chain.iter().all(|link| link.provider != OFFLINE)) {
+            chain.push(Link { provider: OFFLINE.to_owned(), key: None, model: None });
         }
+        chain
+    }
+
+    /// Each provider that has a key or an address.
+    fn set_up(providers: &Providers) -> Vec<Link> {
         let known = PUBLIC.iter().map(|(name, _)| *name);
         let others = providers.keys().map(String::as_str).filter(|name| public_address(name).is_none());
         let set_up = |name: &&str| {
             providers.get(*name).is_some_and(|provider| provider.base_url.is_some() || !provider.keys.is_empty())
         };
         let link = |name: &str| Link { provider: name.to_owned(), key: None, model: None };
-        let chain: Vec<_> = known.chain(others).filter(set_up).map(link).collect();
-        if chain.is_empty() { vec![link(OFFLINE)] } else { chain }
+        known.chain(others).filter(set_up).map(link).collect()
     }
 
     /// Validates each setting.

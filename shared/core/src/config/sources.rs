@@ -15,7 +15,7 @@ use super::Config;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Conventional environment variables, and their settings.
-const USUAL_NAMES: [(&str, &str); 11] = [
+const USUAL_NAMES: [(&str, &str); 12] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
     ("OPENAI_API_KEY", "providers.openai.keys.default"),
@@ -26,6 +26,7 @@ const USUAL_NAMES: [(&str, &str); 11] = [
     ("XAI_BASE_URL", "providers.xai.base_url"),
     ("QDRANT_URL", "qdrant.url"),
     ("QDRANT_API_KEY", "qdrant.api_key"),
+    ("TROUPE_LOCAL_MODELS", "local.models"),
     ("RUST_LOG", "telemetry.filter"),
 ];
 
@@ -243,10 +244,8 @@ fn slot<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Value> {
 
 /// The defaults of a provider: empty.
 fn nameless_provider() -> Table {
-    ["format", "base_url", "model", "continues"]
-        .map(|key| (key.to_owned(), Value::String(String::new())))
-        .into_iter()
-        .collect()
+    let texts = ["format", "base_url", "model", "continues"].map(|key| (key, Value::String(String::new())));
+    texts.into_iter().chain([("small", Value::Boolean(false))]).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Parses a text as the type of the default; the error is what it is instead.

@@ -18,6 +18,7 @@ use crate::providers::{
         anthropic::AnthropicChatModel, http, json::JsonChatModel, offline::OfflineChatModel, openai::OpenAiChatModel,
         time_limits::WithTimeLimits,
     },
+    small_model::SmallModel,
 };
 
 /// A provider with one of its keys.
@@ -178,12 +179,13 @@ fn endpoints(
     let limits = (&config.models).into();
     let model = |key| -> Box<dyn ChatModel> {
         let client = client.clone();
-        match provider.format {
+        let model: Box<dyn ChatModel> = match provider.format {
             Format::Openai => Box::new(WithTimeLimits::new(OpenAiChatModel::new(client, base, key), limits)),
             Format::Anthropic => Box::new(WithTimeLimits::new(AnthropicChatModel::new(client, base, key), limits)),
             Format::Json => Box::new(WithTimeLimits::new(JsonChatModel::new(client, base, key), limits)),
             Format::Offline => Box::new(OfflineChatModel::new(config.models.offline_word_interval)),
-        }
+        };
+        if provider.small { Box::new(SmallModel(model)) } else { model }
     };
     let endpoint = |(alias, key): (Option<String>, _)| Endpoint {
         name: Link { provider: name.to_owned(), key: alias.clone(), model: None }.to_string(),

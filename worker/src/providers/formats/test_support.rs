@@ -7,7 +7,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use reqwest::{Body, Request, Response, header::CONTENT_TYPE};
-use troupe_core::{lifecycle, model::Role};
+use troupe_core::lifecycle;
 
 use super::{
     anthropic::AnthropicChatModel,
@@ -18,7 +18,7 @@ use super::{
 use crate::providers::{
     chat_model::{Call, ChatModel, Chunk},
     failure::Failure,
-    prompt::{Prompt, PromptMessage},
+    prompt::Prompt,
 };
 
 /// async-openai needs a client even where it makes no call.
@@ -45,13 +45,7 @@ pub(crate) fn chunks_of(format: Format, answer: &[u8], cuts: &[usize], prefill: 
         Format::Anthropic => Box::new(AnthropicChatModel::over(exchange, "http://model", None)),
         Format::Json => Box::new(JsonChatModel::over(exchange, "http://model", None)),
     };
-    let prompt = Prompt {
-        persona: "Ada".to_owned(),
-        system: "You are Ada.".to_owned(),
-        passages: Vec::new(),
-        messages: vec![PromptMessage { role: Role::User, content: "?".to_owned() }],
-        temperature: 0.5,
-    };
+    let prompt = Prompt { temperature: 0.5, ..Prompt::asking("?") };
     let call = Call { prompt: &prompt, model: "m", max_tokens: 100, prefill };
     let collected = async {
         match model.stream(call).await {
