@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod chat;
 pub mod commands;
+mod demo;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
@@ -39,7 +40,7 @@ use troupe_core::{
     },
     batch::Batcher,
     clock::{Clock, SystemClock},
-    config::{Config, Live},
+    config::{Config, Live, Speaker},
     lifecycle::Tasks,
     model::admin::Tier,
     ports::{EventBus, JobQueue},
@@ -67,7 +68,7 @@ use crate::{
     state::AppState,
 };
 
-pub use accounts::demo_account::EMAIL as DEMO_EMAIL;
+pub use demo::account::EMAIL as DEMO_EMAIL;
 pub use router::openapi;
 
 /// The application's name in PostgreSQL.
@@ -128,11 +129,14 @@ impl Server {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Makes sure that the demo account exists, before the first call.
-    pub async fn ensure_demo_account(&self, password: &str) -> anyhow::Result<()> {
+    /// Ensures that the demo account exists, with personas to talk to, before the first call.
+    pub async fn ensure_demo(&self, password: &str) -> anyhow::Result<()> {
         let Accounts { pool, passwords, .. } = &*self.state.accounts;
-        let ensured = accounts::demo_account::ensure(pool, passwords, password).await;
-        ensured.context("make sure of the demo account")
+        let account = demo::account::ensure(pool, passwords, password).await.context("set up the demo account")?;
+        if let Some(account) = account {
+            demo::ensure_personas(pool, account).await.context("set up the demo account's personas")?;
+        }
+        Ok(())
     }
 
     /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.
@@ -298,6 +302,7 @@ impl Base {
         Arc::new(Probes {
             readiness: ReadinessProbe::new(self.configuration.clone(), APPLICATION),
             jobs: self.jobs.clone(),
+            speaker: Speaker::of(&self.configuration.now()),
         })
     }
 }

@@ -20,6 +20,7 @@ const SERVER: &[&str] = &[
     "knowledge",
     "interview",
     "accounts",
+    "demo",
     "chat",
     "admin",
     "sockets",
@@ -47,7 +48,8 @@ const WORKER: &[&str] = &[
     "lib",
     "main",
 ];
-const WORKER_PROVIDERS: &[&str] = &["tokens", "prompt", "failure", "chat_model", "formats", "failover", "mod"];
+const WORKER_PROVIDERS: &[&str] =
+    &["tokens", "prompt", "failure", "chat_model", "small_model", "formats", "failover", "mod"];
 
 /// What each crate may depend on, of ours.
 const CRATES: &[(&str, &[&str])] = &[

@@ -3,8 +3,6 @@
 
 pub(crate) mod account_data;
 pub(crate) mod api_keys;
-pub(crate) mod demo_account;
-pub(crate) mod demo_account;
 pub(crate) mod email_verifications;
 mod emails;
 pub(crate) mod first_admin;

@@ -2,7 +2,7 @@
 
 pub(crate) mod chains;
 mod change;
-mod create;
+pub(crate) mod create;
 pub(crate) mod own;
 pub(crate) mod routes;
 pub(crate) mod settings;

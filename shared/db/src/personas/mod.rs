@@ -188,6 +188,15 @@ pub async fn update(
     .await
 }
 
+/// Gives a persona without an owner to this user; returns whether there was one.
+pub async fn adopt(db: impl PgExecutor<'_>, slug: &str, owner: UserId) -> Result<bool> {
+    let adopted =
+        sqlx::query!("update personas set owner_id = $2 where slug = $1 and owner_id is null", slug, owner.as_uuid(),)
+            .execute(db)
+            .await?;
+    Ok(adopted.rows_affected() == 1)
+}
+
 /// Deletes a persona with its conversations; returns its id, if there was one.
 pub async fn delete(db: impl PgExecutor<'_>, owner: UserId, slug: &str) -> Result<Option<PersonaId>> {
     sqlx::query_scalar!(

@@ -12,7 +12,7 @@ use crate::{auth::passwords::Passwords, http::error::ApiError};
 pub const EMAIL: &str = "demo@example.com";
 
 /// Ensures that the demo account exists with this password, as an admin: the machine is its user's own.
-pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, password: &str) -> Result<(), ApiError> {
+pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, password: &str) -> Result<Option<UserId>, ApiError> {
     if let Some(existing) = users::credentials_by_email(pool, EMAIL).await? {
         if !hashes.verify(password.to_owned(), existing.password_hash).await?.right {
             passwords::set(pool, existing.user.id, &hashes.hash(password.to_owned()).await?).await?;
@@ -26,6 +26,5 @@ pub(crate) async fn ensure(pool: &PgPool, hashes: &Passwords, password: &str) ->
             return Err(error.into());
         }
     }
-    users::make_admin(pool, EMAIL).await?;
-    Ok(())
+    Ok(users::make_admin(pool, EMAIL).await?)
 }
