@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::time::timeout;
-use troupe_core::ports::JobQueue;
+use troupe_core::{config::Speaker, ports::JobQueue};
 use troupe_db::readiness::ReadinessProbe;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -19,6 +19,7 @@ pub(crate) struct Probes {
     /// A connection of its own: the pool of the traffic may be full.
     pub(crate) readiness: ReadinessProbe,
     pub(crate) jobs: Arc<dyn JobQueue>,
+    pub(crate) speaker: Speaker,
 }
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>
@@ -27,6 +28,15 @@ where
     Arc<Probes>: FromRef<S>,
 {
     OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready))
+}
+
+/// What everybody may know of the models.
+pub(crate) fn api_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Probes>: FromRef<S>,
+{
+    OpenApiRouter::new().routes(routes!(ai_health))
 }
 
 /// Of those who look after the process: nothing limits them.
@@ -69,6 +79,21 @@ pub(crate) struct Readiness {
     status: ServiceStatus,
     postgres: DependencyStatus,
     redis: DependencyStatus,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AiHealth {
+    #[schema(inline)]
+    speaker: Speaker,
+}
+
+/// Who writes the replies
+///
+/// Where neither the user's tier nor the persona has a chain of its own: a model service, a model on the server's
+/// machine, a very small one there, or the built-in one, which only quotes.
+#[utoipa::path(get, path = "/ai/health", tag = "models", security(()), responses((status = 200, body = AiHealth)))]
+pub(crate) async fn ai_health(State(probes): State<Arc<Probes>>) -> Json<AiHealth> {
+    Json(AiHealth { speaker: probes.speaker })
 }
 
 /// Whether the process lives

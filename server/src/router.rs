@@ -104,7 +104,8 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(chat::routes::router())
         .merge(sockets::routes::router())
         .merge(interview::routes::router())
-        .merge(admin::routes::router());
+        .merge(admin::routes::router())
+        .merge(health::api_router());
     let mut described =
         OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", api).merge(health::router());
     for path in described.get_openapi_mut().paths.paths.values_mut() {

@@ -59,6 +59,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(description: &utoipa::ope
     let router = Router::new()
         .route("/", html(include_str!("assets/index.html")))
         .route("/docs", html(include_str!("assets/docs.html")))
+        .route("/docs/models", html(include_str!("assets/models.html")))
         .route("/docs/problems", html(&problems()))
         .route("/openapi.json", page(Page::new("application/json", POLICY, description)));
     let pages = Arc::new(pages(assets));

@@ -35,6 +35,13 @@ let stuck = true;
 let frame = 0;
 let countdown = 0;
 
+/** Of who replies, where that is worth a line. */
+const SPEAKERS = {
+  local: "Replies come from a model on this machine.",
+  small_local: "Replies come from a very small model on this machine, and are often wrong.",
+  offline: "No model is set up: replies only quote what the persona has said.",
+};
+
 // ── What happens ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function enter(signedIn) {
@@ -50,6 +57,7 @@ function enter(signedIn) {
     personas = (await call("GET", "/personas?limit=50")).items;
     render();
   });
+  attempt(async () => showSpeaker((await call("GET", "/ai/health")).speaker));
   go();
   reconnect = keepConnected({ newest: () => newest?.id, onFrame: hear, onStatus: showConnection });
   setInterval(() => place.name === "chat" && settle(place.id), LOST_FROM_SIGHT / 2);
@@ -85,6 +93,11 @@ const keepUnsent = () => {
   store(sessionStorage, DRAFTS, { [session.user.id]: drafts });
   store(sessionStorage, OUTBOX, { [session.user.id]: state.outbox });
 };
+
+function showSpeaker(speaker) {
+  $("speaker").hidden = !SPEAKERS[speaker];
+  setText($("speaker").firstElementChild, SPEAKERS[speaker] ?? "");
+}
 
 function hear(frame) {
   if (frame.type === "hello") return greet(frame);
