@@ -13,13 +13,14 @@ WITH_ENGINES = $(or $(CARGO_TARGET_DIR),target)/debug/with-engines
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: ## Build Troupe and run it on this machine, with a PostgreSQL and a Redis of its own.
+run: ## Build Troupe and run it on this machine, with a PostgreSQL, a Redis and small models of its own.
 	@scripts/setup run
-	cargo run --locked --package troupe-standalone -- $(ARGS)
+	@scripts/local-models & cargo build --locked --package troupe-standalone; built=$$?; wait; exit $$built
+	cargo run --quiet --locked --package troupe-standalone -- $(ARGS)
 
 test: ## Run every test.
 	@scripts/setup test
-	cargo build $(TESTS) --bins
+	@scripts/local-models & cargo build $(TESTS) --bins; built=$$?; wait; exit $$built
 	@if cargo nextest --version >/dev/null 2>&1; \
 	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi

@@ -44,6 +44,17 @@ impl Engines {
         self.postgres.is_some()
     }
 
+    /// Empties what is ours.
+    pub(crate) async fn reset(&self) -> anyhow::Result<()> {
+        if let Some(postgres) = &self.postgres {
+            postgres.reset().await.context("empty the private PostgreSQL")?;
+        }
+        if let Some(redis) = &self.redis {
+            redis.reset().await.context("empty the private Redis")?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(redis) = &mut self.redis {
             redis.stop().await?;

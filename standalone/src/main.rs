@@ -5,8 +5,10 @@
 
 mod demo;
 mod engines;
+mod local;
+mod welcome;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,7 @@ use troupe_core::{
 use troupe_engines::DataDir;
 use troupe_server::Server;
 
-use crate::engines::Engines;
+use crate::{engines::Engines, local::LocalEngines, welcome::Welcome};
 
 /// Password hashing takes 19 MiB at a time, on many threads. After 64 registrations a server held 845 MB with glibc's
 /// allocator, and 51 MB with this one.
@@ -33,6 +35,12 @@ struct Arguments {
     /// The data directory of the private PostgreSQL and Redis.
     #[arg(long, default_value = ".troupe")]
     data_dir: PathBuf,
+    /// Forget everything that the private PostgreSQL and Redis hold, and begin anew.
+    #[arg(long)]
+    reset: bool,
+    /// Open the page in a browser, where there is one.
+    #[arg(long)]
+    open: bool,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -51,34 +59,38 @@ async fn run() -> anyhow::Result<()> {
     telemetry::init(&live.now().telemetry)?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     let dir = DataDir::lock(&arguments.data_dir)?;
-    let engines = tokio::select! {
-        engines = Engines::start(dir.path(), &live) => engines?,
+    let start = async { tokio::join!(Engines::start(dir.path(), &live), LocalEngines::start(dir.path(), &live)) };
+    let (engines, local) = tokio::select! {
+        (engines, local) = start => (engines?, local),
         () = shutdown.cancelled() => return Ok(()),
     };
+    if arguments.reset {
+        engines.reset().await?;
+    }
     Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
-    let outcome = serve(live, &dir, &engines, shutdown).await;
+    let welcome = Welcome { data_dir: dir.path(), speaker: &local.speaker, open: arguments.open };
+    let outcome = serve(live, &engines, &welcome, shutdown).await;
+    local.stop().await;
     engines.stop().await?;
     outcome
 }
 
 /// Runs server and worker, until the shutdown or until one of them fails.
-async fn serve(live: Live, dir: &DataDir, engines: &Engines, shutdown: CancellationToken) -> anyhow::Result<()> {
+async fn serve(
+    live: Live,
+    engines: &Engines,
+    welcome: &Welcome<'_>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     // Logs e-mails by default: on a single machine the user reads the log, and needs no mail server.
     let own = engines.own_database();
     live.amend(|config| config.mail.to_log |= own && config.mail.url.is_none());
     let server = Server::start(live.clone()).await?;
-    let sign_in = if engines.own_database() {
-        let (email, password) = (troupe_server::DEMO_EMAIL, demo::password(dir.path())?);
-        server.ensure_demo_account(&password).await?;
-        format!("  Sign in as    {email}  with password  {password}\n")
-    } else {
-        String::new()
-    };
-    let (address, kept) = (server.address()?, dir.path().display());
-    write!(
-        std::io::stdout(),
-        "\n  Troupe is at  http://{address}\n{sign_in}  Ctrl-C stops it; what was said stays in {kept}\n\n"
-    )?;
+    let password = if own { Some(demo::password(welcome.data_dir)?) } else { None };
+    if let Some(password) = &password {
+        server.ensure_demo(password).await?;
+    }
+    welcome.print(server.address()?, password.as_deref())?;
 
     let until_end = async |part: &mut (dyn Future<Output = anyhow::Result<()>> + Unpin)| {
         let outcome = part.await;

@@ -9,6 +9,7 @@ mod chat;
 mod harness;
 mod interview;
 mod knowledge;
+mod local;
 mod operations;
 mod providers;
 mod security;

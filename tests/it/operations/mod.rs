@@ -15,4 +15,4 @@ mod readiness;
 mod redis_memory;
 mod repository;
 mod shutdown;
-mod standalone;
+pub(crate) mod standalone;

@@ -9,24 +9,31 @@ use troupe_tests::{Client, Process, Signal, pdf::pdf};
 use crate::knowledge::documents::{added, persona};
 
 /// A place that the user can reach whom root runs PostgreSQL as.
-fn data_dir() -> TempDir {
+pub(crate) fn data_dir() -> TempDir {
     tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o711)).tempdir().expect("a directory")
 }
 
 fn start(data: &Path) -> Process {
-    let environment = [
+    start_with(data, &[])
+}
+
+pub(crate) fn start_with(data: &Path, settings: &[(&str, &str)]) -> Process {
+    let usual = [
         ("TROUPE_TELEMETRY__FORMAT", "json"),
         ("TROUPE_SERVER__LISTEN", "127.0.0.1:0"),
+        // Whatever else runs on this machine.
+        ("TROUPE_LOCAL_MODELS", "off"),
         ("TROUPE_WORKER__LEASE", "2s"),
         ("TROUPE_QUEUE__REDISPATCH_AFTER", "1s"),
         ("TROUPE_MODELS__OFFLINE_WORD_INTERVAL", "5ms"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ];
+    let kept = usual.iter().filter(|(name, _)| settings.iter().all(|(set, _)| set != name));
+    let environment: Vec<_> = kept.chain(settings).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
     Process::start("troupe", "troupe".to_owned(), &[OsStr::new("--data-dir"), data.as_os_str()], &environment)
 }
 
 /// The address and the demo user's credentials, as they are printed.
-async fn welcome(troupe: &Process) -> (String, String, String) {
+pub(crate) async fn welcome(troupe: &Process) -> (String, String, String) {
     troupe.logged("worker ready").await;
     let lines = troupe.lines();
     let after = |label: &str| {

@@ -81,6 +81,7 @@ struct Shared {
     asked: Mutex<HashMap<String, usize>>,
     calls: watch::Sender<Vec<Call>>,
     health: Mutex<Health>,
+    pulled: Mutex<Option<Vec<Value>>>,
     checks: watch::Sender<usize>,
     /// The only one that is taken; any is where there is none.
     key: Mutex<Option<String>>,
@@ -154,6 +155,12 @@ impl ScriptedProvider {
         *self.shared.key.lock() = Some(key.to_owned());
     }
 
+    /// It is an Ollama from now on, with these models: name, bytes and family.
+    pub fn has_pulled(&self, models: &[(&str, u64, &str)]) {
+        let model = |(name, size, family): &(&str, u64, &str)| json!({"name": name, "size": size, "details": {"family": family}});
+        *self.shared.pulled.lock() = Some(models.iter().map(model).collect());
+    }
+
     /// The question is answered with these, in this order; the last is for every call after that.
     pub fn on(&self, question: &str, scripts: impl IntoIterator<Item = Script>) {
         self.shared.scripts.lock().insert(question.to_owned(), scripts.into_iter().collect());
@@ -205,6 +212,7 @@ impl ScriptedProvider {
             .fold(Router::new(), speak)
             .route("/v1/models", get(models))
             .route("/health", get(health))
+            .route("/api/tags", get(tags))
             .with_state(self.shared.clone());
         let (stop, stopped) = oneshot::channel();
         let mut serving = JoinSet::new();
@@ -218,6 +226,13 @@ impl ScriptedProvider {
 
 async fn models(State(shared): State<Arc<Shared>>) -> Response {
     check(&shared, &json!({"object": "list", "data": [{"id": "scripted", "object": "model", "owned_by": "tests"}]}))
+}
+
+async fn tags(State(shared): State<Arc<Shared>>) -> Response {
+    match &*shared.pulled.lock() {
+        Some(models) => Json(json!({ "models": models })).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn health(State(shared): State<Arc<Shared>>) -> Response {

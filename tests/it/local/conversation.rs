@@ -1,0 +1,115 @@
+//! A conversation with what a newcomer has: no key, a very small model, and the demo personas.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use troupe_engines::local::LocalKind;
+use troupe_tests::{Client, Process, Signal};
+
+use super::{directory, fetched};
+use crate::operations::standalone::{data_dir, start_with, welcome};
+
+struct Scene {
+    data: TempDir,
+    troupe: Process,
+    user: Client,
+}
+
+/// `None` where the models could not be fetched.
+async fn scene() -> Option<Scene> {
+    fetched(LocalKind::ChatModel)?;
+    fetched(LocalKind::Embedder)?;
+    let data = data_dir();
+    let models = directory().canonicalize().unwrap();
+    let settings = [
+        ("TROUPE_LOCAL_MODELS", "auto"),
+        ("TROUPE_LOCAL__OLLAMA_URL", ""),
+        ("TROUPE_LOCAL__DIRECTORY", models.to_str().unwrap()),
+        // Other tests have the cores as well.
+        ("TROUPE_RETRIEVAL__TIMEOUT", "20s"),
+        ("TROUPE_EMBEDDINGS__TIMEOUT", "20s"),
+    ];
+    let troupe = start_with(data.path(), &settings);
+    let (address, email, password) = welcome(&troupe).await;
+    troupe.printed("a very small model on this machine (smollm2-135m-instruct)").await;
+    let user = Client::sign_in(&address, &email, &password).await;
+    Some(Scene { data, troupe, user })
+}
+
+impl Scene {
+    /// Asks until the demo personas' answers are indexed, and found.
+    async fn until_found(&self, persona: &str, question: &str, words: &str) {
+        let search = format!("/api/v1/personas/{persona}/knowledge/search");
+        let mut polls = tokio::time::interval(std::time::Duration::from_millis(200));
+        let found = async {
+            loop {
+                polls.tick().await;
+                let call = self.user.call(reqwest::Method::GET, &search).query(&[("q", question)]);
+                let found = self.user.answer(call).await.expect(200);
+                if found["mode"] == "hybrid" && found["passages"].to_string().contains(words) {
+                    return;
+                }
+            }
+        };
+        troupe_tests::within("the answers are found", found).await;
+    }
+
+    async fn ask(&self, conversation: &str, question: &str) -> Value {
+        let sent = self.user.send(conversation, question).await;
+        let mut events = self.user.events(&sent.request, None).await;
+        let events = events.until(|event| ["reply.completed", "request.failed"].contains(&event.event.as_str())).await;
+        events.last().unwrap().data.clone()
+    }
+}
+
+fn pid(data: &Path, engine: &str) -> u32 {
+    fs::read_to_string(data.join(engine).join("pid")).unwrap().trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_persona_answers_in_its_own_words_in_both_its_languages() {
+    let Some(mut scene) = scene().await else { return };
+    scene.until_found("ines", "Was macht dir Sorgen?", "Die Wolken steigen").await;
+    let conversation = scene.user.conversation("ines").await;
+    for (question, words) in
+        [("Was macht dir Sorgen?", "Die Wolken steigen"), ("How do I keep moss alive at home?", "shade and rain water")]
+    {
+        let completed = scene.ask(&conversation, question).await;
+        let reply = completed["message"]["content"].as_str().unwrap();
+        assert!(reply.contains(words), "{question}: {reply}");
+        assert_eq!(completed["provider"], "local", "{completed}");
+        assert_eq!(completed["retrieval"]["mode"], "hybrid", "{completed}");
+    }
+    scene.troupe.stop().await;
+}
+
+#[tokio::test]
+async fn a_reply_is_cancelled_in_mid_stream() {
+    let Some(mut scene) = scene().await else { return };
+    let conversation = scene.user.conversation("demo").await;
+    let sent = scene.user.send(&conversation, "Please count from one to one hundred for me, slowly.").await;
+    let mut events = scene.user.events(&sent.request, None).await;
+    events.until(|event| event.event.as_str() == "reply.delta").await;
+    scene.user.post(&format!("/api/v1/requests/{}/cancel", sent.request), &json!({})).await.expect(200);
+    let request = scene.user.finished(&sent.request).await;
+    assert_eq!(request["status"], "cancelled", "{request}");
+    scene.troupe.stop().await;
+}
+
+#[tokio::test]
+async fn the_conversation_goes_on_while_engines_are_killed() {
+    let Some(mut scene) = scene().await else { return };
+    scene.until_found("henrik", "Are you married?", "Birgit").await;
+    let conversation = scene.user.conversation("henrik").await;
+    for engine in ["chat_model", "embedder"] {
+        let killed = pid(scene.data.path(), engine);
+        let sent = scene.user.send(&conversation, "Are you married, and since when?").await;
+        Signal::Kill.send(killed).unwrap();
+        let reply = scene.user.reply(&sent.request).await;
+        assert!(reply.contains("Birgit"), "{engine}: {reply}");
+        scene.troupe.logged("a local engine is back").await;
+        assert_ne!(pid(scene.data.path(), engine), killed, "{engine}");
+    }
+    scene.troupe.stop().await;
+}
