@@ -102,13 +102,15 @@ async fn the_conversation_goes_on_while_engines_are_killed() {
     let Some(mut scene) = scene().await else { return };
     scene.until_found("henrik", "Are you married?", "Birgit").await;
     let conversation = scene.user.conversation("henrik").await;
-    for engine in ["chat_model", "embedder"] {
+    for (engine, title) in [("chat_model", "the local chat model"), ("embedder", "the local embedder")] {
         let killed = pid(scene.data.path(), engine);
         let sent = scene.user.send(&conversation, "Are you married, and since when?").await;
         Signal::Kill.send(killed).unwrap();
         let reply = scene.user.reply(&sent.request).await;
         assert!(reply.contains("Birgit"), "{engine}: {reply}");
-        scene.troupe.logged("a local engine is back").await;
+        let is_back =
+            |line: &Value| line["fields"]["message"] == "a local engine is back" && line["fields"]["engine"] == title;
+        scene.troupe.logged_where("a local engine is back", is_back).await;
         assert_ne!(pid(scene.data.path(), engine), killed, "{engine}");
     }
     scene.troupe.stop().await;
