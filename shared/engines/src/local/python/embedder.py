@@ -14,6 +14,8 @@ settings = engine.begin()
 QUERY, PASSAGE = "query: ", "passage: "
 package = settings["model"]
 os.environ["OMP_NUM_THREADS"] = str(settings["threads"])
+# Threads that spin while they wait starve each other on busy cores: seconds for a text instead of tens of milliseconds.
+os.environ["OMP_WAIT_POLICY"] = "passive"
 
 library = ctypes.CDLL(glob.glob(os.path.join(package, "_engine*"))[0])
 library.e5_load.restype = ctypes.c_void_p
