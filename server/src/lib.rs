@@ -247,7 +247,7 @@ impl Base {
     }
 
     fn knowledge(&self) -> anyhow::Result<Arc<Knowledge>> {
-        let embedder = embedders::from_config(&self.configuration, self.clock.clone())?;
+        let embedder = embedders::from_config(&self.configuration, self.clock.clone(), &self.tasks)?;
         let store =
             vector_stores::from_config(&self.configuration, embedder.as_ref(), self.pool.clone(), self.clock.clone())?;
         let retriever = Retriever {

@@ -195,7 +195,7 @@ impl Worker {
 
     /// The vector store and its kinds of jobs, and the search in it.
     async fn start_vectors(&self, registry: Registry) -> anyhow::Result<(Registry, Retriever)> {
-        let embedder = embedders::from_config(&self.live, self.clock.clone())?;
+        let embedder = embedders::from_config(&self.live, self.clock.clone(), &self.background)?;
         let store = vector_stores::from_config(&self.live, embedder.as_ref(), self.pool.clone(), self.clock.clone())?;
         let retriever = Retriever {
             pool: self.pool.clone(),

@@ -8,6 +8,7 @@ use troupe_core::{
     clock::SystemClock,
     config::Live,
     ids::{PassageId, PersonaId},
+    lifecycle::Tasks,
     ports::VectorStore,
 };
 use troupe_db::{retrieval::nearest, vector_stores};
@@ -337,7 +338,7 @@ async fn without_qdrant_every_process_finds_what_any_has_embedded() {
     // As another worker, or a server, makes its own.
     let live = Live::fixed(cluster.config());
     let clock = Arc::new(SystemClock);
-    let asking = embedders::from_config(&live, clock.clone()).unwrap();
+    let asking = embedders::from_config(&live, clock.clone(), &Tasks::default()).unwrap();
     let new_store = || vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone(), clock.clone()).unwrap();
     let [here, there] = [new_store(), new_store()];
 

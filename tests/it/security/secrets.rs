@@ -10,6 +10,7 @@ use troupe_core::{
     adapters::embedders,
     clock::SystemClock,
     config::{Live, Sources},
+    lifecycle::Tasks,
 };
 use troupe_db::vector_stores;
 use troupe_tests::{
@@ -168,7 +169,7 @@ async fn qdrant_and_the_embedder_are_asked_with_the_key_of_the_moment() {
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let live = Live::new(Sources { file: None, secrets: Some(secrets.path().to_owned()), environment }).unwrap();
     let clock = Arc::new(SystemClock);
-    let asking = embedders::from_config(&live, clock.clone()).unwrap();
+    let asking = embedders::from_config(&live, clock.clone(), &Tasks::default()).unwrap();
     let store = vector_stores::from_config(&live, asking.as_ref(), ground.pool.clone(), clock).unwrap();
     asking.embed(&["A text".to_owned()]).await.unwrap();
     assert_eq!(embedder.key().as_deref(), Some("embedder-old"));

@@ -9,6 +9,7 @@ use troupe_core::{
     adapters::embedders,
     clock::{Clock, SystemClock},
     config::Live,
+    lifecycle::Tasks,
     ports::Index,
 };
 use troupe_db::{
@@ -67,7 +68,7 @@ pub async fn reindex(live: &Live, mut out: impl Write + Send, shutdown: Cancella
     let config = live.now();
     let pool = troupe_db::connect(&config.database, "troupe-worker reindex").await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let embedder = embedders::from_config(live, clock.clone())?;
+    let embedder = embedders::from_config(live, clock.clone(), &Tasks::new(shutdown.clone()))?;
     let store = vector_stores::from_config(live, embedder.as_ref(), pool.clone(), clock)?;
     let mut lock = pool.acquire().await?.detach();
     let mut announced = false;
