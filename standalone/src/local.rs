@@ -18,6 +18,8 @@ use url::Url;
 /// A service on this machine answers at once, or is not there.
 const OLLAMA_TIMEOUT: Duration = Duration::from_secs(1);
 
+const EMBEDDING_BATCH: usize = 4;
+const EMBEDDING_TIMEOUT: Duration = Duration::from_mins(1);
 /// The embedder shares its cores with the chat model.
 const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -87,6 +89,9 @@ impl LocalEngines {
                 "local_embedder".clone_into(&mut config.embeddings.provider);
                 engine.model().clone_into(&mut config.embeddings.model);
                 config.embeddings.dimension = EMBEDDING_DIMENSION;
+                // Half a second of a core for each: a call must end in time, and let queries in between.
+                config.embeddings.batch = config.embeddings.batch.min(EMBEDDING_BATCH);
+                config.embeddings.timeout = config.embeddings.timeout.max(EMBEDDING_TIMEOUT);
                 config.retrieval.min_similarity = EMBEDDING_MIN_SIMILARITY;
                 config.retrieval.timeout = config.retrieval.timeout.max(RETRIEVAL_TIMEOUT);
                 "query: ".clone_into(&mut config.embeddings.query_prefix);

@@ -16,7 +16,7 @@ fn directory() -> PathBuf {
 
 /// An engine's packages, if they could be fetched.
 #[expect(clippy::print_stderr, reason = "a test that tests nothing says so")]
-fn fetched(kind: LocalKind) -> Option<Packages> {
+pub(crate) fn fetched(kind: LocalKind) -> Option<Packages> {
     let directory = directory();
     let found = directory.canonicalize().ok().and_then(|directory| Packages::find(kind, &directory).ok());
     if found.is_none() {

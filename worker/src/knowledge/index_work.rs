@@ -92,7 +92,7 @@ async fn index(work: &IndexSource, source: Source, context: &Context) -> Result<
     keep(&mut transaction, work, &source).await?;
     passages::replace(&mut transaction, work.persona_id, work.source_kind, work.source_id, &passages).await?;
     transaction.commit().await?;
-    tracing::info!(kind = %work.source_kind, id = %work.source_id, passages = passages.len(), "indexed");
+    tracing::debug!(kind = %work.source_kind, id = %work.source_id, passages = passages.len(), "indexed");
     Ok(done)
 }
 

@@ -99,11 +99,11 @@ impl Attempt {
         let (job_id, kind, attempt) = (lease.job, self.kind.name, lease.attempt);
         match outcome {
             Ok(Outcome::Finished) => {
-                tracing::info!(%job_id, kind, attempt, "a job is done");
+                tracing::debug!(%job_id, kind, attempt, "a job is done");
                 Ok(true)
             }
             Ok(Outcome::Done { result }) => {
-                tracing::info!(%job_id, kind, attempt, "a job is done");
+                tracing::debug!(%job_id, kind, attempt, "a job is done");
                 finish::finish(pool, lease, result.as_ref(), settings.kept).await
             }
             Ok(Outcome::Retry { after }) => {
