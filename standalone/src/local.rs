@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::config::{Config, Format, Live, Local, LocalModels, OFFLINE, Provider};
 use troupe_engines::{
     EngineError,
-    local::{EMBEDDING_DIMENSION, EMBEDDING_MIN_SIMILARITY, LocalEngine, LocalKind, LocalSettings, Packages},
+    local::{
+        EMBEDDING_DIMENSION, EMBEDDING_MIN_SIMILARITY, EMBEDDING_VECTOR_WEIGHT, LocalEngine, LocalKind, LocalSettings,
+        Packages,
+    },
 };
 use url::Url;
 
@@ -92,6 +95,7 @@ impl LocalEngines {
                 // Half a second of a core for each: a call must end in time, and let queries in between.
                 config.embeddings.batch = config.embeddings.batch.min(EMBEDDING_BATCH);
                 config.embeddings.timeout = config.embeddings.timeout.max(EMBEDDING_TIMEOUT);
+                config.retrieval.vector_weight = EMBEDDING_VECTOR_WEIGHT;
                 config.retrieval.min_similarity = EMBEDDING_MIN_SIMILARITY;
                 config.retrieval.timeout = config.retrieval.timeout.max(RETRIEVAL_TIMEOUT);
                 "query: ".clone_into(&mut config.embeddings.query_prefix);

@@ -18,7 +18,8 @@ use troupe_db::{
     vector_stores,
 };
 use troupe_engines::local::{
-    EMBEDDING_DIMENSION, EMBEDDING_MIN_SIMILARITY, LocalEngine, LocalKind, LocalSettings, Packages,
+    EMBEDDING_DIMENSION, EMBEDDING_MIN_SIMILARITY, EMBEDDING_VECTOR_WEIGHT, LocalEngine, LocalKind, LocalSettings,
+    Packages,
 };
 use troupe_tests::Cluster;
 
@@ -114,7 +115,7 @@ struct Library {
 
 impl Library {
     /// With the embedder and the settings of the cluster, except for the least similarity.
-    async fn new(cluster: &Cluster, set: &'static QuestionSet, min_similarity: f32) -> Self {
+    async fn new(cluster: &Cluster, set: &'static QuestionSet, (min_similarity, vector_weight): (f32, f32)) -> Self {
         let user = owner(cluster, set.slug).await;
         let responses = teach(cluster, &user, set.slug, set.answers).await;
         let persona = sqlx::query_scalar::<_, sqlx::types::Uuid>("select id from personas where slug = $1");
@@ -122,6 +123,7 @@ impl Library {
         let mut settings = cluster.config().retrieval;
         settings.timeout = Duration::from_secs(20);
         settings.min_similarity = min_similarity;
+        settings.vector_weight = vector_weight;
         let live = Live::fixed(cluster.config());
         let clock = Arc::new(SystemClock);
         let embedder = embedders::from_config(&live, clock.clone(), &Tasks::default()).unwrap();
@@ -213,11 +215,13 @@ fn print(set: &QuestionSet, rows: &[(&str, Quality)]) {
 async fn both_searches_together_are_as_good_as_either() {
     let cluster = options().start().await;
     let local = Local::start().await;
+    let of_local = (EMBEDDING_MIN_SIMILARITY, EMBEDDING_VECTOR_WEIGHT);
     for set in &SETS {
-        let min_similarity = cluster.config().retrieval.min_similarity;
-        let lexical = Library::new(&cluster, set, min_similarity).await.measure().await;
+        let usual = cluster.config().retrieval;
+        let usual = (usual.min_similarity, usual.vector_weight);
+        let lexical = Library::new(&cluster, set, usual).await.measure().await;
         let semantic = match &local {
-            Some(local) => Some(Library::new(&local.cluster, set, EMBEDDING_MIN_SIMILARITY).await.measure().await),
+            Some(local) => Some(Library::new(&local.cluster, set, of_local).await.measure().await),
             None => None,
         };
         let mut rows = vec![("by words", lexical.words), ("by lexical vectors", lexical.vectors)];

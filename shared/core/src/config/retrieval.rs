@@ -19,6 +19,7 @@ pub struct Retrieval {
     pub half_life: Option<Duration>,
     pub response_weight: f32,
     pub document_weight: f32,
+    pub vector_weight: f32,
 }
 
 impl Retrieval {
@@ -34,9 +35,11 @@ impl Retrieval {
             "retrieval.half_life",
             "must be longer than nothing",
         );
-        for (setting, weight) in
-            [("retrieval.response_weight", self.response_weight), ("retrieval.document_weight", self.document_weight)]
-        {
+        for (setting, weight) in [
+            ("retrieval.response_weight", self.response_weight),
+            ("retrieval.document_weight", self.document_weight),
+            ("retrieval.vector_weight", self.vector_weight),
+        ] {
             rule((0.01..=100.0).contains(&weight), setting, "must be 0.01 to 100");
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn fuse(
         ranks.similarity = Some(score);
     }
     let ranked = found.into_values().map(|(passage, ranks)| {
-        let score = fused(ranks) * weight(&passage, settings, now);
+        let score = fused(ranks, settings.vector_weight) * weight(&passage, settings, now);
         Ranked { passage, score, ranks }
     });
     let mut ranked: Vec<_> = ranked.collect();
@@ -63,10 +63,10 @@ pub(super) fn fuse(
     ranked
 }
 
-fn fused(ranks: Ranks) -> f32 {
+fn fused(ranks: Ranks, vector_weight: f32) -> f32 {
     #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
     let share = |rank: Option<u32>| rank.map_or(0.0, |rank| 1.0 / (RANK_OFFSET + rank as f32));
-    share(ranks.keyword) + share(ranks.vector)
+    share(ranks.keyword) + vector_weight * share(ranks.vector)
 }
 
 fn weight(passage: &Passage, settings: &Settings, now: DateTime<Utc>) -> f32 {

@@ -28,6 +28,8 @@ pub const EMBEDDING_DIMENSION: usize = 384;
 
 /// Its cosines lie close together: what is nothing to each other has 0.75. docs/LOCAL.md has the figures.
 pub const EMBEDDING_MIN_SIMILARITY: f32 = 0.8;
+/// It finds better than words do: these decide between passages that are nearly as near.
+pub const EMBEDDING_VECTOR_WEIGHT: f32 = 40.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalKind {

@@ -17,7 +17,7 @@ const THRESHOLDS: [f32; 9] = [0.0, 0.76, 0.78, 0.79, 0.80, 0.81, 0.82, 0.84, 0.8
 async fn which_similarity_parts_what_is_right_from_what_is_not() {
     let Some(local) = Local::start().await else { return };
     for set in &SETS {
-        let mut library = Library::new(&local.cluster, set, 0.0).await;
+        let mut library = Library::new(&local.cluster, set, (0.0, 1.0)).await;
         let (mut right_scores, mut wrong_scores, mut best_unanswered) = (Vec::new(), Vec::new(), Vec::new());
         for (question, right) in set.questions {
             for near in library.near(question, set.answers.len()).await {

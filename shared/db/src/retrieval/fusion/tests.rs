@@ -17,6 +17,7 @@ fn settings() -> Settings {
         half_life: None,
         response_weight: 1.0,
         document_weight: 1.0,
+        vector_weight: 1.0,
     }
 }
 
