@@ -4,6 +4,8 @@
 //! `cargo nextest run --workspace --test it --no-capture -E 'test(both_searches_together)'` prints the tables of
 //! docs/KNOWLEDGE.md; with `--run-ignored only` and `test(retrieval_quality)` what else is said there.
 
+#![expect(clippy::print_stderr, reason = "what is measured is printed")]
+
 mod five_languages;
 mod measurements;
 mod person;
