@@ -382,11 +382,12 @@ async fn the_queue_is_shown_live_to_admins_alone() {
     }
     let done = |frame: &Value| {
         let pace = frame["tiers"][1]["completions_per_second"].as_f64().unwrap_or_default();
-        frame["type"] == "queue.state" && frame["open"] == 0 && pace > 0.0
+        // On a busy machine the sweeper may have pushed a job again that finds nothing to do.
+        frame["type"] == "queue.state" && frame["open"] == 0 && frame["tiers"][1]["waiting"] == 0 && pace > 0.0
     };
     socket.wait_for("an empty queue", done).await;
     let polled = admin.get("/api/v1/admin/queue").await.expect(200);
-    assert_eq!((&polled["redis"], &polled["tiers"][1]["waiting"]), (&json!("ok"), &json!(0)));
+    assert_eq!((&polled["redis"], &polled["open"]), (&json!("ok"), &json!(0)));
 
     // Whatever comes after the unwatching is the answer to the ping that follows it.
     socket.send(&json!({"type": "queue.unwatch"})).await;
