@@ -8,7 +8,7 @@ use std::{fmt, path::Path, time::Duration};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use troupe_core::config::{Config, Format, Live, Local, LocalModels, OFFLINE, Provider};
+use troupe_core::config::{Config, ConfigError, Format, Live, Local, LocalModels, OFFLINE, Provider};
 use troupe_engines::{
     EngineError,
     local::{
@@ -20,11 +20,6 @@ use url::Url;
 
 /// A service on this machine answers at once, or is not there.
 const OLLAMA_TIMEOUT: Duration = Duration::from_secs(1);
-
-const EMBEDDING_BATCH: usize = 4;
-const EMBEDDING_TIMEOUT: Duration = Duration::from_mins(1);
-/// The embedder shares its cores with the chat model.
-const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Who answers people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +68,10 @@ impl LocalEngines {
             );
             (ollama, chat_model, embedder)
         };
+        let suited = embedder.as_ref().and_then(|_| {
+            let unsuited = |error: &ConfigError| tracing::warn!(%error, "the embedder runs without what suits it");
+            live.with_defaults(embedder_defaults()).inspect_err(unsuited).ok()
+        });
         live.amend(|config| {
             if let Some(Ollama { base_url, model }) = &ollama {
                 engines.speaker = Speaker::Ollama(model.clone());
@@ -86,20 +85,15 @@ impl LocalEngines {
             }
             // Spelled out: the embedder is a provider too, and no speaker.
             config.models.chain = config.models.default_chain(&config.providers);
+            if let Some(suited) = suited {
+                (config.embeddings, config.retrieval) = (suited.embeddings, suited.retrieval);
+            }
             if let Some((engine, base_url)) = &embedder {
                 let provider = provider(base_url.clone(), engine.key(), engine.model());
                 config.providers.insert("local_embedder".to_owned(), provider);
                 "local_embedder".clone_into(&mut config.embeddings.provider);
                 engine.model().clone_into(&mut config.embeddings.model);
                 config.embeddings.dimension = EMBEDDING_DIMENSION;
-                // Half a second of a core for each: a call must end in time, and let queries in between.
-                config.embeddings.batch = config.embeddings.batch.min(EMBEDDING_BATCH);
-                config.embeddings.timeout = config.embeddings.timeout.max(EMBEDDING_TIMEOUT);
-                config.retrieval.vector_weight = EMBEDDING_VECTOR_WEIGHT;
-                config.retrieval.min_similarity = EMBEDDING_MIN_SIMILARITY;
-                config.retrieval.timeout = config.retrieval.timeout.max(RETRIEVAL_TIMEOUT);
-                "query: ".clone_into(&mut config.embeddings.query_prefix);
-                "passage: ".clone_into(&mut config.embeddings.passage_prefix);
             }
         });
         for (engine, _) in [chat_model, embedder].into_iter().flatten() {
@@ -113,6 +107,22 @@ impl LocalEngines {
         self.stop.cancel();
         while self.supervised.join_next().await.is_some() {}
     }
+}
+
+/// What suits the embedder where nothing else is configured: a passage takes it half a second of a core, which the chat
+/// model wants too; so a call must end in time, and let queries in between.
+fn embedder_defaults() -> String {
+    format!(
+        "[embeddings]
+         batch = 4
+         timeout = '60s'
+         query_prefix = 'query: '
+         passage_prefix = 'passage: '
+         [retrieval]
+         timeout = '3s'
+         min_similarity = {EMBEDDING_MIN_SIMILARITY:?}
+         vector_weight = {EMBEDDING_VECTOR_WEIGHT:?}"
+    )
 }
 
 /// Who speaks as far as the configuration says.

@@ -83,6 +83,26 @@ async fn words_belong_together_or_must_not_be_there() {
 }
 
 #[tokio::test]
+async fn the_owner_sees_how_far_the_indexing_has_come() {
+    let mut cluster = options().workers(0).start().await;
+    let user = owner(&cluster, "nan").await;
+    let path = "/api/v1/personas/nan/knowledge";
+    let row = |(question, content): &(&str, &str)| json!({"question": question, "content": content, "status": "final"});
+    let rows = Value::Array(ANSWERS.iter().map(row).collect());
+    user.post("/api/v1/personas/nan/responses/import", &rows).await.expect(200);
+    let progress = user.get(path).await.expect(200);
+    assert_eq!(progress, json!({"passages": 0, "pending": {"sources": 4, "vectors": 0}}));
+    cluster.add_worker().await;
+    known(&cluster).await;
+    let progress = user.get(path).await.expect(200);
+    assert_eq!(progress, json!({"passages": 4, "pending": {"sources": 0, "vectors": 0}}));
+    let stranger = cluster.client(0).await;
+    stranger.get(path).await.problem(404);
+    stranger.with_token("").get(path).await.problem(401);
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
 async fn it_is_for_the_owner_and_bad_questions_are_named() {
     let cluster = options().start().await;
     let user = owner(&cluster, "nan").await;

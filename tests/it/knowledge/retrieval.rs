@@ -102,7 +102,7 @@ async fn a_reply_draws_on_what_the_persona_knows_and_says_on_what() {
     let ended = events.last().unwrap();
     assert_eq!((ended.event.as_str(), &ended.data["retrieval"]), ("reply.completed", &request["retrieval"]));
 
-    // A short question is about what was asked before it.
+    // A short question that names nothing is about what was asked before it.
     let short = answered(&user, &conversation, "And who else?").await;
     assert_eq!((mode(&short), &sources(&short)[0]), ("hybrid", &responses[0]), "{short}");
     assert_eq!(told(&cluster, "And who else?")[0], passage(HOME));

@@ -8,7 +8,7 @@ use troupe_db::{
     retrieval::{Retrieved, Retriever},
 };
 
-/// A question with fewer words is about the question before it.
+/// A question with fewer words may be about the question before it.
 const MIN_QUESTION_WORDS: usize = 4;
 
 /// The passages for the question; `None` where the persona has none at all.
@@ -16,19 +16,32 @@ pub(crate) async fn look_up(retriever: &Retriever, claimed: &Claimed) -> Option<
     if !claimed.persona.has_passages {
         return None;
     }
-    let found = retriever.retrieve(claimed.persona.id, &query(&claimed.history)).await;
+    let mut found = retriever.retrieve(claimed.persona.id, &question(&claimed.history)).await;
+    let named = found.passages.iter().any(|ranked| ranked.ranks.keyword.is_some());
+    if let (false, Some(question)) = (named, question_in_context(&claimed.history)) {
+        found = retriever.retrieve(claimed.persona.id, &question).await;
+    }
     tracing::debug!(mode = %found.mode, passages = found.passages.len(), "looked up");
     Some(found)
 }
 
-/// The query: the question, and with a short one ("and where?") the question before it.
-fn query(history: &[Turn]) -> String {
-    let mut questions = history.iter().filter(|turn| turn.role == Role::User).map(|turn| turn.content.as_str());
-    let question = questions.next().unwrap_or_default();
-    let enough = question.split_whitespace().count() >= MIN_QUESTION_WORDS;
-    let before = if enough { None } else { questions.next() };
-    let words = before.into_iter().chain([question]).flat_map(str::split_whitespace);
-    words.map(without_operators).collect::<Vec<_>>().join(" ")
+fn question(history: &[Turn]) -> String {
+    questions(history).next().unwrap_or_default()
+}
+
+/// A short question after the one before it: "and where?" names nothing by itself.
+fn question_in_context(history: &[Turn]) -> Option<String> {
+    let mut questions = questions(history);
+    let question = questions.next()?;
+    let short = question.split_whitespace().count() < MIN_QUESTION_WORDS;
+    let before = questions.next().filter(|_| short)?;
+    Some(format!("{before} {question}"))
+}
+
+/// What the user asked, the last first.
+fn questions(history: &[Turn]) -> impl Iterator<Item = String> {
+    let questions = history.iter().filter(|turn| turn.role == Role::User);
+    questions.map(|turn| turn.content.split_whitespace().map(without_operators).collect::<Vec<_>>().join(" "))
 }
 
 /// Removes search operators: a question does not mean them.
@@ -50,13 +63,15 @@ mod tests {
     }
 
     #[test]
-    fn a_short_question_is_looked_up_with_the_one_before() {
+    fn a_short_question_may_be_about_the_one_before() {
         let before = [turn(Role::Assistant, "On the cape."), turn(Role::User, "Where did you grow up?")];
         let history = |question: &str| [&[turn(Role::User, question)], &before[..]].concat();
-        assert_eq!(query(&history("And why there?")), "Where did you grow up? And why there?");
-        assert_eq!(query(&history("What did your mother do all day?")), "What did your mother do all day?");
-        assert_eq!(query(&[turn(Role::User, "Why?")]), "Why?");
-        assert_eq!(query(&[]), "");
-        assert_eq!(query(&history("I \"love\" the sea -really")), "I love the sea really");
+        assert_eq!(question(&history("And why there?")), "And why there?");
+        let in_context = question_in_context(&history("And why there?"));
+        assert_eq!(in_context.as_deref(), Some("Where did you grow up? And why there?"));
+        assert_eq!(question_in_context(&history("What did your mother do all day?")), None);
+        assert_eq!(question_in_context(&[turn(Role::User, "Why?")]), None);
+        assert_eq!((question(&[]), question_in_context(&[])), (String::new(), None));
+        assert_eq!(question(&history("I \"love\" the sea -really")), "I love the sea really");
     }
 }

@@ -2,6 +2,7 @@
 
 mod documents;
 mod memories;
+mod progress;
 mod search;
 
 use axum::extract::FromRef;
@@ -20,6 +21,7 @@ where
         .routes(routes!(documents::create_document, documents::list_documents))
         .routes(routes!(documents::read_document, documents::delete_document))
         .routes(routes!(documents::read_content))
+        .routes(routes!(progress::read_knowledge))
         .routes(routes!(search::search_knowledge))
         .routes(routes!(memories::list_memories, memories::create_memory, memories::delete_memories))
         .routes(routes!(memories::delete_memory))

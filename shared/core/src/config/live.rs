@@ -94,6 +94,11 @@ impl Live {
         self.0.config.send_modify(|config| change(Arc::make_mut(config)));
     }
 
+    /// The configuration as it would be with other defaults, given as TOML: what is configured goes before them.
+    pub fn with_defaults(&self, defaults: String) -> Result<Config, ConfigError> {
+        Ok(Sources { defaults, ..self.0.sources.clone() }.read()?.config)
+    }
+
     /// Reloads the configuration, and applies what can change.
     pub fn read_again(&self) {
         self.apply(self.0.sources.read());

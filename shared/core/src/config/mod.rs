@@ -175,7 +175,7 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let environment = environment.into_iter().collect();
-        let sources = Sources { file: file.map(Path::to_owned), secrets: None, environment };
+        let sources = Sources { file: file.map(Path::to_owned), environment, ..Sources::default() };
         Ok(sources.read()?.config)
     }
 

@@ -23,7 +23,7 @@ impl Options {
     pub fn load(&self) -> Result<Option<Live>, ConfigError> {
         let environment = std::env::vars().collect();
         let (file, secrets) = (self.config.clone(), self.secrets_dir.clone());
-        let live = Live::new(Sources { file, secrets, environment })?;
+        let live = Live::new(Sources { file, secrets, environment, ..Sources::default() })?;
         Ok((!self.check_config).then_some(live))
     }
 }

@@ -1,7 +1,7 @@
 //! The sources of settings, and the report of all faults at once.
 //!
-//! Embedded defaults < TOML file < directory of secrets < environment. No fault quotes text from a file: a secret may
-//! have been put into the wrong one.
+//! Embedded defaults < the process' own < TOML file < directory of secrets < environment. No fault quotes text from a
+//! file: a secret may have been put into the wrong one.
 
 use std::{
     fmt,
@@ -56,6 +56,8 @@ impl std::error::Error for ConfigError {}
 /// All sources of settings. They hold secrets and are never shown.
 #[derive(Clone, Default)]
 pub struct Sources {
+    /// What suits the process better than the embedded defaults, as TOML.
+    pub defaults: String,
     pub file: Option<PathBuf>,
     /// One file per setting, as written by Kubernetes and Vault's agent.
     pub secrets: Option<PathBuf>,
@@ -77,9 +79,10 @@ impl Sources {
 
     /// Adds the text of the file, and its path.
     fn read_with(&self, file: Option<(String, Result<String, String>)>) -> Result<Reading, ConfigError> {
-        let defaults = parse(DEFAULTS).map_err(|message| fault("defaults", message))?;
-        let mut merged = defaults.clone();
+        let mut defaults = parse(DEFAULTS).map_err(|message| fault("defaults", message))?;
         let (mut faults, mut from_files) = (Vec::new(), Vec::new());
+        merge_file(&mut defaults, &self.defaults, &mut faults).map_err(|message| fault("defaults", message))?;
+        let mut merged = defaults.clone();
         if let Some((key, text)) = file
             && let Err(message) = text.and_then(|text| merge_file(&mut merged, &text, &mut faults))
         {

@@ -27,6 +27,25 @@ fn environment_overrides_under_both_names() {
 }
 
 #[test]
+fn what_is_configured_goes_before_the_defaults_of_a_process() {
+    let defaults = "[retrieval]\nmin_similarity = 0.8\nvector_weight = 40.0\ntimeout = '3s'".to_owned();
+    let sources = |environment: &[(&str, &str)]| Sources {
+        environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..Sources::default()
+    };
+    let embedded = load(&[]).unwrap().retrieval;
+    let weight = embedded.vector_weight.to_string();
+    // Also what is configured as it is by default.
+    let live = Live::new(sources(&[("TROUPE_RETRIEVAL__VECTOR_WEIGHT", &weight)])).unwrap();
+    let suited = live.with_defaults(defaults).unwrap().retrieval;
+    let as_numbers = |retrieval: &Retrieval| (retrieval.min_similarity, retrieval.vector_weight, retrieval.timeout);
+    assert_eq!(as_numbers(&suited), (0.8, embedded.vector_weight, Duration::from_secs(3)));
+    assert_eq!(as_numbers(&live.now().retrieval), as_numbers(&embedded));
+    let error = live.with_defaults("[retrieval]\nspeed = 1".to_owned()).unwrap_err();
+    assert_eq!(error.0[0].key, "retrieval.speed");
+}
+
+#[test]
 fn every_fault_is_reported_with_its_key() {
     let error = load(&[
         ("TROUPE_WORKER__LEASE", "soon"),

@@ -6,6 +6,7 @@ pub mod embeddings;
 pub mod index_work;
 pub mod memories;
 pub mod passages;
+pub mod progress;
 pub mod vector_rebuilds;
 pub mod vector_versions;
 pub mod vector_work;
