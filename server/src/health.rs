@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use axum::{
     Json,
     extract::{FromRef, State},
@@ -11,8 +12,11 @@ use serde::Serialize;
 use tokio::time::timeout;
 use troupe_core::{config::Speaker, ports::JobQueue};
 use troupe_db::readiness::ReadinessProbe;
+use troupe_telemetry::{Part, wellbeing::Dependency};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::admin::Admin;
 
 /// What readiness looks at.
 pub(crate) struct Probes {
@@ -20,6 +24,42 @@ pub(crate) struct Probes {
     pub(crate) readiness: ReadinessProbe,
     pub(crate) jobs: Arc<dyn JobQueue>,
     pub(crate) speaker: Speaker,
+}
+
+/// What the listener for operators asks of a server.
+pub(crate) struct Watched {
+    pub(crate) probes: Arc<Probes>,
+    pub(crate) admin: Arc<Admin>,
+}
+
+#[async_trait]
+impl Part for Watched {
+    async fn dependencies(&self) -> Vec<Dependency> {
+        let (postgres, redis) = self.probes.look().await;
+        vec![
+            Dependency { name: "postgres", needed: true, answers: postgres },
+            // Without it messages are still taken.
+            Dependency { name: "redis", needed: false, answers: redis },
+        ]
+    }
+
+    async fn refresh(&self) {
+        if let Err(error) = self.admin.queue_snapshot.show(&self.admin.pool).await {
+            error.log_cause();
+        }
+    }
+}
+
+impl Probes {
+    /// Whether PostgreSQL and Redis answer.
+    async fn look(&self) -> (bool, bool) {
+        let postgres = self.readiness.check(READINESS_TIME_LIMIT);
+        let (postgres, redis) = tokio::join!(postgres, timeout(READINESS_TIME_LIMIT, self.jobs.ping()));
+        if let Err(error) = &postgres {
+            tracing::warn!(%error, "not ready");
+        }
+        (postgres.is_ok(), matches!(redis, Ok(Ok(()))))
+    }
 }
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>
@@ -109,12 +149,7 @@ pub(crate) async fn health() -> Json<Health> {
 #[utoipa::path(get, path = "/ready", tag = TAG, security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn ready(State(health): State<Arc<Probes>>) -> (StatusCode, Json<Readiness>) {
-    let postgres = health.readiness.check(READINESS_TIME_LIMIT);
-    let (postgres, redis) = tokio::join!(postgres, timeout(READINESS_TIME_LIMIT, health.jobs.ping()));
-    if let Err(error) = &postgres {
-        tracing::warn!(%error, "not ready");
-    }
-    let (postgres, redis) = (postgres.is_ok(), matches!(redis, Ok(Ok(()))));
+    let (postgres, redis) = health.look().await;
     let (status, summary) = match (postgres, redis) {
         (true, true) => (StatusCode::OK, ServiceStatus::Ok),
         (true, false) => (StatusCode::OK, ServiceStatus::Degraded),

@@ -17,6 +17,7 @@ mod http;
 mod interview;
 mod knowledge;
 mod live;
+pub mod metrics;
 mod pages;
 mod personas;
 mod router;
@@ -48,13 +49,14 @@ use troupe_core::{
 use troupe_db::{
     accounts::tiers, readiness::ReadinessProbe, replies::accept::Limits, retrieval::Retriever, vector_stores,
 };
+use troupe_telemetry::Wellbeing;
 
 use crate::{
     accounts::Accounts,
     admin::{Admin, queue_snapshot::QueueSnapshotCache},
     auth::{Auth, passwords::Passwords, revocations::RevokedCredentials, tokens::Tokens},
     chat::{Chat, accept_batch::AcceptBatch, dispatcher::Dispatcher, queue_gauge::QueueGauge},
-    health::Probes,
+    health::{Probes, Watched},
     http::{
         Http,
         limits::{concurrency::ConcurrencyLimits, rate_limits::RateLimiter},
@@ -101,7 +103,7 @@ struct Base {
 
 impl Server {
     /// Connects, migrates, and binds.
-    pub async fn start(configuration: Live) -> anyhow::Result<Self> {
+    pub async fn start(configuration: Live, wellbeing: &Wellbeing) -> anyhow::Result<Self> {
         let base = Base::connect(configuration).await?;
         let live = base.start_live();
         let concurrency = ConcurrencyLimits::new(&base.config.server);
@@ -121,6 +123,7 @@ impl Server {
             chat,
             admin,
         };
+        wellbeing.add(Arc::new(Watched { probes: state.health.clone(), admin: state.admin.clone() }));
         let listener = bind(base.config.server.listen).await?;
         Ok(Self { state, listener, base, live })
     }

@@ -4,9 +4,12 @@ use clap::Parser;
 use troupe_core::{
     config::Options,
     lifecycle::{self, Tasks},
-    telemetry,
 };
-use troupe_server::commands::{self, Command};
+use troupe_server::{
+    Server,
+    commands::{self, Command},
+};
+use troupe_telemetry::{Wellbeing, listener, logs};
 
 /// Password hashing takes 19 MiB at a time, on many threads. After 64 registrations a server held 845 MB with glibc's
 /// allocator, and 51 MB with this one.
@@ -30,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
-    telemetry::init(&live.now().telemetry)?;
+    logs::init(&live.now().telemetry)?;
     if let Some(email) = arguments.make_admin {
         return commands::make_admin(&live.now(), &email).await;
     }
@@ -39,5 +42,13 @@ async fn main() -> anyhow::Result<()> {
     }
     let shutdown = lifecycle::shutdown_on_signal()?;
     Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
-    troupe_server::Server::start(live).await?.run(shutdown).await
+    let wellbeing = Wellbeing::default();
+    let observed = listener::serve_if_configured(
+        live.now().telemetry.listen,
+        troupe_server::metrics::register_all,
+        wellbeing.clone(),
+        shutdown.clone(),
+    );
+    let serve = async { Server::start(live, &wellbeing).await?.run(shutdown).await };
+    listener::beside(observed, serve).await
 }

@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{
     config::{Live, Options},
     lifecycle::{self, Tasks},
-    telemetry,
 };
 use troupe_engines::DataDir;
 use troupe_server::Server;
+use troupe_telemetry::{Wellbeing, listener, logs};
 
 use crate::{engines::Engines, local::LocalEngines, welcome::Welcome};
 
@@ -56,7 +56,7 @@ async fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
-    telemetry::init(&live.now().telemetry)?;
+    logs::init(&live.now().telemetry)?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     let dir = DataDir::lock(&arguments.data_dir)?;
     let start = async { tokio::join!(Engines::start(dir.path(), &live), LocalEngines::start(dir.path(), &live)) };
@@ -85,7 +85,8 @@ async fn serve(
     // Logs e-mails by default: on a single machine the user reads the log, and needs no mail server.
     let own = engines.own_database();
     live.amend(|config| config.mail.to_log |= own && config.mail.url.is_none());
-    let server = Server::start(live.clone()).await?;
+    let wellbeing = Wellbeing::default();
+    let server = Server::start(live.clone(), &wellbeing).await?;
     let password = if own { Some(demo::password(welcome.data_dir)?) } else { None };
     if let Some(password) = &password {
         server.ensure_demo(password).await?;
@@ -98,7 +99,16 @@ async fn serve(
         outcome
     };
     let mut server = Box::pin(server.run(shutdown.clone()));
-    let mut worker = Box::pin(troupe_worker::run(live, shutdown.clone()));
-    let (server, worker) = tokio::join!(until_end(&mut server), until_end(&mut worker));
-    server.and(worker)
+    let register = |registry: &mut _| {
+        troupe_server::metrics::register_all(registry);
+        troupe_worker::metrics::register(registry);
+    };
+    let listen = live.now().telemetry.listen;
+    let observed = listener::serve_if_configured(listen, register, wellbeing.clone(), shutdown.clone());
+    let mut worker = Box::pin(troupe_worker::run(live, &wellbeing, shutdown.clone()));
+    let parts = async {
+        let (server, worker) = tokio::join!(until_end(&mut server), until_end(&mut worker));
+        server.and(worker)
+    };
+    listener::beside(observed, parts).await
 }

@@ -14,11 +14,9 @@ use std::{
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::util::SubscriberInitExt;
-use troupe_core::{
-    config::{Config, Live, LogFormat, Telemetry},
-    telemetry,
-};
+use troupe_core::config::{Config, Live, LogFormat, Telemetry};
 use troupe_server::Server;
+use troupe_telemetry::{Wellbeing, logs};
 
 use crate::log::Log;
 
@@ -67,7 +65,7 @@ impl InProcess {
         let environment: BTreeMap<_, _> = environment.iter().cloned().collect();
         let config = Config::from_sources(None, environment);
         let config = config.unwrap_or_else(|error| panic!("{}: {error}", tier.binary()));
-        let dispatch = telemetry::dispatch(&config.telemetry, log.clone()).expect("a filter of logs");
+        let dispatch = logs::dispatch(&config.telemetry, log.clone()).expect("a filter of logs");
         let own = log.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -85,7 +83,7 @@ impl InProcess {
             let live = Live::fixed(config);
             let outcome = match tier {
                 Tier::Server => serve(live, stop).await,
-                Tier::Worker => troupe_worker::run(live, stop).await,
+                Tier::Worker => troupe_worker::run(live, &Wellbeing::default(), stop).await,
             };
             if let Err(error) = &outcome {
                 log.push(format!("Error: {error:?}"));
@@ -123,7 +121,7 @@ impl Drop for InProcess {
 }
 
 async fn serve(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> {
-    Server::start(live).await?.run(shutdown).await
+    Server::start(live, &Wellbeing::default()).await?.run(shutdown).await
 }
 
 /// What threads have logged that are no runtime's, such as those that hash passwords.
@@ -143,8 +141,8 @@ fn watch_all_threads() {
             Some(log) => log.push(panic.to_string()),
             None => before(panic),
         }));
-        let errors = Telemetry { filter: "off,troupe=error".to_owned(), format: LogFormat::Json };
-        let dispatch = telemetry::dispatch(&errors, STRAYS.clone()).expect("a filter of logs");
+        let errors = Telemetry { filter: "off,troupe=error".to_owned(), format: LogFormat::Json, listen: None };
+        let dispatch = logs::dispatch(&errors, STRAYS.clone()).expect("a filter of logs");
         tracing::dispatcher::set_global_default(dispatch).expect("the only one for all threads");
     });
 }

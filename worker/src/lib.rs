@@ -9,12 +9,14 @@ mod emails;
 pub mod fuzzing;
 mod housekeeping;
 mod knowledge;
+pub mod metrics;
 mod money;
 mod presence;
 mod providers;
 mod queue;
 mod replies;
 mod vectors;
+mod wellbeing;
 mod work;
 
 use std::sync::Arc;
@@ -33,7 +35,10 @@ use troupe_core::{
     model::admin::WorkerState,
     ports::JobQueue,
 };
-use troupe_db::{accounts::tiers, operations::workers::Orders, retrieval::Retriever, vector_stores};
+use troupe_db::{
+    accounts::tiers, operations::workers::Orders, readiness::ReadinessProbe, retrieval::Retriever, vector_stores,
+};
+use troupe_telemetry::Wellbeing;
 
 use crate::{
     account_data::{Deletion, Export},
@@ -50,6 +55,7 @@ use crate::{
         generator::ReplyGenerator,
         leases::Leases,
     },
+    wellbeing::Dependencies,
     work::{Registry, Runner, WakeUps},
 };
 
@@ -60,7 +66,7 @@ pub use vectors::reindex;
 const APPLICATION: &str = "troupe-worker";
 
 /// Works until the shutdown token is cancelled and the running replies have ended or been handed back.
-pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken) -> anyhow::Result<()> {
     // Draining this worker stops no other part of the process.
     let shutdown = shutdown.child_token();
     let worker = Worker::connect(live, shutdown.clone()).await?;
@@ -96,6 +102,7 @@ pub async fn run(live: Live, shutdown: CancellationToken) -> anyhow::Result<()> 
     let slots = Slots::new(worker.config.worker.concurrency, &[]);
     worker.background.spawn(presence::follow(orders, slots.clone(), shutdown.clone()));
     let queues = worker.start_consumers(generator, &slots).await?;
+    wellbeing.add(Arc::new(worker.dependencies()));
     tracing::info!("worker ready");
 
     shutdown.cancelled().await;
@@ -150,6 +157,10 @@ impl Worker {
         let live = self.live.subscribe();
         let follow = troupe_db::follow_address(self.pool.clone(), address, live, APPLICATION);
         self.background.spawn_until_shutdown(follow);
+    }
+
+    fn dependencies(&self) -> Dependencies {
+        Dependencies { postgres: ReadinessProbe::new(self.live.clone(), APPLICATION), jobs: self.jobs.clone() }
     }
 
     fn start_leases(&self) -> Leases {

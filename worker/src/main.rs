@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use troupe_core::{
     config::Options,
     lifecycle::{self, Tasks},
-    telemetry,
 };
+use troupe_telemetry::{Wellbeing, listener, logs};
 
 /// glibc's allocator took an eighth of the worker's CPU time; this one takes half of that, for 24 MB more.
 #[global_allocator]
@@ -41,13 +41,20 @@ async fn serve() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
-    telemetry::init(&live.now().telemetry)?;
+    logs::init(&live.now().telemetry)?;
     let shutdown = lifecycle::shutdown_on_signal()?;
     match arguments.command {
         Some(Command::Reindex) => troupe_worker::reindex(&live, std::io::stdout(), shutdown).await,
         None => {
             Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
-            troupe_worker::run(live, shutdown).await
+            let wellbeing = Wellbeing::default();
+            let observed = listener::serve_if_configured(
+                live.now().telemetry.listen,
+                troupe_worker::metrics::register_all,
+                wellbeing.clone(),
+                shutdown.clone(),
+            );
+            listener::beside(observed, troupe_worker::run(live, &wellbeing, shutdown)).await
         }
     }
 }

@@ -3,6 +3,7 @@
 use tokio::time::{Instant, sleep_until};
 use troupe_core::{
     ids::{CredentialId, UserId},
+    metrics::OutcomeLabel,
     model::{
         User,
         audit::{By, On},
@@ -22,11 +23,23 @@ use crate::{
         error::{ApiError, ProblemCode},
         extract::validation::Checks,
     },
+    metrics::AUTH,
 };
 
 /// The user with this address and password. A refusal reveals nothing else, and takes a constant time; only where both
 /// are right it may say that the address is not verified yet.
 pub(crate) async fn check(accounts: &Accounts, by: &By, email: &str, password: String) -> Result<User, ApiError> {
+    let checked = verify(accounts, by, email, password).await;
+    let outcome = match &checked {
+        Ok(_) => "signed_in",
+        Err(ApiError::Unauthenticated(_) | ApiError::Forbidden { .. }) => "refused",
+        Err(_) => "failed",
+    };
+    AUTH.sign_ins.get_or_create(&OutcomeLabel { outcome }).inc();
+    checked
+}
+
+async fn verify(accounts: &Accounts, by: &By, email: &str, password: String) -> Result<User, ApiError> {
     let refused_at = Instant::now() + accounts.config.auth.refusal_time;
     let found =
         if email.contains('\0') { None } else { users::credentials_by_email(&accounts.pool, email.trim()).await? };

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use tokio::{sync::Mutex, time::Instant};
 use troupe_core::model::{
-    admin::{Running, Worker},
+    admin::{Running, Worker, WorkerState},
     jobs::JobKind,
 };
 use troupe_db::{
@@ -16,7 +16,13 @@ use troupe_db::{
 };
 use utoipa::ToSchema;
 
-use crate::http::error::ApiError;
+use crate::{
+    http::error::ApiError,
+    metrics::{JobLabels, QUEUE, StateLabel},
+};
+
+const STATES: [(WorkerState, &str); 3] =
+    [(WorkerState::Active, "active"), (WorkerState::Paused, "paused"), (WorkerState::Draining, "draining")];
 
 /// Dead letters are counted up to this.
 const MAX_DEAD_LETTERS: i64 = 10_000;
@@ -54,6 +60,25 @@ impl QueueSnapshotCache {
         let stored = Arc::new(QueueSnapshot::load(pool).await?);
         *last = Some((Instant::now(), stored.clone()));
         Ok(stored)
+    }
+
+    /// Shows it as metrics.
+    pub(crate) async fn show(&self, pool: &PgPool) -> Result<(), ApiError> {
+        let snapshot = self.get(pool).await?;
+        QUEUE.dead_letters.set(snapshot.dead_letters);
+        for (state, name) in STATES {
+            let workers = snapshot.workers.iter().filter(|worker| worker.alive && worker.state == state).count();
+            QUEUE.workers.get_or_create(&StateLabel { state: name }).set(workers as i64);
+        }
+        for jobs in &snapshot.jobs {
+            let show = |status, jobs_now| {
+                QUEUE.jobs.get_or_create(&JobLabels { kind: jobs.kind.clone(), status }).set(jobs_now);
+            };
+            show("waiting", jobs.waiting);
+            show("running", jobs.running);
+            show("dead_letter", jobs.dead_letters);
+        }
+        Ok(())
     }
 }
 

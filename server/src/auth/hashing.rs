@@ -13,9 +13,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+use troupe_core::metrics::{Held, ObserveTime};
 
-use crate::http::error::ApiError;
+use crate::{http::error::ApiError, metrics::AUTH};
 
 /// How long a caller waits for the idle pool alone: several hashes' time, since a few concurrent sign-ins must not take
 /// a core from messages.
@@ -40,6 +44,8 @@ impl Threads {
         &self,
         work: impl Fn() -> T + Send + Sync + 'static,
     ) -> Result<T, ApiError> {
+        let _in_flight = Held::of(&AUTH.hashing);
+        let began = Instant::now();
         let work = Arc::new(work);
         let done = match self.idle.submit(work.clone()) {
             Ok(mut idle) => {
@@ -53,6 +59,7 @@ impl Threads {
             // While no core is idle, that queue may be full of jobs that the reserve pool has done.
             Err(_) => self.reserve.submit(work)?.await,
         };
+        AUTH.hash_duration.observe_time(began.elapsed());
         done.map_err(|_| ApiError::Internal("a hash was not finished".to_owned()))
     }
 }

@@ -14,6 +14,8 @@ impl Batch for AcceptBatch {
     type Answer = Outcome;
     type Error = sqlx::Error;
 
+    const NAME: &'static str = "accept";
+
     async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Outcome>> {
         accept::accept(&self.pool, messages, self.limits).await
     }

@@ -14,6 +14,8 @@ use troupe_core::{
     ports::{EventBus, JobQueue},
 };
 
+use crate::metrics::CHAT;
+
 const CHANNEL_CAPACITY: usize = 8_192;
 const MAX_BATCH: usize = 256;
 
@@ -65,6 +67,7 @@ async fn run(
         let (published, enqueued) = tokio::join!(bus.publish(&events), jobs.enqueue(&dispatches));
         if let Err(error) = enqueued {
             tracing::warn!(%error, requests = dispatches.len(), "the sweeper will hand these over");
+            CHAT.undispatched.inc_by(dispatches.len() as u64);
         }
         if let Err(error) = published {
             tracing::warn!(%error, "sockets were not told of accepted messages");

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use troupe_core::{
     events::{Cursor, Frame},
     ids::{RequestId, UserId},
+    metrics::Held,
 };
 use troupe_db::replies::requests;
 
@@ -26,6 +27,7 @@ use crate::{
         connections::ConnectionGuard,
         hub::{Delivery, Subscription},
     },
+    metrics::LIVE,
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -39,7 +41,17 @@ pub(crate) async fn follow(
     let user = identity.user;
     let guard = chat.live.connections.register(identity.credential.id);
     let live = chat.live.hub.subscribe(user).await?;
-    let mut follower = Follower { chat, user, guard, id, last: after, pending: VecDeque::new(), live, finished: false };
+    let mut follower = Follower {
+        chat,
+        user,
+        guard,
+        id,
+        last: after,
+        pending: VecDeque::new(),
+        live,
+        finished: false,
+        _open: Held::of(&LIVE.streams),
+    };
     follower.replay().await?;
     if follower.finished && follower.pending.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -62,6 +74,7 @@ struct Follower {
     live: Subscription,
     /// The terminal event is pending or was sent.
     finished: bool,
+    _open: Held,
 }
 
 impl Follower {
@@ -107,7 +120,7 @@ impl Follower {
                         return Some(Bytes::from_static(b": still here\n\n"));
                     }
                 }
-                Ok(Some(Delivery::Event(frame))) => self.push((*frame).clone()),
+                Ok(Some(Delivery::Event(frame, _))) => self.push((*frame).clone()),
                 Ok(Some(Delivery::Resync)) => self.replay().await.ok()?,
                 Ok(Some(Delivery::Delayed)) => {}
                 // Too slow: the client reconnects with its last cursor.

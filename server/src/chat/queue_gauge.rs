@@ -12,10 +12,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use troupe_core::{
     clock::Clock,
     lifecycle::Tasks,
+    metrics::TierLabel,
     model::QueuePosition,
     ports::{JobQueue, QueueLevel},
 };
 use troupe_db::{accounts::tiers, replies::queue_state};
+
+use crate::metrics::QUEUE;
 
 const REDIS_POLL_INTERVAL: Duration = Duration::from_secs(1);
 const POSTGRES_POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -114,6 +117,7 @@ impl Inner {
             let polled = timeout(REDIS_TIMEOUT, jobs.levels(&tiers)).await;
             let Ok(Ok(levels)) = polled else {
                 self.last.write().redis_answers = false;
+                QUEUE.observed.set(0);
                 continue;
             };
             let (at, now) = (Instant::now(), clock.now().timestamp_millis() as u64);
@@ -127,7 +131,8 @@ impl Inner {
                 };
                 (tier.clone(), load)
             };
-            let loads = tiers.iter().zip(&levels).map(&mut load).collect();
+            let loads: HashMap<_, _> = tiers.iter().zip(&levels).map(&mut load).collect();
+            show(&loads);
             let mut last = self.last.write();
             (last.loads, last.redis_answers) = (loads, true);
         }
@@ -139,13 +144,26 @@ impl Inner {
         loop {
             ticks.tick().await;
             match queue_state::open(&pool, MAX_COUNTED).await {
-                Ok(open) => self.last.write().open = open.unsigned_abs(),
+                Ok(open) => {
+                    self.last.write().open = open.unsigned_abs();
+                    QUEUE.open.set(open);
+                }
                 Err(error) => tracing::debug!(%error, "could not count what is open"),
             }
             if let Ok(tiers) = tiers::list(&pool).await {
                 *self.tiers.write() = tiers.into_iter().map(|tier| tier.name).collect();
             }
         }
+    }
+}
+
+/// Shows the loads as metrics.
+fn show(loads: &HashMap<String, TierLoad>) {
+    QUEUE.observed.set(1);
+    for (tier, load) in loads {
+        let label = TierLabel { tier: tier.clone() };
+        QUEUE.waiting.get_or_create(&label).set(i64::try_from(load.waiting).unwrap_or(i64::MAX));
+        QUEUE.oldest.get_or_create(&label).set(load.oldest.unwrap_or_default().as_secs_f64());
     }
 }
 

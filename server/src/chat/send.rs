@@ -23,6 +23,7 @@ use crate::{
         extract::validation::Checks,
         idempotent::Key,
     },
+    metrics::{CHAT, CodeLabel},
     personas,
 };
 
@@ -75,6 +76,16 @@ pub(crate) async fn send_message(
     sending: Sending,
     correlation_id: &str,
 ) -> Result<Sent, ApiError> {
+    let sent = accept(chat, user, sending, correlation_id).await;
+    match &sent {
+        Ok(Sent { replayed: false, .. }) => CHAT.accepted.inc(),
+        Ok(_) => CHAT.replayed.inc(),
+        Err(error) => CHAT.refused.get_or_create(&CodeLabel { code: error.code().name() }).inc(),
+    };
+    sent
+}
+
+async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &str) -> Result<Sent, ApiError> {
     let Sending { conversation_id, content, if_busy, key, fresh } = sending;
     let limit = chat.config.server.max_content;
     if content.len() > limit {

@@ -42,8 +42,8 @@ async fn ended(live: &mut Option<Subscription>, id: RequestId) {
     let Some(subscription) = live else { return std::future::pending().await };
     loop {
         match subscription.next().await {
-            Some(Delivery::Event(frame)) if frame.request_id == id && frame.kind.is_terminal() => return,
-            Some(Delivery::Event(_) | Delivery::Delayed) => {}
+            Some(Delivery::Event(frame, _)) if frame.request_id == id && frame.kind.is_terminal() => return,
+            Some(Delivery::Event(..) | Delivery::Delayed) => {}
             Some(Delivery::Resync) => return,
             None => break,
         }

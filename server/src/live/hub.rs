@@ -13,7 +13,10 @@ use std::{
 
 use futures::StreamExt;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc},
+    time::Instant,
+};
 use troupe_core::{
     events::Frame,
     ids::UserId,
@@ -21,10 +24,13 @@ use troupe_core::{
     ports::{EventBus, PortError, Signal},
 };
 
+use crate::metrics::LIVE;
+
 /// An item of a connection's queue.
 #[derive(Debug, Clone)]
 pub(crate) enum Delivery {
-    Event(Arc<Frame>),
+    /// An event, and when it came from Redis.
+    Event(Arc<Frame>, Instant),
     /// Events may have been missed: the connection must take a new snapshot.
     Resync,
     /// Events are late; a resync follows.
@@ -74,6 +80,7 @@ impl Hub {
         let channel = {
             let mut users = self.0.users.lock();
             let channel = users.entry(user).or_default().clone();
+            LIVE.users.set(users.len() as i64);
             channel.listeners.lock().push((id, sender));
             channel
         };
@@ -93,10 +100,13 @@ impl Inner {
             Signal::Event(user, frame) => {
                 let channel = self.users.lock().get(&user).cloned();
                 if let Some(channel) = channel {
-                    channel.deliver(&Delivery::Event(Arc::new(frame)));
+                    channel.deliver(&Delivery::Event(Arc::new(frame), Instant::now()));
                 }
             }
-            Signal::Gap => self.deliver_to_all(&Delivery::Resync),
+            Signal::Gap => {
+                LIVE.gaps.inc();
+                self.deliver_to_all(&Delivery::Resync);
+            }
             Signal::Away => self.deliver_to_all(&Delivery::Delayed),
         }
     }
@@ -137,6 +147,7 @@ impl Inner {
         let mut users = self.users.lock();
         if channel.listeners.lock().is_empty() {
             users.remove(&user);
+            LIVE.users.set(users.len() as i64);
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{
     events::Frame,
     ids::{RequestId, SessionId, UserId},
+    metrics::{Held, ObserveTime},
     model::Request,
 };
 use troupe_db::replies::requests;
@@ -36,6 +37,7 @@ use crate::{
         extract::{correlation::CorrelationId, idempotency},
     },
     live::hub::Delivery,
+    metrics::{LIVE, ReasonLabel},
 };
 
 /// A peer that does not accept a frame within this time is too slow.
@@ -93,10 +95,14 @@ impl Connection {
             last_event_at: Instant::now(),
         };
         tracing::debug!(session_id = %id, "a socket opened");
+        let open = Held::of(&LIVE.sockets);
         let end = match connection.run(&ended).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
+        drop(open);
+        let reason = if let End::Close(why) = &end { why.name() } else { "gone" };
+        LIVE.closed.get_or_create(&ReasonLabel { reason }).inc();
         if let End::Close(why) = end {
             Self::refuse(connection.socket, why).await;
         }
@@ -190,9 +196,16 @@ impl Connection {
 
     async fn deliver(&mut self, delivery: Option<Delivery>) -> Result<(), End> {
         match delivery {
-            Some(Delivery::Event(frame)) if self.seen.lacks_text_before(&frame) => self.send_hello().await,
-            Some(Delivery::Event(frame)) => self.send_event(&frame).await,
-            Some(Delivery::Resync) => self.send_hello().await,
+            Some(Delivery::Event(frame, _)) if self.seen.lacks_text_before(&frame) => self.send_hello().await,
+            Some(Delivery::Event(frame, came_at)) => {
+                let sent = self.send_event(&frame).await;
+                LIVE.lag.observe_time(came_at.elapsed());
+                sent
+            }
+            Some(Delivery::Resync) => {
+                LIVE.resyncs.inc();
+                self.send_hello().await
+            }
             Some(Delivery::Delayed) => self.send_json(&Notice::LIVE_DELAYED).await,
             None => Err(End::Close(Closing::TooSlow)),
         }
@@ -307,7 +320,10 @@ impl Connection {
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
         match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                LIVE.frames.inc();
+                Ok(())
+            }
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(End::Close(Closing::TooSlow)),
         }

@@ -156,6 +156,19 @@ pub(crate) enum Closing {
 }
 
 impl Closing {
+    /// As metrics name it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Overload => "overload",
+            Self::SignedOut => "signed_out",
+            Self::TooSlow => "too_slow",
+            Self::TooMany => "too_many",
+            Self::Misbehaved => "misbehaved",
+            Self::Flooded => "flooded",
+        }
+    }
+
     pub(crate) fn frame(self) -> CloseFrame {
         let (code, reason) = match self {
             Self::Restart => return restart(),

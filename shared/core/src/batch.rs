@@ -6,10 +6,16 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::lifecycle::Tasks;
+use crate::{
+    lifecycle::Tasks,
+    metrics::{ObserveTime, batches::OfBatch},
+};
 
 /// Backpressure: callers beyond this wait to be queued.
 const MAX_QUEUED_CALLS: usize = 4_096;
@@ -19,6 +25,9 @@ pub trait Batch: Send + Sync + 'static {
     type Item: Send + Sync + 'static;
     type Answer: Send + 'static;
     type Error: Send + Sync + 'static;
+
+    /// What its metrics call it.
+    const NAME: &'static str;
 
     fn run(&self, items: &[Self::Item]) -> impl Future<Output = Result<Vec<Self::Answer>, Self::Error>> + Send;
 
@@ -67,6 +76,7 @@ async fn lane<B: Batch>(
     max_items: usize,
     shutdown: CancellationToken,
 ) {
+    let metrics = OfBatch::named(B::NAME);
     loop {
         let mut calls = Vec::new();
         tokio::select! {
@@ -84,7 +94,14 @@ async fn lane<B: Batch>(
             }
         }
         let (items, callers): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-        match batch.run(&items).await {
+        metrics.items.observe(items.len() as f64);
+        let began = Instant::now();
+        let answers = batch.run(&items).await;
+        metrics.duration.observe_time(began.elapsed());
+        if answers.is_err() {
+            metrics.failures.inc();
+        }
+        match answers {
             Ok(answers) => callers.into_iter().zip(answers).for_each(|(caller, answer)| _ = caller.send(Ok(answer))),
             Err(error) if items.len() > 1 && B::may_concern_one_item(&error) => {
                 for (item, caller) in items.iter().zip(callers) {
@@ -123,6 +140,8 @@ mod tests {
         type Item = u32;
         type Answer = u32;
         type Error = &'static str;
+
+        const NAME: &'static str = "doubling";
 
         async fn run(&self, items: &[u32]) -> Result<Vec<u32>, &'static str> {
             self.may_run.acquire().await.map_err(|_| "closed")?.forget();

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::{
     config,
+    metrics::{Counter, EncodeLabelSet, Family, Gauge, OutcomeLabel},
     model::providers::{Outcome, Rest},
 };
 
@@ -21,6 +22,20 @@ const WINDOW_CALLS: u32 = 20;
 const PROBE_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 const PROBE_POLL_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 const MAX_DOUBLINGS: u32 = 16;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct NameLabel {
+    pub name: String,
+}
+
+crate::metrics! {
+    pub static METRICS: CircuitBreakerMetrics {
+        /// Whether the circuit breaker of a service or key is open.
+        open: Family<NameLabel, Gauge> = "troupe_circuit_breaker_open";
+        /// Times that one was opened here, by the failure that did it.
+        opened: Family<OutcomeLabel, Counter> = "troupe_circuit_breaker_openings";
+    }
+}
 
 /// What happens to a key after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,11 +143,19 @@ struct State {
 pub struct CircuitBreaker {
     settings: BreakerSettings,
     state: Mutex<State>,
+    /// Whether it is open, as a metric.
+    open: Gauge,
 }
 
 impl CircuitBreaker {
-    pub fn new(settings: BreakerSettings) -> Self {
-        Self { settings, state: Mutex::default() }
+    /// `name`: that of the service or key, in metrics.
+    pub fn new(name: &str, settings: BreakerSettings) -> Self {
+        let open = METRICS.open.get_or_create_owned(&NameLabel { name: name.to_owned() });
+        Self { settings, state: Mutex::default(), open }
+    }
+
+    fn show(&self, state: &State) {
+        self.open.set(state.rest.is_some().into());
     }
 
     /// The current rest, if the breaker is open or half-open.
@@ -155,6 +178,7 @@ impl CircuitBreaker {
         if rest.why == Outcome::RateLimited {
             // The provider itself has given the time: no probe is needed.
             state.rest = None;
+            self.show(&state);
             return Admission::Allowed;
         }
         state.probe = Some(now + PROBE_TIMEOUT);
@@ -168,6 +192,7 @@ impl CircuitBreaker {
         state.record(false);
         if probe {
             *state = State { changed: Some(now), ..State::default() };
+            self.show(&state);
         }
         probe
     }
@@ -223,6 +248,8 @@ impl CircuitBreaker {
         }
         state.rest = Some(Rest { until, why: failure.outcome, since: now, pauses: pauses.saturating_add(1) });
         state.changed = Some(now);
+        self.show(&state);
+        METRICS.opened.get_or_create(&OutcomeLabel { outcome: failure.outcome.name() }).inc();
         true
     }
 
@@ -232,6 +259,7 @@ impl CircuitBreaker {
         let newer = state.changed.is_none_or(|known| known < changed);
         if newer {
             *state = State { rest, changed: Some(changed), ..State::default() };
+            self.show(&state);
         }
         newer
     }
@@ -284,7 +312,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_open_it_and_one_probe_closes_it_again() {
-        let breaker = CircuitBreaker::new(SETTINGS);
+        let breaker = CircuitBreaker::new("tested", SETTINGS);
         for n in 0..4 {
             assert!(!breaker.record_failure(&failure(Outcome::Failed), false, at(n)));
         }
@@ -303,7 +331,7 @@ mod tests {
 
     #[test]
     fn failures_among_as_many_successes_do_not() {
-        let breaker = CircuitBreaker::new(SETTINGS);
+        let breaker = CircuitBreaker::new("tested", SETTINGS);
         for n in 0..200 {
             breaker.record_success(false, at(n));
             breaker.record_success(false, at(n));
@@ -313,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_key_rests_as_long_as_it_is_told_within_reason() {
-        let breaker = CircuitBreaker::new(SETTINGS);
+        let breaker = CircuitBreaker::new("tested", SETTINGS);
         let limited = |seconds| BreakerFailure {
             retry_after: Some(Duration::from_secs(seconds)),
             ..failure(Outcome::RateLimited)
@@ -323,7 +351,7 @@ mod tests {
         assert_eq!(breaker.admit(at(7)), Admission::Allowed);
         assert!(breaker.record_failure(&limited(7_000), false, at(8)));
         assert_eq!(breaker.admit(at(9)), Admission::Denied { until: at(38) });
-        let breaker = CircuitBreaker::new(SETTINGS);
+        let breaker = CircuitBreaker::new("tested", SETTINGS);
         assert!(breaker.record_failure(&failure(Outcome::OutOfMoney), false, at(0)));
         assert_eq!(breaker.admit(at(3_599)), Admission::Denied { until: at(3_600) });
         assert_eq!(breaker.admit(at(3_600)), Admission::Probe);
@@ -331,7 +359,7 @@ mod tests {
 
     #[test]
     fn news_from_others_count_when_they_are_newer() {
-        let breaker = CircuitBreaker::new(SETTINGS);
+        let breaker = CircuitBreaker::new("tested", SETTINGS);
         breaker.record_failure(&failure(Outcome::KeyRefused), false, at(10));
         breaker.merge(None, at(9));
         assert!(breaker.rest().is_some());
@@ -344,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_is_let_go_is_no_verdict() {
-        let breaker = CircuitBreaker::new(SETTINGS);
+        let breaker = CircuitBreaker::new("tested", SETTINGS);
         breaker.record_failure(&failure(Outcome::OutOfMoney), false, at(0));
         assert_eq!(breaker.admit(at(4_000)), Admission::Probe);
         breaker.release(true);

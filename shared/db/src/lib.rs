@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod interview;
 pub mod jobs;
 pub mod knowledge;
+pub mod metrics;
 pub mod money;
 pub mod operations;
 pub mod personas;
@@ -53,6 +54,7 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
         .connect_with(options(config, application)?)
         .await
         .map_err(ConnectError::Connect)?;
+    metrics::watch(application, config.max_connections, &pool);
     if config.migrate {
         migrate(config, application).await?;
     }

@@ -3,6 +3,7 @@
 
 mod conversation;
 mod engines;
+mod fetching;
 mod ollama;
 
 use std::path::{Path, PathBuf};

@@ -167,7 +167,8 @@ async fn qdrant_and_the_embedder_are_asked_with_the_key_of_the_moment() {
         ("TROUPE_EMBEDDINGS__DIMENSION", "8".to_owned()),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let live = Live::new(Sources { secrets: Some(secrets.path().to_owned()), environment, ..Sources::default() }).unwrap();
+    let live =
+        Live::new(Sources { secrets: Some(secrets.path().to_owned()), environment, ..Sources::default() }).unwrap();
     let clock = Arc::new(SystemClock);
     let asking = embedders::from_config(&live, clock.clone(), &Tasks::default()).unwrap();
     let store = vector_stores::from_config(&live, asking.as_ref(), ground.pool.clone(), clock).unwrap();

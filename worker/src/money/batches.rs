@@ -23,6 +23,8 @@ impl Batch for Reservations {
     type Answer = Reserved;
     type Error = sqlx::Error;
 
+    const NAME: &'static str = "reserve";
+
     async fn run(&self, wanted: &[Wanted]) -> sqlx::Result<Vec<Reserved>> {
         budgets::reserve(&self.pool, wanted).await
     }
@@ -41,6 +43,8 @@ impl Batch for Settlements {
     type Item = Vec<Change>;
     type Answer = ();
     type Error = sqlx::Error;
+
+    const NAME: &'static str = "settle";
 
     async fn run(&self, reservations: &[Vec<Change>]) -> sqlx::Result<Vec<()>> {
         budgets::record_spending(&self.pool, &reservations.concat()).await?;

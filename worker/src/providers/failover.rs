@@ -33,6 +33,7 @@ use super::{
     failure::{FailoverTarget, Failure, consequence},
     prompt::Prompt,
 };
+use crate::metrics::PROVIDERS;
 use call::{CallPurpose, ProviderCall, Trail};
 use chain::Chain;
 use roster::Candidate;
@@ -257,6 +258,7 @@ impl Failover {
             };
             if self.calls > 0 && !hedge && !self.chain.retries.withdraw() {
                 tracing::warn!("the retry budget is spent: this reply waits");
+                PROVIDERS.retries_denied.inc();
                 candidate.endpoint.breaker.release(probe);
                 self.retryable = true;
                 return None;

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::shares::Shares;
+use crate::metrics::REPLIES;
 
 pub(crate) struct Slots {
     state: Mutex<State>,
@@ -55,6 +56,7 @@ pub(crate) struct Occupied {
 impl Slots {
     /// `total` slots, for tiers of these weights.
     pub(crate) fn new(total: usize, weights: &[u32]) -> Arc<Self> {
+        REPLIES.slots.set(total as i64);
         let state = State {
             total,
             used: 0,
@@ -133,6 +135,7 @@ impl Slots {
     pub(crate) fn resize(&self, total: usize, paused: bool) {
         let mut state = self.state.lock();
         (state.total, state.paused) = (total, paused);
+        REPLIES.slots.set(total as i64);
         let tiers = state.wake_ups.len();
         drop(state);
         (0..tiers).for_each(|tier| self.wake_up(tier));

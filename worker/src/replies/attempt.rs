@@ -9,6 +9,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
+    metrics::{Held, ObserveTime, TierLabel},
     model::{
         grounding::Grounding,
         providers::{Outcome, Try},
@@ -25,6 +26,7 @@ use super::{
     knowledge, memory,
 };
 use crate::{
+    metrics::{AttemptLabels, REPLIES},
     money::NotReserved,
     providers::{Candidate, Chain, ChainFailure, Completion, Failover, ReplyChunk, Trail, prompt::Prompt},
 };
@@ -57,6 +59,19 @@ pub(super) enum AttemptOutcome {
     HandBack,
     /// A newer attempt runs: this one must leave no trace.
     Overtaken,
+}
+
+impl AttemptOutcome {
+    /// As metrics name it.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "completed",
+            Self::Retry { .. } => "retried",
+            Self::Fail { .. } => "failed",
+            Self::HandBack => "handed_back",
+            Self::Overtaken => "overtaken",
+        }
+    }
 }
 
 /// The result of streaming a reply.
@@ -94,7 +109,13 @@ impl<'a> Attempt<'a> {
 
     pub(super) async fn run(mut self) {
         tracing::debug!(persona = self.claimed.persona.name, "replying");
+        let _running = Held::of(&REPLIES.running);
+        let tier = self.claimed.tier.clone();
+        if self.claimed.attempt == 1 {
+            REPLIES.wait.get_or_create(&TierLabel { tier: tier.clone() }).observe_time(self.since_message());
+        }
         let Generated { outcome, cacheable } = self.generate().await;
+        REPLIES.attempts.get_or_create(&AttemptLabels { tier, outcome: outcome.name() }).inc();
         self.end(outcome).await;
         // Last: the user does not wait for the cache.
         if let Some(Cacheable { reply, prompt, candidates }) = cacheable {
@@ -123,6 +144,7 @@ impl<'a> Attempt<'a> {
             return AttemptOutcome::Fail { problem: no_model_allowed(), cause }.into();
         }
         if let Some(CacheHit { reply, tried }) = generator.find_cached(&self.claimed, &prompt, &candidates).await {
+            REPLIES.cached.inc();
             let written = self.write(reply.replay()).await;
             self.trail = vec![tried];
             return self.outcome(written).into();
@@ -177,7 +199,13 @@ impl<'a> Attempt<'a> {
                 Overtaken = self.writer.work() => return Written::Overtaken,
             };
             match chunk {
-                Some(Ok(ReplyChunk::Text(text))) => self.writer.push(&text),
+                Some(Ok(ReplyChunk::Text(text))) => {
+                    if self.writer.text().is_empty() && !self.claimed.shown {
+                        let tier = TierLabel { tier: self.claimed.tier.clone() };
+                        REPLIES.first_text.get_or_create(&tier).observe_time(self.since_message());
+                    }
+                    self.writer.push(&text);
+                }
                 Some(Ok(ReplyChunk::Retracted)) => self.writer.retract(),
                 Some(Ok(ReplyChunk::End(_))) if self.writer.text().trim().is_empty() => {
                     return Written::Failed(ChainFailure::after_call("the model said nothing but white space"));
@@ -211,6 +239,11 @@ impl<'a> Attempt<'a> {
             Written::Overtaken => AttemptOutcome::Overtaken,
             Written::HandBack => AttemptOutcome::HandBack,
         }
+    }
+
+    /// Since the user sent the message.
+    pub(super) fn since_message(&self) -> Duration {
+        (self.generator.clock.now() - self.claimed.created_at).to_std().unwrap_or_default()
     }
 
     /// The number of this attempt, among those that count against `worker.max_attempts`.

@@ -30,6 +30,8 @@ impl Batch for Claims {
     type Answer = Option<Claimed>;
     type Error = sqlx::Error;
 
+    const NAME: &'static str = "claim";
+
     async fn run(&self, requests: &[RequestId]) -> sqlx::Result<Vec<Option<Claimed>>> {
         claim::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
     }
@@ -48,6 +50,8 @@ impl Batch for Finishes {
     type Item = Finished;
     type Answer = Option<Ended>;
     type Error = sqlx::Error;
+
+    const NAME: &'static str = "finish";
 
     async fn run(&self, finished: &[Finished]) -> sqlx::Result<Vec<Option<Ended>>> {
         finish::finish(&self.pool, finished, self.redispatch_after).await

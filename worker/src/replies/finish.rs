@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use troupe_core::{
     events::Event,
     ids::MessageId,
+    metrics::{ObserveTime, TierLabel},
     model::{
         Message, Role,
         providers::{Outcome, Try},
@@ -26,7 +27,10 @@ use super::{
     memory,
     retry_backoff::retry_backoff,
 };
-use crate::providers::{ChainFailure, Completion};
+use crate::{
+    metrics::REPLIES,
+    providers::{ChainFailure, Completion},
+};
 
 /// Tries of the finish statement while PostgreSQL is away.
 const MAX_FINISH_TRIES: u32 = 8;
@@ -62,14 +66,14 @@ impl Attempt<'_> {
 
     /// A retry with backoff; a failure for good where another attempt is no use, or there were enough.
     pub(super) fn retry_or_fail(&self, mut failure: ChainFailure) -> AttemptOutcome {
-        let ReplyGenerator { money, settings, clock, .. } = self.generator;
+        let ReplyGenerator { money, settings, .. } = self.generator;
         let cost = cost_of(&self.trail);
         if money.exceeds_max_cost(self.claimed.cost + cost, cost) {
             failure.retryable = false;
             failure.message.push_str("; another attempt would cost more than worker.max_cost");
         }
         let attempts = self.counted();
-        let waited = (clock.now() - self.claimed.created_at).to_std().unwrap_or_default();
+        let waited = self.since_message();
         let enough = if failure.called {
             attempts >= settings.max_attempts
         } else {
@@ -111,6 +115,8 @@ impl Attempt<'_> {
         let correlation_id = self.claimed.correlation_id.clone();
         let event = Event::Completed { message, usage, provider, model, incomplete, retrieval, correlation_id };
         self.publish_end(&event, &ended).await;
+        let tier = TierLabel { tier: self.claimed.tier.clone() };
+        REPLIES.duration.get_or_create(&tier).observe_time(self.since_message());
         let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let took_us = microseconds(self.writer.started().elapsed());
         let storing_us = microseconds(storing);

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::ids::RequestId;
 use troupe_db::replies::finish;
 
+use crate::metrics::REPLIES;
+
 const HEARTBEATS_PER_LEASE: u32 = 3;
 
 struct Held {
@@ -60,6 +62,7 @@ impl Leases {
             {
                 // Or it has ended during the statement: then the token has no listener.
                 tracing::debug!(%request_id, attempt, "the lease is lost");
+                REPLIES.leases_lost.inc();
                 held.lost.cancel();
             }
         }

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{config::Config, jobs::Dispatch, ports::JobQueue};
 use troupe_db::replies::{accept::Limits, requests};
 
+use crate::metrics::REPLIES;
+
 /// The advisory lock of the sweeper that was elected.
 const SWEEP_LOCK: i64 = 0x0074_726f_7570_6501;
 const MAX_SWEPT: i64 = 500;
@@ -33,6 +35,7 @@ async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, limits: Limits) -> Result<(),
         return Ok(());
     }
     tracing::info!(requests = due.len(), "dispatching again");
+    REPLIES.redispatched.inc_by(due.len() as u64);
     jobs.enqueue(&due).await.map_err(|e| e.to_string())
 }
 

@@ -1,12 +1,17 @@
 //! One attempt at a job: runs it with a time limit while renewing the lease, and stores the outcome.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures::FutureExt;
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use troupe_core::metrics::{Held, KindLabel, ObserveTime};
 use troupe_db::jobs::{
     finish,
     lease::{self, Taken},
@@ -16,6 +21,7 @@ use super::{
     job::{Context, Durations, JobError, Outcome},
     registry::Kind,
 };
+use crate::metrics::{JOBS, JobLabels};
 
 pub(super) struct Attempt {
     pub(super) pool: PgPool,
@@ -32,8 +38,13 @@ impl Attempt {
         let context = Context::new(self.pool.clone(), &self.taken, durations, self.shutdown.clone());
         let (job_id, attempt) = (self.taken.lease.job, self.taken.lease.attempt);
         tracing::debug!(%job_id, kind = self.kind.name, attempt, waited = ?self.taken.waited, "a job begins");
+        let _running = Held::of(&JOBS.running.get_or_create_owned(&KindLabel { kind: self.kind.name.to_owned() }));
+        let began = Instant::now();
         let stored = match self.shutdown.run_until_cancelled(self.held(self.outcome(payload, &context))).await {
-            Some(outcome) => self.store(outcome).await,
+            Some(outcome) => {
+                self.count(&outcome, began.elapsed());
+                self.store(outcome).await
+            }
             None => finish::put_back(&self.pool, self.taken.lease, Duration::ZERO).await,
         };
         match stored {
@@ -44,6 +55,23 @@ impl Attempt {
                 "the end of an attempt could not be stored; the job is due when its lease is over"
             ),
         }
+    }
+
+    fn count(&self, outcome: &Result<Outcome, JobError>, took: Duration) {
+        let kind = self.kind.name;
+        let outcome = match outcome {
+            Ok(Outcome::Finished | Outcome::Done { .. }) => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let label = KindLabel { kind: kind.to_owned() };
+                JOBS.last_success.get_or_create(&label).set(now.as_secs_f64());
+                "done"
+            }
+            Ok(Outcome::Retry { .. }) => "continued",
+            Ok(Outcome::Fail { .. }) => "dead_letter",
+            Err(JobError::Lost) => "lost",
+            Err(_) => "failed",
+        };
+        JOBS.attempts.get_or_create(&JobLabels { kind, outcome }).observe_time(took);
     }
 
     /// Renews the lease while this runs; returns early when the lease is lost.

@@ -23,9 +23,12 @@ use troupe_core::{
 };
 
 use super::{route_classes::Rate, tiers::TierLimits};
-use crate::http::{
-    error::ApiError,
-    extract::{client_address::ClientAddress, read_body::receive},
+use crate::{
+    http::{
+        error::ApiError,
+        extract::{client_address::ClientAddress, read_body::receive},
+    },
+    metrics::{AUTH, LimitLabel},
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -160,6 +163,7 @@ impl Counted {
     pub(crate) fn refusal(&self) -> Option<ApiError> {
         let refused = self.verdict.refused?;
         let Limit { name, quota, .. } = self.limits.get(refused.limit)?;
+        AUTH.limited.get_or_create(&LimitLabel { limit: name }).inc();
         Some(ApiError::rate_limited(name, quota.calls, quota.window, seconds(refused.retry_after).max(1)))
     }
 

@@ -5,6 +5,7 @@
 //! headers.
 
 mod cors;
+mod measured_call;
 pub(crate) mod security_headers;
 
 use std::{sync::Arc, time::Duration};
@@ -16,9 +17,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 use troupe_core::problem::Problem;
+
+use measured_call::MeasuredCall;
 
 use super::{
     error::ApiError,
@@ -35,7 +38,9 @@ use super::{
 use crate::http::Http;
 
 pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
     let config = &http.config;
+    let call = MeasuredCall::of(&request);
     let id = CorrelationId::of(request.headers());
     let class = Class::of(&request);
     let address = ClientAddress::of(&request, &config.trusted_proxies);
@@ -67,6 +72,7 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
     if !config.cors_origins.is_empty() {
         cors::write_headers(headers, origin);
     }
+    call.answered(&response, began.elapsed());
     response
 }
 

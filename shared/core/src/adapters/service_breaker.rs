@@ -5,11 +5,27 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{
     circuit_breaker::{Admission, BreakerFailure, BreakerSettings, CircuitBreaker, KeyAction},
     clock::Clock,
+    metrics::{EncodeLabelSet, Histograms, ObserveTime, milliseconds},
     model::providers::{Outcome, Rest},
 };
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServiceLabels {
+    pub service: &'static str,
+    pub outcome: &'static str,
+}
+
+crate::metrics! {
+    pub static METRICS: ServiceMetrics {
+        /// Calls of the embedder, the vector store and the mail server, by outcome.
+        calls: Histograms<ServiceLabels> = "troupe_service_call_seconds", Histograms::new_with_constructor(milliseconds);
+    }
+}
 
 pub struct ServiceBreaker {
     /// For logs.
@@ -33,7 +49,7 @@ impl fmt::Display for BreakerOpen {
 
 impl ServiceBreaker {
     pub fn new(service: &'static str, settings: BreakerSettings, clock: Arc<dyn Clock>) -> Self {
-        Self { service, breaker: CircuitBreaker::new(settings), clock }
+        Self { service, breaker: CircuitBreaker::new(service, settings), clock }
     }
 
     pub fn admit(&self) -> Result<Permit<'_>, BreakerOpen> {
@@ -45,7 +61,7 @@ impl ServiceBreaker {
                 return Err(BreakerOpen { retry_after: (until - now).to_std().unwrap_or_default() });
             }
         };
-        Ok(Permit { owner: self, probe, recorded: false })
+        Ok(Permit { owner: self, probe, recorded: false, began: Instant::now() })
     }
 
     /// How long no call is admitted, where it is open. Asks for no call itself.
@@ -74,18 +90,26 @@ pub struct Permit<'a> {
     owner: &'a ServiceBreaker,
     probe: bool,
     recorded: bool,
+    began: Instant,
 }
 
 impl Permit<'_> {
+    fn count(&self, outcome: &'static str) {
+        let label = ServiceLabels { service: self.owner.service, outcome };
+        METRICS.calls.get_or_create(&label).observe_time(self.began.elapsed());
+    }
+
     /// The service answered.
     pub fn succeed(mut self) {
         self.recorded = true;
+        self.count("answered");
         self.owner.record_success(self.probe);
     }
 
     /// The service failed; `retry_after` is the pause that it requests.
     pub fn fail(mut self, retry_after: Option<Duration>) {
         self.recorded = true;
+        self.count("failed");
         self.owner.record_failure(Outcome::Failed, retry_after, self.probe);
     }
 
@@ -99,6 +123,7 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.recorded {
+            self.count("silent");
             self.owner.record_failure(Outcome::Silent, None, self.probe);
         }
     }

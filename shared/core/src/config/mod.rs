@@ -22,6 +22,7 @@ mod sources;
 mod tests;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -160,6 +161,9 @@ pub struct Housekeeping {
 pub struct Telemetry {
     pub format: LogFormat,
     pub filter: String,
+    /// Where the process shows its metrics and whether it is well; `None`: nowhere.
+    #[serde(deserialize_with = "optional_address")]
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -295,6 +299,12 @@ fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url
     }
     // Without the text: it may hold a password.
     text.parse().map(Some).map_err(|e| D::Error::custom(format!("is not an address: {e}")))
+}
+
+fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = |_| D::Error::custom(format!("'{text}' is no address with a port, such as 127.0.0.1:9464"));
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(wrong) }
 }
 
 fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

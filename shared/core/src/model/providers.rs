@@ -156,10 +156,36 @@ pub enum Outcome {
     Abandoned,
 }
 
-impl fmt::Display for Outcome {
+impl Outcome {
     /// The name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Refused => "refused",
+            Self::Filtered => "filtered",
+            Self::RateLimited => "rate_limited",
+            Self::OutOfMoney => "out_of_money",
+            Self::KeyRefused => "key_refused",
+            Self::NoSuchModel => "no_such_model",
+            Self::TooLong => "too_long",
+            Self::BadCall => "bad_call",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Silent => "silent",
+            Self::Stalled => "stalled",
+            Self::Endless => "endless",
+            Self::Cut => "cut",
+            Self::Malformed => "malformed",
+            Self::Empty => "empty",
+            Self::Outrun => "outrun",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.write_str(self.name())
     }
 }
 

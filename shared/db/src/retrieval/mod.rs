@@ -11,16 +11,20 @@ mod nearest;
 use std::{future::Future, sync::Arc};
 
 use sqlx::PgPool;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use troupe_core::{
     clock::Clock,
     config::Retrieval as Settings,
     ids::PersonaId,
+    metrics::ObserveTime,
     model::grounding::{Grounding, Mode, Source},
     ports::{EmbedError, Embedder, VectorStore},
 };
 
-use crate::knowledge::passages::{self, Passage};
+use crate::{
+    knowledge::passages::{self, Passage},
+    metrics::{ModeLabel, RETRIEVAL, SearchLabels},
+};
 
 pub use fusion::{Ranked, Ranks};
 pub use nearest::{NearPassage, NearestError, nearest};
@@ -65,10 +69,10 @@ impl Retriever {
             if excludes(question) {
                 None
             } else {
-                self.with_timeout("by meaning", self.vector_search(persona, question)).await
+                self.with_timeout("meaning", self.vector_search(persona, question)).await
             }
         };
-        let keyword_search = self.with_timeout("by words", self.keyword_search(persona, question));
+        let keyword_search = self.with_timeout("words", self.keyword_search(persona, question));
         let (keyword, vector) = tokio::join!(keyword_search, vector_search);
         let mode = match (&keyword, &vector) {
             (Some(_), Some(_)) => Mode::Hybrid,
@@ -80,6 +84,7 @@ impl Retriever {
             fusion::fuse(keyword.unwrap_or_default(), vector.unwrap_or_default(), &self.settings, self.clock.now());
         let passages = fusion::choose(ranked, max_passages, &self.settings);
         let mode = if passages.is_empty() { Mode::None } else { mode };
+        RETRIEVAL.retrievals.get_or_create(&ModeLabel { mode: mode.name() }).inc();
         Retrieved { mode, passages }
     }
 
@@ -97,9 +102,20 @@ impl Retriever {
         Ok(near)
     }
 
-    async fn with_timeout<T>(&self, how: &str, search: impl Future<Output = Result<T, RetrievalError>>) -> Option<T> {
+    async fn with_timeout<T>(
+        &self,
+        by: &'static str,
+        search: impl Future<Output = Result<T, RetrievalError>>,
+    ) -> Option<T> {
+        let began = Instant::now();
         let found = timeout(self.settings.timeout, search).await.unwrap_or(Err(RetrievalError::TooSlow));
-        found.inspect_err(|error| tracing::warn!(%error, "passages were not searched {how}")).ok()
+        let outcome = match &found {
+            Ok(_) => "found",
+            Err(RetrievalError::TooSlow) => "too_slow",
+            Err(_) => "failed",
+        };
+        RETRIEVAL.duration.get_or_create(&SearchLabels { by, outcome }).observe_time(began.elapsed());
+        found.inspect_err(|error| tracing::warn!(%error, "passages were not searched by {by}")).ok()
     }
 }
 

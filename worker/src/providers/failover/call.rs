@@ -5,17 +5,23 @@ use std::{mem, sync::Arc, time::Duration};
 use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use troupe_core::model::{
-    Usage,
-    providers::{Outcome, Try},
+use troupe_core::{
+    metrics::ObserveTime,
+    model::{
+        Usage,
+        providers::{Outcome, Try},
+    },
 };
 
 use super::{chain::Chain, roster::Candidate};
-use crate::providers::{
-    chat_model::{Call, Chunk, Chunks},
-    failure::Failure,
-    prompt::Prompt,
-    tokens,
+use crate::{
+    metrics::{CallLabels, GEN_AI, GenAiLabels, PROVIDERS, ProviderLabel, TokenLabels},
+    providers::{
+        chat_model::{Call, Chunk, Chunks},
+        failure::Failure,
+        prompt::Prompt,
+        tokens,
+    },
 };
 
 /// The records of a reply's calls, in the order of their ends.
@@ -160,8 +166,40 @@ impl ProviderCall {
             cost: usage.map_or(0.0, |usage| self.chain.money.price_of(&endpoint.provider, model, usage)),
             hedge: self.purpose.hedge,
         };
+        count(&tried, self.began.elapsed(), self.first_token);
+        if self.purpose.number > 1 && !self.purpose.hedge {
+            let label = ProviderLabel { provider: endpoint.provider.clone() };
+            PROVIDERS.failovers.get_or_create(&label).inc();
+        }
         self.chain.health_board.count_call(endpoint, &tried);
         self.trail.0.lock().push(tried);
+    }
+}
+
+/// Counts a call that has ended, by our names and by OpenTelemetry's.
+fn count(tried: &Try, took: Duration, first_token: Option<Duration>) {
+    let provider = ProviderLabel { provider: tried.provider.clone() };
+    let call = CallLabels { provider: tried.provider.clone(), outcome: tried.outcome.name() };
+    let gen_ai = GenAiLabels { gen_ai_operation_name: "chat", gen_ai_provider_name: tried.provider.clone() };
+    PROVIDERS.calls.get_or_create(&call).observe_time(took);
+    GEN_AI.duration.get_or_create(&gen_ai).observe_time(took);
+    if let Some(first_token) = first_token {
+        PROVIDERS.first_token.get_or_create(&provider).observe_time(first_token);
+        GEN_AI.first_chunk.get_or_create(&gen_ai).observe_time(first_token);
+    }
+    if let Some(usage) = tried.usage {
+        let tokens = |r#type| TokenLabels { provider: tried.provider.clone(), r#type };
+        let (input, output) = (u64::from(usage.prompt_tokens), u64::from(usage.completion_tokens));
+        PROVIDERS.tokens.get_or_create(&tokens("input")).inc_by(input);
+        PROVIDERS.tokens.get_or_create(&tokens("output")).inc_by(output);
+        GEN_AI.input_tokens.get_or_create(&gen_ai).inc_by(input);
+        GEN_AI.output_tokens.get_or_create(&gen_ai).inc_by(output);
+    }
+    if tried.cost > 0.0 {
+        PROVIDERS.cost.get_or_create(&provider).inc_by(tried.cost);
+    }
+    if tried.hedge {
+        PROVIDERS.hedges.get_or_create(&provider).inc();
     }
 }
 

@@ -187,16 +187,19 @@ fn endpoints(
         };
         if provider.small { Box::new(SmallModel(model)) } else { model }
     };
-    let endpoint = |(alias, key): (Option<String>, _)| Endpoint {
-        name: Link { provider: name.to_owned(), key: alias.clone(), model: None }.to_string(),
-        provider: name.to_owned(),
-        key: alias,
-        default_model: provider.model.clone(),
-        secret: Option::<&SecretString>::cloned(key),
-        accepts_prefill: provider.continues.unwrap_or(provider.format == Format::Anthropic),
-        model: model(key),
-        breaker: CircuitBreaker::new((&config.models).into()),
-        first_token_latency: FirstTokenLatency::default(),
+    let endpoint = |(alias, key): (Option<String>, _)| {
+        let endpoint = Link { provider: name.to_owned(), key: alias.clone(), model: None }.to_string();
+        Endpoint {
+            breaker: CircuitBreaker::new(&endpoint, (&config.models).into()),
+            name: endpoint,
+            provider: name.to_owned(),
+            key: alias,
+            default_model: provider.model.clone(),
+            secret: Option::<&SecretString>::cloned(key),
+            accepts_prefill: provider.continues.unwrap_or(provider.format == Format::Anthropic),
+            model: model(key),
+            first_token_latency: FirstTokenLatency::default(),
+        }
     };
     keys.into_iter().map(endpoint).map(Arc::new).collect()
 }

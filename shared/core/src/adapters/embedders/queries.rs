@@ -92,6 +92,8 @@ impl Batch for QueryBatch {
     type Answer = Vec<f32>;
     type Error = EmbedError;
 
+    const NAME: &'static str = "embed_queries";
+
     async fn run(&self, queries: &[Query]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let texts: Vec<_> = queries.iter().map(|query| query.text.clone()).collect();
         tokio::select! {

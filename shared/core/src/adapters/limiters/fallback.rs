@@ -15,10 +15,20 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::LocalLimiter;
-use crate::ports::{Limit, Limiter, PortError, Verdict};
+use crate::{
+    metrics::Counter,
+    ports::{Limit, Limiter, PortError, Verdict},
+};
 
 /// After a failure of the shared limiter, one call retries it at this interval.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+crate::metrics! {
+    pub static METRICS: LimiterMetrics {
+        /// Calls of the shared limiter that failed: this process counts alone then.
+        fallbacks: Counter = "troupe_rate_limit_fallbacks";
+    }
+}
 
 pub struct FallbackLimiter {
     shared: Arc<dyn Limiter>,
@@ -56,6 +66,7 @@ impl FallbackLimiter {
     }
 
     fn on_failure(&self, error: &PortError) {
+        METRICS.fallbacks.inc();
         if self.away_until.swap(self.next_retry(), Ordering::Relaxed) == 0 {
             tracing::warn!(%error, "limits are counted by this server alone for now");
         }

@@ -3,5 +3,5 @@
 mod fallback;
 mod local;
 
-pub use fallback::FallbackLimiter;
+pub use fallback::{FallbackLimiter, METRICS};
 pub use local::LocalLimiter;

@@ -10,13 +10,14 @@ use fred::{
     types::{Value, scripts::Script, streams::XReadValue},
 };
 use futures::{StreamExt, stream::BoxStream};
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::Instant};
 
-use super::{BROADCAST_CAPACITY, RedisHandle, script};
+use super::{BROADCAST_CAPACITY, RedisHandle, metrics::METRICS, script};
 use crate::{
     config,
     events::{Cursor, Frame},
     ids::{RequestId, UserId},
+    metrics::{ObserveTime, OutcomeLabel},
     ports::{Appended, EventBus, PortError, Signal},
 };
 
@@ -142,16 +143,17 @@ impl EventBus for RedisEventBus {
             arguments.push(Value::Bytes(frame.encoded().clone()));
         }
         let keys = vec![self.log(user, first.request_id), self.channel(user)];
-        let written: i64 = self
-            .append
-            .evalsha_with_reload(self.redis.client(), keys, arguments)
-            .await
-            .map_err(failed("append events"))?;
-        Ok(match written {
-            1 => Appended::Yes,
-            2 => Appended::Forgotten,
-            _ => Appended::Refused,
-        })
+        let began = Instant::now();
+        let written: Result<i64, _> = self.append.evalsha_with_reload(self.redis.client(), keys, arguments).await;
+        METRICS.append_duration.observe_time(began.elapsed());
+        let (outcome, appended) = match written {
+            Ok(1) => ("appended", Ok(Appended::Yes)),
+            Ok(2) => ("forgotten", Ok(Appended::Forgotten)),
+            Ok(_) => ("refused", Ok(Appended::Refused)),
+            Err(error) => ("failed", Err(failed("append events")(error))),
+        };
+        METRICS.appends.get_or_create(&OutcomeLabel { outcome }).inc();
+        appended
     }
 
     async fn seal(&self, user: UserId, request: RequestId, attempt: u32) -> Result<Vec<Frame>, PortError> {

@@ -7,6 +7,7 @@ mod cache;
 mod event_bus;
 mod job_queue;
 mod limiter;
+pub mod metrics;
 mod provider_board;
 mod session_store;
 
@@ -104,6 +105,7 @@ impl RedisHandle {
             .set_policy(ReconnectPolicy::new_exponential(0, 50, 2_000, 2));
         let pool = builder.build_pool(config.connections).map_err(failed)?;
         pool.init().await.map_err(failed)?;
+        metrics::watch(&pool);
         let info: String = pool.info(Some(InfoKind::Server)).await.map_err(failed)?;
         let memory: String = pool.info(Some(InfoKind::Memory)).await.map_err(failed)?;
         if let Some(policy) = field(&memory, "maxmemory_policy")

@@ -8,8 +8,7 @@ use tracing_subscriber::{
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
-
-use crate::config::{LogFormat, Telemetry};
+use troupe_core::config::{LogFormat, Telemetry};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {

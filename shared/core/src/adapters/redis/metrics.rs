@@ -1,0 +1,66 @@
+//! Metrics of the connections to Redis, and of the event logs.
+
+use fred::{
+    clients::Pool,
+    interfaces::{ClientLike, EventInterface, MetricsInterface},
+};
+use parking_lot::Mutex;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use crate::metrics::{Counter, Family, Histogram, MetricSet, OutcomeLabel, milliseconds};
+
+crate::metrics! {
+    pub static METRICS: RedisMetrics {
+        /// Appends to event logs, by outcome: refused are those of attempts that were overtaken.
+        appends: Family<OutcomeLabel, Counter> = "troupe_event_appends";
+        /// How long an append took.
+        append_duration: Histogram = "troupe_event_append_seconds", milliseconds();
+        /// Connections that were lost and came back.
+        reconnects: Counter = "troupe_redis_reconnects";
+    }
+}
+
+static POOLS: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
+
+/// Counts its reconnects, and shows its state.
+pub(super) fn watch(pool: &Pool) {
+    for client in pool.clients() {
+        client.on_reconnect(|_| async {
+            METRICS.reconnects.inc();
+            Ok(())
+        });
+    }
+    POOLS.lock().push(pool.clone());
+}
+
+/// The state of all pools of the process, when it is scraped.
+pub struct RedisConnections;
+
+impl MetricSet for RedisConnections {
+    fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(ConnectionCollector));
+    }
+}
+
+#[derive(Debug)]
+struct ConnectionCollector;
+
+impl Collector for ConnectionCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let pools = POOLS.lock();
+        let clients = || pools.iter().flat_map(Pool::clients);
+        let connected = clients().filter(|client| client.is_connected()).count();
+        let queued: usize = clients().map(|client| client.command_queue_len()).sum();
+        let help = "Connections to Redis that are up";
+        let gauge = encoder.encode_descriptor("troupe_redis_connections", help, None, MetricType::Gauge)?;
+        ConstGauge::new(connected as i64).encode(gauge)?;
+        let help = "Commands that wait for a connection to Redis";
+        let gauge = encoder.encode_descriptor("troupe_redis_queued_commands", help, None, MetricType::Gauge)?;
+        ConstGauge::new(queued as i64).encode(gauge)
+    }
+}

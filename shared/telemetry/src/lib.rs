@@ -1,0 +1,10 @@
+//! What a process tells those who look after it: its logs ([`logs`]), and on a listener of its own its metrics and
+//! whether it is well ([`listener`]).
+
+pub mod listener;
+pub mod logs;
+pub mod wellbeing;
+
+pub use listener::Listener;
+pub use logs::init;
+pub use wellbeing::{Part, Wellbeing};
