@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Subcommand;
 use sqlx::PgPool;
 use troupe_core::{
-    config::Config,
+    adapters::redis,
+    config::{Config, Live},
+    doctor::{self, Finding, Verdict},
     model::{
         AccountRole,
         audit::{By, On},
@@ -20,8 +22,9 @@ use troupe_core::{
 };
 use troupe_db::{
     accounts::{passwords, users},
-    operations::{audit, runtime_role},
+    operations::{audit, doctor::examine as examine_postgres, runtime_role},
 };
+use troupe_telemetry::listener;
 
 use crate::{
     APPLICATION,
@@ -42,6 +45,10 @@ pub enum Command {
     Users(UsersCommand),
     /// Bring the schema up to date, and give this role of the database what servers and workers need and no more.
     GrantRuntime { role: String },
+    /// Look whether everything that a server needs is there and well, and say what to do.
+    Doctor,
+    /// Ask the server on this machine whether it lives, at `telemetry.listen` or else `server.listen`: for probes.
+    Health,
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,9 +77,20 @@ pub enum UsersCommand {
     },
 }
 
-pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyhow::Result<()> {
+pub async fn run(command: Command, live: &Live, mut out: impl Write) -> anyhow::Result<()> {
+    let config = &*live.now();
+    match command {
+        Command::Doctor => {
+            let verdict = doctor::write(&examine(live).await, &mut out)?;
+            ensure!(verdict != Verdict::Ill, "something is ill");
+            return Ok(());
+        }
+        Command::Health => return listener::ask_health(config.telemetry.listen.unwrap_or(config.server.listen)).await,
+        _ => {}
+    }
     let pool = troupe_db::connect(&config.database, APPLICATION).await?;
     match command {
+        Command::Doctor | Command::Health => {}
         Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
             let password = password_stdin.then(read_line).transpose()?;
             let wanted = Wanted { email: &email, name: &name, password: password.as_deref() };
@@ -136,4 +154,24 @@ fn read_line() -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).context("read a password from standard input")?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Looks at PostgreSQL and Redis, and at what users see of this server.
+async fn examine(live: &Live) -> Vec<Finding> {
+    let config = live.now();
+    let (mut findings, redis) =
+        tokio::join!(examine_postgres(&config.database, APPLICATION), redis::doctor::examine(live));
+    findings.extend(redis);
+    let url = config.server.public_url.as_ref().map(ToString::to_string);
+    let listens = config.server.listen;
+    findings.push(match url {
+        Some(url) if config.server.is_https() => Finding::well("public address", url),
+        _ if listens.ip().is_loopback() => Finding::well("public address", format!("only this machine ({listens})")),
+        url => Finding::doubtful(
+            "public address",
+            url.unwrap_or_else(|| format!("none, and {listens} is open to others")),
+            "put TLS before it, and set server.public_url to its https address: cookies and links depend on it",
+        ),
+    });
+    findings
 }

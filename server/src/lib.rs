@@ -191,7 +191,8 @@ impl Base {
     }
 
     fn http(&self, concurrency: ConcurrencyLimits) -> Arc<Http> {
-        Arc::new(Http { config: Arc::new(self.config.server.clone()), concurrency })
+        let access_log = self.config.telemetry.access_log;
+        Arc::new(Http { config: Arc::new(self.config.server.clone()), concurrency, access_log })
     }
 
     fn start_live(&self) -> Arc<live::Live> {

@@ -55,7 +55,7 @@ impl Collector for ConnectionCollector {
         let pools = POOLS.lock();
         let clients = || pools.iter().flat_map(Pool::clients);
         let connected = clients().filter(|client| client.is_connected()).count();
-        let queued: usize = clients().map(|client| client.command_queue_len()).sum();
+        let queued: usize = clients().map(MetricsInterface::command_queue_len).sum();
         let help = "Connections to Redis that are up";
         let gauge = encoder.encode_descriptor("troupe_redis_connections", help, None, MetricType::Gauge)?;
         ConstGauge::new(connected as i64).encode(gauge)?;
