@@ -23,6 +23,7 @@ mod personas;
 mod router;
 mod sockets;
 mod state;
+mod wellbeing;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -56,7 +57,7 @@ use crate::{
     admin::{Admin, queue_snapshot::QueueSnapshotCache},
     auth::{Auth, passwords::Passwords, revocations::RevokedCredentials, tokens::Tokens},
     chat::{Chat, accept_batch::AcceptBatch, dispatcher::Dispatcher, queue_gauge::QueueGauge},
-    health::{Probes, Watched},
+    health::Probes,
     http::{
         Http,
         limits::{concurrency::ConcurrencyLimits, rate_limits::RateLimiter},
@@ -68,6 +69,7 @@ use crate::{
     personas::Personas,
     sockets::Sockets,
     state::AppState,
+    wellbeing::Watched,
 };
 
 pub use demo::account::EMAIL as DEMO_EMAIL;

@@ -166,7 +166,7 @@ async fn a_doctor_says_what_is_wrong_and_what_to_do() {
         }
     }
     let (_, said) = run(&cluster, "troupe-worker", "doctor", &[]).await;
-    assert!(said.contains("ok    openai: answers"), "{said}");
+    assert!(said.contains("ok    openai#default: answers"), "{said}");
     let nowhere = [("REDIS_URL", "redis://127.0.0.1:1"), ("TROUPE_REDIS__COMMAND_TIMEOUT", "1s")];
     let (well, said) = run(&cluster, "troupe-worker", "doctor", &nowhere).await;
     assert!(!well && said.contains("FAIL  Redis: connect to Redis"), "{said}");
