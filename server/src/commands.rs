@@ -11,9 +11,8 @@ use anyhow::{Context, ensure};
 use clap::Subcommand;
 use sqlx::PgPool;
 use troupe_core::{
-    adapters::redis,
     config::{Config, Live},
-    doctor::{self, Finding, Verdict},
+    doctor::{self, Verdict},
     model::{
         AccountRole,
         audit::{By, On},
@@ -22,7 +21,7 @@ use troupe_core::{
 };
 use troupe_db::{
     accounts::{passwords, users},
-    operations::{audit, doctor::examine as examine_postgres, runtime_role},
+    operations::{audit, runtime_role},
 };
 use troupe_telemetry::listener;
 
@@ -32,6 +31,7 @@ use crate::{
         first_admin::{self, Done, Wanted},
         import_users,
     },
+    admin::health,
     auth::passwords::Passwords,
 };
 
@@ -81,7 +81,7 @@ pub async fn run(command: Command, live: &Live, mut out: impl Write) -> anyhow::
     let config = &*live.now();
     match command {
         Command::Doctor => {
-            let verdict = doctor::write(&examine(live).await, &mut out)?;
+            let verdict = doctor::write(&health::examine(live).await, &mut out)?;
             ensure!(verdict != Verdict::Ill, "something is ill");
             return Ok(());
         }
@@ -154,24 +154,4 @@ fn read_line() -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).context("read a password from standard input")?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-/// Looks at PostgreSQL and Redis, and at what users see of this server.
-async fn examine(live: &Live) -> Vec<Finding> {
-    let config = live.now();
-    let (mut findings, redis) =
-        tokio::join!(examine_postgres(&config.database, APPLICATION), redis::doctor::examine(live));
-    findings.extend(redis);
-    let url = config.server.public_url.as_ref().map(ToString::to_string);
-    let listens = config.server.listen;
-    findings.push(match url {
-        Some(url) if config.server.is_https() => Finding::well("public address", url),
-        _ if listens.ip().is_loopback() => Finding::well("public address", format!("only this machine ({listens})")),
-        url => Finding::doubtful(
-            "public address",
-            url.unwrap_or_else(|| format!("none, and {listens} is open to others")),
-            "put TLS before it, and set server.public_url to its https address: cookies and links depend on it",
-        ),
-    });
-    findings
 }

@@ -54,7 +54,7 @@ use troupe_telemetry::Wellbeing;
 
 use crate::{
     accounts::Accounts,
-    admin::{Admin, queue_snapshot::QueueSnapshotCache},
+    admin::{Admin, health::FindingsCache, queue_snapshot::QueueSnapshotCache},
     auth::{Auth, passwords::Passwords, revocations::RevokedCredentials, tokens::Tokens},
     chat::{Chat, accept_batch::AcceptBatch, dispatcher::Dispatcher, queue_gauge::QueueGauge},
     health::Probes,
@@ -296,6 +296,7 @@ impl Base {
             board: Arc::new(RedisProviderBoard::new(self.redis.clone())),
             reply_cache: Arc::new(RedisCache::replies(self.redis.clone())),
             queue_snapshot: QueueSnapshotCache::default(),
+            findings: FindingsCache::default(),
         })
     }
 

@@ -6,11 +6,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Clocks that differ by more make leases and expiries doubtful.
 const MAX_SKEW: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Well,
     /// It works, and may not for long, or not for everybody.
@@ -19,11 +22,13 @@ pub enum Verdict {
     Ill,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
     pub verdict: Verdict,
     /// What was looked at.
+    #[schema(example = "PostgreSQL")]
     pub about: String,
+    #[schema(example = "version 17.2, answered in 2 ms")]
     pub found: String,
     /// What to do.
     pub advice: Option<&'static str>,
@@ -57,6 +62,11 @@ impl Finding {
     }
 }
 
+/// The worst of all.
+pub fn verdict(findings: &[Finding]) -> Verdict {
+    findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Well)
+}
+
 /// Writes the findings, the worst last, and says how bad it is.
 pub fn write(findings: &[Finding], out: &mut impl Write) -> io::Result<Verdict> {
     let mut sorted: Vec<_> = findings.iter().collect();
@@ -72,7 +82,7 @@ pub fn write(findings: &[Finding], out: &mut impl Write) -> io::Result<Verdict> 
             writeln!(out, "      → {advice}")?;
         }
     }
-    Ok(findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Well))
+    Ok(verdict(findings))
 }
 
 #[cfg(test)]

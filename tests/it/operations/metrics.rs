@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use troupe_core::metrics::MetricSet;
 use troupe_tests::{Cluster, ClusterOptions, Process, within};
 
+use super::admin::admin;
+
 /// The listener of a process, and its name.
 struct Observed {
     process: String,
@@ -146,6 +148,47 @@ async fn a_worker_is_ready_while_postgres_and_redis_answer() {
     ready(worker, 503, json!({"status": "away", "postgres": "ok", "redis": "away"})).await;
     ready(server, 200, json!({"status": "degraded", "postgres": "ok", "redis": "away"})).await;
     assert_eq!(get(worker, "/health").await.0, 200, "it lives");
+}
+
+#[tokio::test]
+async fn admins_see_what_a_doctor_finds() {
+    let cluster = options().start().await;
+    let admin = admin(&cluster).await;
+    let health = admin.get("/api/v1/health/detailed").await.expect(200);
+    // The tests' PostgreSQL does not care for power cuts.
+    assert_eq!(health["verdict"], "doubtful", "{health}");
+    let findings = health["findings"].as_array().expect("findings");
+    let of = |about: &str| findings.iter().filter(|finding| finding["about"] == about).collect::<Vec<_>>();
+    for about in ["PostgreSQL", "schema", "Redis", "workers", "index", "public address"] {
+        assert!(of(about).iter().all(|finding| finding["verdict"] == "well"), "{about}: {health}");
+        assert!(!of(about).is_empty(), "{about}: {health}");
+    }
+    assert_eq!(of("durability")[0]["verdict"], "doubtful", "{health}");
+    assert_eq!(health["providers"]["providers"][0]["provider"], "openai", "{health}");
+    let user = cluster.client(0).await;
+    user.get("/api/v1/health/detailed").await.problem(403);
+}
+
+#[tokio::test]
+async fn calls_get_a_line_in_the_log_without_what_was_said() {
+    let cluster = options().set("TROUPE_TELEMETRY__ACCESS_LOG", "1").start().await;
+    let user = cluster.client(0).await;
+    let conversation = user.conversation("demo").await;
+    let sent = user.send(&conversation, "A secret of mine").await;
+    user.finished(&sent.request).await;
+    user.get("/api/v1/questions?limit=1&after=another-secret").await;
+    let path = format!("/api/v1/conversations/{conversation}/messages");
+    let of = |line: &Value| line["fields"]["path"] == path && line["fields"]["message"] == "answered";
+    let line = cluster.servers[0].logged_where("a line of the call", of).await;
+    let fields = &line["fields"];
+    assert_eq!((&fields["method"], &fields["status"]), (&json!("POST"), &json!(202)), "{line}");
+    assert_eq!(fields["route"], "/api/v1/conversations/{id}/messages", "{line}");
+    assert_eq!((&fields["user_id"], &fields["address"]), (&user.user["id"], &json!("127.0.0.1")), "{line}");
+    assert!(fields["ms"].as_f64().is_some_and(|ms| ms > 0.0), "{line}");
+    assert!(fields["correlation_id"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
+    let of = |line: &Value| line["fields"]["path"] == "/api/v1/questions" && line["fields"]["message"] == "answered";
+    cluster.servers[0].logged_where("a line of the other", of).await;
+    assert!(!cluster.logs().contains("secret"), "{}", cluster.logs());
 }
 
 async fn run(cluster: &Cluster, binary: &str, command: &str, settings: &[(&str, &str)]) -> (bool, String) {

@@ -72,12 +72,13 @@ async fn look(db: &mut PgConnection, config: &Database) -> sqlx::Result<Vec<Find
     )
     .fetch_one(&mut *db)
     .await?;
-    let ours = began + (SystemClock.now() - began) / 2;
+    let took = SystemClock.now() - began;
+    let ours = began + took / 2;
     let (version, number): (String, i32) = (row.try_get("version")?, row.try_get("number")?);
     findings.push(if number / 10_000 < MIN_VERSION {
         Finding::ill("PostgreSQL", format!("version {version}"), "14 or later is needed")
     } else {
-        Finding::well("PostgreSQL", format!("version {version}"))
+        Finding::well("PostgreSQL", format!("version {version}, answered in {} ms", took.num_milliseconds()))
     });
     findings.push(Finding::of_clock("PostgreSQL", row.try_get::<DateTime<Utc>, _>("now")?, ours));
     let max: i32 = row.try_get("max_connections")?;
