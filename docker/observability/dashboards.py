@@ -316,7 +316,7 @@ OVERVIEW = [
                 "ops",
                 "Calls that were answered with a 5xx, by route, and sockets that ended without a restart or a sign-out.",
                 (rate("troupe_http_request_duration_seconds_count", "route", '{status_code=~"5.."}'), "{{route}}"),
-                (rate("troupe_sockets_closed_total", where='{reason=~"gone|misbehaved|overload|too_slow"}'), "sockets"),
+                (rate("troupe_sockets_closed_total", where='{reason=~"lost|misbehaved|overload|too_slow"}'), "sockets"),
                 stacked=True,
             ),
         ],

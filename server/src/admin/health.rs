@@ -39,21 +39,21 @@ pub(crate) struct FindingsCache(Mutex<Option<Looked>>);
 
 struct Looked {
     at: Instant,
-    looked_at: DateTime<Utc>,
+    time: DateTime<Utc>,
     findings: Arc<[Finding]>,
 }
 
 impl FindingsCache {
     async fn get(&self, live: &Live) -> (DateTime<Utc>, Arc<[Finding]>) {
         let mut last = self.0.lock().await;
-        if let Some(Looked { at, looked_at, findings }) = &*last
+        if let Some(Looked { at, time, findings }) = &*last
             && at.elapsed() < TTL
         {
-            return (*looked_at, findings.clone());
+            return (*time, findings.clone());
         }
         let findings: Arc<[Finding]> = examine(live).await.into();
         let looked_at = SystemClock.now();
-        *last = Some(Looked { at: Instant::now(), looked_at, findings: findings.clone() });
+        *last = Some(Looked { at: Instant::now(), time: looked_at, findings: findings.clone() });
         (looked_at, findings)
     }
 }

@@ -32,6 +32,9 @@ use crate::wellbeing::Wellbeing;
 /// Below the time limits that probes usually have.
 const HEALTH_TIME_LIMIT: Duration = Duration::from_secs(2);
 
+/// A scrape must not fail because PostgreSQL is frozen: that is when it is needed.
+const REFRESH_TIME_LIMIT: Duration = Duration::from_secs(2);
+
 /// Bound, and not yet answering.
 pub struct Listener {
     listener: TcpListener,
@@ -120,7 +123,9 @@ pub async fn beside(
 }
 
 async fn show_metrics(State(observed): State<Arc<Observed>>) -> Response {
-    observed.wellbeing.refresh().await;
+    if timeout(REFRESH_TIME_LIMIT, observed.wellbeing.refresh()).await.is_err() {
+        tracing::warn!("the metrics that cost a query are as they were");
+    }
     match metrics::encode(&observed.registry) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response(),
         Err(error) => {

@@ -17,7 +17,7 @@ use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use crate::{
     adapters::{limiters, redis::metrics as redis, service_breaker},
-    circuit_breaker,
+    circuit_breaker::metrics as circuit_breaker,
 };
 
 /// Metrics that are registered together.
@@ -142,6 +142,7 @@ pub fn sets() -> Vec<&'static dyn MetricSet> {
         &process::Process,
         &*batches::METRICS,
         &*circuit_breaker::METRICS,
+        &circuit_breaker::OpenBreakers,
         &*limiters::METRICS,
         &*redis::METRICS,
         &redis::RedisConnections,

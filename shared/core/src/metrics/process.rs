@@ -4,7 +4,7 @@ use std::{fs, time::SystemTime};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
@@ -23,6 +23,11 @@ impl MetricSet for Process {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabel {
+    version: &'static str,
+}
+
 #[derive(Debug)]
 struct Observed {
     runtime: Handle,
@@ -31,6 +36,9 @@ struct Observed {
 
 impl Collector for Observed {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let mut build = encoder.encode_descriptor("troupe_build_info", "The version", None, MetricType::Gauge)?;
+        let version = VersionLabel { version: env!("CARGO_PKG_VERSION") };
+        ConstGauge::new(1_i64).encode(build.encode_family(&version)?)?;
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         let cpu = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
         let runtime = self.runtime.metrics();

@@ -29,6 +29,10 @@ static POOLS: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
 
 /// Counts its reconnects, and shows its state.
 pub(super) fn watch(pool: &Pool) {
+    // Shown from the start, so that the first of them is an increase.
+    for outcome in ["appended", "forgotten", "refused", "failed"] {
+        drop(METRICS.appends.get_or_create(&OutcomeLabel { outcome }));
+    }
     for client in pool.clients() {
         client.on_reconnect(|_| async {
             METRICS.reconnects.inc();
