@@ -22,6 +22,7 @@ UNUSED = {
     "gen_ai_client_inference_usage_input_tokens": "troupe_provider_tokens, likewise",
     "gen_ai_client_inference_usage_output_tokens": "troupe_provider_tokens, likewise",
     "process_virtual_memory_bytes": "every process exporter has it; resident memory is what counts",
+    "troupe_build_info": "for queries that tell one version from another during a rollout",
     "troupe_runtime_workers": "it does not change while a process runs; read with troupe_runtime_queued_tasks",
 }
 
