@@ -173,6 +173,8 @@ pub struct Telemetry {
 pub enum LogFormat {
     Pretty,
     Json,
+    /// In the fields of the Elastic Common Schema.
+    Ecs,
 }
 
 impl Config {
