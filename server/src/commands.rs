@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Subcommand;
 use sqlx::PgPool;
 use troupe_core::{
-    config::Config,
+    config::{Config, Live},
+    doctor::{self, Verdict},
     model::{
         AccountRole,
         audit::{By, On},
@@ -22,6 +23,7 @@ use troupe_db::{
     accounts::{passwords, users},
     operations::{audit, runtime_role},
 };
+use troupe_telemetry::listener;
 
 use crate::{
     APPLICATION,
@@ -29,6 +31,7 @@ use crate::{
         first_admin::{self, Done, Wanted},
         import_users,
     },
+    admin::health,
     auth::passwords::Passwords,
 };
 
@@ -42,6 +45,10 @@ pub enum Command {
     Users(UsersCommand),
     /// Bring the schema up to date, and give this role of the database what servers and workers need and no more.
     GrantRuntime { role: String },
+    /// Look whether everything that a server needs is there and well, and say what to do.
+    Doctor,
+    /// Ask the server on this machine whether it lives, at `telemetry.listen` or else `server.listen`: for probes.
+    Health,
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,9 +77,20 @@ pub enum UsersCommand {
     },
 }
 
-pub async fn run(command: Command, config: &Config, mut out: impl Write) -> anyhow::Result<()> {
+pub async fn run(command: Command, live: &Live, mut out: impl Write) -> anyhow::Result<()> {
+    let config = &*live.now();
+    match command {
+        Command::Doctor => {
+            let verdict = doctor::write(&health::examine(live).await, &mut out)?;
+            ensure!(verdict != Verdict::Ill, "something is ill");
+            return Ok(());
+        }
+        Command::Health => return listener::ask_health(config.telemetry.listen.unwrap_or(config.server.listen)).await,
+        _ => {}
+    }
     let pool = troupe_db::connect(&config.database, APPLICATION).await?;
     match command {
+        Command::Doctor | Command::Health => {}
         Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
             let password = password_stdin.then(read_line).transpose()?;
             let wanted = Wanted { email: &email, name: &name, password: password.as_deref() };

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use axum::{
     Json,
     extract::{FromRef, State},
@@ -12,11 +11,8 @@ use serde::Serialize;
 use tokio::time::timeout;
 use troupe_core::{config::Speaker, ports::JobQueue};
 use troupe_db::readiness::ReadinessProbe;
-use troupe_telemetry::{Part, wellbeing::Dependency};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-use crate::admin::Admin;
 
 /// What readiness looks at.
 pub(crate) struct Probes {
@@ -26,33 +22,9 @@ pub(crate) struct Probes {
     pub(crate) speaker: Speaker,
 }
 
-/// What the listener for operators asks of a server.
-pub(crate) struct Watched {
-    pub(crate) probes: Arc<Probes>,
-    pub(crate) admin: Arc<Admin>,
-}
-
-#[async_trait]
-impl Part for Watched {
-    async fn dependencies(&self) -> Vec<Dependency> {
-        let (postgres, redis) = self.probes.look().await;
-        vec![
-            Dependency { name: "postgres", needed: true, answers: postgres },
-            // Without it messages are still taken.
-            Dependency { name: "redis", needed: false, answers: redis },
-        ]
-    }
-
-    async fn refresh(&self) {
-        if let Err(error) = self.admin.queue_snapshot.show(&self.admin.pool).await {
-            error.log_cause();
-        }
-    }
-}
-
 impl Probes {
     /// Whether PostgreSQL and Redis answer.
-    async fn look(&self) -> (bool, bool) {
+    pub(crate) async fn look(&self) -> (bool, bool) {
         let postgres = self.readiness.check(READINESS_TIME_LIMIT);
         let (postgres, redis) = tokio::join!(postgres, timeout(READINESS_TIME_LIMIT, self.jobs.ping()));
         if let Err(error) = &postgres {

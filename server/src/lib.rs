@@ -23,6 +23,7 @@ mod personas;
 mod router;
 mod sockets;
 mod state;
+mod wellbeing;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -53,10 +54,10 @@ use troupe_telemetry::Wellbeing;
 
 use crate::{
     accounts::Accounts,
-    admin::{Admin, queue_snapshot::QueueSnapshotCache},
+    admin::{Admin, health::FindingsCache, queue_snapshot::QueueSnapshotCache},
     auth::{Auth, passwords::Passwords, revocations::RevokedCredentials, tokens::Tokens},
     chat::{Chat, accept_batch::AcceptBatch, dispatcher::Dispatcher, queue_gauge::QueueGauge},
-    health::{Probes, Watched},
+    health::Probes,
     http::{
         Http,
         limits::{concurrency::ConcurrencyLimits, rate_limits::RateLimiter},
@@ -68,6 +69,7 @@ use crate::{
     personas::Personas,
     sockets::Sockets,
     state::AppState,
+    wellbeing::Watched,
 };
 
 pub use demo::account::EMAIL as DEMO_EMAIL;
@@ -191,7 +193,8 @@ impl Base {
     }
 
     fn http(&self, concurrency: ConcurrencyLimits) -> Arc<Http> {
-        Arc::new(Http { config: Arc::new(self.config.server.clone()), concurrency })
+        let access_log = self.config.telemetry.access_log;
+        Arc::new(Http { config: Arc::new(self.config.server.clone()), concurrency, access_log })
     }
 
     fn start_live(&self) -> Arc<live::Live> {
@@ -293,6 +296,7 @@ impl Base {
             board: Arc::new(RedisProviderBoard::new(self.redis.clone())),
             reply_cache: Arc::new(RedisCache::replies(self.redis.clone())),
             queue_snapshot: QueueSnapshotCache::default(),
+            findings: FindingsCache::default(),
         })
     }
 

@@ -38,17 +38,17 @@ async fn main() -> anyhow::Result<()> {
         return commands::make_admin(&live.now(), &email).await;
     }
     if let Some(command) = arguments.command {
-        return commands::run(command, &live.now(), std::io::stdout()).await;
+        return commands::run(command, &live, std::io::stdout()).await;
     }
     let shutdown = lifecycle::shutdown_on_signal()?;
     Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
     let wellbeing = Wellbeing::default();
     let observed = listener::serve_if_configured(
         live.now().telemetry.listen,
-        troupe_server::metrics::register_all,
+        troupe_server::metrics::sets(),
         wellbeing.clone(),
         shutdown.clone(),
     );
     let serve = async { Server::start(live, &wellbeing).await?.run(shutdown).await };
-    listener::beside(observed, serve).await
+    listener::beside(observed, Box::pin(serve)).await
 }

@@ -4,23 +4,11 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use troupe_core::metrics::{
-    self, Counter, EncodeLabelSet, Family, FloatGauge, Gauge, Histogram, Histograms, MetricSet, Registry, TierLabel,
-    milliseconds,
+    self, Counter, EncodeLabelSet, Family, FloatGauge, Gauge, Histogram, Histograms, MetricSet, TierLabel, milliseconds,
 };
 
-/// Registers them, and those of what the web tier stands on.
-pub fn register_all(registry: &mut Registry) {
-    metrics::register(registry);
-    troupe_db::metrics::register(registry);
-    register(registry);
-}
-
-/// Registers them.
-pub fn register(registry: &mut Registry) {
-    let sets: [&dyn MetricSet; 5] = [&*HTTP, &*CHAT, &*QUEUE, &*LIVE, &*AUTH];
-    for set in sets {
-        set.register(registry);
-    }
+pub fn sets() -> Vec<&'static dyn MetricSet> {
+    vec![&*HTTP, &*CHAT, &*QUEUE, &*LIVE, &*AUTH]
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

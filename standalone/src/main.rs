@@ -99,12 +99,9 @@ async fn serve(
         outcome
     };
     let mut server = Box::pin(server.run(shutdown.clone()));
-    let register = |registry: &mut _| {
-        troupe_server::metrics::register_all(registry);
-        troupe_worker::metrics::register(registry);
-    };
+    let sets = troupe_server::metrics::sets().into_iter().chain(troupe_worker::metrics::sets());
     let listen = live.now().telemetry.listen;
-    let observed = listener::serve_if_configured(listen, register, wellbeing.clone(), shutdown.clone());
+    let observed = listener::serve_if_configured(listen, sets, wellbeing.clone(), shutdown.clone());
     let mut worker = Box::pin(troupe_worker::run(live, &wellbeing, shutdown.clone()));
     let parts = async {
         let (server, worker) = tokio::join!(until_end(&mut server), until_end(&mut worker));

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 /// The folders and files of a crate, from the ground up: each may name itself and what stands before it.
 const SERVER: &[&str] = &[
+    "metrics",
     "http",
     "health",
     "audit",
@@ -25,6 +26,7 @@ const SERVER: &[&str] = &[
     "admin",
     "sockets",
     "pages",
+    "wellbeing",
     "state",
     "router",
     "fuzzing",
@@ -33,6 +35,8 @@ const SERVER: &[&str] = &[
     "main",
 ];
 const WORKER: &[&str] = &[
+    "metrics",
+    "wellbeing",
     "work",
     "money",
     "providers",
@@ -44,6 +48,7 @@ const WORKER: &[&str] = &[
     "emails",
     "presence",
     "housekeeping",
+    "doctor",
     "fuzzing",
     "lib",
     "main",
@@ -56,9 +61,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("troupe-core", &[]),
     ("troupe-engines", &[]),
     ("troupe-db", &["troupe-core"]),
-    ("troupe-server", &["troupe-core", "troupe-db"]),
-    ("troupe-worker", &["troupe-core", "troupe-db"]),
-    ("troupe-standalone", &["troupe-core", "troupe-db", "troupe-engines", "troupe-server", "troupe-worker"]),
+    ("troupe-telemetry", &["troupe-core", "troupe-db"]),
+    ("troupe-server", &["troupe-core", "troupe-db", "troupe-telemetry"]),
+    ("troupe-worker", &["troupe-core", "troupe-db", "troupe-telemetry"]),
+    (
+        "troupe-standalone",
+        &["troupe-core", "troupe-db", "troupe-engines", "troupe-server", "troupe-telemetry", "troupe-worker"],
+    ),
 ];
 
 fn root() -> PathBuf {

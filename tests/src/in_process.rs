@@ -141,7 +141,8 @@ fn watch_all_threads() {
             Some(log) => log.push(panic.to_string()),
             None => before(panic),
         }));
-        let errors = Telemetry { filter: "off,troupe=error".to_owned(), format: LogFormat::Json, listen: None };
+        let errors =
+            Telemetry { filter: "off,troupe=error".to_owned(), format: LogFormat::Json, access_log: 0.0, listen: None };
         let dispatch = logs::dispatch(&errors, STRAYS.clone()).expect("a filter of logs");
         tracing::dispatcher::set_global_default(dispatch).expect("the only one for all threads");
     });

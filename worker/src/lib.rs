@@ -4,6 +4,7 @@
 //! model services it calls ([`providers`]), and leased work ([`work`]), whose kinds [`registry`] names.
 
 mod account_data;
+pub mod doctor;
 mod emails;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

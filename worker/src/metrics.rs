@@ -1,23 +1,12 @@
 //! The metrics of workers. They are counted where it happens; docs/METRICS.md has them all.
 
 use troupe_core::metrics::{
-    Counter, EncodeLabelSet, Family, FloatCounter, FloatGauge, Gauge, Histograms, KindLabel, MetricSet, Registry,
-    TierLabel, seconds,
+    Counter, EncodeLabelSet, Family, FloatCounter, FloatGauge, Gauge, Histograms, KindLabel, MetricSet, TierLabel,
+    seconds,
 };
 
-/// Registers them, and those of what workers stand on.
-pub fn register_all(registry: &mut Registry) {
-    troupe_core::metrics::register(registry);
-    troupe_db::metrics::register(registry);
-    register(registry);
-}
-
-/// Registers them.
-pub fn register(registry: &mut Registry) {
-    let sets: [&dyn MetricSet; 4] = [&*REPLIES, &*PROVIDERS, &*GEN_AI, &*JOBS];
-    for set in sets {
-        set.register(registry);
-    }
+pub fn sets() -> Vec<&'static dyn MetricSet> {
+    vec![&*REPLIES, &*PROVIDERS, &*GEN_AI, &*JOBS]
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

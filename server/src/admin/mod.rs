@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
+pub(crate) mod health;
 pub(crate) mod jobs;
 pub(crate) mod personas;
 pub(crate) mod provider_status;
@@ -21,6 +22,7 @@ use troupe_core::{
 };
 
 use crate::{accounts::Accounts, chat::Chat};
+use health::FindingsCache;
 use queue_snapshot::QueueSnapshotCache;
 
 pub(crate) struct Admin {
@@ -34,4 +36,5 @@ pub(crate) struct Admin {
     pub(crate) board: Arc<dyn ProviderBoard>,
     pub(crate) reply_cache: Arc<dyn Cache>,
     pub(crate) queue_snapshot: QueueSnapshotCache,
+    pub(crate) findings: FindingsCache,
 }

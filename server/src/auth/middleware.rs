@@ -37,6 +37,7 @@ use crate::{
             rate_limits::Counted,
             route_classes::{Class, Pace, Rate},
         },
+        middleware::measured_call::CalledBy,
     },
 };
 
@@ -123,6 +124,7 @@ pub(crate) async fn authenticate_and_authorize(
             Ok(counted) => counted,
             Err(refused) => return refused.into_response(),
         };
+    let called_by = caller.map(|caller| CalledBy(caller.user));
     let admitted = async {
         if let Some(refusal) = counted.as_ref().and_then(Counted::refusal) {
             return Err(refusal);
@@ -135,6 +137,9 @@ pub(crate) async fn authenticate_and_authorize(
     };
     if let Some(counted) = counted {
         counted.write_headers(&mut response);
+    }
+    if let Some(called_by) = called_by {
+        response.extensions_mut().insert(called_by);
     }
     response
 }

@@ -20,4 +20,6 @@ pub(crate) struct Http {
     /// Inserted into the extensions of each request, where extractors find it.
     pub(crate) config: Arc<config::Server>,
     pub(crate) concurrency: ConcurrencyLimits,
+    /// The share of calls that get a line in the log.
+    pub(crate) access_log: f64,
 }

@@ -8,6 +8,8 @@ use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use troupe_core::ids::{CredentialId, UserId};
 
+use crate::metrics::{LIVE, ReasonLabel};
+
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     closing: CancellationToken,
@@ -67,6 +69,10 @@ impl ConnectionPermit {
 
 impl Connections {
     pub(crate) fn new(max_connections: usize, max_per_user: usize) -> Self {
+        // Shown from the start, so that the first of them is an increase.
+        for reason in ["left", "lost", "restart", "overload", "signed_out", "too_slow", "misbehaved", "flooded"] {
+            drop(LIVE.closed.get_or_create(&ReasonLabel { reason }));
+        }
         Self {
             closing: CancellationToken::new(),
             open: TaskTracker::new(),

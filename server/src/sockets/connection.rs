@@ -63,10 +63,22 @@ pub(crate) struct Connection {
     last_event_at: Instant,
 }
 
-/// Why a connection ends: closed with a reason, or because the peer is gone.
+/// Why a connection ends: closed with a reason, or because the peer has left, or is lost.
 enum End {
     Close(Closing),
-    Gone,
+    Left,
+    Lost,
+}
+
+impl End {
+    /// As metrics name it.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Close(why) => why.name(),
+            Self::Left => "left",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 impl Connection {
@@ -101,8 +113,7 @@ impl Connection {
             Err(end) => end,
         };
         drop(open);
-        let reason = if let End::Close(why) = &end { why.name() } else { "gone" };
-        LIVE.closed.get_or_create(&ReasonLabel { reason }).inc();
+        LIVE.closed.get_or_create(&ReasonLabel { reason: end.name() }).inc();
         if let End::Close(why) = end {
             Self::refuse(connection.socket, why).await;
         }
@@ -138,7 +149,7 @@ impl Connection {
                 message = self.socket.recv() => match message {
                     Some(Ok(message)) => self.on_message(message).await?,
                     Some(Err(error)) => return Err(broken_frame(&error)),
-                    None => return Err(End::Gone),
+                    None => return Err(End::Lost),
                 },
                 // Boxed: the future of every connection would have room for whatever is not.
                 () = self.watch.due() => Box::pin(self.send_queue_state()).await?,
@@ -223,7 +234,7 @@ impl Connection {
             }
             Message::Ping(_) => return Ok(()),
             Message::Binary(_) => return Err(End::Close(Closing::Misbehaved)),
-            Message::Close(_) => return Err(End::Gone),
+            Message::Close(_) => return Err(End::Left),
         };
         let answer = match FromClient::read(&text) {
             Ok(FromClient::Ping) => ToClient::Pong {},
@@ -294,7 +305,7 @@ impl Connection {
 
     async fn ping(&mut self) -> Result<(), End> {
         if self.unanswered_pings >= 2 {
-            return Err(End::Gone);
+            return Err(End::Lost);
         }
         self.unanswered_pings += 1;
         self.send(Message::Ping(Bytes::new())).await
@@ -324,7 +335,7 @@ impl Connection {
                 LIVE.frames.inc();
                 Ok(())
             }
-            Ok(Err(_)) => Err(End::Gone),
+            Ok(Err(_)) => Err(End::Lost),
             Err(_) => Err(End::Close(Closing::TooSlow)),
         }
     }
@@ -338,7 +349,13 @@ fn overloaded(error: &impl std::fmt::Display) -> End {
 /// A broken frame closes the connection with a reason, if it is still open.
 fn broken_frame(error: &axum::Error) -> End {
     tracing::debug!(%error, "a socket broke");
-    End::Close(Closing::Misbehaved)
+    if is_lost(error) { End::Lost } else { End::Close(Closing::Misbehaved) }
+}
+
+/// Whether the connection itself broke, and nothing that was sent over it.
+fn is_lost(error: &axum::Error) -> bool {
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+    causes.any(|cause| cause.is::<std::io::Error>() || cause.to_string().contains("without closing handshake"))
 }
 
 /// The `ref` of a malformed message.

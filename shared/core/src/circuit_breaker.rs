@@ -5,14 +5,18 @@
 //! way. Pure: time is passed in. Workers have one for each key of a provider, which they share through their health
 //! board; the embedder, the vector store and the mail server have one in each process (`adapters/service_breaker.rs`).
 
-use std::time::Duration;
+pub mod metrics;
+
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 
+use metrics::OpenUntil;
+
 use crate::{
     config,
-    metrics::{Counter, EncodeLabelSet, Family, Gauge, OutcomeLabel},
+    metrics::OutcomeLabel,
     model::providers::{Outcome, Rest},
 };
 
@@ -22,20 +26,6 @@ const WINDOW_CALLS: u32 = 20;
 const PROBE_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 const PROBE_POLL_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 const MAX_DOUBLINGS: u32 = 16;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct NameLabel {
-    pub name: String,
-}
-
-crate::metrics! {
-    pub static METRICS: CircuitBreakerMetrics {
-        /// Whether the circuit breaker of a service or key is open.
-        open: Family<NameLabel, Gauge> = "troupe_circuit_breaker_open";
-        /// Times that one was opened here, by the failure that did it.
-        opened: Family<OutcomeLabel, Counter> = "troupe_circuit_breaker_openings";
-    }
-}
 
 /// What happens to a key after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,19 +133,18 @@ struct State {
 pub struct CircuitBreaker {
     settings: BreakerSettings,
     state: Mutex<State>,
-    /// Whether it is open, as a metric.
-    open: Gauge,
+    /// Until when it is open, for the metrics.
+    open_until: Arc<OpenUntil>,
 }
 
 impl CircuitBreaker {
     /// `name`: that of the service or key, in metrics.
     pub fn new(name: &str, settings: BreakerSettings) -> Self {
-        let open = METRICS.open.get_or_create_owned(&NameLabel { name: name.to_owned() });
-        Self { settings, state: Mutex::default(), open }
+        Self { settings, state: Mutex::default(), open_until: metrics::watch(name) }
     }
 
     fn show(&self, state: &State) {
-        self.open.set(state.rest.is_some().into());
+        self.open_until.set(state.rest.as_ref().map(|rest| rest.until));
     }
 
     /// The current rest, if the breaker is open or half-open.
@@ -211,6 +200,7 @@ impl CircuitBreaker {
             Some(rest) if rest.until > now && !matches!(rest.why, Outcome::RateLimited | Outcome::OutOfMoney) => {
                 rest.until = now;
                 state.changed = Some(now);
+                self.show(&state);
                 true
             }
             _ => false,
@@ -249,7 +239,7 @@ impl CircuitBreaker {
         state.rest = Some(Rest { until, why: failure.outcome, since: now, pauses: pauses.saturating_add(1) });
         state.changed = Some(now);
         self.show(&state);
-        METRICS.opened.get_or_create(&OutcomeLabel { outcome: failure.outcome.name() }).inc();
+        metrics::METRICS.opened.get_or_create(&OutcomeLabel { outcome: failure.outcome.name() }).inc();
         true
     }
 

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

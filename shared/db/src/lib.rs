@@ -61,6 +61,12 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
     Ok(pool)
 }
 
+/// A pool that connects when it is used, and migrates nothing.
+pub fn connect_lazily(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
+    Ok(pool.connect_lazy_with(options(config, application)?))
+}
+
 /// On a separate connection without statement timeout, since creating an index of a big table takes long, as does
 /// waiting for another process that does.
 async fn migrate(config: &Database, application: &str) -> Result<(), ConnectError> {

@@ -11,12 +11,8 @@ use prometheus_client::{
 use sqlx::PgPool;
 use troupe_core::metrics::{Counter, EncodeLabelSet, Family, Histograms, MetricSet, Registry, milliseconds};
 
-/// Registers them.
-pub fn register(registry: &mut Registry) {
-    let sets: [&dyn MetricSet; 2] = [&*RETRIEVAL, &Pools];
-    for set in sets {
-        set.register(registry);
-    }
+pub fn sets() -> Vec<&'static dyn MetricSet> {
+    vec![&*RETRIEVAL, &Pools]
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -1,6 +1,7 @@
 //! What a process tells those who look after it: its logs ([`logs`]), and on a listener of its own its metrics and
 //! whether it is well ([`listener`]).
 
+mod ecs;
 pub mod listener;
 pub mod logs;
 pub mod wellbeing;

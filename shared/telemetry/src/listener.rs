@@ -2,9 +2,15 @@
 //!
 //! It runs on the runtime that does the work: where that hangs, `/health` does not answer.
 
-use std::{future::pending, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    future::pending,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use axum::{
     Json, Router,
     extract::State,
@@ -13,11 +19,21 @@ use axum::{
     routing::get,
 };
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
-use troupe_core::metrics::{self, Registry};
+use troupe_core::metrics::{self, MetricSet, Registry};
 
 use crate::wellbeing::Wellbeing;
+
+/// Below the time limits that probes usually have.
+const HEALTH_TIME_LIMIT: Duration = Duration::from_secs(2);
+
+/// A scrape must not fail because PostgreSQL is frozen: that is when it is needed.
+const REFRESH_TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Bound, and not yet answering.
 pub struct Listener {
@@ -55,17 +71,39 @@ impl Listener {
     }
 }
 
-/// A listener, where one is configured; for ever without an end where none is.
+/// Shows these metrics where one is configured, beside those that every process has, until the shutdown; for ever
+/// without an end where none is.
 pub async fn serve_if_configured(
     address: Option<SocketAddr>,
-    register: impl FnOnce(&mut Registry),
+    sets: impl IntoIterator<Item = &'static dyn MetricSet>,
     wellbeing: Wellbeing,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let Some(address) = address else { return pending().await };
-    let mut registry = Registry::default();
-    register(&mut registry);
-    Listener::bind(address, registry, wellbeing).await?.serve(shutdown).await
+    let sets: Vec<_> = metrics::sets().into_iter().chain(troupe_db::metrics::sets()).chain(sets).collect();
+    Listener::bind(address, metrics::registry(&sets), wellbeing).await?.serve(shutdown).await
+}
+
+/// Asks the process that listens there, on this machine, whether it lives.
+pub async fn ask_health(address: SocketAddr) -> anyhow::Result<()> {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let address = SocketAddr::new(ip, address.port());
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let call = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(call.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = timeout(HEALTH_TIME_LIMIT, ask).await.with_context(|| format!("{address} is silent"))?;
+    let answer = answer.with_context(|| format!("ask {address}"))?;
+    ensure!(answer.starts_with(b"HTTP/1.1 200"), "{address} is not well");
+    Ok(())
 }
 
 /// Runs the work to its end; it fails if the listener does.
@@ -85,7 +123,9 @@ pub async fn beside(
 }
 
 async fn show_metrics(State(observed): State<Arc<Observed>>) -> Response {
-    observed.wellbeing.refresh().await;
+    if timeout(REFRESH_TIME_LIMIT, observed.wellbeing.refresh()).await.is_err() {
+        tracing::warn!("the metrics that cost a query are as they were");
+    }
     match metrics::encode(&observed.registry) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response(),
         Err(error) => {

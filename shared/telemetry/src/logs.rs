@@ -4,11 +4,13 @@ use tracing::Dispatch;
 use tracing_subscriber::{
     EnvFilter,
     filter::ParseError,
-    fmt::{self, MakeWriter},
+    fmt::{self, MakeWriter, format::JsonFields},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 use troupe_core::config::{LogFormat, Telemetry};
+
+use crate::ecs::EcsFormat;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -39,5 +41,9 @@ where
     Ok(match config.format {
         LogFormat::Pretty => registry.with(fmt::layer().with_writer(writer)).into(),
         LogFormat::Json => registry.with(fmt::layer().json().with_writer(writer)).into(),
+        LogFormat::Ecs => {
+            let layer = fmt::layer().fmt_fields(JsonFields::new()).event_format(EcsFormat);
+            registry.with(layer.with_writer(writer)).into()
+        }
     })
 }

@@ -6,6 +6,7 @@ mod event_log_loss;
 mod housekeeping;
 mod jobs;
 mod jobs_migration;
+mod metrics;
 mod migrations;
 mod moderation;
 mod openapi;

@@ -16,5 +16,5 @@ pub(crate) use failover::{
     chain::Chain,
     health_board::{HealthBoard, sync as sync_health_board},
     health_checks::HealthChecks,
-    roster::{Candidate, Roster},
+    roster::{Candidate, Endpoint, Roster},
 };

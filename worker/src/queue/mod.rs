@@ -22,7 +22,10 @@ use troupe_core::{
     model::admin::Tier,
 };
 
-use crate::replies::generator::ReplyGenerator;
+use crate::{
+    metrics::{AttemptLabels, REPLIES},
+    replies::generator::ReplyGenerator,
+};
 use apalis_backend::{RedisTasks, ReplyTasks};
 
 pub(crate) use slots::Slots;
@@ -79,6 +82,10 @@ impl Queues {
         };
         let source = RedisTasks::connect(live, queue, slots.clone()).await?;
         slots.add(tiers::weight(tier));
+        // Shown from the start, so that the first of them is an increase.
+        for outcome in ["completed", "retried", "declined", "failed", "handed_back", "overtaken"] {
+            drop(REPLIES.attempts.get_or_create(&AttemptLabels { tier: tier.name.clone(), outcome }));
+        }
         self.queues.lock().push(source.clone());
         tasks.spawn(keep_consuming(source, generator.clone(), tasks.clone()));
         Ok(())

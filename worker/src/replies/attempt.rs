@@ -14,7 +14,7 @@ use troupe_core::{
         grounding::Grounding,
         providers::{Outcome, Try},
     },
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 use troupe_db::replies::claim::Claimed;
 
@@ -30,6 +30,10 @@ use crate::{
     money::NotReserved,
     providers::{Candidate, Chain, ChainFailure, Completion, Failover, ReplyChunk, Trail, prompt::Prompt},
 };
+
+/// Failures that are meant to be, by budgets, tiers and moderation.
+const BY_RULE: [ProblemCode; 3] =
+    [ProblemCode::BudgetExhausted, ProblemCode::PersonaHidden, ProblemCode::NoModelAllowed];
 
 pub(super) struct Attempt<'a> {
     pub(super) generator: &'a ReplyGenerator,
@@ -63,10 +67,12 @@ pub(super) enum AttemptOutcome {
 
 impl AttemptOutcome {
     /// As metrics name it.
-    const fn name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Done(_) => "completed",
             Self::Retry { .. } => "retried",
+            // As it was set: nobody has to look at it.
+            Self::Fail { problem, .. } if BY_RULE.iter().any(|code| code.name() == problem.code()) => "declined",
             Self::Fail { .. } => "failed",
             Self::HandBack => "handed_back",
             Self::Overtaken => "overtaken",

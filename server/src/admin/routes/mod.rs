@@ -4,6 +4,7 @@ mod account_data;
 mod audit;
 mod budgets;
 mod dead_letters;
+mod health;
 mod invitations;
 mod jobs;
 mod personas;
@@ -34,6 +35,7 @@ where
 {
     OpenApiRouter::new()
         .routes(routes!(provider_status::read_ai_status))
+        .routes(routes!(health::read_detailed_health))
         .routes(routes!(account_data::create_users_export))
         .routes(routes!(account_data::read_users_export))
         .routes(routes!(account_data::close_users_account))

@@ -5,7 +5,7 @@
 //! headers.
 
 mod cors;
-mod measured_call;
+pub(crate) mod measured_call;
 pub(crate) mod security_headers;
 
 use std::{sync::Arc, time::Duration};
@@ -40,7 +40,7 @@ use crate::http::Http;
 pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let config = &http.config;
-    let call = MeasuredCall::of(&request);
+    let call = MeasuredCall::of(&request, http.access_log);
     let id = CorrelationId::of(request.headers());
     let class = Class::of(&request);
     let address = ClientAddress::of(&request, &config.trusted_proxies);
@@ -72,7 +72,7 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
     if !config.cors_origins.is_empty() {
         cors::write_headers(headers, origin);
     }
-    call.answered(&response, began.elapsed());
+    call.answered(&response, began.elapsed(), &id, address);
     response
 }
 

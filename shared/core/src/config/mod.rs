@@ -161,6 +161,8 @@ pub struct Housekeeping {
 pub struct Telemetry {
     pub format: LogFormat,
     pub filter: String,
+    /// The share of calls that get a line in the log; those that fail by our fault always do.
+    pub access_log: f64,
     /// Where the process shows its metrics and whether it is well; `None`: nowhere.
     #[serde(deserialize_with = "optional_address")]
     pub listen: Option<SocketAddr>,
@@ -171,6 +173,8 @@ pub struct Telemetry {
 pub enum LogFormat {
     Pretty,
     Json,
+    /// In the fields of the Elastic Common Schema.
+    Ecs,
 }
 
 impl Config {
@@ -198,6 +202,7 @@ impl Config {
         self.admin.check(&mut rule);
         self.knowledge.check(&mut rule);
         self.retrieval.check(&mut rule);
+        rule((0.0..=1.0).contains(&self.telemetry.access_log), "telemetry.access_log", "must be 0 to 1");
         rule(!self.outgoing.timeout.is_zero(), "outgoing.timeout", "must be longer than nothing");
         rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
         rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");

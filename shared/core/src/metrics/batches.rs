@@ -8,12 +8,12 @@ use prometheus_client::{
 use super::{Histograms, amounts, milliseconds};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct BatchLabel {
-    pub batch: &'static str,
+pub(crate) struct BatchLabel {
+    pub(crate) batch: &'static str,
 }
 
 crate::metrics! {
-    pub static METRICS: BatchMetrics {
+    pub(crate) static METRICS: BatchMetrics {
         /// Calls that went as one batch.
         items: Histograms<BatchLabel> = "troupe_batch_items", Histograms::new_with_constructor(amounts);
         /// How long a batch took.

@@ -7,8 +7,6 @@
 pub(crate) mod batches;
 mod process;
 
-pub use batches::METRICS as BATCHES;
-pub use process::Process;
 pub use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -19,12 +17,17 @@ use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use crate::{
     adapters::{limiters, redis::metrics as redis, service_breaker},
-    circuit_breaker,
+    circuit_breaker::metrics as circuit_breaker,
 };
 
 /// Metrics that are registered together.
 pub trait MetricSet: Sync {
     fn register(&self, registry: &mut Registry);
+
+    /// The names of those that are shown only once they have been counted.
+    fn names(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// Counts seconds or money.
@@ -107,6 +110,10 @@ macro_rules! metrics {
                 // The registry ends a help text with a full stop of its own.
                 $(registry.register($name, concat!($($help),+).trim().trim_end_matches('.'), self.$field.clone());)+
             }
+
+            fn names(&self) -> &'static [&'static str] {
+                &[$($name),+]
+            }
         }
     };
     (@value) => { Default::default() };
@@ -129,23 +136,30 @@ pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
-/// Registers the metrics of this crate: of the process, and of what both tiers stand on.
-pub fn register(registry: &mut Registry) {
-    Process::register(registry);
-    let sets: [&dyn MetricSet; 6] = [
-        &*BATCHES,
+/// The metrics of this crate: of the process, and of what both tiers stand on.
+pub fn sets() -> Vec<&'static dyn MetricSet> {
+    vec![
+        &process::Process,
+        &*batches::METRICS,
         &*circuit_breaker::METRICS,
+        &circuit_breaker::OpenBreakers,
         &*limiters::METRICS,
         &*redis::METRICS,
         &redis::RedisConnections,
         &*service_breaker::METRICS,
-    ];
-    for set in sets {
-        set.register(registry);
-    }
+    ]
 }
 
-/// The text of all metrics, in OpenMetrics' format.
+/// All of these in one, from within the runtime that is shown.
+pub fn registry(sets: &[&dyn MetricSet]) -> Registry {
+    let mut registry = Registry::default();
+    for set in sets {
+        set.register(&mut registry);
+    }
+    registry
+}
+
+/// The text of all metrics, in the format of `OpenMetrics`.
 pub fn encode(registry: &Registry) -> Result<String, fmt::Error> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, registry)?;
@@ -176,9 +190,8 @@ mod tests {
         SOME.things.get_or_create(&OutcomeLabel { outcome: "done" }).inc_by(2);
         SOME.took.observe_time(Duration::from_millis(3));
         SOME.took_by.get_or_create(&OutcomeLabel { outcome: "done" }).observe_time(Duration::from_millis(3));
-        let mut registry = Registry::default();
-        SOME.register(&mut registry);
-        let text = encode(&registry).unwrap();
+        assert_eq!(SOME.names(), ["troupe_things", "troupe_thing_seconds", "troupe_thing_by_seconds"]);
+        let text = encode(&registry(&[&*SOME])).unwrap();
         for line in [
             "# HELP troupe_things Things that were counted, by outcome.",
             "# TYPE troupe_things counter",

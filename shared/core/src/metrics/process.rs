@@ -4,45 +4,53 @@ use std::{fs, time::SystemTime};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
-/// The process, and the runtime that it was made in.
+use super::MetricSet;
+
+/// This process, and the runtime that it is registered in.
+pub(super) struct Process;
+
+impl MetricSet for Process {
+    fn register(&self, registry: &mut Registry) {
+        let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        registry.register_collector(Box::new(Observed { runtime: Handle::current(), started }));
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabel {
+    version: &'static str,
+}
+
 #[derive(Debug)]
-pub struct Process {
+struct Observed {
     runtime: Handle,
     started: f64,
 }
 
-impl Process {
-    /// Registers it, from within the runtime.
-    pub fn register(registry: &mut Registry) {
-        let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        registry.register_collector(Box::new(Self { runtime: Handle::current(), started }));
-    }
-}
-
-impl Collector for Process {
+impl Collector for Observed {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let mut build = encoder.encode_descriptor("troupe_build_info", "The version", None, MetricType::Gauge)?;
+        let version = VersionLabel { version: env!("CARGO_PKG_VERSION") };
+        ConstGauge::new(1_i64).encode(build.encode_family(&version)?)?;
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         let cpu = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
         let runtime = self.runtime.metrics();
-        let mut show = |name: &str, help: &str, kind: MetricType, value: f64| match kind {
-            MetricType::Counter => {
-                let counter = ConstCounter::new(value);
-                counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
-            }
-            _ => {
-                let gauge = ConstGauge::new(value);
-                gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+        let mut show = |name: &str, help: &str, kind: MetricType, value: f64| {
+            let metric = encoder.encode_descriptor(name, help, None, kind)?;
+            if matches!(kind, MetricType::Counter) {
+                ConstCounter::new(value).encode(metric)
+            } else {
+                ConstGauge::new(value).encode(metric)
             }
         };
-        let counter = MetricType::Counter;
-        let gauge = MetricType::Gauge;
+        let (counter, gauge) = (MetricType::Counter, MetricType::Gauge);
         show("process_cpu_seconds", "Processor time, of users and of the system", counter, cpu)?;
         show("process_start_time_seconds", "When it began, since 1970", gauge, self.started)?;
         show("process_resident_memory_bytes", "Memory in use", gauge, status_bytes("VmRSS:"))?;
@@ -81,13 +89,11 @@ fn max_open_files() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::encode;
+    use crate::metrics::{encode, registry};
 
     #[tokio::test]
     async fn a_process_has_used_a_processor_memory_and_files() {
-        let mut registry = Registry::default();
-        Process::register(&mut registry);
-        let text = encode(&registry).unwrap();
+        let text = encode(&registry(&[&Process])).unwrap();
         let value = |name: &str| -> f64 {
             let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
             line.unwrap_or_else(|| panic!("{name} is not in\n{text}")).parse().unwrap()

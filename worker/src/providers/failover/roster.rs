@@ -29,12 +29,12 @@ pub(crate) struct Endpoint {
     /// The key's alias.
     pub(crate) key: Option<String>,
     /// For links without a model.
-    default_model: String,
+    pub(crate) default_model: String,
     /// Whether it can continue another provider's partial text.
     pub(super) accepts_prefill: bool,
     /// Identifies the key under its alias, which may get another key.
     secret: Option<SecretString>,
-    pub(super) model: Box<dyn ChatModel>,
+    pub(crate) model: Box<dyn ChatModel>,
     pub(super) breaker: CircuitBreaker,
     pub(super) first_token_latency: FirstTokenLatency,
 }

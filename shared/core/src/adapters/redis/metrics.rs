@@ -29,6 +29,10 @@ static POOLS: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
 
 /// Counts its reconnects, and shows its state.
 pub(super) fn watch(pool: &Pool) {
+    // Shown from the start, so that the first of them is an increase.
+    for outcome in ["appended", "forgotten", "refused", "failed"] {
+        drop(METRICS.appends.get_or_create(&OutcomeLabel { outcome }));
+    }
     for client in pool.clients() {
         client.on_reconnect(|_| async {
             METRICS.reconnects.inc();
@@ -55,7 +59,7 @@ impl Collector for ConnectionCollector {
         let pools = POOLS.lock();
         let clients = || pools.iter().flat_map(Pool::clients);
         let connected = clients().filter(|client| client.is_connected()).count();
-        let queued: usize = clients().map(|client| client.command_queue_len()).sum();
+        let queued: usize = clients().map(MetricsInterface::command_queue_len).sum();
         let help = "Connections to Redis that are up";
         let gauge = encoder.encode_descriptor("troupe_redis_connections", help, None, MetricType::Gauge)?;
         ConstGauge::new(connected as i64).encode(gauge)?;

@@ -4,6 +4,7 @@
 //! Redis may lose everything at any moment; it must not be the only copy of anything.
 
 mod cache;
+pub mod doctor;
 mod event_bus;
 mod job_queue;
 mod limiter;

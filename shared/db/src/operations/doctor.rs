@@ -1,0 +1,170 @@
+//! What `doctor` looks at in PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
+use sqlx::{Connection, PgConnection, Row};
+use troupe_core::{
+    clock::{Clock, SystemClock},
+    config::Database,
+    doctor::Finding,
+};
+use url::{Host, Url};
+
+use crate::{MIGRATOR, options};
+
+const MIN_VERSION: i32 = 14;
+
+pub async fn examine(config: &Database, application: &str) -> Vec<Finding> {
+    let connected = async {
+        let options = options(config, application).map_err(|error| error.to_string())?;
+        PgConnection::connect_with(&options).await.map_err(|error| error.to_string())
+    };
+    let mut db = match connected.await {
+        Ok(db) => db,
+        Err(error) => {
+            return vec![Finding::ill("PostgreSQL", error, "start it, and look at DATABASE_URL (database.url)")];
+        }
+    };
+    let mut findings = encryption(config);
+    match look(&mut db, config).await {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(Finding::ill("PostgreSQL", error.to_string(), "look at its log")),
+    }
+    findings
+}
+
+/// Whether what is sent to a database elsewhere is encrypted.
+fn encryption(config: &Database) -> Vec<Finding> {
+    let url = config.url.as_ref().and_then(|url| url.expose_secret().parse::<Url>().ok());
+    let Some(url) = url else { return Vec::new() };
+    let parameter = |name| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let here = match url.host() {
+        _ if parameter("host").is_some_and(|host| host.starts_with('/')) => true,
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    };
+    let mode = parameter("sslmode").unwrap_or_else(|| "prefer".to_owned());
+    let found = format!("sslmode {mode}");
+    vec![match mode.as_str() {
+        _ if here => Finding::well("encryption of PostgreSQL", "it is on this machine"),
+        "verify-full" | "verify-ca" => Finding::well("encryption of PostgreSQL", found),
+        "require" => Finding::doubtful(
+            "encryption of PostgreSQL",
+            found,
+            "sslmode=verify-full also checks who answers; sslrootcert names the authority",
+        ),
+        _ => Finding::doubtful("encryption of PostgreSQL", found, "add ?sslmode=verify-full to DATABASE_URL"),
+    }]
+}
+
+async fn look(db: &mut PgConnection, config: &Database) -> sqlx::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let began = SystemClock.now();
+    let row = sqlx::query(
+        "select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
+                clock_timestamp() as now, current_setting('max_connections')::int as max_connections,
+                current_setting('synchronous_commit') as synchronous_commit, current_setting('fsync') as fsync,
+                (select rolsuper from pg_roles where rolname = current_user) as superuser",
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let took = SystemClock.now() - began;
+    let ours = began + took / 2;
+    let (version, number): (String, i32) = (row.try_get("version")?, row.try_get("number")?);
+    findings.push(if number / 10_000 < MIN_VERSION {
+        Finding::ill("PostgreSQL", format!("version {version}"), "14 or later is needed")
+    } else {
+        Finding::well("PostgreSQL", format!("version {version}, answered in {} ms", took.num_milliseconds()))
+    });
+    findings.push(Finding::of_clock("PostgreSQL", row.try_get::<DateTime<Utc>, _>("now")?, ours));
+    let max: i32 = row.try_get("max_connections")?;
+    let ours = config.max_connections;
+    let found = format!("{ours} of its {max} connections by each process");
+    findings.push(if i64::from(ours) * 4 > i64::from(max) {
+        let advice = "raise max_connections, or lower database.max_connections: all processes together must fit";
+        Finding::doubtful("connections", found, advice)
+    } else {
+        Finding::well("connections", found)
+    });
+    let (synchronous, fsync): (String, String) = (row.try_get("synchronous_commit")?, row.try_get("fsync")?);
+    findings.push(if fsync == "on" && synchronous != "off" {
+        Finding::well("durability", format!("fsync {fsync}, synchronous_commit {synchronous}"))
+    } else {
+        let found = format!("fsync {fsync}, synchronous_commit {synchronous}");
+        Finding::doubtful("durability", found, "what was accepted can be lost in a crash: set both to on")
+    });
+    if row.try_get::<Option<bool>, _>("superuser")?.unwrap_or_default() {
+        let advice = "give servers and workers a role of their own: troupe-server grant-runtime";
+        findings.push(Finding::doubtful("role", "a superuser", advice));
+    }
+    findings.push(schema(db).await?);
+    if findings.iter().all(|finding| finding.about != "schema" || finding.advice.is_none()) {
+        findings.extend(work(db).await?);
+    }
+    Ok(findings)
+}
+
+/// Whether the schema is the one that this version was built with.
+async fn schema(db: &mut PgConnection) -> sqlx::Result<Finding> {
+    let exists: bool =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *db).await?;
+    if !exists {
+        return Ok(Finding::ill("schema", "there is none", "start a server or a worker once, which makes it"));
+    }
+    let applied: Vec<(i64, Vec<u8>, bool)> =
+        sqlx::query_as("select version, checksum, success from _sqlx_migrations order by version")
+            .fetch_all(db)
+            .await?;
+    let applied: BTreeMap<_, _> =
+        applied.into_iter().map(|(version, sum, success)| (version, (sum, success))).collect();
+    let ours: BTreeMap<_, _> = MIGRATOR.iter().map(|migration| (migration.version, &migration.checksum)).collect();
+    let missing = ours.keys().filter(|version| !applied.contains_key(version)).count();
+    let newer = applied.keys().filter(|version| !ours.contains_key(version)).count();
+    let changed = ours.iter().any(|(version, sum)| applied.get(version).is_some_and(|(found, _)| found[..] != sum[..]));
+    let broken = applied.values().any(|(_, success)| !success);
+    let last = applied.keys().next_back().copied().unwrap_or_default();
+    Ok(if broken || changed {
+        let found = if broken { "a migration has failed" } else { "a migration is not what it was" };
+        Finding::ill("schema", found, "restore it from a backup, or ask for help with docs/OPERATIONS.md at hand")
+    } else if missing > 0 {
+        let advice = "start the new version once with database.migrate, or run troupe-server grant-runtime";
+        Finding::doubtful("schema", format!("{missing} migrations of this version are not applied"), advice)
+    } else if newer > 0 {
+        let advice = "another version has migrated it: bring this one up to date";
+        Finding::doubtful("schema", format!("{newer} migrations are newer than this version"), advice)
+    } else {
+        Finding::well("schema", format!("up to date (migration {last})"))
+    })
+}
+
+/// What should have been done by now.
+async fn work(db: &mut PgConnection) -> sqlx::Result<Vec<Finding>> {
+    let row = sqlx::query(
+        "select (select count(*) from (select from vector_work where due_at < now() - interval '10 minutes' limit 10000) stuck)
+                as vectors,
+                (select count(*) from (select from jobs where finished_at is null and kind = 'index'
+                                        and coalesce(lease_until, due_at) < now() - interval '10 minutes' limit 10000) stuck)
+                as sources,
+                (select count(*) from workers where alive_until > now()) as workers",
+    )
+    .fetch_one(db)
+    .await?;
+    let (vectors, sources): (i64, i64) = (row.try_get("vectors")?, row.try_get("sources")?);
+    let workers: i64 = row.try_get("workers")?;
+    let index = if vectors + sources > 0 {
+        let found = format!("{sources} sources and {vectors} passages wait for more than ten minutes");
+        Finding::doubtful("index", found, "look whether workers run, and at the embedder and the vector store")
+    } else {
+        Finding::well("index", "nothing waits for long")
+    };
+    let alive = if workers == 0 {
+        Finding::doubtful("workers", "none is there", "start troupe-worker: without one nobody replies")
+    } else {
+        Finding::well("workers", format!("{workers} are there"))
+    };
+    Ok(vec![index, alive])
+}
