@@ -26,6 +26,7 @@ test: ## Run every test.
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
 	BUILT=1 scripts/schemathesis
+	scripts/charts
 
 schemathesis: ## Call a running server with what its OpenAPI document allows and forbids.
 	@scripts/setup test

@@ -45,6 +45,8 @@ pub enum Command {
     Users(UsersCommand),
     /// Bring the schema up to date, and give this role of the database what servers and workers need and no more.
     GrantRuntime { role: String },
+    /// Bring the schema up to date, whatever `database.migrate` says.
+    Migrate,
     /// Look whether everything that a server needs is there and well, and say what to do.
     Doctor,
     /// Ask the server on this machine whether it lives, at `telemetry.listen` or else `server.listen`: for probes.
@@ -85,12 +87,13 @@ pub async fn run(command: Command, live: &Live, mut out: impl Write) -> anyhow::
             ensure!(verdict != Verdict::Ill, "something is ill");
             return Ok(());
         }
+        Command::Migrate => return Ok(troupe_db::migrate_now(&config.database, APPLICATION).await?),
         Command::Health => return listener::ask_health(config.telemetry.listen.unwrap_or(config.server.listen)).await,
         _ => {}
     }
     let pool = troupe_db::connect(&config.database, APPLICATION).await?;
     match command {
-        Command::Doctor | Command::Health => {}
+        Command::Doctor | Command::Health | Command::Migrate => {}
         Command::Admin(AdminCommand::Create { email, name, password_stdin }) => {
             let password = password_stdin.then(read_line).transpose()?;
             let wanted = Wanted { email: &email, name: &name, password: password.as_deref() };

@@ -10,7 +10,7 @@ mod welcome;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
     config::{Live, Options},
@@ -41,6 +41,14 @@ struct Arguments {
     /// Open the page in a browser, where there is one.
     #[arg(long)]
     open: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Ask the one that runs on this machine whether it lives, at `telemetry.listen` or else `server.listen`: for probes.
+    Health,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -57,6 +65,10 @@ async fn run() -> anyhow::Result<()> {
     let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
     logs::init(&live.now().telemetry)?;
+    if let Some(Command::Health) = arguments.command {
+        let config = live.now();
+        return listener::ask_health(config.telemetry.listen.unwrap_or(config.server.listen)).await;
+    }
     let shutdown = lifecycle::shutdown_on_signal()?;
     let dir = DataDir::lock(&arguments.data_dir)?;
     let start = async { tokio::join!(Engines::start(dir.path(), &live), LocalEngines::start(dir.path(), &live)) };

@@ -17,17 +17,26 @@ pub mod replies;
 pub mod retrieval;
 pub mod vector_stores;
 
-use std::{str::FromStr, sync::Arc};
+use std::{
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use secrecy::ExposeSecret;
 use sqlx::{
     PgPool,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::sync::watch;
 use troupe_core::config::{Config, Database};
 
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!("../../migrations");
+    // The version before this one must start too, beside it or in its place: what it does not know stays.
+    migrator.set_ignore_missing(true);
+    migrator
+});
 
 /// Every statement finds few rows by an index, at any table size (checked by `tests/it/operations/query_plans.rs`). So
 /// plans are generic and made once per connection, and must not depend on table sizes or statistics.
@@ -65,6 +74,11 @@ pub async fn connect(config: &Database, application: &str) -> Result<PgPool, Con
 pub fn connect_lazily(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
     Ok(pool.connect_lazy_with(options(config, application)?))
+}
+
+/// Brings the schema up to date, whatever `database.migrate` says.
+pub async fn migrate_now(config: &Database, application: &str) -> Result<(), ConnectError> {
+    migrate(config, application).await
 }
 
 /// On a separate connection without statement timeout, since creating an index of a big table takes long, as does
