@@ -39,3 +39,19 @@ async fn a_migration_may_take_longer_than_a_statement_may() {
     tokio::join!(release, cluster.add_server());
     cluster.assert_quiet().await;
 }
+
+/// What goes back to the version before, or runs beside the next.
+#[tokio::test]
+async fn a_migration_of_a_later_version_is_left_alone() {
+    let mut cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let later = "
+        insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (9999, 'of a later version', true, '\\x00', 1)";
+    cluster.db.execute(later).await.unwrap();
+    cluster.servers.remove(0).stop().await;
+    let server = cluster.add_server().await;
+    let user = cluster.client(server).await;
+    user.conversation("demo").await;
+    assert_eq!(cluster.number("select count(*) from _sqlx_migrations where version = 9999").await, 1);
+    cluster.assert_quiet().await;
+}
