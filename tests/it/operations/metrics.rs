@@ -154,7 +154,7 @@ async fn a_worker_is_ready_while_postgres_and_redis_answer() {
 async fn admins_see_what_a_doctor_finds() {
     let cluster = options().start().await;
     let admin = admin(&cluster).await;
-    let health = admin.get("/api/v1/health/detailed").await.expect(200);
+    let health = admin.get("/api/v1/admin/health").await.expect(200);
     // The tests' PostgreSQL does not care for power cuts.
     assert_eq!(health["verdict"], "doubtful", "{health}");
     let findings = health["findings"].as_array().expect("findings");
@@ -166,7 +166,7 @@ async fn admins_see_what_a_doctor_finds() {
     assert_eq!(of("durability")[0]["verdict"], "doubtful", "{health}");
     assert_eq!(health["providers"]["providers"][0]["provider"], "openai", "{health}");
     let user = cluster.client(0).await;
-    user.get("/api/v1/health/detailed").await.problem(403);
+    user.get("/api/v1/admin/health").await.problem(403);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// PostgreSQL with its schema and its durability, Redis, clocks, workers, what waits for too long, and the providers. The
 /// same as `troupe-server doctor` finds; looked at anew after five seconds.
-#[utoipa::path(get, path = "/health/detailed", tag = super::TAG, security(("token" = ["operations:read"])), responses((status = 200, body = DetailedHealth)))]
+#[utoipa::path(get, path = "/admin/health", tag = super::TAG, security(("token" = ["operations:read"])), responses((status = 200, body = DetailedHealth)))]
 pub(crate) async fn read_detailed_health(State(admin): State<Arc<Admin>>) -> Result<Json<DetailedHealth>, ApiError> {
     detailed_health(&admin).await.map(Json)
 }
