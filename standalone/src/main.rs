@@ -47,7 +47,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Ask the one that runs on this machine whether it lives, at `telemetry.listen` or else `server.listen`: for probes.
+    /// Ask the one that runs here whether it lives, at `telemetry.listen` or else `server.listen`: for probes.
     Health,
 }
 
