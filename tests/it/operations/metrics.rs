@@ -164,7 +164,8 @@ async fn admins_see_what_a_doctor_finds() {
         assert!(!of(about).is_empty(), "{about}: {health}");
     }
     assert_eq!(of("durability")[0]["verdict"], "doubtful", "{health}");
-    assert_eq!(health["providers"]["providers"][0]["provider"], "openai", "{health}");
+    let providers = health["providers"]["providers"].as_array().expect("providers");
+    assert!(providers.iter().any(|provider| provider["provider"] == "openai"), "{health}");
     let user = cluster.client(0).await;
     user.get("/api/v1/admin/health").await.problem(403);
 }
