@@ -49,9 +49,8 @@ async fn a_migration_of_a_later_version_is_left_alone() {
         values (9999, 'of a later version', true, '\\x00', 1)";
     cluster.db.execute(later).await.unwrap();
     cluster.servers.remove(0).stop().await;
-    let server = cluster.add_server().await;
-    let user = cluster.client(server).await;
-    user.conversation("demo").await;
+    cluster.add_server().await;
+    assert!(cluster.servers[0].lives());
     assert_eq!(cluster.number("select count(*) from _sqlx_migrations where version = 9999").await, 1);
     cluster.assert_quiet().await;
 }
