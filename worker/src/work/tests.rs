@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, pending};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{config::Config, ids::JobId, jobs::Payload, lifecycle::Tasks, model::admin::WorkerState};
 use troupe_db::{
@@ -367,17 +367,28 @@ async fn no_more_run_at_once_than_the_kind_allows() {
         scene.enqueue(&about(&number.to_string())).await;
     }
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (counted, seen) = (running.clone(), most.clone());
-    let mut worker = scene.worker(Settings { concurrency: 3, ..SETTINGS }, move |context: Context| {
-        let (counted, seen) = (counted.clone(), seen.clone());
+    let may_end = Arc::new(Semaphore::new(0));
+    let (counted, seen, gate) = (running.clone(), most.clone(), may_end.clone());
+    let mut worker = scene.worker(Settings { concurrency: 3, ..SETTINGS }, move |_| {
+        let (counted, seen, gate) = (counted.clone(), seen.clone(), gate.clone());
         async move {
             seen.fetch_max(counted.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            context.report(&json!(1)).await?;
+            gate.acquire().await.expect("an open gate").forget();
             counted.fetch_sub(1, Ordering::SeqCst);
             done()
         }
     });
-    for _ in 0..12 {
+    for _ in 0..3 {
+        worker.begins().await;
+    }
+    let three_run = async {
+        while running.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("three run at once", three_run).await;
+    may_end.add_permits(12);
+    for _ in 3..12 {
         worker.begins().await;
     }
     assert_eq!(most.load(Ordering::SeqCst), 3);
