@@ -217,6 +217,11 @@ async fn a_doctor_says_what_is_wrong_and_what_to_do() {
     assert!(said.contains("→ start it, and look at REDIS_URL"), "{said}");
     let (well, said) = run(&cluster, "troupe-server", "doctor", &[("DATABASE_URL", "postgres://127.0.0.1:1/x")]).await;
     assert!(!well && said.contains("FAIL  PostgreSQL: "), "{said}");
+    // It takes calls, and never answers, as one that is frozen.
+    let frozen = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("postgres://{}/x", frozen.local_addr().expect("an address"));
+    let (well, said) = run(&cluster, "troupe-server", "doctor", &[("DATABASE_URL", &url)]).await;
+    assert!(!well && said.contains("FAIL  PostgreSQL: it did not answer within 5 s"), "{said}");
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! What `doctor` looks at in PostgreSQL.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection, Row};
+use tokio::time::timeout;
 use troupe_core::{
     clock::{Clock, SystemClock},
     config::Database,
@@ -15,8 +16,17 @@ use url::{Host, Url};
 use crate::{MIGRATOR, options};
 
 const MIN_VERSION: i32 = 14;
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
+/// Whoever looks does so because something is wrong: a PostgreSQL that is frozen must not freeze the look.
 pub async fn examine(config: &Database, application: &str) -> Vec<Finding> {
+    timeout(TIME_LIMIT, look_at_all(config, application)).await.unwrap_or_else(|_| {
+        let found = format!("it did not answer within {} s", TIME_LIMIT.as_secs());
+        vec![Finding::ill("PostgreSQL", found, "look whether it is frozen, or the way to it is cut")]
+    })
+}
+
+async fn look_at_all(config: &Database, application: &str) -> Vec<Finding> {
     let connected = async {
         let options = options(config, application).map_err(|error| error.to_string())?;
         PgConnection::connect_with(&options).await.map_err(|error| error.to_string())

@@ -42,6 +42,15 @@ pub(super) fn watch(pool: &Pool) {
     POOLS.lock().push(pool.clone());
 }
 
+/// Of a pool that is closed: `doctor` makes one for each look.
+pub(super) fn forget(pool: &Pool) {
+    let is_of = |known: &Pool| {
+        let ids = |pool: &Pool| pool.clients().first().map(|client| client.id().to_owned());
+        ids(known) == ids(pool)
+    };
+    POOLS.lock().retain(|known| !is_of(known));
+}
+
 /// The state of all pools of the process, when it is scraped.
 pub struct RedisConnections;
 

@@ -106,7 +106,6 @@ impl RedisHandle {
             .set_policy(ReconnectPolicy::new_exponential(0, 50, 2_000, 2));
         let pool = builder.build_pool(config.connections).map_err(failed)?;
         pool.init().await.map_err(failed)?;
-        metrics::watch(&pool);
         let info: String = pool.info(Some(InfoKind::Server)).await.map_err(failed)?;
         let memory: String = pool.info(Some(InfoKind::Memory)).await.map_err(failed)?;
         if let Some(policy) = field(&memory, "maxmemory_policy")
@@ -115,6 +114,7 @@ impl RedisHandle {
             tracing::warn!(policy, "this Redis evicts keys when it is full: set maxmemory-policy to noeviction");
         }
         let major = field(&info, "redis_version").and_then(|v| v.split('.').next()?.parse::<u32>().ok());
+        metrics::watch(&pool);
         Ok(Self {
             pool,
             subscribers: Arc::default(),
@@ -194,6 +194,7 @@ impl RedisHandle {
 
     /// Closes the connections, after sending what is pending.
     pub async fn close(&self) {
+        metrics::forget(&self.pool);
         let subscribers = self.subscribers.lock().split_off(0);
         let quit = join_all(subscribers.iter().map(ClientLike::quit));
         _ = tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(quit, self.pool.quit()) }).await;
