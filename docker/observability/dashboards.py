@@ -463,6 +463,12 @@ QUEUE = [
                 stacked=True,
             ),
             lines(
+                "Jobs: the oldest that is due",
+                "s",
+                "For how long it has waited, by kind.",
+                ("max by (kind) (troupe_jobs_oldest_due_seconds)", "{{kind}}"),
+            ),
+            lines(
                 "Jobs that run",
                 "short",
                 "Jobs that run, by kind, as the workers count them. worker.jobs bounds them.",
@@ -827,6 +833,28 @@ STORES = [
                 stacked=True,
             ),
             lines(
+                "PostgreSQL: wait for a connection",
+                "s",
+                "How long the statements that accept, claim and finish wait for a connection of their pool.",
+                *quantiles("troupe_postgres_acquire_seconds"),
+            ),
+            lines(
+                "Redis: an operation, p95",
+                "s",
+                "enqueue: jobs; publish: events outside of logs; limit: rate limits. Appends to logs: see sockets and delivery.",
+                (
+                    "histogram_quantile(0.95, sum by (operation, le) "
+                    "(rate(troupe_redis_operation_seconds_bucket[$__rate_interval])))",
+                    "{{operation}}",
+                ),
+            ),
+            lines(
+                "Audit log: entries verified",
+                "short",
+                "A minute, by each server, round after round.",
+                ("60 * rate(troupe_audit_entries_verified_total[$__rate_interval])", "{{instance}}"),
+            ),
+            lines(
                 "Statements for many: p95",
                 "s",
                 "How long a batch takes: accept stores messages, claim begins replies, finish ends them, reserve and settle are budgets.",
@@ -963,6 +991,12 @@ STORES = [
                 "Tasks that have not ended: some for each socket and reply. A steady rise without load is a leak.",
                 ("troupe_runtime_tasks", "{{instance}} tasks"),
                 ('process_threads{job=~"troupe-.+"}', "{{instance}} threads"),
+            ),
+            lines(
+                "Traces: spans by what became of them",
+                "short",
+                "A second. Dropped: the collector is away or slow. Refused: it takes none such; its log says why.",
+                ("sum by (outcome) (rate(troupe_trace_spans_total[$__rate_interval]))", "{{outcome}}"),
             ),
             lines(
                 "Up since",

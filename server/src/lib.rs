@@ -25,7 +25,7 @@ mod sockets;
 mod state;
 mod wellbeing;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use sqlx::PgPool;
@@ -112,7 +112,7 @@ impl Server {
         let auth = base.start_auth(&live, concurrency.clone()).await?;
         let accounts = base.start_accounts(auth.clone()).await?;
         let chat = base.start_chat(live.clone());
-        let admin = base.admin(accounts.clone(), chat.clone());
+        let admin = base.start_admin(accounts.clone(), chat.clone());
         let state = AppState {
             http: base.http(concurrency),
             personas: base.personas(),
@@ -125,7 +125,11 @@ impl Server {
             chat,
             admin,
         };
-        wellbeing.add(Arc::new(Watched { probes: state.health.clone(), admin: state.admin.clone() }));
+        wellbeing.add(Arc::new(Watched {
+            probes: state.health.clone(),
+            admin: state.admin.clone(),
+            clock: base.clock.clone(),
+        }));
         let listener = bind(base.config.server.listen).await?;
         Ok(Self { state, listener, base, live })
     }
@@ -173,7 +177,15 @@ impl Server {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listen on {address} (server.listen)"))
+    let bound = TcpListener::bind(address).await;
+    let taken = bound.as_ref().is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    bound.with_context(|| {
+        if taken {
+            format!("another program listens on {address} already: stop it, or give TROUPE_SERVER__LISTEN another port")
+        } else {
+            format!("listen on {address} (server.listen)")
+        }
+    })
 }
 
 impl Base {
@@ -274,6 +286,7 @@ impl Base {
     fn start_chat(&self, live: Arc<live::Live>) -> Arc<Chat> {
         let accepts = AcceptBatch { pool: self.pool.clone(), limits: Limits::from(&self.config.queue) };
         let tiers = self.tiers.iter().map(|tier| tier.name.clone()).collect();
+        metrics::show_from_the_start();
         Arc::new(Chat {
             pool: self.pool.clone(),
             config: self.config.clone(),
@@ -286,7 +299,8 @@ impl Base {
         })
     }
 
-    fn admin(&self, accounts: Arc<Accounts>, chat: Arc<Chat>) -> Arc<Admin> {
+    fn start_admin(&self, accounts: Arc<Accounts>, chat: Arc<Chat>) -> Arc<Admin> {
+        self.tasks.spawn_until_shutdown(admin::audit::watch::watch(self.pool.clone()));
         Arc::new(Admin {
             pool: self.pool.clone(),
             config: self.config.clone(),

@@ -9,7 +9,7 @@ use troupe_server::{
     Server,
     commands::{self, Command},
 };
-use troupe_telemetry::{Wellbeing, listener, logs};
+use troupe_telemetry::{Traces, Wellbeing, listener, logs};
 
 /// Password hashing takes 19 MiB at a time, on many threads. After 64 registrations a server held 845 MB with glibc's
 /// allocator, and 51 MB with this one.
@@ -42,6 +42,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let shutdown = lifecycle::shutdown_on_signal()?;
     Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
+    let traces = Traces::start(&live.now().traces, "troupe-server")?;
     let wellbeing = Wellbeing::default();
     let observed = listener::serve_if_configured(
         live.now().telemetry.listen,
@@ -50,5 +51,7 @@ async fn main() -> anyhow::Result<()> {
         shutdown.clone(),
     );
     let serve = async { Server::start(live, &wellbeing).await?.run(shutdown).await };
-    listener::beside(observed, Box::pin(serve)).await
+    let outcome = listener::beside(observed, Box::pin(serve)).await;
+    traces.finish().await;
+    outcome
 }

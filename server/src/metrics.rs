@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use axum::http::Method;
-use troupe_core::metrics::{
-    self, Counter, EncodeLabelSet, Family, FloatGauge, Gauge, Histogram, Histograms, MetricSet, TierLabel, milliseconds,
+use troupe_core::{
+    metrics::{
+        self, Counter, EncodeLabelSet, Family, FloatGauge, Gauge, Histogram, Histograms, MetricSet, TierLabel,
+        milliseconds,
+    },
+    problem::ProblemCode,
 };
 
 pub fn sets() -> Vec<&'static dyn MetricSet> {
-    vec![&*HTTP, &*CHAT, &*QUEUE, &*LIVE, &*AUTH]
+    vec![&*HTTP, &*CHAT, &*QUEUE, &*LIVE, &*AUTH, &*AUDIT]
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,7 +71,32 @@ troupe_core::metrics! {
         workers: Family<StateLabel, Gauge> = "troupe_workers";
         /// Jobs other than replies, by kind and status.
         jobs: Family<JobLabels, Gauge> = "troupe_jobs";
+        /// For how long the oldest due job of a kind has waited.
+        oldest_job: Family<KindLabel, Gauge> = "troupe_jobs_oldest_due_seconds";
+        /// The share of a daily budget that is spent or reserved, of everyone's and of each tier's.
+        budget_used: Family<BudgetLabels, FloatGauge> = "troupe_budget_used_ratio";
     }
+}
+
+troupe_core::metrics! {
+    pub(crate) static AUDIT: AuditMetrics {
+        /// Whether this server has found a fault in the audit log.
+        broken: Gauge = "troupe_audit_log_broken";
+        /// Entries of the audit log that were verified, round after round.
+        verified: Counter = "troupe_audit_entries_verified";
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct KindLabel {
+    pub(crate) kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct BudgetLabels {
+    pub(crate) scope: &'static str,
+    /// The tier; nothing for everyone's.
+    pub(crate) subject: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -122,6 +151,20 @@ troupe_core::metrics! {
         hashing: Gauge = "troupe_password_hashes_in_flight";
         /// How long a hash took, with its wait.
         hash_duration: Histogram = "troupe_password_hash_seconds", metrics::seconds();
+    }
+}
+
+/// Shows the refusals of messages before the first of them, so that it is an increase.
+pub(crate) fn show_from_the_start() {
+    for code in [
+        ProblemCode::ConversationBusy,
+        ProblemCode::IdempotencyKeyReused,
+        ProblemCode::Overloaded,
+        ProblemCode::PersonaHidden,
+        ProblemCode::TooManyRequests,
+        ProblemCode::Unavailable,
+    ] {
+        drop(CHAT.refused.get_or_create(&CodeLabel { code: code.name() }));
     }
 }
 

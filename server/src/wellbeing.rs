@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use troupe_core::clock::Clock;
 use troupe_telemetry::{Part, wellbeing::Dependency};
 
 use crate::{admin::Admin, health::Probes};
@@ -10,6 +11,7 @@ use crate::{admin::Admin, health::Probes};
 pub(crate) struct Watched {
     pub(crate) probes: Arc<Probes>,
     pub(crate) admin: Arc<Admin>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
@@ -24,7 +26,7 @@ impl Part for Watched {
     }
 
     async fn refresh(&self) {
-        if let Err(error) = self.admin.queue_snapshot.show(&self.admin.pool).await {
+        if let Err(error) = self.admin.queue_snapshot.show(&self.admin.pool, self.clock.now()).await {
             error.log_cause();
         }
     }

@@ -18,7 +18,7 @@ use troupe_core::{
 };
 use troupe_engines::DataDir;
 use troupe_server::Server;
-use troupe_telemetry::{Wellbeing, listener, logs};
+use troupe_telemetry::{Traces, Wellbeing, listener, logs};
 
 use crate::{engines::Engines, local::LocalEngines, welcome::Welcome};
 
@@ -97,6 +97,7 @@ async fn serve(
     // Logs e-mails by default: on a single machine the user reads the log, and needs no mail server.
     let own = engines.own_database();
     live.amend(|config| config.mail.to_log |= own && config.mail.url.is_none());
+    let traces = Traces::start(&live.now().traces, "troupe")?;
     let wellbeing = Wellbeing::default();
     let server = Server::start(live.clone(), &wellbeing).await?;
     let password = if own { Some(demo::password(welcome.data_dir)?) } else { None };
@@ -119,5 +120,7 @@ async fn serve(
         let (server, worker) = tokio::join!(until_end(&mut server), until_end(&mut worker));
         server.and(worker)
     };
-    listener::beside(observed, parts).await
+    let outcome = listener::beside(observed, parts).await;
+    traces.finish().await;
+    outcome
 }

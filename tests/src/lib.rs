@@ -15,6 +15,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod collector;
 pub mod embedder;
 pub mod engines;
 mod in_process;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 pub use client::{Answer, Client, Sent};
 pub use cluster::Cluster;
+pub use collector::Collector;
 pub use mail::{MailServer, Manner};
 pub use options::ClusterOptions;
 pub use process::{Process, Signal};

@@ -9,7 +9,7 @@ use troupe_core::{
     doctor::{self, Finding, Verdict},
     lifecycle::{self, Tasks},
 };
-use troupe_telemetry::{Wellbeing, listener, logs};
+use troupe_telemetry::{Traces, Wellbeing, listener, logs};
 
 /// glibc's allocator took an eighth of the worker's CPU time; this one takes half of that, for 24 MB more.
 #[global_allocator]
@@ -64,6 +64,7 @@ async fn run() -> anyhow::Result<ExitCode> {
 async fn serve(live: Live) -> anyhow::Result<()> {
     let shutdown = lifecycle::shutdown_on_signal()?;
     Tasks::new(shutdown.clone()).spawn(live.clone().follow(shutdown.clone()));
+    let traces = Traces::start(&live.now().traces, "troupe-worker")?;
     let wellbeing = Wellbeing::default();
     let observed = listener::serve_if_configured(
         live.now().telemetry.listen,
@@ -71,7 +72,9 @@ async fn serve(live: Live) -> anyhow::Result<()> {
         wellbeing.clone(),
         shutdown.clone(),
     );
-    listener::beside(observed, Box::pin(troupe_worker::run(live, &wellbeing, shutdown))).await
+    let outcome = listener::beside(observed, Box::pin(troupe_worker::run(live, &wellbeing, shutdown))).await;
+    traces.finish().await;
+    outcome
 }
 
 /// Prints the findings; a failure where something is ill.

@@ -2,15 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio::{sync::Mutex, time::Instant};
 use troupe_core::model::{
     admin::{Running, Worker, WorkerState},
     jobs::JobKind,
+    money::Scope,
 };
 use troupe_db::{
     jobs,
+    money::budgets,
     operations::workers,
     replies::{dead_letters, queue_state},
 };
@@ -18,7 +21,7 @@ use utoipa::ToSchema;
 
 use crate::{
     http::error::ApiError,
-    metrics::{JobLabels, QUEUE, StateLabel},
+    metrics::{BudgetLabels, JobLabels, KindLabel, QUEUE, StateLabel},
 };
 
 const STATES: [(WorkerState, &str); 3] =
@@ -43,6 +46,7 @@ pub(crate) struct QueueSnapshot {
     pub(super) failures: HashMap<String, i64>,
     pub(super) dead_letters: i64,
     pub(super) jobs: Vec<JobKind>,
+    budgets_used: Vec<(Scope, String, f64)>,
 }
 
 /// The last snapshot. Concurrent callers share one query.
@@ -63,7 +67,7 @@ impl QueueSnapshotCache {
     }
 
     /// Shows it as metrics.
-    pub(crate) async fn show(&self, pool: &PgPool) -> Result<(), ApiError> {
+    pub(crate) async fn show(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), ApiError> {
         let snapshot = self.get(pool).await?;
         QUEUE.dead_letters.set(snapshot.dead_letters);
         for (state, name) in STATES {
@@ -77,6 +81,14 @@ impl QueueSnapshotCache {
             show("waiting", jobs.waiting);
             show("running", jobs.running);
             show("dead_letter", jobs.dead_letters);
+            let waited = jobs.due_since.map_or(0, |since| (now - since).num_seconds().max(0));
+            QUEUE.oldest_job.get_or_create(&KindLabel { kind: jobs.kind.clone() }).set(waited);
+        }
+        // A budget that was removed is no longer shown.
+        QUEUE.budget_used.clear();
+        for (scope, subject, used) in &snapshot.budgets_used {
+            let labels = BudgetLabels { scope: scope.name(), subject: subject.clone() };
+            QUEUE.budget_used.get_or_create(&labels).set(*used);
         }
         Ok(())
     }
@@ -90,7 +102,8 @@ impl QueueSnapshot {
         let failures = queue_state::failures_of_a_minute(pool).await?;
         let dead_letters = dead_letters::count(pool, MAX_DEAD_LETTERS).await?;
         let jobs = jobs::list::kinds(pool).await?;
-        Ok(Self { workers, unlisted, dispatch_lag, failures, dead_letters, jobs })
+        let budgets_used = budgets::used(pool).await?;
+        Ok(Self { workers, unlisted, dispatch_lag, failures, dead_letters, jobs, budgets_used })
     }
 }
 

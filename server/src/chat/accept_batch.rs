@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 use troupe_core::batch::Batch;
-use troupe_db::replies::accept::{self, Limits, NewMessage, Outcome};
+use troupe_db::{
+    metrics::acquire,
+    replies::accept::{self, Limits, NewMessage, Outcome},
+};
 
 pub(crate) struct AcceptBatch {
     pub(crate) pool: PgPool,
@@ -17,7 +20,7 @@ impl Batch for AcceptBatch {
     const NAME: &'static str = "accept";
 
     async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Outcome>> {
-        accept::accept(&self.pool, messages, self.limits).await
+        accept::accept(&mut *acquire(&self.pool).await?, messages, self.limits).await
     }
 
     fn may_concern_one_item(error: &sqlx::Error) -> bool {

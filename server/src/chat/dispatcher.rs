@@ -12,6 +12,7 @@ use troupe_core::{
     jobs::Dispatch,
     lifecycle::Tasks,
     ports::{EventBus, JobQueue},
+    trace::{self, Kind, Span},
 };
 
 use crate::metrics::CHAT;
@@ -27,7 +28,7 @@ pub(crate) struct Accepted {
 }
 
 #[derive(Clone)]
-pub(crate) struct Dispatcher(mpsc::Sender<Accepted>);
+pub(crate) struct Dispatcher(mpsc::Sender<(Accepted, Span)>);
 
 impl Dispatcher {
     pub(crate) fn start(jobs: Arc<dyn JobQueue>, bus: Arc<dyn EventBus>, tasks: &Tasks) -> Self {
@@ -37,14 +38,16 @@ impl Dispatcher {
     }
 
     pub(crate) fn hand_over(&self, accepted: Accepted) {
-        if self.0.try_send(accepted).is_err() {
+        let dispatched = accepted.dispatch.is_some();
+        let span = if dispatched { trace::span("dispatch").kind(Kind::Producer) } else { Span::default() };
+        if self.0.try_send((accepted, span)).is_err() {
             tracing::warn!("the dispatcher is behind; the sweeper will hand a request over");
         }
     }
 }
 
 async fn run(
-    mut receiver: mpsc::Receiver<Accepted>,
+    mut receiver: mpsc::Receiver<(Accepted, Span)>,
     jobs: Arc<dyn JobQueue>,
     bus: Arc<dyn EventBus>,
     shutdown: tokio_util::sync::CancellationToken,
@@ -59,15 +62,20 @@ async fn run(
         }
         let mut dispatches = Vec::with_capacity(batch.len());
         let mut events = Vec::with_capacity(batch.len());
-        for Accepted { user, dispatch, queued } in batch.drain(..) {
+        let mut spans = Vec::new();
+        for (Accepted { user, dispatch, queued }, span) in batch.drain(..) {
             dispatches.extend(dispatch);
             events.push((user, queued));
+            spans.extend(span.is_recorded().then_some(span));
         }
         // The events come first in the connection's order: a reply must not be published before its question.
         let (published, enqueued) = tokio::join!(bus.publish(&events), jobs.enqueue(&dispatches));
         if let Err(error) = enqueued {
             tracing::warn!(%error, requests = dispatches.len(), "the sweeper will hand these over");
             CHAT.undispatched.inc_by(dispatches.len() as u64);
+            for span in &mut spans {
+                span.fail("the sweeper will hand it over");
+            }
         }
         if let Err(error) = published {
             tracing::warn!(%error, "sockets were not told of accepted messages");

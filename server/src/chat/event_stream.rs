@@ -25,7 +25,7 @@ use crate::{
     http::error::ApiError,
     live::{
         connections::ConnectionGuard,
-        hub::{Delivery, Subscription},
+        hub::{Delivery, Subscription, trace_delivery},
     },
     metrics::LIVE,
 };
@@ -120,7 +120,12 @@ impl Follower {
                         return Some(Bytes::from_static(b": still here\n\n"));
                     }
                 }
-                Ok(Some(Delivery::Event(frame, _))) => self.push((*frame).clone()),
+                Ok(Some(Delivery::Event(frame, came_at))) => {
+                    self.push((*frame).clone());
+                    if frame.request_id == self.id {
+                        trace_delivery(&frame, came_at, "event stream");
+                    }
+                }
                 Ok(Some(Delivery::Resync)) => self.replay().await.ok()?,
                 Ok(Some(Delivery::Delayed)) => {}
                 // Too slow: the client reconnects with its last cursor.

@@ -6,6 +6,7 @@ use troupe_core::{
     events::{Cursor, Event, Frame},
     ids::{ConversationId, MessageId, RequestId, UserId},
     model::{Message, QueuePosition, Request, RequestStatus, Role},
+    trace,
 };
 use troupe_db::{
     operations::idempotency,
@@ -107,6 +108,7 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         user_id: user,
         content: content.clone(),
         correlation_id: correlation_id.to_owned(),
+        trace: None,
         key: key.clone().map(|Key { key, fingerprint }| MessageKey { key, fingerprint }),
         only_if_idle: if_busy == IfBusy::Reject,
         fresh,
@@ -116,8 +118,7 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         return replay.ok_or_else(ApiError::overloaded);
     }
     let (request_id, message_id) = (new.request_id, new.message_id);
-    let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::unavailable("shutting down"))?;
-    let accepted = match stored.map_err(|error| ApiError::from(&*error))? {
+    let accepted = match store(chat, new).await? {
         Outcome::Stored(accepted) => accepted,
         Outcome::NoConversation => return Err(ApiError::NotFound("conversation")),
         refused => {
@@ -145,6 +146,19 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         }
     }
     Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
+}
+
+async fn store(chat: &Chat, mut new: NewMessage) -> Result<Outcome, ApiError> {
+    let mut span = trace::span("accept");
+    if let Some(context) = span.context() {
+        span.set("troupe.request_id", new.request_id.to_string());
+        new.trace = Some(context.as_parent());
+    }
+    let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::unavailable("shutting down"))?;
+    stored.map_err(|error| {
+        span.fail("not stored");
+        ApiError::from(&*error)
+    })
 }
 
 /// The replay of the same message, if its key was used before.

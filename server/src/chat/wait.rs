@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use troupe_core::{
     ids::{RequestId, UserId},
     model::Request,
+    trace,
 };
 use troupe_db::replies::requests;
 
@@ -24,6 +25,9 @@ pub(crate) async fn await_request(
     id: RequestId,
     wait: Duration,
 ) -> Result<Request, ApiError> {
+    if let Some(call) = trace::current() {
+        call.be_patient();
+    }
     let deadline = Instant::now() + wait.min(chat.config.server.max_wait);
     // Subscribed before the first query, so that no end is missed in between.
     let mut live = if wait.is_zero() { None } else { chat.live.hub.subscribe(user).await.ok() };

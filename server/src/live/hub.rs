@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
 
 use futures::StreamExt;
@@ -22,6 +23,7 @@ use troupe_core::{
     ids::UserId,
     lifecycle::Tasks,
     ports::{EventBus, PortError, Signal},
+    trace::{self, Kind},
 };
 
 use crate::metrics::LIVE;
@@ -156,6 +158,17 @@ impl Channel {
     fn deliver(&self, delivery: &Delivery) {
         // A listener whose queue is full is dropped; its receiver ends, and the connection closes with 4008.
         self.listeners.lock().retain(|(_, listener)| listener.try_send(delivery.clone()).is_ok());
+    }
+}
+
+/// Records that a connection has got an event of a traced reply.
+pub(crate) fn trace_delivery(frame: &Frame, came_at: Instant, connection: &'static str) {
+    if frame.trace.is_some() {
+        let mut span =
+            trace::resume(Kind::Consumer, "deliver", frame.trace).since(SystemTime::now() - came_at.elapsed());
+        span.set("troupe.event", frame.kind.as_str());
+        span.set("troupe.connection", connection);
+        span.set("troupe.request_id", frame.request_id.to_string());
     }
 }
 

@@ -15,6 +15,7 @@ use troupe_core::{
     ids::{RequestId, SessionId, UserId},
     metrics::{Held, ObserveTime},
     model::Request,
+    trace,
 };
 use troupe_db::replies::requests;
 
@@ -36,7 +37,7 @@ use crate::{
         error::ApiError,
         extract::{correlation::CorrelationId, idempotency},
     },
-    live::hub::Delivery,
+    live::hub::{Delivery, trace_delivery},
     metrics::{LIVE, ReasonLabel},
 };
 
@@ -211,6 +212,7 @@ impl Connection {
             Some(Delivery::Event(frame, came_at)) => {
                 let sent = self.send_event(&frame).await;
                 LIVE.lag.observe_time(came_at.elapsed());
+                trace_delivery(&frame, came_at, "socket");
                 sent
             }
             Some(Delivery::Resync) => {
@@ -246,7 +248,7 @@ impl Connection {
                 self.watch.stop();
                 return Ok(());
             }
-            Ok(FromClient::SendMessage(message)) => self.send_message(message).await,
+            Ok(FromClient::SendMessage(message)) => self.traced_send_message(message).await,
             Ok(FromClient::CancelRequest(CancelRequest { r#ref, request_id, .. })) => {
                 match self.cancel(request_id).await {
                     Ok(request) => ToClient::State { r#ref, request },
@@ -261,6 +263,22 @@ impl Connection {
     async fn cancel(&mut self, request: RequestId) -> Result<Request, ApiError> {
         permit(&self.sockets.auth, &self.opened.identity, Permission::ChatWrite).await?;
         cancel_request(&self.sockets.chat, self.user(), request).await
+    }
+
+    async fn traced_send_message(&mut self, message: SendMessage) -> ToClient {
+        let caller = || message.traceparent.as_ref()?.parse().ok();
+        let mut span = trace::begin(|| "socket message.send".to_owned(), caller);
+        if span.is_recorded() {
+            span.set("user.id", self.user().to_string());
+            span.set("troupe.correlation_id", self.correlation.0.clone());
+        }
+        let answer = span.scope(self.send_message(message)).await;
+        if let ToClient::Error { error, .. } = &answer
+            && error.status() >= 500
+        {
+            span.fail(error.code());
+        }
+        answer
     }
 
     async fn send_message(&mut self, message: SendMessage) -> ToClient {

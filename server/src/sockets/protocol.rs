@@ -45,6 +45,8 @@ pub(crate) struct SendMessage {
     /// No cached reply.
     #[serde(default)]
     pub(crate) fresh: bool,
+    /// What the trace of this message goes on from, as in the header.
+    pub(crate) traceparent: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

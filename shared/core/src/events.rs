@@ -15,6 +15,7 @@ use crate::{
     ids::{ConversationId, RequestId},
     model::{Message, QueuePosition, Usage, grounding::Grounding, providers::Incomplete},
     problem::Problem,
+    trace::TraceParent,
 };
 
 /// The position of an event in its request. Monotonic: events at or below the last one seen are duplicates.
@@ -176,11 +177,13 @@ struct Envelope<'a> {
 }
 
 /// An encoded event: `<request id> <cursor> <type>\n<json>`, the same bytes in the log, on the channel and in memory.
+/// Where its delivery is to be traced, a `traceparent` follows the type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     pub request_id: RequestId,
     pub cursor: Cursor,
     pub kind: EventKind,
+    pub trace: Option<TraceParent>,
     /// Header and JSON.
     encoded: Bytes,
     /// The JSON alone: a view into `encoded`.
@@ -204,17 +207,29 @@ impl Frame {
         _ = serde_json::to_writer(&mut encoded, &envelope);
         let encoded = Bytes::from(encoded);
         let json = encoded.slice(header..);
-        Self { request_id, cursor, kind, encoded, json }
+        Self { request_id, cursor, kind, trace: None, encoded, json }
+    }
+
+    /// Lets the servers trace its delivery.
+    #[must_use]
+    pub fn traced(self, trace: TraceParent) -> Self {
+        let mut encoded = format!("{} {} {} {trace}\n", self.request_id, self.cursor, self.kind.as_str()).into_bytes();
+        let header = encoded.len();
+        encoded.extend_from_slice(&self.json);
+        let encoded = Bytes::from(encoded);
+        let json = encoded.slice(header..);
+        Self { trace: Some(trace), encoded, json, ..self }
     }
 
     pub fn decode(encoded: Bytes) -> Option<Self> {
         let end = encoded.iter().position(|&byte| byte == b'\n')?;
-        let mut header = std::str::from_utf8(&encoded[..end]).ok()?.splitn(3, ' ');
+        let mut header = std::str::from_utf8(&encoded[..end]).ok()?.split(' ');
         let request_id = header.next()?.parse().ok()?;
         let cursor = header.next()?.parse().ok()?;
         let kind = EventKind::parse(header.next()?)?;
+        let trace = header.next().and_then(|trace| trace.parse().ok());
         let json = encoded.slice(end + 1..);
-        Some(Self { request_id, cursor, kind, encoded, json })
+        Some(Self { request_id, cursor, kind, trace, encoded, json })
     }
 
     /// Whether it needs no event before it: it starts an attempt, resets the text, or is terminal.

@@ -25,3 +25,4 @@ pub mod ports;
 pub mod problem;
 pub mod quota;
 pub mod token_estimate;
+pub mod trace;

@@ -8,11 +8,29 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use sqlx::PgPool;
-use troupe_core::metrics::{Counter, EncodeLabelSet, Family, Histograms, MetricSet, Registry, milliseconds};
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use tokio::time::Instant;
+use troupe_core::metrics::{
+    Counter, EncodeLabelSet, Family, Histogram, Histograms, MetricSet, ObserveTime, Registry, milliseconds,
+};
 
 pub fn sets() -> Vec<&'static dyn MetricSet> {
-    vec![&*RETRIEVAL, &Pools]
+    vec![&*POSTGRES, &*RETRIEVAL, &Pools]
+}
+
+troupe_core::metrics! {
+    pub(crate) static POSTGRES: PostgresMetrics {
+        /// How long the statements that accept, claim and finish waited for a connection.
+        acquire: Histogram = "troupe_postgres_acquire_seconds", milliseconds();
+    }
+}
+
+/// A connection for a statement of the hot path: how long they wait tells whether the pool is too small.
+pub async fn acquire(pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
+    let began = Instant::now();
+    let connection = pool.acquire().await;
+    POSTGRES.acquire.observe_time(began.elapsed());
+    connection
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -1,6 +1,6 @@
 //! Log lines in the fields of the Elastic Common Schema, for collectors that expect them.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde_json::{Map, Value};
 use tracing::{
@@ -19,7 +19,7 @@ use tracing_subscriber::{
 const VERSION: &str = "8.11.0";
 
 /// Our fields that have a name there; all others are shown below `troupe`.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
     ("message", "message"),
     ("error", "error.message"),
     ("method", "http.request.method"),
@@ -28,6 +28,7 @@ const NAMES: [(&str, &str); 11] = [
     ("request_bytes", "http.request.body.bytes"),
     ("response_bytes", "http.response.body.bytes"),
     ("correlation_id", "http.request.id"),
+    ("trace_id", "trace.id"),
     ("user_id", "user.id"),
     ("address", "client.ip"),
     ("agent", "user_agent.original"),
@@ -79,6 +80,10 @@ impl Line {
     fn field(&mut self, name: &str, value: Value) {
         if let ("ms", Some(ms)) = (name, value.as_f64()) {
             return self.insert("event.duration", ((ms * NANOSECONDS_PER_MILLISECOND) as u64).into());
+        }
+        // That of a listener has a port, and is no client's.
+        if name == "address" && value.as_str().is_none_or(|text| text.parse::<IpAddr>().is_err()) {
+            return self.insert("troupe.address", value);
         }
         match NAMES.iter().find(|(ours, _)| *ours == name) {
             Some((_, theirs)) => self.insert(theirs, value),
@@ -140,17 +145,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn fields_have_the_names_of_the_schema() {
+    /// The line that is written of an event.
+    fn line(event: impl FnOnce()) -> Value {
         let written = Written::default();
         let writer = written.clone();
         let config = Telemetry { format: LogFormat::Ecs, filter: "info".to_owned(), access_log: 0.0, listen: None };
         let dispatch = logs::dispatch(&config, move || writer.clone()).unwrap();
-        tracing::dispatcher::with_default(&dispatch, || {
+        tracing::dispatcher::with_default(&dispatch, event);
+        let line = written.0.lock();
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    #[test]
+    fn an_address_with_a_port_is_no_clients() {
+        let client = line(|| tracing::info!(address = %"127.0.0.1", "answered"));
+        let listener = line(|| tracing::info!(address = %"127.0.0.1:8080", "listening"));
+        assert_eq!((&client["client.ip"], &listener["client.ip"]), (&json!("127.0.0.1"), &Value::Null));
+        assert_eq!(listener["troupe.address"], "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn fields_have_the_names_of_the_schema() {
+        let line = line(|| {
             let span = tracing::info_span!("call", path = "/api/v1/questions", correlation_id = "c-1");
             span.in_scope(|| tracing::warn!(status = 503, ms = 1.5, tier = "free", error = %"away", "answered"));
         });
-        let line: Value = serde_json::from_slice(&written.0.lock()).unwrap();
         let expected = json!({
             "ecs.version": VERSION, "log.level": "warn", "log.logger": "troupe_telemetry::ecs::tests",
             "message": "answered", "url.path": "/api/v1/questions", "http.request.id": "c-1", "troupe.tier": "free",

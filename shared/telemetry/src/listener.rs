@@ -25,9 +25,12 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use troupe_core::metrics::{self, MetricSet, Registry};
+use troupe_core::{
+    lifecycle::Tasks,
+    metrics::{self, MetricSet, Registry},
+};
 
-use crate::wellbeing::Wellbeing;
+use crate::{lateness, wellbeing::Wellbeing};
 
 /// Below the time limits that probes usually have.
 const HEALTH_TIME_LIMIT: Duration = Duration::from_secs(2);
@@ -80,7 +83,10 @@ pub async fn serve_if_configured(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let Some(address) = address else { return pending().await };
-    let sets: Vec<_> = metrics::sets().into_iter().chain(troupe_db::metrics::sets()).chain(sets).collect();
+    let common = [metrics::sets(), troupe_db::metrics::sets(), crate::metric_sets()];
+    let sets: Vec<_> = common.into_iter().flatten().chain(sets).collect();
+    // On a thread of the runtime, as the work is.
+    Tasks::new(shutdown.clone()).spawn_until_shutdown(lateness::measure());
     Listener::bind(address, metrics::registry(&sets), wellbeing).await?.serve(shutdown).await
 }
 

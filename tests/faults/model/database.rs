@@ -89,6 +89,7 @@ impl Database {
             conversation_id,
             user_id: self.user,
             content: "Well?".to_owned(),
+            trace: None,
             correlation_id: "c".to_owned(),
             key: None,
             only_if_idle: false,

@@ -108,7 +108,7 @@ async fn every_metric_is_counted_shown_and_in_the_manual() {
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     // Those with labels are shown once they have been counted.
     let sets = [troupe_server::metrics::sets(), troupe_worker::metrics::sets(), troupe_db::metrics::sets()];
-    let sets = sets.into_iter().flatten().chain(troupe_core::metrics::sets());
+    let sets = sets.into_iter().flatten().chain(troupe_core::metrics::sets()).chain(troupe_telemetry::metric_sets());
     let declared = sets.flat_map(MetricSet::names).map(|name| (*name).to_owned());
     let shown: BTreeSet<_> = declared.chain(types.map(str::to_owned)).collect();
     let documented = documented();

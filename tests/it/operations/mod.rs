@@ -17,3 +17,4 @@ mod redis_memory;
 mod repository;
 mod shutdown;
 pub(crate) mod standalone;
+mod traces;

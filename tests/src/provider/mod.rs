@@ -51,6 +51,7 @@ pub struct Call {
     pub authorization: Option<String>,
     /// In whichever header it came.
     pub key: Option<String>,
+    pub traceparent: Option<String>,
 }
 
 impl Call {
@@ -264,7 +265,8 @@ async fn answer(
     let question = messages.into_iter().rev().find(|(role, _)| role == "user").map(|(_, content)| content);
     let question = question.unwrap_or_default();
     let wanted = shared.key.lock().clone();
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (authorization, traceparent) = (header("authorization"), header("traceparent"));
     let key = dialect.key(&headers);
     let wrong = key.clone().filter(|key| wanted.is_some_and(|wanted| wanted != *key));
     let script = match wrong {
@@ -275,7 +277,8 @@ async fn answer(
         None => shared.next_script(&question),
     };
     let acts = dialect.acts(&script, &body);
-    let call = Call { at: Instant::now(), dialect, path: dialect.path(), question, body, authorization, key };
+    let call =
+        Call { at: Instant::now(), dialect, path: dialect.path(), question, body, authorization, key, traceparent };
     shared.calls.send_modify(|calls| calls.push(call));
     match script.answer {
         Status::Silence => std::future::pending().await,

@@ -121,6 +121,7 @@ mod tests {
             attempt: 1,
             waits: 0,
             shown: false,
+            trace: None,
             correlation_id: "c".to_owned(),
             created_at: DateTime::UNIX_EPOCH,
             cost: 0.0,

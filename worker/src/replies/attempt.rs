@@ -66,7 +66,7 @@ pub(super) enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// As metrics name it.
+    /// As metrics and traces name it.
     fn name(&self) -> &'static str {
         match self {
             Self::Done(_) => "completed",
@@ -78,6 +78,12 @@ impl AttemptOutcome {
             Self::Overtaken => "overtaken",
         }
     }
+}
+
+/// What became of an attempt, for those who look after it.
+pub(super) struct Ended {
+    pub(super) name: &'static str,
+    pub(super) is_failure: bool,
 }
 
 /// The result of streaming a reply.
@@ -113,7 +119,7 @@ impl<'a> Attempt<'a> {
         Self { generator, claimed, writer, trail: Vec::new(), retrieval: None, lost }
     }
 
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self) -> Ended {
         tracing::debug!(persona = self.claimed.persona.name, "replying");
         let _running = Held::of(&REPLIES.running);
         let tier = self.claimed.tier.clone();
@@ -121,7 +127,9 @@ impl<'a> Attempt<'a> {
             REPLIES.wait.get_or_create(&TierLabel { tier: tier.clone() }).observe_time(self.since_message());
         }
         let Generated { outcome, cacheable } = self.generate().await;
-        REPLIES.attempts.get_or_create(&AttemptLabels { tier, outcome: outcome.name() }).inc();
+        let name = outcome.name();
+        let ended = Ended { name, is_failure: ["retried", "failed"].contains(&name) };
+        REPLIES.attempts.get_or_create(&AttemptLabels { tier, outcome: name }).inc();
         self.end(outcome).await;
         // Last: the user does not wait for the cache.
         if let Some(Cacheable { reply, prompt, candidates }) = cacheable {
@@ -129,6 +137,7 @@ impl<'a> Attempt<'a> {
             let query = self.generator.cache_query(&self.claimed, &prompt, &links);
             self.generator.cache.store(&query, &reply).await;
         }
+        ended
     }
 
     /// Streams the reply into the event log, from the cache or from a provider.

@@ -9,9 +9,12 @@ use troupe_core::{
     ids::RequestId,
     lifecycle::Tasks,
 };
-use troupe_db::replies::{
-    claim::{self, Claimed},
-    finish::{self, Ended, Finished},
+use troupe_db::{
+    metrics::acquire,
+    replies::{
+        claim::{self, Claimed},
+        finish::{self, Ended, Finished},
+    },
 };
 
 /// Statements of one kind in flight at the same time.
@@ -33,7 +36,7 @@ impl Batch for Claims {
     const NAME: &'static str = "claim";
 
     async fn run(&self, requests: &[RequestId]) -> sqlx::Result<Vec<Option<Claimed>>> {
-        claim::claim(&self.pool, requests, &self.worker, self.lease, self.history).await
+        claim::claim(&mut *acquire(&self.pool).await?, requests, &self.worker, self.lease, self.history).await
     }
 
     fn may_concern_one_item(error: &sqlx::Error) -> bool {
@@ -54,7 +57,7 @@ impl Batch for Finishes {
     const NAME: &'static str = "finish";
 
     async fn run(&self, finished: &[Finished]) -> sqlx::Result<Vec<Option<Ended>>> {
-        finish::finish(&self.pool, finished, self.redispatch_after).await
+        finish::finish(&mut *acquire(&self.pool).await?, finished, self.redispatch_after).await
     }
 
     fn may_concern_one_item(error: &sqlx::Error) -> bool {

@@ -14,6 +14,7 @@ use troupe_core::{
     events::{Cursor, Event, Frame},
     ids::{ConversationId, RequestId, UserId},
     ports::{Appended, EventBus, PortError},
+    trace::{self, Kind},
 };
 use troupe_db::replies::claim::Claimed;
 
@@ -148,7 +149,7 @@ impl EventWriter {
         self.emit_end(end);
         let mut pause = END_BACKOFF;
         for _ in 0..MAX_END_TRIES {
-            match self.bus.append(self.user, &self.pending).await {
+            match append(self.bus.as_ref(), self.user, &self.pending).await {
                 Ok(Appended::Forgotten) => {
                     self.restart_log();
                     self.emit_end(end);
@@ -165,7 +166,7 @@ impl EventWriter {
     /// Publishes what is pending, before a retry. If that fails, clients miss no more than that there was this attempt.
     pub(crate) async fn abandon(&mut self) {
         if self.drain().await.is_ok()
-            && let Err(error) = self.bus.append(self.user, &self.pending).await
+            && let Err(error) = append(self.bus.as_ref(), self.user, &self.pending).await
         {
             tracing::debug!(%error, "the events of a failed attempt were not published");
         }
@@ -192,7 +193,7 @@ impl EventWriter {
         let frames = std::mem::take(&mut self.pending);
         self.in_flight = Some(
             async move {
-                let result = bus.append(user, &frames).await;
+                let result = append(bus.as_ref(), user, &frames).await;
                 (frames, result)
             }
             .boxed(),
@@ -225,6 +226,31 @@ impl EventWriter {
 
     fn emit(&mut self, event: &Event) {
         self.cursor.n += 1;
-        self.pending.push(Frame::new(self.request, self.conversation, self.cursor, self.clock.now(), event));
+        let mut frame = Frame::new(self.request, self.conversation, self.cursor, self.clock.now(), event);
+        if self.is_milestone(event)
+            && let Some(trace) = trace::outgoing()
+        {
+            frame = frame.traced(trace);
+        }
+        self.pending.push(frame);
     }
+
+    /// The events whose delivery is traced: that it began, the first text, and the end.
+    fn is_milestone(&self, event: &Event) -> bool {
+        match event {
+            Event::Started { .. } => true,
+            Event::Delta { text } => text.len() == self.published,
+            event => event.kind().is_terminal(),
+        }
+    }
+}
+
+async fn append(bus: &dyn EventBus, user: UserId, frames: &[Frame]) -> Result<Appended, PortError> {
+    let mut span = trace::span("append").kind(Kind::Producer);
+    span.set("troupe.events", frames.len());
+    let appended = span.scope(bus.append(user, frames)).await;
+    if appended.is_err() {
+        span.fail("Redis takes no events");
+    }
+    appended
 }

@@ -17,6 +17,7 @@ use troupe_core::{
         providers::{Outcome, Try},
     },
     problem::{Problem, ProblemCode},
+    trace,
 };
 use troupe_db::replies::finish::{self, Ended, FinalState, Finished, HandBack, Reply, Retry};
 
@@ -136,7 +137,7 @@ impl Attempt<'_> {
     async fn finish(&mut self, state: FinalState) -> Option<Ended> {
         let cost = cost_of(&self.trail);
         let trail = std::mem::take(&mut self.trail);
-        match self.store(cost, trail, state).await {
+        match trace::span("finish").scope(self.store(cost, trail, state)).await {
             Stored::Yes(ended) => return Some(ended),
             Stored::Refused(error) => self.fail_unstored(&error, cost).await,
             Stored::Unknown => {}

@@ -2,18 +2,22 @@
 //!
 //! Whatever the attempt's outcome, the job is acknowledged: retries are dispatched from PostgreSQL, not by the queue.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, field};
 use troupe_core::{
     clock::Clock,
     config,
     jobs::GenerateReply,
     model::providers::{Link, OverBudget, Try},
     ports::{EventBus, JobQueue},
+    trace::{self, Kind, Span, SpanId},
 };
 use troupe_db::{
     replies::{claim::Claimed, finish::Ended},
@@ -66,6 +70,7 @@ pub(super) struct CacheHit {
 impl ReplyGenerator {
     pub(crate) async fn generate(&self, job: GenerateReply) {
         let GenerateReply { request_id } = job;
+        let claim_began = SystemTime::now();
         let claimed = match self.batches.claim(request_id).await {
             Some(Ok(Some(claimed))) => claimed,
             Some(Ok(None)) => return tracing::debug!(%request_id, "nothing to do"),
@@ -74,10 +79,19 @@ impl ReplyGenerator {
             None => return,
         };
         let attempt = claimed.attempt;
-        let span = tracing::info_span!("reply", %request_id, attempt, correlation_id = claimed.correlation_id);
+        let span = tracing::info_span!("reply", %request_id, attempt, correlation_id = claimed.correlation_id,
+            trace_id = field::Empty);
+        let mut traced = begin_trace(&claimed, claim_began);
+        if let Some(context) = traced.context() {
+            span.record("trace_id", field::display(context.as_parent().trace));
+        }
         let lost = self.leases.hold(request_id, attempt).await;
         let work = async { Attempt::new(self, claimed, lost).run().await };
-        cpu_time::measured(work).instrument(span).await;
+        let ended = traced.scope(cpu_time::measured(work).instrument(span)).await;
+        traced.set("troupe.outcome", ended.name);
+        if ended.is_failure {
+            traced.fail(ended.name);
+        }
         self.leases.release(request_id, attempt).await;
     }
 
@@ -136,4 +150,29 @@ impl ReplyGenerator {
             tracing::warn!(%error, "could not push the next message: the sweeper will");
         }
     }
+}
+
+/// The attempt's span, in the trace of the call that sent the message. It links to the attempt before it.
+fn begin_trace(claimed: &Claimed, claim_began: SystemTime) -> Span {
+    let id = |attempt: i32| SpanId::of_attempt(claimed.request_id.as_uuid(), attempt.unsigned_abs());
+    let sent_at = SystemTime::from(claimed.created_at);
+    let mut span = trace::resume(Kind::Consumer, "reply", claimed.trace)
+        .id(id(claimed.attempt))
+        .link((claimed.attempt > 1).then(|| id(claimed.attempt - 1)))
+        .since(claim_began)
+        .after(claim_began.duration_since(sent_at).unwrap_or_default());
+    if let Some(context) = span.context() {
+        if claimed.attempt == 1 {
+            context.span("wait in the queue").since(sent_at).end_at(claim_began);
+        }
+        drop(context.span("claim").since(claim_began));
+        span.set("troupe.request_id", claimed.request_id.to_string());
+        span.set("troupe.conversation_id", claimed.conversation_id.to_string());
+        span.set("troupe.persona_id", claimed.persona.id.to_string());
+        span.set("user.id", claimed.user_id.to_string());
+        span.set("troupe.tier", claimed.tier.clone());
+        span.set("troupe.attempt", claimed.attempt.unsigned_abs());
+        span.set("troupe.correlation_id", claimed.correlation_id.clone());
+    }
+    span
 }

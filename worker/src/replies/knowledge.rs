@@ -2,7 +2,7 @@
 //!
 //! Only for personas that have passages; for others there is no search.
 
-use troupe_core::model::Role;
+use troupe_core::{model::Role, trace};
 use troupe_db::{
     replies::claim::{Claimed, Turn},
     retrieval::{Retrieved, Retriever},
@@ -16,13 +16,23 @@ pub(crate) async fn look_up(retriever: &Retriever, claimed: &Claimed) -> Option<
     if !claimed.persona.has_passages {
         return None;
     }
-    let mut found = retriever.retrieve(claimed.persona.id, &question(&claimed.history)).await;
-    let named = found.passages.iter().any(|ranked| ranked.ranks.keyword.is_some());
-    if let (false, Some(question)) = (named, question_in_context(&claimed.history)) {
-        found = retriever.retrieve(claimed.persona.id, &question).await;
+    let mut span = trace::span("retrieve");
+    let found = span.scope(search(retriever, claimed)).await;
+    if span.is_recorded() {
+        span.set("troupe.retrieval.mode", found.mode.to_string());
+        span.set("troupe.retrieval.passages", found.passages.len());
     }
     tracing::debug!(mode = %found.mode, passages = found.passages.len(), "looked up");
     Some(found)
+}
+
+async fn search(retriever: &Retriever, claimed: &Claimed) -> Retrieved {
+    let found = retriever.retrieve(claimed.persona.id, &question(&claimed.history)).await;
+    let named = found.passages.iter().any(|ranked| ranked.ranks.keyword.is_some());
+    match question_in_context(&claimed.history) {
+        Some(question) if !named => retriever.retrieve(claimed.persona.id, &question).await,
+        _ => found,
+    }
 }
 
 fn question(history: &[Turn]) -> String {

@@ -3,3 +3,4 @@
 mod chain;
 pub(crate) mod export;
 pub(crate) mod verify;
+pub(crate) mod watch;

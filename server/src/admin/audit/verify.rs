@@ -39,14 +39,14 @@ pub(crate) struct Checkpoint {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Verified {
     /// Whether the verified entries are intact.
-    whole: bool,
+    pub(super) whole: bool,
     /// The number of verified entries.
-    entries: i64,
+    pub(super) entries: i64,
     /// The last verified entry. Keep it outside the system and pass it as `after` later: a rewritten log is detected.
     #[schema(example = "1207-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     reached: String,
     /// Where to continue, as `after`, if there are more entries than one call verifies.
-    next: Option<String>,
+    pub(super) next: Option<String>,
     broken: Option<Broken>,
 }
 

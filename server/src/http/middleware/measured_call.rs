@@ -8,16 +8,20 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::HttpBody,
     extract::{MatchedPath, Request},
-    http::{HeaderValue, Uri, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::Response,
 };
 use troupe_core::{
     ids::UserId,
     metrics::{Held, ObserveTime},
+    trace::{self, Span},
 };
 
 use crate::{
-    http::extract::{client_address::ClientAddress, correlation::CorrelationId},
+    http::{
+        extract::{client_address::ClientAddress, correlation::CorrelationId},
+        limits::route_classes::{Class, Rate},
+    },
     metrics::{CallLabels, HTTP, method_name},
 };
 
@@ -57,16 +61,50 @@ impl MeasuredCall {
         }
     }
 
-    pub(super) fn answered(self, response: &Response, took: Duration, id: &CorrelationId, address: ClientAddress) {
+    /// The first span of its trace, which goes on from the caller's. Probes have none.
+    pub(super) fn begin_trace(&self, request: &Request, class: Class) -> Span {
+        if class.rate == Rate::Free {
+            return Span::default();
+        }
+        let caller = || request.headers().get("traceparent")?.to_str().ok()?.parse().ok();
+        trace::begin(|| format!("{} {}", self.method, self.route), caller)
+    }
+
+    fn end_trace(&self, status: StatusCode, user: Option<UserId>, id: &CorrelationId, mut span: Span) {
+        if !span.is_recorded() {
+            return;
+        }
+        span.set("http.request.method", self.method);
+        span.set("http.route", self.route.to_string());
+        span.set("url.path", self.uri.path().to_owned());
+        span.set("http.response.status_code", status.as_u16());
+        span.set("troupe.correlation_id", id.0.clone());
+        if let Some(user) = user {
+            span.set("user.id", user.to_string());
+        }
+        if status.is_server_error() {
+            span.fail(status.to_string());
+        }
+    }
+
+    pub(super) fn answered(
+        self,
+        response: &Response,
+        took: Duration,
+        id: &CorrelationId,
+        address: ClientAddress,
+        span: Span,
+    ) {
         let response_bytes = response.body().size_hint().exact().unwrap_or_default();
         HTTP.response_bytes.inc_by(response_bytes);
         let status = response.status();
         let labels = CallLabels { method: self.method, route: self.route.clone(), status_code: status.as_u16() };
         HTTP.duration.get_or_create(&labels).observe_time(took);
+        let user = response.extensions().get::<CalledBy>().map(|CalledBy(user)| *user);
+        self.end_trace(status, user, id, span);
         if !self.sampled && !status.is_server_error() {
             return;
         }
-        let user = response.extensions().get::<CalledBy>().map(|CalledBy(user)| user.to_string());
         let agent = self.agent.as_ref().and_then(|agent| agent.to_str().ok()).unwrap_or_default();
         tracing::info!(
             method = self.method,
@@ -76,7 +114,7 @@ impl MeasuredCall {
             ms = took.as_secs_f64() * 1_000.0,
             request_bytes = self.request_bytes,
             response_bytes,
-            user_id = user.unwrap_or_default(),
+            user_id = user.map(|user| user.to_string()).unwrap_or_default(),
             address = %address.0,
             agent = agent.chars().take(MAX_AGENT_CHARS).collect::<String>(),
             correlation_id = id.0,

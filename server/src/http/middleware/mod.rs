@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
+use tracing::{Instrument, field};
 use troupe_core::problem::Problem;
 
 use measured_call::MeasuredCall;
@@ -45,8 +45,12 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
     let class = Class::of(&request);
     let address = ClientAddress::of(&request, &config.trusted_proxies);
     let origin = cors::listed(&config.cors_origins, request.headers());
-    let span =
-        tracing::info_span!("call", method = %request.method(), path = request.uri().path(), correlation_id = id.0);
+    let traced = call.begin_trace(&request, class);
+    let span = tracing::info_span!("call", method = %request.method(), path = request.uri().path(), correlation_id = id.0,
+        trace_id = field::Empty);
+    if let Some(context) = traced.context() {
+        span.record("trace_id", field::display(context.as_parent().trace));
+    }
     let extensions = request.extensions_mut();
     extensions.insert(id.clone());
     extensions.insert(class);
@@ -56,7 +60,10 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
         cors::preflight()
     } else {
         match admit(&http, class, &mut request) {
-            Ok(permit) => with_timeout(class.time_limit(config), permit, request, next).instrument(span).await,
+            Ok(permit) => {
+                let answered = with_timeout(class.time_limit(config), permit, request, next);
+                traced.scope(answered.instrument(span)).await
+            }
             Err(error) => span.in_scope(|| error.into_response()),
         }
     };
@@ -72,7 +79,7 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
     if !config.cors_origins.is_empty() {
         cors::write_headers(headers, origin);
     }
-    call.answered(&response, began.elapsed(), &id, address);
+    call.answered(&response, began.elapsed(), &id, address, traced);
     response
 }
 

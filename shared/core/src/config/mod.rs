@@ -18,6 +18,7 @@ mod registration;
 mod retrieval;
 mod server;
 mod sources;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ pub use server::Server;
 #[cfg(feature = "fuzzing")]
 pub(crate) use sources::read_text;
 pub use sources::{ConfigError, Fault, Sources};
+pub use telemetry::{LogFormat, Telemetry, Traces};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
@@ -75,6 +77,7 @@ pub struct Config {
     pub housekeeping: Housekeeping,
     pub rate_limits: RateLimits,
     pub telemetry: Telemetry,
+    pub traces: Traces,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -157,26 +160,6 @@ pub struct Housekeeping {
     pub pause: Duration,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-pub struct Telemetry {
-    pub format: LogFormat,
-    pub filter: String,
-    /// The share of calls that get a line in the log; those that fail by our fault always do.
-    pub access_log: f64,
-    /// Where the process shows its metrics and whether it is well; `None`: nowhere.
-    #[serde(deserialize_with = "optional_address")]
-    pub listen: Option<SocketAddr>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    Pretty,
-    Json,
-    /// In the fields of the Elastic Common Schema.
-    Ecs,
-}
-
 impl Config {
     pub fn from_sources(
         file: Option<&Path>,
@@ -202,7 +185,8 @@ impl Config {
         self.admin.check(&mut rule);
         self.knowledge.check(&mut rule);
         self.retrieval.check(&mut rule);
-        rule((0.0..=1.0).contains(&self.telemetry.access_log), "telemetry.access_log", "must be 0 to 1");
+        self.telemetry.check(&mut rule);
+        self.traces.check(&mut rule);
         rule(!self.outgoing.timeout.is_zero(), "outgoing.timeout", "must be longer than nothing");
         rule(self.queue.user_at_once > 0, "queue.user_at_once", "must be at least 1");
         rule((1..=100_000).contains(&self.queue.max_open), "queue.max_open", "must be 1 to 100000");

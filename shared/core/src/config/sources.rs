@@ -15,7 +15,7 @@ use super::Config;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Conventional environment variables, and their settings.
-const USUAL_NAMES: [(&str, &str); 12] = [
+const USUAL_NAMES: [(&str, &str); 13] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
     ("OPENAI_API_KEY", "providers.openai.keys.default"),
@@ -28,6 +28,7 @@ const USUAL_NAMES: [(&str, &str); 12] = [
     ("QDRANT_API_KEY", "qdrant.api_key"),
     ("TROUPE_LOCAL_MODELS", "local.models"),
     ("RUST_LOG", "telemetry.filter"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "traces.endpoint"),
 ];
 
 /// A setting that is wrong, and why.

@@ -82,6 +82,21 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<(Scope, String, f64)>> {
     Ok(rows.into_iter().map(|row| (row.scope, row.subject, row.daily_limit)).collect())
 }
 
+/// The share that is spent or reserved today of everyone's budget and of those of tiers: few, whatever the number of
+/// users.
+pub async fn used(db: impl PgExecutor<'_>) -> Result<Vec<(Scope, String, f64)>> {
+    let rows = sqlx::query!(
+        r#"select b.scope as "scope: Scope", b.subject,
+               coalesce(coalesce(s.spent, 0) / nullif(b.daily_limit, 0), 1) as "used!"
+           from budgets b
+           left join spending s on s.scope = b.scope and s.subject = b.subject and s.day = (now() at time zone 'utc')::date
+           where b.scope in ('everyone', 'tier')"#
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.scope, row.subject, row.used)).collect())
+}
+
 /// Sets a daily budget.
 pub async fn set(db: impl PgExecutor<'_>, scope: Scope, subject: &str, daily_limit: f64) -> Result<()> {
     sqlx::query!(

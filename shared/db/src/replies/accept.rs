@@ -13,6 +13,7 @@ use troupe_core::{
     config,
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
+    trace::TraceParent,
 };
 use uuid::Uuid;
 
@@ -25,6 +26,8 @@ pub struct NewMessage {
     pub user_id: UserId,
     pub content: String,
     pub correlation_id: String,
+    /// What its trace goes on from.
+    pub trace: Option<TraceParent>,
     pub key: Option<MessageKey>,
     /// Refuse it while an earlier message of the conversation is unanswered.
     pub only_if_idle: bool,
@@ -91,9 +94,9 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
     let rows = sqlx::query!(
         r#"with new as (
                select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                                    $9::boolean[], $14::boolean[]) with ordinality
+                                    $9::boolean[], $14::boolean[], $15::text[]) with ordinality
                    as n (request_id, message_id, conversation_id, user_id, content, correlation_id, key, fingerprint,
-                         only_if_idle, fresh, place)
+                         only_if_idle, fresh, traceparent, place)
            ), looked_at as (
                select n.*, u.tier, p.hidden_at is not null as hidden, mine.with_workers,
                    mine.open + row_number() over (partition by n.user_id order by n.place) > $11 as too_many,
@@ -117,10 +120,10 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                returning request_id
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
-                   fresh)
+                   fresh, traceparent)
                select request_id, conversation_id, user_id, tier, correlation_id,
                    now() + make_interval(secs => case when first then $12::float8 else least($12::float8, $13::float8) end),
-                   case when first then now() end, case when first then 1 else 0 end, fresh
+                   case when first then now() end, case when first then 1 else 0 end, fresh, traceparent
                from welcome where key is null or request_id in (select request_id from keyed) order by place
                returning id, position, dispatches, created_at
            ), message as (
@@ -145,6 +148,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
         limits.redispatch_after.as_secs_f64(),
         FIRST_SWEEP_DELAY.as_secs_f64(),
         &new.iter().map(|new| new.fresh).collect::<Vec<_>>(),
+        &new.iter().map(|new| new.trace.map(|trace| trace.to_string())).collect::<Vec<_>>() as &[Option<String>],
     )
     .fetch_all(db)
     .await?;

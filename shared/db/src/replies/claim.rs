@@ -10,6 +10,7 @@ use troupe_core::{
         Role,
         providers::{OverBudget, WhenCut},
     },
+    trace::TraceParent,
 };
 
 /// One turn of a conversation.
@@ -57,6 +58,8 @@ pub struct Claimed {
     /// Clients may have seen text of an earlier attempt.
     pub shown: bool,
     pub correlation_id: String,
+    /// What its trace goes on from.
+    pub trace: Option<TraceParent>,
     pub created_at: DateTime<Utc>,
     /// Of the attempts before this one.
     pub cost: f64,
@@ -92,11 +95,11 @@ pub async fn claim(
                                    and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
                                  offset 0)
                returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.waits, r.shown,
-                   r.correlation_id, r.created_at, r.cost, r.fresh
+                   r.correlation_id, r.created_at, r.cost, r.fresh, r.traceparent
            )
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
                r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
-               r.fresh, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
+               r.fresh, r.traceparent, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
                p.remembers, p.hidden_at is not null as "hidden!",
@@ -138,6 +141,7 @@ pub async fn claim(
                 waits: row.waits,
                 shown: row.shown,
                 correlation_id: row.correlation_id,
+                trace: row.traceparent.and_then(|trace| trace.parse().ok()),
                 created_at: row.created_at,
                 cost: row.cost,
                 fresh: row.fresh,

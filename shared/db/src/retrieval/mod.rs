@@ -19,6 +19,7 @@ use troupe_core::{
     metrics::ObserveTime,
     model::grounding::{Grounding, Mode, Source},
     ports::{EmbedError, Embedder, VectorStore},
+    trace::{self, Kind},
 };
 
 use crate::{
@@ -89,15 +90,19 @@ impl Retriever {
     }
 
     async fn keyword_search(&self, persona: PersonaId, question: &str) -> Result<Vec<Passage>, RetrievalError> {
-        Ok(passages::search(&self.pool, persona, question, self.settings.candidates).await?)
+        let search = passages::search(&self.pool, persona, question, self.settings.candidates);
+        Ok(trace::span("search words").scope(search).await?)
     }
 
     async fn vector_search(&self, persona: PersonaId, question: &str) -> Result<Vec<NearPassage>, RetrievalError> {
-        let Some(vector) = self.embedder.embed_queries(&[question.to_owned()]).await?.pop() else {
+        let question = [question.to_owned()];
+        let embedded = trace::span("embed").kind(Kind::Client).scope(self.embedder.embed_queries(&question)).await;
+        let Some(vector) = embedded?.pop() else {
             return Ok(Vec::new());
         };
         let limit = usize::try_from(self.settings.candidates).unwrap_or_default();
-        let mut near = nearest(&self.pool, self.store.as_ref(), persona, &vector, limit).await?;
+        let search = nearest(&self.pool, self.store.as_ref(), persona, &vector, limit);
+        let mut near = trace::span("search vectors").kind(Kind::Client).scope(search).await?;
         near.retain(|near| near.score >= self.settings.min_similarity);
         Ok(near)
     }

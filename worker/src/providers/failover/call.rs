@@ -11,6 +11,7 @@ use troupe_core::{
         Usage,
         providers::{Outcome, Try},
     },
+    trace::{self, Kind, Span},
 };
 
 use super::{chain::Chain, roster::Candidate};
@@ -59,6 +60,7 @@ pub(super) struct ProviderCall {
     text: String,
     usage: Option<Usage>,
     recorded: bool,
+    span: Span,
 }
 
 impl ProviderCall {
@@ -69,10 +71,12 @@ impl ProviderCall {
         let prompt = purpose.prompt.clone();
         let prefill = purpose.prefill.clone();
         let max_tokens = chain.max_reply_tokens;
-        let call = async move {
+        let span = trace::current().map(|current| current.span(format!("chat {model}")).kind(Kind::Client));
+        let span = span.unwrap_or_default();
+        let call = span.scope(async move {
             let call = Call { prompt: &prompt, model: &model, max_tokens, prefill: &prefill };
             endpoint.model.stream(call).await
-        };
+        });
         Self {
             chain,
             trail,
@@ -84,6 +88,7 @@ impl ProviderCall {
             text: String::new(),
             usage: None,
             recorded: false,
+            span,
         }
     }
 
@@ -167,12 +172,36 @@ impl ProviderCall {
             hedge: self.purpose.hedge,
         };
         count(&tried, self.began.elapsed(), self.first_token);
+        describe(&mut self.span, &tried, self.purpose.number);
         if self.purpose.number > 1 && !self.purpose.hedge {
             let label = ProviderLabel { provider: endpoint.provider.clone() };
             PROVIDERS.failovers.get_or_create(&label).inc();
         }
         self.chain.health_board.count_call(endpoint, &tried);
         self.trail.0.lock().push(tried);
+    }
+}
+
+/// What a trace tells of a call, by OpenTelemetry's names where it has any.
+fn describe(span: &mut Span, tried: &Try, number: usize) {
+    if !span.is_recorded() {
+        return;
+    }
+    span.set("gen_ai.operation.name", "chat");
+    span.set("gen_ai.provider.name", tried.provider.clone());
+    span.set("gen_ai.request.model", tried.model.clone());
+    if let Some(usage) = tried.usage {
+        span.set("gen_ai.usage.input_tokens", usage.prompt_tokens);
+        span.set("gen_ai.usage.output_tokens", usage.completion_tokens);
+    }
+    if let Some(first_token) = tried.first_word_ms {
+        span.set("troupe.first_token_ms", first_token);
+    }
+    span.set("troupe.outcome", tried.outcome.name());
+    span.set("troupe.call", number);
+    span.set("troupe.hedge", tried.hedge);
+    if !matches!(tried.outcome, Outcome::Completed | Outcome::Refused | Outcome::Outrun | Outcome::Abandoned) {
+        span.fail(tried.outcome.name());
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use troupe_core::model::providers::Outcome;
+use troupe_core::{model::providers::Outcome, trace};
 
 use super::error_body;
 use crate::providers::failure::Failure;
@@ -33,7 +33,12 @@ pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 pub(super) type Exchange = Arc<dyn Fn(Request) -> BoxFuture<'static, Result<Response, Failure>> + Send + Sync>;
 
 pub(super) fn exchange(client: reqwest::Client) -> Exchange {
-    Arc::new(move |request| {
+    Arc::new(move |mut request| {
+        if let Some(trace) = trace::outgoing()
+            && let Ok(trace) = HeaderValue::try_from(trace.to_string())
+        {
+            request.headers_mut().insert("traceparent", trace);
+        }
         let response = client.execute(request);
         async { check_status(response.await.map_err(|error| transport_failure(&error))?).await }.boxed()
     })

@@ -12,7 +12,11 @@ use fred::{
 use futures::{StreamExt, stream::BoxStream};
 use tokio::{sync::broadcast, time::Instant};
 
-use super::{BROADCAST_CAPACITY, RedisHandle, metrics::METRICS, script};
+use super::{
+    BROADCAST_CAPACITY, RedisHandle,
+    metrics::{METRICS, measured},
+    script,
+};
 use crate::{
     config,
     events::{Cursor, Frame},
@@ -179,7 +183,7 @@ impl EventBus for RedisEventBus {
             };
             queued.map_err(failed("publish events"))?;
         }
-        pipeline.last().await.map_err(failed("publish events"))
+        measured("publish", pipeline.last()).await.map_err(failed("publish events"))
     }
 
     async fn subscribe(&self, user: UserId) -> Result<(), PortError> {

@@ -12,7 +12,7 @@ use fred::{
     types::{Value, scripts::Script},
 };
 
-use super::{RedisHandle, script};
+use super::{RedisHandle, metrics::measured, script};
 use crate::{
     jobs::{Dispatch, GenerateReply, request_of},
     ports::{JobQueue, PortError, QueueLevel},
@@ -78,11 +78,11 @@ impl RedisJobQueue {
 #[async_trait]
 impl JobQueue for RedisJobQueue {
     async fn enqueue(&self, dispatches: &[Dispatch]) -> Result<(), PortError> {
-        self.push(dispatches, "RPUSH").await
+        measured("enqueue", self.push(dispatches, "RPUSH")).await
     }
 
     async fn enqueue_first(&self, dispatch: &Dispatch) -> Result<(), PortError> {
-        self.push(std::slice::from_ref(dispatch), "LPUSH").await
+        measured("enqueue", self.push(std::slice::from_ref(dispatch), "LPUSH")).await
     }
 
     async fn levels(&self, tiers: &[String]) -> Result<Vec<QueueLevel>, PortError> {

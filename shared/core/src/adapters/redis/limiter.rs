@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fred::types::{Value, scripts::Script};
 
-use super::{RedisHandle, failing_fast, run, script};
+use super::{RedisHandle, failing_fast, metrics::measured, run, script};
 use crate::ports::{Limit, Limiter, PortError, Refused, Verdict};
 
 pub struct RedisLimiter {
@@ -37,7 +37,7 @@ impl Limiter for RedisLimiter {
         let keys = limits.iter().map(|limit| self.key(group, limit)).collect();
         let amounts = limits.iter().flat_map(|Limit { quota, .. }| [quota.cost(), quota.max_owed()]);
         let arguments = amounts.map(microseconds).map(Value::from).collect();
-        let reply: Result<Vec<i64>, _> = run(&client, &self.script, keys, arguments).await;
+        let reply: Result<Vec<i64>, _> = measured("limit", run(&client, &self.script, keys, arguments)).await;
         let reply = reply.map_err(|error| failed(error.to_string()))?;
         read(&reply, limits).ok_or_else(|| failed(format!("the script replied {reply:?}")))
     }

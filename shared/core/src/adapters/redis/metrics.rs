@@ -12,7 +12,17 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::metrics::{Counter, Family, Histogram, MetricSet, OutcomeLabel, milliseconds};
+use tokio::time::Instant;
+
+use crate::metrics::{
+    Counter, EncodeLabelSet, Family, Histogram, Histograms, MetricSet, ObserveTime, OutcomeLabel, milliseconds,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OperationLabels {
+    operation: &'static str,
+    outcome: &'static str,
+}
 
 crate::metrics! {
     pub static METRICS: RedisMetrics {
@@ -20,9 +30,20 @@ crate::metrics! {
         appends: Family<OutcomeLabel, Counter> = "troupe_event_appends";
         /// How long an append took.
         append_duration: Histogram = "troupe_event_append_seconds", milliseconds();
+        /// How long other operations took, by outcome.
+        operations: Histograms<OperationLabels> = "troupe_redis_operation_seconds", Histograms::new_with_constructor(milliseconds);
         /// Connections that were lost and came back.
         reconnects: Counter = "troupe_redis_reconnects";
     }
+}
+
+/// Measures an operation.
+pub(super) async fn measured<T, E>(operation: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let began = Instant::now();
+    let done = work.await;
+    let labels = OperationLabels { operation, outcome: if done.is_ok() { "ok" } else { "failed" } };
+    METRICS.operations.get_or_create(&labels).observe_time(began.elapsed());
+    done
 }
 
 static POOLS: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
