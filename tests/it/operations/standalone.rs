@@ -108,3 +108,22 @@ async fn a_configuration_with_faults_is_refused_whole() {
         assert!(sound.ended().await.success(), "{}", sound.lines().join("\n"));
     }
 }
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let data = data_dir();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let mut troupe = start_with(data.path(), &[("TROUPE_SERVER__LISTEN", &address)]);
+    assert!(!troupe.ended().await.success());
+    let said = troupe.lines().join("\n");
+    let expected =
+        format!("another program listens on {address} already: stop it, or give TROUPE_SERVER__LISTEN another");
+    assert!(said.contains(&expected), "{said}");
+    drop(taken);
+    let mut troupe = start_with(data.path(), &[("TROUPE_SERVER__LISTEN", &address)]);
+    let (shown, ..) = welcome(&troupe).await;
+    assert!(shown.contains(&address), "what it had started was ended: {shown}");
+    troupe.signal(Signal::Interrupt);
+    assert!(troupe.ended().await.success(), "{}", troupe.lines().join("\n"));
+}
