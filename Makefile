@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test schemathesis soak check deny build fmt sqlx bench clean
+.PHONY: help run test schemathesis openapi soak check deny build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -25,12 +25,17 @@ test: ## Run every test.
 	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
+	python3 -B -m unittest discover --start-directory tests/scripts
 	BUILT=1 scripts/schemathesis
 	scripts/charts
 
 schemathesis: ## Call a running server with what its OpenAPI document allows and forbids.
 	@scripts/setup test
 	scripts/schemathesis
+
+openapi: ## Write docs/openapi.json anew, after a change of the API; with BREAKING=1 also if that breaks callers.
+	@scripts/setup test
+	OPENAPI="--write $(if $(BREAKING),--breaking)" scripts/schemathesis
 
 soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS_SEED repeats a run.
 	@scripts/setup test
