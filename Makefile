@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test schemathesis soak check deny build fmt sqlx bench clean
+.PHONY: help run test schemathesis openapi soak check deny build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -25,6 +25,7 @@ test: ## Run every test.
 	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
+	python3 -B -m unittest discover --start-directory tests/scripts
 	BUILT=1 scripts/schemathesis
 	scripts/charts
 
@@ -32,16 +33,22 @@ schemathesis: ## Call a running server with what its OpenAPI document allows and
 	@scripts/setup test
 	scripts/schemathesis
 
+openapi: ## Write docs/openapi.json anew, after a change of the API; with BREAKING=1 also if that breaks callers.
+	@scripts/setup test
+	OPENAPI="--write $(if $(BREAKING),--breaking)" scripts/schemathesis
+
 soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS_SEED repeats a run.
 	@scripts/setup test
 	cargo build --locked --workspace --bins --test faults
 	cargo test --locked --workspace --test faults -- --ignored --exact soak --nocapture
 
-check: ## Formatting, lints, whether .sqlx/ is what the migrations say (both from one compilation), alerts and dashboards.
+check: ## Formatting, lints, whether .sqlx/ is what the migrations say (both from one compilation), alerts, dashboards, workflows, secrets.
 	@scripts/setup test
 	cargo fmt --all --check
 	scripts/sqlx check cargo clippy --locked --workspace --all-targets -- --deny warnings
 	scripts/observability
+	scripts/workflows
+	scripts/secrets
 	scripts/deny
 
 deny: ## Advisories, licences, doubles and sources of dependencies; a failure also where they cannot be looked at.
