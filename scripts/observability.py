@@ -1,4 +1,5 @@
-"""Whether names agree: of metrics, alerts, settings and addresses, in docker/observability/, docs/METRICS.md and docs/RUNBOOK.md.
+"""Whether names agree: of metrics, alerts, settings, addresses and log fields, in docker/observability/, docs/METRICS.md, docs/RUNBOOK.md
+and docs/OPERATIONS.md.
 
 Called by scripts/observability. Nothing but Python's standard library: YAML is read line by line, as it is written here.
 """
@@ -10,9 +11,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "docker" / "observability"
-METRICS, RUNBOOK = (ROOT / "docs" / name for name in ("METRICS.md", "RUNBOOK.md"))
+METRICS, RUNBOOK, OPERATIONS = (ROOT / "docs" / name for name in ("METRICS.md", "RUNBOOK.md", "OPERATIONS.md"))
 ROUTES = ROOT / "server" / "src"
 DEFAULTS = ROOT / "shared" / "core" / "src" / "config" / "defaults.toml"
+LOG_FIELDS = ROOT / "shared" / "telemetry" / "src" / "ecs.rs"
+SHIPPERS = [HERE / name for name in ("vector.yaml", "filebeat.yml")]
 RULES = [HERE / name for name in ("slo.yml", "alerts.yml", "alerts-stores.yml")]
 
 # Metrics that no dashboard and no alert uses, and why they are there all the same.
@@ -31,6 +34,12 @@ OURS = re.compile(r"(?<![\w:/-])(?:troupe|process|gen_ai)_[a-z0-9_]+\*?")
 RECORDED = re.compile(r"(?<![\w:])(?:slo|troupe):[a-z_]+:[a-z0-9]+")
 # Labels of metrics, which are called like them.
 LABELS = {"gen_ai_operation_name", "gen_ai_provider_name"}
+
+# Fields of logs that shippers add, and those that only they have while they work.
+ADDED = {"service.name", "container.id", "stream"}
+OF_SHIPPERS = {"docker", "docker.attrs.tag", "log.file.path"}
+# Labels of Loki, and the fields that they may show: those whose values nobody can choose.
+LOKI_LABELS = {"job": None, "service": "service.name", "level": "log.level"}
 
 faults = []
 
@@ -179,15 +188,50 @@ def check_settings_and_addresses():
                 fault(name_of(path), f"{address} is no address of the API")
 
 
+def log_fields():
+    """The fields that ecs.rs writes, with our own names where they have one."""
+    source = LOG_FIELDS.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
+    written = dict.fromkeys(re.findall(r'\.insert\("([@a-z_.]+)"', source), "")
+    return written | {name: own if own != name else "" for own, name in re.findall(r'\("([a-z_]+)", "([a-z_.]+)"\)', source)}
+
+
+def check_log_fields(written):
+    """Those that docs/OPERATIONS.md lists, and those that shippers name."""
+    section = OPERATIONS.read_text(encoding="utf-8").split("\n## Logs\n")[1].split("\n## ")[0]
+    listed = dict(re.findall(r"(?m)^\| `([@a-z_.]+)` \| `?([a-z_]*)", section))
+    for name in sorted(set(written) ^ set(listed)):
+        fault("docs/OPERATIONS.md", f"the log field {name} is {'missing' if name in written else 'none of ecs.rs'}")
+    for name in set(written) & set(listed):
+        if written[name] and written[name] != listed[name]:
+            fault("docs/OPERATIONS.md", f"the log field {name} is our {written[name]}, not {listed[name]}")
+    for path in SHIPPERS:
+        text = path.read_text(encoding="utf-8")
+        # VRL: paths and keys of objects; Filebeat: arguments of processors, and a pattern.
+        named = re.findall(r'\."([@a-z_.]+)"', text) + re.findall(r'(?m)^ +"([@a-z_.]+)": ', text)
+        named += re.findall(r"\b(?:from|to|field): ([a-z_.]+)", text) + re.findall(r"%\{([a-z_.]+)\}", text)
+        named += ", ".join(re.findall(r"fields: \[([a-z_., ]+)\]", text)).split(", ")
+        named += [name.replace("\\", "") for name in re.findall(r'"([a-z_]+\\\.[a-z_]+)":', text)]
+        for name in sorted(set(named) - set(written) - ADDED - OF_SHIPPERS):
+            # Without a dot: a name that the transforms have among themselves.
+            if re.search(r"[.@]", name):
+                fault(name_of(path), f"{name} is no field of ecs.rs")
+        for label, value in re.findall(r"([a-z_]+): ('[^']*'|[a-z]+)", "".join(re.findall(r"\blabels: \{(.*)\}", text))):
+            field = re.search(r'"([a-z_.]+)"', value)
+            if label not in LOKI_LABELS or LOKI_LABELS[label] != (field and field[1]):
+                fault(name_of(path), f"{label}: {value} is no label with few values")
+
+
 def main():
     metrics = documented()
     check_metrics(metrics)
     names = check_alerts()
     check_settings_and_addresses()
+    fields = log_fields()
+    check_log_fields(fields)
     for one in sorted(set(faults)):
         print(one, file=sys.stderr)
     if not faults:
-        print(f"{len(metrics)} metrics and {len(names)} alerts are named alike everywhere")
+        print(f"{len(metrics)} metrics, {len(names)} alerts and {len(fields)} log fields are named alike everywhere")
     return 1 if faults else 0
 
 
