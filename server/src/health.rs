@@ -1,6 +1,12 @@
 //! Whether the process lives, and whether it can do its work.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Json,
@@ -20,6 +26,8 @@ pub(crate) struct Probes {
     pub(crate) readiness: ReadinessProbe,
     pub(crate) jobs: Arc<dyn JobQueue>,
     pub(crate) speaker: Speaker,
+    /// This process ends soon: others are to be called.
+    pub(crate) leaving: AtomicBool,
 }
 
 impl Probes {
@@ -65,6 +73,8 @@ pub(crate) enum ServiceStatus {
     Degraded,
     /// Messages cannot be taken.
     Away,
+    /// They are, for a moment yet: the process ends.
+    Leaving,
 }
 
 /// Whether a part that is needed answers.
@@ -117,12 +127,13 @@ pub(crate) async fn health() -> Json<Health> {
 /// Whether it can take messages
 ///
 /// PostgreSQL must answer, over a connection that no other call uses; without Redis messages are still taken, and
-/// replies are late.
+/// replies are late. A process that ends is not ready.
 #[utoipa::path(get, path = "/ready", tag = TAG, security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn ready(State(health): State<Arc<Probes>>) -> (StatusCode, Json<Readiness>) {
     let (postgres, redis) = health.look().await;
     let (status, summary) = match (postgres, redis) {
+        _ if health.leaving.load(Ordering::Relaxed) => (StatusCode::SERVICE_UNAVAILABLE, ServiceStatus::Leaving),
         (true, true) => (StatusCode::OK, ServiceStatus::Ok),
         (true, false) => (StatusCode::OK, ServiceStatus::Degraded),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, ServiceStatus::Away),

@@ -25,7 +25,14 @@ mod sockets;
 mod state;
 mod wellbeing;
 
-use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
+use std::{
+    io::ErrorKind,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use anyhow::Context;
 use sqlx::PgPool;
@@ -42,7 +49,7 @@ use troupe_core::{
     },
     batch::Batcher,
     clock::{Clock, SystemClock},
-    config::{Config, Live, Speaker},
+    config::{self, Config, Live, Speaker},
     lifecycle::Tasks,
     model::admin::Tier,
     ports::{EventBus, JobQueue},
@@ -61,7 +68,7 @@ use crate::{
     http::{
         Http,
         limits::{concurrency::ConcurrencyLimits, rate_limits::RateLimiter},
-        serve,
+        serve::{self, tls::Tls},
     },
     interview::Interview,
     knowledge::Knowledge,
@@ -85,6 +92,7 @@ const ACCEPT_BATCH: usize = 64;
 pub struct Server {
     state: AppState,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     base: Base,
     live: Arc<live::Live>,
 }
@@ -131,7 +139,8 @@ impl Server {
             clock: base.clock.clone(),
         }));
         let listener = bind(base.config.server.listen).await?;
-        Ok(Self { state, listener, base, live })
+        let tls = base.start_tls()?;
+        Ok(Self { state, listener, tls, base, live })
     }
 
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
@@ -150,22 +159,24 @@ impl Server {
 
     /// Serves until the shutdown, then lets calls in flight finish and closes the sockets.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        tracing::info!(address = %self.address()?, "listening");
-        let Self { state, listener, base, live } = self;
+        tracing::info!(address = %self.address()?, tls = self.tls.is_some(), "listening");
+        let Self { state, listener, tls, base, live } = self;
         let Base { pool, redis, config, tasks, .. } = base;
         let drain = config.server.drain;
-        let serving = serve::serve(listener, router::build(state), &config.server, shutdown.clone());
+        let closed = CancellationToken::new();
+        let leaving = leave(&state.health, &config.server, &shutdown, &closed);
+        let serving = serve::serve(listener, router::build(state.clone()), &config.server, tls, closed.clone());
         let closing = async {
-            shutdown.cancelled().await;
+            closed.cancelled().await;
             live.connections.close_all(drain).await;
         };
-        let both = async { tokio::join!(serving, closing) };
+        let both = async { tokio::join!(leaving, serving, closing) };
         let overtime = async {
-            shutdown.cancelled().await;
+            closed.cancelled().await;
             tokio::time::sleep(drain).await;
         };
         tokio::select! {
-            ((), ()) = both => {}
+            ((), (), ()) = both => {}
             () = overtime => tracing::warn!("calls in flight were cut off"),
         }
         tasks.finish(drain).await;
@@ -174,6 +185,14 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// From the shutdown on, `/ready` says that others are to be called; after a while connections are no longer taken.
+async fn leave(probes: &Probes, config: &config::Server, shutdown: &CancellationToken, closed: &CancellationToken) {
+    shutdown.cancelled().await;
+    probes.leaving.store(true, Ordering::Relaxed);
+    tokio::time::sleep(config.leave).await;
+    closed.cancel();
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -215,6 +234,14 @@ impl Base {
             hub: Hub::start(self.bus.clone(), &self.tasks, server.session_backlog),
             connections: Connections::new(server.max_sockets, server.sockets_per_user),
         })
+    }
+
+    fn start_tls(&self) -> anyhow::Result<Option<Arc<Tls>>> {
+        let tls = Tls::from_config(&self.config.server)?.map(Arc::new);
+        if let Some(tls) = tls.clone() {
+            self.tasks.spawn_until_shutdown(async move { tls.follow_files().await });
+        }
+        Ok(tls)
     }
 
     fn start_rate_limiter(&self) -> RateLimiter {
@@ -324,6 +351,7 @@ impl Base {
             readiness: ReadinessProbe::new(self.configuration.clone(), APPLICATION),
             jobs: self.jobs.clone(),
             speaker: Speaker::of(&self.configuration.now()),
+            leaving: AtomicBool::default(),
         })
     }
 }

@@ -150,10 +150,8 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
 
 async fn store(chat: &Chat, mut new: NewMessage) -> Result<Outcome, ApiError> {
     let mut span = trace::span("accept");
-    if let Some(context) = span.context() {
-        span.set("troupe.request_id", new.request_id.to_string());
-        new.trace = Some(context.as_parent());
-    }
+    new.trace = span.context().map(|context| context.as_parent());
+    span.describe(|span| span.set("troupe.request_id", new.request_id.to_string()));
     let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::unavailable("shutting down"))?;
     stored.map_err(|error| {
         span.fail("not stored");

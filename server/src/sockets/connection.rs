@@ -268,16 +268,16 @@ impl Connection {
     async fn traced_send_message(&mut self, message: SendMessage) -> ToClient {
         let caller = || message.traceparent.as_ref()?.parse().ok();
         let mut span = trace::begin(|| "socket message.send".to_owned(), caller);
-        if span.is_recorded() {
-            span.set("user.id", self.user().to_string());
-            span.set("troupe.correlation_id", self.correlation.0.clone());
-        }
         let answer = span.scope(self.send_message(message)).await;
         if let ToClient::Error { error, .. } = &answer
             && error.status() >= 500
         {
             span.fail(error.code());
         }
+        span.describe(|span| {
+            span.set("user.id", self.user().to_string());
+            span.set("troupe.correlation_id", self.correlation.0.clone());
+        });
         answer
     }
 

@@ -81,3 +81,26 @@ async fn without_postgres_a_replica_says_so_in_time() {
     cluster.restart_postgres(Shutdown::Fast).await;
     assert_ready(&user).await;
 }
+
+#[tokio::test]
+async fn a_server_that_leaves_is_not_ready_and_still_takes_calls() {
+    let options = ClusterOptions::default().servers(1).workers(1).processes().set("TROUPE_SERVER__LEAVE", "10m");
+    let mut cluster = options.start().await;
+    let user = cluster.client(0).await;
+    assert_ready(&user).await;
+    cluster.servers[0].signal(Signal::Terminate);
+    within("the server says that it leaves", async {
+        loop {
+            let ready = user.get("/ready").await;
+            if ready.status == 503 {
+                return assert_eq!(ready.body["status"], "leaving", "{}", ready.text);
+            }
+        }
+    })
+    .await;
+    let conversation = user.conversation("demo").await;
+    user.ask(&conversation, "Are you still there?").await;
+    // The second ends it at once.
+    cluster.servers[0].signal(Signal::Terminate);
+    assert!(!cluster.servers[0].ended().await.success());
+}

@@ -7,3 +7,4 @@ mod limits;
 mod owasp;
 mod rate_limits;
 mod secrets;
+mod tls;

@@ -84,6 +84,7 @@ impl AttemptOutcome {
 pub(super) struct Ended {
     pub(super) name: &'static str,
     pub(super) is_failure: bool,
+    pub(super) claimed: Claimed,
 }
 
 /// The result of streaming a reply.
@@ -128,7 +129,6 @@ impl<'a> Attempt<'a> {
         }
         let Generated { outcome, cacheable } = self.generate().await;
         let name = outcome.name();
-        let ended = Ended { name, is_failure: ["retried", "failed"].contains(&name) };
         REPLIES.attempts.get_or_create(&AttemptLabels { tier, outcome: name }).inc();
         self.end(outcome).await;
         // Last: the user does not wait for the cache.
@@ -137,7 +137,7 @@ impl<'a> Attempt<'a> {
             let query = self.generator.cache_query(&self.claimed, &prompt, &links);
             self.generator.cache.store(&query, &reply).await;
         }
-        ended
+        Ended { name, is_failure: ["retried", "failed"].contains(&name), claimed: self.claimed }
     }
 
     /// Streams the reply into the event log, from the cache or from a provider.

@@ -20,12 +20,12 @@ use troupe_core::{
     trace::{self, Kind, Span, SpanId},
 };
 use troupe_db::{
-    replies::{claim::Claimed, finish::Ended},
+    replies::{claim::Claimed, finish},
     retrieval::Retriever,
 };
 
 use super::{
-    attempt::Attempt,
+    attempt::{Attempt, Ended},
     batches::ReplyBatches,
     cache::{CacheQuery, CachedReply, ReplyCache},
     cpu_time,
@@ -88,10 +88,10 @@ impl ReplyGenerator {
         let lost = self.leases.hold(request_id, attempt).await;
         let work = async { Attempt::new(self, claimed, lost).run().await };
         let ended = traced.scope(cpu_time::measured(work).instrument(span)).await;
-        traced.set("troupe.outcome", ended.name);
         if ended.is_failure {
             traced.fail(ended.name);
         }
+        traced.describe(|span| describe(span, &ended));
         self.leases.release(request_id, attempt).await;
     }
 
@@ -145,7 +145,7 @@ impl ReplyGenerator {
     }
 
     /// Pushes what the end of a request has released.
-    pub(super) async fn dispatch_next(&self, ended: &Ended) {
+    pub(super) async fn dispatch_next(&self, ended: &finish::Ended) {
         if let Err(error) = self.jobs.enqueue(&ended.next).await {
             tracing::warn!(%error, "could not push the next message: the sweeper will");
         }
@@ -156,7 +156,7 @@ impl ReplyGenerator {
 fn begin_trace(claimed: &Claimed, claim_began: SystemTime) -> Span {
     let id = |attempt: i32| SpanId::of_attempt(claimed.request_id.as_uuid(), attempt.unsigned_abs());
     let sent_at = SystemTime::from(claimed.created_at);
-    let mut span = trace::resume(Kind::Consumer, "reply", claimed.trace)
+    let span = trace::resume(Kind::Consumer, "reply", claimed.trace)
         .id(id(claimed.attempt))
         .link((claimed.attempt > 1).then(|| id(claimed.attempt - 1)))
         .since(claim_began)
@@ -166,13 +166,17 @@ fn begin_trace(claimed: &Claimed, claim_began: SystemTime) -> Span {
             context.span("wait in the queue").since(sent_at).end_at(claim_began);
         }
         drop(context.span("claim").since(claim_began));
-        span.set("troupe.request_id", claimed.request_id.to_string());
-        span.set("troupe.conversation_id", claimed.conversation_id.to_string());
-        span.set("troupe.persona_id", claimed.persona.id.to_string());
-        span.set("user.id", claimed.user_id.to_string());
-        span.set("troupe.tier", claimed.tier.clone());
-        span.set("troupe.attempt", claimed.attempt.unsigned_abs());
-        span.set("troupe.correlation_id", claimed.correlation_id.clone());
     }
     span
+}
+
+fn describe(span: &mut Span, Ended { name, claimed, .. }: &Ended) {
+    span.set("troupe.outcome", *name);
+    span.set("troupe.request_id", claimed.request_id.to_string());
+    span.set("troupe.conversation_id", claimed.conversation_id.to_string());
+    span.set("troupe.persona_id", claimed.persona.id.to_string());
+    span.set("user.id", claimed.user_id.to_string());
+    span.set("troupe.tier", claimed.tier.clone());
+    span.set("troupe.attempt", claimed.attempt.unsigned_abs());
+    span.set("troupe.correlation_id", claimed.correlation_id.clone());
 }

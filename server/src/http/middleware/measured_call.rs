@@ -71,20 +71,19 @@ impl MeasuredCall {
     }
 
     fn end_trace(&self, status: StatusCode, user: Option<UserId>, id: &CorrelationId, mut span: Span) {
-        if !span.is_recorded() {
-            return;
-        }
-        span.set("http.request.method", self.method);
-        span.set("http.route", self.route.to_string());
-        span.set("url.path", self.uri.path().to_owned());
-        span.set("http.response.status_code", status.as_u16());
-        span.set("troupe.correlation_id", id.0.clone());
-        if let Some(user) = user {
-            span.set("user.id", user.to_string());
-        }
         if status.is_server_error() {
             span.fail(status.to_string());
         }
+        span.describe(|span| {
+            span.set("http.request.method", self.method);
+            span.set("http.route", self.route.to_string());
+            span.set("url.path", self.uri.path().to_owned());
+            span.set("http.response.status_code", status.as_u16());
+            span.set("troupe.correlation_id", id.0.clone());
+            if let Some(user) = user {
+                span.set("user.id", user.to_string());
+            }
+        });
     }
 
     pub(super) fn answered(

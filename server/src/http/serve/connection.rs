@@ -16,10 +16,7 @@ use std::{
 
 use hyper::rt::{Sleep, Timer};
 use pin_project_lite::pin_project;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::CountGuard;
 
@@ -27,19 +24,19 @@ use super::CountGuard;
 type Received = Arc<AtomicBool>;
 
 /// A connection's stream: sets the flag when bytes arrive, and is counted until it is dropped.
-pub(super) struct CountedStream {
-    stream: TcpStream,
+pub(super) struct CountedStream<S> {
+    stream: S,
     received: Received,
     _guard: CountGuard,
 }
 
-impl CountedStream {
-    pub(super) fn new(stream: TcpStream, received: Received, guard: CountGuard) -> Self {
+impl<S> CountedStream<S> {
+    pub(super) fn new(stream: S, received: Received, guard: CountGuard) -> Self {
         Self { stream, received, _guard: guard }
     }
 }
 
-impl AsyncRead for CountedStream {
+impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
@@ -50,7 +47,7 @@ impl AsyncRead for CountedStream {
     }
 }
 
-impl AsyncWrite for CountedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -4,6 +4,7 @@
 //! connection is accepted any more, and open ones end after their current call.
 
 mod connection;
+pub(crate) mod tls;
 
 use std::{
     convert::Infallible,
@@ -20,12 +21,16 @@ use std::{
 use axum::{Router, extract::Request, response::Response, routing::future::RouteFuture};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 use troupe_core::config::Server;
 
 use connection::{CountedStream, HeadTimer};
+use tls::Tls;
 
 /// After an error of the process itself, such as too many open files.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -63,7 +68,13 @@ impl Drop for CountGuard {
 }
 
 /// Serves until the shutdown, and then until the last call has finished.
-pub(crate) async fn serve(listener: TcpListener, router: Router, config: &Server, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: &Server,
+    tls: Option<Arc<Tls>>,
+    shutdown: CancellationToken,
+) {
     let mut http = http1::Builder::new();
     http.max_header_size(config.max_header)
         .max_buf_size(MIN_BUFFER_BYTES.max(config.max_header * 2))
@@ -81,30 +92,56 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, config: &Server
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection without TCP_NODELAY");
         }
-        let over_limit = count >= max;
-        let mut http = http.clone();
-        let timer = HeadTimer::new(config.header_timeout);
-        let stream = CountedStream::new(stream, timer.received(), open.count());
-        http.timer(timer).keep_alive(!over_limit);
-        let calls = Calls { router: router.clone(), peer: Peer { address, over_limit } };
-        let shutdown = shutdown.clone();
-        connections.spawn(async move {
-            let mut connection = pin!(http.serve_connection(TokioIo::new(stream), calls).with_upgrades());
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = shutdown.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+        let connection = Connection {
+            http: http.clone(),
+            header_timeout: config.header_timeout,
+            calls: Calls { router: router.clone(), peer: Peer { address, over_limit: count >= max } },
+            guard: open.count(),
+            shutdown: shutdown.clone(),
+        };
+        // Two kinds of tasks: a plain one has no room for TLS.
+        match tls.clone() {
+            None => connections.spawn(connection.serve(stream)),
+            Some(tls) => connections.spawn(async move {
+                if let Some(stream) = tls.accept(stream, connection.header_timeout).await {
+                    connection.serve(stream).await;
                 }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, %address, "a connection ended badly");
-            }
-        });
+            }),
+        };
     }
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// An accepted connection.
+struct Connection {
+    http: http1::Builder,
+    header_timeout: Duration,
+    calls: Calls,
+    guard: CountGuard,
+    shutdown: CancellationToken,
+}
+
+impl Connection {
+    async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S) {
+        let Self { mut http, header_timeout, calls, guard, shutdown } = self;
+        let Peer { address, over_limit } = calls.peer;
+        let timer = HeadTimer::new(header_timeout);
+        let stream = CountedStream::new(stream, timer.received(), guard);
+        http.timer(timer).keep_alive(!over_limit);
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), calls).with_upgrades());
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, %address, "a connection ended badly");
+        }
+    }
 }
 
 /// The next connection; none after the shutdown.

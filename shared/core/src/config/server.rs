@@ -1,18 +1,24 @@
 //! The web tier: its listener, trusted proxies and origins, and limits.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::{Origin, Url};
 
-use super::{duration, optional_url};
+use super::{duration, optional_path, optional_url};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Server {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "optional_url")]
     pub public_url: Option<Url>,
+    #[serde(deserialize_with = "optional_path")]
+    pub tls_certificate: Option<PathBuf>,
+    #[serde(deserialize_with = "optional_path")]
+    pub tls_key: Option<PathBuf>,
+    #[serde(deserialize_with = "optional_path")]
+    pub tls_client_ca: Option<PathBuf>,
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     #[serde(deserialize_with = "origins")]
@@ -35,6 +41,9 @@ pub struct Server {
     pub upload_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub call_timeout: Duration,
+    /// After SIGTERM, before anything ends.
+    #[serde(deserialize_with = "duration")]
+    pub leave: Duration,
     #[serde(deserialize_with = "duration")]
     pub drain: Duration,
     #[serde(deserialize_with = "duration")]
@@ -58,6 +67,9 @@ impl Server {
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         let scheme = self.public_url.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
         rule(scheme, "server.public_url", "must begin with http:// or https://");
+        let tls = self.tls_certificate.is_some();
+        rule(tls == self.tls_key.is_some(), "server.tls_key", "goes with server.tls_certificate: both, or neither");
+        rule(tls || self.tls_client_ca.is_none(), "server.tls_client_ca", "needs server.tls_certificate");
         rule(self.max_content > 0, "server.max_content", "must be at least 1");
         rule(self.max_body >= self.max_content, "server.max_body", "must not be smaller than server.max_content");
         rule(self.max_import > 0, "server.max_import", "must be at least 1");

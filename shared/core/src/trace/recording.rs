@@ -80,6 +80,24 @@ pub struct SpanData {
     pub error: Option<String>,
 }
 
+impl SpanData {
+    /// Of a span that begins now.
+    fn new(trace: TraceId, parent: Option<SpanId>, name: Cow<'static, str>, kind: Kind) -> Self {
+        Self {
+            trace,
+            id: SpanId::random(),
+            parent,
+            link: None,
+            name,
+            kind,
+            start: SystemTime::now(),
+            took: Duration::ZERO,
+            attributes: Vec::new(),
+            error: None,
+        }
+    }
+}
+
 /// Exported when the last of its spans has ended, if it is sampled, or notable.
 pub(super) struct Recording {
     tracer: &'static Tracer,
@@ -110,18 +128,7 @@ pub struct Context {
 impl Context {
     /// A child of this span.
     pub fn span(&self, name: impl Into<Cow<'static, str>>) -> Span {
-        let data = SpanData {
-            trace: self.recording.trace,
-            id: SpanId::random(),
-            parent: Some(self.span),
-            link: None,
-            name: name.into(),
-            kind: Kind::Internal,
-            start: SystemTime::now(),
-            took: Duration::ZERO,
-            attributes: Vec::new(),
-            error: None,
-        };
+        let data = SpanData::new(self.recording.trace, Some(self.span), name.into(), Kind::Internal);
         Span::open(self.recording.clone(), data, false)
     }
 
@@ -162,18 +169,7 @@ impl Span {
     ) -> Self {
         let trace = parent.map_or_else(TraceId::random, |parent| parent.trace);
         let (notable, patient, spans) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::default());
-        let data = SpanData {
-            trace,
-            id: SpanId::random(),
-            parent: parent.map(|parent| parent.span),
-            link: None,
-            name,
-            kind,
-            start: SystemTime::now(),
-            took: Duration::ZERO,
-            attributes: Vec::new(),
-            error: None,
-        };
+        let data = SpanData::new(trace, parent.map(|parent| parent.span), name, kind);
         Self::open(Arc::new(Recording { tracer, trace, sampled, notable, patient, spans }), data, true)
     }
 
@@ -215,9 +211,15 @@ impl Span {
         self
     }
 
-    /// Whether it is worth the while to find out what [`Self::set`] is to be told.
     pub fn is_recorded(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Sets what costs more than it is worth where nobody will see it: before the end, and after [`Self::fail`].
+    pub fn describe(&mut self, describe: impl FnOnce(&mut Self)) {
+        if self.0.as_ref().is_some_and(|open| open.is_of_interest()) {
+            describe(self);
+        }
     }
 
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
@@ -247,11 +249,19 @@ impl Span {
 }
 
 impl Open {
+    /// Whether it failed, or is exported as far as is known by now.
+    fn is_of_interest(&self) -> bool {
+        self.recording.sampled || self.data.error.is_some() || self.is_slow(self.began.elapsed())
+    }
+
+    fn is_slow(&self, took: Duration) -> bool {
+        let patient = self.recording.patient.load(Ordering::Relaxed);
+        self.waited + took >= self.recording.tracer.slow && !patient
+    }
+
     fn end(mut self, took: Duration) {
         self.data.took = took;
-        let patient = self.recording.patient.load(Ordering::Relaxed);
-        let slow = self.waited + took >= self.recording.tracer.slow && !patient;
-        if self.first && (slow || self.data.error.is_some()) {
+        if self.first && (self.data.error.is_some() || self.is_slow(took)) {
             self.recording.notable.store(true, Ordering::Relaxed);
         }
         let mut spans = self.recording.spans.lock();

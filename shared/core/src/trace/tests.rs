@@ -80,6 +80,20 @@ fn what_fails_or_is_slow_is_exported_whatever_was_decided() {
 }
 
 #[test]
+fn what_nobody_will_see_is_not_described() {
+    for (sample, failed, described) in [(0.0, false, false), (1.0, false, true), (0.0, true, true)] {
+        let (tracer, _) = tracer(sample, false);
+        let mut call = tracer.begin("call".into(), None);
+        if failed {
+            call.fail("503");
+        }
+        let mut seen = false;
+        call.describe(|_| seen = true);
+        assert_eq!(seen, described, "sampled {sample}, failed {failed}");
+    }
+}
+
+#[test]
 fn a_callers_flag_counts_only_where_it_may() {
     for callers in [false, true] {
         let (tracer, exported) = tracer(0.0, callers);

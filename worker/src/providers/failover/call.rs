@@ -184,25 +184,24 @@ impl ProviderCall {
 
 /// What a trace tells of a call, by OpenTelemetry's names where it has any.
 fn describe(span: &mut Span, tried: &Try, number: usize) {
-    if !span.is_recorded() {
-        return;
-    }
-    span.set("gen_ai.operation.name", "chat");
-    span.set("gen_ai.provider.name", tried.provider.clone());
-    span.set("gen_ai.request.model", tried.model.clone());
-    if let Some(usage) = tried.usage {
-        span.set("gen_ai.usage.input_tokens", usage.prompt_tokens);
-        span.set("gen_ai.usage.output_tokens", usage.completion_tokens);
-    }
-    if let Some(first_token) = tried.first_word_ms {
-        span.set("troupe.first_token_ms", first_token);
-    }
-    span.set("troupe.outcome", tried.outcome.name());
-    span.set("troupe.call", number);
-    span.set("troupe.hedge", tried.hedge);
     if !matches!(tried.outcome, Outcome::Completed | Outcome::Refused | Outcome::Outrun | Outcome::Abandoned) {
         span.fail(tried.outcome.name());
     }
+    span.describe(|span| {
+        span.set("gen_ai.operation.name", "chat");
+        span.set("gen_ai.provider.name", tried.provider.clone());
+        span.set("gen_ai.request.model", tried.model.clone());
+        if let Some(usage) = tried.usage {
+            span.set("gen_ai.usage.input_tokens", usage.prompt_tokens);
+            span.set("gen_ai.usage.output_tokens", usage.completion_tokens);
+        }
+        if let Some(first_token) = tried.first_word_ms {
+            span.set("troupe.first_token_ms", first_token);
+        }
+        span.set("troupe.outcome", tried.outcome.name());
+        span.set("troupe.call", number);
+        span.set("troupe.hedge", tried.hedge);
+    });
 }
 
 /// Counts a call that has ended, by our names and by OpenTelemetry's.

@@ -1,0 +1,83 @@
+//! The listener's own TLS: calls and sockets by it, and none without a certificate where clients must have one.
+
+use std::{fs, path::Path};
+
+use rcgen::CertifiedKey;
+use reqwest::{Certificate, Client, Identity};
+use troupe_tests::{Cluster, ClusterOptions};
+
+struct Made {
+    pem: String,
+    key: String,
+}
+
+fn make(dir: &Path, name: &str) -> Made {
+    let CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let made = Made { pem: cert.pem(), key: signing_key.serialize_pem() };
+    fs::write(dir.join(format!("{name}.crt")), &made.pem).expect("written");
+    fs::write(dir.join(format!("{name}.key")), &made.key).expect("written");
+    made
+}
+
+fn options(dir: &Path) -> ClusterOptions {
+    let file = |name: &str| dir.join(name).display().to_string();
+    ClusterOptions::default()
+        .servers(1)
+        .workers(0)
+        .set("TROUPE_SERVER__TLS_CERTIFICATE", &file("server.crt"))
+        .set("TROUPE_SERVER__TLS_KEY", &file("server.key"))
+}
+
+fn client(server: &Made, identity: Option<&Made>) -> Client {
+    let trusted = Certificate::from_pem(server.pem.as_bytes()).expect("a certificate");
+    let client = Client::builder().tls_certs_only([trusted]);
+    let client = match identity {
+        Some(Made { pem, key }) => client.identity(Identity::from_pem(format!("{pem}{key}").as_bytes()).expect("both")),
+        None => client,
+    };
+    client.build().expect("a client")
+}
+
+/// The server's address by TLS; its certificate is for a name.
+fn address(cluster: &Cluster) -> String {
+    cluster.server(0).replace("http://127.0.0.1", "https://localhost")
+}
+
+#[tokio::test]
+async fn calls_are_served_by_tls_and_not_without() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = make(dir.path(), "server");
+    let cluster = options(dir.path()).start().await;
+    let client = client(&server, None);
+    let ready = client.get(format!("{}/ready", address(&cluster))).send().await.expect("an answer");
+    assert_eq!((ready.status().as_u16(), ready.text().await.expect("a body").contains("\"ok\"")), (200, true));
+    // Sockets, too: without a ticket it is an upgrade that is refused, and not a connection that breaks.
+    let upgrade = client
+        .get(format!("{}/api/v1/ws", address(&cluster)))
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    assert_eq!(upgrade.send().await.expect("an answer").status(), 401);
+    Client::new().get(format!("{}/ready", cluster.server(0))).send().await.expect_err("nothing without TLS");
+    let stranger = make(dir.path(), "stranger");
+    let mistrusting = self::client(&stranger, None).get(format!("{}/ready", address(&cluster)));
+    mistrusting.send().await.expect_err("it is not the one that is trusted");
+    cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn clients_without_a_certificate_are_not_served_where_they_must_have_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [server, known, stranger] = ["server", "known", "stranger"].map(|name| make(dir.path(), name));
+    let authority = dir.path().join("known.crt").display().to_string();
+    let cluster = options(dir.path()).set("TROUPE_SERVER__TLS_CLIENT_CA", &authority).start().await;
+    let ready = format!("{}/ready", address(&cluster));
+    let answer = client(&server, Some(&known)).get(&ready).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    for identity in [None, Some(&stranger)] {
+        client(&server, identity).get(&ready).send().await.expect_err("no answer");
+    }
+    cluster.assert_quiet().await;
+}
