@@ -42,11 +42,12 @@ soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS
 	cargo build --locked --workspace --bins --test faults
 	cargo test --locked --workspace --test faults -- --ignored --exact soak --nocapture
 
-check: ## Formatting, lints, whether .sqlx/ is what the migrations say (both from one compilation), alerts, dashboards, workflows.
+check: ## Formatting, lints, whether .sqlx/ is what the migrations say (both from one compilation), alerts, dashboards, the model of capacity, workflows.
 	@scripts/setup test
 	cargo fmt --all --check
 	scripts/sqlx check cargo clippy --locked --workspace --all-targets -- --deny warnings
 	scripts/observability
+	python3 -B bench/capacity.py --check
 	scripts/workflows
 	scripts/deny
 
