@@ -45,6 +45,7 @@ class BackedUp(System):
         self.postgres_environment = {
             "PATH": ":".join(map(str, programs + [os.environ["PATH"]])),
             "LC_ALL": "C",
+            "PGHOST": str(postgres),
             "PGUSER": "troupe",
             "PGDATABASE": "postgres",
             "PGBACKREST_STANZA": "troupe",
@@ -100,6 +101,13 @@ class BackedUp(System):
             return False
 
     # ---- Loss and return ----
+
+    def restart_postgres(self):
+        """A clean restart, as for a new image."""
+        self.children = [known for known in self.children if known[1] is not self.postgres]
+        self.postgres.send_signal(signal.SIGINT)
+        self.postgres.wait()
+        self.start_postgres()
 
     def destroy(self):
         """Everything is killed at once, and of PostgreSQL and Redis nothing is left; archiving in mid-segment too."""
