@@ -1,4 +1,6 @@
-"""What must be true of a restored system: nothing is missing that was accepted before, nothing is there twice, and everything goes on."""
+"""What must be true of a restored system: nothing is missing that was accepted before, nothing is there twice, and
+everything goes on.
+"""
 
 import re
 import time
@@ -61,8 +63,8 @@ class Check:
 
     def gone_since(self, moment):
         """By what the audit log calls them, which knows nobody's id after that."""
-        statement = f"select target_subject from audit_entries where verb = 'account.deleted' and at > to_timestamp({moment})"
-        return [subject for (subject,) in self.system.rows(statement)]
+        deleted = f"verb = 'account.deleted' and at > to_timestamp({moment})"
+        return [one for (one,) in self.system.rows(f"select target_subject from audit_entries where {deleted}")]
 
     def leave_again(self, gone):
         """Before they left, it can be said whom it means: whether they could be deleted again."""

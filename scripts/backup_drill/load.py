@@ -28,7 +28,8 @@ class Load:
         self.lock, self.closed = threading.Lock(), threading.Event()
         # In the order of being sent. Those without an answer have been lost, or have not.
         self.messages, self.refused = [], 0
-        self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(self.SENDERS)]
+        numbers = range(self.SENDERS)
+        self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in numbers]
         for thread in self.threads:
             thread.start()
 
@@ -46,7 +47,8 @@ class Load:
             message = Message(f"Who kept the lamp in night {next(self.numbers)}?", time.time())
             self.messages.append(message)
         try:
-            answer = user.call("POST", f"/conversations/{user.conversation}/messages", {"content": message.content}, timeout=20)
+            path = f"/conversations/{user.conversation}/messages"
+            answer = user.call("POST", path, {"content": message.content}, timeout=20)
         except Refused:
             with self.lock:
                 self.messages.remove(message)

@@ -1,5 +1,5 @@
-"""A server, a worker, Redis and a PostgreSQL that is backed up as docker/compose.yaml does it: with the settings that stand there, and
-with docker/postgres/backup and pgbackrest.conf. Only addresses and paths are the drill's own.
+"""A server, a worker, Redis and a PostgreSQL that is backed up as docker/compose.yaml does it: with the settings that
+stand there, and with docker/postgres/backup and pgbackrest.conf. Only addresses and paths are the drill's own.
 """
 
 import json
@@ -24,9 +24,9 @@ class BackedUp(System):
     def __init__(self, binaries, settings):
         self.binaries = binaries
         compose = (DOCKER / "compose.yaml").read_text()
-        self.POSTGRES = [setting for setting in re.findall(r"- -c(\w+=.*)", compose) if not setting.startswith("archive_mode")]
-        assert any(setting.startswith("archive_command=pgbackrest") for setting in self.POSTGRES), "compose.yaml archives nothing"
-        self.POSTGRES.append("archive_mode=on")
+        shipped = dict(re.findall(r"- -c(\w+)=(.*)", compose)) | {"archive_mode": "on"}
+        assert shipped["archive_command"].startswith("pgbackrest"), "compose.yaml archives nothing"
+        self.POSTGRES = [f"{name}={value}" for name, value in shipped.items()]
         super().__init__(binaries, settings, None)
 
     def _start_postgres(self):
@@ -73,7 +73,8 @@ class BackedUp(System):
         return time.monotonic() - began
 
     def start_schedule(self):
-        self.schedule = self.start("schedule", [self.scripts / "backup", "schedule"], self.postgres_environment, self.postgres_user)
+        command = [self.scripts / "backup", "schedule"]
+        self.schedule = self.start("schedule", command, self.postgres_environment, self.postgres_user)
 
     def stop_schedule(self):
         self.schedule.send_signal(signal.SIGTERM)
@@ -81,13 +82,18 @@ class BackedUp(System):
         self.children = [known for known in self.children if known[1] is not self.schedule]
 
     def backups(self):
-        command = ["pgbackrest", "info", "--output=json"]
-        told = subprocess.run(command, env=self.postgres_environment, user=self.postgres_user, capture_output=True, check=True)
+        told = subprocess.run(
+            ["pgbackrest", "info", "--output=json"],
+            env=self.postgres_environment,
+            user=self.postgres_user,
+            capture_output=True,
+            check=True,
+        )
         return [one for stanza in json.loads(told.stdout) for one in stanza.get("backup", [])]
 
     def rows(self, statement):
         """What a statement gives, as a list of rows."""
-        command = [self.postgres_programs / "psql", "--no-psqlrc", "-qAt", "-h", self.postgres_directory, "-v", "ON_ERROR_STOP=1"]
+        command = [self.postgres_programs / "psql", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]
         command += ["-c", f"select coalesce(json_agg(t), '[]') from ({statement}) t"]
         told = subprocess.run(command, env=self.postgres_environment, capture_output=True, text=True)
         if told.returncode:
@@ -128,12 +134,16 @@ class BackedUp(System):
     def restore(self, options):
         return self.run("restore", ["pgbackrest", *options, "restore"])
 
-    def tell(self, program, *arguments, lines=""):
+    def tell(self, program, *arguments):
         """Runs one of our programs with the environment of its kind; gives its exit status and what it wrote."""
         process = (self.workers if program == "troupe-worker" else self.servers)[0]
-        command = [self.binaries / program, *arguments]
         told = subprocess.run(
-            command, env=process.environment, input=lines, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+            [self.binaries / program, *arguments],
+            env=process.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
         )
         return told.returncode, told.stdout
 
