@@ -40,9 +40,17 @@ class Process:
 
 
 class System:
+    # What a drill of another kind has otherwise.
+    NAME = "alert-drill"
+    INSTANCES = 2
+    INITDB = ["--no-sync"]
+    POSTGRES = ["fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200"]
+    # Of PostgreSQL and what it starts.
+    postgres_environment = None
+
     def __init__(self, binaries, settings, base_url):
         self.children = []
-        self.directory = Path(tempfile.mkdtemp(prefix="troupe-alert-drill."))
+        self.directory = Path(tempfile.mkdtemp(prefix=f"troupe-{self.NAME}."))
         self.directory.chmod(0o711)
         # Ports are only given once: a process that was killed comes back to its own.
         self.ports = set()
@@ -54,11 +62,12 @@ class System:
             "PATH": os.environ["PATH"],
             "DATABASE_URL": f"postgres://troupe@localhost/postgres?host={self.postgres_directory}&sslmode=disable",
             "REDIS_URL": f"redis+unix://{self.directory}/redis.sock",
-            "OPENAI_API_KEY": "none",
-            "OPENAI_BASE_URL": base_url,
             "TROUPE_TELEMETRY__FORMAT": "json",
         } | settings
-        for number in (1, 2):
+        # Without a model service the built-in voice replies.
+        if base_url:
+            environment |= {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": base_url}
+        for number in range(1, self.INSTANCES + 1):
             address = f"127.0.0.1:{self.free_port()}"
             server = Process(
                 self, f"server-{number}", binaries / "troupe-server", environment | {"TROUPE_SERVER__LISTEN": address}
@@ -130,7 +139,7 @@ class System:
         self.postgres_programs = Path(found).parent
         made = self.start(
             "initdb",
-            [found, "-D", home / "data", "-U", "troupe", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"],
+            [found, "-D", home / "data", "-U", "troupe", "-A", "trust", "-E", "UTF8", "--locale=C", *self.INITDB],
             user=self.postgres_user,
         )
         if made.wait() != 0:
@@ -139,10 +148,10 @@ class System:
         self.start_postgres()
 
     def start_postgres(self):
-        settings = ["listen_addresses=", "fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200"]
+        settings = ["listen_addresses=", *self.POSTGRES]
         command = [self.postgres_programs / "postgres", "-D", self.postgres_directory / "data"]
         command += ["-k", self.postgres_directory] + [part for setting in settings for part in ("-c", setting)]
-        self.postgres = self.start("postgres", command, user=self.postgres_user)
+        self.postgres = self.start("postgres", command, self.postgres_environment, self.postgres_user)
         path = str(self.postgres_directory / ".s.PGSQL.5432")
         self.until("PostgreSQL listens", lambda: listens(path), 60)
 

@@ -101,13 +101,15 @@ class User:
         return self
 
     def call(self, method, path, body=None, timeout=60):
-        headers = {"Content-Type": "application/json"}
+        """A body that is a text is sent as it is."""
+        headers = {"Content-Type": "text/plain" if isinstance(body, str) else "application/json"}
+        body = body if isinstance(body, str) else body and json.dumps(body)
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         for _ in self.addresses:
             connection = http.client.HTTPConnection(self.addresses[self.at], timeout=timeout)
             try:
-                connection.request(method, f"/api/v1{path}", body and json.dumps(body), headers)
+                connection.request(method, f"/api/v1{path}", body, headers)
                 answer = connection.getresponse()
                 text = answer.read()
             except ConnectionError:
