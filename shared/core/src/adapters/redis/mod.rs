@@ -236,8 +236,9 @@ async fn run<R: FromValue>(
     arguments: Vec<Value>,
 ) -> Result<R, Error> {
     let call = async |command: &'static str, script: Value| {
-        // The slot is that of the first key, after the script and the key count.
-        let command = CustomCommand::new_static(command, ClusterHash::Offset(2), false);
+        // All keys of a script are in one slot. Told as an offset among the arguments, fred does not heed it.
+        let slot = keys.first().map_or(ClusterHash::Random, |key| ClusterHash::from(key.as_str()));
+        let command = CustomCommand::new_static(command, slot, false);
         let head = [script, (keys.len() as i64).into()].into_iter().chain(keys.iter().map(Value::from));
         client.custom(command, head.chain(arguments.iter().cloned()).collect()).await
     };
