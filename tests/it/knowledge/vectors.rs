@@ -342,6 +342,9 @@ async fn without_qdrant_every_process_finds_what_any_has_embedded() {
     let new_store = || vector_stores::from_config(&live, asking.as_ref(), cluster.db.clone(), clock.clone()).unwrap();
     let [here, there] = [new_store(), new_store()];
 
+    // What comes while the index is being made may be embedded for both reasons.
+    let made = |line: &Value| line["fields"]["message"] == "made an index of vectors";
+    cluster.worker_logged("the index is made", made).await;
     let mut passages = Vec::new();
     for content in ["About lamps.", "About boats.", "About soup."] {
         let passage = PassageId::new();
