@@ -476,6 +476,12 @@ QUEUE = [
                 stacked=True,
             ),
             lines(
+                "Notifications of browsers",
+                "ops",
+                "Notifications handed to push services, by outcome. failed ones are tried again; refused ones need somebody who looks.",
+                (rate("troupe_push_notifications_total", "outcome"), "{{outcome}}"),
+            ),
+            lines(
                 "Attempts at jobs",
                 "ops",
                 "Attempts by kind and outcome, without those that are done: failed ones are tried again, dead letters are not.",

@@ -20,6 +20,7 @@ mod live;
 pub mod metrics;
 mod pages;
 mod personas;
+mod push;
 mod router;
 mod sockets;
 mod state;
@@ -74,6 +75,7 @@ use crate::{
     knowledge::Knowledge,
     live::{connections::Connections, hub::Hub},
     personas::Personas,
+    push::Push,
     sockets::Sockets,
     state::AppState,
     wellbeing::Watched,
@@ -125,6 +127,7 @@ impl Server {
             http: base.http(concurrency),
             personas: base.personas(),
             interview: base.interview(),
+            push: Arc::new(Push { pool: base.pool.clone(), config: base.config.clone() }),
             knowledge: base.knowledge()?,
             sockets: base.sockets(auth.clone(), live.clone(), chat.clone(), admin.clone()),
             health: base.health(),
@@ -316,6 +319,7 @@ impl Base {
         metrics::show_from_the_start();
         Arc::new(Chat {
             pool: self.pool.clone(),
+            clock: self.clock.clone(),
             config: self.config.clone(),
             bus: self.bus.clone(),
             jobs: self.jobs.clone(),

@@ -26,6 +26,7 @@ mod options;
 pub mod pdf;
 mod process;
 pub mod provider;
+pub mod push_service;
 pub mod qdrant;
 pub mod raw;
 pub mod snapshot;

@@ -10,10 +10,12 @@ mod emails;
 pub mod fuzzing;
 mod housekeeping;
 mod knowledge;
+mod message_index;
 pub mod metrics;
 mod money;
 mod presence;
 mod providers;
+mod push;
 mod queue;
 mod replies;
 mod vectors;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{
     adapters::{
         embedders,
+        outgoing::{Outgoing, SystemResolver},
         redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
     },
     clock::{Clock, SystemClock},
@@ -46,9 +49,11 @@ use crate::{
     emails::{EmailVerification, LinkEmail, PasswordReset},
     housekeeping::Housekeeping,
     knowledge::index_work::Indexer,
+    message_index::MessageIndex,
     money::Money,
     presence::Presence,
     providers::{Chain, HealthBoard, HealthChecks, Roster},
+    push::BrowserNotification,
     queue::{Consumers, Queues, Slots},
     replies::{
         batches::{Claims, Finishes, ReplyBatches},
@@ -287,12 +292,16 @@ impl Worker {
 fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
     let config = &worker.config;
     let mailer = emails::mailer(&worker.live, worker.clock.clone())?;
+    let outgoing = Outgoing::new(&config.outgoing, Arc::new(SystemResolver))?;
+    let browsers = BrowserNotification::new(config, worker.clock.clone(), outgoing);
     Ok(Registry::default()
         .with_some(mailer.clone().map(|mailer| LinkEmail::<PasswordReset>::new(mailer, config.clone())))
         .with_some(mailer.map(|mailer| LinkEmail::<EmailVerification>::new(mailer, config.clone())))
         .with(Export { kept: config.retention.exports })
         .with(Deletion { pace: config.housekeeping.clone(), kept: config.retention.exports })
+        .with_some(browsers)
         .with(Indexer { settings: config.knowledge.clone() })
         .scheduled(HealthChecks::new(chain.clone(), &config.models))
+        .scheduled(MessageIndex { clock: worker.clock.clone() })
         .scheduled(Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() }))
 }

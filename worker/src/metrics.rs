@@ -1,12 +1,12 @@
 //! The metrics of workers. They are counted where it happens; docs/METRICS.md has them all.
 
 use troupe_core::metrics::{
-    Counter, EncodeLabelSet, Family, FloatCounter, FloatGauge, Gauge, Histograms, KindLabel, MetricSet, TierLabel,
-    seconds,
+    Counter, EncodeLabelSet, Family, FloatCounter, FloatGauge, Gauge, Histograms, KindLabel, MetricSet, OutcomeLabel,
+    TierLabel, seconds,
 };
 
 pub fn sets() -> Vec<&'static dyn MetricSet> {
-    vec![&*REPLIES, &*PROVIDERS, &*GEN_AI, &*JOBS]
+    vec![&*REPLIES, &*PROVIDERS, &*GEN_AI, &*JOBS, &*PUSH]
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,6 +35,13 @@ troupe_core::metrics! {
         redispatched: Counter = "troupe_requests_redispatched";
         /// Replies that came from the cache.
         cached: Counter = "troupe_replies_cached";
+    }
+}
+
+troupe_core::metrics! {
+    pub(crate) static PUSH: PushMetrics {
+        /// Notifications handed to push services, by outcome.
+        sent: Family<OutcomeLabel, Counter> = "troupe_push_notifications";
     }
 }
 

@@ -79,7 +79,7 @@ async fn publish_terminal_event(chat: &Chat, user: UserId, request: &Request) {
 }
 
 /// Dispatches the requests that waited behind it.
-async fn release(chat: &Chat, user: UserId) {
+pub(super) async fn release(chat: &Chat, user: UserId) {
     let released = async {
         let next = requests::release(&chat.pool, user, chat.limits()).await?;
         chat.jobs.enqueue(&next).await.map_err(ApiError::from)

@@ -2,19 +2,25 @@
 
 pub(crate) mod accept_batch;
 pub(crate) mod cancel;
+pub(crate) mod conversation_events;
 pub(crate) mod dispatcher;
 pub(crate) mod event_stream;
+pub(crate) mod export;
 pub(crate) mod queue_gauge;
 pub(crate) mod routes;
+pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod terminal_event;
+pub(crate) mod turns;
 pub(crate) mod wait;
+pub(crate) mod waiting_line;
 
 use std::sync::Arc;
 
 use sqlx::PgPool;
 use troupe_core::{
     batch::Batcher,
+    clock::Clock,
     config::Config,
     ports::{EventBus, JobQueue},
 };
@@ -25,6 +31,7 @@ use accept_batch::AcceptBatch;
 
 pub(crate) struct Chat {
     pub(crate) pool: PgPool,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) jobs: Arc<dyn JobQueue>,

@@ -11,13 +11,19 @@ use troupe_core::{
 use troupe_db::{
     operations::idempotency,
     replies::{
-        accept::{MessageKey, NewMessage, Outcome},
+        accept::{self, MessageKey, NewMessage, Outcome},
+        branches::{self, Beside, MAX_BRANCHES, Opened},
         messages,
     },
 };
 use utoipa::ToSchema;
 
-use super::{Chat, cancel::cancel_before, dispatcher::Accepted};
+use super::{
+    Chat,
+    cancel::{cancel_before, cancel_request},
+    conversation_events::tell_updated,
+    dispatcher::Accepted,
+};
 use crate::{
     http::{
         error::{ApiError, ProblemCode},
@@ -51,6 +57,38 @@ impl IfBusy {
     }
 }
 
+/// Where a message goes in its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// After the last one of the chosen path.
+    End,
+    /// Beside this turn, on a branch of its own.
+    Beside(RequestId),
+    /// Beside this turn, whose question it asks again; and its reply may go on from that turn's.
+    Again { of: RequestId, continues: bool },
+}
+
+impl Place {
+    /// The turn that it replaces.
+    const fn replaces(self) -> Option<RequestId> {
+        match self {
+            Self::End => None,
+            Self::Beside(of) | Self::Again { of, .. } => Some(of),
+        }
+    }
+
+    /// What keys of idempotency tell apart. At the end as it always was, so that keys outlive an upgrade.
+    fn fingerprint(self) -> Vec<u8> {
+        let (kind, of): (&[u8], _) = match self {
+            Self::End => return Vec::new(),
+            Self::Beside(of) => (b"beside", of),
+            Self::Again { of, continues: false } => (b"again", of),
+            Self::Again { of, continues: true } => (b"continue", of),
+        };
+        [kind, of.as_uuid().as_bytes()].concat()
+    }
+}
+
 /// A message to be sent.
 #[derive(Debug)]
 pub(crate) struct Sending {
@@ -60,6 +98,7 @@ pub(crate) struct Sending {
     pub(crate) key: Option<String>,
     /// No cached reply. Not part of the key's fingerprint: a repeated call may differ in it.
     pub(crate) fresh: bool,
+    pub(crate) place: Place,
 }
 
 /// An accepted message, or the replay of an earlier call with the same key.
@@ -87,7 +126,7 @@ pub(crate) async fn send_message(
 }
 
 async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &str) -> Result<Sent, ApiError> {
-    let Sending { conversation_id, content, if_busy, key, fresh } = sending;
+    let Sending { conversation_id, content, if_busy, key, fresh, place: position } = sending;
     let limit = chat.config.server.max_content;
     if content.len() > limit {
         return Err(ApiError::content_too_long(limit));
@@ -96,10 +135,11 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
 
     // The same fingerprint over HTTP and over sockets.
     let key = key.map(|key| {
-        Key::new(
-            key,
-            &[b"message", conversation_id.as_uuid().as_bytes(), content.as_bytes(), if_busy.name().as_bytes()],
-        )
+        let (conversation, beside) = (conversation_id.as_uuid(), position.fingerprint());
+        let mut parts: Vec<&[u8]> =
+            vec![b"message", conversation.as_bytes(), content.as_bytes(), if_busy.name().as_bytes()];
+        parts.extend((!beside.is_empty()).then_some(beside.as_slice()));
+        Key::new(key, &parts)
     });
     let new = NewMessage {
         request_id: RequestId::new(),
@@ -114,23 +154,33 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         fresh,
     };
     if chat.gauge.open() >= chat.config.queue.max_open {
-        let replay = find_replay(chat, user, key.as_ref(), conversation_id, content).await?;
+        let replay = find_replay(chat, user, key.as_ref()).await?;
         return replay.ok_or_else(ApiError::overloaded);
     }
     let (request_id, message_id) = (new.request_id, new.message_id);
-    let accepted = match store(chat, new).await? {
+    let accepted = match store(chat, new, position).await? {
         Outcome::Stored(accepted) => accepted,
         Outcome::NoConversation => return Err(ApiError::NotFound("conversation")),
         refused => {
             // The replay of a used key goes before the refusal of a new message.
-            if let Some(replay) = find_replay(chat, user, key.as_ref(), conversation_id, content).await? {
+            if let Some(replay) = find_replay(chat, user, key.as_ref()).await? {
                 return Ok(replay);
             }
             return Err(refusal(chat, &refused));
         }
     };
     let created_at = accepted.created_at;
-    let message = Message { id: message_id, conversation_id, request_id, role: Role::User, content, created_at };
+    let message = Message {
+        id: message_id,
+        conversation_id,
+        request_id,
+        role: Role::User,
+        content,
+        created_at,
+        turn: accepted.turn,
+        branch: accepted.branch,
+        variants: Vec::new(),
+    };
     let place = accepted.dispatch.as_ref().map(|dispatch| chat.gauge.tier(&dispatch.tier).next_position());
     let event = Event::Queued { message: message.clone(), place, correlation_id: correlation_id.to_owned() };
     let waits = accepted.dispatch.is_none();
@@ -139,19 +189,28 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         dispatch: accepted.dispatch,
         queued: Frame::new(request_id, conversation_id, Cursor::QUEUED, created_at, &event),
     });
-    if waits && if_busy == IfBusy::Interrupt {
-        // The message is accepted in any case: if the cancellation fails, it waits its turn.
-        if let Err(error) = cancel_before(chat, user, conversation_id, request_id).await {
-            tracing::warn!(%error, "could not interrupt");
-        }
+    // The message is accepted in any case: if a cancellation fails, it waits its turn.
+    let cancelled = match position.replaces() {
+        _ if waits && if_busy == IfBusy::Interrupt => cancel_before(chat, user, conversation_id, request_id).await,
+        Some(replaced) if waits => cancel_request(chat, user, replaced).await.map(drop),
+        _ => Ok(()),
+    };
+    if let Err(error) = cancelled {
+        tracing::warn!(%error, "could not interrupt");
+    }
+    if position != Place::End {
+        tell_updated(chat, user, conversation_id, false).await;
     }
     Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
 }
 
-async fn store(chat: &Chat, mut new: NewMessage) -> Result<Outcome, ApiError> {
+async fn store(chat: &Chat, mut new: NewMessage, place: Place) -> Result<Outcome, ApiError> {
     let mut span = trace::span("accept");
     new.trace = span.context().map(|context| context.as_parent());
     span.describe(|span| span.set("troupe.request_id", new.request_id.to_string()));
+    if let Some(replaces) = place.replaces() {
+        return store_beside(chat, new, replaces, place).await;
+    }
     let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::unavailable("shutting down"))?;
     stored.map_err(|error| {
         span.fail("not stored");
@@ -159,21 +218,39 @@ async fn store(chat: &Chat, mut new: NewMessage) -> Result<Outcome, ApiError> {
     })
 }
 
+/// Stores it on a branch of its own, which is the chosen one then. Whatever refuses the message refuses the branch.
+async fn store_beside(chat: &Chat, new: NewMessage, replaces: RequestId, place: Place) -> Result<Outcome, ApiError> {
+    let mut transaction = chat.pool.begin().await?;
+    let beside = Beside { user: new.user_id, conversation: new.conversation_id, replaces, opened_by: new.request_id };
+    match branches::open(&mut transaction, beside).await? {
+        Opened::Yes => {}
+        Opened::NoTurn => return Err(ApiError::NotFound("turn of a conversation of yours")),
+        Opened::TooMany => {
+            let detail = format!("it has {MAX_BRANCHES} branches");
+            return Err(ApiError::conflict(ProblemCode::TooManyBranches, detail));
+        }
+    }
+    let request = new.request_id;
+    let mut outcomes = accept::accept(&mut *transaction, &[new], chat.limits()).await?;
+    let outcome = outcomes.pop().unwrap_or(Outcome::NoConversation);
+    if matches!(outcome, Outcome::Stored(_)) {
+        if let Place::Again { of, continues } = place {
+            branches::mark_repeated(&mut *transaction, request, of, continues).await?;
+        }
+        transaction.commit().await?;
+    }
+    Ok(outcome)
+}
+
 /// The replay of the same message, if its key was used before.
-async fn find_replay(
-    chat: &Chat,
-    user: UserId,
-    key: Option<&Key>,
-    conversation_id: ConversationId,
-    content: String,
-) -> Result<Option<Sent>, ApiError> {
+async fn find_replay(chat: &Chat, user: UserId, key: Option<&Key>) -> Result<Option<Sent>, ApiError> {
     let Some(Key { key, fingerprint }) = key else { return Ok(None) };
     let Some(known) = idempotency::find(&chat.pool, user, key).await? else { return Ok(None) };
     let request_id =
         known.request_id.filter(|_| known.fingerprint == *fingerprint).ok_or_else(ApiError::idempotency_key_reused)?;
     let question = messages::question_of(&chat.pool, user, request_id).await?;
-    let (id, created_at) = question.ok_or(ApiError::NotFound("conversation"))?;
-    let message = Message { id, conversation_id, request_id, role: Role::User, content, created_at };
+    let message = question.ok_or(ApiError::NotFound("conversation"))?;
+    let created_at = message.created_at;
     Ok(Some(Sent { request: queued(&message, created_at), message, place: None, replayed: true }))
 }
 

@@ -31,7 +31,7 @@ use crate::{
     auth::{middleware::permit, permissions::Permission},
     chat::{
         cancel::cancel_request,
-        send::{Sending, send_message},
+        send::{Place, Sending, send_message},
     },
     http::{
         error::ApiError,
@@ -292,7 +292,7 @@ impl Connection {
         if let Err(error) = self.sockets.auth.rate_limiter.count_message(self.opened.identity.as_user_of_tier()).await {
             return self.error(Some(r#ref), &error);
         }
-        let sending = Sending { conversation_id, content, if_busy, key, fresh };
+        let sending = Sending { conversation_id, content, if_busy, key, fresh, place: Place::End };
         match send_message(&self.sockets.chat, self.user(), sending, &self.correlation.0).await {
             Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message, place: sent.place },
             Err(error) => self.error(Some(r#ref), &error),
@@ -331,7 +331,7 @@ impl Connection {
 
     async fn send_event(&mut self, frame: &Frame) -> Result<(), End> {
         self.last_event_at = Instant::now();
-        if !self.seen.is_new(frame) {
+        if frame.kind.is_of_request() && !self.seen.is_new(frame) {
             return Ok(());
         }
         match Utf8Bytes::try_from(frame.json().clone()) {

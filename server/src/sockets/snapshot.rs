@@ -34,6 +34,7 @@ struct Active {
     request_id: RequestId,
     conversation_id: ConversationId,
     status: RequestStatus,
+    branch: i32,
     cursor: Cursor,
     text: String,
 }
@@ -70,6 +71,7 @@ impl Snapshot {
                 request_id: open.id,
                 conversation_id: open.conversation_id,
                 status: open.status,
+                branch: open.branch,
                 cursor,
                 text,
             });

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     ids::{ConversationId, RequestId},
-    model::{Message, QueuePosition, Usage, grounding::Grounding, providers::Incomplete},
+    model::{Conversation, Message, QueuePosition, Usage, grounding::Grounding, providers::Incomplete},
     problem::Problem,
     trace::TraceParent,
 };
@@ -97,12 +98,19 @@ kinds! {
     Completed = "reply.completed",
     Failed = "request.failed",
     Cancelled = "request.cancelled",
+    ConversationUpdated = "conversation.updated",
+    ConversationDeleted = "conversation.deleted",
 }
 
 impl EventKind {
     /// Whether it is the last.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether it belongs to a request, and has a cursor; the others tell of a conversation as it is now.
+    pub const fn is_of_request(self) -> bool {
+        !matches!(self, Self::ConversationUpdated | Self::ConversationDeleted)
     }
 }
 
@@ -163,7 +171,31 @@ impl Event {
     }
 }
 
-/// The fields that all events have.
+/// A change of a conversation, for the user's other connections. It is in no log: clients read what they missed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ConversationEvent {
+    Updated {
+        conversation: Box<Conversation>,
+        /// Whether what waits in it has changed: edited, moved or withdrawn.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        queue: bool,
+    },
+    Deleted {
+        conversation_id: ConversationId,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct ConversationEnvelope<'a> {
+    #[serde(rename = "type")]
+    kind: EventKind,
+    at: DateTime<Utc>,
+    #[serde(flatten)]
+    event: &'a ConversationEvent,
+}
+
+/// The fields that all events of requests have.
 #[derive(Debug, Serialize)]
 struct Envelope<'a> {
     #[serde(rename = "type")]
@@ -199,12 +231,30 @@ impl Frame {
         event: &Event,
     ) -> Self {
         let kind = event.kind();
-        let envelope = Envelope { kind, request_id, conversation_id, cursor, at: at.trunc_subsecs(3), event };
+        Self::encode(
+            request_id,
+            cursor,
+            kind,
+            &Envelope { kind, request_id, conversation_id, cursor, at: at.trunc_subsecs(3), event },
+        )
+    }
+
+    /// Its header names no request.
+    pub fn of_conversation(at: DateTime<Utc>, event: &ConversationEvent) -> Self {
+        let kind = match event {
+            ConversationEvent::Updated { .. } => EventKind::ConversationUpdated,
+            ConversationEvent::Deleted { .. } => EventKind::ConversationDeleted,
+        };
+        let envelope = ConversationEnvelope { kind, at: at.trunc_subsecs(3), event };
+        Self::encode(Uuid::nil().into(), Cursor::START, kind, &envelope)
+    }
+
+    fn encode(request_id: RequestId, cursor: Cursor, kind: EventKind, envelope: &impl Serialize) -> Self {
         let mut encoded = format!("{request_id} {cursor} {}\n", kind.as_str()).into_bytes();
         let header = encoded.len();
         encoded.reserve(384);
         // Infallible: strings, numbers and maps with string keys, into memory.
-        _ = serde_json::to_writer(&mut encoded, &envelope);
+        _ = serde_json::to_writer(&mut encoded, envelope);
         let encoded = Bytes::from(encoded);
         let json = encoded.slice(header..);
         Self { request_id, cursor, kind, trace: None, encoded, json }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    ids::{PersonaId, RequestId},
+    ids::{PersonaId, RequestId, UserId},
     model::knowledge::SourceKind,
 };
 
@@ -100,6 +100,23 @@ pub struct SendEmailVerification(pub LinkRequest);
 
 impl Payload for SendEmailVerification {
     const KIND: &'static str = "email_verification";
+}
+
+/// Tells a user's browsers that a request has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellBrowsers {
+    pub user_id: UserId,
+    pub request_id: RequestId,
+    /// The type of the terminal event.
+    pub kind: String,
+}
+
+impl Payload for TellBrowsers {
+    const KIND: &'static str = "tell_browsers";
+
+    fn key(&self) -> Option<String> {
+        Some(self.request_id.to_string())
+    }
 }
 
 /// A request to be pushed to the queue of its tier.

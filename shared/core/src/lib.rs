@@ -26,3 +26,4 @@ pub mod problem;
 pub mod quota;
 pub mod token_estimate;
 pub mod trace;
+pub mod web_push;

@@ -19,12 +19,14 @@ async fn a_message_its_request_and_its_events_are_told_so() {
     assert_json_snapshot!(stable.value(&sent.answer.body), { ".place.eta_seconds" => "[s]" }, @r#"
     {
       "message": {
+        "branch": 0,
         "content": "Are you there?",
         "conversation_id": "[id 1]",
         "created_at": "[time]",
         "id": "[id 2]",
         "request_id": "[id 3]",
-        "role": "user"
+        "role": "user",
+        "turn": 1
       },
       "place": {
         "eta_seconds": "[s]",
@@ -62,12 +64,14 @@ async fn a_message_its_request_and_its_events_are_told_so() {
       "model": "gpt-4.1-mini",
       "provider": "openai",
       "reply": {
+        "branch": 0,
         "content": "Yes, I am.",
         "conversation_id": "[id 1]",
         "created_at": "[time]",
         "id": "[id 4]",
         "request_id": "[id 3]",
-        "role": "assistant"
+        "role": "assistant",
+        "turn": 1
       },
       "started_at": "[time]",
       "status": "completed",
@@ -123,12 +127,14 @@ async fn a_message_its_request_and_its_events_are_told_so() {
         "correlation_id": "[id 5]",
         "cursor": "1-3",
         "message": {
+          "branch": 0,
           "content": "Yes, I am.",
           "conversation_id": "[id 1]",
           "created_at": "[time]",
           "id": "[id 4]",
           "request_id": "[id 3]",
-          "role": "assistant"
+          "role": "assistant",
+          "turn": 1
         },
         "model": "gpt-4.1-mini",
         "provider": "openai",

@@ -1,6 +1,7 @@
 //! Conversations and their replies, on every transport: what a user of the chat sees.
 
 mod bodies;
+mod branches;
 pub(crate) mod cache;
 mod cancels;
 mod conversations;
@@ -9,8 +10,11 @@ mod fairness;
 pub(crate) mod feedback;
 mod idempotency;
 mod memories;
+mod notifications;
+mod organised;
 mod personas;
 mod reply;
 mod resume;
 mod sockets;
 mod tiers;
+mod waiting_line;

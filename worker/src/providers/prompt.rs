@@ -8,6 +8,10 @@ use troupe_core::{
 };
 use troupe_db::replies::claim::Claimed;
 
+/// Asks for the rest of a reply. Few services take the beginning of a reply as such, but all understand this.
+const GO_ON: &str = "Your reply was cut off. Go on exactly where it stops, in the same language and style, and repeat \
+                     nothing of it.";
+
 /// The input of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prompt {
@@ -55,6 +59,10 @@ impl Prompt {
             messages.pop();
         }
         messages.reverse();
+        if let Some(begun) = &claimed.continues {
+            messages.push(PromptMessage { role: Role::Assistant, content: begun.clone() });
+            messages.push(PromptMessage { role: Role::User, content: GO_ON.to_owned() });
+        }
         Self {
             persona: claimed.persona.name.clone(),
             description: claimed.persona.system_prompt.clone(),
@@ -116,6 +124,8 @@ mod tests {
         Claimed {
             request_id: RequestId::from(id),
             conversation_id: ConversationId::from(id),
+            turn: 1,
+            branch: 0,
             user_id: UserId::from(id),
             tier: "free".to_owned(),
             attempt: 1,
@@ -143,6 +153,9 @@ mod tests {
                 has_passages: false,
                 hidden: false,
             },
+            temporary: false,
+            notify: false,
+            continues: None,
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
         }
     }
@@ -158,6 +171,13 @@ mod tests {
         (Role::Assistant, "second answer"),
         (Role::User, "third question"),
     ];
+
+    #[test]
+    fn a_reply_that_goes_on_has_its_beginning_before_it() {
+        let claimed = Claimed { continues: Some("third ans".to_owned()), ..claimed(&TALK) };
+        let prompt = Prompt::assemble(&claimed, &[], Vec::new(), 1_000);
+        assert_eq!(contents(&prompt)[4..], ["third question", "third ans", GO_ON]);
+    }
 
     #[test]
     fn a_short_conversation_is_told_whole_and_in_order() {

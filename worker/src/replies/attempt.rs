@@ -215,14 +215,14 @@ impl<'a> Attempt<'a> {
             };
             match chunk {
                 Some(Ok(ReplyChunk::Text(text))) => {
-                    if self.writer.text().is_empty() && !self.claimed.shown {
+                    if self.writer.new_text().is_empty() && !self.claimed.shown {
                         let tier = TierLabel { tier: self.claimed.tier.clone() };
                         REPLIES.first_text.get_or_create(&tier).observe_time(self.since_message());
                     }
                     self.writer.push(&text);
                 }
                 Some(Ok(ReplyChunk::Retracted)) => self.writer.retract(),
-                Some(Ok(ReplyChunk::End(_))) if self.writer.text().trim().is_empty() => {
+                Some(Ok(ReplyChunk::End(_))) if self.writer.new_text().trim().is_empty() => {
                     return Written::Failed(ChainFailure::after_call("the model said nothing but white space"));
                 }
                 Some(Ok(ReplyChunk::End(completion))) => return Written::Whole(completion),
@@ -234,7 +234,7 @@ impl<'a> Attempt<'a> {
 
     /// A complete reply by a model, if the persona's replies are cached. A declined one is not cached.
     fn cacheable_reply(&self, written: &Written) -> Option<CachedReply> {
-        if !self.claimed.persona.cache_replies {
+        if !self.claimed.persona.cache_replies || self.claimed.continues.is_some() {
             return None;
         }
         let Written::Whole(Completion { provider, model, usage, incomplete: None }) = written else { return None };

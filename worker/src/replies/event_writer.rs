@@ -40,6 +40,8 @@ pub(crate) struct EventWriter {
     cursor: Cursor,
     /// The whole reply so far.
     text: String,
+    /// Bytes of the text that another reply had, and this one goes on from.
+    begun: usize,
     /// Bytes of the text that are in events already.
     published: usize,
     /// Whether text was published that has been reset since.
@@ -62,7 +64,8 @@ impl EventWriter {
             conversation: claimed.conversation_id,
             coalesce,
             cursor: Cursor { attempt, n: 0 },
-            text: String::new(),
+            text: claimed.continues.clone().unwrap_or_default(),
+            begun: claimed.continues.as_ref().map_or(0, String::len),
             published: 0,
             republished: false,
             pending: Vec::new(),
@@ -90,7 +93,12 @@ impl EventWriter {
             self.published = 0;
             self.emit(&Event::Reset { keep: 0 });
         }
-        self.text.clear();
+        self.text.truncate(self.begun);
+    }
+
+    /// What this attempt has added.
+    pub(crate) fn new_text(&self) -> &str {
+        &self.text[self.begun..]
     }
 
     pub(crate) fn text(&self) -> &str {

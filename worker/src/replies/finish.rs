@@ -31,6 +31,7 @@ use super::{
 use crate::{
     metrics::REPLIES,
     providers::{ChainFailure, Completion},
+    push,
 };
 
 /// Tries of the finish statement while PostgreSQL is away.
@@ -112,6 +113,9 @@ impl Attempt<'_> {
             role: Role::Assistant,
             content,
             created_at: ended.at,
+            turn: self.claimed.turn,
+            branch: self.claimed.branch,
+            variants: Vec::new(),
         };
         let correlation_id = self.claimed.correlation_id.clone();
         let event = Event::Completed { message, usage, provider, model, incomplete, retrieval, correlation_id };
@@ -200,6 +204,8 @@ impl Attempt<'_> {
 
     async fn publish_end(&mut self, event: &Event, ended: &Ended) {
         tokio::join!(self.writer.finish(event), self.generator.dispatch_next(ended));
+        let ReplyGenerator { pool, bus, .. } = self.generator;
+        push::tell_if_nobody_looks(pool, bus.as_ref(), &self.claimed, event.kind().as_str()).await;
     }
 
     async fn retry(&mut self, pause: Duration, failure: &ChainFailure) {

@@ -102,7 +102,7 @@ impl ReplyGenerator {
         prompt: &Prompt,
         candidates: &[Candidate],
     ) -> Option<CacheHit> {
-        if !claimed.persona.cache_replies {
+        if !claimed.persona.cache_replies || claimed.continues.is_some() {
             return None;
         }
         let began = Instant::now();

@@ -26,7 +26,7 @@ pub(crate) async fn recall(pool: &PgPool, claimed: &Claimed) -> Vec<Memory> {
 
 /// Stores the facts that the question states about the user.
 pub(crate) async fn remember(pool: &PgPool, claimed: &Claimed) {
-    if !claimed.persona.remembers {
+    if !claimed.persona.remembers || claimed.temporary {
         return;
     }
     let Some(question) = claimed.history.first().filter(|turn| turn.role == Role::User) else { return };

@@ -2,15 +2,31 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
-use serde::Deserialize;
-use troupe_core::{ids::ConversationId, model::Conversation};
-use troupe_db::{personas, replies::conversations};
-use utoipa::ToSchema;
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use serde::{Deserialize, Serialize};
+use troupe_core::{
+    events::ConversationEvent,
+    ids::ConversationId,
+    model::{Change, Conversation, Folder},
+};
+use troupe_db::{
+    personas,
+    replies::conversations::{self, ConversationChange, Filter, NewConversation},
+};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     auth::caller::Caller,
-    chat::Chat,
+    chat::{
+        Chat,
+        conversation_events::{tell, updated},
+        export::{Format, export},
+    },
     http::{
         error::ApiError,
         extract::{
@@ -35,13 +51,58 @@ pub(crate) struct CreateConversation {
     persona: String,
     #[schema(min_length = 1, max_length = 200)]
     title: Option<String>,
+    /// In no list and no search, remembered by nobody, and deleted a day after its last message.
+    #[serde(default)]
+    temporary: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RenameConversation {
+pub(crate) struct ChangeConversation {
     #[schema(example = "About the sea", min_length = 1, max_length = 200)]
-    title: String,
+    title: Option<String>,
+    pinned: Option<bool>,
+    /// Archived conversations are in a list of their own.
+    archived: Option<bool>,
+    /// Null takes it out of its folder.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "Sea stories", min_length = 1, max_length = 60)]
+    folder: Change<String>,
+}
+
+/// Which conversations are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Listing {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// The maximum number of items: 1 to 100, 50 by default.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// Those that are archived, instead of those that are not.
+    #[serde(default)]
+    archived: bool,
+    /// Only those that are pinned, or only those that are not.
+    pinned: Option<bool>,
+    /// Only those in this folder.
+    #[param(min_length = 1, max_length = 60)]
+    folder: Option<String>,
+}
+
+/// All folders.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Folders {
+    items: Vec<Folder>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Exporting {
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
 }
 
 /// Open a conversation
@@ -51,7 +112,7 @@ pub(crate) struct RenameConversation {
 pub(crate) async fn create_conversation(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
-    Keyed { body: CreateConversation { persona, title }, key }: Keyed<CreateConversation>,
+    Keyed { body: CreateConversation { persona, title, temporary }, key }: Keyed<CreateConversation>,
 ) -> Result<Created<Conversation>, ApiError> {
     let mut checks = Checks::default();
     checks.text("persona", &persona, 1..=63);
@@ -61,9 +122,9 @@ pub(crate) async fn create_conversation(
     checks.done()?;
     create_idempotent(&chat.pool, user, key, |db| {
         Box::pin(async move {
-            let created =
-                conversations::create(&mut *db, ConversationId::new(), user, &persona, title.as_deref()).await?;
-            if let Some(created) = created {
+            let id = ConversationId::new();
+            let new = NewConversation { id, user, persona: &persona, title: title.as_deref(), temporary };
+            if let Some(created) = conversations::create(&mut *db, new).await? {
                 return Ok(created);
             }
             // Only its owner finds a hidden persona.
@@ -79,17 +140,34 @@ pub(crate) async fn create_conversation(
 /// One's conversations, by their last message, the newest first
 ///
 /// All pages are of the list as it was at the first: messages that come meanwhile hide and repeat no conversation.
-#[utoipa::path(get, path = "/conversations", tag = "conversations", security(("token" = ["chat:read"])), params(Paging),
+#[utoipa::path(get, path = "/conversations", tag = "conversations", security(("token" = ["chat:read"])), params(Listing),
     responses((status = 200, body = Listed<Conversation>)))]
 pub(crate) async fn list_conversations(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
-    Params(paging): Params<Paging>,
+    Params(Listing { after, limit, archived, pinned, folder }): Params<Listing>,
 ) -> Result<Json<Listed<Conversation>>, ApiError> {
-    let page = paging.page()?;
-    let mut listing = conversations::list(&chat.pool, user, page).await?;
+    if let Some(folder) = &folder {
+        check_folder(folder)?;
+    }
+    let page = Paging { after, limit }.page()?;
+    let mut listing = conversations::list(&chat.pool, user, &Filter { archived, pinned, folder }, page).await?;
     let items = std::mem::take(&mut listing.items);
     Ok(Json(Listed::new(items, page.limit, |conversation| listing.after(conversation))))
+}
+
+/// Your folders
+#[utoipa::path(get, path = "/conversations/folders", tag = "conversations", security(("token" = ["chat:read"])),
+    responses((status = 200, body = Folders)))]
+pub(crate) async fn list_folders(
+    State(chat): State<Arc<Chat>>,
+    Caller(user): Caller,
+) -> Result<Json<Folders>, ApiError> {
+    Ok(Json(Folders { items: conversations::folders(&chat.pool, user).await? }))
+}
+
+fn check_folder(folder: &str) -> Result<(), ApiError> {
+    Checks::default().text("folder", folder, 1..=60).done()
 }
 
 /// One conversation
@@ -103,18 +181,49 @@ pub(crate) async fn read_conversation(
     conversations::find(&chat.pool, user, id).await?.map(Json).ok_or(MISSING)
 }
 
-/// Rename a conversation
+/// Rename, pin, archive or file a conversation
 #[utoipa::path(patch, path = "/conversations/{id}", tag = "conversations", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path)),
-    request_body = RenameConversation,
+    request_body = ChangeConversation,
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
-pub(crate) async fn rename_conversation(
+pub(crate) async fn change_conversation(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
-    Body(RenameConversation { title }): Body<RenameConversation>,
+    Body(ChangeConversation { title, pinned, archived, folder }): Body<ChangeConversation>,
 ) -> Result<Json<Conversation>, ApiError> {
-    Checks::default().text("title", &title, 1..=200).done()?;
-    conversations::rename(&chat.pool, user, id, title.trim()).await?.map(Json).ok_or(MISSING)
+    if let Some(title) = &title {
+        Checks::default().text("title", title, 1..=200).done()?;
+    }
+    if let Change::Set(folder) = &folder {
+        check_folder(folder)?;
+    }
+    let folder = match &folder {
+        Change::Set(folder) => Change::Set(folder.trim()),
+        other => other.as_deref(),
+    };
+    let change = ConversationChange { title: title.as_deref().map(str::trim), pinned, archived, folder };
+    let mut db = chat.pool.acquire().await?;
+    let conversation = conversations::change(&mut db, user, id, change).await?.ok_or(MISSING)?;
+    drop(db);
+    tell(&chat, user, updated(conversation.clone(), false)).await;
+    Ok(Json(conversation))
+}
+
+/// A conversation as a file
+#[utoipa::path(get, path = "/conversations/{id}/export", tag = "conversations", security(("token" = ["chat:read"])),
+    params(("id" = ConversationId, Path), Exporting),
+    responses((status = 200, description = "the messages on its chosen path, the oldest first",
+            content((serde_json::Value = "application/json"), (String = "text/markdown; charset=utf-8"))),
+        (status = 404, description = "no such conversation of yours")))]
+pub(crate) async fn export_conversation(
+    State(chat): State<Arc<Chat>>,
+    Caller(user): Caller,
+    Id(id): Id<ConversationId>,
+    Params(Exporting { format }): Params<Exporting>,
+) -> Result<impl IntoResponse, ApiError> {
+    let file = export(&chat, user, id, format).await?;
+    let disposition = format!("attachment; filename=\"conversation-{id}.{}\"", format.extension());
+    Ok(([(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)], file))
 }
 
 /// Delete a conversation with all its messages
@@ -125,5 +234,9 @@ pub(crate) async fn delete_conversation(
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
 ) -> Result<StatusCode, ApiError> {
-    if conversations::delete(&chat.pool, user, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
+    if !conversations::delete(&chat.pool, user, id).await? {
+        return Err(MISSING);
+    }
+    tell(&chat, user, ConversationEvent::Deleted { conversation_id: id }).await;
+    Ok(StatusCode::NO_CONTENT)
 }

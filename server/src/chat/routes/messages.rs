@@ -1,6 +1,6 @@
 //! Messages of a conversation: read them, send one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -9,19 +9,23 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
 use troupe_core::{
-    ids::ConversationId,
+    ids::{ConversationId, MessageId, RequestId, UserId},
     model::{Message, QueuePosition, Request},
 };
-use troupe_db::replies::messages;
-use utoipa::ToSchema;
+use troupe_db::{
+    Page,
+    replies::messages::{self, Window},
+};
+use utoipa::{IntoParams, ToSchema};
 
 use super::requests::Waiting;
 use crate::{
     auth::caller::Caller,
     chat::{
         Chat,
-        send::{IfBusy, Sending, send_message},
+        send::{IfBusy, Place, Sending, Sent, send_message},
         wait::await_request,
     },
     http::{
@@ -31,8 +35,9 @@ use crate::{
             correlation::CorrelationId,
             idempotency::REPLAYED,
             message_headers::MessageHeaders,
-            paging::{Listed, Paging, Params},
+            paging::{Paging, Params},
             path::Id,
+            validation::Checks,
         },
     },
 };
@@ -45,11 +50,14 @@ pub(crate) struct CreateMessage {
     content: String,
     #[serde(default)]
     if_busy: IfBusy,
+    /// The request of a turn that this one is to stand beside, on a branch of its own: a question that is edited and
+    /// asked again. If that turn's reply is still being written, it is cancelled.
+    replaces: Option<RequestId>,
 }
 
 /// A message that is stored, and the request that answers it.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct MessageSent {
+pub(super) struct MessageSent {
     request: Request,
     message: Message,
     /// Where it stands in the queue; absent while it waits for an earlier message, and when it was sent before.
@@ -57,18 +65,96 @@ pub(crate) struct MessageSent {
     place: Option<QueuePosition>,
 }
 
-/// The messages of a conversation, the newest first
-#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "messages", security(("token" = ["chat:read"])), params(("id" = ConversationId, Path), Paging),
-    responses((status = 200, body = Listed<Message>), (status = 404, description = "no such conversation of yours")))]
+/// Which messages are read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Reading {
+    /// The `next` of a page: the messages before it.
+    after: Option<String>,
+    /// The `newer` of a page: the messages after it.
+    before: Option<String>,
+    /// A request: the messages around its turn.
+    around: Option<RequestId>,
+    /// The maximum number of messages: 1 to 100, 50 by default.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+}
+
+/// A page of messages.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Messages {
+    items: Vec<Message>,
+    /// Where the page of older ones begins; null where there are none.
+    next: Option<MessageId>,
+    /// Where the page of newer ones begins; null where there are none.
+    newer: Option<MessageId>,
+}
+
+/// The messages of a conversation on its chosen path, the newest first
+#[utoipa::path(get, path = "/conversations/{id}/messages", tag = "messages", security(("token" = ["chat:read"])), params(("id" = ConversationId, Path), Reading),
+    responses((status = 200, body = Messages),
+        (status = 404, description = "no such conversation of yours, or no such turn on its path")))]
 pub(crate) async fn list_messages(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<Listed<Message>>, ApiError> {
-    let page = paging.page()?;
-    let items = messages::list(&chat.pool, user, id, page).await?.ok_or(ApiError::NotFound("conversation"))?;
-    Ok(Json(Listed::new(items, page.limit, |message| message.id)))
+    Params(Reading { after, before, around, limit }): Params<Reading>,
+) -> Result<Json<Messages>, ApiError> {
+    let given = [after.is_some(), before.is_some(), around.is_some()].into_iter().filter(|given| *given).count();
+    Checks::default().rule(given <= 1, "query", "after, before and around exclude each other").done()?;
+    let Page { after, limit } = Paging { after, limit }.page::<MessageId>()?;
+    let shown = usize::try_from(limit - 1).unwrap_or_default();
+    if let Some(around) = around {
+        return read_around(&chat.pool, user, id, around, shown).await.map(Json);
+    }
+    if let Some(before) = before {
+        let before = before.parse().map_err(|_| ApiError::field("before", "is not the newer of any page"))?;
+        let mut items = read(&chat.pool, user, id, Window::After(before), limit).await?;
+        // The newest first, so what is beyond the page is at the beginning.
+        let more = items.len() > shown;
+        items.drain(..items.len().saturating_sub(shown));
+        let (next, newer) = (items.last().map(|last| last.id), items.first().filter(|_| more).map(|first| first.id));
+        return Ok(Json(Messages { items, next, newer }));
+    }
+    let mut items = read(&chat.pool, user, id, Window::Before(after), limit).await?;
+    let more = items.len() > shown;
+    items.truncate(shown);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    let newer = items.first().filter(|_| after.is_some()).map(|first| first.id);
+    Ok(Json(Messages { items, next, newer }))
+}
+
+async fn read(
+    pool: &PgPool,
+    user: UserId,
+    id: ConversationId,
+    window: Window,
+    limit: i64,
+) -> Result<Vec<Message>, ApiError> {
+    messages::list(pool, user, id, window, limit).await?.ok_or(ApiError::NotFound("conversation"))
+}
+
+/// Half of the page up to the question of a turn, and half after it.
+async fn read_around(
+    pool: &PgPool,
+    user: UserId,
+    id: ConversationId,
+    around: RequestId,
+    shown: usize,
+) -> Result<Messages, ApiError> {
+    let question = messages::question_id(pool, id, around).await?.ok_or(ApiError::NotFound("turn"))?;
+    let half = (shown / 2).max(1);
+    let limit = i64::try_from(half).unwrap_or_default() + 1;
+    let mut items = read(pool, user, id, Window::After(question), limit).await?;
+    let newer = (items.len() > half).then(|| items.remove(0)).and(items.first().map(|first| first.id));
+    let from = items.last().map(|oldest| oldest.id);
+    let mut older = read(pool, user, id, Window::Before(from), limit + 1).await?;
+    let more = older.len() > half + 1;
+    older.truncate(half + 1);
+    items.extend(older);
+    let next = items.last().filter(|_| more).map(|last| last.id);
+    Ok(Messages { items, next, newer })
 }
 
 /// Send a message
@@ -96,16 +182,22 @@ pub(crate) async fn create_message(
     Id(id): Id<ConversationId>,
     Params(waiting): Params<Waiting>,
     MessageHeaders { key, fresh }: MessageHeaders,
-    Body(CreateMessage { content, if_busy }): Body<CreateMessage>,
+    Body(CreateMessage { content, if_busy, replaces }): Body<CreateMessage>,
 ) -> Result<Response, ApiError> {
     let wait = waiting.time(&chat)?;
-    let sending = Sending { conversation_id: id, content, if_busy, key, fresh };
+    let place = replaces.map_or(Place::End, Place::Beside);
+    let sending = Sending { conversation_id: id, content, if_busy, key, fresh, place };
     let sent = send_message(&chat, user, sending, &correlation_id).await?;
+    respond(&chat, user, sent, wait).await
+}
+
+/// 200 with what has ended within the wait, 202 with what has not.
+pub(super) async fn respond(chat: &Chat, user: UserId, sent: Sent, wait: Duration) -> Result<Response, ApiError> {
     let request = if wait.is_zero() {
         sent.request
     } else {
         // The message is accepted, even if waiting for it fails.
-        await_request(&chat, user, sent.request.id, wait).await.unwrap_or(sent.request)
+        await_request(chat, user, sent.request.id, wait).await.unwrap_or(sent.request)
     };
     let done = request.status.is_final();
     let location = format!("/api/v1/requests/{}", request.id);

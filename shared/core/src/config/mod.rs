@@ -40,7 +40,7 @@ pub use live::{Live, LiveSecret};
 pub use local::{Local, LocalModels};
 pub use mail::{Admin, Mail};
 pub use options::Options;
-pub use outgoing::Outgoing;
+pub use outgoing::{Outgoing, Push};
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, Speaker, UnknownLink, check_link, public_address};
 pub use rate_limits::RateLimits;
 pub use registration::{Registration, RegistrationMode};
@@ -71,6 +71,7 @@ pub struct Config {
     pub cache: Cache,
     pub knowledge: Knowledge,
     pub retrieval: Retrieval,
+    pub push: Push,
     pub outgoing: Outgoing,
     pub events: Events,
     pub retention: Retention,

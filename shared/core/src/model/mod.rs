@@ -112,6 +112,24 @@ pub struct Conversation {
     pub updated_at: DateTime<Utc>,
     /// The sort key of lists. Null where there is no message: then the time of creation is used.
     pub last_message_at: Option<DateTime<Utc>>,
+    /// The branch that is listed, and at whose end new messages go; 0 is the trunk.
+    pub branch: i32,
+    pub pinned_at: Option<DateTime<Utc>>,
+    pub archived_at: Option<DateTime<Utc>>,
+    #[schema(example = "Sea stories")]
+    pub folder: Option<String>,
+    /// In no list, remembered by nobody, and deleted a day after its last message.
+    pub temporary: bool,
+    /// The conversation that it was begun as a copy of.
+    pub forked_from: Option<ConversationId>,
+}
+
+/// A folder of conversations: there as long as any is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Folder {
+    #[schema(example = "Sea stories")]
+    pub name: String,
+    pub conversations: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -130,6 +148,23 @@ pub struct Message {
     pub role: Role,
     pub content: String,
     pub created_at: DateTime<Utc>,
+    /// Where its turn stands in the conversation: the order of messages is by it, each question before its reply.
+    pub turn: i64,
+    /// The branch that it is on; 0 is the trunk.
+    pub branch: i32,
+    /// Of a listed question: all turns that stand in its place, in the order of being made. Absent where there is only
+    /// this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
+}
+
+/// A turn that stands in the place of others, or with others in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Variant {
+    pub request_id: RequestId,
+    /// The request that asked its question first. Turns in which it is the same are versions of the reply; others are
+    /// versions of the question.
+    pub question_of: RequestId,
 }
 
 /// The state of a request. The last three are final: once written, they never change.

@@ -67,6 +67,8 @@ pub trait EventBus: Send + Sync {
     /// Returns once the subscription is confirmed: everything published after that is received.
     async fn subscribe(&self, user: UserId) -> Result<(), PortError>;
     async fn unsubscribe(&self, user: UserId) -> Result<(), PortError>;
+    /// How many servers have the user's channel open.
+    async fn listeners(&self, user: UserId) -> Result<u64, PortError>;
     /// All signals of the subscribed channels, from now on.
     fn signals(&self) -> BoxStream<'static, Signal>;
     /// The logged events after a cursor, in order; empty once the log has expired.

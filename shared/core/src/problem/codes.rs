@@ -404,6 +404,34 @@ problem_codes! {
         title: "internal error",
         advice: "A fault of the server; it has been logged under `request_id`.",
     }
+    NothingToContinue {
+        name: "nothing_to_continue",
+        status: 409,
+        retryable: false,
+        title: "there is no text to go on from",
+        advice: "Only a reply that has ended with some text can be continued. Ask for a new one instead.",
+    }
+    AlreadyStarted {
+        name: "already_started",
+        status: 409,
+        retryable: false,
+        title: "it does not wait any more",
+        advice: "A worker may have the message already, so it cannot be changed. Stop its reply, or replace the message.",
+    }
+    QueueChanged {
+        name: "queue_changed",
+        status: 409,
+        retryable: false,
+        title: "other messages wait now",
+        advice: "What waits in the conversation has changed since it was read. Read it again.",
+    }
+    TooManyBranches {
+        name: "too_many_branches",
+        status: 409,
+        retryable: false,
+        title: "too many branches",
+        advice: "The conversation has as many branches as it may have. Fork it, and go on in the copy.",
+    }
     BudgetExhausted {
         name: "budget_exhausted",
         status: 429,

@@ -8,6 +8,7 @@ pub mod email_verifications;
 pub mod exports;
 pub mod invitations;
 pub mod passwords;
+pub mod push_subscriptions;
 pub mod services;
 pub mod sign_ins;
 pub mod signing_keys;

@@ -107,10 +107,12 @@ pub enum Expired {
     SigningKeys,
     /// Invitations that were used or expired so long ago that admins have seen which; the audit log keeps it.
     Invitations,
+    /// Temporary conversations, a day after their last message.
+    TemporaryConversations,
 }
 
 impl Expired {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SocketTickets,
         Self::SignIns,
         Self::UsedRefreshTokens,
@@ -118,6 +120,7 @@ impl Expired {
         Self::SignedCalls,
         Self::SigningKeys,
         Self::Invitations,
+        Self::TemporaryConversations,
     ];
 }
 
@@ -187,6 +190,21 @@ pub async fn remove_expired(db: impl PgExecutor<'_>, what: Expired, max_rows: i6
                 "delete from invitations where ctid = any (array(
                      select ctid from invitations where coalesce(used_at, expires_at) < now() - interval '30 days'
                      order by coalesce(used_at, expires_at) limit $1 for update skip locked))",
+                max_rows,
+            )
+            .execute(db)
+            .await?
+        }
+        Expired::TemporaryConversations => {
+            sqlx::query!(
+                "delete from conversations where id in (
+                     select c.id from conversations c
+                     where c.temporary and c.created_at < now() - interval '1 day'
+                       and not exists (select from messages where conversation_id = c.id
+                                       and created_at >= now() - interval '1 day' offset 0)
+                       and not exists (select from requests where user_id = c.user_id and conversation_id = c.id
+                                       and finished_at is null offset 0)
+                     order by c.created_at limit $1 for update skip locked)",
                 max_rows,
             )
             .execute(db)

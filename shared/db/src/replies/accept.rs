@@ -78,6 +78,8 @@ pub enum Outcome {
 #[derive(Debug, Clone)]
 pub struct Accepted {
     pub created_at: DateTime<Utc>,
+    pub turn: i64,
+    pub branch: i32,
     /// `None` while it waits for an earlier message of the conversation, or for others of the user beyond the limit.
     pub dispatch: Option<Dispatch>,
 }
@@ -98,7 +100,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                    as n (request_id, message_id, conversation_id, user_id, content, correlation_id, key, fingerprint,
                          only_if_idle, fresh, traceparent, place)
            ), looked_at as (
-               select n.*, u.tier, p.hidden_at is not null as hidden, mine.with_workers,
+               select n.*, c.branch, u.tier, p.hidden_at is not null as hidden, mine.with_workers,
                    mine.open + row_number() over (partition by n.user_id order by n.place) > $11 as too_many,
                    mine.busy or row_number() over (partition by n.conversation_id order by n.place) > 1 as busy,
                    row_number() over (partition by n.user_id order by n.place) as place_of_user
@@ -120,19 +122,20 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                returning request_id
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
-                   fresh, traceparent)
+                   fresh, traceparent, branch)
                select request_id, conversation_id, user_id, tier, correlation_id,
                    now() + make_interval(secs => case when first then $12::float8 else least($12::float8, $13::float8) end),
-                   case when first then now() end, case when first then 1 else 0 end, fresh, traceparent
+                   case when first then now() end, case when first then 1 else 0 end, fresh, traceparent, branch
                from welcome where key is null or request_id in (select request_id from keyed) order by place
-               returning id, position, dispatches, created_at
+               returning id, position, branch, dispatches, created_at
            ), message as (
-               insert into messages (id, conversation_id, request_id, turn, role, content)
-               select n.message_id, n.conversation_id, r.id, r.position, 'user', n.content
+               insert into messages (id, conversation_id, request_id, turn, branch, role, content)
+               select n.message_id, n.conversation_id, r.id, r.position, r.branch, 'user', n.content
                from request r join new n on n.request_id = r.id order by n.place
            )
            select l.request_id as "id!: RequestId", l.tier, l.hidden as "hidden!", l.too_many as "too_many!", l.busy as "busy!",
-               r.dispatches as "dispatches?", r.created_at as "created_at?"
+               r.dispatches as "dispatches?", r.created_at as "created_at?",
+               r.position as "turn?", r.branch as "branch?"
            from looked_at l left join request r on r.id = l.request_id"#,
         &ids(|new| new.request_id.as_uuid()),
         &ids(|new| new.message_id.as_uuid()),
@@ -154,10 +157,10 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
     .await?;
     let outcome = |new: &NewMessage| {
         let Some(row) = rows.iter().find(|row| row.id == new.request_id) else { return Outcome::NoConversation };
-        match (row.created_at, row.dispatches) {
-            (Some(created_at), Some(number)) => {
+        match (row.created_at, row.turn, row.branch, row.dispatches) {
+            (Some(created_at), Some(turn), Some(branch), Some(number)) => {
                 let dispatch = Dispatch { request_id: row.id, tier: row.tier.clone(), number };
-                Outcome::Stored(Accepted { created_at, dispatch: (number > 0).then_some(dispatch) })
+                Outcome::Stored(Accepted { created_at, turn, branch, dispatch: (number > 0).then_some(dispatch) })
             }
             _ if row.hidden => Outcome::PersonaHidden,
             _ if row.too_many => Outcome::TooManyOpen,

@@ -28,10 +28,10 @@ pub async fn cancel(
            ), cancelled as (
                update requests r set status = 'cancelled', finished_at = now(), due_at = null
                from open where r.id = open.id
-               returning r.id, r.conversation_id, r.position, r.attempt, r.finished_at, open.status as was, open.worker, open.started_at
+               returning r.id, r.conversation_id, r.position, r.branch, r.attempt, r.finished_at, open.status as was, open.worker, open.started_at
            ), reply as (
-               insert into messages (id, conversation_id, request_id, turn, role, content)
-               select $3, conversation_id, id, position, 'assistant', $4 from cancelled where $3::uuid is not null
+               insert into messages (id, conversation_id, request_id, turn, branch, role, content)
+               select $3, conversation_id, id, position, branch, 'assistant', $4 from cancelled where $3::uuid is not null
            ), record as (
                insert into attempts (request_id, number, worker, started_at, outcome)
                select id, attempt, worker, started_at, 'cancelled' from cancelled where was = 'in_progress'

@@ -49,6 +49,8 @@ pub struct Persona {
 pub struct Claimed {
     pub request_id: RequestId,
     pub conversation_id: ConversationId,
+    pub turn: i64,
+    pub branch: i32,
     pub user_id: UserId,
     pub tier: String,
     /// The fencing token.
@@ -68,6 +70,12 @@ pub struct Claimed {
     /// The models that the user's tier allows; `None` for all.
     pub models: Option<Vec<String>>,
     pub persona: Persona,
+    /// Whether its conversation is temporary: nothing of it is remembered.
+    pub temporary: bool,
+    /// Whether the user has browsers that want to be told of its end.
+    pub notify: bool,
+    /// The reply that this one begins with, and goes on from.
+    pub continues: Option<String>,
     /// Newest first; the first is the question.
     pub history: Vec<Turn>,
 }
@@ -75,8 +83,9 @@ pub struct Claimed {
 /// Claims requests for an attempt each, all in one statement. `None` for each that is final, running, not due, or
 /// behind an earlier message of its conversation.
 ///
-/// The history is the messages before the question, and those that came while it waited but belong to earlier turns. (A
-/// later turn's question may have the earlier position: messages and requests of concurrent calls are numbered apart.)
+/// The history is that of the request's branch: the messages before the question, and those that came while it waited
+/// but belong to earlier turns. (A later turn's question may have the earlier position: messages and requests of
+/// concurrent calls are numbered apart.)
 pub async fn claim(
     db: impl PgExecutor<'_>,
     ids: &[RequestId],
@@ -94,15 +103,17 @@ pub async fn claim(
                                  where e.user_id = r.user_id and e.conversation_id = r.conversation_id
                                    and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
                                  offset 0)
-               returning r.id, r.position, r.conversation_id, r.user_id, r.tier, r.attempt, r.waits, r.shown,
+               returning r.id, r.position, r.branch, r.continues, r.conversation_id, r.user_id, r.tier, r.attempt, r.waits, r.shown,
                    r.correlation_id, r.created_at, r.cost, r.fresh, r.traceparent
            )
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
-               r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
+               r.position, r.branch, r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
                r.fresh, r.traceparent, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
-               p.remembers, p.hidden_at is not null as "hidden!",
+               p.remembers, p.hidden_at is not null as "hidden!", c.temporary,
+               exists (select from push_subscriptions where user_id = r.user_id) as "notify!",
+               (select content from messages where request_id = r.continues and role = 'assistant') as continues,
                exists (select from passages k where k.persona_id = p.id) as "knows!",
                h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from claimed r
@@ -110,15 +121,22 @@ pub async fn claim(
            join conversations c on c.id = r.conversation_id
            join personas p on p.id = c.persona_id
            join messages q on q.request_id = r.id and q.role = 'user'
+           left join lateral (
+               select ancestors, below from branches
+               where conversation_id = r.conversation_id and number = r.branch and r.branch > 0 offset 0) b on true
            cross join lateral (
                select array_agg(m.role) as roles, array_agg(m.content) as contents
                from (select role, content
                      from ((select role, content, turn, position from messages
                             where conversation_id = r.conversation_id and position <= q.position and turn <= r.position
+                              and (branch = r.branch or exists (select from unnest(b.ancestors, b.below) a (number, below)
+                                                                where a.number = branch and turn < a.below))
                             order by position desc limit $4)
                            union all
                            (select role, content, turn, position from messages
                             where conversation_id = r.conversation_id and position > q.position and turn < r.position
+                              and (branch = r.branch or exists (select from unnest(b.ancestors, b.below) a (number, below)
+                                                                where a.number = branch and turn < a.below))
                             order by position desc limit $4)) newest
                      order by turn desc, position desc limit $4) m) h"#,
         &ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
@@ -135,6 +153,8 @@ pub async fn claim(
             let claimed = Claimed {
                 request_id: row.id,
                 conversation_id: row.conversation_id,
+                turn: row.position,
+                branch: row.branch,
                 user_id: row.user_id,
                 tier: row.tier,
                 attempt: row.attempt,
@@ -162,6 +182,9 @@ pub async fn claim(
                     has_passages: row.knows,
                     hidden: row.hidden,
                 },
+                temporary: row.temporary,
+                notify: row.notify,
+                continues: row.continues,
                 history: turns.map(|(role, content)| Turn { role, content }).collect(),
             };
             (row.id, claimed)

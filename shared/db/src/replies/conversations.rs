@@ -6,10 +6,10 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgExecutor, Result};
+use sqlx::{PgConnection, PgExecutor, Result};
 use troupe_core::{
     ids::{ConversationId, UserId},
-    model::{Conversation, PersonaName},
+    model::{Change, Conversation, Folder, PersonaName},
 };
 
 use crate::Page;
@@ -74,6 +74,12 @@ struct Row {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     last_message_at: Option<DateTime<Utc>>,
+    branch: i32,
+    pinned_at: Option<DateTime<Utc>>,
+    archived_at: Option<DateTime<Utc>>,
+    folder: Option<String>,
+    temporary: bool,
+    forked_from: Option<ConversationId>,
 }
 
 impl From<Row> for Conversation {
@@ -85,45 +91,57 @@ impl From<Row> for Conversation {
             created_at: row.created_at,
             updated_at: row.last_message_at.map_or(row.updated_at, |last| last.max(row.updated_at)),
             last_message_at: row.last_message_at,
+            branch: row.branch,
+            pinned_at: row.pinned_at,
+            archived_at: row.archived_at,
+            folder: row.folder,
+            temporary: row.temporary,
+            forked_from: row.forked_from,
         }
     }
 }
 
-/// Creates a conversation; `None` where there is no such persona that the user may talk with.
-pub async fn create(
-    db: impl PgExecutor<'_>,
-    id: ConversationId,
-    user: UserId,
-    persona: &str,
-    title: Option<&str>,
-) -> Result<Option<Conversation>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"with persona as (
-               select id, slug, name from personas
-               where slug = $3 and (owner_id = $2 or visibility in ('public', 'link')) and hidden_at is null
-           ), conversation as (
-               insert into conversations (id, user_id, persona_id, title) select $1, $2, id, $4 from persona
-               returning id, title, created_at, updated_at
-           )
-           select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at,
-               null::timestamptz as last_message_at
-           from conversation c, persona p"#,
-        id.as_uuid(),
-        user.as_uuid(),
-        persona,
-        title,
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(Into::into))
+/// A new conversation.
+#[derive(Debug, Clone, Copy)]
+pub struct NewConversation<'a> {
+    pub id: ConversationId,
+    pub user: UserId,
+    pub persona: &'a str,
+    pub title: Option<&'a str>,
+    pub temporary: bool,
 }
 
-/// By the last message, newest first.
-pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -> Result<Listing> {
+/// Creates a conversation; `None` where there is no such persona that the user may talk with.
+pub async fn create(db: &mut PgConnection, new: NewConversation<'_>) -> Result<Option<Conversation>> {
+    sqlx::query!(
+        "insert into conversations (id, user_id, persona_id, title, temporary)
+         select $1, $2, id, $4, $5 from personas
+         where slug = $3 and (owner_id = $2 or visibility in ('public', 'link')) and hidden_at is null",
+        new.id.as_uuid(),
+        new.user.as_uuid(),
+        new.persona,
+        new.title,
+        new.temporary,
+    )
+    .execute(&mut *db)
+    .await?;
+    find(db, new.user, new.id).await
+}
+
+/// Which conversations are listed.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub archived: bool,
+    pub pinned: Option<bool>,
+    pub folder: Option<String>,
+}
+
+/// By the last message, newest first. Temporary ones are in no list.
+pub async fn list(db: impl PgExecutor<'_>, user: UserId, filter: &Filter, page: Page<Position>) -> Result<Listing> {
     let rows = sqlx::query!(
         r#"select l.id as "id: ConversationId", p.slug, p.name, l.title, l.created_at, l.updated_at,
-               l.last_message_at as "last_message_at?", l.as_of as "as_of!"
+               l.last_message_at as "last_message_at?", l.branch, l.pinned_at, l.archived_at, l.folder, l.temporary,
+               l.forked_from as "forked_from: ConversationId", l.as_of as "as_of!"
            from (
                select c.*, m.created_at as last_message_at, w.as_of
                from (select coalesce($2::timestamptz, now()) as as_of) w
@@ -131,7 +149,9 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -
                left join lateral (
                    select created_at from messages where conversation_id = c.id and created_at <= w.as_of
                    order by position desc limit 1) m on true
-               where c.user_id = $1 and c.created_at <= w.as_of
+               where c.user_id = $1 and c.created_at <= w.as_of and not c.temporary
+                 and (c.archived_at is not null) = $6 and ($7::boolean is null or (c.pinned_at is not null) = $7)
+                 and ($8::text is null or c.folder = $8)
                  and ($3::timestamptz is null or (coalesce(m.created_at, c.created_at), c.id) < ($3, $4))
                order by coalesce(m.created_at, c.created_at) desc, c.id desc limit $5) l
            join personas p on p.id = l.persona_id
@@ -141,15 +161,31 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<Position>) -
         page.after.map(|after| after.last_message_at),
         page.after.map(|after| after.id.as_uuid()),
         page.limit,
+        filter.archived,
+        filter.pinned,
+        filter.folder,
     )
     .fetch_all(db)
     .await?;
     // An empty list has no further pages.
     let as_of = rows.first().map_or(DateTime::UNIX_EPOCH, |row| row.as_of);
     let items = rows.into_iter().map(|row| {
-        let (created_at, updated_at, last_message_at) = (row.created_at, row.updated_at, row.last_message_at);
-        Row { id: row.id, slug: row.slug, name: row.name, title: row.title, created_at, updated_at, last_message_at }
-            .into()
+        let row = Row {
+            id: row.id,
+            slug: row.slug,
+            name: row.name,
+            title: row.title,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            last_message_at: row.last_message_at,
+            branch: row.branch,
+            pinned_at: row.pinned_at,
+            archived_at: row.archived_at,
+            folder: row.folder,
+            temporary: row.temporary,
+            forked_from: row.forked_from,
+        };
+        row.into()
     });
     Ok(Listing { as_of, items: items.collect() })
 }
@@ -166,7 +202,8 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> 
     let row = sqlx::query_as!(
         Row,
         r#"select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at,
-               (select created_at from messages where conversation_id = c.id order by position desc limit 1) as last_message_at
+               (select created_at from messages where conversation_id = c.id order by position desc limit 1) as last_message_at,
+               c.branch, c.pinned_at, c.archived_at, c.folder, c.temporary, c.forked_from as "forked_from: ConversationId"
            from conversations c join personas p on p.id = c.persona_id where c.user_id = $1 and c.id = $2"#,
         user.as_uuid(),
         id.as_uuid(),
@@ -176,25 +213,51 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> 
     Ok(row.map(Into::into))
 }
 
-pub async fn rename(
-    db: impl PgExecutor<'_>,
+/// What an owner changes of a conversation; `None` is unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct ConversationChange<'a> {
+    pub title: Option<&'a str>,
+    pub pinned: Option<bool>,
+    pub archived: Option<bool>,
+    pub folder: Change<&'a str>,
+}
+
+/// The conversation as it is then.
+pub async fn change(
+    db: &mut PgConnection,
     user: UserId,
     id: ConversationId,
-    title: &str,
+    change: ConversationChange<'_>,
 ) -> Result<Option<Conversation>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"update conversations c set title = $3, updated_at = now()
-           from personas p where p.id = c.persona_id and c.user_id = $1 and c.id = $2
-           returning c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at,
-               (select created_at from messages where conversation_id = c.id order by position desc limit 1) as last_message_at"#,
+    sqlx::query!(
+        "update conversations set title = coalesce($3, title), updated_at = case when $3::text is null then updated_at else now() end,
+             pinned_at = case $4::boolean when true then coalesce(pinned_at, now()) when false then null else pinned_at end,
+             archived_at = case $5::boolean when true then coalesce(archived_at, now()) when false then null else archived_at end,
+             folder = case when $6 then $7 else folder end
+         where user_id = $1 and id = $2",
         user.as_uuid(),
         id.as_uuid(),
-        title,
+        change.title,
+        change.pinned,
+        change.archived,
+        change.folder != Change::Keep,
+        change.folder.value(),
     )
-    .fetch_optional(db)
+    .execute(&mut *db)
     .await?;
-    Ok(row.map(Into::into))
+    find(db, user, id).await
+}
+
+/// The user's folders, by name, each with how many conversations are in it.
+pub async fn folders(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Folder>> {
+    sqlx::query_as!(
+        Folder,
+        r#"select folder as "name!", count(*) as "conversations!" from conversations
+           where user_id = $1 and folder is not null and archived_at is null and not temporary group by folder order by folder"#,
+        user.as_uuid(),
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Deletes the conversation with its messages and requests; whether there was one.

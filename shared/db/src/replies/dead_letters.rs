@@ -235,7 +235,8 @@ pub async fn redrive(
                update requests r set settled_at = now(), redriven_as = w.new,
                    question_id = (select id from messages where request_id = r.id and role = 'user')
                from wanted w where r.id = w.old and r.status = 'failed' and r.settled_at is null
-               returning r.id, r.conversation_id, r.user_id, r.question_id, r.redriven_as, r.fresh, w.place
+               returning r.id, r.conversation_id, r.user_id, r.question_id, r.redriven_as, r.fresh, r.branch, r.repeats, r.continues,
+                   w.place
            ), owned as (
                select s.*, u.tier,
                    not mine.busy and row_number() over (partition by s.conversation_id order by s.place) = 1
@@ -247,18 +248,24 @@ pub async fn redrive(
                    from requests o where o.user_id = s.user_id and o.finished_at is null) mine
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
-                   redrive_of, fresh)
+                   redrive_of, fresh, branch, repeats, continues)
                select redriven_as, conversation_id, user_id, tier, $3,
                    now() + make_interval(secs => case when first then $4::float8 else least($4::float8, $6::float8) end),
-                   case when first then now() end, case when first then 1 else 0 end, id, fresh
+                   case when first then now() end, case when first then 1 else 0 end, id, fresh, branch, repeats, continues
                from owned order by place
-               returning id, position, tier, dispatches, created_at, redrive_of
+               returning id, position, branch, tier, dispatches, created_at, redrive_of
            ), question as (
                update messages m set request_id = r.id, turn = r.position, position = default
                from request r join owned o on o.redriven_as = r.id where m.id = o.question_id
                returning m.id, m.conversation_id, m.request_id, m.content, m.created_at
+           ), place as (
+               update branches b set
+                   replaces = coalesce((select redriven_as from settled where id = b.replaces), b.replaces),
+                   opened_by = coalesce((select redriven_as from settled where id = b.opened_by), b.opened_by)
+               where b.conversation_id in (select conversation_id from settled)
+                 and exists (select from settled where id in (b.replaces, b.opened_by))
            )
-           select r.id as "id: RequestId", r.redrive_of as "redrive_of!: RequestId", r.tier, r.dispatches, r.created_at,
+           select r.id as "id: RequestId", r.position, r.branch, r.redrive_of as "redrive_of!: RequestId", r.tier, r.dispatches, r.created_at,
                o.user_id as "user_id: UserId", q.id as "message_id: MessageId",
                q.conversation_id as "conversation_id: ConversationId", q.content, q.created_at as asked_at
            from request r join owned o on o.redriven_as = r.id join question q on q.request_id = r.id order by o.place"#,
@@ -283,6 +290,9 @@ pub async fn redrive(
                 role: Role::User,
                 content: row.content,
                 created_at: row.asked_at,
+                turn: row.position,
+                branch: row.branch,
+                variants: Vec::new(),
             },
             created_at: row.created_at,
             dispatch: (row.dispatches > 0).then_some(Dispatch {

@@ -141,10 +141,10 @@ pub async fn finish(
                    incomplete = e.incomplete, retrieval = e.retrieval
                from ending e
                where r.id = e.id and r.attempt = e.attempt and r.status = 'in_progress'
-               returning r.id, r.user_id, r.conversation_id, r.position, r.attempt, r.worker, r.started_at, r.finished_at
+               returning r.id, r.user_id, r.conversation_id, r.position, r.branch, r.attempt, r.worker, r.started_at, r.finished_at
            ), reply as (
-               insert into messages (id, conversation_id, request_id, turn, role, content)
-               select e.message_id, f.conversation_id, f.id, f.position, 'assistant', e.content
+               insert into messages (id, conversation_id, request_id, turn, branch, role, content)
+               select e.message_id, f.conversation_id, f.id, f.position, f.branch, 'assistant', e.content
                from finished f join ending e on e.id = f.id where e.message_id is not null
            ), record as (
                insert into attempts (request_id, number, worker, started_at, outcome, cause, usage, provider, model, cost, trail)

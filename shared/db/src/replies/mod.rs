@@ -2,12 +2,16 @@
 //! [`finish::finish`].
 
 pub mod accept;
+pub mod branches;
 pub mod cancel;
 pub mod claim;
 pub mod conversations;
 pub mod dead_letters;
 pub mod feedback;
 pub mod finish;
+pub mod forks;
 pub mod messages;
 pub mod queue_state;
 pub mod requests;
+pub mod search;
+pub mod waiting_line;

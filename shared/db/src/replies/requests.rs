@@ -21,7 +21,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
                r.status as "status: RequestStatus", r.attempt, coalesce(q.id, r.question_id) as "message_id!: MessageId",
                a.id as "reply_id?: MessageId", a.content as "reply_content?", a.created_at as "reply_at?",
                r.incomplete as "incomplete: Incomplete", r.error as "error: Json<Problem>", r.usage as "usage: Json<Usage>",
-               r.provider, r.model,
+               r.provider, r.model, r.position, r.branch,
                (select jsonb_agg(t.tried || jsonb_build_object('attempt', h.number) order by h.number, t.place)
                 from attempt_history h, jsonb_array_elements(h.trail) with ordinality as t (tried, place)
                 where h.request_id = r.id) as "tries: Json<Vec<NumberedTry>>",
@@ -50,6 +50,9 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
                 role: Role::Assistant,
                 content,
                 created_at,
+                turn: row.position,
+                branch: row.branch,
+                variants: Vec::new(),
             }),
             _ => None,
         },
@@ -73,6 +76,7 @@ pub struct Open {
     pub conversation_id: ConversationId,
     pub status: RequestStatus,
     pub attempt: i32,
+    pub branch: i32,
 }
 
 /// A user's open requests, oldest first.
@@ -80,7 +84,7 @@ pub async fn open_for_user(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<
     sqlx::query_as!(
         Open,
         r#"select id as "id: RequestId", conversation_id as "conversation_id: ConversationId",
-               status as "status: RequestStatus", attempt
+               status as "status: RequestStatus", attempt, branch
            from requests where user_id = $1 and finished_at is null order by position limit 200"#,
         user.as_uuid(),
     )

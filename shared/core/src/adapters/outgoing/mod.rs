@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use reqwest::{
     Response,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION},
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER},
     redirect,
 };
 use tokio::{sync::Semaphore, time::timeout};
@@ -69,12 +69,24 @@ pub struct Fetched {
     pub content_type: Option<String>,
 }
 
+/// The head of an answer to a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Posted {
+    pub status: u16,
+    pub retry_after: Option<Duration>,
+}
+
 /// The rules of allowed addresses.
 #[derive(Clone)]
 struct Bounds {
     allowed: Arc<[IpNet]>,
     /// Empty: every port.
     ports: Arc<[u16]>,
+}
+
+/// Whether an address could be called at all, which needs no call to find out.
+pub fn validate(settings: &config::Outgoing, address: &str) -> Result<(), OutgoingError> {
+    Bounds::of(settings).validate(address).map(drop)
 }
 
 pub struct Outgoing {
@@ -86,7 +98,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     pub fn new(settings: &config::Outgoing, resolver: Arc<dyn Resolver>) -> Result<Self, reqwest::Error> {
-        let bounds = Bounds { allowed: settings.allow_networks.clone().into(), ports: settings.ports.clone().into() };
+        let bounds = Bounds::of(settings);
         let client = reqwest::Client::builder()
             .dns_resolver(Arc::new(Guarded { resolver, bounds: bounds.clone() }))
             .redirect(redirect::Policy::none())
@@ -107,6 +119,18 @@ impl Outgoing {
         let _permit = self.permits.try_acquire().map_err(|_| OutgoingError::Busy)?;
         let fetched = timeout(self.timeout, self.follow(url, limit)).await;
         fetched.unwrap_or(Err(OutgoingError::TooSlow(self.timeout)))
+    }
+
+    /// Posts a body, following no redirect; returns what the answer's head says.
+    pub async fn post(&self, address: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Posted, OutgoingError> {
+        let url = self.bounds.validate(address)?;
+        let _permit = self.permits.try_acquire().map_err(|_| OutgoingError::Busy)?;
+        let call = headers.iter().fold(self.client.post(url), |call, (name, value)| call.header(*name, *value));
+        let answer = timeout(self.timeout, call.body(body).send()).await;
+        let answer =
+            answer.map_err(|_| OutgoingError::TooSlow(self.timeout))?.map_err(|_| OutgoingError::Unreachable)?;
+        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok(Posted { status: answer.status().as_u16(), retry_after: retry_after.map(Duration::from_secs) })
     }
 
     async fn follow(&self, mut url: Url, limit: usize) -> Result<Fetched, OutgoingError> {
@@ -135,6 +159,10 @@ impl Outgoing {
 }
 
 impl Bounds {
+    fn of(settings: &config::Outgoing) -> Self {
+        Self { allowed: settings.allow_networks.clone().into(), ports: settings.ports.clone().into() }
+    }
+
     /// Validates a URL before it is resolved.
     fn validate(&self, address: &str) -> Result<Url, OutgoingError> {
         let wrong = |what| Err(OutgoingError::Address(what));

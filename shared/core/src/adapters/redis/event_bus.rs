@@ -2,6 +2,8 @@
 //!
 //! The entry ids of a log are the events' cursors, so Redis itself refuses a late write of an older attempt.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use fred::{
@@ -196,6 +198,17 @@ impl EventBus for RedisEventBus {
         let (client, channel) = (self.subscriber()?, self.channel(user));
         if self.redis.sharded { client.sunsubscribe(channel).await } else { client.unsubscribe(channel).await }
             .map_err(failed("unsubscribe from events"))
+    }
+
+    async fn listeners(&self, user: UserId) -> Result<u64, PortError> {
+        let (client, channel) = (self.redis.client(), self.channel(user));
+        let counts: HashMap<String, u64> = if self.redis.sharded {
+            client.pubsub_shardnumsub(channel).await
+        } else {
+            client.pubsub_numsub(channel).await
+        }
+        .map_err(failed("ask who listens"))?;
+        Ok(counts.into_values().sum())
     }
 
     fn signals(&self) -> BoxStream<'static, Signal> {
