@@ -5,7 +5,7 @@ import test from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { deviceOf, faultOf, progressOf } = await load("account.js");
+const { deviceOf, faultOf, progressOf } = await load("account/account.js");
 
 test("a device is called by its browser and its system, and a program by its own name", () => {
   const mozilla = (rest) => `Mozilla/5.0 (${rest}`;

@@ -7,11 +7,11 @@ import { load } from "./modules.mjs";
 
 const {
   applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, isAfter, isFinal, newReply, parseCursor, sentAs, toStop, turnsOf,
-} = await load("replies.js");
-const { backoff, pauseOf } = await load("connection.js");
-const { faultsOf, passGate, sendAgain } = await load("gate.js");
-const { keepCodePoints, titleOf } = await load("text.js");
-const { placeAt } = await load("app.js");
+} = await load("chat/replies.js");
+const { backoff, pauseOf } = await load("lib/connection.js");
+const { faultsOf, passGate, sendAgain } = await load("gate/gate.js");
+const { keepCodePoints, titleOf } = await load("lib/text.js");
+const { placeAt } = await load("main.js");
 
 const event = (type, cursor, more) => ({ type, cursor, request_id: "r", conversation_id: "c", ...more });
 const delta = (cursor, text) => event("reply.delta", cursor, { text });

@@ -3,7 +3,7 @@
 // Events, snapshots, lists and answers come in any order and more than once. So each reply is kept by its request's id,
 // apart from whatever brought it, and only ever moves forward: an older cursor changes nothing, and an end is the end.
 
-import { keepCodePoints } from "./text.js";
+import { keepCodePoints } from "../lib/text.js";
 
 export function parseCursor(text) {
   const parts = /^(\d+)-(\d+)$/.exec(text ?? "");

@@ -1,8 +1,8 @@
 // The rows of a conversation: what they are, and how they look.
 
-import { el, paintAvatar, setText } from "./dom.js";
+import { el, paintAvatar, setText } from "../lib/dom.js";
 import { isFinal, turnsOf } from "./replies.js";
-import { sentence } from "./text.js";
+import { sentence } from "../lib/text.js";
 
 export const failure = (reply) => sentence(reply.error?.detail ?? "the reply could not be written");
 

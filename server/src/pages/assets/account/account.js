@@ -1,7 +1,7 @@
 // The account page: what is signed in, the password, keys for programs, and one's data. Loaded when it is first opened.
 
-import { call } from "./api.js";
-import { askFor, attempt, el, toast } from "./dom.js";
+import { call } from "../lib/api.js";
+import { askFor, attempt, el, toast } from "../lib/dom.js";
 
 const SCOPES = [
   ["chat:read", "Read conversations and live events"],

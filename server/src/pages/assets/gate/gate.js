@@ -1,9 +1,9 @@
 // The gate: what stands before the chat until somebody has signed in.
 
-import { Problem, call, newKey } from "./api.js";
-import { $, setText } from "./dom.js";
-import { NOTICE, SESSION, store, stored } from "./storage.js";
-import { sentence } from "./text.js";
+import { Problem, call, newKey } from "../lib/api.js";
+import { $, setText } from "../lib/dom.js";
+import { NOTICE, SESSION, store, stored } from "../lib/storage.js";
+import { sentence } from "../lib/text.js";
 
 /** What stands at the gate: signing in, joining, asking for a link, and what links are for: a new password, and an address that is verified. */
 const GATES = {

@@ -1,13 +1,13 @@
 // The chat page: what it knows, what happens, and what is shown of it.
 
-import { Problem, call, newKey, whenSignedOut } from "./api.js";
-import { keepConnected } from "./connection.js";
-import { $, askFor, attempt, el, paintAvatar, reconcile, setText, speak, toast } from "./dom.js";
-import { showGate } from "./gate.js";
-import { applyEvent, applyHello, applyMessage, applyRequest, isFinal, newReply, sentAs, toStop, turnsOf } from "./replies.js";
-import { failure, makeRow, rowsOf, updateRow } from "./rows.js";
-import { DRAFTS, NOTICE, OUTBOX, SESSION, store, stored } from "./storage.js";
-import { titleOf } from "./text.js";
+import { Problem, call, newKey, whenSignedOut } from "./lib/api.js";
+import { keepConnected } from "./lib/connection.js";
+import { $, askFor, attempt, el, paintAvatar, reconcile, setText, speak, toast } from "./lib/dom.js";
+import { showGate } from "./gate/gate.js";
+import { applyEvent, applyHello, applyMessage, applyRequest, isFinal, newReply, sentAs, toStop, turnsOf } from "./chat/replies.js";
+import { failure, makeRow, rowsOf, updateRow } from "./chat/rows.js";
+import { DRAFTS, NOTICE, OUTBOX, SESSION, store, stored } from "./lib/storage.js";
+import { titleOf } from "./lib/text.js";
 
 // ── What it knows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -341,7 +341,7 @@ async function meet(slug) {
 
 /** Always anew: what is signed in, and how an export stands, changes elsewhere. */
 async function showAccount() {
-  const account = await import("./account.js").catch(() => null);
+  const account = await import("./account/account.js").catch(() => null);
   if (!account) return toast("The page could not be loaded. Please try again.");
   if (place.name !== "account") return;
   $("scroll").scrollTop = 0;
