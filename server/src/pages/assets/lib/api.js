@@ -1,13 +1,14 @@
 // Calls of the API.
 
-import { sentence } from "./text.js";
+import { t } from "./i18n.js";
+import { problemText } from "./problems.js";
 
 const PATIENCE = 20_000;
 
 /** An answer that says no, in words for a person. Status 0: there was no answer. */
 export class Problem extends Error {
   constructor({ status = 0, code, detail, title, errors = [] }, retryAfter = 0) {
-    super(sentence(detail || title || `the server answered ${status}`));
+    super(problemText({ status, code, detail, title }));
     Object.assign(this, { status, code, errors, retryAfter });
   }
 }
@@ -17,20 +18,21 @@ let signedOut = null;
 /** Says who is to be told when a call finds that the session has ended. */
 export const whenSignedOut = (listener) => (signedOut = listener);
 
-export async function call(method, path, { body, key } = {}) {
+/** `patience`: milliseconds that the answer may take, for calls that wait for something. */
+export async function call(method, path, { body, key, patience = PATIENCE } = {}) {
   const told = signedOut;
   const headers = { Accept: "application/json" };
   if (body) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   let response, answer;
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
+    const signal = AbortSignal.timeout(patience);
     response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body), signal });
     answer = response.status === 204 ? null : await response.json();
   } catch (error) {
     if (!response || response.ok) {
-      const why = error.name === "TimeoutError" ? "the server took too long to answer" : "the server cannot be reached";
-      throw new Problem({ detail: navigator.onLine ? why : "you are offline" });
+      const why = error.name === "TimeoutError" ? "too_slow" : "unreachable";
+      throw new Problem({ detail: t(`problems.${navigator.onLine ? why : "offline"}`) });
     }
   }
   if (response.ok) return answer;

@@ -1,8 +1,9 @@
 // The page's elements: finding, making and changing them, and what it says to whoever looks at it.
 
 import { Problem } from "./api.js";
+import { toast } from "./toast.js";
 
-let toastTimer = 0;
+export { toast };
 
 export const $ = (id) => document.getElementById(id);
 
@@ -43,15 +44,8 @@ export function speak(text) {
   $("spoken").textContent = text;
 }
 
-export function toast(text) {
-  clearTimeout(toastTimer);
-  $("toast").textContent = text;
-  $("toast").hidden = false;
-  toastTimer = setTimeout(() => ($("toast").hidden = true), 7_000);
-}
-
 /** Asks in a dialog: the text given, "" where none was asked for, or null for no. */
-export function askFor({ title, text = "", value, yes, danger = false, secret = false }) {
+export function askFor({ title, text = "", value, yes, danger = false, secret = false, max = 200 }) {
   const [dialog, input] = [$("dialog"), $("dialog-input")];
   $("dialog-title").textContent = title;
   $("dialog-text").textContent = text;
@@ -59,6 +53,7 @@ export function askFor({ title, text = "", value, yes, danger = false, secret = 
   $("dialog-yes").classList.toggle("danger", danger);
   input.hidden = value === undefined;
   input.type = secret ? "password" : "text";
+  input.maxLength = max;
   input.value = value ?? "";
   dialog.returnValue = "";
   dialog.showModal();

@@ -161,7 +161,7 @@ export async function startLanguage(...names) {
   addEventListener("storage", ({ key, storageArea }) => {
     if (key === LANGUAGE && storageArea === localStorage) chooseLanguage(chosenLanguage());
   });
-  await loadCatalogue("common", ...names);
+  await loadCatalogue("common", "problems", ...names);
   translate(document);
 }
 
