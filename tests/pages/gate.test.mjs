@@ -38,7 +38,7 @@ test("where addresses are verified, the gate leads from joining over the e-mail 
   });
   const entered = () => assert.fail("nobody is signed in");
   const person = { name: "Ada", email: "ada@example.com", password: "correct horse" };
-  assert.deepEqual(await passGate("join", person, { entered }), ["enter", "A link is on its way to this address. Open it, then sign in.", true]);
+  assert.deepEqual(await passGate("join", person, { entered }), ["enter", "We sent you an e-mail with a link that verifies your address, unless it has an account already.", true]);
   assert.deepEqual(await sendAgain(person.email), ["enter", "If there is an account with this address that is not verified yet, a link is on its way.", true]);
   assert.deepEqual(await passGate("verify", {}, { token: "aB3_-x", entered }), ["enter", "Your address is verified. Please sign in."]);
   assert.deepEqual(calls.map(([method, path]) => `${method} ${path}`), [

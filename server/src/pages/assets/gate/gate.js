@@ -2,7 +2,7 @@
 
 import { Problem } from "../lib/api.js";
 import { $, el, setText } from "../lib/dom.js";
-import { LANGUAGES, chooseLanguage, language, onLanguageChange, t } from "../lib/i18n.js";
+import { LANGUAGES, chooseLanguage, language, loadCatalogue, onLanguageChange, t, translate } from "../lib/i18n.js";
 import { NOTICE, store, stored } from "../lib/storage.js";
 import { GATES, faultsOf, passGate, sendAgain } from "./passing.js";
 
@@ -12,7 +12,9 @@ const FIELDS = ["name", "email", "password"];
  * Shows the gate. `token` is that of a link, and `name` what it is for; `invitation` the code of one to join; `entered`
  * hears who has signed in.
  */
-export function showGate({ name: purpose, token, invitation, entered }) {
+export async function showGate({ name: purpose, token, invitation, entered }) {
+  await loadCatalogue("account");
+  translate($("gate"));
   const form = $("gate-form");
   const submit = $("gate-submit");
   let gate = token ? purpose : invitation ? "join" : "enter";

@@ -142,11 +142,15 @@ const ATTRIBUTES = [
   ["data-t-label", "aria-label"], ["data-t-title", "title"], ["data-t-placeholder", "placeholder"], ["data-t-alt", "alt"],
 ];
 
-/** Fills in the texts of `data-t="key"`, and of `data-t-label`, `-title`, `-placeholder` and `-alt` for attributes. */
+/**
+ * Fills in the texts of `data-t="key"`, and of `data-t-label`, `-title`, `-placeholder` and `-alt` for attributes. Parts
+ * whose catalogue is not loaded are left as they are.
+ */
 export function translate(root) {
-  for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  const fill = (key, show) => hasText(key) && show(t(key));
+  for (const node of root.querySelectorAll("[data-t]")) fill(node.dataset.t, (text) => (node.textContent = text));
   for (const [source, target] of ATTRIBUTES) {
-    for (const node of root.querySelectorAll(`[${source}]`)) node.setAttribute(target, t(node.getAttribute(source)));
+    for (const node of root.querySelectorAll(`[${source}]`)) fill(node.getAttribute(source), (text) => node.setAttribute(target, text));
   }
 }
 
