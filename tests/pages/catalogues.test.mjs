@@ -98,6 +98,20 @@ test("every text that the pages ask for is there", async () => {
   }
 });
 
+test("no text is kept that no page asks for", async () => {
+  const code = (await sources()).map(([, source]) => source).join("\n");
+  const asked = new Set([...code.matchAll(/"([a-z]+\.[\w.:-]+)"/g)].map(([, key]) => key));
+  const unused = [];
+  const prefixes = [...code.matchAll(/`([a-z]+\.[\w.]*)\$\{/g)].map(([, prefix]) => prefix);
+  for (const name of await namesOf("en")) {
+    for (const [path] of textsOf(await catalogue("en", name))) {
+      const key = `${name.replace(".json", "")}.${path}`;
+      if (!asked.has(key) && !prefixes.some((prefix) => key.startsWith(prefix))) unused.push(key);
+    }
+  }
+  assert.deepEqual(unused, []);
+});
+
 test("no text that is seen stands outside the catalogues", async () => {
   const found = [];
   for (const [path, source] of await sources()) {

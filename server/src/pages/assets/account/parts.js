@@ -14,7 +14,7 @@ export function panel(name, ...children) {
 export const list = (label) => el("ul", { className: "rows", ariaLabel: label });
 
 export function row(title, about, ...actions) {
-  const what = el("span", { className: "what" }, el("strong", { textContent: title, dir: "auto" }), el("span", { className: "quiet", textContent: about }));
+  const what = el("span", { className: "what" }, el("strong", { className: "aligned", textContent: title, dir: "auto" }), el("span", { className: "quiet", textContent: about }));
   return el("li", {}, what, ...actions);
 }
 

@@ -18,8 +18,8 @@ export function openMenu(anchor, items, label = "") {
   menu.popover = "auto";
   if (label) menu.ariaLabel = label;
   menu.append(...items.map((item) => menuItem(item, menu)));
-  // Inside an open dialog, or the dialog would lie above it and keep it from the keyboard.
-  (anchor.closest("dialog") ?? document.body).append(menu);
+  // In the landmark of its button; and inside an open dialog, which would otherwise keep it from the keyboard.
+  (anchor.closest("dialog, main, aside") ?? document.body).append(menu);
   shown = { menu, anchor };
   anchor.ariaExpanded = "true";
   menu.addEventListener("toggle", ({ newState }) => newState === "closed" && closed(menu, anchor));

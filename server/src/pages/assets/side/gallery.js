@@ -1,5 +1,6 @@
 // The gallery of personas: where a conversation begins.
 
+import { Problem } from "../lib/api.js";
 import { attempt, el, paintAvatar, reconcile, setText } from "../lib/dom.js";
 import { formatLanguage, onLanguageChange, t } from "../lib/i18n.js";
 import { commonTags, matching, tagsOf } from "./personas.js";
@@ -20,7 +21,9 @@ function greetingKey(hour) {
 export function startGallery({ root, user, personas }) {
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const [search, tags, list, empty, more] = ["search", "tags", "list", "empty", "more"].map(part);
+  const clear = empty.querySelector("button");
   const chosen = new Set();
+  let fault = "";
 
   function render() {
     setText(part("greeting"), t(greetingKey(new Date().getHours()), { name: user.name }));
@@ -30,10 +33,12 @@ export function startGallery({ root, user, personas }) {
     part("tools").hidden = all.length <= FEW && !search.value && chosen.size === 0;
     renderTags(commonTags(all));
     reconcile(list, found.map((persona) => ({ key: persona.slug, ...persona })), makeCard, updateCard);
-    list.ariaBusy = String(!loaded);
-    part("skeletons").hidden = loaded;
-    empty.hidden = !loaded || found.length > 0;
-    setText(empty.querySelector("p"), t(all.length ? "side.gallery.none_found" : "side.gallery.none"));
+    list.ariaBusy = String(!loaded && !fault);
+    part("skeletons").hidden = loaded || Boolean(fault);
+    empty.hidden = (!loaded && !fault) || found.length > 0;
+    setText(empty.querySelector("p"), fault || t(all.length ? "side.gallery.none_found" : "side.gallery.none"));
+    setText(clear, t(fault ? "common.retry" : "side.gallery.clear"));
+    clear.hidden = !fault && all.length === 0;
     more.hidden = !personas.hasMore();
   }
 
@@ -57,27 +62,43 @@ export function startGallery({ root, user, personas }) {
     if (search.value || chosen.size) attempt(() => personas.readAll());
   }
 
+  /** The first page. Without it there is nothing to show, so its failure stands where the personas would. */
+  async function readFirst() {
+    if (personas.hasMore() !== undefined) return;
+    try {
+      await personas.readMore();
+      fault = "";
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      fault = problem.message;
+    }
+    render();
+  }
+
   search.addEventListener("input", lookThroughAll);
   more.addEventListener("click", () => attempt(() => personas.readMore()));
-  empty.querySelector("button").addEventListener("click", () => {
+  clear.addEventListener("click", () => {
+    if (fault) return readFirst();
     search.value = "";
     chosen.clear();
     render();
-    search.focus();
+    return search.focus();
   });
+  addEventListener("online", readFirst);
   new IntersectionObserver(([entry]) => entry.isIntersecting && personas.hasMore() && attempt(() => personas.readMore())).observe(more);
   personas.onChange(render);
   onLanguageChange(render);
   return {
     show() {
       render();
-      if (personas.hasMore() === undefined) attempt(() => personas.readMore());
+      readFirst();
     },
   };
 }
 
 function makeCard({ slug }) {
-  const words = el("span", { className: "words" }, el("strong", { dir: "auto" }), el("span", { className: "quiet about", dir: "auto" }), el("span", { className: "tags" }));
+  const words = el("span", { className: "words" },
+    el("strong", { className: "aligned", dir: "auto" }), el("span", { className: "quiet about aligned", dir: "auto" }), el("span", { className: "tags" }));
   return el("a", { className: "persona", href: `#/new/${encodeURIComponent(slug)}` }, el("span", { className: "avatar", ariaHidden: "true" }), words);
 }
 

@@ -99,7 +99,7 @@ function titleRow({ id, title, persona }) {
 
 function resultRow({ conversation, request_id, role, created_at, excerpt }) {
   const { id, title, persona } = conversation;
-  const words = el("span", { className: "excerpt quiet", dir: "auto" },
+  const words = el("span", { className: "excerpt quiet aligned", dir: "auto" },
     ...excerpt.map(({ text, hit }) => (hit ? el("mark", { textContent: text }) : text)));
   const speaker = role === "user" ? t("side.search.you") : persona.name;
   const said = el("span", { className: "said quiet", textContent: [speaker, formatRelative(created_at)].join(" · ") });

@@ -94,7 +94,8 @@ export function startSide({ user, conversations, signOut }) {
     else if (target.closest("a")) open(false);
   });
   addEventListener("keydown", ({ key }) => {
-    if (key !== "Escape" || !document.body.classList.contains("side-open")) return;
+    // A menu or a dialog over the side is closed by the same key, and alone.
+    if (key !== "Escape" || !document.body.classList.contains("side-open") || document.querySelector(":popover-open, dialog[open]")) return;
     open(false);
     $("menu").focus();
   });
