@@ -65,7 +65,7 @@ test("a message moves its conversation up, and a reply elsewhere is unread until
   conversations.hear({ conversation_id: "a", request_id: "s", type: "reply.completed" });
   assert.ok(!conversations.isUnread("a"), "it is open");
   conversations.show("b");
-  assert.equal(conversations.unreadCount(), 0);
+  assert.deepEqual(conversations.unread(), []);
 });
 
 test("a hello says what runs, and what was completed meanwhile", async () => {
@@ -84,13 +84,27 @@ test("what was changed or deleted elsewhere is so here", async () => {
   assert.equal(await conversations.find("a"), null, "it is not asked for again");
 });
 
-test("what a first page does not list between its ends is gone", async () => {
-  const answers = { "/conversations?limit=30": { items: [conversation("a"), conversation("b", 2), conversation("c", 4)], next: "x" } };
+test("pieces of text change nothing in the list", async () => {
+  const conversations = await listOf(conversation("a"));
+  const frame = { conversation_id: "a", request_id: "r", type: "reply.delta" };
+  conversations.hear(frame);
+  let changes = 0;
+  conversations.onChange(() => (changes += 1));
+  conversations.hear(frame);
+  assert.equal(changes, 0);
+});
+
+test("what a first page does not list between its ends is read again: it was moved, or is gone", async () => {
+  const first = [conversation("a"), conversation("b", 1), conversation("moved", 2), conversation("c", 4)];
+  const answers = { "/conversations?limit=30": { items: first, next: "x" } };
   const conversations = newConversations(answering(answers));
   await conversations.read(ALL);
   answers["/conversations?limit=30"] = { items: [conversation("a"), conversation("d", 3)], next: "y" };
+  answers["/conversations/moved"] = conversation("moved", 2, { archived_at: daysBefore(0) });
   await conversations.read(ALL);
+  await new Promise(setImmediate);
   assert.deepEqual(ids(conversations), ["a", "d", "c"]);
+  assert.deepEqual(ids(conversations, { name: "archived" }), ["moved"]);
 });
 
 test("pages follow each other, and a conversation in no list is read once", async () => {

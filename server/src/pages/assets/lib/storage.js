@@ -4,6 +4,8 @@
 export const SESSION = "troupe.session";
 /** In one tab: what is written and not sent, what is sent and not known to have arrived, and a word for whoever signs in next. */
 export const [DRAFTS, OUTBOX, NOTICE] = ["troupe.drafts", "troupe.outbox", "troupe.notice"];
+/** Conversations with replies that were not looked at, by user. */
+export const UNREAD = "troupe.unread";
 /** For all who use this browser: what was chosen on the account page, and whether notifications were offered. */
 export const [LANGUAGE, THEME, PUSH_OFFER] = ["troupe.language", "troupe.theme", "troupe.push_offer"];
 

@@ -39,7 +39,14 @@ export function newConversations(call) {
   let folders = [];
   let open = null;
 
-  const changed = () => listeners.forEach((listener) => listener());
+  /** The conversations of `busy`, made again after a change of it. */
+  let busyIds = null;
+
+  function changed() {
+    busyIds = null;
+    listeners.forEach((listener) => listener());
+  }
+
   const keyOf = ({ name, folder }) => (folder === undefined ? name : `${name} ${folder}`);
 
   function put(conversation) {
@@ -61,19 +68,27 @@ export function newConversations(call) {
     if (more && !after) return;
     const query = `limit=${PAGE}${QUERIES[view.name](view.folder)}${after ? `&after=${encodeURIComponent(after)}` : ""}`;
     const page = await call("GET", `/conversations?${query}`);
-    if (!more) forgetMissing(view, page);
+    if (!more) checkMissing(view, page);
     for (const conversation of page.items) known.set(conversation.id, conversation);
     if (more || !next.has(key) || !page.next) next.set(key, page.next ?? null);
     changed();
   }
 
-  /** What stands between the ends of a first page and is not in it was deleted, or moved, elsewhere. */
-  function forgetMissing(view, { items, next: cursor }) {
+  /** What stands between the ends of a first page and is not in it was deleted or moved elsewhere: one read tells which. */
+  function checkMissing(view, { items, next: cursor }) {
     const read = new Set(items.map(({ id }) => id));
     const oldest = cursor ? Date.parse(activityOf(items.at(-1))) : -Infinity;
     for (const conversation of known.values()) {
-      if (read.has(conversation.id) || conversation.id === open || !belongs(conversation, view)) continue;
-      if (Date.parse(activityOf(conversation)) > oldest) known.delete(conversation.id);
+      const expected = belongs(conversation, view) && Date.parse(activityOf(conversation)) > oldest;
+      if (expected && !read.has(conversation.id)) readAgain(conversation.id);
+    }
+  }
+
+  async function readAgain(id) {
+    try {
+      put(await call("GET", `/conversations/${id}`));
+    } catch (problem) {
+      if (problem.status === 404) remove(id);
     }
   }
 
@@ -88,7 +103,11 @@ export function newConversations(call) {
     if (lookedUp.has(id)) return lookedUp.get(id);
     const reading = call("GET", `/conversations/${id}`).then(
       (found) => (put(found), found),
-      (problem) => (problem.status === 404 || lookedUp.delete(id), null),
+      (problem) => {
+        if (problem.status === 404) unread.delete(id);
+        else lookedUp.delete(id);
+        return null;
+      },
     );
     lookedUp.set(id, reading);
     return reading;
@@ -96,16 +115,23 @@ export function newConversations(call) {
 
   /** Takes in a frame of the connection, of whatever type. */
   function hear(frame) {
-    if (frame.type === "hello") return greet(frame);
-    if (frame.type === "conversation.updated") return hearUpdate(frame);
-    if (frame.type === "conversation.deleted") return remove(frame.conversation_id);
+    const { type } = frame;
+    if (type === "hello") greet(frame);
+    else if (type === "conversation.updated") hearUpdate(frame);
+    else if (type === "conversation.deleted") remove(frame.conversation_id);
+    else hearReply(frame);
+  }
+
+  function hearReply(frame) {
     const { conversation_id: id, request_id: request, message } = frame;
-    if (!id || !request) return undefined;
+    if (!id || !request) return;
+    // Most frames are pieces of text, of which nothing is seen here.
+    if (busy.has(request) && !TERMINAL.has(frame.type) && !message) return;
     if (TERMINAL.has(frame.type)) hearEnd(id, request, frame.type);
     else busy.set(request, id);
     if (message) touch(id, message.created_at);
     if (!known.has(id)) find(id);
-    return changed();
+    changed();
   }
 
   function greet({ active = [], completed = [] }) {
@@ -158,9 +184,13 @@ export function newConversations(call) {
     markRead(id) {
       if (unread.delete(id)) changed();
     },
+    markUnread(ids) {
+      ids.filter((id) => id !== open).forEach((id) => (unread.add(id), find(id)));
+      changed();
+    },
     isUnread: (id) => unread.has(id),
-    isBusy: (id) => [...busy.values()].includes(id),
-    unreadCount: () => unread.size,
+    unread: () => [...unread],
+    isBusy: (id) => (busyIds ??= new Set(busy.values())).has(id),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

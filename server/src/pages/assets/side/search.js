@@ -2,7 +2,7 @@
 
 import { Problem, call } from "../lib/api.js";
 import { el, paintAvatar, setText } from "../lib/dom.js";
-import { formatRelative, t } from "../lib/i18n.js";
+import { daysAgo, formatDate, formatRelative, t } from "../lib/i18n.js";
 
 const DEBOUNCE_MS = 250;
 const PAGE = 20;
@@ -97,12 +97,14 @@ function titleRow({ id, title, persona }) {
   return found(`#/c/${id}`, persona, title, el("span", { className: "excerpt quiet", textContent: persona.name }));
 }
 
+const saidAt = (time) => (daysAgo(time) < 7 ? formatRelative(time) : formatDate(time, { dateStyle: "medium" }));
+
 function resultRow({ conversation, request_id, role, created_at, excerpt }) {
   const { id, title, persona } = conversation;
   const words = el("span", { className: "excerpt quiet aligned", dir: "auto" },
     ...excerpt.map(({ text, hit }) => (hit ? el("mark", { textContent: text }) : text)));
   const speaker = role === "user" ? t("side.search.you") : persona.name;
-  const said = el("span", { className: "said quiet", textContent: [speaker, formatRelative(created_at)].join(" · ") });
+  const said = el("span", { className: "said quiet", textContent: [speaker, saidAt(created_at)].join(" · ") });
   return found(`#/c/${id}/${request_id}`, persona, title ?? persona.name, words, said);
 }
 

@@ -2,6 +2,7 @@
 
 import { $, attempt, paintAvatar, setText } from "../lib/dom.js";
 import { onLanguageChange, t } from "../lib/i18n.js";
+import { UNREAD, store, stored } from "../lib/storage.js";
 import { onTab, tellTabs } from "../lib/tabs.js";
 import { conversationActions } from "./actions.js";
 import { renderList } from "./list.js";
@@ -103,8 +104,9 @@ export function startSide({ user, conversations, signOut }) {
   observer.observe($("side-end"));
   observer.observe($("found-end"));
 
+  conversations.markUnread(stored(localStorage, UNREAD)?.[user.id] ?? []);
   conversations.onChange(render);
-  conversations.onChange(() => showUnread(conversations.unreadCount()));
+  conversations.onChange(() => keepUnread(user.id, conversations.unread()));
   onLanguageChange(render);
   onTab("read", (id) => conversations.markRead(id));
   render();
@@ -124,8 +126,14 @@ export function startSide({ user, conversations, signOut }) {
   };
 }
 
-/** New replies elsewhere are told by the icon of an installed page. */
-function showUnread(count) {
-  if (count) navigator.setAppBadge?.(count).catch(() => {});
+let kept = "";
+
+/** What is unread stays so when the page is loaded again; an installed page shows how much it is at its icon. */
+function keepUnread(userId, ids) {
+  const now = ids.join();
+  if (now === kept) return;
+  kept = now;
+  store(localStorage, UNREAD, ids.length ? { [userId]: ids } : null);
+  if (ids.length) navigator.setAppBadge?.(ids.length).catch(() => {});
   else navigator.clearAppBadge?.().catch(() => {});
 }
