@@ -75,7 +75,9 @@ export function keepConnected({ newest, openRequests = () => [], onFrame, onRequ
     if (code >= 4500 && code < 5000) return stop(reason || String(code));
     if (greetedFor > SETTLED_MS) tries = 0;
     if (looksBlocked(end)) blocked += 1;
-    if (blocked >= BLOCKED_AFTER) fallback ??= followOverHttp({ openRequests, onFrame, onRequest, onSync, onHealth });
+    if (blocked >= BLOCKED_AFTER) {
+      fallback ??= followOverHttp({ openRequests, onFrame, onRequest, onSync, onHealth });
+    }
     tries = Math.max(tries + 1, LEAST_TRIES[code] ?? 0);
     later(problem ? problem.retryAfter : pauseOf(reason));
   }

@@ -22,8 +22,9 @@ export async function* readEvents(path, signal) {
   try {
     const headers = { Accept: "text/event-stream" };
     const response = await fetch(path, { headers, signal: AbortSignal.any([signal, watch.signal]) });
-    if (!response.ok) throw Object.assign(new Error(`the stream was refused: ${response.status}`), { status: response.status });
-    if (response.status === 204) return;
+    const { status } = response;
+    if (!response.ok) throw Object.assign(new Error(`the stream was refused: ${status}`), { status });
+    if (status === 204) return;
     let text = "";
     for await (const chunk of chunksOf(response.body.pipeThrough(new TextDecoderStream()))) {
       silence.restart();

@@ -150,7 +150,9 @@ export function translate(root) {
   const fill = (key, show) => hasText(key) && show(t(key));
   for (const node of root.querySelectorAll("[data-t]")) fill(node.dataset.t, (text) => (node.textContent = text));
   for (const [source, target] of ATTRIBUTES) {
-    for (const node of root.querySelectorAll(`[${source}]`)) fill(node.getAttribute(source), (text) => node.setAttribute(target, text));
+    for (const node of root.querySelectorAll(`[${source}]`)) {
+      fill(node.getAttribute(source), (text) => node.setAttribute(target, text));
+    }
   }
 }
 

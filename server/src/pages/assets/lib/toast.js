@@ -26,4 +26,5 @@ export function toast(text, { action, lasting = false } = {}) {
   }, LASTS_MS);
 }
 
-const button = (textContent, onclick) => Object.assign(document.createElement("button"), { type: "button", textContent, onclick });
+const button = (textContent, onclick) =>
+  Object.assign(document.createElement("button"), { type: "button", textContent, onclick });

@@ -7,6 +7,8 @@ import { openMenu } from "../lib/menu.js";
 
 const MAX_FOLDER = 60;
 
+const folderItem = (text, checked, run) => ({ icon: checked ? "check" : "folder", text, checked, run });
+
 /** The actions on the conversations of a store. */
 export function conversationActions(conversations) {
   async function change(id, body) {
@@ -45,7 +47,7 @@ export function conversationActions(conversations) {
     const names = conversations.folders().map(({ name }) => name);
     openMenu(anchor, [
       { heading: t("side.folder.choose") },
-      ...names.map((name) => ({ icon: name === folder ? "check" : "folder", text: name, checked: name === folder, run: () => move(conversation, name) })),
+      ...names.map((name) => folderItem(name, name === folder, () => move(conversation, name))),
       ...(names.length ? ["separator"] : []),
       { icon: "folder-plus", text: t("side.folder.new"), run: () => moveToNew(conversation) },
       ...(folder ? [{ icon: "close", text: t("side.folder.remove"), run: () => move(conversation, null) }] : []),
@@ -53,8 +55,8 @@ export function conversationActions(conversations) {
   }
 
   async function remove({ id }) {
-    const sure = await askFor({ title: t("side.delete.title"), text: t("side.delete.text"), yes: t("side.delete.yes"), danger: true });
-    if (sure === null) return;
+    const question = { title: t("side.delete.title"), text: t("side.delete.text"), yes: t("side.delete.yes"), danger: true };
+    if ((await askFor(question)) === null) return;
     if (await attempt(async () => (await call("DELETE", `/conversations/${id}`), true))) conversations.remove(id);
   }
 
@@ -64,11 +66,13 @@ export function conversationActions(conversations) {
     if (!conversation) return;
     const { pinned_at: pinned, archived_at: archived, temporary } = conversation;
     const file = (format) => `/api/v1/conversations/${id}/export?format=${format}`;
+    const [pinning, archiving] = [pinned ? "unpin" : "pin", archived ? "unarchive" : "archive"];
+    // The menu of folders opens when this one has closed.
+    const openFolders = () => requestAnimationFrame(() => chooseFolder(conversation, anchor));
     const keeping = [
-      { icon: pinned ? "unpin" : "pin", text: t(pinned ? "side.menu.unpin" : "side.menu.pin"), run: () => change(id, { pinned: !pinned }) },
-      // The menu of folders opens when this one has closed.
-      { icon: "folder", text: t("side.menu.folder"), run: () => requestAnimationFrame(() => chooseFolder(conversation, anchor)) },
-      { icon: archived ? "unarchive" : "archive", text: t(archived ? "side.menu.unarchive" : "side.menu.archive"), run: () => archive(conversation, !archived) },
+      { icon: pinning, text: t(`side.menu.${pinning}`), run: () => change(id, { pinned: !pinned }) },
+      { icon: "folder", text: t("side.menu.folder"), run: openFolders },
+      { icon: archiving, text: t(`side.menu.${archiving}`), run: () => archive(conversation, !archived) },
     ];
     openMenu(anchor, [
       { icon: "edit", text: t("side.menu.rename"), run: () => rename(conversation) },

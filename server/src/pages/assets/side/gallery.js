@@ -45,7 +45,8 @@ export function startGallery({ root, user, personas }) {
   function renderTags(names) {
     tags.hidden = names.length < 2;
     const rows = names.map((tag) => ({ key: tag, tag }));
-    reconcile(tags, rows, ({ tag }) => el("button", { type: "button", className: "chip", onclick: () => choose(tag) }), (node, { tag }) => {
+    const make = ({ tag }) => el("button", { type: "button", className: "chip", onclick: () => choose(tag) });
+    reconcile(tags, rows, make, (node, { tag }) => {
       setText(node, tagText(tag));
       node.ariaPressed = String(chosen.has(tag));
     });
@@ -85,7 +86,8 @@ export function startGallery({ root, user, personas }) {
     return search.focus();
   });
   addEventListener("online", readFirst);
-  new IntersectionObserver(([entry]) => entry.isIntersecting && personas.hasMore() && attempt(() => personas.readMore())).observe(more);
+  const readOn = ([{ isIntersecting }]) => isIntersecting && personas.hasMore() && attempt(() => personas.readMore());
+  new IntersectionObserver(readOn).observe(more);
   personas.onChange(render);
   onLanguageChange(render);
   return {
@@ -98,8 +100,10 @@ export function startGallery({ root, user, personas }) {
 
 function makeCard({ slug }) {
   const words = el("span", { className: "words" },
-    el("strong", { className: "aligned", dir: "auto" }), el("span", { className: "quiet about aligned", dir: "auto" }), el("span", { className: "tags" }));
-  return el("a", { className: "persona", href: `#/new/${encodeURIComponent(slug)}` }, el("span", { className: "avatar", ariaHidden: "true" }), words);
+    el("strong", { className: "aligned", dir: "auto" }), el("span", { className: "quiet about aligned", dir: "auto" }),
+    el("span", { className: "tags" }));
+  const avatar = el("span", { className: "avatar", ariaHidden: "true" });
+  return el("a", { className: "persona", href: `#/new/${encodeURIComponent(slug)}` }, avatar, words);
 }
 
 function updateCard(node, persona) {

@@ -11,6 +11,8 @@ const groupOf = (conversation, now) => {
   return AGES.find(([, most]) => days <= most)[0];
 };
 
+export const conversationRow = (conversation) => ({ key: conversation.id, kind: "conversation", conversation });
+
 /** Rows for a sorted list: a heading before each group, then its conversations. */
 export function groupRows(conversations, now = Date.now()) {
   const groups = new Map([["pinned", []], ...AGES.map(([name]) => [name, []])]);
@@ -18,6 +20,6 @@ export function groupRows(conversations, now = Date.now()) {
   groups.get("pinned").sort((a, b) => (a.pinned_at < b.pinned_at ? 1 : -1));
   return [...groups].filter(([, items]) => items.length).flatMap(([group, items]) => [
     { key: `group ${group}`, kind: "group", group },
-    ...items.map((conversation) => ({ key: conversation.id, kind: "conversation", conversation })),
+    ...items.map(conversationRow),
   ]);
 }

@@ -20,7 +20,7 @@ export function startSearch({ input, root, status, titles, onActive }) {
   let run = 0;
   let next = null;
 
-  const query = () => input.value.trim();
+  const typed = () => input.value.trim();
 
   function clear() {
     run += 1;
@@ -32,10 +32,11 @@ export function startSearch({ input, root, status, titles, onActive }) {
 
   async function search(after) {
     const mine = ++run;
-    const wanted = query();
+    const wanted = typed();
     if (!after) setText(status, t("side.search.searching"));
     try {
-      const page = await call("GET", `/search/messages?q=${encodeURIComponent(wanted)}&limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+      const query = new URLSearchParams({ q: wanted, limit: PAGE, ...(after && { after }) });
+      const page = await call("GET", `/search/messages?${query}`);
       if (mine === run) show(page, wanted, Boolean(after));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
@@ -50,13 +51,14 @@ export function startSearch({ input, root, status, titles, onActive }) {
     if (more) root.append(...nodes);
     else root.replaceChildren(...nodes);
     const count = root.childElementCount;
-    setText(status, count ? t(next ? "side.search.found_more" : "side.search.found", { count }) : t("side.search.none", { query: wanted }));
+    const found = next ? "side.search.found_more" : "side.search.found";
+    setText(status, count ? t(found, { count }) : t("side.search.none", { query: wanted }));
     onActive(true);
   }
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
-    if (Array.from(query()).length < MIN_LETTERS) return clear();
+    if (Array.from(typed()).length < MIN_LETTERS) return clear();
     onActive(true);
     timer = setTimeout(search, DEBOUNCE_MS);
     return undefined;
@@ -75,7 +77,7 @@ export function startSearch({ input, root, status, titles, onActive }) {
   root.addEventListener("keydown", moveFocus);
 
   return {
-    isActive: () => Array.from(query()).length >= MIN_LETTERS,
+    isActive: () => Array.from(typed()).length >= MIN_LETTERS,
     hasMore: () => next !== null,
     readMore: () => (next ? search(next) : undefined),
     clear() {
@@ -94,7 +96,7 @@ function moveFocus(event) {
 }
 
 function titleRow({ id, title, persona }) {
-  return found(`#/c/${id}`, persona, title, el("span", { className: "excerpt quiet", textContent: persona.name }));
+  return foundRow(`#/c/${id}`, persona, title, el("span", { className: "excerpt quiet", textContent: persona.name }));
 }
 
 const saidAt = (time) => (daysAgo(time) < 7 ? formatRelative(time) : formatDate(time, { dateStyle: "medium" }));
@@ -105,11 +107,12 @@ function resultRow({ conversation, request_id, role, created_at, excerpt }) {
     ...excerpt.map(({ text, hit }) => (hit ? el("mark", { textContent: text }) : text)));
   const speaker = role === "user" ? t("side.search.you") : persona.name;
   const said = el("span", { className: "said quiet", textContent: [speaker, saidAt(created_at)].join(" · ") });
-  return found(`#/c/${id}/${request_id}`, persona, title ?? persona.name, words, said);
+  return foundRow(`#/c/${id}/${request_id}`, persona, title ?? persona.name, words, said);
 }
 
-function found(href, persona, title, ...children) {
+function foundRow(href, persona, title, ...children) {
   const avatar = el("span", { className: "avatar tiny", ariaHidden: "true" });
   paintAvatar(avatar, persona.name, persona.slug);
-  return el("a", { className: "found", href }, avatar, el("span", { className: "words" }, el("strong", { className: "clip", dir: "auto", textContent: title }), ...children));
+  const heading = el("strong", { className: "clip", dir: "auto", textContent: title });
+  return el("a", { className: "found", href }, avatar, el("span", { className: "words" }, heading, ...children));
 }
