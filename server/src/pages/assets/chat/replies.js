@@ -17,11 +17,13 @@ export const isFinal = ({ status }) => status === "completed" || status === "fai
 
 /** `unsure`: the server does not list it as running any more, and how it ended is not known yet. */
 export const newReply = (id, conversation_id) => ({
-  id, conversation_id, status: "queued", attempt: 0, cursor: [0, 0], text: "", message: null, incomplete: null, error: null, unsure: false,
+  id, conversation_id, status: "queued", attempt: 0, cursor: [0, 0], text: "", message: null, incomplete: null, error: null,
+  retrieval: null, unsure: false,
 });
 
-const ended = (reply, status, { message = null, incomplete = null, error = null }) => ({
-  ...reply, status, message, incomplete, error, text: message?.content ?? (status === "failed" ? reply.text : ""), unsure: false,
+const ended = (reply, status, { message = null, incomplete = null, error = null, retrieval = null }) => ({
+  ...reply, status, message, incomplete, error, retrieval, unsure: false,
+  text: message?.content ?? (status === "failed" ? reply.text : ""),
 });
 
 /** What an event makes of a reply. The very same reply comes back when the event is no news. */
@@ -70,21 +72,13 @@ export function applyRequest(reply, request) {
   return { ...reply, status: reply.status === "queued" ? request.status : reply.status, unsure: false };
 }
 
-/** The turns of a conversation in the order of asking, each with its question, its reply, or both. */
-export function turnsOf({ asks, replies }, conversationId) {
-  const turns = new Map();
-  const turn = (id) => turns.get(id) ?? turns.set(id, { id }).get(id);
-  for (const ask of asks.values()) if (ask.conversation_id === conversationId) turn(ask.request_id).ask = ask;
-  for (const reply of replies.values()) if (reply.conversation_id === conversationId) turn(reply.id).reply = reply;
-  // Requests have UUIDv7 for ids: they tell when it was asked, also where the question is on a page not read yet.
-  return [...turns.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+/** What only the request tells of a reply that has ended: sources, and why it is not whole. */
+export function applyDetails(reply, { status, incomplete = null, retrieval = null }) {
+  if (!isFinal(reply) || (reply.status === status && reply.incomplete === incomplete && reply.retrieval)) return reply;
+  return { ...reply, status, incomplete, retrieval };
 }
 
-/** The message being sent that a stored one must be: its POST has landed, whatever became of the answer. */
-export const sentAs = (outbox, message) =>
-  outbox.find((item) => item.posted && !item.request_id && item.conversation_id === message.conversation_id
-    && item.content === message.content && Date.parse(message.created_at) > item.after);
-
-/** The reply that a stop is meant for: of those in the conversation that have not ended, the first. */
+/** The reply that a stop is meant for: of those in the conversation that have not ended, the one that is being written. */
 export const toStop = (replies, id) =>
-  [...replies.values()].filter((r) => r.conversation_id === id && !isFinal(r) && !r.unsure).sort((a, b) => (a.id < b.id ? -1 : 1))[0];
+  [...replies.values()].filter((reply) => reply.conversation_id === id && !isFinal(reply) && !reply.unsure)
+    .sort((a, b) => (b.status === "in_progress") - (a.status === "in_progress") || (a.id < b.id ? -1 : 1))[0];
