@@ -4,8 +4,13 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { load } from "./modules.mjs";
+import { addAllTexts } from "./texts.mjs";
 
-const { deviceOf, faultOf, progressOf } = await load("account.js");
+const { deviceOf } = await load("account/devices.js");
+const { progressOf } = await load("account/data.js");
+const { faultsOf } = await load("account/parts.js");
+const { bytesOf } = await load("push/push.js");
+await addAllTexts("en");
 
 test("a device is called by its browser and its system, and a program by its own name", () => {
   const mozilla = (rest) => `Mozilla/5.0 (${rest}`;
@@ -20,13 +25,19 @@ test("a device is called by its browser and its system, and a program by its own
 
 test("an export says how far it is, and how it ended", () => {
   const job = { status: "running", step: "conversations", steps: 7, steps_done: 3 };
-  assert.equal(progressOf(job), "Writing conversations, 3 of 7 parts done…");
-  assert.match(progressOf({ ...job, step: null }), /^Writing it down/);
+  assert.equal(progressOf(job), "3 of 7 parts are written…");
   for (const status of ["waiting", "done", "failed"]) assert.notEqual(progressOf({ ...job, status }), progressOf(job));
 });
 
-test("what is wrong with a form is said of its fields, or as the whole problem", () => {
+test("what is wrong with a form is said beside its fields, else below it", () => {
   const errors = [{ field: "current_password", message: "is not your password" }, { field: "scopes[0]", message: "is not known" }];
-  assert.equal(faultOf({ message: "…", errors }), "The current password is not your password. What it may do is not known.");
-  assert.equal(faultOf({ message: "You are offline.", errors: [] }), "You are offline.");
+  const { beside, below } = faultsOf({ message: "…", errors }, ["current", "next"]);
+  assert.deepEqual([...beside], [["current", "Is not your password."]]);
+  assert.equal(below, "Is not known.");
+  assert.equal(faultsOf({ message: "You are offline.", errors: [] }, ["next"]).below, "You are offline.");
+});
+
+test("the key of the server's notifications is base64url", () => {
+  assert.deepEqual([...bytesOf("-_8A")], [251, 255, 0]);
+  assert.deepEqual([...bytesOf("BA")], [4]);
 });

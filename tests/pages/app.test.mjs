@@ -7,11 +7,9 @@ import { load } from "./modules.mjs";
 
 const {
   applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, isAfter, isFinal, newReply, parseCursor, sentAs, toStop, turnsOf,
-} = await load("replies.js");
-const { backoff, pauseOf } = await load("connection.js");
-const { faultsOf, passGate, sendAgain } = await load("gate.js");
-const { keepCodePoints, titleOf } = await load("text.js");
-const { placeAt } = await load("app.js");
+} = await load("chat/replies.js");
+const { keepCodePoints, titleOf } = await load("lib/text.js");
+const { placeAt } = await load("main.js");
 
 const event = (type, cursor, more) => ({ type, cursor, request_id: "r", conversation_id: "c", ...more });
 const delta = (cursor, text) => event("reply.delta", cursor, { text });
@@ -116,17 +114,6 @@ test("a message whose answer was lost is recognised when it is listed", () => {
   assert.equal(sentAs([sent], { ...stored, created_at: "2025-12-31T23:59:59Z" }), undefined);
 });
 
-test("the pause before a reconnect doubles up to 15 s, with jitter", () => {
-  assert.equal(backoff(1, 0), 300);
-  assert.equal(backoff(3, 1), 2_400);
-  assert.equal(backoff(30, 1), 15_000);
-});
-
-test("a server that stops says when to come back, in the reason of the close", () => {
-  assert.equal(pauseOf('{"reconnect_after_ms":1500}'), 1.5);
-  for (const reason of ["", "bye", "{}", '{"reconnect_after_ms":"soon"}', "null"]) assert.equal(pauseOf(reason), 0);
-});
-
 test("a stop is meant for the first reply of the conversation that has not ended", () => {
   const reply = (id, status, conversation = "c") => [id, { ...newReply(id, conversation), status }];
   const replies = new Map([reply("4", "queued"), reply("3", "in_progress"), reply("1", "completed"), reply("2", "in_progress", "d")]);
@@ -154,43 +141,4 @@ test("an address that makes no sense leads home", () => {
   assert.deepEqual(placeAt("#/verify/aB3_-x"), { name: "verify", token: "aB3_-x" });
   assert.deepEqual(placeAt("#/join/aB3_-x"), { name: "join", invitation: "aB3_-x" });
   for (const hash of ["", "#", "#/join/", "#/join/a%20b", "#/", "#/c", "#/c/", "#/c/%", "#/c/..%2fx", "#/c/a?b", "#/new/%", "#/reset/", "#/reset/a%20b", "#/verify/", "#/verify/a%20b", "#/what"]) assert.deepEqual(placeAt(hash), home);
-});
-
-test("a fault stands at its field, if that is shown, and below the form if not", () => {
-  const error = (field, message) => ({ field, message });
-  const faults = (problem, fields) => {
-    const { named, below } = faultsOf({ message: "Everything at once.", errors: [], ...problem }, fields);
-    return [Object.fromEntries(named), below];
-  };
-  const fields = ["email", "password"];
-  assert.deepEqual(faults({}, fields), [{}, "Everything at once."]);
-  assert.deepEqual(faults({ errors: [error("password", "must be long")] }, fields), [{ password: "Must be long." }, ""]);
-  assert.deepEqual(faults({ errors: [error("name", "must not be empty")] }, fields), [{}, "Must not be empty."]);
-  const both = { errors: [error("token", "is not valid any more"), error("password", "must be long")] };
-  assert.deepEqual(faults(both, ["password"]), [{ password: "Must be long." }, "This link is not valid any more."]);
-});
-
-test("where addresses are verified, the gate leads from joining over the e-mail to signing in", async () => {
-  const calls = [];
-  const answers = [{ detail: "we sent you an e-mail" }, { detail: "a link is on its way" }, null];
-  const places = [];
-  Object.assign(globalThis, {
-    fetch: async (path, { method, body }) => {
-      calls.push([method, path, JSON.parse(body)]);
-      const answer = answers.shift();
-      return { ok: true, status: answer ? 202 : 204, json: async () => answer };
-    },
-    history: { replaceState: (_state, _title, place) => places.push(place) },
-    location: { pathname: "/" },
-  });
-  const entered = () => assert.fail("nobody is signed in");
-  const person = { name: "Ada", email: "ada@example.com", password: "correct horse" };
-  assert.deepEqual(await passGate("join", person, { entered }), ["enter", "We sent you an e-mail.", true]);
-  assert.deepEqual(await sendAgain(person.email), ["enter", "A link is on its way.", true]);
-  assert.deepEqual(await passGate("verify", {}, { token: "aB3_-x", entered }), ["enter", "Your address is verified. Please sign in."]);
-  assert.deepEqual(calls.map(([method, path]) => `${method} ${path}`), [
-    "POST /api/v1/auth/register", "POST /api/v1/auth/email-verifications", "PUT /api/v1/auth/email-verifications",
-  ]);
-  assert.deepEqual([calls[1][2], calls[2][2]], [{ email: "ada@example.com" }, { token: "aB3_-x" }]);
-  assert.deepEqual(places, ["/"], "nobody who comes later finds the link in the history");
 });

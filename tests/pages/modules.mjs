@@ -1,14 +1,15 @@
-// Loads the pages' modules as a browser does: what is served has no package.json to tell Node that it is a module.
+// Loads the pages' modules from their folders, as a browser does. There is no package.json beside them, so Node has to
+// be told that they are modules.
 
-import { readFile } from "node:fs/promises";
+import { register } from "node:module";
 
 const ASSETS = new URL("../../server/src/pages/assets/", import.meta.url);
 
-async function addressOf(name) {
-  let source = await readFile(new URL(name, ASSETS), "utf8");
-  for (const [quoted, other] of source.matchAll(/from "\.\/([\w.]+)"/g)) source = source.replace(quoted, `from "${await addressOf(other)}"`);
-  return `data:text/javascript,${encodeURIComponent(source)}`;
-}
+const asModules = `export async function load(url, context, next) {
+  const isAsset = url.startsWith(${JSON.stringify(ASSETS.href)}) && url.endsWith(".js");
+  return next(url, isAsset ? { ...context, format: "module" } : context);
+}`;
+register(`data:text/javascript,${encodeURIComponent(asModules)}`);
 
-/** The module in this file. Whoever loads it again, or loads what it loads, gets the same. */
-export const load = async (name) => import(await addressOf(name));
+/** The module in this file, by its path below assets/. Whoever loads it again, or loads what it loads, gets the same. */
+export const load = (path) => import(new URL(path, ASSETS).href);

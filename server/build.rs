@@ -1,0 +1,170 @@
+//! Prepares the pages: digest names, references by them, less white space, compression.
+//!
+//! Everything below `src/pages/assets` becomes a line of the table that `src/pages/assets.rs` includes. A reference to a
+//! file that is not there, and a circle of references, fail the build.
+
+#[path = "build/compress.rs"]
+mod compress;
+#[path = "build/references.rs"]
+mod references;
+#[path = "build/shrink.rs"]
+mod shrink;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use references::{Kind, references};
+
+const ASSETS: &str = "src/pages/assets";
+/// Where an HTML file wants its modules preloaded.
+const PRELOADS: &str = "<!-- preloads -->";
+/// Where the service worker wants the names of everything, and one for this version of it all.
+const LIST: &str = "\"assets-of-the-build\"";
+const VERSION: &str = "version-of-the-build";
+
+fn main() {
+    println!("cargo::rerun-if-changed={ASSETS}");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let mut sources = BTreeMap::new();
+    read(Path::new(ASSETS), "", &mut sources);
+    let mut build = Build { sources: &sources, done: BTreeMap::new(), open: Vec::new() };
+    // The service worker lists all others, so it comes last.
+    for path in sources.keys().filter(|path| Kind::of(path) != Some(Kind::Worker)) {
+        build.finish(path);
+    }
+    for path in sources.keys() {
+        build.finish(path);
+    }
+    write(&out, &build.done);
+}
+
+/// All files of known types, by their paths.
+fn read(folder: &Path, prefix: &str, sources: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).expect("a folder of assets") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("a name in UTF-8");
+        let path = format!("{prefix}{name}");
+        if entry.file_type().expect("a type").is_dir() {
+            read(&entry.path(), &format!("{path}/"), sources);
+        } else if Kind::of(&path).is_some() {
+            sources.insert(path, fs::read(entry.path()).expect("a file"));
+        }
+    }
+}
+
+struct Finished {
+    digest_path: String,
+    content: Vec<u8>,
+}
+
+struct Build<'a> {
+    sources: &'a BTreeMap<String, Vec<u8>>,
+    done: BTreeMap<String, Finished>,
+    /// Those that wait for what they refer to.
+    open: Vec<String>,
+}
+
+impl Build<'_> {
+    /// Finishes an asset after all that it refers to; returns its digest path.
+    fn finish(&mut self, path: &str) -> String {
+        if let Some(done) = self.done.get(path) {
+            return done.digest_path.clone();
+        }
+        assert!(!self.open.iter().any(|open| open == path), "a circle of references: {:?} → {path}", self.open);
+        self.open.push(path.to_owned());
+        let kind = Kind::of(path).expect("only known types were read");
+        let source = &self.sources[path];
+        let content = match std::str::from_utf8(source) {
+            Ok(text) if kind.is_text() => self.rewritten(path, kind, text).into_bytes(),
+            _ => source.clone(),
+        };
+        self.open.pop();
+        let digest_path = with_digest(path, &content);
+        self.done.insert(path.to_owned(), Finished { digest_path: digest_path.clone(), content });
+        digest_path
+    }
+
+    fn rewritten(&mut self, path: &str, kind: Kind, source: &str) -> String {
+        let mut text = if path.starts_with("vendor/") { source.to_owned() } else { shrink::shrink(kind, source) };
+        for reference in references(path, kind, &text) {
+            assert!(
+                self.sources.contains_key(&reference.target),
+                "{path} refers to {}, which is not there",
+                reference.text
+            );
+            let digest_path = self.finish(&reference.target);
+            text =
+                text.replace(&reference.quoted(&reference.text), &reference.quoted(&reference.to(path, &digest_path)));
+        }
+        if text.contains(PRELOADS) {
+            text = text.replace(PRELOADS, &self.preloads(source));
+        }
+        if kind == Kind::Worker {
+            let all: Vec<_> = self.done.values().map(|done| format!("\"/assets/{}\"", done.digest_path)).collect();
+            let list = format!("[{}]", all.join(","));
+            text = text.replace(VERSION, &digest(list.as_bytes())).replace(LIST, &list);
+        }
+        text
+    }
+
+    /// Links to the modules that the page's own ones import, as deep as it goes.
+    fn preloads(&mut self, page: &str) -> String {
+        let mut modules = BTreeSet::new();
+        let mut next: Vec<_> = references::modules_of(page);
+        while let Some(path) = next.pop() {
+            let source = String::from_utf8_lossy(&self.sources[&path]).into_owned();
+            next.extend(
+                references::static_imports(&path, &source).into_iter().filter(|path| modules.insert(path.clone())),
+            );
+        }
+        let link = |path: &String| format!("<link rel=\"modulepreload\" href=\"/assets/{}\">", self.finish(path));
+        modules.iter().map(link).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// `chat/rows.1f0c3a….js`.
+fn with_digest(path: &str, content: &[u8]) -> String {
+    let (stem, extension) = path.rsplit_once('.').expect("a known extension");
+    format!("{stem}.{}.{extension}", digest(content))
+}
+
+fn digest(content: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, content);
+    digest.as_ref()[..6].iter().fold(String::new(), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The files, and the table of them.
+fn write(out: &Path, done: &BTreeMap<String, Finished>) {
+    let mut table = "&[\n".to_owned();
+    for (number, (path, Finished { digest_path, content })) in done.iter().enumerate() {
+        let kind = Kind::of(path).expect("a known type");
+        let file = |suffix: &str, content: &[u8]| {
+            let file = out.join(format!("asset-{number}{suffix}"));
+            fs::write(&file, content).expect("room for it");
+            format!("include_bytes!({:?})", file.display().to_string())
+        };
+        let plain = file("", content);
+        let (gzip, brotli) = if kind.is_text() {
+            (file(".gz", &compress::gzip(content)), file(".br", &compress::brotli(content)))
+        } else {
+            ("&[]".to_owned(), "&[]".to_owned())
+        };
+        _ = writeln!(
+            table,
+            "Asset {{ path: {path:?}, digest_path: {digest_path:?}, media_type: {:?}, plain: {plain}, gzip: {gzip}, brotli: {brotli} }},",
+            kind.media_type()
+        );
+    }
+    table.push(']');
+    fs::write(out.join("assets.rs"), table).expect("room for it");
+}

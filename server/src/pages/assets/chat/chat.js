@@ -1,0 +1,306 @@
+// The conversation that is open: joins what is known of it (store.js) with the rows, the composer and the queue.
+
+import { call } from "../lib/api.js";
+import { $, attempt, paintAvatar, setText, speak } from "../lib/dom.js";
+import { language, onLanguageChange, t } from "../lib/i18n.js";
+import { titleOf } from "../lib/text.js";
+import { newKey } from "../lib/api.js";
+import { newActions } from "./actions.js";
+import { askRow, outRow } from "./ask_row.js";
+import { newComposer } from "./composer.js";
+import { newDrafts } from "./drafts.js";
+import { newFeedback } from "./feedback.js";
+import { newOutbox } from "./outbox.js";
+import { newQueue } from "./queue.js";
+import { isFinal, toStop } from "./replies.js";
+import { failure, replyRow } from "./reply_row.js";
+import { estimateHeight, rowsOf, waitingTurns } from "./rows.js";
+import { newStore } from "./store.js";
+import { isAtEnd, lastTurn, placeOf, turnsIn } from "./thread.js";
+import { newThreadView } from "./thread_view.js";
+
+const SETTLE_EVERY_MS = 15_000;
+const HOME = { name: "home" };
+
+/**
+ * Starts the conversation for a user. `conversations` and `personas` are the stores of side/; `go(hash)` leads to
+ * another address without a step in the history; `onReply()` hears that a reply has been finished.
+ */
+export function startChat({ user, conversations, personas, go, onReply }) {
+  let place = HOME;
+  let rows = [];
+  let isStale = true;
+  let frame = 0;
+  const drafts = newDrafts({ user: user.id, storage: localStorage });
+
+  const store = newStore({ call, onChange: changed, onMessage: (message) => outbox.claim(message), onGone: left });
+  const outbox = newOutbox({
+    user: user.id, storage: localStorage, send, onSent, onChange: () => changed("turns", place.id), uncertain: t("chat.outbox.uncertain"),
+  });
+  const feedback = newFeedback({ onChange: (request) => touchTurn(request) });
+  const composer = newComposer({
+    form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
+    onSubmit: submit, onGrow: () => view.schedule(), onLast: () => act.editLast(),
+  });
+  const queue = newQueue({
+    root: $("queue"), drafts, onMessage: store.take, onLearned: () => changed("turns", place.id), onRescued: composer.insert,
+    onWithdrawn(id, content) {
+      store.drop(place.id, id);
+      composer.insert(content);
+      speak(t("chat.queue.withdrawn"));
+    },
+  });
+  const page = {
+    conversationId: () => place.id,
+    persona: personaNow,
+    put: conversations.put,
+    post,
+    showTurn: touchTurn,
+    withdraw: queue.withdraw,
+  };
+  const act = newActions({ store, outbox, drafts, feedback, composer, page });
+  const makers = { day: dayRow, ask: askRow, reply: replyRow, out: outRow };
+  const view = newThreadView({
+    scroll: $("scroll"), root: $("thread"), estimate: estimateHeight,
+    make: (row) => makers[row.kind]({ act, context }),
+    onNear: (end) => place.name === "chat" && attempt(() => (end === "older" ? store.readOlder : store.readNewer)(place.id)),
+    onStick: () => showLatest(),
+  });
+
+  // ── What is open
+
+  function personaNow() {
+    if (place.name === "chat") return conversations.get(place.id)?.persona;
+    return place.name === "new" ? personas.get(place.slug) : undefined;
+  }
+
+  const context = (id) => ({
+    persona: personaNow(), rating: feedback.of(id), editing: act.isEditing(id),
+    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change,
+  });
+
+  function show(next) {
+    const isOther = next.name !== place.name || next.id !== place.id || next.slug !== place.slug;
+    place = next;
+    if (isOther) {
+      view.reset();
+      composer.show(place.id ?? place.slug ?? null);
+      composer.focus();
+    }
+    changed("turns", place.id);
+    if (place.name === "chat") attempt(() => open(place.id, place.request));
+  }
+
+  async function open(id, request) {
+    if (!request) return store.readLatest(id);
+    await store.readAround(id, request);
+    const turn = place.id === id && store.thread(id)?.turns.get(request);
+    if (!turn) return undefined;
+    renderNow();
+    if (!view.toRow(`ask ${placeOf(turn)}`)) view.toRow(`reply ${placeOf(turn)}`);
+    return undefined;
+  }
+
+  /** The conversation that is open is no more. */
+  function left(id) {
+    outbox.items().filter((item) => item.conversation_id === id).forEach(({ key }) => outbox.remove(key));
+    conversations.remove(id);
+    if (place.id === id) go("#/");
+  }
+
+  // ── What changes
+
+  function changed(what, id, reply) {
+    if (what === "end") ended(id, reply);
+    if (what === "queue" && id === place.id) queue.read();
+    if (id !== place.id) return;
+    if (what === "text" && touchReply(reply)) return;
+    isStale = true;
+    frame ||= requestAnimationFrame(render);
+  }
+
+  function ended(id, reply) {
+    onReply();
+    if (id !== place.id) return;
+    const name = personaNow()?.name ?? t("chat.reply");
+    speak(reply.status === "failed" ? t("chat.no_reply", { why: failure(reply) }) : t("chat.spoken", { name, text: reply.text }));
+  }
+
+  /** Most of the time only the newest reply grows: its row alone is touched. */
+  function touchReply(reply) {
+    for (let at = rows.length - 1; at >= 0 && at > rows.length - 8; at -= 1) {
+      const row = rows[at];
+      if (row.kind !== "reply" || row.turn.id !== reply.id) continue;
+      Object.assign(row, { reply, text: reply.text });
+      view.touch(row.key);
+      return true;
+    }
+    return false;
+  }
+
+  function touchTurn(id) {
+    for (const { key, turn } of rows) if (turn?.id === id) view.touch(key);
+  }
+
+  const renderNow = () => {
+    cancelAnimationFrame(frame);
+    render();
+  };
+
+  function render() {
+    frame = 0;
+    renderHead();
+    renderPlace();
+    if (isStale) renderRows();
+    isStale = false;
+    showLatest();
+  }
+
+  function renderRows() {
+    const thread = place.name === "chat" ? store.thread(place.id) : null;
+    const items = place.id ? outbox.items().filter((item) => item.conversation_id === place.id && !item.request_id) : [];
+    rows = thread || items.length ? rowsOf(thread, store.replies(), items, { language: language() }) : [];
+    view.setRows(rows);
+    renderQueue(thread, items);
+    const running = toStop(store.replies(), place.id);
+    $("stop").hidden = place.name !== "chat" || !running;
+    $("thread").ariaBusy = String(Boolean(running));
+  }
+
+  function renderQueue(thread, items) {
+    const turns = thread ? turnsIn(thread) : [];
+    const waiting = waitingTurns(turns, store.replies());
+    const isQueued = turns.some(({ id }) => store.reply(id)?.status === "queued");
+    const shown = new Set(rows.filter(({ kind }) => kind === "out").map(({ item }) => item.key));
+    queue.watch(place.id, isQueued);
+    queue.show(turns.filter(({ id }) => waiting.has(id)), items.filter(({ key }) => !shown.has(key)));
+  }
+
+  function renderHead() {
+    const persona = personaNow();
+    const conversation = conversations.get(place.id);
+    const named = { home: t("side.new"), account: t("side.account") }[place.name];
+    const title = named ?? conversation?.title ?? persona?.name ?? "";
+    setText($("title"), title);
+    setText($("persona"), persona && title !== persona.name ? persona.name : "");
+    document.title = place.name === "home" || !title ? "Troupe" : `${title} · Troupe`;
+    $("conversation-menu").hidden = place.name !== "chat" || !conversation;
+    $("memories").hidden = !persona;
+    const remembers = persona ? t("chat.memories.title", { name: persona.name }) : "";
+    $("memories").ariaLabel = $("memories").title = remembers;
+    $("temporary-mark").hidden = !conversation?.temporary;
+  }
+
+  function renderPlace() {
+    const persona = personaNow();
+    $("intro").hidden = place.name !== "new" || !persona;
+    $("thread").hidden = place.name !== "chat";
+    $("dock").hidden = place.name === "home" || place.name === "account";
+    if (!persona) return;
+    $("draft").placeholder = t("chat.composer.hint", { name: persona.name });
+    setText($("intro-name"), persona.name);
+    setText($("intro-about"), persona.description ?? "");
+    paintAvatar($("intro-avatar"), persona.name, persona.slug);
+  }
+
+  function showLatest() {
+    const thread = store.thread(place.id);
+    const isAway = place.name === "chat" && (!view.isStuck() || (thread?.isRead && !isAtEnd(thread)));
+    $("latest").hidden = !isAway;
+    const last = thread && lastTurn(thread);
+    const isWriting = last && store.reply(last.id) && !isFinal(store.reply(last.id));
+    setText($("latest").lastElementChild, t(isWriting ? "chat.latest_writing" : "chat.latest"));
+  }
+
+  async function toLatest() {
+    const thread = store.thread(place.id);
+    if (thread && !isAtEnd(thread)) {
+      await attempt(() => store.readLatest(place.id));
+      if (place.request) go(`#/c/${place.id}`);
+      renderNow();
+    }
+    view.toEnd(true);
+  }
+
+  // ── Sending
+
+  function post(content, replaces) {
+    const thread = store.thread(place.id);
+    const times = thread ? turnsIn(thread).map(({ ask }) => Date.parse(ask?.created_at) || 0) : [];
+    const item = { key: newKey(), conversation_id: place.id, content, at: new Date().toISOString(), after: Math.max(0, ...times), ...(replaces && { replaces }) };
+    if (thread && !isAtEnd(thread) && !replaces) attempt(() => store.readLatest(item.conversation_id));
+    outbox.add(item);
+    if (!replaces) view.toEnd();
+  }
+
+  function send({ conversation_id: id, content, replaces, key }) {
+    return call("POST", `/conversations/${id}/messages`, { body: { content, ...(replaces && { replaces }) }, key });
+  }
+
+  function onSent(answer, { replaces = null }) {
+    store.takeSent(answer, replaces);
+  }
+
+  /** Returns whether the text has been taken over. */
+  async function submit(content) {
+    if (place.name === "chat") {
+      post(content);
+      return true;
+    }
+    const { slug } = place;
+    const isTemporary = $("temporary").checked;
+    const body = { persona: slug, title: titleOf(content), ...(isTemporary && { temporary: true }) };
+    const created = await attempt(() => call("POST", "/conversations", { body, key: newKey() }));
+    if (!created) return false;
+    $("temporary").checked = false;
+    conversations.put(created);
+    store.begin(created.id);
+    drafts.set(slug, "");
+    // Somebody who has gone elsewhere meanwhile is not led away from there.
+    if (place.slug === slug) {
+      place = { name: "chat", id: created.id };
+      go(`#/c/${created.id}`);
+      view.reset();
+      composer.show(created.id);
+    }
+    outbox.add({ key: newKey(), conversation_id: created.id, content, at: new Date().toISOString(), after: 0 });
+    return true;
+  }
+
+  $("latest").onclick = toLatest;
+  $("stop").onclick = () => act.stop(toStop(store.replies(), place.id));
+  $("memories").onclick = async () => {
+    const loaded = await import("./memories.js").catch(() => null);
+    if (loaded && personaNow()) loaded.openMemories(personaNow());
+  };
+  addEventListener("storage", ({ key }) => key === outbox.storageName && outbox.reload());
+  addEventListener("online", outbox.flush);
+  conversations.onChange(() => changed("turns", place.id));
+  personas.onChange(() => changed("turns", place.id));
+  onLanguageChange(() => {
+    view.reset();
+    changed("turns", place.id);
+  });
+  setInterval(() => place.name === "chat" && !document.hidden && store.settle(place.id), SETTLE_EVERY_MS);
+  outbox.flush();
+
+  return {
+    show,
+    store,
+    /** Reads what is open anew: after a hello, and where no frame tells of changes. */
+    read: () => (place.name === "chat" && !place.request ? store.readLatest(place.id) : Promise.resolve()),
+    place: () => place,
+    hasUnsent: () => outbox.items().length > 0,
+    flush: outbox.flush,
+    /** Nothing of this user stays in the browser. */
+    forgetUnsent() {
+      drafts.clear();
+      outbox.clear();
+    },
+  };
+}
+
+function dayRow() {
+  const node = Object.assign(document.createElement("p"), { className: "day" });
+  return { node, update: ({ text }) => setText(node, text) };
+}

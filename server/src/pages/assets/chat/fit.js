@@ -1,0 +1,27 @@
+// How high a field is for its text, and how much of what a message may have is used.
+
+import { t } from "../lib/i18n.js";
+
+/** The server's own limit, unless its operator has set another; it has the last word. */
+const MAX_BYTES = 32 * 1024;
+const NEAR = 0.8;
+
+const encoder = new TextEncoder();
+
+export function fitHeight(input) {
+  input.style.height = "auto";
+  input.style.height = `${input.scrollHeight + input.offsetHeight - input.clientHeight}px`;
+}
+
+/** `words` is "" while there is plenty of room. */
+export function lengthOf(text) {
+  // So many letters have this many bytes at the least: most drafts need no counting.
+  if (text.length * 3 < MAX_BYTES * NEAR) return { isTooLong: false, words: "" };
+  const bytes = encoder.encode(text.trim()).length;
+  const count = Math.abs(Math.floor((MAX_BYTES - bytes) * (text.length / Math.max(1, bytes))));
+  if (bytes > MAX_BYTES) return { isTooLong: true, words: t("chat.composer.too_long", { count }) };
+  return { isTooLong: false, words: bytes > MAX_BYTES * NEAR ? t("chat.composer.left", { count }) : "" };
+}
+
+/** Enter that sends: not the one that chooses a word from an input method, nor the one for a new line. */
+export const isSendKey = ({ key, shiftKey, isComposing, keyCode }) => key === "Enter" && !shiftKey && !isComposing && keyCode !== 229;

@@ -1,0 +1,220 @@
+// The window of rows: of a conversation's rows, those in sight and some beside them are in the page, between two spacers
+// for the rest. What is being read stays where it is, whatever comes above, grows, or turns out higher than estimated.
+
+import { el } from "../lib/dom.js";
+import { newHeights } from "./heights.js";
+
+/** Rows are in the page this far beyond both edges, in heights of the window. */
+const MARGIN = 1;
+/** More rows are asked for when the end of those known is nearer than this, in heights of the window. */
+const NEAR = 2;
+const STICKS_PX = 40;
+const MAX_PASSES = 4;
+/** For rendering text, in each frame. */
+const WORK_MS = 8;
+
+/**
+ * Shows rows in `root`, which `scroll` scrolls. `make(row)` gives `{node, update(row), work?(until)}`; `estimate(row)` a
+ * height. `onNear("older" | "newer")` hears that an end comes near, `onStick` whether the window follows the end.
+ */
+export function newThreadView({ scroll, root, make, estimate, onNear, onStick }) {
+  const heights = newHeights(estimate);
+  const above = el("div", { className: "spacer" });
+  const below = el("div", { className: "spacer" });
+  const shown = new Map();
+  const observer = new ResizeObserver(resized);
+  let rows = [];
+  let isStuck = true;
+  /** The row that stays where it is, and its distance from the upper edge. */
+  let anchor = null;
+  let lastTop = 0;
+  let width = 0;
+  let frame = 0;
+  let marked = null;
+  root.append(above, below);
+
+  const base = () => root.offsetTop;
+  const schedule = () => (frame ||= requestAnimationFrame(render));
+
+  function stick(next) {
+    if (next === isStuck) return;
+    isStuck = next;
+    onStick(next);
+  }
+
+  function wantedTop() {
+    if (isStuck) return heights.total() - scroll.clientHeight;
+    const index = anchor && heights.indexOf(anchor.key);
+    return index === undefined || index === null ? scroll.scrollTop - base() : heights.topOf(index) - anchor.offset;
+  }
+
+  function rangeNow() {
+    const top = wantedTop();
+    const { clientHeight } = scroll;
+    return heights.range(top - clientHeight * MARGIN, top + clientHeight * (1 + MARGIN));
+  }
+
+  function render() {
+    frame = 0;
+    if (root.hidden) return;
+    const until = performance.now() + WORK_MS;
+    let range = rangeNow();
+    for (let pass = 0; pass < MAX_PASSES; pass += 1) {
+      showRange(range);
+      work(until);
+      measure();
+      const next = rangeNow();
+      if (next[0] === range[0] && next[1] === range[1]) break;
+      range = next;
+    }
+    restore();
+    askForMore();
+  }
+
+  function showRange([first, end]) {
+    const wanted = new Set(rows.slice(first, end).map(({ key }) => key));
+    for (const [key, { node }] of shown) if (!wanted.has(key)) forget(key, node);
+    let at = above.nextSibling;
+    for (const row of rows.slice(first, end)) {
+      const view = shown.get(row.key) ?? begin(row);
+      if (view.row !== row || view.isStale) {
+        view.row = row;
+        view.isStale = false;
+        view.update(row);
+      }
+      if (view.node === at) at = at.nextSibling;
+      else root.insertBefore(view.node, at);
+    }
+    above.style.height = `${heights.topOf(first)}px`;
+    below.style.height = `${heights.total() - heights.topOf(end)}px`;
+  }
+
+  function begin(row) {
+    const view = make(row);
+    shown.set(row.key, view);
+    view.node.dataset.key = row.key;
+    observer.observe(view.node);
+    return view;
+  }
+
+  function forget(key, node) {
+    observer.unobserve(node);
+    node.remove();
+    shown.delete(key);
+  }
+
+  function work(until) {
+    let isMore = false;
+    // What is in sight first.
+    const [first, last] = [scroll.scrollTop - base(), scroll.scrollTop - base() + scroll.clientHeight];
+    const inSight = ({ row }) => {
+      const top = heights.topOf(heights.indexOf(row.key));
+      return top < last && top > first - scroll.clientHeight;
+    };
+    const views = [...shown.values()].filter(({ work: hasWork }) => hasWork);
+    for (const view of [...views.filter(inSight), ...views.filter((view) => !inSight(view))]) isMore = view.work(until) || isMore;
+    if (isMore) schedule();
+  }
+
+  function measure() {
+    let isNews = false;
+    for (const [key, { node }] of shown) isNews = heights.measure(key, node.getBoundingClientRect().height) || isNews;
+    return isNews;
+  }
+
+  /** Scrolls to where the window is to be, after heights above it have changed. */
+  function restore() {
+    const top = isStuck ? scroll.scrollHeight - scroll.clientHeight : base() + wantedTop();
+    if (Math.abs(scroll.scrollTop - top) >= 1) scroll.scrollTop = top;
+    lastTop = scroll.scrollTop;
+    if (!isStuck && !anchor) hold();
+  }
+
+  function hold() {
+    const y = scroll.scrollTop - base();
+    const row = rows[heights.indexAt(y)];
+    anchor = row ? { key: row.key, offset: heights.topOf(heights.indexOf(row.key)) - y } : null;
+  }
+
+  function resized() {
+    if (root.hidden || !measure()) return;
+    restore();
+    // Rows that became lower may leave a gap.
+    schedule();
+  }
+
+  function askForMore() {
+    const { clientHeight, scrollTop } = scroll;
+    const top = scrollTop - base();
+    if (top < clientHeight * NEAR) onNear("older");
+    if (heights.total() - top - clientHeight < clientHeight * NEAR) onNear("newer");
+  }
+
+  scroll.addEventListener("scroll", () => {
+    if (root.hidden) return;
+    const top = scroll.scrollTop;
+    const distance = scroll.scrollHeight - scroll.clientHeight - top;
+    // Upwards even a little means to stay there.
+    const isUp = top < lastTop - 1;
+    stick(distance < (isUp ? 2 : STICKS_PX));
+    lastTop = top;
+    hold();
+    schedule();
+  }, { passive: true });
+
+  new ResizeObserver(() => {
+    if (root.hidden) return;
+    if (root.clientWidth !== width) {
+      width = root.clientWidth;
+      heights.forgetAll();
+      measure();
+    }
+    restore();
+    schedule();
+  }).observe(scroll);
+
+  return {
+    schedule,
+    /** Shows these rows from now on. Rows that are the very same objects are not updated again. */
+    setRows(next) {
+      rows = next;
+      heights.setRows(next);
+      schedule();
+    },
+    /** A row has changed without becoming another. */
+    touch(key) {
+      const view = shown.get(key);
+      if (view) view.isStale = true;
+      schedule();
+    },
+    isStuck: () => isStuck,
+    toEnd(isSmooth = false) {
+      const near = scroll.scrollHeight - scroll.scrollTop < scroll.clientHeight * 4;
+      if (isSmooth && near) return scroll.scrollTo({ top: scroll.scrollHeight, behavior: "smooth" });
+      anchor = null;
+      stick(true);
+      return schedule();
+    },
+    /** Brings a row near the upper edge, and marks it for a moment. Returns whether it is there. */
+    toRow(key) {
+      const index = heights.indexOf(key);
+      if (index === undefined) return false;
+      anchor = { key, offset: scroll.clientHeight / 5 };
+      stick(false);
+      render();
+      marked?.classList.remove("is-found");
+      marked = shown.get(key)?.node ?? null;
+      marked?.classList.add("is-found");
+      return true;
+    },
+    node: (key) => shown.get(key)?.node ?? null,
+    /** Another conversation, or another language: everything anew, at the end. */
+    reset() {
+      for (const [key, { node }] of shown) forget(key, node);
+      heights.forgetAll();
+      anchor = null;
+      stick(true);
+      schedule();
+    },
+  };
+}
