@@ -189,7 +189,16 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         dispatch: accepted.dispatch,
         queued: Frame::new(request_id, conversation_id, Cursor::QUEUED, created_at, &event),
     });
-    // The message is accepted in any case: if a cancellation fails, it waits its turn.
+    if position != Place::End || waits && if_busy == IfBusy::Interrupt {
+        Box::pin(make_way(chat, user, &message, position, if_busy, waits)).await;
+    }
+    Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
+}
+
+/// Cancels what an accepted message replaces or interrupts, if it must wait for that, and tells of a new branch. If a
+/// cancellation fails, the message waits its turn.
+async fn make_way(chat: &Chat, user: UserId, message: &Message, position: Place, if_busy: IfBusy, waits: bool) {
+    let Message { conversation_id, request_id, .. } = *message;
     let cancelled = match position.replaces() {
         _ if waits && if_busy == IfBusy::Interrupt => cancel_before(chat, user, conversation_id, request_id).await,
         Some(replaced) if waits => cancel_request(chat, user, replaced).await.map(drop),
@@ -201,7 +210,6 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
     if position != Place::End {
         tell_updated(chat, user, conversation_id, false).await;
     }
-    Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
 }
 
 async fn store(chat: &Chat, mut new: NewMessage, place: Place) -> Result<Outcome, ApiError> {
@@ -209,7 +217,8 @@ async fn store(chat: &Chat, mut new: NewMessage, place: Place) -> Result<Outcome
     new.trace = span.context().map(|context| context.as_parent());
     span.describe(|span| span.set("troupe.request_id", new.request_id.to_string()));
     if let Some(replaces) = place.replaces() {
-        return store_beside(chat, new, replaces, place).await;
+        // Boxed: every connection has room for the rest.
+        return Box::pin(store_beside(chat, new, replaces, place)).await;
     }
     let stored = chat.accepts.call(new).await.ok_or_else(|| ApiError::unavailable("shutting down"))?;
     stored.map_err(|error| {

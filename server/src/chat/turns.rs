@@ -32,7 +32,7 @@ pub(crate) async fn ask_again(
     correlation_id: &str,
 ) -> Result<Sent, ApiError> {
     let request = requests::find(&chat.pool, user, of).await?.ok_or(NO_TURN)?;
-    if continues && !request.reply.as_ref().is_some_and(|reply| !reply.content.trim().is_empty()) {
+    if continues && request.reply.as_ref().is_none_or(|reply| reply.content.trim().is_empty()) {
         let detail = "the request has not ended with any text";
         return Err(ApiError::conflict(ProblemCode::NothingToContinue, detail));
     }

@@ -3,7 +3,7 @@
 //! The check is done when a reply ends, and the telling is a job, so a push service that is slow holds no reply up.
 //! What is told twice is shown once: browsers replace a notification by the next with its request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use troupe_core::{
@@ -28,11 +28,11 @@ use crate::{
 
 /// How much of a reply is in a notification.
 const EXCERPT_CHARS: usize = 140;
-const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 const ATTEMPTS: u32 = 4;
-const RETRY_BASE: std::time::Duration = std::time::Duration::from_secs(2);
+const RETRY_BASE: Duration = Duration::from_secs(2);
 /// A notification of something this old is of no use any more.
-const RETRY_CAP: std::time::Duration = std::time::Duration::from_secs(60);
+const RETRY_CAP: Duration = Duration::from_mins(1);
 /// How long a push service keeps what it cannot deliver: a day.
 const TIME_TO_LIVE: &str = "86400";
 
@@ -121,8 +121,8 @@ impl Job for BrowserNotification {
             concurrency: 8,
             retry: RetryPolicy::doubling(Some(ATTEMPTS), RETRY_BASE, RETRY_CAP),
             time_limit: TIME_LIMIT,
-            kept: std::time::Duration::ZERO,
-            dead_letter_kept: Some(std::time::Duration::from_hours(24)),
+            kept: Duration::ZERO,
+            dead_letter_kept: Some(Duration::from_hours(24)),
         }
     }
 

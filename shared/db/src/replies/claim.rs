@@ -46,6 +46,7 @@ pub struct Persona {
 
 /// A claimed request, with all that the prompt needs.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "properties that have nothing to do with each other")]
 pub struct Claimed {
     pub request_id: RequestId,
     pub conversation_id: ConversationId,
