@@ -3,7 +3,8 @@
 import { Problem } from "../lib/api.js";
 import { $, el, setText } from "../lib/dom.js";
 import { LANGUAGES, chooseLanguage, language, loadCatalogue, onLanguageChange, t, translate } from "../lib/i18n.js";
-import { NOTICE, store, stored } from "../lib/storage.js";
+import { NOTICE, SESSION, store, stored } from "../lib/storage.js";
+import { forgetPush } from "../push/push.js";
 import { GATES, faultsOf, passGate, sendAgain } from "./passing.js";
 
 const FIELDS = ["name", "email", "password"];
@@ -80,6 +81,7 @@ export async function showGate({ name: purpose, token, invitation, entered }) {
   onLanguageChange(() => $("gate").hidden || showTexts());
   const notice = stored(sessionStorage, NOTICE);
   store(sessionStorage, NOTICE, null);
+  if (!stored(localStorage, SESSION)) forgetPush().catch(() => {});
   $("gate").hidden = false;
   show(gate, notice ?? "");
 }

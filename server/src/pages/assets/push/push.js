@@ -36,6 +36,15 @@ export async function turnOff() {
   await subscription.unsubscribe();
 }
 
+/**
+ * Ends the subscription of this device where nobody is signed in any more: it was somebody's. The server, which does not
+ * take calls then, learns it from the push service, which answers for it that it is gone.
+ */
+export async function forgetPush() {
+  if (!isSupported() || !(await navigator.serviceWorker.getRegistration())) return;
+  await (await currentSubscription())?.unsubscribe();
+}
+
 /** Tells the server of the subscription again: its language, or the browser's keys, may have changed. */
 export async function refreshPush() {
   if ((await pushState()) === "on") await keep(await currentSubscription());

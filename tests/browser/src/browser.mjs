@@ -1,0 +1,114 @@
+// One Chromium for the tests of a file, and windows in it that note everything which no healthy page does.
+
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+import { chromium } from "playwright-core";
+
+const EXECUTABLE = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** What a locator waits for, at most. */
+const PATIENCE_MS = 15_000;
+
+export const DESKTOP = { viewport: { width: 1200, height: 800 } };
+export const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+
+export function launch() {
+  if (!EXECUTABLE) throw new Error("there is no Chromium: scripts/setup test installs it, or set CHROMIUM");
+  // Root may not have a sandbox, and containers have a small /dev/shm.
+  const args = [...(process.getuid() === 0 ? ["--no-sandbox"] : []), "--disable-dev-shm-usage"];
+  return chromium.launch({ executablePath: EXECUTABLE, args });
+}
+
+/** What a browser keeps of somebody who has signed in. */
+async function storedSession(stack, origin, user) {
+  const { name, value, user: signedIn } = await user.session();
+  const { hostname } = new URL(origin);
+  const cookie = { name, value, domain: hostname, path: "/", expires: -1, httpOnly: true, secure: false, sameSite: "Strict" };
+  return { cookies: [cookie], origins: [{ origin, localStorage: [{ name: "troupe.session", value: JSON.stringify({ user: signedIn }) }] }] };
+}
+
+/** Reports what the policy of the page has kept from happening: to the console, and to us. */
+const REPORT_VIOLATIONS = () => addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, lineNumber }) =>
+  globalThis.reportViolation(`${violatedDirective} kept out ${blockedURI} (${sourceFile}:${lineNumber})`), true);
+
+/** A browser of one person: its windows share cookies and storage. */
+export class Device {
+  #allowed = [];
+  faults = [];
+
+  static async open(browser, { origin, user, ...options }) {
+    const storageState = user && (await storedSession(user.stack, origin, user));
+    const context = await browser.newContext({ baseURL: origin, locale: "en-GB", ...DESKTOP, ...options, storageState });
+    context.setDefaultTimeout(PATIENCE_MS);
+    const device = new Device(context, origin);
+    await context.exposeFunction("reportViolation", (what) => device.fault(`policy: ${what}`));
+    await context.addInitScript(REPORT_VIOLATIONS);
+    context.on("console", (message) => message.type() === "error" && device.fault(`console: ${message.text()} (${message.location().url})`));
+    context.on("weberror", (error) => device.fault(`error: ${error.error().stack ?? error.error()}`));
+    context.on("request", (request) => device.#look(request.url()));
+    return device;
+  }
+
+  constructor(context, origin) {
+    Object.assign(this, { context, origin });
+  }
+
+  #look(url) {
+    const { protocol, origin } = new URL(url);
+    if (["data:", "blob:", "about:"].includes(protocol) || origin === this.origin) return;
+    this.fault(`request: ${url} is of another host`);
+  }
+
+  /** What the test itself brings about is none. */
+  allow(...patterns) {
+    this.#allowed.push(...patterns);
+  }
+
+  fault(what) {
+    this.faults.push(what);
+  }
+
+  /** Opens a window at an address of the page. */
+  async visit(hash = "", path = "/") {
+    const page = await this.context.newPage();
+    page.on("crash", () => this.fault("a window has crashed"));
+    await page.goto(`${path}${hash}`, { waitUntil: "load" });
+    return page;
+  }
+
+  /** Cuts the network, or joins it again, also for the service worker. */
+  offline(isOffline) {
+    return this.context.setOffline(isOffline);
+  }
+
+  unexpected() {
+    return this.faults.filter((fault) => !this.#allowed.some((pattern) => pattern.test(fault)));
+  }
+
+  close() {
+    return this.context.close();
+  }
+}
+
+/** Violations of accessibility rules in what is shown, each in a line. */
+export async function violations(page) {
+  if (!(await page.evaluate(() => Boolean(globalThis.axe)))) {
+    // Not as a script of the page: its policy lets none in.
+    const session = await page.context().newCDPSession(page);
+    await session.send("Runtime.evaluate", { expression: readFileSync(AXE, "utf8") });
+    await session.detach();
+  }
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ target, failureSummary, html }) => `${id} (${help}): ${target.join(" ")}\n    ${html.slice(0, 200)}\n    ${failureSummary.replaceAll("\n", " ")}`));
+}
+
+/** The longest tasks of a page so far, in milliseconds, the longest first; empty where none took 50 ms. */
+export const watchTasks = (page) => page.evaluate(() => {
+  globalThis.longTasks = [];
+  new PerformanceObserver((list) => globalThis.longTasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+});
+
+export const longTasks = (page) => page.evaluate(() => globalThis.longTasks.toSorted((a, b) => b - a));
