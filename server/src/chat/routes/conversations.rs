@@ -182,7 +182,7 @@ pub(crate) async fn read_conversation(
 }
 
 /// Rename, pin, archive or file a conversation
-#[utoipa::path(patch, path = "/conversations/{id}", tag = "conversations", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path)),
+#[utoipa::path(patch, path = "/conversations/{id}", operation_id = "rename_conversation", tag = "conversations", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path)),
     request_body = ChangeConversation,
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
 pub(crate) async fn change_conversation(
