@@ -103,6 +103,12 @@ export class ScriptedProvider {
     return gated;
   }
 
+  /** Whatever was said before: journeys that share it must not get each other's scripts. */
+  forget() {
+    this.#scripts.clear();
+    this.calls = [];
+  }
+
   /** Waits until it has been asked this so many times. */
   async asked(question, times = 1) {
     const enough = () => this.calls.filter((call) => call.question === question).length >= times;
