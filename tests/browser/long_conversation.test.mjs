@@ -17,6 +17,12 @@ async function longConversation(scene) {
 /** Rows that are in the page: few, however long the conversation is. */
 const rowsInPage = (chat) => chat.thread.locator("article").count();
 
+/** The numbers of the questions that are in the page once the next frame has been drawn. */
+const drawnQuestions = ({ page }) => page.evaluate(async () => {
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  return [...document.querySelectorAll("article.ask")].map(({ innerText }) => Number(/Question (\d+)/.exec(innerText)?.[1]));
+});
+
 /** Where a row stands in the window, in pixels. */
 const topOf = async (row) => (await row.boundingBox()).y;
 
@@ -29,11 +35,11 @@ journey("of five thousand messages few are in the page; scrolling reads more, an
   assert.ok((await rowsInPage(chat)) < 60, "rows in the page at first");
   await chat.page.locator("#scroll").hover();
   const seen = new Set();
-  // Up through some pages of history: what is in sight stays in sight when older rows come above it.
-  await eventually("turn 2400 is in sight", async () => {
-    await chat.page.mouse.wheel(0, -900);
-    for (const text of await chat.questions().allInnerTexts()) seen.add(Number(/Question (\d+)/.exec(text)?.[1]));
-    return question(2_400).isVisible({ timeout: 0 });
+  // Up through some pages of history, so slowly that each row is drawn: none may be left out.
+  await eventually("turn 2400 has been in the page", async () => {
+    await chat.page.mouse.wheel(0, -500);
+    for (const number of await drawnQuestions(chat)) seen.add(number);
+    return seen.has(2_400);
   }, 40_000);
   const missing = Array.from({ length: TURNS - 2_400 }, (_, n) => 2_401 + n).filter((n) => !seen.has(n));
   assert.deepEqual(missing, [], "turns that never were in the page");

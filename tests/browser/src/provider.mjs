@@ -162,9 +162,9 @@ async function perform(script, { stream, stream_options: options }, response) {
 }
 
 async function event(response, data) {
-  if (!response.write(`data: ${JSON.stringify(data)}\n\n`) && !response.destroyed) {
-    await Promise.race([once(response, "drain"), once(response, "close")]);
-  }
+  if (response.write(`data: ${JSON.stringify(data)}\n\n`) || response.destroyed) return;
+  await new Promise((go) => response.once("drain", go).once("close", go));
+  response.removeAllListeners("drain");
 }
 
 function json(response, status, body) {
