@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 
 import { Chat, PHONE, eventually, journey } from "./src/harness.mjs";
 
+/** What a model is asked for that is to go on with a reply. */
+const GO_ON = "Your reply was cut off. Go on exactly where it stops, in the same language and style, and repeat nothing of it.";
+
 const versions = (row, kind) => row.getByRole("group", { name: `Versions of the ${kind}` });
 const isAt = (row, kind, at) => versions(row, kind).getByText(at).waitFor();
 
@@ -45,7 +48,7 @@ journey("a question that is edited opens a branch, and the old one is kept with 
   const editor = chat.thread.getByRole("textbox", { name: "Edit and send again" });
   assert.equal(await editor.inputValue(), "first");
   await editor.fill("first, edited");
-  await chat.thread.getByRole("button", { name: "Send again" }).click();
+  await chat.thread.getByRole("button", { name: "Send again", exact: true }).click();
   await chat.replied("You said: first, edited");
   for (const window of [chat, other]) await window.shows(window.questions(), ["first, edited"]);
   await isAt(chat.lastQuestion(), "question", "2/2");
@@ -117,7 +120,7 @@ journey("a reply that was stopped is continued, and begins with what there was",
   await chat.page.getByRole("button", { name: "Stop the reply" }).click();
   await chat.lastReply().getByText("Stopped.").waitFor();
   reply.open();
-  scene.provider.on("tell me a story", "there was an engine.");
+  scene.provider.on(GO_ON, "there was an engine.");
   await chat.lastReply().getByRole("button", { name: "Go on with this reply" }).click();
   await chat.replied("Once upon there was an engine.");
   await isAt(chat.lastReply(), "reply", "2/2");

@@ -33,14 +33,14 @@ async function storedSession(stack, origin, user) {
 const REPORT_VIOLATIONS = () => addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, lineNumber }) =>
   globalThis.reportViolation(`${violatedDirective} kept out ${blockedURI} (${sourceFile}:${lineNumber})`), true);
 
-/** A browser of one person: its windows share cookies and storage. */
+/** A browser of one person: its windows share cookies and storage. Service workers run where a journey is about them. */
 export class Device {
   #allowed = [];
   faults = [];
 
   static async open(browser, { origin, user, ...options }) {
     const storageState = user && (await storedSession(user.stack, origin, user));
-    const context = await browser.newContext({ baseURL: origin, locale: "en-GB", ...DESKTOP, ...options, storageState });
+    const context = await browser.newContext({ baseURL: origin, locale: "en-GB", serviceWorkers: "block", ...DESKTOP, ...options, storageState });
     context.setDefaultTimeout(PATIENCE_MS);
     const device = new Device(context, origin);
     await context.exposeFunction("reportViolation", (what) => device.fault(`policy: ${what}`));

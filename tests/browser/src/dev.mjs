@@ -85,7 +85,7 @@ async function contentOf({ path, stamp }, accepts) {
   if (!accepts.includes("br") || !COMPRESSIBLE.has(extname(path))) return { content };
   const key = `${path} ${stamp} ${content.length}`;
   if (!compressed.has(key)) {
-    compressed.set(key, await brotli(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }));
+    compressed.set(key, await brotli(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }));
   }
   return { content: compressed.get(key), encoding: "br" };
 }

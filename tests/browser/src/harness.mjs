@@ -96,6 +96,7 @@ class Scene {
 export function journey(name, body) {
   test(name, { timeout: JOURNEY_MS }, async () => {
     const scene = new Scene(await stackOfFile(), await browserOfFile());
+    scene.provider.forget();
     try {
       await body(scene);
       scene.check();

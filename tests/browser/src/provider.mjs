@@ -103,6 +103,12 @@ export class ScriptedProvider {
     return gated;
   }
 
+  /** Whatever was said before: journeys that share it must not get each other's scripts. */
+  forget() {
+    this.#scripts.clear();
+    this.calls = [];
+  }
+
   /** Waits until it has been asked this so many times. */
   async asked(question, times = 1) {
     const enough = () => this.calls.filter((call) => call.question === question).length >= times;
@@ -156,9 +162,9 @@ async function perform(script, { stream, stream_options: options }, response) {
 }
 
 async function event(response, data) {
-  if (!response.write(`data: ${JSON.stringify(data)}\n\n`) && !response.destroyed) {
-    await Promise.race([once(response, "drain"), once(response, "close")]);
-  }
+  if (response.write(`data: ${JSON.stringify(data)}\n\n`) || response.destroyed) return;
+  await new Promise((go) => response.once("drain", go).once("close", go));
+  response.removeAllListeners("drain");
 }
 
 function json(response, status, body) {

@@ -37,7 +37,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   const outbox = newOutbox({
     user: user.id, storage: localStorage, send, onSent, onChange: () => changed("turns", place.id), uncertain: t("chat.outbox.uncertain"),
   });
-  const feedback = newFeedback({ onChange: (request) => touchTurn(request) });
+  const feedback = newFeedback({ user: user.id, storage: localStorage, onChange: (request) => touchTurn(request) });
   const composer = newComposer({
     form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
     onSubmit: submit, onGrow: () => view.schedule(), onLast: () => act.editLast(),

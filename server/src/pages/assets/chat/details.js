@@ -5,7 +5,8 @@ import { attempt, el } from "../lib/dom.js";
 import { formatDate, formatNumber, hasText, t } from "../lib/i18n.js";
 import { openPanel } from "./panel.js";
 
-const formatMs = (ms) => formatNumber(ms / 1_000, { style: "unit", unit: "second", unitDisplay: "short", maximumFractionDigits: ms < 10_000 ? 1 : 0 });
+const inUnit = (number, unit, digits = 0) => formatNumber(number, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits });
+const formatMs = (ms) => (ms < 1_000 ? inUnit(ms, "millisecond") : inUnit(ms / 1_000, "second", ms < 10_000 ? 1 : 0));
 const formatCost = (cost) => formatNumber(cost, { style: "currency", currency: "USD", maximumFractionDigits: cost < 0.01 ? 6 : 2 });
 const sum = (tries, of) => tries.reduce((total, each) => total + (of(each) ?? 0), 0);
 

@@ -3,28 +3,42 @@
 import { Problem, call } from "../lib/api.js";
 import { attempt, el, speak } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { store, stored } from "../lib/storage.js";
 import { openPopover } from "./popover.js";
 
 const MAX_NOTE = 2_000;
+const MAX_REMEMBERED = 500;
 
 /** `onChange(request)` hears that a rating is known, has changed, or is no more. */
-export function newFeedback({ onChange }) {
+export function newFeedback({ user, storage, onChange }) {
   /** By request; null: there is none. */
   const ratings = new Map();
+  const name = `troupe.rated.${user}`;
 
   function set(id, rating) {
     ratings.set(id, rating);
+    remember(id, Boolean(rating));
     onChange(id);
   }
 
+  /** What was rated here: only of that is asked, because most replies have no rating. */
+  const remembered = () => stored(storage, name) ?? [];
+
+  function remember(id, isRated) {
+    const known = remembered();
+    if (known.includes(id) === isRated) return;
+    store(storage, name, isRated ? [...known, id].slice(-MAX_REMEMBERED) : known.filter((other) => other !== id));
+  }
+
   async function learn(id) {
-    if (ratings.has(id)) return;
+    if (ratings.has(id) || !remembered().includes(id)) return;
     ratings.set(id, null);
     try {
       set(id, await call("GET", `/requests/${id}/feedback`));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      if (problem.status !== 404) ratings.delete(id);
+      if (problem.status === 404) remember(id, false);
+      else ratings.delete(id);
     }
   }
 

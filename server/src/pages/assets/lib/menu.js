@@ -9,9 +9,10 @@ let shown = null;
  * `{heading}`. It closes when an item is chosen, on Escape, and on a click elsewhere; the focus returns to `anchor`.
  */
 export function openMenu(anchor, items, label = "") {
-  const sameAnchor = shown?.anchor === anchor;
+  const isAgain = shown?.anchor === anchor;
+  // A click on the button of an open menu has dismissed it already, and is no wish to open it again.
   shown?.menu.hidePopover();
-  if (sameAnchor) return;
+  if (isAgain) return;
   const menu = document.createElement("div");
   menu.className = "menu";
   menu.role = "menu";
@@ -51,6 +52,8 @@ function menuItem(item, menu) {
   if (item.href) Object.assign(node, { href: item.href, download: item.download ?? "" });
   else node.type = "button";
   node.addEventListener("click", () => {
+    // Chosen, not dismissed: what runs may open another menu beside the same button.
+    shown = null;
     menu.hidePopover();
     item.run?.();
   });

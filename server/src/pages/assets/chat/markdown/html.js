@@ -55,6 +55,8 @@ const ALLOWED = {
     "table", "thead", "tbody", "tr", "th", "td", "span",
   ],
   ALLOWED_ATTR: ["href", "rel", "target", "class", "align", "start"],
+  // Values of these are no addresses.
+  ADD_URI_SAFE_ATTR: ["rel", "target", "class", "align", "start"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   ALLOWED_URI_REGEXP: SAFE_LINK,

@@ -12,6 +12,8 @@ const CUT_AFTER = 1_500;
 /** A block that nothing cuts is shown as plain text from here on, in pieces. */
 const MAX_BLOCK = 6_000;
 const PIECE = 4_000;
+/** So many blocks have a form; what comes after them is shown as plain text. */
+const MAX_BLOCKS = 1_500;
 
 export function newSplitter() {
   const blocks = [];
@@ -77,6 +79,7 @@ export function newSplitter() {
   const takers = {
     code: (line, from, end) => fence && closes(line, fence) && close(end),
     plain(line, from) {
+      if (isFull()) return;
       if (isBlank(line)) close(from);
       else if (fenceOf(line)) {
         close(from);
@@ -134,8 +137,11 @@ export function newSplitter() {
     if (mark && mark[0] === innerFence[0] && mark.length >= innerFence.length) innerFence = null;
   }
 
+  const isFull = () => blocks.length >= MAX_BLOCKS;
+
   function take(line, from, end) {
     if (kind) takers[kind](line, from, end);
+    else if (isFull()) begin("plain", from);
     else if (!isBlank(line)) beginWith(line, from);
     else start = end;
   }

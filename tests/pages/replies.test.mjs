@@ -6,10 +6,10 @@ import test from "node:test";
 import { load } from "./modules.mjs";
 
 const {
-  applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, isAfter, isFinal, newReply, parseCursor, sentAs, toStop, turnsOf,
+  applyEvent, applyHello, applyMessage, applyRequest, applySnapshot, applyDetails, isAfter, isFinal, newReply, parseCursor, toStop,
 } = await load("chat/replies.js");
 const { keepCodePoints, titleOf } = await load("lib/text.js");
-const { placeAt } = await load("main.js");
+const { placeAt } = await load("routes.js");
 
 const event = (type, cursor, more) => ({ type, cursor, request_id: "r", conversation_id: "c", ...more });
 const delta = (cursor, text) => event("reply.delta", cursor, { text });
@@ -91,32 +91,19 @@ test("a polled request settles what is open and nothing else", () => {
   assert.equal(applyRequest(failed, { status: "in_progress" }), failed);
 });
 
-test("turns stand in the order of asking, whatever order their parts came in", () => {
-  const ask = (id, at) => [id, { id, request_id: id, conversation_id: "c", content: id, created_at: at }];
-  const asks = new Map([ask("b", "2026-01-01T00:00:02Z"), ask("a", "2026-01-01T00:00:01Z")]);
-  const replies = new Map(["b", "a"].map((id) => [id, newReply(id, "c")]));
-  replies.set("x", newReply("x", "another"));
-  assert.deepEqual(turnsOf({ asks, replies }, "c").map(({ id }) => id), ["a", "b"]);
-});
-
-test("a reply whose question is not read yet stays before what was asked after it", () => {
-  const asks = new Map([["b", { request_id: "b", conversation_id: "c", created_at: "2026-01-01T00:00:02Z" }]]);
-  const late = { ...message("late"), created_at: "2026-01-01T00:00:09Z" };
-  const replies = new Map([["b", newReply("b", "c")], ["a", applyMessage(newReply("a", "c"), late)]]);
-  assert.deepEqual(turnsOf({ asks, replies }, "c").map(({ id }) => id), ["a", "b"]);
-});
-
-test("a message whose answer was lost is recognised when it is listed", () => {
-  const sent = { posted: true, conversation_id: "c", content: "Hello", after: Date.parse("2026-01-01T00:00:00Z") };
-  const stored = { conversation_id: "c", content: "Hello", created_at: "2026-01-01T00:00:01Z" };
-  assert.equal(sentAs([sent], stored), sent);
-  assert.equal(sentAs([{ ...sent, posted: false }], stored), undefined);
-  assert.equal(sentAs([sent], { ...stored, created_at: "2025-12-31T23:59:59Z" }), undefined);
+test("what only the request tells of a reply is added once it has ended", () => {
+  const whole = told(event("reply.completed", "1-2", { message: message("The sea.") }));
+  const retrieval = { mode: "hybrid", sources: [] };
+  const amended = applyDetails(whole, { status: "cancelled", incomplete: null, retrieval });
+  assert.deepEqual([amended.status, amended.text, amended.retrieval], ["cancelled", "The sea.", retrieval]);
+  assert.equal(applyDetails(amended, { status: "cancelled", incomplete: null, retrieval }), amended);
+  const open = told(delta("1-1", "half"));
+  assert.equal(applyDetails(open, { status: "completed" }), open);
 });
 
 test("a stop is meant for the first reply of the conversation that has not ended", () => {
   const reply = (id, status, conversation = "c") => [id, { ...newReply(id, conversation), status }];
-  const replies = new Map([reply("4", "queued"), reply("3", "in_progress"), reply("1", "completed"), reply("2", "in_progress", "d")]);
+  const replies = new Map([reply("4", "queued"), reply("0", "queued"), reply("3", "in_progress"), reply("1", "completed"), reply("2", "in_progress", "d")]);
   assert.equal(toStop(replies, "c").id, "3");
   assert.equal(toStop(replies, "e"), undefined);
 });
@@ -136,6 +123,7 @@ test("a title is the beginning of the first line, and never ends within an emoji
 test("an address that makes no sense leads home", () => {
   const home = { name: "home" };
   assert.deepEqual(placeAt("#/c/01a1fdc1-f925"), { name: "chat", id: "01a1fdc1-f925" });
+  assert.deepEqual(placeAt("#/c/01a1fdc1-f925/01a2-b"), { name: "chat", id: "01a1fdc1-f925", request: "01a2-b" });
   assert.deepEqual(placeAt("#/new/a%20b"), { name: "new", slug: "a b" });
   assert.deepEqual(placeAt("#/reset/aB3_-x"), { name: "reset", token: "aB3_-x" });
   assert.deepEqual(placeAt("#/verify/aB3_-x"), { name: "verify", token: "aB3_-x" });
