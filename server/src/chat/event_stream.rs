@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use tokio::time::timeout;
 use troupe_core::{
     events::{Cursor, Frame},
@@ -30,6 +30,8 @@ use crate::{
     metrics::LIVE,
 };
 
+/// A comment.
+const OPENING: &[u8] = b": here\n\n";
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(crate) async fn follow(
@@ -61,7 +63,9 @@ pub(crate) async fn follow(
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    Ok((headers, Body::from_stream(follower.into_stream())).into_response())
+    // At once, so that a client learns early whether something on the way holds streams back.
+    let opening = stream::once(async { Ok(Bytes::from_static(OPENING)) });
+    Ok((headers, Body::from_stream(opening.chain(follower.into_stream()))).into_response())
 }
 
 struct Follower {
