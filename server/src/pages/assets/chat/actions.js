@@ -64,8 +64,8 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
 
   const showDetails = (turn) => openModule(() => import("./details.js"), ({ openDetails }) => openDetails(turn.id));
 
-  const showSources = ({ turn, reply }) => openModule(() => import("./sources.js"), ({ openSources }) =>
-    openSources({ persona: page.persona(), question: turn.ask?.content ?? "", retrieval: reply.retrieval }));
+  const showSources = ({ turn, reply }) => openModule(() => import("./sources.js"), async ({ openSources }) =>
+    openSources({ persona: await page.wholePersona(), question: turn.ask?.content ?? "", retrieval: reply.retrieval }));
 
   function openReplyMenu(row, anchor) {
     const { turn, reply } = row;

@@ -1,10 +1,9 @@
 // The conversation that is open: joins what is known of it (store.js) with the rows, the composer and the queue.
 
-import { call } from "../lib/api.js";
+import { call, newKey } from "../lib/api.js";
 import { $, attempt, paintAvatar, setText, speak } from "../lib/dom.js";
 import { language, onLanguageChange, t } from "../lib/i18n.js";
 import { titleOf } from "../lib/text.js";
-import { newKey } from "../lib/api.js";
 import { newActions } from "./actions.js";
 import { askRow, outRow } from "./ask_row.js";
 import { newComposer } from "./composer.js";
@@ -52,7 +51,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   });
   const page = {
     conversationId: () => place.id,
-    persona: personaNow,
+    wholePersona,
     put: conversations.put,
     post,
     showTurn: touchTurn,
@@ -65,6 +64,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     make: (row) => makers[row.kind]({ act, context }),
     onNear: (end) => place.name === "chat" && attempt(() => (end === "older" ? store.readOlder : store.readNewer)(place.id)),
     onStick: () => showLatest(),
+    hasEnd: () => !store.thread(place.id)?.isRead || isAtEnd(store.thread(place.id)),
   });
 
   // ── What is open
@@ -74,6 +74,13 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     return place.name === "new" ? personas.get(place.slug) : undefined;
   }
 
+  /** With what the persona says of itself, where it is shown to the user still. */
+  async function wholePersona() {
+    const { slug, name } = personaNow();
+    const found = await personas.meet(slug).catch(() => null);
+    return found ?? { slug, name };
+  }
+
   const context = (id) => ({
     persona: personaNow(), rating: feedback.of(id), editing: act.isEditing(id),
     waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change,
@@ -81,9 +88,11 @@ export function startChat({ user, conversations, personas, go, onReply }) {
 
   function show(next) {
     const isOther = next.name !== place.name || next.id !== place.id || next.slug !== place.slug;
+    const wasElsewhere = place.request && !next.request;
     place = next;
+    if (!isOther && wasElsewhere) view.toEnd();
     if (isOther) {
-      view.reset();
+      view.reset({ atEnd: !place.request });
       composer.show(place.id ?? place.slug ?? null);
       composer.focus();
     }
@@ -93,12 +102,32 @@ export function startChat({ user, conversations, personas, go, onReply }) {
 
   async function open(id, request) {
     if (!request) return store.readLatest(id);
-    await store.readAround(id, request);
+    await readTurn(id, request);
     const turn = place.id === id && store.thread(id)?.turns.get(request);
     if (!turn) return undefined;
     renderNow();
     if (!view.toRow(`ask ${placeOf(turn)}`)) view.toRow(`reply ${placeOf(turn)}`);
     return undefined;
+  }
+
+  /** Reads around a turn; where it is on another branch, as what a search has found may be, that one is chosen. */
+  async function readTurn(id, request) {
+    try {
+      await store.readAround(id, request);
+      if (store.thread(id)?.turns.has(request)) return;
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+    }
+    try {
+      conversations.put(await call("PUT", `/conversations/${id}/path`, { body: { through: request } }));
+      await store.readAround(id, request, true);
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+      // The turn is gone, and maybe its conversation: reading that tells.
+      if (place.id === id) go(`#/c/${id}`);
+      await store.readLatest(id);
+      throw problem;
+    }
   }
 
   /** The conversation that is open is no more. */
@@ -271,7 +300,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   $("stop").onclick = () => act.stop(toStop(store.replies(), place.id));
   $("memories").onclick = async () => {
     const loaded = await import("./memories.js").catch(() => null);
-    if (loaded && personaNow()) loaded.openMemories(personaNow());
+    if (loaded && personaNow()) loaded.openMemories(await wholePersona());
   };
   addEventListener("storage", ({ key }) => key === outbox.storageName && outbox.reload());
   addEventListener("online", outbox.flush);
@@ -288,7 +317,10 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     show,
     store,
     /** Reads what is open anew: after a hello, and where no frame tells of changes. */
-    read: () => (place.name === "chat" && !place.request ? store.readLatest(place.id) : Promise.resolve()),
+    async read() {
+      const thread = store.thread(place.id);
+      if (place.name === "chat" && (!thread?.isRead || isAtEnd(thread))) await store.readLatest(place.id);
+    },
     place: () => place,
     hasUnsent: () => outbox.items().length > 0,
     flush: outbox.flush,

@@ -9,7 +9,7 @@ import { openPanel } from "./panel.js";
 const MAX_FACT = 500;
 
 /** Opens the panel of a persona. */
-export async function openMemories({ slug, name }) {
+export async function openMemories({ slug, name, remembers = true }) {
   const path = `/personas/${encodeURIComponent(slug)}/memories`;
   const { body } = openPanel(t("chat.memories.title", { name }));
   const list = el("ul", { className: "rows memories" });
@@ -18,7 +18,8 @@ export async function openMemories({ slug, name }) {
   const all = el("button", { type: "button", className: "link danger", textContent: t("chat.memories.forget_all"), hidden: true });
   const { form, input, fault } = addForm();
   let next = null;
-  body.append(el("p", { className: "quiet", textContent: t("chat.memories.about", { name }) }), form, status, list, el("p", { className: "panel-foot" }, more, all));
+  form.hidden = !remembers;
+  body.append(el("p", { className: "quiet", textContent: t(remembers ? "chat.memories.about" : "chat.memories.off", { name }) }), form, status, list, el("p", { className: "panel-foot" }, more, all));
 
   async function read() {
     const page = await attempt(() => call("GET", `${path}?limit=100${next ? `&after=${encodeURIComponent(next)}` : ""}`));
@@ -45,7 +46,7 @@ export async function openMemories({ slug, name }) {
       if (!isGone) return;
       const beside = row.nextElementSibling ?? row.previousElementSibling;
       row.remove();
-      (beside?.querySelector("button") ?? input).focus();
+      (beside?.querySelector("button") ?? (remembers ? input : body)).focus();
       showState();
     };
     return row;

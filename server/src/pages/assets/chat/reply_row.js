@@ -49,6 +49,8 @@ export function replyRow({ act, context }) {
   const down = toolButton("thumb-down", "chat.feedback.down", (button) => act.rate(row.turn.id, "down", button));
   const sources = toolButton("book", "chat.sources.show", (button) => act.showSources(row, button));
   const more = toolButton("more", "chat.more", (button) => act.openReplyMenu(row, button));
+  // On a phone there may be no room for it, and it is in the menu too.
+  sources.classList.add("sources-tool");
   more.ariaHasPopup = "menu";
   more.ariaExpanded = "false";
   const tools = el("div", { className: "tools" }, versions.node, copy, again, up, down, sources, more);

@@ -32,6 +32,8 @@ function sourceRow(source, reading) {
 
 async function fill(node, title, text, source, { persona, passages, titles }) {
   node.isRead = true;
+  // Others than its owner are told of a passage, but not what is in it.
+  if (!persona.owned) return setText(text, t("chat.sources.owner_only", { name: persona.name }));
   try {
     const found = (await passages()).find(({ passage_id }) => passage_id === source.passage_id);
     if (!found) return setText(text, t("chat.sources.changed"));
@@ -39,9 +41,8 @@ async function fill(node, title, text, source, { persona, passages, titles }) {
     setText(title, await titleOf(persona, source, found.place, titles));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    // Others than its owner are told of a passage, but not what is in it.
-    node.isRead = problem.status === 404;
-    setText(text, problem.status === 404 ? t("chat.sources.owner_only", { name: persona.name }) : problem.message);
+    node.isRead = false;
+    setText(text, problem.message);
   }
   return undefined;
 }
@@ -65,7 +66,7 @@ async function titleOf({ slug }, { source_kind, source_id }, { headings = [], pa
 function onceOnly(read) {
   let reading = null;
   return () => (reading ??= read().catch((problem) => {
-    if (problem.status !== 404) reading = null;
+    reading = null;
     throw problem;
   }));
 }

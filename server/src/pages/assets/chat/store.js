@@ -118,7 +118,7 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
     takeReplies(page);
     takeLatest(thread, page, revision);
     onChange("turns", id);
-    await settle(id);
+    settle(id);
   }
 
   const readMore = (kind, take, queryOf) => (id) => once(kind, id, async () => {
@@ -144,7 +144,7 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
     takeReplies(page);
     takeAround(thread, page);
     onChange("turns", id);
-    await settle(id);
+    settle(id);
   }
 
   function forget(id) {
