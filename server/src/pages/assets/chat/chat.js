@@ -1,7 +1,7 @@
 // The conversation that is open: joins what is known of it (store.js) with the rows, the composer and the queue.
 
 import { call, newKey } from "../lib/api.js";
-import { $, attempt, paintAvatar, setText, speak } from "../lib/dom.js";
+import { $, attempt, setText, speak } from "../lib/dom.js";
 import { language, onLanguageChange, t } from "../lib/i18n.js";
 import { titleOf } from "../lib/text.js";
 import { newActions } from "./actions.js";
@@ -9,6 +9,7 @@ import { askRow, outRow } from "./ask_row.js";
 import { newComposer } from "./composer.js";
 import { newDrafts } from "./drafts.js";
 import { newFeedback } from "./feedback.js";
+import { showPlace } from "./head.js";
 import { newOutbox } from "./outbox.js";
 import { newQueue } from "./queue.js";
 import { isFinal, toStop } from "./replies.js";
@@ -119,8 +120,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
       if (problem.status !== 404) throw problem;
     }
     try {
-      conversations.put(await call("PUT", `/conversations/${id}/path`, { body: { through: request } }));
-      await store.readAround(id, request, true);
+      conversations.put(await store.choose(id, request));
     } catch (problem) {
       if (problem.status !== 404) throw problem;
       // The turn is gone, and maybe its conversation: reading that tells.
@@ -178,8 +178,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
 
   function render() {
     frame = 0;
-    renderHead();
-    renderPlace();
+    showPlace(place, { persona: personaNow(), conversation: conversations.get(place.id) });
     if (isStale) renderRows();
     isStale = false;
     showLatest();
@@ -203,33 +202,6 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     const shown = new Set(rows.filter(({ kind }) => kind === "out").map(({ item }) => item.key));
     queue.watch(place.id, isQueued);
     queue.show(turns.filter(({ id }) => waiting.has(id)), items.filter(({ key }) => !shown.has(key)));
-  }
-
-  function renderHead() {
-    const persona = personaNow();
-    const conversation = conversations.get(place.id);
-    const named = { home: t("side.new"), account: t("side.account") }[place.name];
-    const title = named ?? conversation?.title ?? persona?.name ?? "";
-    setText($("title"), title);
-    setText($("persona"), persona && title !== persona.name ? persona.name : "");
-    document.title = place.name === "home" || !title ? "Troupe" : `${title} · Troupe`;
-    $("conversation-menu").hidden = place.name !== "chat" || !conversation;
-    $("memories").hidden = !persona;
-    const remembers = persona ? t("chat.memories.title", { name: persona.name }) : "";
-    $("memories").ariaLabel = $("memories").title = remembers;
-    $("temporary-mark").hidden = !conversation?.temporary;
-  }
-
-  function renderPlace() {
-    const persona = personaNow();
-    $("intro").hidden = place.name !== "new" || !persona;
-    $("thread").hidden = place.name !== "chat";
-    $("dock").hidden = place.name === "home" || place.name === "account";
-    if (!persona) return;
-    $("draft").placeholder = t("chat.composer.hint", { name: persona.name });
-    setText($("intro-name"), persona.name);
-    setText($("intro-about"), persona.description ?? "");
-    paintAvatar($("intro-avatar"), persona.name, persona.slug);
   }
 
   function showLatest() {
@@ -256,7 +228,8 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   function post(content, replaces) {
     const thread = store.thread(place.id);
     const times = thread ? turnsIn(thread).map(({ ask }) => Date.parse(ask?.created_at) || 0) : [];
-    const item = { key: newKey(), conversation_id: place.id, content, at: new Date().toISOString(), after: Math.max(0, ...times), ...(replaces && { replaces }) };
+    const after = Math.max(0, ...times);
+    const item = { key: newKey(), conversation_id: place.id, content, at: new Date().toISOString(), after, ...(replaces && { replaces }) };
     if (thread && !isAtEnd(thread) && !replaces) attempt(() => store.readLatest(item.conversation_id));
     outbox.add(item);
     if (!replaces) view.toEnd();

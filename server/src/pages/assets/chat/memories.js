@@ -19,7 +19,8 @@ export async function openMemories({ slug, name, remembers = true }) {
   const { form, input, fault } = addForm();
   let next = null;
   form.hidden = !remembers;
-  body.append(el("p", { className: "quiet", textContent: t(remembers ? "chat.memories.about" : "chat.memories.off", { name }) }), form, status, list, el("p", { className: "panel-foot" }, more, all));
+  const about = el("p", { className: "quiet", textContent: t(remembers ? "chat.memories.about" : "chat.memories.off", { name }) });
+  body.append(about, form, status, list, el("p", { className: "panel-foot" }, more, all));
 
   async function read() {
     const page = await attempt(() => call("GET", `${path}?limit=100${next ? `&after=${encodeURIComponent(next)}` : ""}`));
@@ -40,7 +41,9 @@ export async function openMemories({ slug, name, remembers = true }) {
     const forget = el("button", { type: "button", className: "tool" }, icon("trash", "small"));
     forget.ariaLabel = forget.title = t("chat.memories.forget", { fact });
     const said = t(request_id ? "chat.memories.said" : "chat.memories.added", { date: formatDate(created_at, { dateStyle: "medium" }) });
-    const row = el("li", {}, el("span", { className: "what" }, el("span", { textContent: fact, dir: "auto" }), el("span", { className: "quiet", textContent: said })), forget);
+    const what = el("span", { className: "what" },
+      el("span", { textContent: fact, dir: "auto" }), el("span", { className: "quiet", textContent: said }));
+    const row = el("li", {}, what, forget);
     forget.onclick = async () => {
       const isGone = await attempt(async () => (await call("DELETE", `${path}/${id}`), true));
       if (!isGone) return;
@@ -68,7 +71,8 @@ export async function openMemories({ slug, name, remembers = true }) {
     }
   };
   all.onclick = async () => {
-    const sure = await askFor({ title: t("chat.memories.sure", { name }), text: t("chat.memories.sure_about"), yes: t("chat.memories.forget_all"), danger: true });
+    const yes = t("chat.memories.forget_all");
+    const sure = await askFor({ title: t("chat.memories.sure", { name }), text: t("chat.memories.sure_about"), yes, danger: true });
     if (sure === null || !(await attempt(async () => (await call("DELETE", path), true)))) return;
     list.replaceChildren();
     next = null;
@@ -80,8 +84,10 @@ export async function openMemories({ slug, name, remembers = true }) {
 }
 
 function addForm() {
-  const input = el("input", { className: "input", maxLength: MAX_FACT, placeholder: t("chat.memories.add_hint"), ariaLabel: t("chat.memories.add"), dir: "auto" });
+  const input = el("input", { className: "input", maxLength: MAX_FACT, placeholder: t("chat.memories.add_hint"), dir: "auto" });
+  input.ariaLabel = t("chat.memories.add_hint");
   const fault = el("p", { className: "fault", role: "alert" });
-  const form = el("form", { className: "add-memory" }, input, el("button", { className: "button", textContent: t("chat.memories.add") }), fault);
+  const add = el("button", { className: "button", textContent: t("chat.memories.add") });
+  const form = el("form", { className: "add-memory" }, input, add, fault);
   return { form, input, fault };
 }

@@ -65,7 +65,7 @@ export function replyRow({ act, context }) {
     const isDone = isFinal(reply);
     paintAvatar(avatar, persona?.name, persona?.slug);
     setText(speaker, t("chat.says", { name: persona?.name ?? t("chat.reply") }));
-    node.ariaLabel = row.at ? t("chat.said_at", { name: persona?.name ?? t("chat.reply"), time: formatDate(row.at, { dateStyle: "medium", timeStyle: "short" }) }) : null;
+    node.ariaLabel = row.at ? t("chat.said_at", { name: persona?.name ?? t("chat.reply"), time: formatDate(row.at) }) : null;
     text.title = row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : "";
     text.hidden = !reply.text;
     markdown.set(reply.text, isDone);
