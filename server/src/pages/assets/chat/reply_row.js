@@ -38,7 +38,7 @@ function remediesOf({ reply, turn }, { act, waiting, canChange }) {
 export function replyRow({ act, context }) {
   let row = null;
   const avatar = el("span", { className: "avatar small", ariaHidden: "true" });
-  const speaker = el("span", { className: "unseen" });
+  const speaker = el("h2", { className: "unseen" });
   const text = el("div", { className: "text prose", dir: "auto" });
   const markdown = newMarkdown(text);
   const note = el("p", { className: "note" });
