@@ -96,7 +96,7 @@ journey("another language is taken over at once, in all tabs, and kept", async (
   const chat = await scene.open(user, "#/account");
   const other = new Chat(await chat.device.visit(), chat.device);
   await other.live();
-  await chat.page.getByLabel("Language").selectOption("ar");
+  await chat.page.locator("#account").getByRole("combobox", { name: /^Language/ }).selectOption("ar");
   for (const { page } of [chat, other]) await eventually("it is Arabic", () => page.evaluate(() => document.documentElement.dir === "rtl"));
   await chat.page.getByRole("heading", { name: "حسابك" }).first().waitFor();
   await other.page.reload();
