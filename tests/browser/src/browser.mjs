@@ -92,8 +92,16 @@ export class Device {
   }
 }
 
+/** Waits until what moves or fades has come to its end, but for what never does. */
+export const atRest = (page) => page.evaluate(async () => {
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  const ending = document.getAnimations().filter((animation) => Number.isFinite(animation.effect.getComputedTiming().endTime));
+  await Promise.all(ending.map(({ finished }) => finished.catch(() => {})));
+});
+
 /** Violations of accessibility rules in what is shown, each in a line. */
 export async function violations(page) {
+  await atRest(page);
   if (!(await page.evaluate(() => Boolean(globalThis.axe)))) {
     // Not as a script of the page: its policy lets none in.
     const session = await page.context().newCDPSession(page);

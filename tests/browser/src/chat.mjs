@@ -1,4 +1,4 @@
-// The page of the chat as its users name it. Roles and names are those of the English catalogue.
+// The page of the chat, by what its users name things, or by what the page itself calls them where that is in many languages.
 
 import assert from "node:assert/strict";
 
@@ -7,10 +7,10 @@ import { eventually } from "./waiting.mjs";
 export class Chat {
   constructor(page, device) {
     Object.assign(this, { page, device });
-    this.thread = page.getByRole("log", { name: "The conversation" });
+    this.thread = page.getByRole("log");
     this.composer = page.locator("#composer").getByRole("textbox");
     this.queue = page.locator("#queue");
-    this.side = page.getByRole("complementary", { name: "Conversations" });
+    this.side = page.getByRole("complementary");
     this.main = page.getByRole("main");
   }
 

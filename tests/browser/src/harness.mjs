@@ -9,7 +9,7 @@ import { Device, PHONE, launch } from "./browser.mjs";
 import { Chat } from "./chat.mjs";
 import { Stack } from "./stack.mjs";
 
-export { DESKTOP, PHONE, longTasks, violations, watchTasks } from "./browser.mjs";
+export { DESKTOP, PHONE, atRest, longTasks, violations, watchTasks } from "./browser.mjs";
 export { Chat } from "./chat.mjs";
 export { PASSWORD } from "./stack.mjs";
 export { eventually, within } from "./waiting.mjs";

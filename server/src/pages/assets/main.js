@@ -120,7 +120,7 @@ async function showSpeaker() {
 
 /** Ends the session where it is kept; without an answer it is ended here alone, and says so. */
 async function signOut(chat) {
-  if (chat.hasUnsent() && (await askFor({ title: t("chat.unsent.title"), text: t("chat.unsent.text"), yes: t("chat.unsent.yes"), danger: true })) === null) return;
+  if (chat.hasUnsent() && !(await isSureToLoseMessages())) return;
   try {
     await call("POST", "/auth/logout");
     chat.forgetUnsent();
@@ -130,6 +130,9 @@ async function signOut(chat) {
     toast(t("common.session.still_in", { reason: problem.message }));
   }
 }
+
+const isSureToLoseMessages = async () =>
+  (await askFor({ title: t("chat.unsent.title"), text: t("chat.unsent.text"), yes: t("chat.unsent.yes"), danger: true })) !== null;
 
 /** Ends the session in every tab. What was written and not sent waits for the same person, unless they signed out. */
 function leave(notice) {

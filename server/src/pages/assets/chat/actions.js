@@ -7,7 +7,7 @@ import { t } from "../lib/i18n.js";
 import { openMenu } from "../lib/menu.js";
 import { copyText } from "./clipboard.js";
 import { isFinal } from "./replies.js";
-import { isAtEnd } from "./thread.js";
+import { isAtEnd, turnsIn } from "./thread.js";
 
 const SHOWN_MS = 1_500;
 const draftOf = (id) => `edit:${id}`;
@@ -27,11 +27,8 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
   }
 
   async function choose(turn, through) {
-    const id = page.conversationId();
-    const chosen = await attempt(() => call("PUT", `/conversations/${id}/path`, { body: { through } }));
-    if (!chosen) return;
-    page.put(chosen);
-    await attempt(() => store.readAround(id, through, true));
+    const chosen = await attempt(() => store.choose(page.conversationId(), through));
+    if (chosen) page.put(chosen);
   }
 
   function stopEditing(id) {
@@ -64,8 +61,8 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
 
   const showDetails = (turn) => openModule(() => import("./details.js"), ({ openDetails }) => openDetails(turn.id));
 
-  const showSources = ({ turn, reply }) => openModule(() => import("./sources.js"), ({ openSources }) =>
-    openSources({ persona: page.persona(), question: turn.ask?.content ?? "", retrieval: reply.retrieval }));
+  const showSources = ({ turn, reply }) => openModule(() => import("./sources.js"), async ({ openSources }) =>
+    openSources({ persona: await page.wholePersona(), question: turn.ask?.content ?? "", retrieval: reply.retrieval }));
 
   function openReplyMenu(row, anchor) {
     const { turn, reply } = row;
@@ -124,7 +121,7 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
     /** The last question, into its editor. Returns whether there is one. */
     editLast() {
       const thread = store.thread(page.conversationId());
-      const last = thread && isAtEnd(thread) ? [...thread.turns.values()].filter(({ ask }) => ask).sort((a, b) => a.turn - b.turn).at(-1) : null;
+      const last = thread && isAtEnd(thread) ? turnsIn(thread).findLast(({ ask }) => ask) : null;
       if (last) this.edit(last);
       return Boolean(last);
     },

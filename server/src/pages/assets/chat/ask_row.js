@@ -53,6 +53,11 @@ export function askRow({ act, context }) {
   return { node, update };
 }
 
+function sayingOf({ failed, waits }) {
+  if (failed) return t("chat.outbox.failed", { why: failed });
+  return waits ? t("chat.outbox.waits", { why: waits }) : "";
+}
+
 /** A message that is not at the server yet. */
 export function outRow({ act }) {
   let row = null;
@@ -68,7 +73,7 @@ export function outRow({ act }) {
     node.ariaLabel = t("chat.you_said");
     node.classList.toggle("failed", Boolean(item.failed));
     node.classList.toggle("pending", !item.failed);
-    const says = item.failed ? t("chat.outbox.failed", { why: item.failed }) : item.waits ? t("chat.outbox.waits", { why: item.waits }) : "";
+    const says = sayingOf(item);
     note.hidden = !says;
     if (note.says === says) return;
     note.says = says;

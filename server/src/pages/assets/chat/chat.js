@@ -1,15 +1,15 @@
 // The conversation that is open: joins what is known of it (store.js) with the rows, the composer and the queue.
 
-import { call } from "../lib/api.js";
-import { $, attempt, paintAvatar, setText, speak } from "../lib/dom.js";
+import { call, newKey } from "../lib/api.js";
+import { $, attempt, setText, speak } from "../lib/dom.js";
 import { language, onLanguageChange, t } from "../lib/i18n.js";
 import { titleOf } from "../lib/text.js";
-import { newKey } from "../lib/api.js";
 import { newActions } from "./actions.js";
 import { askRow, outRow } from "./ask_row.js";
 import { newComposer } from "./composer.js";
 import { newDrafts } from "./drafts.js";
 import { newFeedback } from "./feedback.js";
+import { showPlace } from "./head.js";
 import { newOutbox } from "./outbox.js";
 import { newQueue } from "./queue.js";
 import { isFinal, toStop } from "./replies.js";
@@ -52,7 +52,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   });
   const page = {
     conversationId: () => place.id,
-    persona: personaNow,
+    wholePersona,
     put: conversations.put,
     post,
     showTurn: touchTurn,
@@ -65,6 +65,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     make: (row) => makers[row.kind]({ act, context }),
     onNear: (end) => place.name === "chat" && attempt(() => (end === "older" ? store.readOlder : store.readNewer)(place.id)),
     onStick: () => showLatest(),
+    hasEnd: () => !store.thread(place.id)?.isRead || isAtEnd(store.thread(place.id)),
   });
 
   // ── What is open
@@ -74,6 +75,13 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     return place.name === "new" ? personas.get(place.slug) : undefined;
   }
 
+  /** With what the persona says of itself, where it is shown to the user still. */
+  async function wholePersona() {
+    const { slug, name } = personaNow();
+    const found = await personas.meet(slug).catch(() => null);
+    return found ?? { slug, name };
+  }
+
   const context = (id) => ({
     persona: personaNow(), rating: feedback.of(id), editing: act.isEditing(id),
     waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change,
@@ -81,9 +89,11 @@ export function startChat({ user, conversations, personas, go, onReply }) {
 
   function show(next) {
     const isOther = next.name !== place.name || next.id !== place.id || next.slug !== place.slug;
+    const wasElsewhere = place.request && !next.request;
     place = next;
+    if (!isOther && wasElsewhere) view.toEnd();
     if (isOther) {
-      view.reset();
+      view.reset({ atEnd: !place.request });
       composer.show(place.id ?? place.slug ?? null);
       composer.focus();
     }
@@ -93,12 +103,31 @@ export function startChat({ user, conversations, personas, go, onReply }) {
 
   async function open(id, request) {
     if (!request) return store.readLatest(id);
-    await store.readAround(id, request);
+    await readTurn(id, request);
     const turn = place.id === id && store.thread(id)?.turns.get(request);
     if (!turn) return undefined;
     renderNow();
     if (!view.toRow(`ask ${placeOf(turn)}`)) view.toRow(`reply ${placeOf(turn)}`);
     return undefined;
+  }
+
+  /** Reads around a turn; where it is on another branch, as what a search has found may be, that one is chosen. */
+  async function readTurn(id, request) {
+    try {
+      await store.readAround(id, request);
+      if (store.thread(id)?.turns.has(request)) return;
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+    }
+    try {
+      conversations.put(await store.choose(id, request));
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+      // The turn is gone, and maybe its conversation: reading that tells.
+      if (place.id === id) go(`#/c/${id}`);
+      await store.readLatest(id);
+      throw problem;
+    }
   }
 
   /** The conversation that is open is no more. */
@@ -149,8 +178,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
 
   function render() {
     frame = 0;
-    renderHead();
-    renderPlace();
+    showPlace(place, { persona: personaNow(), conversation: conversations.get(place.id) });
     if (isStale) renderRows();
     isStale = false;
     showLatest();
@@ -174,33 +202,6 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     const shown = new Set(rows.filter(({ kind }) => kind === "out").map(({ item }) => item.key));
     queue.watch(place.id, isQueued);
     queue.show(turns.filter(({ id }) => waiting.has(id)), items.filter(({ key }) => !shown.has(key)));
-  }
-
-  function renderHead() {
-    const persona = personaNow();
-    const conversation = conversations.get(place.id);
-    const named = { home: t("side.new"), account: t("side.account") }[place.name];
-    const title = named ?? conversation?.title ?? persona?.name ?? "";
-    setText($("title"), title);
-    setText($("persona"), persona && title !== persona.name ? persona.name : "");
-    document.title = place.name === "home" || !title ? "Troupe" : `${title} · Troupe`;
-    $("conversation-menu").hidden = place.name !== "chat" || !conversation;
-    $("memories").hidden = !persona;
-    const remembers = persona ? t("chat.memories.title", { name: persona.name }) : "";
-    $("memories").ariaLabel = $("memories").title = remembers;
-    $("temporary-mark").hidden = !conversation?.temporary;
-  }
-
-  function renderPlace() {
-    const persona = personaNow();
-    $("intro").hidden = place.name !== "new" || !persona;
-    $("thread").hidden = place.name !== "chat";
-    $("dock").hidden = place.name === "home" || place.name === "account";
-    if (!persona) return;
-    $("draft").placeholder = t("chat.composer.hint", { name: persona.name });
-    setText($("intro-name"), persona.name);
-    setText($("intro-about"), persona.description ?? "");
-    paintAvatar($("intro-avatar"), persona.name, persona.slug);
   }
 
   function showLatest() {
@@ -227,7 +228,8 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   function post(content, replaces) {
     const thread = store.thread(place.id);
     const times = thread ? turnsIn(thread).map(({ ask }) => Date.parse(ask?.created_at) || 0) : [];
-    const item = { key: newKey(), conversation_id: place.id, content, at: new Date().toISOString(), after: Math.max(0, ...times), ...(replaces && { replaces }) };
+    const after = Math.max(0, ...times);
+    const item = { key: newKey(), conversation_id: place.id, content, at: new Date().toISOString(), after, ...(replaces && { replaces }) };
     if (thread && !isAtEnd(thread) && !replaces) attempt(() => store.readLatest(item.conversation_id));
     outbox.add(item);
     if (!replaces) view.toEnd();
@@ -271,7 +273,7 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   $("stop").onclick = () => act.stop(toStop(store.replies(), place.id));
   $("memories").onclick = async () => {
     const loaded = await import("./memories.js").catch(() => null);
-    if (loaded && personaNow()) loaded.openMemories(personaNow());
+    if (loaded && personaNow()) loaded.openMemories(await wholePersona());
   };
   addEventListener("storage", ({ key }) => key === outbox.storageName && outbox.reload());
   addEventListener("online", outbox.flush);
@@ -288,7 +290,10 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     show,
     store,
     /** Reads what is open anew: after a hello, and where no frame tells of changes. */
-    read: () => (place.name === "chat" && !place.request ? store.readLatest(place.id) : Promise.resolve()),
+    async read() {
+      const thread = store.thread(place.id);
+      if (place.name === "chat" && (!thread?.isRead || isAtEnd(thread))) await store.readLatest(place.id);
+    },
     place: () => place,
     hasUnsent: () => outbox.items().length > 0,
     flush: outbox.flush,

@@ -8,9 +8,13 @@ const NEAR = 0.8;
 
 const encoder = new TextEncoder();
 
+/** What is around the field keeps its size while it is measured: else what scrolls beside it would move. */
 export function fitHeight(input) {
+  const holder = input.parentElement;
+  holder.style.minHeight = `${holder.offsetHeight}px`;
   input.style.height = "auto";
   input.style.height = `${input.scrollHeight + input.offsetHeight - input.clientHeight}px`;
+  holder.style.minHeight = "";
 }
 
 /** `words` is "" while there is plenty of room. */

@@ -9,7 +9,7 @@ import { openPanel } from "./panel.js";
 const MAX_FACT = 500;
 
 /** Opens the panel of a persona. */
-export async function openMemories({ slug, name }) {
+export async function openMemories({ slug, name, remembers = true }) {
   const path = `/personas/${encodeURIComponent(slug)}/memories`;
   const { body } = openPanel(t("chat.memories.title", { name }));
   const list = el("ul", { className: "rows memories" });
@@ -18,7 +18,9 @@ export async function openMemories({ slug, name }) {
   const all = el("button", { type: "button", className: "link danger", textContent: t("chat.memories.forget_all"), hidden: true });
   const { form, input, fault } = addForm();
   let next = null;
-  body.append(el("p", { className: "quiet", textContent: t("chat.memories.about", { name }) }), form, status, list, el("p", { className: "panel-foot" }, more, all));
+  form.hidden = !remembers;
+  const about = el("p", { className: "quiet", textContent: t(remembers ? "chat.memories.about" : "chat.memories.off", { name }) });
+  body.append(about, form, status, list, el("p", { className: "panel-foot" }, more, all));
 
   async function read() {
     const page = await attempt(() => call("GET", `${path}?limit=100${next ? `&after=${encodeURIComponent(next)}` : ""}`));
@@ -39,13 +41,15 @@ export async function openMemories({ slug, name }) {
     const forget = el("button", { type: "button", className: "tool" }, icon("trash", "small"));
     forget.ariaLabel = forget.title = t("chat.memories.forget", { fact });
     const said = t(request_id ? "chat.memories.said" : "chat.memories.added", { date: formatDate(created_at, { dateStyle: "medium" }) });
-    const row = el("li", {}, el("span", { className: "what" }, el("span", { textContent: fact, dir: "auto" }), el("span", { className: "quiet", textContent: said })), forget);
+    const what = el("span", { className: "what" },
+      el("span", { textContent: fact, dir: "auto" }), el("span", { className: "quiet", textContent: said }));
+    const row = el("li", {}, what, forget);
     forget.onclick = async () => {
       const isGone = await attempt(async () => (await call("DELETE", `${path}/${id}`), true));
       if (!isGone) return;
       const beside = row.nextElementSibling ?? row.previousElementSibling;
       row.remove();
-      (beside?.querySelector("button") ?? input).focus();
+      (beside?.querySelector("button") ?? (remembers ? input : body)).focus();
       showState();
     };
     return row;
@@ -67,7 +71,8 @@ export async function openMemories({ slug, name }) {
     }
   };
   all.onclick = async () => {
-    const sure = await askFor({ title: t("chat.memories.sure", { name }), text: t("chat.memories.sure_about"), yes: t("chat.memories.forget_all"), danger: true });
+    const yes = t("chat.memories.forget_all");
+    const sure = await askFor({ title: t("chat.memories.sure", { name }), text: t("chat.memories.sure_about"), yes, danger: true });
     if (sure === null || !(await attempt(async () => (await call("DELETE", path), true)))) return;
     list.replaceChildren();
     next = null;
@@ -79,8 +84,10 @@ export async function openMemories({ slug, name }) {
 }
 
 function addForm() {
-  const input = el("input", { className: "input", maxLength: MAX_FACT, placeholder: t("chat.memories.add_hint"), ariaLabel: t("chat.memories.add"), dir: "auto" });
+  const input = el("input", { className: "input", maxLength: MAX_FACT, placeholder: t("chat.memories.add_hint"), dir: "auto" });
+  input.ariaLabel = t("chat.memories.add_hint");
   const fault = el("p", { className: "fault", role: "alert" });
-  const form = el("form", { className: "add-memory" }, input, el("button", { className: "button", textContent: t("chat.memories.add") }), fault);
+  const add = el("button", { className: "button", textContent: t("chat.memories.add") });
+  const form = el("form", { className: "add-memory" }, input, add, fault);
   return { form, input, fault };
 }

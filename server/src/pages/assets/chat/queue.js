@@ -3,11 +3,11 @@
 import { Problem, call } from "../lib/api.js";
 import { attempt, el, reconcile, setText, toast } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { icon } from "../lib/icons.js";
 import { newEditor } from "./editor.js";
 import { dragByGrip, moved } from "./reorder.js";
 import { toolButton } from "./tools.js";
 import { waitingText } from "./waiting_text.js";
-import { icon } from "../lib/icons.js";
 
 const READ_EVERY_MS = 4_000;
 const READ_AFTER_MS = 400;
@@ -83,7 +83,8 @@ export function newQueue({ root, drafts, onMessage, onWithdrawn, onLearned, onRe
     const { id } = turn;
     const grip = el("span", { className: "grip", ariaHidden: "true" }, icon("grip", "small"));
     const tools = el("span", { className: "queue-tools" },
-      toolButton("chevron-down", "chat.queue.up", () => move(id, -1), "upside-down"), toolButton("chevron-down", "chat.queue.down", () => move(id, 1)),
+      toolButton("chevron-down", "chat.queue.up", () => move(id, -1), "upside-down"),
+      toolButton("chevron-down", "chat.queue.down", () => move(id, 1)),
       toolButton("edit", "chat.queue.edit", () => edit(id)), toolButton("close", "chat.queue.withdraw", () => withdraw(id)));
     row.append(grip, el("span", { className: "queue-words" }, text, why), tools);
     dragByGrip(row, grip, list, (by) => move(id, by));
@@ -93,7 +94,7 @@ export function newQueue({ root, drafts, onMessage, onWithdrawn, onLearned, onRe
   function updateRow(node, { turn, item, text, at, info }) {
     const [grip, words, tools] = node.children;
     setText(words.children[0], text);
-    setText(words.children[1], item ? (item.waits ? t("chat.outbox.waits", { why: item.waits }) : t("chat.queue.sending")) : waitingText(info?.waiting ?? { reason: "conversation", ahead: at + 1 }));
+    setText(words.children[1], item ? sendingText(item) : waitingText(info?.waiting ?? { reason: "conversation", ahead: at + 1 }));
     if (!turn) return;
     const isMovable = info?.can_change !== false;
     const last = rows.filter((row) => row.turn).length - 1;
@@ -167,3 +168,5 @@ export function newQueue({ root, drafts, onMessage, onWithdrawn, onLearned, onRe
 
   return { watch, read, show, withdraw, of: (id) => known.get(id) };
 }
+
+const sendingText = ({ waits }) => (waits ? t("chat.outbox.waits", { why: waits }) : t("chat.queue.sending"));

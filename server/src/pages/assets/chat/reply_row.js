@@ -38,7 +38,7 @@ function remediesOf({ reply, turn }, { act, waiting, canChange }) {
 export function replyRow({ act, context }) {
   let row = null;
   const avatar = el("span", { className: "avatar small", ariaHidden: "true" });
-  const speaker = el("span", { className: "unseen" });
+  const speaker = el("h2", { className: "unseen" });
   const text = el("div", { className: "text prose", dir: "auto" });
   const markdown = newMarkdown(text);
   const note = el("p", { className: "note" });
@@ -49,6 +49,8 @@ export function replyRow({ act, context }) {
   const down = toolButton("thumb-down", "chat.feedback.down", (button) => act.rate(row.turn.id, "down", button));
   const sources = toolButton("book", "chat.sources.show", (button) => act.showSources(row, button));
   const more = toolButton("more", "chat.more", (button) => act.openReplyMenu(row, button));
+  // On a phone there may be no room for it, and it is in the menu too.
+  sources.classList.add("sources-tool");
   more.ariaHasPopup = "menu";
   more.ariaExpanded = "false";
   const tools = el("div", { className: "tools" }, versions.node, copy, again, up, down, sources, more);
@@ -63,7 +65,7 @@ export function replyRow({ act, context }) {
     const isDone = isFinal(reply);
     paintAvatar(avatar, persona?.name, persona?.slug);
     setText(speaker, t("chat.says", { name: persona?.name ?? t("chat.reply") }));
-    node.ariaLabel = row.at ? t("chat.said_at", { name: persona?.name ?? t("chat.reply"), time: formatDate(row.at, { dateStyle: "medium", timeStyle: "short" }) }) : null;
+    node.ariaLabel = row.at ? t("chat.said_at", { name: persona?.name ?? t("chat.reply"), time: formatDate(row.at) }) : null;
     text.title = row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : "";
     text.hidden = !reply.text;
     markdown.set(reply.text, isDone);

@@ -12,16 +12,18 @@ const MAX_QUERY = 1_000;
 export function openSources({ persona, question, retrieval }) {
   const { body } = openPanel(t("chat.sources.title"));
   const { mode, sources } = retrieval;
-  body.append(el("p", { className: "quiet", textContent: t("chat.sources.about", { name: persona.name, mode: t(`chat.sources.mode.${mode}`) }) }));
+  const about = t("chat.sources.about", { name: persona.name, mode: t(`chat.sources.mode.${mode}`) });
   const passages = onceOnly(() => readPassages(persona, question));
   const titles = new Map();
-  body.append(el("ol", { className: "sources" }, ...sources.map((source) => el("li", {}, sourceRow(source, { persona, passages, titles })))));
+  const rows = sources.map((source) => el("li", {}, sourceRow(source, { persona, passages, titles })));
+  body.append(el("p", { className: "quiet", textContent: about }), el("ol", { className: "sources" }, ...rows));
 }
 
 function sourceRow(source, reading) {
   const kind = t(`chat.sources.kind.${source.source_kind}`);
   const title = el("strong", { textContent: kind, dir: "auto" });
-  const score = el("span", { className: "quiet", textContent: t("chat.sources.score", { score: formatNumber(source.score, { maximumSignificantDigits: 2 }) }) });
+  const shown = formatNumber(source.score, { maximumSignificantDigits: 2 });
+  const score = el("span", { className: "quiet", textContent: t("chat.sources.score", { score: shown }) });
   const text = el("blockquote", { className: "passage", dir: "auto", textContent: t("chat.reading") });
   const node = el("details", { className: "source" }, el("summary", {}, title, score), text);
   node.addEventListener("toggle", () => {
@@ -32,6 +34,8 @@ function sourceRow(source, reading) {
 
 async function fill(node, title, text, source, { persona, passages, titles }) {
   node.isRead = true;
+  // Others than its owner are told of a passage, but not what is in it.
+  if (!persona.owned) return setText(text, t("chat.sources.owner_only", { name: persona.name }));
   try {
     const found = (await passages()).find(({ passage_id }) => passage_id === source.passage_id);
     if (!found) return setText(text, t("chat.sources.changed"));
@@ -39,9 +43,8 @@ async function fill(node, title, text, source, { persona, passages, titles }) {
     setText(title, await titleOf(persona, source, found.place, titles));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    // Others than its owner are told of a passage, but not what is in it.
-    node.isRead = problem.status === 404;
-    setText(text, problem.status === 404 ? t("chat.sources.owner_only", { name: persona.name }) : problem.message);
+    node.isRead = false;
+    setText(text, problem.message);
   }
   return undefined;
 }
@@ -56,7 +59,8 @@ async function readPassages({ slug }, question) {
 async function titleOf({ slug }, { source_kind, source_id }, { headings = [], page }, titles) {
   const where = [...headings, ...(page ? [t("chat.sources.page", { page })] : [])];
   if (source_kind !== "document") return [t("chat.sources.kind.response"), ...where].join(" · ");
-  if (!titles.has(source_id)) titles.set(source_id, call("GET", `/personas/${encodeURIComponent(slug)}/documents/${source_id}`).catch(() => null));
+  const path = `/personas/${encodeURIComponent(slug)}/documents/${source_id}`;
+  if (!titles.has(source_id)) titles.set(source_id, call("GET", path).catch(() => null));
   const document = await titles.get(source_id);
   return [document?.title ?? t("chat.sources.kind.document"), ...where].join(" · ");
 }
@@ -65,7 +69,7 @@ async function titleOf({ slug }, { source_kind, source_id }, { headings = [], pa
 function onceOnly(read) {
   let reading = null;
   return () => (reading ??= read().catch((problem) => {
-    if (problem.status !== 404) reading = null;
+    reading = null;
     throw problem;
   }));
 }

@@ -21,6 +21,8 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
   const threads = new Map();
   const heardAt = new Map();
   const reading = new Map();
+  /** Conversations whose path is being chosen here: their news are no news. */
+  const choosing = new Set();
   let newest = null;
 
   function change(id, conversationId, how) {
@@ -67,7 +69,7 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
 
   function hearUpdate({ id, branch }, queue) {
     const thread = threads.get(id);
-    if (!thread || (!queue && (branch === undefined || branch === thread.branch))) return;
+    if (!thread || choosing.has(id) || (!queue && (branch === undefined || branch === thread.branch))) return;
     if (isAtEnd(thread)) readLatest(id).catch(ignoreProblems);
     else if (branch !== thread.branch) forget(id);
     if (queue) onChange("queue", id);
@@ -118,7 +120,7 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
     takeReplies(page);
     takeLatest(thread, page, revision);
     onChange("turns", id);
-    await settle(id);
+    settle(id);
   }
 
   const readMore = (kind, take, queryOf) => (id) => once(kind, id, async () => {
@@ -144,7 +146,20 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
     takeReplies(page);
     takeAround(thread, page);
     onChange("turns", id);
-    await settle(id);
+    settle(id);
+  }
+
+  /** Chooses the path through a turn, and reads what is around it. Returns the conversation. */
+  async function choose(id, through) {
+    choosing.add(id);
+    try {
+      const chosen = await call("PUT", `/conversations/${id}/path`, { body: { through } });
+      await readAround(id, through, true);
+      Object.assign(threads.get(id) ?? {}, { branch: chosen.branch });
+      return chosen;
+    } finally {
+      choosing.delete(id);
+    }
   }
 
   function forget(id) {
@@ -184,7 +199,7 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
   }
 
   return {
-    hear, hearRequest, take, forget, settle, readLatest, readOlder, readNewer, readAround,
+    hear, hearRequest, take, forget, settle, readLatest, readOlder, readNewer, readAround, choose,
     /** The answer to a message that was sent: at the end, or beside another turn. */
     takeSent({ request, message }, besideId = null, sameQuestion = false) {
       const thread = threads.get(message.conversation_id);

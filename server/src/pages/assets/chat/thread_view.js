@@ -15,9 +15,10 @@ const WORK_MS = 8;
 
 /**
  * Shows rows in `root`, which `scroll` scrolls. `make(row)` gives `{node, update(row), work?(until)}`; `estimate(row)` a
- * height. `onNear("older" | "newer")` hears that an end comes near, `onStick` whether the window follows the end.
+ * height. `onNear("older" | "newer")` hears that an end comes near, `onStick` that the window follows the end or has left
+ * it; it follows only while `hasEnd()`, because the last row that is known may not be the last one.
  */
-export function newThreadView({ scroll, root, make, estimate, onNear, onStick }) {
+export function newThreadView({ scroll, root, make, estimate, onNear, onStick, hasEnd }) {
   const heights = newHeights(estimate);
   const above = el("div", { className: "spacer" });
   const below = el("div", { className: "spacer" });
@@ -36,7 +37,8 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick })
   const base = () => root.offsetTop;
   const schedule = () => (frame ||= requestAnimationFrame(render));
 
-  function stick(next) {
+  function stick(wanted) {
+    const next = wanted && hasEnd();
     if (next === isStuck) return;
     isStuck = next;
     onStick(next);
@@ -177,6 +179,10 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick })
     schedule,
     /** Shows these rows from now on. Rows that are the very same objects are not updated again. */
     setRows(next) {
+      if (isStuck && !hasEnd()) {
+        hold();
+        stick(false);
+      }
       rows = next;
       heights.setRows(next);
       schedule();
@@ -208,12 +214,12 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick })
       return true;
     },
     node: (key) => shown.get(key)?.node ?? null,
-    /** Another conversation, or another language: everything anew, at the end. */
-    reset() {
+    /** Another conversation, or another language: everything anew, at the end or at the beginning. */
+    reset({ atEnd = true } = {}) {
       for (const [key, { node }] of shown) forget(key, node);
       heights.forgetAll();
       anchor = null;
-      stick(true);
+      isStuck = atEnd;
       schedule();
     },
   };

@@ -6,7 +6,8 @@ import { icon } from "../lib/icons.js";
 
 /** A button with an icon alone; its label is read aloud, and shown while the pointer is on it. */
 export function toolButton(iconName, key, run, ...classes) {
-  const button = el("button", { type: "button", className: "tool small-tool", onclick: (event) => run(event.currentTarget) }, icon(iconName, "small", ...classes));
+  const button = el("button", { type: "button", className: "tool small-tool" }, icon(iconName, "small", ...classes));
+  button.onclick = () => run(button);
   button.ariaLabel = button.title = t(key);
   return button;
 }

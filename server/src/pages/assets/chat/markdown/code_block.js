@@ -14,10 +14,11 @@ const COPIED_MS = 2_000;
 /** `set` shows the code so far, `close` says that no more will come. */
 export function newCodeBlock() {
   const label = el("span", { className: "code-language", dir: "ltr" });
-  const copy = el("button", { type: "button", className: "code-copy" }, icon("copy", "small"), el("span", { textContent: t("chat.code.copy") }));
-  const body = el("code", { dir: "ltr" });
+  const words = el("span", { textContent: t("chat.code.copy") });
+  const copy = el("button", { type: "button", className: "code-copy" }, icon("copy", "small"), words);
+  const body = el("code");
   // Focusable: what scrolls is reached by keyboard.
-  const pre = el("pre", { tabIndex: 0 }, body);
+  const pre = el("pre", { tabIndex: 0, dir: "ltr", role: "group" }, body);
   const root = el("div", { className: "code" }, el("div", { className: "code-head" }, label, copy), pre);
   let code = "";
   let language = "";

@@ -5,7 +5,9 @@
 // was cut because it grew long. Kinds: "code" (with `language` and `code`), "plain" (shown as it is written), "list",
 // "quote", "table" (`source` begins with the header, whatever was cut), and "text" for all else.
 
-import { closes, fenceOf, indentOf, innerFenceOf, interrupts, isBlank, isDelimiterRow, isHeading, isItem, isQuote, isRule } from "./lines.js";
+import {
+  closes, fenceOf, indentOf, innerFenceOf, interrupts, isBlank, isDelimiterRow, isHeading, isItem, isQuote, isRule,
+} from "./lines.js";
 
 /** Lists, tables and quotes are cut at the first chance after so many characters. */
 const CUT_AFTER = 1_500;

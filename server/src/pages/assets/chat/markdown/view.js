@@ -2,6 +2,7 @@
 // end is rendered again as it grows, and all of it in small portions, so that no text holds the page up.
 
 import { el, setText } from "../../lib/dom.js";
+import { t } from "../../lib/i18n.js";
 import { isParsable } from "./bounds.js";
 import { newCodeBlock } from "./code_block.js";
 import { fragmentOf } from "./html.js";
@@ -121,6 +122,7 @@ export function newMarkdown(root) {
   function parsed(source, holder) {
     const fragment = fragmentOf(source);
     finish(fragment);
+    orderHeadings(fragment, root);
     const own = holderIn(fragment.firstElementChild);
     if (!holder || holder.localName !== own?.localName) return { nodes: appendAll(root, fragment), holder: own };
     const outer = fragment.firstElementChild;
@@ -137,7 +139,8 @@ export function newMarkdown(root) {
   }
 
   function plain(source, joined) {
-    const node = el("p", { className: `plain${joined ? " joined" : ""}`, textContent: source.replace(/\n+$/, "") });
+    const text = source.replace(/\n+$/, "");
+    const node = el("p", { className: `plain${joined ? " joined" : ""}`, textContent: text, dir: "auto" });
     root.append(node);
     return [node];
   }
@@ -157,10 +160,24 @@ function appendAll(root, holder) {
   return nodes;
 }
 
+const HEADINGS = "h3, h4, h5, h6";
+const FIRST_LEVEL = 3;
+
+/** Whatever size a reply gives its headings, none is announced more than one level below the one before it. */
+function orderHeadings(fragment, root) {
+  let level = levelOf([...root.querySelectorAll(HEADINGS)].at(-1)) ?? FIRST_LEVEL - 1;
+  for (const heading of fragment.querySelectorAll(HEADINGS)) {
+    level = Math.min(levelOf(heading), level + 1);
+    heading.ariaLevel = String(level);
+  }
+}
+
+const levelOf = (heading) => heading && Number(heading.ariaLevel ?? heading.localName.slice(1));
+
 /** Tables scroll sideways in a box of their own, and code within lists gets its head. */
 function finish(fragment) {
   for (const table of fragment.querySelectorAll("table")) {
-    const box = el("div", { className: "table scrolls", tabIndex: 0 });
+    const box = el("div", { className: "table scrolls", tabIndex: 0, role: "group", ariaLabel: t("chat.table") });
     table.replaceWith(box);
     box.append(table);
   }
@@ -172,5 +189,6 @@ function finish(fragment) {
     pre.replaceWith(code.root);
     code.close();
   }
-  for (const node of fragment.querySelectorAll("p, li, h3, h4, h5, h6, td, th, blockquote")) node.dir = "auto";
+  // Each block runs the way of its own first letter; what is within it follows, marks of lists included.
+  for (const node of fragment.children) if (!node.classList.contains("code")) node.dir = "auto";
 }

@@ -1,0 +1,32 @@
+// What stands above the conversation, and in place of it before the first message.
+
+import { $, paintAvatar, setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+
+/** Shows the parts of the page that belong to a place. */
+export function showPlace(place, { persona, conversation }) {
+  showTitle(place, persona, conversation);
+  $("conversation-menu").hidden = place.name !== "chat" || !conversation;
+  $("memories").hidden = !persona;
+  $("temporary-mark").hidden = !conversation?.temporary;
+  $("intro").hidden = place.name !== "new" || !persona;
+  $("thread").hidden = place.name !== "chat";
+  $("dock").hidden = place.name === "home" || place.name === "account";
+  if (persona) showPersona(persona);
+}
+
+function showTitle({ name }, persona, conversation) {
+  const named = { home: t("side.new"), account: t("side.account") }[name];
+  const title = named ?? conversation?.title ?? persona?.name ?? "";
+  setText($("title"), title);
+  setText($("persona"), persona && title !== persona.name ? persona.name : "");
+  document.title = name === "home" || !title ? "Troupe" : `${title} · Troupe`;
+}
+
+function showPersona({ name, slug, description }) {
+  $("memories").ariaLabel = $("memories").title = t("chat.memories.title", { name });
+  $("draft").placeholder = t("chat.composer.hint", { name });
+  setText($("intro-name"), name);
+  setText($("intro-about"), description ?? "");
+  paintAvatar($("intro-avatar"), name, slug);
+}

@@ -1,0 +1,28 @@
+// What a first view may cost.
+
+import assert from "node:assert/strict";
+
+import { journey } from "./src/harness.mjs";
+import { transfers } from "./src/measures.mjs";
+
+const FIRST_VIEW_BYTES = 120 * 1024;
+
+const sum = (sizes) => sizes.reduce((total, { bytes }) => total + bytes, 0);
+
+/** Over the network, compressed, headers included, until the page is at rest. */
+async function assertWithinBudget(device, where, open) {
+  const seen = await transfers(device, open);
+  const worst = seen.toSorted((a, b) => b.bytes - a.bytes).slice(0, 12).map(({ url, bytes }) => `${bytes} ${url}`);
+  assert.ok(sum(seen) < FIRST_VIEW_BYTES, `${where} takes ${sum(seen)} bytes, more than ${FIRST_VIEW_BYTES}:\n${worst.join("\n")}`);
+}
+
+journey("the first view of a stranger, the gate, is small", async (scene) => {
+  const device = await scene.device();
+  await assertWithinBudget(device, "the gate", (page) => page.getByRole("button", { name: "Sign in" }).waitFor());
+});
+
+journey("the first view of somebody who has signed in, the gallery, is small", async (scene) => {
+  const user = await scene.stack.register();
+  const device = await scene.device({ user });
+  await assertWithinBudget(device, "the gallery", (page) => page.getByRole("group", { name: "Personas" }).getByRole("link").first().waitFor());
+});
