@@ -1,7 +1,7 @@
 // The start of the page: who is signed in, where the address leads, and the connection that keeps it up to date.
 
-import { startChat } from "./chat/chat.js";
-import { showGate } from "./gate/gate.js";
+import { startBackground } from "./chat/background.js";
+import { showPlace } from "./chat/head.js";
 import { Problem, call, whenSignedOut } from "./lib/api.js";
 import { keepConnected } from "./lib/connection.js";
 import { connectionStatus } from "./lib/connection_status.js";
@@ -25,33 +25,57 @@ const SPEAKERS = new Set(["local", "small_local", "offline"]);
 function enter({ user }) {
   const conversations = newConversations(call);
   const personas = newPersonas(call);
-  const onReply = startPushOffer($("push-offer"));
-  const chat = startChat({ user, conversations, personas, go: (hash) => location.replace(hash), onReply });
-  const side = startSide({ user, conversations, signOut: () => signOut(chat) });
+  const background = startBackground({ user, conversations, onReply: startPushOffer($("push-offer")) });
+  const side = startSide({ user, conversations, signOut: () => signOut(background) });
   const gallery = startGallery({ root: $("home"), user, personas });
+  const chat = chatOnDemand({ user, background, conversations, personas, go: (hash) => location.replace(hash) });
+  const parts = { user, conversations, personas, background, side, gallery, chat };
   $("gate").hidden = true;
   $("app").hidden = false;
   whenSignedOut(() => leave(t("common.session.ended")));
   startDialog();
   showSpeaker();
-  $("conversation-menu").onclick = ({ currentTarget }) => side.actions.openConversationMenu(chat.place().id, currentTarget);
+  $("conversation-menu").onclick = ({ currentTarget }) => side.actions.openConversationMenu(here().id, currentTarget);
   $("skip").onclick = (event) => {
     event.preventDefault();
     $("main").focus();
   };
-  const goWhereTheAddressSays = () => go(placeAt(location.hash), { user, chat, side, gallery, personas, conversations });
-  addEventListener("hashchange", goWhereTheAddressSays);
-  goWhereTheAddressSays();
-  connect({ chat, side, conversations });
+  addEventListener("hashchange", () => go(parts));
+  onLanguageChange(() => chat.loaded() ?? showPlace(here(), {}));
+  go(parts);
+  connect(parts);
   refreshPush().catch(() => {});
 }
 
-function connect({ chat, side, conversations }) {
-  const { store: known } = chat;
-  const readAll = () => Promise.all([side.read(), chat.read()]);
+/** Where the page is. An invitation is for people without an account. */
+function here() {
+  const place = placeAt(location.hash);
+  return place.name === "join" ? { name: "home" } : place;
+}
+
+/** The conversation, loaded when the first one is opened: the gallery and the account page need nothing of it. */
+function chatOnDemand(parts) {
+  let chat = null;
+  let loading = null;
+  const load = () => (loading ??= import("./chat/chat.js").then(
+    ({ startChat }) => (chat = startChat(parts)),
+    () => {
+      loading = null;
+      toast(t("common.not_loaded"));
+    },
+  ));
+  // On the way to a link of one.
+  addEventListener("pointerover", ({ target }) => target.closest?.('a[href^="#/c/"], a[href^="#/new/"]') && load());
+  return { load, loaded: () => chat };
+}
+
+function connect({ chat, background, side, conversations }) {
+  const { store: known, outbox } = background;
+  const readAll = () => Promise.all([side.read(), chat.loaded()?.read()]);
+  const showStatus = connectionStatus({ label: $("live"), retry: $("reconnect"), speak });
   const retry = keepConnected({
     newest: () => known.newest()?.id,
-    openRequests: () => known.open(chat.place().id),
+    openRequests: () => known.open(here().id),
     onFrame(frame) {
       if (frame.type === "notice" && frame.message) toast(String(frame.message));
       conversations.hear(frame);
@@ -63,31 +87,31 @@ function connect({ chat, side, conversations }) {
       known.hearRequest(request);
     },
     onSync: readAll,
-    onStatus: withFlush(connectionStatus({ label: $("live"), retry: $("reconnect"), speak }), chat),
+    onStatus(status) {
+      showStatus(status);
+      // What could not be sent is tried again as soon as the server answers.
+      if (status.name === "live") outbox.flush();
+    },
   });
   $("reconnect").onclick = retry;
 }
 
-/** What could not be sent is tried again as soon as the server answers. */
-const withFlush = (onStatus, chat) => (status) => {
-  onStatus(status);
-  if (status.name === "live") chat.flush();
-};
-
-/** Goes to a place. */
-async function go(place, { user, chat, side, gallery, personas, conversations }) {
+/** Goes where the address says. */
+async function go({ user, chat, side, gallery, personas, conversations }) {
+  const place = here();
   // A link of an e-mail is for the gate.
   if (place.token) return location.reload();
-  // An invitation is for people without an account.
-  const next = place.name === "join" ? { name: "home" } : place;
-  $("home").hidden = next.name !== "home";
-  $("account").hidden = next.name !== "account";
-  side.show(next);
-  chat.show(next);
-  if (next.name === "home") return gallery.show();
-  if (next.name === "account") return showAccount(user);
-  if (next.name === "new") return meet(next.slug, personas);
-  return attempt(() => conversations.find(next.id));
+  const isConversation = place.name === "chat" || place.name === "new";
+  $("home").hidden = place.name !== "home";
+  $("account").hidden = place.name !== "account";
+  side.show(place);
+  if (chat.loaded()) chat.loaded().show(place);
+  else if (isConversation) chat.load().then(() => chat.loaded()?.show(here()));
+  else showPlace(place, {});
+  if (place.name === "home") return gallery.show();
+  if (place.name === "account") return showAccount(user);
+  if (place.name === "new") return meet(place.slug, personas);
+  return attempt(() => conversations.find(place.id));
 }
 
 /** Gets to know a persona that is in no list. Where there is none, the way leads home. */
@@ -119,11 +143,11 @@ async function showSpeaker() {
 }
 
 /** Ends the session where it is kept; without an answer it is ended here alone, and says so. */
-async function signOut(chat) {
-  if (chat.hasUnsent() && !(await isSureToLoseMessages())) return;
+async function signOut(background) {
+  if (background.hasUnsent() && !(await isSureToLoseMessages())) return;
   try {
     await call("POST", "/auth/logout");
-    chat.forgetUnsent();
+    background.forgetUnsent();
     leave();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -164,8 +188,13 @@ async function start() {
   const isIn = kept?.user && !token;
   await startLanguage(...(isIn ? ["chat", "side"] : ["account"]));
   if (isIn) enter(kept);
-  else showGate({ name, token, invitation, entered: enterFromGate });
+  else await showGateFor({ name, token, invitation });
   startOffline();
+}
+
+async function showGateFor(link) {
+  const { showGate } = await import("./gate/gate.js");
+  await showGate({ ...link, entered: enterFromGate });
 }
 
 async function enterFromGate(session) {

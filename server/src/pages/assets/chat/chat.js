@@ -7,15 +7,12 @@ import { titleOf } from "../lib/text.js";
 import { newActions } from "./actions.js";
 import { askRow, outRow } from "./ask_row.js";
 import { newComposer } from "./composer.js";
-import { newDrafts } from "./drafts.js";
 import { newFeedback } from "./feedback.js";
 import { showPlace } from "./head.js";
-import { newOutbox } from "./outbox.js";
 import { newQueue } from "./queue.js";
 import { isFinal, toStop } from "./replies.js";
 import { failure, replyRow } from "./reply_row.js";
 import { estimateHeight, rowsOf, waitingTurns } from "./rows.js";
-import { newStore } from "./store.js";
 import { isAtEnd, lastTurn, placeOf, turnsIn } from "./thread.js";
 import { newThreadView } from "./thread_view.js";
 
@@ -23,20 +20,15 @@ const SETTLE_EVERY_MS = 15_000;
 const HOME = { name: "home" };
 
 /**
- * Starts the conversation for a user. `conversations` and `personas` are the stores of side/; `go(hash)` leads to
- * another address without a step in the history; `onReply()` hears that a reply has been finished.
+ * Starts the conversation for a user, on what background.js knows. `conversations` and `personas` are the stores of
+ * side/; `go(hash)` leads to another address without a step in the history.
  */
-export function startChat({ user, conversations, personas, go, onReply }) {
+export function startChat({ user, background, conversations, personas, go }) {
   let place = HOME;
   let rows = [];
   let isStale = true;
   let frame = 0;
-  const drafts = newDrafts({ user: user.id, storage: localStorage });
-
-  const store = newStore({ call, onChange: changed, onMessage: (message) => outbox.claim(message), onGone: left });
-  const outbox = newOutbox({
-    user: user.id, storage: localStorage, send, onSent, onChange: () => changed("turns", place.id), uncertain: t("chat.outbox.uncertain"),
-  });
+  const { store, outbox, drafts } = background;
   const feedback = newFeedback({ user: user.id, storage: localStorage, onChange: (request) => touchTurn(request) });
   const composer = newComposer({
     form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
@@ -132,8 +124,6 @@ export function startChat({ user, conversations, personas, go, onReply }) {
 
   /** The conversation that is open is no more. */
   function left(id) {
-    outbox.items().filter((item) => item.conversation_id === id).forEach(({ key }) => outbox.remove(key));
-    conversations.remove(id);
     if (place.id === id) go("#/");
   }
 
@@ -142,14 +132,13 @@ export function startChat({ user, conversations, personas, go, onReply }) {
   function changed(what, id, reply) {
     if (what === "end") ended(id, reply);
     if (what === "queue" && id === place.id) queue.read();
-    if (id !== place.id) return;
+    if (id !== place.id && what !== "outbox") return;
     if (what === "text" && touchReply(reply)) return;
     isStale = true;
     frame ||= requestAnimationFrame(render);
   }
 
   function ended(id, reply) {
-    onReply();
     if (id !== place.id) return;
     const name = personaNow()?.name ?? t("chat.reply");
     speak(reply.status === "failed" ? t("chat.no_reply", { why: failure(reply) }) : t("chat.spoken", { name, text: reply.text }));
@@ -235,14 +224,6 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     if (!replaces) view.toEnd();
   }
 
-  function send({ conversation_id: id, content, replaces, key }) {
-    return call("POST", `/conversations/${id}/messages`, { body: { content, ...(replaces && { replaces }) }, key });
-  }
-
-  function onSent(answer, { replaces = null }) {
-    store.takeSent(answer, replaces);
-  }
-
   /** Returns whether the text has been taken over. */
   async function submit(content) {
     if (place.name === "chat") {
@@ -275,8 +256,6 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     const loaded = await import("./memories.js").catch(() => null);
     if (loaded && personaNow()) loaded.openMemories(await wholePersona());
   };
-  addEventListener("storage", ({ key }) => key === outbox.storageName && outbox.reload());
-  addEventListener("online", outbox.flush);
   conversations.onChange(() => changed("turns", place.id));
   personas.onChange(() => changed("turns", place.id));
   onLanguageChange(() => {
@@ -284,23 +263,14 @@ export function startChat({ user, conversations, personas, go, onReply }) {
     changed("turns", place.id);
   });
   setInterval(() => place.name === "chat" && !document.hidden && store.settle(place.id), SETTLE_EVERY_MS);
-  outbox.flush();
+  background.attach({ changed, left });
 
   return {
     show,
-    store,
     /** Reads what is open anew: after a hello, and where no frame tells of changes. */
     async read() {
       const thread = store.thread(place.id);
       if (place.name === "chat" && (!thread?.isRead || isAtEnd(thread))) await store.readLatest(place.id);
-    },
-    place: () => place,
-    hasUnsent: () => outbox.items().length > 0,
-    flush: outbox.flush,
-    /** Nothing of this user stays in the browser. */
-    forgetUnsent() {
-      drafts.clear();
-      outbox.clear();
     },
   };
 }
