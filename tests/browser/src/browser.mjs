@@ -72,10 +72,19 @@ export class Device {
 
   /** Opens a window at an address of the page. */
   async visit(hash = "", path = "/") {
-    const page = await this.context.newPage();
+    const page = await this.#newWindow();
     page.on("crash", () => this.fault("a window has crashed"));
     await page.goto(`${path}${hash}`, { waitUntil: "load" });
     return page;
+  }
+
+  /** A window of its own each: a tab behind another one is hardly drawn, and everything that a test does there waits. */
+  async #newWindow() {
+    const [first] = this.context.pages();
+    if (!first) return this.context.newPage();
+    const opened = this.context.waitForEvent("page");
+    await first.evaluate(() => void open("about:blank", "_blank", "popup,noopener"));
+    return opened;
   }
 
   /** Cuts the network, or joins it again, also for the service worker. */

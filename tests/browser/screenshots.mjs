@@ -1,0 +1,81 @@
+// Pictures of each page for docs/images: light, dark, on a phone, and in Arabic. `make screenshots` runs it.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { Device, PHONE, atRest, launch } from "./src/browser.mjs";
+import { Chat } from "./src/chat.mjs";
+import { addPersonas, lively } from "./src/lively.mjs";
+import { Stack } from "./src/stack.mjs";
+
+const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
+const MAX_BYTES = 150 * 1024;
+
+const LOOKS = {
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  phone: { ...PHONE, colorScheme: "light" },
+  arabic: { colorScheme: "light", locale: "ar-EG" },
+};
+
+/** Each page: where it is, and what is there once it can be looked at. */
+const PAGES = {
+  gate: { isPublic: true, ready: ({ page }) => page.locator("#gate-form button").waitFor() },
+  gallery: { ready: ({ page }) => page.locator("#personas a").nth(5).waitFor() },
+  chat: {
+    hash: ({ id }) => `#/c/${id}`,
+    ready: (chat) => chat.thread.locator("article.reply:not(.writing)").nth(1).locator("pre span").first().waitFor(),
+  },
+  account: { hash: () => "#/account", ready: ({ page }) => page.locator("#account li").first().waitFor() },
+};
+
+/** Fewer colours, where the tool for it is at hand: nobody sees it, and the repository stays small. */
+function reduce(png) {
+  const { status, stdout } = spawnSync("pngquant", ["--quality=95-100", "--speed=1", "--strip", "-"], { input: png, maxBuffer: 16 * 1024 * 1024 });
+  return status === 0 ? stdout : png;
+}
+
+async function take(page, name) {
+  await atRest(page);
+  const path = `${IMAGES}${name}.png`;
+  writeFileSync(path, reduce(await page.screenshot({ animations: "disabled", caret: "hide" })));
+  const { size } = statSync(path);
+  console.log(`docs/images/${name}.png ${Math.ceil(size / 1024)} KiB`);
+  if (size > MAX_BYTES) throw new Error(`${name}.png has more than ${MAX_BYTES} bytes: is pngquant installed?`);
+}
+
+async function takePage(browser, stack, name, look, { user, conversation }) {
+  const { isPublic, hash = () => "", ready } = PAGES[name];
+  const device = await Device.open(browser, { origin: stack.url, user: isPublic ? null : user, ...LOOKS[look] });
+  // The greeting is that of the morning at any hour, and asking for notifications is not what a picture is about.
+  await device.context.clock.setFixedTime(new Date(new Date().setHours(10, 0, 0, 0)));
+  await device.context.addInitScript(() => localStorage.setItem("troupe.push_offer", JSON.stringify("answered")));
+  const page = await device.visit(hash(conversation));
+  await ready(new Chat(page, device));
+  await take(page, `${name}-${look}`);
+  await device.close();
+}
+
+async function takeDesign(browser, stack) {
+  const device = await Device.open(browser, { origin: stack.url, viewport: { width: 1200, height: 1600 } });
+  const page = await device.visit("", "/design");
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await take(page, "design");
+  await device.close();
+}
+
+const stack = await Stack.start();
+const browser = await launch();
+try {
+  mkdirSync(IMAGES, { recursive: true });
+  await addPersonas(await stack.register("Owner"));
+  const scenes = { en: await lively(stack), ar: await lively(stack, "ar") };
+  for (const name of Object.keys(PAGES)) {
+    for (const look of Object.keys(LOOKS)) await takePage(browser, stack, name, look, scenes[look === "arabic" ? "ar" : "en"]);
+  }
+  await takeDesign(browser, stack);
+} finally {
+  await browser.close();
+  await stack.stop();
+}

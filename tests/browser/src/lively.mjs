@@ -1,0 +1,62 @@
+// People and conversations to look at: what pictures of the pages are filled with.
+
+const PERSONAS = [
+  { slug: "henrik", name: "Henrik", languages: ["en", "da"], description: "Built bridges for thirty-eight years, and now restores clocks that others have given up." },
+  { slug: "ines", name: "Ines", languages: ["en", "de", "es"], description: "Studies mosses in the cloud forest. Ask her in English oder auf Deutsch." },
+  { slug: "tomas", name: "Tomás", languages: ["es", "en"], description: "Keeps bees on the roofs of Bilbao, and knows which streets are in flower." },
+  { slug: "noor", name: "نور", languages: ["ar", "en"], description: "تحكي عن النجوم كما رآها البحارة القدامى." },
+  { slug: "maud", name: "Maud", languages: ["fr", "en"], description: "Tunes harpsichords, and has opinions about temperaments." },
+];
+
+const OF_ENGLISH = {
+  titles: ["A clock that stops at noon", "Which moss is this?", "Bees in October", "Well temperament, simply"],
+  name: "Grace",
+  email: "grace@example.com",
+  title: "What should the engine compute first?",
+  turns: [
+    ["What should the engine compute first?", "The **Bernoulli numbers**. They are awkward by hand, and each needs all of those before it — which is just what a machine is for.\n\nI have written the operations out as a table:\n\n| step | operation | result |\n|---:|:---:|---|\n| 1 | v₂ × v₃ | 2n |\n| 2 | v₄ − v₁ | 2n − 1 |\n| 3 | v₅ + v₁ | 2n + 1 |"],
+    ["Can you show that as a little program?", "Gladly. In a notation of your own century:\n\n```rust\n/// The n-th Bernoulli number, by the recurrence of the Notes.\nfn bernoulli(n: usize) -> f64 {\n    let mut row = vec![0.0; n + 1];\n    for m in 0..=n {\n        row[m] = 1.0 / (m as f64 + 1.0);\n        for j in (1..=m).rev() {\n            row[j - 1] = j as f64 * (row[j - 1] - row[j]);\n        }\n    }\n    row[0]\n}\n```\n\nThe inner loop runs *backwards*, as the cards of the loom do."],
+  ],
+};
+
+const OF_ARABIC = {
+  titles: ["ساعة تتوقف عند الظهر", "ما اسم هذا الطحلب؟", "النحل في أكتوبر", "السلالم الموسيقية ببساطة"],
+  name: "ليلى",
+  email: "layla@example.com",
+  title: "ماذا يجب أن تحسب الآلة أولا؟",
+  turns: [
+    ["ماذا يجب أن تحسب الآلة أولا؟", "**أعداد برنولي**. حسابها باليد شاق، وكل عدد منها يحتاج إلى كل ما قبله، وهذا ما صنعت الآلة من أجله.\n\n- نبدأ بالعدد الأول\n- ثم نكرر العملية نفسها\n- ونحفظ كل نتيجة في عمودها"],
+    ["هل يمكنك أن تكتبي ذلك برنامجا صغيرا؟", "بكل سرور، بلغة من عصركم:\n\n```rust\nfn bernoulli(n: usize) -> f64 {\n    let mut row = vec![0.0; n + 1];\n    for m in 0..=n {\n        row[m] = 1.0 / (m as f64 + 1.0);\n    }\n    row[0]\n}\n```\n\nوالحلقة الداخلية تسير *إلى الوراء* كما تفعل بطاقات النول."],
+  ],
+};
+
+const hoursAgo = (hours) => `now() - interval '${hours} hours'`;
+
+/** More personas than the one that every installation has, for everybody. */
+export async function addPersonas(owner) {
+  for (const persona of PERSONAS) {
+    await owner.call("POST", "/personas", { ...persona, system_prompt: `You are ${persona.name}.`, visibility: "public" });
+  }
+}
+
+/** Somebody with some conversations; returns them, and the conversation that is worth looking at. */
+export async function lively(stack, language = "en") {
+  const { titles, name, email, title, turns } = language === "ar" ? OF_ARABIC : OF_ENGLISH;
+  const user = await stack.register(name);
+  await stack.sql(`update users set email = '${email}' where id = '${user.id}'`);
+  user.email = email;
+  const slugs = ["henrik", "ines", "tomas", "maud"];
+  for (const [at, other] of titles.entries()) {
+    const { id } = await user.converse(other, slugs[at]);
+    const when = hoursAgo([3, 26, 50, 300][at]);
+    await stack.sql(`update conversations set created_at = ${when}, updated_at = ${when} where id = '${id}'`);
+    if (at === 1) await user.call("PATCH", `/conversations/${id}`, { pinned: true });
+    if (at === 3) await user.call("PATCH", `/conversations/${id}`, { folder: language === "ar" ? "موسيقى" : "Music" });
+  }
+  const conversation = await user.converse(title);
+  for (const [question, answer] of turns) {
+    stack.provider.on(question, answer);
+    await user.ask(conversation, question);
+  }
+  return { user, conversation };
+}
