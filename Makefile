@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test schemathesis openapi soak check deny build fmt sqlx bench clean
+.PHONY: help run test screenshots schemathesis openapi soak check deny build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -25,9 +25,15 @@ test: ## Run every test.
 	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
+	$(WITH_ENGINES) node --test tests/browser/*.test.mjs
 	python3 -B -m unittest discover --start-directory tests/scripts
 	BUILT=1 scripts/schemathesis
 	scripts/charts
+
+screenshots: ## Take the pictures of the pages in docs/images anew.
+	@scripts/setup test
+	cargo build --locked --workspace --bins
+	$(WITH_ENGINES) node tests/browser/screenshots.mjs
 
 schemathesis: ## Call a running server with what its OpenAPI document allows and forbids.
 	@scripts/setup test

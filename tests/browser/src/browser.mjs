@@ -5,7 +5,10 @@ import { createRequire } from "node:module";
 
 import { chromium } from "playwright-core";
 
-const EXECUTABLE = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+const CHROMIUMS = [
+  "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+const EXECUTABLE = process.env.CHROMIUM ?? CHROMIUMS.find((path) => existsSync(path));
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 /** What a locator waits for, at most. */
