@@ -8,7 +8,9 @@ import { chromium } from "playwright-core";
 const CHROMIUMS = [
   "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
-const EXECUTABLE = process.env.CHROMIUM ?? CHROMIUMS.find((path) => existsSync(path));
+export const EXECUTABLE = process.env.CHROMIUM ?? CHROMIUMS.find((path) => existsSync(path));
+/** Root may not have a sandbox, and containers have a small /dev/shm. */
+export const FLAGS = [...(process.getuid() === 0 ? ["--no-sandbox"] : []), "--disable-dev-shm-usage"];
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 /** What a locator waits for, at most. */
@@ -19,13 +21,11 @@ export const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, is
 
 export function launch() {
   if (!EXECUTABLE) throw new Error("there is no Chromium: scripts/setup test installs it, or set CHROMIUM");
-  // Root may not have a sandbox, and containers have a small /dev/shm.
-  const args = [...(process.getuid() === 0 ? ["--no-sandbox"] : []), "--disable-dev-shm-usage"];
-  return chromium.launch({ executablePath: EXECUTABLE, args });
+  return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
 }
 
 /** What a browser keeps of somebody who has signed in. */
-async function storedSession(stack, origin, user) {
+export async function storedSession(stack, origin, user) {
   const { name, value, user: signedIn } = await user.session();
   const { hostname } = new URL(origin);
   const cookie = { name, value, domain: hostname, path: "/", expires: -1, httpOnly: true, secure: false, sameSite: "Strict" };
