@@ -209,7 +209,7 @@ export function startChat({ user, background, conversations, personas, go }) {
       if (place.request) go(`#/c/${place.id}`);
       renderNow();
     }
-    view.toEnd(true);
+    view.toEnd();
   }
 
   // ── Sending

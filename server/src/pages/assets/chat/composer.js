@@ -75,7 +75,10 @@ export function newComposer({ form, input, send, counter, drafts, onSubmit, onGr
     check,
     focus() {
       // A keyboard that covers half of the screen comes only when it is asked for.
-      if (matchMedia("(hover: hover)").matches) input.focus({ preventScroll: true });
+      if (!matchMedia("(hover: hover)").matches) return;
+      // What is still hidden takes no focus before the next frame has shown it.
+      if (input.offsetParent) input.focus({ preventScroll: true });
+      else requestAnimationFrame(() => requestAnimationFrame(() => input.focus({ preventScroll: true })));
     },
   };
 }

@@ -67,9 +67,23 @@ export function newQueue({ root, drafts, onMessage, onWithdrawn, onLearned, onRe
       ...turns.map((turn, at) => ({ key: turn.id, turn, text: turn.ask?.content ?? "", at, info: known.get(turn.id) })),
       ...items.map((item) => ({ key: `out ${item.key}`, item, text: item.content })),
     ];
+    rescue(turns);
     root.hidden = rows.length === 0;
     setText(heading, t("chat.queue.title", { count: rows.length }));
     reconcile(list, rows, makeRow, updateRow);
+  }
+
+  /** An edit of a message whose turn has come meanwhile goes on in the composer. */
+  function rescue(turns) {
+    for (const id of editing) {
+      if (turns.some((turn) => turn.id === id)) continue;
+      const written = drafts.get(`queue:${id}`);
+      editing.delete(id);
+      drafts.set(`queue:${id}`, "");
+      if (!written) continue;
+      toast(t("problems.code.already_started"));
+      onRescued(written);
+    }
   }
 
   function makeRow({ turn }) {

@@ -15,9 +15,10 @@ export function waitingTurns(turns, replies) {
 export function rowsOf(thread, replies, outbox = [], { language = "" } = {}) {
   const rows = [];
   let lastDay = "";
-  const day = (at) => {
+  // Named by the row below it: what is read in above it may begin a day earlier.
+  const day = (at, next) => {
     const text = at && formatDayOnce(at, language);
-    if (text && text !== lastDay) rows.push({ key: `day ${rows.at(-1)?.key ?? ""} ${text}`, kind: "day", text: lastDay = text });
+    if (text && text !== lastDay) rows.push({ key: `day ${next} ${text}`, kind: "day", text: lastDay = text });
   };
   const all = thread ? turnsIn(thread) : [];
   const waiting = waitingTurns(all, replies);
@@ -29,7 +30,7 @@ export function rowsOf(thread, replies, outbox = [], { language = "" } = {}) {
     const reply = replies.get(turn.id);
     const place = placeOf(turn);
     const isLast = at === shown.length - 1;
-    day((turn.ask ?? reply?.message)?.created_at);
+    day((turn.ask ?? reply?.message)?.created_at, place);
     if (turn.ask) rows.push({ key: `ask ${place}`, kind: "ask", turn, text: turn.ask.content, at: turn.ask.created_at, isLast });
     if (reply) rows.push({ key: `reply ${place}`, kind: "reply", turn, reply, text: reply.text, at: reply.message?.created_at, isLast });
   });
@@ -37,7 +38,7 @@ export function rowsOf(thread, replies, outbox = [], { language = "" } = {}) {
   for (const item of outbox) {
     // Behind a reply that runs, it shows in the queue, like those that have arrived.
     if (isBusy && !item.failed && !item.replaces) continue;
-    day(item.at);
+    day(item.at, item.key);
     rows.push({ key: `out ${item.key}`, kind: "out", text: item.content, at: item.at, item });
   }
   return rows;

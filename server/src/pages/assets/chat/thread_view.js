@@ -134,7 +134,10 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
 
   function hold() {
     const y = scroll.scrollTop - base();
-    const row = rows[heights.indexAt(y)];
+    let index = heights.indexAt(y);
+    // A day moves up as earlier messages of it are read.
+    while (rows[index]?.kind === "day") index += 1;
+    const row = rows[index];
     anchor = row ? { key: row.key, offset: heights.topOf(heights.indexOf(row.key)) - y } : null;
   }
 
@@ -194,12 +197,10 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
       schedule();
     },
     isStuck: () => isStuck,
-    toEnd(isSmooth = false) {
-      const near = scroll.scrollHeight - scroll.scrollTop < scroll.clientHeight * 4;
-      if (isSmooth && near) return scroll.scrollTo({ top: scroll.scrollHeight, behavior: "smooth" });
+    toEnd() {
       anchor = null;
       stick(true);
-      return schedule();
+      schedule();
     },
     /** Brings a row near the upper edge, and marks it for a moment. Returns whether it is there. */
     toRow(key) {
