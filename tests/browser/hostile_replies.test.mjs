@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 
 import { eventually, journey, longTasks, watchTasks } from "./src/harness.mjs";
 
-/** A task so long is felt as a stall; on a machine with other things to do a frame may take a good part of it. */
 /** What somebody would take for a page that hangs. The figures are those of `figures.mjs`. */
 const STALL_MS = 3_000;
 
