@@ -10,6 +10,11 @@ const encoder = new TextEncoder();
 
 /** What is around the field keeps its size while it is measured: else what scrolls beside it would move. */
 export function fitHeight(input) {
+  // What is hidden has no height: the style sheet's holds until it is shown.
+  if (!input.offsetParent) {
+    input.style.height = "";
+    return;
+  }
   const holder = input.parentElement;
   holder.style.minHeight = `${holder.offsetHeight}px`;
   input.style.height = "auto";
