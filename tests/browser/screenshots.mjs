@@ -58,7 +58,9 @@ async function takePage(browser, stack, name, look, { user, conversation }) {
 }
 
 async function takeDesign(browser, stack) {
-  const device = await Device.open(browser, { origin: stack.url, viewport: { width: 1200, height: 1600 } });
+  // It is for development only, and so no page of the server.
+  const { url } = await stack.proxy({ files: true });
+  const device = await Device.open(browser, { origin: url, viewport: { width: 1200, height: 1600 } });
   const page = await device.visit("", "/design");
   await page.getByRole("heading", { level: 1 }).waitFor();
   await take(page, "design");

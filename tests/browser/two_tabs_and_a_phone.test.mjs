@@ -100,3 +100,23 @@ journey("two windows that edit the same waiting message: the later one is told, 
   next.open();
   for (const chat of windows) await chat.replied("That of the phone.");
 });
+
+journey("a message that comes while its conversation is being read is shown", async (scene) => {
+  const user = await scene.stack.register();
+  const conversation = await user.converse("Just then");
+  const chat = await scene.open(user);
+  await chat.live();
+  const link = chat.side.getByRole("link", { name: /Just then/ });
+  const reply = scene.provider.gate("just then", ["Here ", "it is."]);
+  await chat.page.route("**/messages?*", async (route) => {
+    const before = await route.fetch();
+    await user.call("POST", `/conversations/${conversation.id}/messages`, { content: "just then" });
+    reply.pass(1);
+    await link.getByRole("img", { name: "a reply is being written" }).waitFor();
+    await route.fulfill({ response: before });
+  }, { times: 1 });
+  await link.click();
+  await chat.lastReply().getByText("Here").waitFor();
+  reply.open();
+  await chat.replied("Here it is.");
+});

@@ -2,7 +2,7 @@
 // server. What the build does to them (digest names, compression) is left out; what a browser sees of it is not.
 //
 //   cargo build --workspace --bins
-//   target/debug/with-engines node tests/browser/src/by_hand.mjs      everything at once, or piece by piece:
+//   TROUPE_TESTS_PAGES=source target/debug/with-engines node tests/browser/src/by_hand.mjs     everything at once, or in pieces:
 //
 //   node tests/browser/src/provider.mjs --port 9999                   a scripted model service
 //   OPENAI_BASE_URL=http://127.0.0.1:9999/v1 OPENAI_API_KEY=any … target/debug/troupe-server (and troupe-worker)

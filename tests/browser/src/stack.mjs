@@ -104,9 +104,9 @@ export class Stack {
     this.api = `http://${address}`;
   }
 
-  /** Something between the browser and the server that can refuse WebSockets. */
-  async proxy() {
-    const proxy = await startProxy({ api: this.api, files: FROM_SOURCE });
+  /** Something between the browser and the server that can refuse WebSockets, and serve the files of the source tree. */
+  async proxy({ files = FROM_SOURCE } = {}) {
+    const proxy = await startProxy({ api: this.api, files });
     this.#proxies.push(proxy);
     return proxy;
   }
