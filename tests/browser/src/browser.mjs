@@ -121,8 +121,9 @@ export async function violations(page) {
     await session.detach();
   }
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return found.violations.flatMap(({ id, help, nodes }) =>
-    nodes.map(({ target, failureSummary, html }) => `${id} (${help}): ${target.join(" ")}\n    ${html.slice(0, 200)}\n    ${failureSummary.replaceAll("\n", " ")}`));
+  const line = ({ id, help }, { target, failureSummary, html }) =>
+    [`${id} (${help}): ${target.join(" ")}`, html.slice(0, 200), failureSummary.replaceAll("\n", " ")].join("\n    ");
+  return found.violations.flatMap((rule) => rule.nodes.map((node) => line(rule, node)));
 }
 
 /** The longest tasks of a page so far, in milliseconds, the longest first; empty where none took 50 ms. */
