@@ -115,12 +115,15 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
   async function readLatest(id) {
     const thread = threadOf(id);
     const { revision } = thread;
+    thread.isBehind = false;
     const page = await readPage(id, "");
-    if (threads.get(id) !== thread) return;
+    if (threads.get(id) !== thread) return undefined;
     takeReplies(page);
     takeLatest(thread, page, revision);
+    if (thread.isBehind) return readLatest(id);
     onChange("turns", id);
     settle(id);
+    return undefined;
   }
 
   const readMore = (kind, take, queryOf) => (id) => once(kind, id, async () => {

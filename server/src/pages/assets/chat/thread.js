@@ -57,7 +57,11 @@ export function takeAround(thread, page) {
 
 /** Takes a message as it is stored. Returns false where it is on a branch that is not shown, so that reading it anew is due. */
 export function takeMessage(thread, message) {
-  if (!thread.isRead) return true;
+  // The list that is being read may be older than this message.
+  if (!thread.isRead) {
+    thread.isBehind = true;
+    return true;
+  }
   if (thread.turns.has(message.request_id)) {
     put(thread, message.variants ? message : { ...message, variants: thread.turns.get(message.request_id).ask?.variants });
     return true;
