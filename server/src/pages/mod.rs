@@ -1,8 +1,8 @@
-//! The pages: the chat with everything that belongs to it, the API's description, and the list of problem codes. All are
-//! in the binary, and none loads anything from other hosts.
+//! The pages: the chat with everything that belongs to it, the API's description, and the list of problem codes. All
+//! are in the binary, and none loads anything from other hosts.
 //!
-//! `build.rs` prepares the assets. Their addresses contain a digest of the content (`chat/rows.1f0c3a….js`), so browsers
-//! cache them for ever and never use a stale one.
+//! `build.rs` prepares the assets. Their addresses contain a digest of the content (`chat/rows.1f0c3a….js`), so
+//! browsers cache them for ever and never use a stale one.
 
 mod assets;
 mod page;
