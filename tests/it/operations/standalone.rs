@@ -60,7 +60,7 @@ async fn it_runs_from_nothing_stops_and_finds_everything_again() {
     let document = added(&user, &path, "text/plain", pdf(&["The lamp was lit at dusk."])).await;
     assert_eq!((&document["status"], &document["passages"]), (&json!("ready"), &json!(1)), "{document}");
     let page = user.get("/").await;
-    assert!(page.status == 200 && page.text.contains("/assets/app."), "{}", page.text);
+    assert!(page.status == 200 && page.text.contains("/assets/main."), "{}", page.text);
 
     let mut second = start(data.path());
     assert!(!second.ended().await.success());

@@ -119,7 +119,7 @@ async fn a_body_that_is_wrong_is_refused_with_the_field_at_fault() {
         ),
         ("rename to nothing", &patch, &one, r#"{"title":""}"#.into(), 422, "invalid", "title"),
         ("rename to blanks", &patch, &one, r#"{"title":"   "}"#.into(), 422, "invalid", "title"),
-        ("rename without a title", &patch, &one, "{}".into(), 422, "invalid", "title"),
+        ("a folder without a name", &patch, &one, r#"{"folder":""}"#.into(), 422, "invalid", "folder"),
         ("rename to a zero", &patch, &one, r#"{"title":"a\u0000"}"#.into(), 422, "invalid", "title"),
         ("rename something else", &patch, &one, r#"{"title":"a","persona":"demo"}"#.into(), 422, "invalid", "persona"),
         ("slug with blanks", &post, &personas, persona("slug", json!("a b")), 422, "invalid", "slug"),

@@ -28,6 +28,9 @@ const ADDRESSES: [&str; 10] = [
     "/api/v1/auth/me/exports/",
 ];
 
+/// A request of nobody's.
+const NOBODYS: &str = "01900000-0000-7000-8000-000000000000";
+
 fn id(made: &Value) -> String {
     made["id"].as_str().unwrap_or_else(|| panic!("an id in {made}")).to_owned()
 }
@@ -97,6 +100,14 @@ async fn call(client: &Client, method: &str, path: &str, aimed: &str) -> Answer 
         (_, "/api/v1/personas/{slug}") => json(json!({"name": "Stolen"})),
         (_, "/api/v1/conversations/{id}") => json(json!({"title": "Stolen"})),
         (_, "/api/v1/conversations/{id}/messages") => json(json!({"content": "Planted."})),
+        (_, "/api/v1/conversations/{id}/path") => json(json!({"through": NOBODYS})),
+        (_, "/api/v1/conversations/{id}/fork") => json(json!({"until": NOBODYS})),
+        (_, "/api/v1/conversations/{id}/queue") => json(json!({"request_ids": []})),
+        ("patch", "/api/v1/requests/{id}") => json(json!({"content": "Planted."})),
+        (
+            _,
+            "/api/v1/requests/{id}/regenerate" | "/api/v1/requests/{id}/continue" | "/api/v1/requests/{id}/withdraw",
+        ) => json(json!({})),
         (_, "/api/v1/requests/{id}/feedback") => json(json!({"rating": "down"})),
         _ => call,
     };

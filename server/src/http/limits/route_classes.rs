@@ -61,9 +61,13 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
     let waiting_pace = if waits { Pace::Waits } else { Pace::Quick };
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let (rate, pace) = match (method, path.map(|path| path.strip_prefix("/api/v1").unwrap_or(path))) {
-        ("GET", Some("/" | "/docs" | "/docs/problems" | "/openapi.json" | "/assets/{name}" | "/health" | "/ready")) => {
-            (Rate::Free, Pace::Quick)
-        }
+        (
+            "GET",
+            Some(
+                "/" | "/docs" | "/docs/models" | "/docs/problems" | "/design" | "/sw.js" | "/openapi.json"
+                | "/assets/{*path}" | "/health" | "/ready",
+            ),
+        ) => (Rate::Free, Pace::Quick),
         // Passwords, tokens and mailed links are tried here.
         (
             "POST",
@@ -77,7 +81,9 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         )
         | ("PUT", Some("/auth/password" | "/auth/password-resets" | "/auth/email-verifications"))
         | ("DELETE", Some("/auth/me")) => (Rate::SignIn, Pace::Quick),
-        ("POST", Some("/conversations/{id}/messages")) => (Rate::Chat, waiting_pace),
+        ("POST", Some("/conversations/{id}/messages" | "/requests/{id}/regenerate" | "/requests/{id}/continue")) => {
+            (Rate::Chat, waiting_pace)
+        }
         ("GET", Some("/requests/{id}")) => (Rate::General, waiting_pace),
         (
             "GET",
@@ -131,6 +137,8 @@ mod tests {
             (Method::GET, "/api/v1/admin/audit/export", Rate::General, Pace::Streams),
             (Method::POST, "/api/v1/auth/refresh", Rate::SignIn, Pace::Quick),
             (Method::POST, "/api/v1/conversations/{id}/messages", Rate::Chat, Pace::Waits),
+            (Method::POST, "/api/v1/requests/{id}/regenerate", Rate::Chat, Pace::Waits),
+            (Method::POST, "/api/v1/requests/{id}/continue", Rate::Chat, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}", Rate::General, Pace::Waits),
             (Method::HEAD, "/api/v1/requests/{id}", Rate::General, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}/events", Rate::General, Pace::Streams),
