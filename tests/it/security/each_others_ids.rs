@@ -99,11 +99,10 @@ async fn call(client: &Client, method: &str, path: &str, aimed: &str) -> Answer 
         (_, "/api/v1/personas/{slug}/memories") => json(json!({"fact": "I like coffee"})),
         (_, "/api/v1/personas/{slug}") => json(json!({"name": "Stolen"})),
         (_, "/api/v1/conversations/{id}") => json(json!({"title": "Stolen"})),
-        (_, "/api/v1/conversations/{id}/messages") => json(json!({"content": "Planted."})),
+        (_, "/api/v1/conversations/{id}/messages" | "/api/v1/requests/{id}") => json(json!({"content": "Planted."})),
         (_, "/api/v1/conversations/{id}/path") => json(json!({"through": NOBODYS})),
         (_, "/api/v1/conversations/{id}/fork") => json(json!({"until": NOBODYS})),
         (_, "/api/v1/conversations/{id}/queue") => json(json!({"request_ids": []})),
-        ("patch", "/api/v1/requests/{id}") => json(json!({"content": "Planted."})),
         (
             _,
             "/api/v1/requests/{id}/regenerate" | "/api/v1/requests/{id}/continue" | "/api/v1/requests/{id}/withdraw",
