@@ -25,8 +25,7 @@ test: ## Run every test.
 	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
-	# Once more if a journey fails: one did on a busy machine, and is not understood yet (docs/TESTING.md).
-	@$(WITH_ENGINES) node --test tests/browser/*.test.mjs || { echo "once more:" && $(WITH_ENGINES) node --test tests/browser/*.test.mjs; }
+	$(WITH_ENGINES) node --test tests/browser/*.test.mjs
 	python3 -B -m unittest discover --start-directory tests/scripts
 	BUILT=1 scripts/schemathesis
 	scripts/charts

@@ -19,6 +19,9 @@ use crate::http::{
     extract::validation::Checks,
 };
 
+/// Messages that are put into order by one call.
+const MAX_MOVED: usize = 1_000;
+
 /// A message that has no reply yet.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WaitingMessage {
@@ -119,6 +122,8 @@ pub(crate) async fn reorder(
     id: ConversationId,
     order: &[RequestId],
 ) -> Result<Vec<WaitingMessage>, ApiError> {
+    let max = format!("must not have more than {MAX_MOVED} items");
+    Checks::default().rule(order.len() <= MAX_MOVED, "request_ids", max).done()?;
     conversations::find(&chat.pool, user, id).await?.ok_or(ApiError::NotFound("conversation"))?;
     let mut transaction = chat.pool.begin().await?;
     if !waiting_line::reorder(&mut transaction, user, id, order).await? {

@@ -70,11 +70,21 @@ pub(crate) async fn key(State(push): State<Arc<Push>>, Caller(_user): Caller) ->
     if !push.config.push.enabled {
         return Err(ApiError::NotFound("push service: it is switched off"));
     }
-    let fault = |error: &dyn std::fmt::Display| ApiError::Internal(format!("no key for push: {error}"));
-    let made = VapidKey::make().map_err(|error| fault(&error))?;
-    let pkcs8 = push_subscriptions::key(&push.pool, || made).await?;
-    let key = VapidKey::read(&pkcs8).map_err(|error| fault(&error))?;
+    let key = signing_key(&push).await?;
     Ok(Json(PushKey { public_key: key.public() }))
+}
+
+/// The key that notifications are signed with, made when it is first wanted.
+async fn signing_key(push: &Push) -> Result<VapidKey, ApiError> {
+    let fault = |error: &dyn std::fmt::Display| ApiError::Internal(format!("no key for push: {error}"));
+    let pkcs8 = match push_subscriptions::key(&push.pool).await? {
+        Some(known) => known,
+        None => {
+            let made = VapidKey::make().map_err(|error| fault(&error))?;
+            push_subscriptions::keep_key(&push.pool, &made).await?
+        }
+    };
+    VapidKey::read(&pkcs8).map_err(|error| fault(&error))
 }
 
 /// Tell this browser of replies
@@ -106,6 +116,8 @@ pub(crate) async fn subscribe(
         checks.text("language", language, 1..=35);
     }
     checks.done()?;
+    // Workers only look for it.
+    signing_key(&push).await?;
     let new = Subscription { endpoint, p256dh, auth, language };
     push_subscriptions::add(&push.pool, user, &new, MAX_SUBSCRIPTIONS).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -299,6 +299,12 @@ async fn messages_are_read_around_a_turn_and_on_from_there() {
         }
         assert_eq!(items, all, "no message twice, and none left out");
     }
+    // A turn off the chosen path is not among its messages, and nobody else's conversation has it.
+    let beside = again(&user, &requests[3], "regenerate").await;
+    user.reply(&beside).await;
+    let path = format!("/api/v1/conversations/{conversation}/messages?around={}", requests[3]);
+    user.get(&path).await.problem(404);
+    cluster.client(1).await.get(&path).await.problem(404);
     let both = format!("/api/v1/conversations/{conversation}/messages?around={}&after={}", requests[0], requests[0]);
     assert_eq!(user.get(&both).await.problem(422)["errors"][0]["field"], "query");
 }

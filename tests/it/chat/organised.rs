@@ -139,6 +139,20 @@ async fn messages_are_found_by_their_words() {
 
     let has = |found: Vec<String>, text: &str| found.iter().any(|found| found.starts_with(text));
     assert!(has(found(&user, "gulls").await, "Where do [gulls] sleep"), "before it is in the index");
+    // Newer ones in a temporary conversation, or in a fork of it, take no place on a page.
+    let temporary = json!({"persona": "demo", "temporary": true});
+    let temporary = user.post("/api/v1/conversations", &temporary).await.expect(201);
+    let temporary = temporary["id"].as_str().expect("an id");
+    let secret = user.send(temporary, "Secret gulls").await.request;
+    user.reply(&secret).await;
+    let fork =
+        user.post(&format!("/api/v1/conversations/{temporary}/fork"), &json!({"until": secret})).await.expect(201);
+    assert_eq!(fork["temporary"], true);
+    let page = user.get("/api/v1/search/messages?q=gulls&limit=1").await.expect(200);
+    assert_eq!(page["items"][0]["conversation"]["id"], json!(conversation));
+    for of in [temporary, fork["id"].as_str().expect("an id")] {
+        user.delete(&format!("/api/v1/conversations/{of}")).await.expect(204);
+    }
     index_all(&cluster).await;
     assert!(has(found(&user, "gulls").await, "Where do [gulls] sleep"), "by the index");
     assert!(has(found(&user, "GUL").await, "Where do [gulls] sleep"), "the last word may be a beginning");

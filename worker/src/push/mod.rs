@@ -130,7 +130,9 @@ impl Job for BrowserNotification {
         let browsers = push_subscriptions::list(&context.pool, payload.user_id).await?;
         let told = push_subscriptions::ended(&context.pool, payload.user_id, payload.request_id).await?;
         let (Some(told), false) = (told, browsers.is_empty()) else { return Ok(Outcome::DONE) };
-        let pkcs8 = push_subscriptions::key(&context.pool, || VapidKey::make().unwrap_or_default()).await?;
+        // Made before the first browser was added.
+        let pkcs8 = push_subscriptions::key(&context.pool).await?;
+        let pkcs8 = pkcs8.ok_or_else(|| JobError::failed("there is no key for push"))?;
         let key = VapidKey::read(&pkcs8).map_err(JobError::failed)?;
         let excerpt: String = told.reply.unwrap_or_default().chars().take(EXCERPT_CHARS).collect();
         let text = json!({

@@ -143,7 +143,7 @@ async fn read_around(
     around: RequestId,
     shown: usize,
 ) -> Result<Messages, ApiError> {
-    let question = messages::question_id(pool, id, around).await?.ok_or(ApiError::NotFound("turn"))?;
+    let question = messages::question_id(pool, user, id, around).await?.ok_or(ApiError::NotFound("turn"))?;
     let half = (shown / 2).max(1);
     let limit = i64::try_from(half).unwrap_or_default() + 1;
     let mut items = read(pool, user, id, Window::After(question), limit).await?;
@@ -153,6 +153,9 @@ async fn read_around(
     let more = older.len() > half + 1;
     older.truncate(half + 1);
     items.extend(older);
+    if !items.iter().any(|message| message.id == question) {
+        return Err(ApiError::NotFound("turn on the chosen path"));
+    }
     let next = items.last().filter(|_| more).map(|last| last.id);
     Ok(Messages { items, next, newer })
 }

@@ -12,13 +12,14 @@ pub struct Subscription {
     pub language: Option<String>,
 }
 
-/// The signing key, made by whoever asks first.
-pub async fn key(pool: &PgPool, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>> {
-    let known = sqlx::query_scalar!("select pkcs8 from push_key").fetch_optional(pool).await?;
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    sqlx::query!("insert into push_key (pkcs8) values ($1) on conflict do nothing", make()).execute(pool).await?;
+/// The signing key, if anybody has asked for it yet.
+pub async fn key(db: impl PgExecutor<'_>) -> Result<Option<Vec<u8>>> {
+    sqlx::query_scalar!("select pkcs8 from push_key").fetch_optional(db).await
+}
+
+/// Keeps a new signing key, unless somebody was faster; returns the one that holds.
+pub async fn keep_key(pool: &PgPool, made: &[u8]) -> Result<Vec<u8>> {
+    sqlx::query!("insert into push_key (pkcs8) values ($1) on conflict do nothing", made).execute(pool).await?;
     sqlx::query_scalar!("select pkcs8 from push_key").fetch_one(pool).await
 }
 

@@ -97,11 +97,14 @@ async fn after_position(
 /// The question of a turn, by its request.
 pub async fn question_id(
     db: impl PgExecutor<'_>,
+    user: UserId,
     conversation: ConversationId,
     request: RequestId,
 ) -> Result<Option<MessageId>> {
     sqlx::query_scalar!(
-        r#"select id as "id: MessageId" from messages where conversation_id = $1 and request_id = $2 and role = 'user'"#,
+        r#"select m.id as "id: MessageId" from messages m join conversations c on c.id = m.conversation_id
+           where c.user_id = $1 and c.id = $2 and m.request_id = $3 and m.role = 'user'"#,
+        user.as_uuid(),
         conversation.as_uuid(),
         request.as_uuid(),
     )

@@ -33,9 +33,8 @@ pub struct Found {
     pub excerpt: String,
 }
 
-/// The user's messages with all of these words, the newest first. The last word may be a beginning.
-///
-/// A question that was asked again is found once.
+/// The user's messages with all of these words, the newest first, but for temporary conversations. The last word may be
+/// a beginning.
 pub async fn search(
     db: impl PgExecutor<'_>,
     user: UserId,
@@ -56,7 +55,7 @@ pub async fn search(
                select m.id, m.position from wanted q
                cross join conversations c
                join messages m on m.conversation_id = c.id and m.position > q.from_position
-               where c.user_id = $1 and m.id > q.until and (q.below is null or m.position < q.below)
+               where c.user_id = $1 and not c.temporary and m.id > q.until and (q.below is null or m.position < q.below)
                  and to_tsvector('simple', m.content) @@ q.words
            ), newest as (
                select m.* from found f join messages m on m.id = f.message_id order by m.position desc limit $4
@@ -69,7 +68,7 @@ pub async fn search(
            join conversations c on c.id = m.conversation_id
            join personas p on p.id = c.persona_id
            cross join wanted q
-           where c.user_id = $1 and not c.temporary
+           where c.user_id = $1
            order by m.position desc"#,
         user.as_uuid(),
         query,

@@ -70,7 +70,9 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
   function hearUpdate({ id, branch }, queue) {
     const thread = threads.get(id);
     if (!thread || choosing.has(id) || (!queue && (branch === undefined || branch === thread.branch))) return;
-    if (isAtEnd(thread)) readLatest(id).catch(ignoreProblems);
+    // What is being read for the first time may be older than this: it is read once more, and not forgotten meanwhile.
+    if (!thread.isRead) thread.isBehind = true;
+    else if (isAtEnd(thread)) readLatest(id).catch(ignoreProblems);
     else if (branch !== thread.branch) forget(id);
     if (queue) onChange("queue", id);
   }
