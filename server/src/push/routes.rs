@@ -77,12 +77,11 @@ pub(crate) async fn key(State(push): State<Arc<Push>>, Caller(_user): Caller) ->
 /// The key that notifications are signed with, made when it is first wanted.
 async fn signing_key(push: &Push) -> Result<VapidKey, ApiError> {
     let fault = |error: &dyn std::fmt::Display| ApiError::Internal(format!("no key for push: {error}"));
-    let pkcs8 = match push_subscriptions::key(&push.pool).await? {
-        Some(known) => known,
-        None => {
-            let made = VapidKey::make().map_err(|error| fault(&error))?;
-            push_subscriptions::keep_key(&push.pool, &made).await?
-        }
+    let pkcs8 = if let Some(known) = push_subscriptions::key(&push.pool).await? {
+        known
+    } else {
+        let made = VapidKey::make().map_err(|error| fault(&error))?;
+        push_subscriptions::keep_key(&push.pool, &made).await?
     };
     VapidKey::read(&pkcs8).map_err(|error| fault(&error))
 }
