@@ -25,7 +25,7 @@ test: ## Run every test.
 	then set -x; $(WITH_ENGINES) cargo nextest run $(TESTS); \
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
-	$(WITH_ENGINES) node --test tests/browser/*.test.mjs
+	$(WITH_ENGINES) node tests/browser/run.mjs
 	python3 -B -m unittest discover --start-directory tests/scripts
 	BUILT=1 scripts/schemathesis
 	scripts/charts

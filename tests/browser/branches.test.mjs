@@ -104,7 +104,7 @@ journey("a fork is a conversation of its own, and the other one is as it was", a
   await chat.shows(chat.questions(), ["first"]);
   await chat.ask("only in the fork");
   const { items } = await user.call("GET", `/conversations/${conversation.id}/messages`);
-  assert.deepEqual(items.map(({ content }) => content).toReversed(), ["first", "You said: first", "second", "You said: second"]);
+  assert.deepEqual(items.map(({ content }) => content).reverse(), ["first", "You said: first", "second", "You said: second"]);
   await chat.page.getByRole("button", { name: "Back", exact: true }).click();
   await chat.shows(chat.questions(), ["first", "second"]);
 });

@@ -12,7 +12,7 @@ const sum = (sizes) => sizes.reduce((total, { bytes }) => total + bytes, 0);
 /** Over the network, compressed, headers included, until the page is at rest. */
 async function assertWithinBudget(device, where, open) {
   const seen = await transfers(device, open);
-  const worst = seen.toSorted((a, b) => b.bytes - a.bytes).slice(0, 12).map(({ url, bytes }) => `${bytes} ${url}`);
+  const worst = [...seen].sort((a, b) => b.bytes - a.bytes).slice(0, 12).map(({ url, bytes }) => `${bytes} ${url}`);
   assert.ok(sum(seen) < FIRST_VIEW_BYTES, `${where} takes ${sum(seen)} bytes, more than ${FIRST_VIEW_BYTES}:\n${worst.join("\n")}`);
 }
 

@@ -22,7 +22,7 @@ async function withConversations(scene, names) {
   const other = new Chat(await chat.device.visit(), chat.device);
   await chat.live();
   await other.live();
-  await lists(chat, names.toReversed());
+  await lists(chat, [...names].reverse());
   return { user, made, chat, other };
 }
 

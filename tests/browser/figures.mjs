@@ -18,7 +18,7 @@ import { Stack } from "./src/stack.mjs";
 const RUNS = 5;
 const TURNS = 2_500;
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const milliseconds = (time) => (time ? `${Math.round(time)} ms` : "under 50 ms");
 
 /** A page in a browser that has never seen it: the median of some runs. */

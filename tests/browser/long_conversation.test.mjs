@@ -58,7 +58,7 @@ journey("what is being read stays where it is while older messages come above it
   await chat.page.locator("#scroll").hover();
   const anchor = chat.questions().filter({ hasText: `Question ${TURNS - 4}:` });
   await eventually("an earlier question is in sight", async () => {
-    await chat.page.mouse.wheel(0, -400);
+    await chat.page.mouse.wheel(0, -200);
     const box = await anchor.boundingBox({ timeout: 200 }).catch(() => null);
     return box && box.y > 100 && box.y < 500;
   });

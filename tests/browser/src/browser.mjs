@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 const CHROMIUMS = [
-  "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "/usr/bin/chromium-headless-shell", "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 export const EXECUTABLE = process.env.CHROMIUM ?? CHROMIUMS.find((path) => existsSync(path));
 /** Root may not have a sandbox, and containers have a small /dev/shm. */
@@ -132,4 +132,4 @@ export const watchTasks = (page) => page.evaluate(() => {
   new PerformanceObserver((list) => globalThis.longTasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
 });
 
-export const longTasks = (page) => page.evaluate(() => globalThis.longTasks.toSorted((a, b) => b - a));
+export const longTasks = (page) => page.evaluate(() => [...globalThis.longTasks].sort((a, b) => b - a));

@@ -40,7 +40,7 @@ export async function watchFrames(page) {
   });
   return async () => {
     const { tasks, frames } = await page.evaluate(() => globalThis.seenFrames);
-    const sorted = frames.toSorted((a, b) => a - b);
+    const sorted = [...frames].sort((a, b) => a - b);
     return { longest: Math.max(0, ...tasks), tasks: tasks.length, median: sorted[Math.floor(sorted.length / 2)], p99: sorted[Math.floor(sorted.length * 0.99)] };
   };
 }

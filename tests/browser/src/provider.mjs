@@ -163,8 +163,10 @@ async function perform(script, { stream, stream_options: options }, response) {
 
 async function event(response, data) {
   if (response.write(`data: ${JSON.stringify(data)}\n\n`) || response.destroyed) return;
-  await new Promise((go) => response.once("drain", go).once("close", go));
-  response.removeAllListeners("drain");
+  await new Promise((go) => {
+    const done = () => go(response.off("drain", done).off("close", done));
+    response.on("drain", done).on("close", done);
+  });
 }
 
 function json(response, status, body) {

@@ -9,14 +9,11 @@ use troupe_tests::{
 
 const PATH: &str = "/api/v1/push/subscriptions";
 
-async fn cluster() -> Cluster {
-    let options = ClusterOptions::default();
-    options
+fn options() -> ClusterOptions {
+    ClusterOptions::default()
         .set("TROUPE_OUTGOING__ALLOW_NETWORKS", "127.0.0.0/8")
         .set("TROUPE_OUTGOING__PORTS", "")
         .set("TROUPE_PUSH__CONTACT", "mailto:operator@example.org")
-        .start()
-        .await
 }
 
 async fn subscribed(cluster: &Cluster) -> i64 {
@@ -37,7 +34,7 @@ async fn asked(user: &Client, question: &str) -> (String, String) {
 
 #[tokio::test]
 async fn browsers_are_told_of_a_reply_while_nobody_looks() {
-    let cluster = cluster().await;
+    let cluster = options().start().await;
     let service = PushService::start().await;
     let user = cluster.client(0).await;
     let keys = [0, 1].map(|server| {
@@ -73,19 +70,28 @@ async fn browsers_are_told_of_a_reply_while_nobody_looks() {
     cluster.assert_quiet().await;
 }
 
+async fn asked_in_passing(user: &Client, question: &str) {
+    let temporary = json!({"persona": "demo", "temporary": true});
+    let temporary = user.post("/api/v1/conversations", &temporary).await.expect(201);
+    let request = user.send(temporary["id"].as_str().expect("an id"), question).await.request;
+    ended(user, &request).await;
+}
+
 #[tokio::test]
 async fn nobody_is_told_of_what_was_seen_or_is_temporary() {
-    let cluster = cluster().await;
+    // One that writes one reply at a time begins the next when it has seen to who is to be told of the last.
+    let cluster = options().workers(1).set("TROUPE_WORKER__CONCURRENCY", "1").start().await;
     let service = PushService::start().await;
     let user = cluster.client(0).await;
     user.put(PATH, &service.subscribe("phone")).await.expect(204);
     let socket = user.at(cluster.server(1)).socket().await;
     asked(&user, "Seen").await;
+    asked_in_passing(&user, "Begun after that").await;
     drop(socket);
-    let temporary = json!({"persona": "demo", "temporary": true});
-    let temporary = user.post("/api/v1/conversations", &temporary).await.expect(201);
-    let request = user.send(temporary["id"].as_str().expect("an id"), "Secret").await.request;
-    ended(&user, &request).await;
+    let channels = format!("{}:*:events", cluster.redis_prefix());
+    let look = async || cluster.redis(&["PUBSUB", "CHANNELS", &channels]).await;
+    within("nobody who looks", async { while look().await != redis::Value::Array(Vec::new()) {} }).await;
+    asked_in_passing(&user, "Secret").await;
     // A failure is told, too; and it is the first that is.
     cluster.provider.on("Fail", [Script::error(400)]);
     let (_, failed) = asked(&user, "Fail").await;
@@ -96,7 +102,7 @@ async fn nobody_is_told_of_what_was_seen_or_is_temporary() {
 
 #[tokio::test]
 async fn a_push_service_that_fails_is_called_again_and_holds_nothing_up() {
-    let cluster = cluster().await;
+    let cluster = options().start().await;
     let service = PushService::start().await;
     let user = cluster.client(0).await;
     user.put(PATH, &service.subscribe("phone")).await.expect(204);

@@ -25,6 +25,8 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
   const shown = new Map();
   const observer = new ResizeObserver(resized);
   let rows = [];
+  /** Rows to be shown from the next frame on: until then, what is known of heights is what the page shows. */
+  let next = null;
   let isStuck = true;
   /** The row that stays where it is, and its distance from the upper edge. */
   let anchor = null;
@@ -38,10 +40,10 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
   const schedule = () => (frame ||= requestAnimationFrame(render));
 
   function stick(wanted) {
-    const next = wanted && hasEnd();
-    if (next === isStuck) return;
-    isStuck = next;
-    onStick(next);
+    const sticks = wanted && hasEnd();
+    if (sticks === isStuck) return;
+    isStuck = sticks;
+    onStick(sticks);
   }
 
   function wantedTop() {
@@ -56,18 +58,26 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
     return heights.range(top - clientHeight * MARGIN, top + clientHeight * (1 + MARGIN));
   }
 
+  function takeRows() {
+    if (!next) return;
+    rows = next;
+    heights.setRows(next);
+    next = null;
+  }
+
   function render() {
     frame = 0;
     if (root.hidden) return;
+    takeRows();
     const until = performance.now() + WORK_MS;
     let range = rangeNow();
     for (let pass = 0; pass < MAX_PASSES; pass += 1) {
       showRange(range);
       work(until);
       measure();
-      const next = rangeNow();
-      if (next[0] === range[0] && next[1] === range[1]) break;
-      range = next;
+      const measured = rangeNow();
+      if (measured[0] === range[0] && measured[1] === range[1]) break;
+      range = measured;
     }
     restore();
     askForMore();
@@ -181,13 +191,12 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
   return {
     schedule,
     /** Shows these rows from now on. Rows that are the very same objects are not updated again. */
-    setRows(next) {
+    setRows(wanted) {
       if (isStuck && !hasEnd()) {
         hold();
         stick(false);
       }
-      rows = next;
-      heights.setRows(next);
+      next = wanted;
       schedule();
     },
     /** A row has changed without becoming another. */
@@ -204,6 +213,7 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
     },
     /** Brings a row near the upper edge, and marks it for a moment. Returns whether it is there. */
     toRow(key) {
+      takeRows();
       const index = heights.indexOf(key);
       if (index === undefined) return false;
       anchor = { key, offset: scroll.clientHeight / 5 };
