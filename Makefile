@@ -7,6 +7,8 @@ export SQLX_OFFLINE = true
 
 # All packages, and tests among what is built: other selections have other features of dependencies, which are then built again.
 TESTS = --locked --workspace --tests
+# What looks at every line of ours. .ci/run has another, which leaves more behind.
+LINT = cargo clippy --locked --workspace --all-targets -- --deny warnings
 # One PostgreSQL and one Redis for all tests that need none of their own.
 WITH_ENGINES = $(or $(CARGO_TARGET_DIR),target)/debug/with-engines
 
@@ -51,7 +53,7 @@ soak: ## Faults in random order under load, for SOAK_MINUTES (10); TROUPE_FAULTS
 check: ## Formatting, lints, whether .sqlx/ is what the migrations say (both from one compilation), alerts, dashboards, the model of capacity, workflows.
 	@scripts/setup test
 	cargo fmt --all --check
-	scripts/sqlx check cargo clippy --locked --workspace --all-targets -- --deny warnings
+	scripts/sqlx check $(LINT)
 	scripts/observability
 	python3 -B bench/capacity.py --check
 	scripts/workflows

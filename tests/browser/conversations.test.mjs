@@ -121,4 +121,44 @@ journey("a rating is kept with its note, and taken back", async (scene) => {
     assert.deepEqual({ rating, note }, { rating: "down", note: "too short" });
   });
   assert.equal(await chat.lastReply().getByRole("button", { name: "Bad reply" }).getAttribute("aria-pressed"), "true");
+  // On another device the list tells it, and its note is there to be changed.
+  const phone = await scene.openPhone(user, `#/c/${chat.conversationId}`);
+  await phone.lastReply().getByRole("button", { name: "Bad reply", pressed: true }).click();
+  const note = phone.page.getByRole("textbox", { name: /note|wrong/i });
+  assert.equal(await note.inputValue(), "too short");
+  await phone.page.getByRole("button", { name: "Take the rating back" }).click();
+  await phone.lastReply().getByRole("button", { name: "Bad reply", pressed: false }).waitFor();
+});
+
+journey("a reply that was stopped is shown as such on another device", async (scene) => {
+  const user = await scene.stack.register();
+  const chat = await scene.open(user, "#/new/demo");
+  await chat.live();
+  const reply = scene.provider.gate("stop me", ["The beginning", " and the end"]);
+  await chat.send("stop me");
+  reply.pass(1);
+  await chat.lastReply().getByText("The beginning").waitFor();
+  await chat.page.getByRole("button", { name: "Stop the reply" }).click();
+  const stopped = /stopped/i;
+  await chat.lastReply().getByText(stopped).waitFor();
+  const phone = await scene.openPhone(user, `#/c/${chat.conversationId}`);
+  await phone.lastReply().getByText(stopped).waitFor();
+});
+
+journey("the owner of a persona opens what a reply drew on; others are told that it is the owner's", async (scene) => {
+  const owner = await scene.stack.register();
+  await owner.call("POST", "/personas", { slug: "keeper", name: "Keeper", system_prompt: "You keep a lighthouse.", visibility: "public" });
+  const answers = [{ question: "Where do you live?", content: "In a lighthouse on the northern cliffs.", status: "final" }];
+  await owner.call("POST", "/personas/keeper/responses/import", answers);
+  await eventually("it is found", async () => (await owner.call("GET", "/personas/keeper/knowledge")).pending.sources === 0);
+  for (const [user, shown] of [[owner, /In a lighthouse on the northern cliffs/], [await scene.stack.register(), /Only the owner of Keeper/]]) {
+    const chat = await scene.open(user, "#/new/keeper");
+    await chat.live();
+    await chat.ask("Is your lighthouse on the cliffs?");
+    await chat.tool(chat.lastReply(), "Sources");
+    const panel = chat.page.getByRole("dialog", { name: "What the reply drew on" });
+    await panel.locator("summary").click();
+    await panel.getByText(shown).waitFor();
+    assert.equal(await panel.getByText("Where do you live?", { exact: true }).count(), user === owner ? 1 : 0);
+  }
 });

@@ -94,11 +94,23 @@ test("a polled request settles what is open and nothing else", () => {
 test("what only the request tells of a reply is added once it has ended", () => {
   const whole = told(event("reply.completed", "1-2", { message: message("The sea.") }));
   const retrieval = { mode: "hybrid", sources: [] };
-  const amended = applyDetails(whole, { status: "cancelled", incomplete: null, retrieval });
-  assert.deepEqual([amended.status, amended.text, amended.retrieval], ["cancelled", "The sea.", retrieval]);
-  assert.equal(applyDetails(amended, { status: "cancelled", incomplete: null, retrieval }), amended);
+  const amended = applyDetails(whole, { retrieval });
+  assert.deepEqual([amended.text, amended.retrieval], ["The sea.", retrieval]);
+  assert.equal(applyDetails(amended, { retrieval }), amended);
   const open = told(delta("1-1", "half"));
-  assert.equal(applyDetails(open, { status: "completed" }), open);
+  assert.equal(applyDetails(open, { retrieval }), open);
+});
+
+test("a list tells how a reply ended and how it was rated, also of one that is known", () => {
+  const listed = { ...message("The"), outcome: { status: "cancelled" } };
+  const stopped = applyMessage(newReply("r", "c"), listed);
+  assert.deepEqual([stopped.status, stopped.text, stopped.rating], ["cancelled", "The", null]);
+  const whole = told(event("reply.completed", "1-2", { message: message("The sea.") }));
+  assert.equal(applyMessage(whole, message("The sea.")), whole);
+  const outcome = { status: "completed", incomplete: "length", rating: "up" };
+  const rated = applyMessage(whole, { ...message("The sea."), outcome });
+  assert.deepEqual([rated.text, rated.incomplete, rated.rating], ["The sea.", "length", "up"]);
+  assert.equal(applyMessage(rated, { ...message("The sea."), outcome }), rated);
 });
 
 test("a stop is meant for the first reply of the conversation that has not ended", () => {

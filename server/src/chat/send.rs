@@ -180,6 +180,7 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         turn: accepted.turn,
         branch: accepted.branch,
         variants: Vec::new(),
+        outcome: None,
     };
     let place = accepted.dispatch.as_ref().map(|dispatch| chat.gauge.tier(&dispatch.tier).next_position());
     let event = Event::Queued { message: message.clone(), place, correlation_id: correlation_id.to_owned() };

@@ -102,6 +102,14 @@ async fn a_reply_draws_on_what_the_persona_knows_and_says_on_what() {
     let ended = events.last().unwrap();
     assert_eq!((ended.event.as_str(), &ended.data["retrieval"]), ("reply.completed", &request["retrieval"]));
 
+    // Its owner opens the passages, as they are now.
+    let opened = user.get(&format!("/api/v1/requests/{id}/sources")).await.expect(200);
+    assert_eq!((&opened["mode"], &opened["withheld"]), (&json!("hybrid"), &json!(false)), "{opened}");
+    let passages: Vec<_> = opened["sources"].as_array().unwrap().iter().map(|source| &source["passage"]).collect();
+    assert_eq!((&passages[0]["title"], passages.len()), (&json!(HOME.0), told_first.len()), "{opened}");
+    assert_eq!(passages[0]["content"], passage(HOME));
+    assert_eq!(opened["sources"][0]["score"], first["score"]);
+
     // A short question that names nothing is about what was asked before it.
     let short = answered(&user, &conversation, "And who else?").await;
     assert_eq!((mode(&short), &sources(&short)[0]), ("hybrid", &responses[0]), "{short}");
@@ -149,6 +157,12 @@ async fn nobody_says_what_another_persona_knows() {
                 !sources.is_empty() && sources.iter().all(|source| responses.contains(source)),
                 "{slug}: {request}"
             );
+            let opened = asker.get(&format!("/api/v1/requests/{}/sources", request["id"].as_str().unwrap())).await;
+            let opened = opened.expect(200);
+            let owns = (asker.email == other.email) == (*slug == "aunt") && asker.email != stranger.email;
+            assert_eq!(opened["withheld"], !owns, "{slug}: {opened}");
+            let shown = opened["sources"].as_array().unwrap().iter().all(|source| !source["passage"].is_null());
+            assert_eq!(shown, owns, "{slug}: {opened}");
             let system = system(cluster, &question);
             assert!(system.contains(name), "{slug} knows it: {system}");
             let strange = taught.iter().filter(|(other, ..)| other != slug).any(|(_, name, _)| system.contains(name));

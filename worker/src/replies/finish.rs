@@ -116,6 +116,7 @@ impl Attempt<'_> {
             turn: self.claimed.turn,
             branch: self.claimed.branch,
             variants: Vec::new(),
+            outcome: None,
         };
         let correlation_id = self.claimed.correlation_id.clone();
         let event = Event::Completed { message, usage, provider, model, incomplete, retrieval, correlation_id };

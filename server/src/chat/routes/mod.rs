@@ -5,6 +5,7 @@ mod feedback;
 mod messages;
 mod requests;
 mod search;
+mod sources;
 mod turns;
 mod waiting_line;
 
@@ -39,6 +40,7 @@ where
         .routes(routes!(messages::list_messages, messages::create_message))
         .routes(routes!(requests::read_request, waiting_line::edit_waiting))
         .routes(routes!(requests::cancel))
+        .routes(routes!(sources::read_sources))
         .routes(routes!(requests::follow_request))
         .routes(routes!(feedback::rate, feedback::read_feedback, feedback::delete_feedback))
 }

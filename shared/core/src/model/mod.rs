@@ -156,6 +156,20 @@ pub struct Message {
     /// this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
+    /// Of a listed reply: how it ended, and how it was rated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<ReplyOutcome>,
+}
+
+/// How a reply ended, and how it was rated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplyOutcome {
+    /// `cancelled` where it was stopped: the reply is what had been shown.
+    pub status: RequestStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<providers::Incomplete>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating: Option<feedback::Rating>,
 }
 
 /// A turn that stands in the place of others, or with others in one place.

@@ -293,6 +293,7 @@ pub async fn redrive(
                 turn: row.position,
                 branch: row.branch,
                 variants: Vec::new(),
+                outcome: None,
             },
             created_at: row.created_at,
             dispatch: (row.dispatches > 0).then_some(Dispatch {

@@ -1,10 +1,12 @@
 //! Reading messages. They are written with their requests: [`super::accept`], [`super::finish`].
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
     ids::{ConversationId, MessageId, RequestId, UserId},
-    model::{Message, Role},
+    model::{Message, ReplyOutcome, RequestStatus, Role, feedback::Rating, providers::Incomplete},
 };
 
 /// Which messages of a conversation are read, from the chosen path.
@@ -33,7 +35,27 @@ pub async fn list(
         return Ok(None);
     }
     super::branches::fill_variants(db, conversation, &mut messages).await?;
+    fill_outcomes(db, &mut messages).await?;
     Ok(Some(messages))
+}
+
+async fn fill_outcomes(db: impl PgExecutor<'_>, messages: &mut [Message]) -> Result<()> {
+    let replies = messages.iter_mut().filter(|message| message.role == Role::Assistant);
+    let mut replies: HashMap<_, _> = replies.map(|reply| (reply.request_id, reply)).collect();
+    let ids: Vec<_> = replies.keys().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query!(
+        r#"select r.id as "id!: RequestId", r.status as "status!: RequestStatus", r.incomplete as "incomplete: Incomplete",
+               f.rating as "rating?: Rating"
+           from requests r left join feedback f on f.request_id = r.id where r.id = any ($1)"#,
+        &ids,
+    )
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let outcome = ReplyOutcome { status: row.status, incomplete: row.incomplete, rating: row.rating };
+        replies.entry(row.id).and_modify(|reply| reply.outcome = Some(outcome));
+    }
+    Ok(())
 }
 
 async fn before_position(
@@ -126,7 +148,8 @@ struct Row {
 impl From<Row> for Message {
     fn from(row: Row) -> Self {
         let Row { id, conversation_id, request_id, role, content, created_at, turn, branch } = row;
-        Self { id, conversation_id, request_id, role, content, created_at, turn, branch, variants: Vec::new() }
+        let (variants, outcome) = (Vec::new(), None);
+        Self { id, conversation_id, request_id, role, content, created_at, turn, branch, variants, outcome }
     }
 }
 

@@ -14,4 +14,5 @@ pub mod messages;
 pub mod queue_state;
 pub mod requests;
 pub mod search;
+pub mod sources;
 pub mod waiting_line;

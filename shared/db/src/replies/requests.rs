@@ -53,6 +53,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: RequestId) -> Resul
                 turn: row.position,
                 branch: row.branch,
                 variants: Vec::new(),
+                outcome: None,
             }),
             _ => None,
         },

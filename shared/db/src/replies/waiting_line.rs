@@ -47,6 +47,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, conversation: Conversat
                 turn: row.position,
                 branch: row.branch,
                 variants: Vec::new(),
+                outcome: None,
             },
             status: row.status,
             tier: row.tier,

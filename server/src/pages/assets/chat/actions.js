@@ -47,7 +47,6 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
   }
 
   async function learn(id) {
-    if (store.reply(id)?.status === "completed") feedback.learn(id);
     if (store.reply(id)?.retrieval) return;
     const request = await call("GET", `/requests/${id}`).catch((problem) => problem);
     if (!(request instanceof Problem)) store.amend({ ...request, retrieval: request.retrieval ?? { mode: "none", sources: [] } });
@@ -61,8 +60,8 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
 
   const showDetails = (turn) => openModule(() => import("./details.js"), ({ openDetails }) => openDetails(turn.id));
 
-  const showSources = ({ turn, reply }) => openModule(() => import("./sources.js"), async ({ openSources }) =>
-    openSources({ persona: await page.wholePersona(), question: turn.ask?.content ?? "", retrieval: reply.retrieval }));
+  const showSources = ({ turn }) => openModule(() => import("./sources.js"), ({ openSources }) =>
+    openSources({ name: page.persona().name, request: turn.id }));
 
   function openReplyMenu(row, anchor) {
     const { turn, reply } = row;

@@ -29,7 +29,7 @@ export function startChat({ user, background, conversations, personas, go }) {
   let isStale = true;
   let frame = 0;
   const { store, outbox, drafts } = background;
-  const feedback = newFeedback({ user: user.id, storage: localStorage, onChange: (request) => touchTurn(request) });
+  const feedback = newFeedback({ listed: (id) => store.reply(id)?.rating, onChange: (request) => touchTurn(request) });
   const composer = newComposer({
     form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
     onSubmit: submit, onGrow: () => view.schedule(), onLast: () => act.editLast(),
@@ -44,7 +44,7 @@ export function startChat({ user, background, conversations, personas, go }) {
   });
   const page = {
     conversationId: () => place.id,
-    wholePersona,
+    persona: personaNow,
     put: conversations.put,
     post,
     showTurn: touchTurn,

@@ -1,44 +1,31 @@
 // What users think of replies: thumbs, a note, and the way back.
 
-import { Problem, call } from "../lib/api.js";
+import { call } from "../lib/api.js";
 import { attempt, el, speak } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { store, stored } from "../lib/storage.js";
 import { openPopover } from "./popover.js";
 
 const MAX_NOTE = 2_000;
-const MAX_REMEMBERED = 500;
 
-/** `onChange(request)` hears that a rating is known, has changed, or is no more. */
-export function newFeedback({ user, storage, onChange }) {
-  /** By request; null: there is none. */
-  const ratings = new Map();
-  const name = `troupe.rated.${user}`;
+/** `listed(request)` is the rating that came with a list, `onChange(request)` hears that it is another now. */
+export function newFeedback({ listed, onChange }) {
+  /** What was said here, or asked for since; null: it was taken back. */
+  const known = new Map();
 
-  function set(id, rating) {
-    ratings.set(id, rating);
-    remember(id, Boolean(rating));
+  function set(id, feedback) {
+    known.set(id, feedback);
     onChange(id);
   }
 
-  /** What was rated here: only of that is asked, because most replies have no rating. */
-  const remembered = () => stored(storage, name) ?? [];
-
-  function remember(id, isRated) {
-    const known = remembered();
-    if (known.includes(id) === isRated) return;
-    store(storage, name, isRated ? [...known, id].slice(-MAX_REMEMBERED) : known.filter((other) => other !== id));
-  }
-
+  /** Asks for the note, which no list has. */
   async function learn(id) {
-    if (ratings.has(id) || !remembered().includes(id)) return;
-    ratings.set(id, null);
+    if (known.has(id) || !listed(id)) return;
     try {
       set(id, await call("GET", `/requests/${id}/feedback`));
     } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      if (problem.status === 404) remember(id, false);
-      else ratings.delete(id);
+      // Taken back on another device.
+      if (problem.status !== 404) throw problem;
+      set(id, null);
     }
   }
 
@@ -50,7 +37,9 @@ export function newFeedback({ user, storage, onChange }) {
 
   /** Rates at once, and asks for a note; the same thumb again opens what was said. */
   async function rate(id, rating, anchor) {
-    const before = ratings.get(id);
+    const isKnown = await attempt(async () => (await learn(id), true));
+    if (!isKnown) return;
+    const before = known.get(id);
     if (before?.rating !== rating) {
       const { note = null, share = false } = before ?? {};
       if (!(await send(id, { rating, share, ...(note && { note }) }))) return;
@@ -60,7 +49,7 @@ export function newFeedback({ user, storage, onChange }) {
   }
 
   function openNote(id, anchor) {
-    const { rating, note, share } = ratings.get(id);
+    const { rating, note, share } = known.get(id);
     const input = el("textarea", { className: "input", rows: 3, maxLength: MAX_NOTE, value: note ?? "", dir: "auto" });
     input.placeholder = t(`chat.feedback.note_${rating}`);
     input.ariaLabel = t("chat.feedback.note");
@@ -84,5 +73,5 @@ export function newFeedback({ user, storage, onChange }) {
     };
   }
 
-  return { learn, rate, of: (id) => ratings.get(id) ?? null };
+  return { rate, of: (id) => (known.has(id) ? known.get(id)?.rating : listed(id)) ?? null };
 }

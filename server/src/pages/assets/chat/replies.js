@@ -18,7 +18,7 @@ export const isFinal = ({ status }) => status === "completed" || status === "fai
 /** `unsure`: the server does not list it as running any more, and how it ended is not known yet. */
 export const newReply = (id, conversation_id) => ({
   id, conversation_id, status: "queued", attempt: 0, cursor: [0, 0], text: "", message: null, incomplete: null, error: null,
-  retrieval: null, unsure: false,
+  retrieval: null, rating: null, unsure: false,
 });
 
 const ended = (reply, status, { message = null, incomplete = null, error = null, retrieval = null }) => ({
@@ -62,8 +62,13 @@ export function applyHello(replies, { active = [] }) {
   return next;
 }
 
-/** The stored reply is the truth. */
-export const applyMessage = (reply, message) => (isFinal(reply) ? reply : ended(reply, "completed", { message }));
+/** The stored reply is the truth; in a list it tells how it ended, and how it was rated. */
+export function applyMessage(reply, message) {
+  const { status = "completed", incomplete = null, rating = null } = message.outcome ?? {};
+  if (!isFinal(reply)) return { ...ended(reply, status, { message, incomplete }), rating };
+  if (!message.outcome || (reply.status === status && reply.incomplete === incomplete && reply.rating === rating)) return reply;
+  return { ...reply, status, incomplete, rating };
+}
 
 /** A request as the API shows it; it tells no cursor, so it only settles what is open. */
 export function applyRequest(reply, request) {
@@ -72,11 +77,9 @@ export function applyRequest(reply, request) {
   return { ...reply, status: reply.status === "queued" ? request.status : reply.status, unsure: false };
 }
 
-/** What only the request tells of a reply that has ended: sources, and why it is not whole. */
-export function applyDetails(reply, { status, incomplete = null, retrieval = null }) {
-  if (!isFinal(reply) || (reply.status === status && reply.incomplete === incomplete && reply.retrieval)) return reply;
-  return { ...reply, status, incomplete, retrieval };
-}
+/** What only the request tells of a reply that has ended: its sources. */
+export const applyDetails = (reply, { retrieval }) =>
+  (!isFinal(reply) || reply.retrieval ? reply : { ...reply, retrieval });
 
 /** The reply that a stop is meant for: of those in the conversation that have not ended, the one that is being written. */
 export const toStop = (replies, id) =>

@@ -92,8 +92,8 @@ export function replyRow({ act, context }) {
     copy.hidden = !isDone || !reply.text;
     again.hidden = !isDone || !turn.ask;
     up.hidden = down.hidden = !isRatable;
-    up.ariaPressed = String(rating?.rating === "up");
-    down.ariaPressed = String(rating?.rating === "down");
+    up.ariaPressed = String(rating === "up");
+    down.ariaPressed = String(rating === "down");
     sources.hidden = !reply.retrieval?.sources?.length;
     more.hidden = !isDone;
   }
@@ -101,7 +101,7 @@ export function replyRow({ act, context }) {
   return { node, update, work: markdown.work };
 }
 
-/** Feedback and sources are not in lists: they are asked for of the replies that somebody is about to use. */
+/** Sources are not in lists: they are asked for of the replies that somebody is about to use. */
 function askWhenRested(node, ask) {
   let timer = 0;
   const wait = () => {
