@@ -1,4 +1,4 @@
-//! Prepares the pages: digest names, references by them, less white space, compression.
+//! Prepares the pages: one style sheet a page, digest names, references by them, less white space, compression.
 //!
 //! Everything below `src/pages/assets` becomes a line of the table that `src/pages/assets.rs` includes. A reference to a
 //! file that is not there, and a circle of references, fail the build.
@@ -36,6 +36,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let mut sources = BTreeMap::new();
     read(Path::new(ASSETS), "", &mut sources);
+    join_styles(&mut sources);
     let mut build = Build { sources: &sources, done: BTreeMap::new(), open: Vec::new() };
     // The service worker lists all others, so it comes last.
     for path in sources.keys().filter(|path| Kind::of(path) != Some(Kind::Worker)) {
@@ -59,6 +60,32 @@ fn read(folder: &Path, prefix: &str, sources: &mut BTreeMap<String, Vec<u8>>) {
             sources.insert(path, fs::read(entry.path()).expect("a file"));
         }
     }
+}
+
+/// Gives each page one style sheet in place of those that it names: nothing is painted before all of them are there.
+fn join_styles(sources: &mut BTreeMap<String, Vec<u8>>) {
+    const LINK: (&str, &str) = ("<link rel=\"stylesheet\" href=\"/assets/styles/", ".css\">\n");
+    let mut joined = BTreeMap::new();
+    let pages: Vec<_> = sources.keys().filter(|path| Kind::of(path) == Some(Kind::Html)).cloned().collect();
+    let mut parts = BTreeSet::new();
+    for page in pages {
+        let text = String::from_utf8(sources[&page].clone()).expect("a page in UTF-8");
+        let Some(first) = text.find(LINK.0) else { continue };
+        let mut rest = &text[first..];
+        let mut names = Vec::new();
+        while let Some((name, after)) = rest.strip_prefix(LINK.0).and_then(|link| link.split_once(LINK.1)) {
+            names.push(name);
+            rest = after;
+        }
+        let sheet = names.join("-");
+        let path_of = |name: &str| format!("styles/{name}.css");
+        let content = names.iter().flat_map(|name| sources[&path_of(name)].clone());
+        joined.insert(path_of(&sheet), content.collect());
+        parts.extend(names.iter().map(|name| path_of(name)));
+        joined.insert(page, format!("{}{}{sheet}{}{rest}", &text[..first], LINK.0, LINK.1).into_bytes());
+    }
+    sources.retain(|path, _| !parts.contains(path));
+    sources.extend(joined);
 }
 
 struct Finished {

@@ -22,7 +22,7 @@ use crate::{
 
 /// What a reply drew on.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Sources {
+pub(crate) struct OpenedReceipt {
     mode: Mode,
     /// The persona is somebody else's, who alone may read what it knows: no source has its passage.
     withheld: bool,
@@ -56,12 +56,12 @@ impl From<TitledPassage> for OpenedPassage {
 ///
 /// The passages that were in its prompt, as they are now. Only a persona's owner is shown what they say.
 #[utoipa::path(get, path = "/requests/{id}/sources", tag = "requests", security(("token" = ["chat:read"])), params(("id" = RequestId, Path)),
-    responses((status = 200, body = Sources), (status = 404, description = "no such request of yours")))]
+    responses((status = 200, body = OpenedReceipt), (status = 404, description = "no such request of yours")))]
 pub(crate) async fn read_sources(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<RequestId>,
-) -> Result<Json<Sources>, ApiError> {
+) -> Result<Json<OpenedReceipt>, ApiError> {
     let receipt = sources::receipt(&chat.pool, user, id).await?.ok_or(ApiError::NotFound("request of yours"))?;
     let (mode, told) = receipt.grounding.map_or((Mode::None, Vec::new()), |told| (told.0.mode, told.0.sources));
     let mut passages = HashMap::new();
@@ -71,5 +71,5 @@ pub(crate) async fn read_sources(
         passages.extend(found.into_iter().map(|passage| (passage.id, OpenedPassage::from(passage))));
     }
     let opened = told.into_iter().map(|source| OpenedSource { passage: passages.remove(&source.passage_id), source });
-    Ok(Json(Sources { mode, withheld: !receipt.owned, sources: opened.collect() }))
+    Ok(Json(OpenedReceipt { mode, withheld: !receipt.owned, sources: opened.collect() }))
 }

@@ -12,8 +12,11 @@ export async function show(root, { email, closed }) {
   await loadCatalogue("account");
   const signIns = signInsPanel();
   const keys = keysPanel();
+  const notifications = pushPanel();
+  // All at once: what came later would move what is being read.
+  await Promise.all([signIns.read(), keys.read(), notifications.show()]);
   root.replaceChildren(
-    lookPanel(), pushPanel(), signIns.section, passwordPanel(email, signIns.read), keys.section, dataPanel(), leavePanel(closed),
+    lookPanel(), notifications.section, signIns.section, passwordPanel(email, signIns.read), keys.section, dataPanel(), leavePanel(closed),
   );
   unlisten?.();
   unlisten = onLanguageChange(async () => {
@@ -21,5 +24,4 @@ export async function show(root, { email, closed }) {
     await show(root, { email, closed });
     root.querySelector("[name=language]").focus();
   });
-  await Promise.all([signIns.read(), keys.read()]);
 }

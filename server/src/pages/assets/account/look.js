@@ -54,6 +54,5 @@ export function pushPanel() {
     word.textContent = possible ? "" : t(`common.push.${state}`);
   }
 
-  show();
-  return panel("push", change, word);
+  return { section: panel("push", change, word), show };
 }

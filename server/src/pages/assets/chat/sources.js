@@ -25,10 +25,12 @@ function sourceRow({ source_kind, score, passage }, withheld, name) {
   const shown = formatNumber(score, { maximumSignificantDigits: 2 });
   const relevance = el("span", { className: "quiet", textContent: t("chat.sources.score", { score: shown }) });
   const missing = withheld ? t("chat.sources.owner_only", { name }) : t("chat.sources.changed");
-  const text = el("blockquote", { className: "passage", dir: "auto", textContent: passage?.content ?? missing });
+  const text = el("blockquote", { className: "passage", dir: "auto", textContent: passage ? textOf(passage) : missing });
   return el("li", {}, el("details", { className: "source" }, el("summary", {}, title, relevance), text));
 }
 
-/** A question is the heading of its answer, too. */
+/** A question is the heading of its answer, and its first line. */
+const textOf = ({ title, content }) => (content.startsWith(`${title}\n\n`) ? content.slice(title.length).trimStart() : content);
+
 const titleOf = ({ title, place: { headings, page } }) =>
   [...new Set([title, ...headings]), ...(page ? [t("chat.sources.page", { page })] : [])].join(" · ");
