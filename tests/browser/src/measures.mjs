@@ -31,7 +31,7 @@ export const loadFigures = (page) => page.evaluate(() => globalThis.figures);
  * took, in milliseconds, and times of frames. On a machine with more to do the clock counts what others did meanwhile.
  */
 export async function watchFrames(browser, page) {
-  await browser.startTracing(page, { categories: ["devtools.timeline"] });
+  await browser.startTracing(page, { categories: ["devtools.timeline", "disabled-by-default-devtools.timeline"] });
   await page.evaluate(() => {
     const seen = (globalThis.seenFrames = { frames: [] });
     let last = performance.now();
