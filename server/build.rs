@@ -1,10 +1,13 @@
-//! Prepares the pages: one style sheet a page, digest names, references by them, less white space, compression.
+//! Prepares the pages: one style sheet a page, few files of modules, digest names, references by them, less white space,
+//! compression.
 //!
 //! Everything below `src/pages/assets` becomes a line of the table that `src/pages/assets.rs` includes. A reference to a
 //! file that is not there, and a circle of references, fail the build.
 
-#![expect(clippy::expect_used, reason = "what fails here fails the build, and says why")]
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails here fails the build, and says why")]
 
+#[path = "build/bundle.rs"]
+mod bundle;
 #[path = "build/compress.rs"]
 mod compress;
 #[path = "build/references.rs"]
@@ -25,6 +28,8 @@ use references::{Kind, references};
 const ASSETS: &str = "src/pages/assets";
 /// Where an HTML file wants its modules preloaded.
 const PRELOADS: &str = "<!-- preloads -->";
+/// Where the script before the first paint wants the addresses of what each entry of the page loads.
+const MODULES: &str = "\"modules-of-the-build\"";
 /// Where the service worker wants the names of everything, and one for this version of it all.
 const LIST: &str = "\"assets-of-the-build\"";
 const VERSION: &str = "version-of-the-build";
@@ -37,7 +42,16 @@ fn main() {
     let mut sources = BTreeMap::new();
     read(Path::new(ASSETS), "", &mut sources);
     join_styles(&mut sources);
-    let mut build = Build { sources: &sources, done: BTreeMap::new(), open: Vec::new() };
+    for (path, source) in &mut sources {
+        let kind = Kind::of(path).expect("only known types were read");
+        if kind.is_text() && !path.starts_with("vendor/") {
+            *source = shrink::shrink(kind, std::str::from_utf8(source).expect("text in UTF-8")).into_bytes();
+        }
+    }
+    // Bundles refer to each other in both directions, so their names contain the digest of everything.
+    let version = digest(&sources.values().flatten().copied().collect::<Vec<_>>());
+    let bundles = bundle::bundle(&mut sources).into_iter().map(|path| (path.clone(), with_digest(&path, &version)));
+    let mut build = Build { sources: &sources, bundles: bundles.collect(), done: BTreeMap::new(), open: Vec::new() };
     // The service worker lists all others, so it comes last.
     for path in sources.keys().filter(|path| Kind::of(path) != Some(Kind::Worker)) {
         build.finish(path);
@@ -95,6 +109,8 @@ struct Finished {
 
 struct Build<'a> {
     sources: &'a BTreeMap<String, Vec<u8>>,
+    /// The digest paths of bundles.
+    bundles: BTreeMap<String, String>,
     done: BTreeMap<String, Finished>,
     /// Those that wait for what they refer to.
     open: Vec<String>,
@@ -115,25 +131,29 @@ impl Build<'_> {
             _ => source.clone(),
         };
         self.open.pop();
-        let digest_path = with_digest(path, &content);
+        let digest_path = self.bundles.get(path).cloned().unwrap_or_else(|| with_digest(path, &digest(&content)));
         self.done.insert(path.to_owned(), Finished { digest_path: digest_path.clone(), content });
         digest_path
     }
 
     fn rewritten(&mut self, path: &str, kind: Kind, source: &str) -> String {
-        let mut text = if path.starts_with("vendor/") { source.to_owned() } else { shrink::shrink(kind, source) };
+        let mut text = source.to_owned();
         for reference in references(path, kind, &text) {
             assert!(
                 self.sources.contains_key(&reference.target),
                 "{path} refers to {}, which is not there",
                 reference.text
             );
-            let digest_path = self.finish(&reference.target);
+            let known = self.bundles.get(&reference.target).cloned();
+            let digest_path = known.unwrap_or_else(|| self.finish(&reference.target));
             text =
                 text.replace(&reference.quoted(&reference.text), &reference.quoted(&reference.to(path, &digest_path)));
         }
         if text.contains(PRELOADS) {
             text = text.replace(PRELOADS, &self.preloads(source));
+        }
+        if text.contains(MODULES) {
+            text = text.replace(MODULES, &self.modules());
         }
         if kind == Kind::Worker {
             let all: Vec<_> = self.done.values().map(|done| format!("\"/assets/{}\"", done.digest_path)).collect();
@@ -145,23 +165,48 @@ impl Build<'_> {
 
     /// Links to the modules that the page's own ones import, as deep as it goes.
     fn preloads(&mut self, page: &str) -> String {
-        let mut modules = BTreeSet::new();
-        let mut next: Vec<_> = references::modules_of(page);
+        let entries = references::modules_of(page);
+        let modules: BTreeSet<_> = entries.iter().flat_map(|entry| self.loaded_with(entry)).collect();
+        let links = modules.iter().filter(|path| !entries.contains(path));
+        links
+            .map(|path| format!("<link rel=\"modulepreload\" href=\"{}\">", self.address(path)))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// The addresses of all that a bundle loads, by the path of the bundle, as JSON.
+    fn modules(&mut self) -> String {
+        let bundles: Vec<_> = self.bundles.keys().cloned().collect();
+        let lists = bundles.iter().map(|bundle| {
+            let addresses: Vec<_> =
+                self.loaded_with(bundle).iter().map(|path| format!("\"{}\"", self.address(path))).collect();
+            format!("\"{bundle}\":[{}]", addresses.join(","))
+        });
+        format!("{{{}}}", lists.collect::<Vec<_>>().join(","))
+    }
+
+    /// A module and what it imports, as deep as it goes.
+    fn loaded_with(&self, module: &str) -> BTreeSet<String> {
+        let mut modules = BTreeSet::from([module.to_owned()]);
+        let mut next = vec![module.to_owned()];
         while let Some(path) = next.pop() {
-            let source = String::from_utf8_lossy(&self.sources[&path]).into_owned();
-            next.extend(
-                references::static_imports(&path, &source).into_iter().filter(|path| modules.insert(path.clone())),
-            );
+            let source = String::from_utf8_lossy(&self.sources[&path]);
+            let imported = references::static_imports(&path, &source).into_iter();
+            next.extend(imported.filter(|path| modules.insert(path.clone())));
         }
-        let link = |path: &String| format!("<link rel=\"modulepreload\" href=\"/assets/{}\">", self.finish(path));
-        modules.iter().map(link).collect::<Vec<_>>().join("\n")
+        modules
+    }
+
+    fn address(&mut self, path: &str) -> String {
+        let known = self.bundles.get(path).cloned();
+        format!("/assets/{}", known.unwrap_or_else(|| self.finish(path)))
     }
 }
 
 /// `chat/rows.1f0c3a….js`.
-fn with_digest(path: &str, content: &[u8]) -> String {
+fn with_digest(path: &str, digest: &str) -> String {
     let (stem, extension) = path.rsplit_once('.').expect("a known extension");
-    format!("{stem}.{}.{extension}", digest(content))
+    format!("{stem}.{digest}.{extension}")
 }
 
 fn digest(content: &[u8]) -> String {

@@ -112,11 +112,11 @@ pub(crate) fn modules_of(page: &str) -> Vec<String> {
 pub(crate) fn static_imports(path: &str, source: &str) -> Vec<String> {
     let pieces = source.split("from \"").skip(1).chain(source.split("import \"").skip(1));
     let texts = pieces.filter_map(|rest| Some(rest.split_once('"')?.0));
-    texts.filter(|text| text.starts_with('.')).filter_map(|text| resolve(path, text)).collect()
+    texts.filter(|text| text.starts_with(['.', '/'])).filter_map(|text| resolve(path, text)).collect()
 }
 
 /// The path of an asset, from an address in another.
-fn resolve(from: &str, address: &str) -> Option<String> {
+pub(crate) fn resolve(from: &str, address: &str) -> Option<String> {
     if let Some(path) = address.strip_prefix("/assets/") {
         return Some(path.to_owned());
     }

@@ -12,6 +12,8 @@ const STICKS_PX = 40;
 const MAX_PASSES = 4;
 /** For rendering text, in each frame. */
 const WORK_MS = 8;
+/** So long at most, rows that come into an empty window stay out of sight until their text is rendered. */
+const SETTLES_MS = 400;
 
 /**
  * Shows rows in `root`, which `scroll` scrolls. `make(row)` gives `{node, update(row), work?(until)}`; `estimate(row)` a
@@ -34,6 +36,8 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
   let width = 0;
   let frame = 0;
   let marked = null;
+  /** Until when rows are out of sight; null while they are shown. */
+  let settlesUntil = null;
   root.append(above, below);
 
   const base = () => root.offsetTop;
@@ -71,16 +75,32 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
     takeRows();
     const until = performance.now() + WORK_MS;
     let range = rangeNow();
+    let isMore = false;
     for (let pass = 0; pass < MAX_PASSES; pass += 1) {
       showRange(range);
-      work(until);
+      isMore = work(until);
       measure();
       const measured = rangeNow();
       if (measured[0] === range[0] && measured[1] === range[1]) break;
       range = measured;
     }
     restore();
+    if (settlesUntil !== null) settle(isMore);
     askForMore();
+  }
+
+  /** Rows that find their heights one after the other would jump before the reader's eyes. */
+  function settle(isMore) {
+    if (rows.length === 0) return;
+    settlesUntil ||= performance.now() + SETTLES_MS;
+    if (isMore && performance.now() < settlesUntil) return;
+    settlesUntil = null;
+    root.classList.remove("is-settling");
+  }
+
+  function beginToSettle() {
+    settlesUntil = 0;
+    root.classList.add("is-settling");
   }
 
   function showRange([first, end]) {
@@ -115,6 +135,7 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
     shown.delete(key);
   }
 
+  /** Returns whether something is left for the next frame. */
   function work(until) {
     let isMore = false;
     // What is in sight first.
@@ -126,6 +147,7 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
     const views = [...shown.values()].filter(({ work: hasWork }) => hasWork);
     for (const view of [...views.filter(inSight), ...views.filter((view) => !inSight(view))]) isMore = view.work(until) || isMore;
     if (isMore) schedule();
+    return isMore;
   }
 
   function measure() {
@@ -231,6 +253,7 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
       heights.forgetAll();
       anchor = null;
       isStuck = atEnd;
+      beginToSettle();
       schedule();
     },
   };
