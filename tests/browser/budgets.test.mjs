@@ -10,8 +10,8 @@ const FIRST_VIEW_BYTES = 120 * 1024;
 const sum = (sizes) => sizes.reduce((total, { bytes }) => total + bytes, 0);
 
 /** Over the network, compressed, headers included, until the page is at rest. */
-async function assertWithinBudget(device, where, open) {
-  const seen = await transfers(device, open);
+async function assertWithinBudget(device, where, open, hash = "") {
+  const seen = await transfers(device, open, hash);
   const worst = [...seen].sort((a, b) => b.bytes - a.bytes).slice(0, 12).map(({ url, bytes }) => `${bytes} ${url}`);
   assert.ok(sum(seen) < FIRST_VIEW_BYTES, `${where} takes ${sum(seen)} bytes, more than ${FIRST_VIEW_BYTES}:\n${worst.join("\n")}`);
 }
@@ -25,4 +25,14 @@ journey("the first view of somebody who has signed in, the gallery, is small", a
   const user = await scene.stack.register();
   const device = await scene.device({ user });
   await assertWithinBudget(device, "the gallery", (page) => page.getByRole("group", { name: "Personas" }).getByRole("link").first().waitFor());
+});
+
+journey("a conversation and the account page, opened by their addresses, are small", async (scene) => {
+  const user = await scene.stack.register();
+  const conversation = await user.converse("A first word");
+  await user.ask(conversation, "Good morning");
+  for (const [hash, ready] of [[`#/c/${conversation.id}`, "article.reply"], ["#/account", "#account li"]]) {
+    const device = await scene.device({ user });
+    await assertWithinBudget(device, hash, (page) => page.locator(ready).first().waitFor(), hash);
+  }
 });

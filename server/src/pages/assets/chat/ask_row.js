@@ -1,7 +1,7 @@
 // A question: its text, or the editor in place of it, its versions, and what can be done with it. Also one that is still
 // on its way to the server, with why it is.
 
-import { el, setText } from "../lib/dom.js";
+import { el, setText, titleOnPointer } from "../lib/dom.js";
 import { formatDate, t } from "../lib/i18n.js";
 import { newEditor } from "./editor.js";
 import { onSwipe } from "./swipe.js";
@@ -20,11 +20,11 @@ export function askRow({ act, context }) {
   const body = el("div", { className: "body" }, speaker, text, tools);
   const node = el("article", { className: "row ask" }, body);
   onSwipe(node, versions.step);
+  titleOnPointer(text, () => (row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : ""));
 
   function update(next) {
     row = next;
     setText(text, row.text);
-    text.title = row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : "";
     node.ariaLabel = t("chat.you_said");
     node.classList.toggle("is-last", row.isLast);
     versions.update(versionsOf(row.turn).question);

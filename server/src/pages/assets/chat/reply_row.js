@@ -1,6 +1,6 @@
 // A reply: who speaks, the text as Markdown, what is said of it, and what can be done with it.
 
-import { el, paintAvatar, setText } from "../lib/dom.js";
+import { el, paintAvatar, setText, titleOnPointer } from "../lib/dom.js";
 import { formatDate, t } from "../lib/i18n.js";
 import { problemText } from "../lib/problems.js";
 import { newMarkdown } from "./markdown/view.js";
@@ -56,6 +56,7 @@ export function replyRow({ act, context }) {
   const tools = el("div", { className: "tools" }, versions.node, copy, again, up, down, sources, more);
   const node = el("article", { className: "row reply" }, avatar, el("div", { className: "body" }, speaker, text, note, tools));
   onSwipe(node, versions.step);
+  titleOnPointer(text, () => (row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : ""));
   askWhenRested(node, () => row && isFinal(row.reply) && act.learn(row.turn.id));
 
   function update(next) {
@@ -66,7 +67,6 @@ export function replyRow({ act, context }) {
     paintAvatar(avatar, persona?.name, persona?.slug);
     setText(speaker, t("chat.says", { name: persona?.name ?? t("chat.reply") }));
     node.ariaLabel = row.at ? t("chat.said_at", { name: persona?.name ?? t("chat.reply"), time: formatDate(row.at) }) : null;
-    text.title = row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : "";
     text.hidden = !reply.text;
     markdown.set(reply.text, isDone);
     node.classList.toggle("writing", !isDone);

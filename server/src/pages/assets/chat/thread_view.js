@@ -75,32 +75,40 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
     takeRows();
     const until = performance.now() + WORK_MS;
     let range = rangeNow();
-    let isMore = false;
     for (let pass = 0; pass < MAX_PASSES; pass += 1) {
       showRange(range);
-      isMore = work(until);
+      const isMore = work(until);
+      // Each measurement makes the browser lay everything out.
+      if (isMore && isSettling()) return;
       measure();
       const measured = rangeNow();
       if (measured[0] === range[0] && measured[1] === range[1]) break;
       range = measured;
     }
     restore();
-    if (settlesUntil !== null) settle(isMore);
+    if (rows.length > 0) endSettling();
     askForMore();
   }
 
-  /** Rows that find their heights one after the other would jump before the reader's eyes. */
-  function settle(isMore) {
-    if (rows.length === 0) return;
-    settlesUntil ||= performance.now() + SETTLES_MS;
-    if (isMore && performance.now() < settlesUntil) return;
-    settlesUntil = null;
-    root.classList.remove("is-settling");
+  // Rows that find their heights one after the other would jump before the reader's eyes, and each time the browser would
+  // lay them out.
+
+  function beginSettling() {
+    settlesUntil = Infinity;
+    root.classList.add("is-settling");
   }
 
-  function beginToSettle() {
-    settlesUntil = 0;
-    root.classList.add("is-settling");
+  /** Whether the rows are still out of sight: from the first of them on, for a while at most. */
+  function isSettling() {
+    if (settlesUntil === null) return false;
+    if (settlesUntil === Infinity) settlesUntil = performance.now() + SETTLES_MS;
+    return performance.now() < settlesUntil;
+  }
+
+  function endSettling() {
+    if (settlesUntil === null) return;
+    settlesUntil = null;
+    root.classList.remove("is-settling");
   }
 
   function showRange([first, end]) {
@@ -174,7 +182,7 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
   }
 
   function resized() {
-    if (root.hidden || !measure()) return;
+    if (root.hidden || settlesUntil !== null || !measure()) return;
     restore();
     // Rows that became lower may leave a gap.
     schedule();
@@ -253,7 +261,7 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
       heights.forgetAll();
       anchor = null;
       isStuck = atEnd;
-      beginToSettle();
+      beginSettling();
       schedule();
     },
   };

@@ -13,6 +13,9 @@ export function el(tag, properties, ...children) {
   return made;
 }
 
+/** A title that is made when a pointer comes: dates are slow to format, and few titles are read. */
+export const titleOnPointer = (node, make) => (node.onpointerenter = () => (node.title = make()));
+
 export function setText(node, text) {
   const shown = node.firstChild ?? node.appendChild(document.createTextNode(""));
   // Only what is new: so a selection in the text survives while more of it comes.

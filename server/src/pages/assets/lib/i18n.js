@@ -185,7 +185,11 @@ function pluralRules(code) {
   return formatters.get(code) ?? formatters.set(code, new Intl.PluralRules(code)).get(code);
 }
 
-export const formatNumber = (number, options) => formatter(Intl.NumberFormat, options).format(number);
+export function formatNumber(number, options) {
+  // The first page would wait for `Intl` otherwise; all languages but those with digits of their own write these alike.
+  if (!options && Number.isInteger(number) && number >= 0 && number < 1000 && current !== "ar") return String(number);
+  return formatter(Intl.NumberFormat, options).format(number);
+}
 
 export const formatDate = (time, options = { dateStyle: "medium", timeStyle: "short" }) =>
   formatter(Intl.DateTimeFormat, options).format(new Date(time));

@@ -1,6 +1,6 @@
 // The rows of the conversation list.
 
-import { el, paintAvatar, reconcile, setText } from "../lib/dom.js";
+import { el, paintAvatar, reconcile, setText, titleOnPointer } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { activityOf } from "./conversations.js";
@@ -57,7 +57,8 @@ function updateConversation(node, conversation, conversations, openId) {
   const title = titleOf(conversation);
   paintAvatar(avatar, persona.name, persona.slug);
   setText(name, title);
-  link.title = [title === persona.name ? "" : title, persona.name, formatDate(activityOf(conversation))].filter(Boolean).join(" · ");
+  const names = [title === persona.name ? "" : title, persona.name];
+  titleOnPointer(link, () => [...names, formatDate(activityOf(conversation))].filter(Boolean).join(" · "));
   if (id === openId) link.setAttribute("aria-current", "page");
   else link.removeAttribute("aria-current");
   updateMark(state, conversations.isBusy(id) ? "busy" : conversations.isUnread(id) ? "unread" : "");
