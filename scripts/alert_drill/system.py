@@ -5,6 +5,7 @@ means the thread that has started it.
 """
 
 import ctypes
+import json
 import os
 import pwd
 import shutil
@@ -38,6 +39,12 @@ class Process:
         self.child.send_signal(signal.SIGKILL)
         self.child.wait()
 
+    def stop(self):
+        """As whoever replaces it: it ends what is under way."""
+        self.system.children = [known for known in self.system.children if known[1] is not self.child]
+        self.child.send_signal(signal.SIGTERM)
+        self.child.wait()
+
 
 class System:
     # What a drill of another kind has otherwise.
@@ -49,6 +56,7 @@ class System:
     postgres_environment = None
 
     def __init__(self, binaries, settings, base_url):
+        self.binaries = binaries
         self.children = []
         self.directory = Path(tempfile.mkdtemp(prefix=f"troupe-{self.NAME}."))
         self.directory.chmod(0o711)
@@ -175,11 +183,35 @@ class System:
             except ProcessLookupError:
                 continue
 
+    def rows(self, statement):
+        """What a statement gives, as a list of rows."""
+        own = {"PGHOST": str(self.postgres_directory), "PGUSER": "troupe", "PGDATABASE": "postgres"}
+        environment = self.postgres_environment or own
+        command = [self.postgres_programs / "psql", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]
+        command += ["-c", f"select coalesce(json_agg(t), '[]') from ({statement}) t"]
+        told = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if told.returncode:
+            raise RuntimeError(told.stderr)
+        return [list(row.values()) for row in json.loads(told.stdout)]
+
     def _start_redis(self):
         path = str(self.directory / "redis.sock")
         command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"]
         self.redis = self.start("redis", command)
         self.until("Redis listens", lambda: listens(path), 30)
+
+    def tell(self, program, *arguments):
+        """Runs one of our programs with the environment of its kind; gives its exit status and what it wrote."""
+        process = (self.workers if program == "troupe-worker" else self.servers)[0]
+        told = subprocess.run(
+            [self.binaries / program, *arguments],
+            env=process.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        return told.returncode, told.stdout
 
     # ---- The end ----
 

@@ -22,7 +22,6 @@ class BackedUp(System):
     INITDB = ["--data-checksums"]
 
     def __init__(self, binaries, settings):
-        self.binaries = binaries
         compose = (DOCKER / "compose.yaml").read_text()
         shipped = dict(re.findall(r"- -c(\w+)=(.*)", compose)) | {"archive_mode": "on"}
         assert shipped["archive_command"].startswith("pgbackrest"), "compose.yaml archives nothing"
@@ -91,15 +90,6 @@ class BackedUp(System):
         )
         return [one for stanza in json.loads(told.stdout) for one in stanza.get("backup", [])]
 
-    def rows(self, statement):
-        """What a statement gives, as a list of rows."""
-        command = [self.postgres_programs / "psql", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]
-        command += ["-c", f"select coalesce(json_agg(t), '[]') from ({statement}) t"]
-        told = subprocess.run(command, env=self.postgres_environment, capture_output=True, text=True)
-        if told.returncode:
-            raise RuntimeError(told.stderr)
-        return [list(row.values()) for row in json.loads(told.stdout)]
-
     def recovered(self):
         try:
             return self.rows("select pg_is_in_recovery()") == [[False]]
@@ -133,20 +123,6 @@ class BackedUp(System):
 
     def restore(self, options):
         return self.run("restore", ["pgbackrest", *options, "restore"])
-
-    def tell(self, program, *arguments):
-        """Runs one of our programs with the environment of its kind; gives its exit status and what it wrote."""
-        process = (self.workers if program == "troupe-worker" else self.servers)[0]
-        told = subprocess.run(
-            [self.binaries / program, *arguments],
-            env=process.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-        )
-        return told.returncode, told.stdout
-
 
 def family(pid):
     """A process and all that it has started, and what these have."""
