@@ -1,16 +1,17 @@
 //! Housekeeping: deletes expired rows in small batches with pauses between them, to keep the load low.
 //!
 //! Tickets, sign-ins and the like that have expired, idempotency keys and days of spending past their retention, and,
-//! where the operator has set a retention for them, requests with their messages. An open request is never removed.
+//! where the operator has set a retention for them, requests with their messages, which are archived before if there is an
+//! archive. An open request is never removed.
 
-use std::time::Duration;
+use std::{io, path::Path, time::Duration};
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{config, ids::RequestId};
 use troupe_db::operations::housekeeping::{self, Expired};
 
-use crate::work::schedules::Scheduled;
+use crate::{archive::Archive, work::schedules::Scheduled};
 
 pub(crate) struct Housekeeping {
     pub(crate) pace: config::Housekeeping,
@@ -106,10 +107,18 @@ impl Housekeeping {
     ) -> sqlx::Result<u64> {
         let (mut all, mut last) = (0, None::<RequestId>);
         loop {
-            let removed = housekeeping::remove_requests(&mut *db, kept, last, self.batch()).await?;
-            all += removed.len() as u64;
-            last = removed.iter().max().copied().or(last);
-            if !self.goes_on(removed.len() as u64, shutdown).await {
+            let mut transaction = db.begin().await?;
+            let old = housekeeping::lock_old_requests(&mut *transaction, kept, last, self.batch()).await?;
+            if let (Some(directory), false) = (&self.retention.archive, old.is_empty()) {
+                let records = housekeeping::request_records(&mut *transaction, &old).await?;
+                let written = Archive { directory }.write(&old, &records).await;
+                written.map_err(|error| unwritable(directory, &error))?;
+            }
+            housekeeping::remove_requests(&mut *transaction, &old).await?;
+            transaction.commit().await?;
+            all += old.len() as u64;
+            last = old.last().copied().or(last);
+            if !self.goes_on(old.len() as u64, shutdown).await {
                 return Ok(all);
             }
         }
@@ -124,4 +133,8 @@ impl Housekeeping {
         removed >= u64::from(self.pace.batch)
             && shutdown.run_until_cancelled(tokio::time::sleep(self.pace.pause)).await.is_some()
     }
+}
+
+fn unwritable(archive: &Path, error: &io::Error) -> sqlx::Error {
+    sqlx::Error::Configuration(format!("retention.archive, {}: {error}", archive.display()).into())
 }

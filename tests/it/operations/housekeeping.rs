@@ -1,6 +1,8 @@
 //! What has had its time leaves: rows by the housekeeping, once however many workers there are; tasks and logs from
 //! Redis.
 
+use std::collections::HashSet;
+
 use futures::future::join_all;
 use serde_json::Value;
 use sqlx::Executor;
@@ -121,6 +123,36 @@ async fn requests_are_kept_for_ever_by_default() {
         (Some(900), Some(0))
     );
     assert_eq!(cluster.count("requests").await, OLD_REQUESTS + REMAINING_REQUESTS);
+}
+
+#[tokio::test]
+async fn requests_are_archived_before_they_are_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("archive");
+    // Not a directory yet: nothing may be removed that was not archived.
+    std::fs::write(&directory, "in the way").unwrap();
+    let options = ClusterOptions::default().set("TROUPE_HOUSEKEEPING__INTERVAL", "300ms");
+    let options = options.set("TROUPE_HOUSEKEEPING__BATCH", "100").set("TROUPE_HOUSEKEEPING__PAUSE", "1ms");
+    let mut cluster = with_old_rows(options.set("TROUPE_RETENTION__ARCHIVE", directory.to_str().unwrap())).await;
+    cluster.add_worker().await;
+    let names_it = |entry: &Value| entry["fields"]["error"].as_str().is_some_and(|error| error.contains("retention.archive"));
+    cluster.worker_logged("what cannot be written", names_it).await;
+    assert_eq!(cluster.count("requests").await, OLD_REQUESTS + REMAINING_REQUESTS);
+
+    std::fs::remove_file(&directory).unwrap();
+    within("an archive of all", async { while cluster.count("requests").await > REMAINING_REQUESTS {} }).await;
+    let files = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+    let text: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: HashSet<&str> = records.iter().filter_map(|record| record["request"]["id"].as_str()).collect();
+    assert_eq!((records.len(), ids.len()), (OLD_REQUESTS as usize, OLD_REQUESTS as usize));
+    for record in &records {
+        let roles: Vec<_> = record["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
+        assert_eq!(roles.len(), 2, "{record}");
+        assert_eq!(record["messages"][0]["content"], "words");
+        assert_eq!(record["attempts"][0]["outcome"], "retried");
+        assert_eq!(record["conversation"]["persona"], "demo");
+    }
 }
 
 /// One that dies between two batches: another one's turn comes, and the lock is free.

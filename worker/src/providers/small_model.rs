@@ -99,7 +99,7 @@ impl Sentences {
             Ok(Chunk::End(reason)) => {
                 // A rest that was cut off is nothing to be read, unless there is nothing else.
                 let rest = std::mem::take(&mut self.pending);
-                if reason == FinishReason::Stop || self.emitted == 0 {
+                if reason == FinishReason::Stop || !self.begun {
                     taken.extend(self.emit(rest));
                 }
                 self.ended = true;
@@ -110,11 +110,11 @@ impl Sentences {
         Some(taken)
     }
 
-    /// A sentence, unless its words are mostly known: then it is the last.
+    /// A sentence, unless its words are mostly known, or too short to say anything: then it is the last.
     fn emit(&mut self, sentence: String) -> Option<Result<Chunk, Failure>> {
         let words: HashSet<_> = words(&sentence).collect();
         let new = words.difference(&self.known).count();
-        let repeats = self.begun && new * 2 < words.len();
+        let repeats = self.begun && (words.is_empty() || new * 2 < words.len());
         self.ended = repeats || self.emitted + 1 >= self.max;
         if repeats || sentence.trim().is_empty() {
             return None;
@@ -272,6 +272,10 @@ mod tests {
         let prompt = Prompt { passages: vec![ANSWER.to_owned()], ..Prompt::asking("Why?") };
         let (text, _, _, prefill) = reply(&prompt, "", " A clock may fool a bridge. And").await;
         assert_eq!(text, prefill);
+        // Neither is a sentence without an end, nor one of short words.
+        for nothing in [" No, no, no, no, no, no", " So it is. And Greenwich", " Greenwich does not"] {
+            assert_eq!(reply(&prompt, "", nothing).await.0, prefill, "{nothing}");
+        }
         // Nothing but a rest that was cut off is better than nothing.
         let (text, ..) = reply(&Prompt::asking("Why?"), "", "Because it").await;
         assert_eq!(text, "Because it");

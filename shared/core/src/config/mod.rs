@@ -148,6 +148,9 @@ pub struct Retention {
     /// `None`: for ever.
     #[serde(deserialize_with = "duration_or_forever")]
     pub requests: Option<Duration>,
+    /// Where requests are written to before they are removed.
+    #[serde(deserialize_with = "optional_path")]
+    pub archive: Option<PathBuf>,
     #[serde(deserialize_with = "duration_or_forever")]
     pub spending: Option<Duration>,
 }

@@ -64,33 +64,57 @@ pub async fn remove_jobs(db: impl PgExecutor<'_>, max_rows: i64) -> Result<u64> 
     Ok(done.rows_affected())
 }
 
-/// Removes requests that ended longer ago than this, with their messages, the oldest after the given one first. Returns
-/// them.
+/// Locks requests that ended longer ago than this, the oldest after the given one first. What somebody else has locked
+/// is left for the next time.
 ///
 /// No separate index: ids are ordered by time of creation, so old requests are the first of the primary key.
-pub async fn remove_requests(
+pub async fn lock_old_requests(
     db: impl PgExecutor<'_>,
     kept: Duration,
     after: Option<RequestId>,
     max_rows: i64,
 ) -> Result<Vec<RequestId>> {
     sqlx::query_scalar!(
-        r#"with old as (
-               select id from requests
-               where id > $2
-                 and id < (lpad(to_hex(floor(extract(epoch from now() - make_interval(secs => $1)) * 1000)::bigint), 12, '0')
-                           || repeat('0', 20))::uuid
-                 and finished_at < now() - make_interval(secs => $1)
-               order by id limit $3 for update skip locked
-           )
-           delete from requests r using old where r.id = old.id
-           returning r.id as "id: RequestId""#,
+        r#"select id as "id: RequestId" from requests
+           where id > $2
+             and id < (lpad(to_hex(floor(extract(epoch from now() - make_interval(secs => $1)) * 1000)::bigint), 12, '0')
+                       || repeat('0', 20))::uuid
+             and finished_at < now() - make_interval(secs => $1)
+           order by id limit $3 for update skip locked"#,
         kept.as_secs_f64(),
         after.map_or(Uuid::nil(), RequestId::as_uuid),
         max_rows,
     )
     .fetch_all(db)
     .await
+}
+
+/// Everything that is stored of these requests, as a JSON document each: the request, its conversation's title and
+/// persona, its messages and its attempts.
+pub async fn request_records(db: impl PgExecutor<'_>, ids: &[RequestId]) -> Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select jsonb_build_object(
+               'request', to_jsonb(r),
+               'conversation', jsonb_build_object('id', c.id, 'title', c.title, 'persona', p.slug),
+               'messages', (select coalesce(jsonb_agg(to_jsonb(m) order by m.position), '[]')
+                            from messages m where m.request_id = r.id),
+               'attempts', (select coalesce(jsonb_agg(to_jsonb(a) order by a.number), '[]')
+                            from attempts a where a.request_id = r.id)
+           )::text as "record!"
+           from requests r
+           join conversations c on c.id = r.conversation_id
+           join personas p on p.id = c.persona_id
+           where r.id = any($1) order by r.id"#,
+        ids as &[RequestId],
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Removes requests with their messages.
+pub async fn remove_requests(db: impl PgExecutor<'_>, ids: &[RequestId]) -> Result<()> {
+    sqlx::query!("delete from requests where id = any($1)", ids as &[RequestId]).execute(db).await?;
+    Ok(())
 }
 
 /// Tables whose rows expire by a date of their own, which is indexed.
