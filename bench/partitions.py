@@ -13,7 +13,7 @@ import time
 import uuid
 
 import storage
-from storage import ROOT, Postgres
+from storage import Postgres
 
 MONTH = 30 * 86_400_000
 MESSAGES = 350
@@ -145,8 +145,7 @@ def first_id(at):
 def measure(partitions):
     postgres, now = Postgres(), time.time() * 1000
     try:
-        for migration in sorted((ROOT / "migrations").glob("*.sql")):
-            postgres.psql(migration.read_text())
+        postgres.migrate()
         postgres.psql("alter system set shared_preload_libraries = 'pg_stat_statements'")
         postgres.run("pg_ctl", "-D", postgres.place / "data", "-l", postgres.place / "log", "-w", "restart")
         postgres.psql("create extension pg_stat_statements")

@@ -72,18 +72,27 @@ HISTORY = """
 """
 
 
+# Nothing but the statements: neither the disk nor what comes by itself.
+QUICK = "-c fsync=off -c autovacuum=off -c max_wal_size=20GB -c checkpoint_timeout=1d -c shared_buffers=512MB"
+
+
 class Postgres:
     """A private one; as root it runs as the user `postgres`, since PostgreSQL refuses root."""
 
-    def __init__(self):
+    def __init__(self, settings=QUICK):
         self.programs = Path(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1])
         self.place = Path(tempfile.mkdtemp(prefix="troupe-storage-"))
         self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
         if self.as_user:
             shutil.chown(self.place, "postgres", "postgres")
-        self.run("initdb", "-D", self.place / "data", "-A", "trust", "-U", "postgres")
-        settings = f"-k {self.place} -h '' -c fsync=off -c autovacuum=off -c max_wal_size=20GB -c checkpoint_timeout=1d -c shared_buffers=512MB"
-        self.run("pg_ctl", "-D", self.place / "data", "-l", self.place / "log", "-o", settings, "-w", "start")
+        try:
+            self.run("initdb", "-D", self.place / "data", "-A", "trust", "-U", "postgres")
+            settings = f"-k {self.place} -h '' {settings}"
+            self.run("pg_ctl", "-D", self.place / "data", "-l", self.place / "log", "-o", settings, "-w", "start")
+        except BaseException:
+            self.stop()
+            raise
+        self.url = f"postgres://postgres@localhost/postgres?host={self.place}"
 
     def run(self, program, *arguments, **options):
         command = [*self.as_user, str(self.programs / program), *map(str, arguments)]
@@ -95,9 +104,16 @@ class Postgres:
     def number(self, query):
         return float(self.psql(query))
 
+    def migrate(self):
+        for migration in sorted((ROOT / "migrations").glob("*.sql")):
+            self.psql(migration.read_text())
+
     def stop(self):
-        self.run("pg_ctl", "-D", self.place / "data", "-m", "immediate", "stop")
-        shutil.rmtree(self.place)
+        try:
+            if (self.place / "data/postmaster.pid").exists():
+                self.run("pg_ctl", "-D", self.place / "data", "-m", "immediate", "stop")
+        finally:
+            shutil.rmtree(self.place)
 
 
 def statement(file, function):
@@ -214,8 +230,7 @@ def main():
     options = options.parse_args()
     sentences, postgres = prose(), Postgres()
     try:
-        for migration in sorted((ROOT / "migrations").glob("*.sql")):
-            postgres.psql(migration.read_text())
+        postgres.migrate()
         hashed = "$argon2id$v=19$m=19456,t=2,p=1$" + "a" * 22 + "$" + "b" * 43
         conversations = [(new_id(), new_id()) for _ in range(options.conversations)]
         before, people = sizes(postgres, TABLES), []

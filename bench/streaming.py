@@ -70,6 +70,7 @@ class Redis:
         options = ["--port", "0", "--unixsocket", self.path, "--save", "", "--maxmemory-policy", "noeviction"]
         self.process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
         while not os.path.exists(self.path):
+            assert self.process.poll() is None, "redis-server did not start"
             time.sleep(0.05)
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(self.path)
@@ -84,8 +85,18 @@ class Redis:
         assert head[0] != "-", head
         return head[1:]
 
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
     def memory(self):
         return next(int(line[12:]) for line in self("INFO", "memory").split("\r\n") if line.startswith("used_memory:"))
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def processor_seconds(pid):
@@ -123,11 +134,9 @@ class System:
         Model.words, Model.pause = options.words, options.pause
         model = ThreadingHTTPServer(("127.0.0.1", 0), Model)
         threading.Thread(target=model.serve_forever, daemon=True).start()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         settings = {
-            "DATABASE_URL": f"postgres://postgres@localhost/postgres?host={postgres.place}", "REDIS_URL": f"redis+unix://{redis.path}",
+            "DATABASE_URL": postgres.url, "REDIS_URL": f"redis+unix://{redis.path}",
             "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"http://127.0.0.1:{model.server_port}/v1", "TROUPE_RATE_LIMITS__ENABLED": "false",
             "TROUPE_SERVER__LISTEN": f"127.0.0.1:{self.port}", "TROUPE_WORKER__COALESCE": options.coalesce,
         }
@@ -231,8 +240,7 @@ def main():
                 size, cost = appends(redis, events, words, max(20, 4000 // events))
                 print(f"| {events} | {words} | {size:,.0f} | {cost:.0f} |")
         finally:
-            redis.process.terminate()
-            redis.process.wait()
+            redis.stop()
 
 
 if __name__ == "__main__":
