@@ -66,6 +66,9 @@ build: ## Build everything for production.
 	@scripts/setup run
 	cargo build --locked --release --workspace
 
+bench: build ## Measure what was built for production, or two builds in turns: ARGS="BEFORE AFTER" (bench/README.md).
+	bench/compare.py $(ARGS)
+
 fmt: ## Format the code.
 	cargo fmt --all
 
