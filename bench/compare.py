@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures a build, or two in turns: replies a second, CPU time a reply by part, and how soon replies begin.
 
-    compare.py                                           the build in target/release
-    compare.py BEFORE AFTER                              two folders with a troupe-server and a troupe-worker each
-    compare.py --set after:TROUPE_TRACES__SAMPLE=0.01    one build, with a setting on one side (or none: both)
+    compare.py                                                    the build in target/release
+    compare.py BEFORE AFTER                                       two folders, each with a troupe-server and -worker
+    compare.py --set after:TROUPE_DATABASE__MAX_CONNECTIONS=32    one build, with a setting on one side (or none: both)
 
 Each run has a PostgreSQL (with its own defaults), a Redis, a server and a worker of its own, on Unix sockets and free
 ports, and the load of bench/load, which is built first. In a round each side runs once, in the next one the other side

@@ -54,11 +54,11 @@ class Sides(unittest.TestCase):
             compare.sides_of([one, two, one], [])
 
     def test_settings_are_of_one_side_or_of_both(self):
-        given = ["after:TROUPE_TRACES__SAMPLE=0.01", "REDIS_URL=redis://a:b@c?d=e"]
+        given = ["after:TROUPE_DATABASE__MAX_CONNECTIONS=32", "REDIS_URL=redis://a:b@c?d=e"]
         both = {"REDIS_URL": "redis://a:b@c?d=e"}
-        expected = {"before": both, "after": both | {"TROUPE_TRACES__SAMPLE": "0.01"}}
+        expected = {"before": both, "after": both | {"TROUPE_DATABASE__MAX_CONNECTIONS": "32"}}
         self.assertEqual(compare.settings_of(["before", "after"], given), expected)
-        for wrong in ("TROUPE_TRACES__SAMPLE", "later:A=1", "traces.sample=1"):
+        for wrong in ("TROUPE_DATABASE__MAX_CONNECTIONS", "later:A=1", "database.max_connections=32"):
             with self.assertRaises(ValueError):
                 compare.settings_of(["before", "after"], [wrong])
 
