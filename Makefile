@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test screenshots schemathesis openapi soak check deny build fmt sqlx bench clean
+.PHONY: help run test test-docker screenshots schemathesis openapi soak check deny build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -13,7 +13,7 @@ LINT = cargo clippy --locked --workspace --all-targets -- --deny warnings
 WITH_ENGINES = $(or $(CARGO_TARGET_DIR),target)/debug/with-engines
 
 help: ## Show this.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## Build Troupe and run it on this machine, with a PostgreSQL, a Redis and small models of its own.
 	@scripts/setup run
@@ -31,6 +31,10 @@ test: ## Run every test.
 	python3 -B -m unittest discover --start-directory tests/scripts
 	BUILT=1 scripts/schemathesis
 	scripts/charts
+
+test-docker: ## Build the images and run the compose stack: restarts, kills and cuts under load. Before each release; ARGS are the drill's.
+	@scripts/setup docker
+	scripts/docker-drill $(ARGS)
 
 screenshots: ## Take the pictures of the pages in docs/images anew.
 	@scripts/setup test

@@ -186,13 +186,7 @@ class System:
     def rows(self, statement):
         """What a statement gives, as a list of rows."""
         own = {"PGHOST": str(self.postgres_directory), "PGUSER": "troupe", "PGDATABASE": "postgres"}
-        environment = self.postgres_environment or own
-        command = [self.postgres_programs / "psql", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]
-        command += ["-c", f"select coalesce(json_agg(t), '[]') from ({statement}) t"]
-        told = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if told.returncode:
-            raise RuntimeError(told.stderr)
-        return [list(row.values()) for row in json.loads(told.stdout)]
+        return query([self.postgres_programs / "psql"], statement, self.postgres_environment or own)
 
     def _start_redis(self):
         path = str(self.directory / "redis.sock")
@@ -234,6 +228,16 @@ class System:
             print(f"logs and data are in {self.directory}", file=sys.stderr)
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def query(psql, statement, environment):
+    """What a statement gives by this psql, as a list of rows."""
+    command = [*psql, "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]
+    command += ["-c", f"select coalesce(json_agg(t), '[]') from ({statement}) t"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if told.returncode:
+        raise RuntimeError(told.stderr)
+    return [list(row.values()) for row in json.loads(told.stdout)]
 
 
 def listens(path):

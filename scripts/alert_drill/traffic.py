@@ -16,14 +16,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PASSWORD = "correct horse battery staple"
 WORDS = "The lamp was lit at dusk and nobody was late".split()
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+# Of Linux: an address may be listened on before it is there.
+IP_FREEBIND = 15
 
 
 class Provider:
     """A model service in OpenAI's dialect. `fails` answers every call with 500, `hangs` answers none."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", pause=0.02):
         provider = self
         self.fails = self.hangs = False
+        # Between two words, in seconds.
+        self.pause = pause
         self.calls = 0
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,7 +64,7 @@ class Provider:
                 self.say(200, "text/event-stream")
                 for word in WORDS:
                     self.chunk({"choices": [{"index": 0, "delta": {"content": word + " "}, "finish_reason": None}]})
-                    time.sleep(0.02)
+                    time.sleep(provider.pause)
                 self.chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
                 self.chunk({"choices": [], "usage": {"prompt_tokens": 40, "completion_tokens": len(WORDS)}})
                 self.wfile.write(b"data: [DONE]\n\n")
@@ -73,13 +78,21 @@ class Provider:
             daemon_threads = True
             request_queue_size = 128
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+            def server_bind(self):
+                self.socket.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+                super().server_bind()
+
+        self.server = Server((host, 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.base_url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        self.base_url = f"http://{host}:{self.server.server_port}/v1"
 
 
 class Refused(Exception):
-    pass
+    """An answer that is none: its status, headers and body."""
+
+    def __init__(self, what, status=None, headers=None, body=b""):
+        super().__init__(what)
+        self.status, self.headers, self.body = status, headers or {}, body
 
 
 class User:
@@ -100,9 +113,9 @@ class User:
         self.conversation = self.call("POST", "/conversations", {"persona": "demo"})["id"]
         return self
 
-    def call(self, method, path, body=None, timeout=60):
+    def call(self, method, path, body=None, timeout=60, headers=None):
         """A body that is a text is sent as it is."""
-        headers = {"Content-Type": "text/plain" if isinstance(body, str) else "application/json"}
+        headers = {"Content-Type": "text/plain" if isinstance(body, str) else "application/json"} | (headers or {})
         body = body if isinstance(body, str) else body and json.dumps(body)
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -118,7 +131,8 @@ class User:
             finally:
                 connection.close()
             if answer.status >= 400:
-                raise Refused(f"{method} {path}: {answer.status} {text[:300]!r}")
+                what = f"{method} {path}: {answer.status} {text[:300]!r}"
+                raise Refused(what, answer.status, answer.headers, text)
             return json.loads(text or b"null")
         raise ConnectionError("no server answers")
 
@@ -205,26 +219,19 @@ class Sockets:
 
     def take(self, connection, received):
         """Answers pings; everything else is only counted. False where the server has closed it."""
-        _, buffer = self.open[connection]
+        user, buffer = self.open[connection]
         buffer += received
-        while len(buffer) >= 2:
-            kind, size, head = buffer[0] & 15, buffer[1] & 127, 2
-            if size >= 126:
-                head = 4 if size == 126 else 10
-                if len(buffer) < head:
-                    break
-                size = int.from_bytes(buffer[2:head], "big")
-            if len(buffer) < head + size:
-                break
-            payload = bytes(buffer[head : head + size])
-            del buffer[: head + size]
+        for kind, payload in frames(buffer):
             self.frames += 1
-            if kind == 8:
+            if kind == CLOSE:
                 return False
-            if kind == 9:
-                # Masked with zeros, which changes nothing.
-                connection.sendall(bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
+            if kind == PING:
+                connection.sendall(frame(PONG, payload))
+            self.received(user, kind, payload)
         return True
+
+    def received(self, user, kind, payload):
+        """For those who want to know what is in a frame."""
 
     def forget(self, connection):
         user, _ = self.open.pop(connection)
@@ -243,6 +250,29 @@ class Sockets:
         self.closed.set()
         for thread in self.threads:
             thread.join(65)
+
+
+def frames(buffer):
+    """Takes the whole frames out of a buffer: the kind and the payload of each."""
+    while len(buffer) >= 2:
+        kind, size, head = buffer[0] & 15, buffer[1] & 127, 2
+        if size >= 126:
+            head = 4 if size == 126 else 10
+            if len(buffer) < head:
+                return
+            size = int.from_bytes(buffer[2:head], "big")
+        if len(buffer) < head + size:
+            return
+        payload = bytes(buffer[head : head + size])
+        del buffer[: head + size]
+        yield kind, payload
+
+
+def frame(kind, payload):
+    """A whole frame of a client, masked with zeros, which changes nothing."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + size.to_bytes(2, "big")
+    return bytes([0x80 | kind]) + length + bytes(4) + payload
 
 
 def upgrade(user):
@@ -276,7 +306,7 @@ def upgrade(user):
                     raise ConnectionError("no answer to the upgrade")
                 head += byte
             if b" 101 " not in head.split(b"\r\n", 1)[0]:
-                raise Refused(head.decode(errors="replace"))
+                raise Refused(head.decode(errors="replace"), int(head.split(b" ", 2)[1]))
         except BaseException:
             connection.close()
             raise

@@ -11,6 +11,27 @@ from alert_drill.traffic import PASSWORD, User
 FINAL = "('completed', 'failed', 'cancelled')"
 
 
+def count_open(rows):
+    """How many requests have not ended; `rows` gives those of a statement."""
+    return rows(f"select count(*) from requests where status not in {FINAL}")[0][0]
+
+
+def unsound(rows):
+    """What is there twice, or has no reply; to be called when all has settled."""
+    found = []
+    # Without the index that forbids it: it might be what is broken.
+    doubled = rows("select request_id || role from messages group by request_id || role having count(*) > 1")
+    if doubled:
+        found.append(f"{len(doubled)} requests have two questions or two replies")
+    unanswered = rows(
+        "select r.id from requests r left join messages m on m.request_id = r.id and m.role = 'assistant'"
+        " where r.status <> 'completed' or m.id is null"
+    )
+    if unanswered:
+        found.append(f"{len(unanswered)} requests have no reply")
+    return found
+
+
 @dataclass
 class Truth:
     """What the database said at a moment, before anything was destroyed."""
@@ -84,8 +105,7 @@ class Check:
     def settle(self):
         """Waits until all that was under way has ended; gives how long it took, in seconds."""
         began = time.monotonic()
-        open_requests = f"select count(*) from requests where status not in {FINAL}"
-        self.system.until("every request is final", lambda: self.system.rows(open_requests) == [[0]], 180)
+        self.system.until("every request is final", lambda: count_open(self.system.rows) == 0, 180)
         return time.monotonic() - began
 
     def wrong(self, truth):
@@ -99,16 +119,7 @@ class Check:
         changed = [one for one, status in truth.final.items() if final.get(one) != status]
         if changed:
             found.append(f"{len(changed)} final requests are missing or have another status")
-        # Without the index that forbids it: it might be what is broken.
-        doubled = rows("select request_id || role from messages group by request_id || role having count(*) > 1")
-        if doubled:
-            found.append(f"{len(doubled)} requests have two questions or two replies")
-        unanswered = rows(
-            "select r.id from requests r left join messages m on m.request_id = r.id and m.role = 'assistant'"
-            " where r.status <> 'completed' or m.id is null"
-        )
-        if unanswered:
-            found.append(f"{len(unanswered)} requests have no reply")
+        found += unsound(rows)
         found += self.verify_audit()[1] + self.verify_audit(truth.audit)[1]
         for program in ("troupe-server", "troupe-worker"):
             status, said = self.system.tell(program, "doctor")

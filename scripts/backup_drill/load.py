@@ -42,10 +42,15 @@ class Load:
             self.send(user)
             self.closed.wait(max(0.0, self.pause - (time.monotonic() - began)))
 
-    def send(self, user):
+    def note(self):
+        """A message that is about to be sent."""
         with self.lock:
             message = Message(f"Who kept the lamp in night {next(self.numbers)}?", time.time())
             self.messages.append(message)
+        return message
+
+    def send(self, user):
+        message = self.note()
         try:
             path = f"/conversations/{user.conversation}/messages"
             answer = user.call("POST", path, {"content": message.content}, timeout=20)

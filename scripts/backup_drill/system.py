@@ -124,6 +124,7 @@ class BackedUp(System):
     def restore(self, options):
         return self.run("restore", ["pgbackrest", *options, "restore"])
 
+
 def family(pid):
     """A process and all that it has started, and what these have."""
     parents = {}
