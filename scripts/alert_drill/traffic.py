@@ -250,6 +250,8 @@ class Sockets:
         self.closed.set()
         for thread in self.threads:
             thread.join(65)
+        for connection in self.open:
+            connection.close()
 
 
 def frames(buffer):

@@ -1,4 +1,4 @@
-"""Docker and Compose: those that are there, or a private dockerd in the drill's directory, which ends with the drill."""
+"""Docker and Compose: those that are there, or a private dockerd in the drill's directory, which ends with it."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def builds_by_buildkit(program):
 
 
 def find_programs():
-    """The first docker of the path that builds by BuildKit, and Compose as a command: the plugin, or the older program."""
+    """The first docker of the path that builds by BuildKit, and Compose as a command: the plugin, or the program."""
     found = [Path(directory) / "docker" for directory in os.get_exec_path()]
     found = [program for program in found if os.access(program, os.X_OK)]
     if not found:

@@ -1,4 +1,4 @@
-"""The images: a base by debootstrap, the stand-ins for PostgreSQL, Redis and nginx, and Troupe's own. No registry is asked."""
+"""The images: a base by debootstrap, the stand-ins for PostgreSQL, Redis and nginx, and Troupe's own."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ class Images:
     # ---- Troupe ----
 
     def build_prebuilt(self, binaries, targets):
-        """From programs that are there. The context is what the Dockerfile takes of the checkout, which stays as it is."""
+        """From programs that are there. The context is what the Dockerfile takes of the checkout."""
         context = self.docker.directory / "context"
         prebuilt = context / "docker" / "prebuilt"
         prebuilt.mkdir(parents=True)
@@ -116,5 +116,6 @@ def make_base(docker):
             shutil.rmtree(Path(rootfs) / path)
             (Path(rootfs) / path / "partial").mkdir(parents=True)
         begun = BASE.with_suffix(".new")
-        docker.logged("debootstrap", ["tar", "--create", "--numeric-owner", f"--file={begun}", f"--directory={rootfs}", "."])
+        pack = ["tar", "--create", "--numeric-owner", f"--file={begun}", f"--directory={rootfs}", "."]
+        docker.logged("debootstrap", pack)
     begun.rename(BASE)

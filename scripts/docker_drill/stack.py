@@ -46,7 +46,7 @@ def routes(table):
 
 
 def free_prefixes(taken, numbers):
-    """The first three numbers of networks in 172.30.0.0/16 that overlap with none of these, in the order of the numbers."""
+    """The first three numbers of networks in 172.30.0.0/16 that overlap with none of these."""
     for number in numbers:
         network = ipaddress.IPv4Network(f"172.30.{number}.0/24")
         if not any(network.overlaps(one) for one in taken):
@@ -94,7 +94,7 @@ class Stack:
         }
 
     def max_files(self):
-        """As compose.yaml wants it, or as many as there may be: not every machine lets containers have more than itself."""
+        """As compose.yaml wants it, or as many as this machine lets containers have."""
         wanted = 65536
         probe = ["run", "--rm", "--network=none", f"--ulimit=nofile={wanted}:{wanted}", "--entrypoint=true"]
         if self.docker.try_run(*probe, self.variables["REDIS_IMAGE"]).returncode == 0:
@@ -179,7 +179,7 @@ class Stack:
     # ---- Faults ----
 
     def kill(self, service):
-        """Its process is killed from outside, as by a lack of memory: the restart policy brings it back. Gives the seconds."""
+        """Its process is killed from outside, and the restart policy brings it back; gives the seconds that it took."""
         before, began = self.state(service), time.monotonic()
         try:
             os.kill(before["Pid"], signal.SIGKILL)

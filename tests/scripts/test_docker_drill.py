@@ -1,4 +1,4 @@
-"""What scripts/docker-drill decides by itself: networks that are free, what a socket has shown, which refusals are clean."""
+"""What scripts/docker-drill decides: which networks are free, what a socket has shown, which refusals are clean."""
 
 import ipaddress
 import json
