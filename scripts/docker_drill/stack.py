@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
 from backup_drill.system import query
@@ -70,6 +71,12 @@ def free_ports(count):
     finally:
         for one in sockets:
             one.close()
+
+
+def moment(text):
+    """Docker's, which has nanoseconds, in seconds of the clock."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
 class Stack:
@@ -175,6 +182,15 @@ class Stack:
     def logs(self, service):
         streams = {"capture_output": False, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return self.docker.run("logs", self.container(service), **streams).splitlines()
+
+    def started(self):
+        """When each container was started, in seconds of the clock."""
+        names = f"--filter=label=com.docker.compose.project={self.project}"
+        containers = self.docker.inspect(*self.docker.run("ps", "--all", "--quiet", names).split())
+        moments = {
+            one["Config"]["Labels"]["com.docker.compose.service"]: moment(one["State"]["StartedAt"]) for one in containers
+        }
+        return dict(sorted(moments.items(), key=lambda one: one[1]))
 
     # ---- Faults ----
 

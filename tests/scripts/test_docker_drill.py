@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from alert_drill.traffic import PING, TEXT, Refused, frame, frames
-from docker_drill.stack import free_prefixes, routes
+from docker_drill.stack import free_prefixes, moment, routes
 from docker_drill.traffic import Transcript, clean, collect
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -33,6 +33,12 @@ class Networks(unittest.TestCase):
         self.assertEqual(taken, [ipaddress.ip_network("172.30.7.0/24")])
         self.assertEqual(list(free_prefixes(taken, (6, 7, 8))), ["172.30.6", "172.30.8"])
         self.assertEqual(list(free_prefixes([ipaddress.ip_network("172.16.0.0/12")], (6, 7))), [])
+
+
+class Moments(unittest.TestCase):
+    def test_docker_has_nanoseconds_or_fewer(self):
+        self.assertEqual(moment("1970-01-01T00:01:00.250000000Z"), 60.25)
+        self.assertEqual(moment("1970-01-01T00:01:00Z"), 60)
 
 
 class Frames(unittest.TestCase):
