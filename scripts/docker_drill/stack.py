@@ -13,7 +13,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from backup_drill.system import query
+from alert_drill.system import query
 from docker_drill.images import DOCKER
 
 SERVERS = ("server-1", "server-2")
