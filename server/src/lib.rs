@@ -213,16 +213,13 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 impl Base {
     async fn connect(configuration: Live) -> anyhow::Result<Self> {
         let config = Arc::new(Config::clone(&configuration.now()));
-        let pool = troupe_db::connect(&config.database, APPLICATION).await?;
+        let (pool, follower) = troupe_db::connect_and_follow(&config.database, APPLICATION).await?;
         let redis = RedisHandle::connect(&configuration).await?;
         let bus = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
         let jobs = Arc::new(RedisJobQueue::new(redis.clone()));
         let tiers = tiers::list(&pool).await?;
         let tasks = Tasks::default();
-        let address =
-            troupe_db::follow_address(pool.clone(), config.database.clone(), configuration.subscribe(), APPLICATION);
-        let stop = tasks.shutdown().clone();
-        tasks.spawn(async move { stop.run_until_cancelled(address).await });
+        tasks.spawn_until_shutdown(follower.run(configuration.subscribe()));
         Ok(Self { pool, redis, bus, jobs, clock: Arc::new(SystemClock), tiers, configuration, config, tasks })
     }
 

@@ -25,9 +25,12 @@ pub(crate) enum Fault {
     DropSockets,
     DeliverTwice,
     RollingRestart,
+    /// Needs a standby.
+    FailOver,
 }
 
 impl Fault {
+    /// Those that any cluster can bear, again and again.
     pub(crate) const ALL: [Self; 10] = [
         Self::KillWorker,
         Self::FreezeWorker,
@@ -53,6 +56,7 @@ impl Fault {
             Self::DropSockets => "drop every socket, three times",
             Self::DeliverTwice => "deliver every job again and again",
             Self::RollingRestart => "rolling restart of everything",
+            Self::FailOver => "kill -9 PostgreSQL, promote its synchronous standby",
         }
     }
 
@@ -69,6 +73,7 @@ impl Fault {
             Self::DropSockets => drop_sockets(load).await,
             Self::DeliverTwice => deliver_again(cluster, load).await,
             Self::RollingRestart => rolling_restart(cluster, load).await,
+            Self::FailOver => cluster.fail_over().await,
         }
     }
 }

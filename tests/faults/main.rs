@@ -100,6 +100,16 @@ async fn a_rolling_restart() {
 }
 
 #[tokio::test]
+async fn a_promoted_standby() {
+    let seed = Seed::choose();
+    let mut scene = Scene::start_replicated(seed.0).await;
+    scene.goes_on(BEFORE).await;
+    scene.strike(Fault::FailOver).await;
+    scene.goes_on(AFTER).await;
+    scene.end(Fault::FailOver.name()).await;
+}
+
+#[tokio::test]
 async fn all_of_them_mixed() {
     let seed = Seed::choose();
     survives_a_mix(seed.0, 6, FREEZE).await;

@@ -7,7 +7,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
-use troupe_tests::{Client, Cluster, ClusterOptions};
+use troupe_tests::{Client, Cluster, ClusterOptions, Replication};
 
 use crate::{
     check::{Findings, longest_silence},
@@ -29,9 +29,17 @@ pub(crate) struct Scene {
 impl Scene {
     /// Pauses are short, so that a run is; the number of attempts is such that no fault uses them up.
     pub(crate) async fn start(seed: u64, freeze: Duration) -> Self {
-        let cluster = ClusterOptions::default()
+        Self::start_on(ClusterOptions::default().own_engines(), seed, freeze).await
+    }
+
+    /// On a PostgreSQL with a synchronous standby.
+    pub(crate) async fn start_replicated(seed: u64) -> Self {
+        Self::start_on(ClusterOptions::default().replicated(Replication::Synchronous), seed, Duration::ZERO).await
+    }
+
+    async fn start_on(stores: ClusterOptions, seed: u64, freeze: Duration) -> Self {
+        let cluster = stores
             .processes()
-            .own_engines()
             .set("TROUPE_WORKER__LEASE", "2s")
             .set("TROUPE_WORKER__RETRY_CAP", "1s")
             .set("TROUPE_WORKER__MAX_ATTEMPTS", "50")

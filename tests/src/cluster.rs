@@ -17,7 +17,7 @@ use troupe_core::config::Config;
 use troupe_engines::Shutdown;
 
 use crate::{
-    Client, ClusterOptions, Process, ScriptedProvider, Signal,
+    Client, ClusterOptions, Process, Relay, ReplicatedPostgres, ScriptedProvider, Signal,
     in_process::{Tier, stray_alarms},
     leaks::{DATABASE_PASSWORD, REDIS_PASSWORD},
     stores::{Addresses, Stores},
@@ -57,6 +57,8 @@ pub struct Cluster {
     environment: Vec<(String, String)>,
     processes: bool,
     started: usize,
+    relay: Option<Relay>,
+    replicated: Option<ReplicatedPostgres>,
     /// After the processes, so that they are stopped before what they stand on.
     stores: Stores,
 }
@@ -67,11 +69,24 @@ impl Cluster {
         let began = Instant::now();
         let (stores, provider) = tokio::join!(Stores::open(options.own_engines), ScriptedProvider::start());
         let stores_open = began.elapsed();
-        let Addresses { postgres, redis, redis_prefix } = stores.addresses();
+        let Addresses { mut postgres, redis, redis_prefix } = stores.addresses();
+        let replicated = match options.replication {
+            Some(replication) => Some(ReplicatedPostgres::start(replication).await),
+            None => None,
+        };
+        let relay = if options.relay { Some(Relay::to_postgres(&postgres).await) } else { None };
+        let address = match (&relay, &replicated) {
+            (Some(relay), _) => relay.url().to_owned(),
+            (None, Some(replicated)) => replicated.url(),
+            (None, None) => postgres.clone(),
+        };
+        if let Some(replicated) = &replicated {
+            postgres = replicated.primary_url();
+        }
         let db = PgPool::connect_lazy(&postgres).expect("the address of PostgreSQL");
         let redis_client = redis::Client::open(&*redis).expect("the address of Redis");
         let mut environment = options.environment;
-        environment.push(("DATABASE_URL".to_owned(), with_password(&postgres)));
+        environment.push(("DATABASE_URL".to_owned(), with_password(&address)));
         environment.push(("REDIS_URL".to_owned(), redis_with_password(&redis)));
         environment.push(("TROUPE_REDIS__PREFIX".to_owned(), redis_prefix.clone()));
         environment.push(("OPENAI_BASE_URL".to_owned(), provider.base_url()));
@@ -87,6 +102,8 @@ impl Cluster {
             environment,
             processes: options.processes,
             started: 0,
+            relay,
+            replicated,
             stores,
         };
         cluster.launch(options.servers, options.workers).await;
@@ -278,6 +295,23 @@ impl Cluster {
     /// PostgreSQL ends and comes back at the same address, with everything that was committed.
     pub async fn restart_postgres(&mut self, shutdown: Shutdown) {
         self.stores.own_mut().restart_postgres(shutdown).await;
+    }
+
+    /// What servers and workers reach PostgreSQL by.
+    pub fn relay(&self) -> &Relay {
+        self.relay.as_ref().expect("ClusterOptions::postgres_behind_relay()")
+    }
+
+    pub fn replicated(&self) -> &ReplicatedPostgres {
+        self.replicated.as_ref().expect("ClusterOptions::replicated()")
+    }
+
+    /// The primary is killed, and its standby promoted.
+    pub async fn fail_over(&mut self) {
+        let replicated = self.replicated.as_mut().expect("ClusterOptions::replicated()");
+        replicated.kill_primary().await;
+        replicated.promote_standby().await;
+        self.db = PgPool::connect_lazy(&replicated.standby_url()).expect("the address of PostgreSQL");
     }
 
     /// The configuration that every process of it has.

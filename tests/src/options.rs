@@ -1,6 +1,6 @@
 //! What a test's cluster is made of.
 
-use crate::{Cluster, leaks};
+use crate::{Cluster, leaks, replication::Replication};
 
 /// How many of each, their settings, and how much of it is the test's own.
 #[derive(Debug, Clone)]
@@ -9,6 +9,8 @@ pub struct ClusterOptions {
     pub(crate) workers: usize,
     pub(crate) processes: bool,
     pub(crate) own_engines: bool,
+    pub(crate) relay: bool,
+    pub(crate) replication: Option<Replication>,
     pub(crate) environment: Vec<(String, String)>,
 }
 
@@ -16,7 +18,9 @@ impl Default for ClusterOptions {
     /// Two of each within the test's process, on the engines of the whole run, and pauses of production shortened to
     /// what a test has time for.
     fn default() -> Self {
-        Self { servers: 2, workers: 2, processes: false, own_engines: false, environment: Vec::new() }
+        let environment = Vec::new();
+        let (own_engines, relay, replication) = (false, false, None);
+        Self { servers: 2, workers: 2, processes: false, own_engines, relay, replication, environment }
             .set("TROUPE_TELEMETRY__FORMAT", "json")
             .set("TROUPE_SERVER__LISTEN", "127.0.0.1:0")
             .set("TROUPE_RATE_LIMITS__ENABLED", "false")
@@ -56,6 +60,18 @@ impl ClusterOptions {
     #[must_use]
     pub fn own_engines(self) -> Self {
         Self { own_engines: true, ..self }
+    }
+
+    /// Servers and workers reach PostgreSQL over TCP, by a relay that can cut them off ([`Cluster::relay`]).
+    #[must_use]
+    pub fn postgres_behind_relay(self) -> Self {
+        Self { relay: true, ..self }
+    }
+
+    /// PostgreSQL is a primary with a standby of the test's own, which [`Cluster::fail_over`] promotes.
+    #[must_use]
+    pub fn replicated(self, replication: Replication) -> Self {
+        Self { replication: Some(replication), ..self }
     }
 
     /// A setting of every process, such as `TROUPE_WORKER__LEASE`; an earlier one of the same name is replaced.

@@ -50,7 +50,8 @@ async fn vectors(live: &Live) -> Finding {
         let clock = Arc::new(SystemClock);
         let embedder =
             embedders::from_config(live, clock.clone(), &Tasks::default()).map_err(|error| error.to_string())?;
-        let pool = troupe_db::connect_lazily(&config.database, APPLICATION).map_err(|error| error.to_string())?;
+        let pool = troupe_db::connect_to_look(&config.database, APPLICATION).await;
+        let pool = pool.map_err(|error| error.to_string())?;
         let store =
             vector_stores::from_config(live, embedder.as_ref(), pool, clock).map_err(|error| error.to_string())?;
         store.searched().await.map_err(|error| error.to_string())

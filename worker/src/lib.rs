@@ -79,7 +79,6 @@ pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken)
     let worker = Worker::connect(live, shutdown.clone()).await?;
     let roster = Arc::new(Roster::from_config(&worker.config)?);
     worker.log_start(&roster);
-    worker.follow_database_address();
     let leases = worker.start_leases();
     worker.start_sweeper();
     let health_board = worker.start_health_board(&roster);
@@ -139,8 +138,10 @@ struct Worker {
 impl Worker {
     async fn connect(live: Live, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let config = Config::clone(&live.now());
-        let pool = troupe_db::connect(&config.database, APPLICATION).await?;
+        let (pool, follower) = troupe_db::connect_and_follow(&config.database, APPLICATION).await?;
         let redis = RedisHandle::connect(&live).await?;
+        let background = Tasks::default();
+        background.spawn_until_shutdown(follower.run(live.subscribe()));
         Ok(Self {
             live,
             config,
@@ -150,20 +151,13 @@ impl Worker {
             redis,
             clock: Arc::new(SystemClock),
             tasks: Tasks::new(shutdown),
-            background: Tasks::default(),
+            background,
         })
     }
 
     fn log_start(&self, roster: &Roster) {
         let concurrency = self.config.worker.concurrency;
         tracing::info!(worker = self.name, chain = roster.default_chain(), concurrency, "starting");
-    }
-
-    fn follow_database_address(&self) {
-        let address = self.config.database.clone();
-        let live = self.live.subscribe();
-        let follow = troupe_db::follow_address(self.pool.clone(), address, live, APPLICATION);
-        self.background.spawn_until_shutdown(follow);
     }
 
     fn dependencies(&self) -> Dependencies {

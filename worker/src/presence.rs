@@ -6,7 +6,10 @@ use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use troupe_core::model::admin::WorkerState;
-use troupe_db::operations::workers::{self, Orders, Report};
+use troupe_db::{
+    operations::workers::{self, Orders, Report},
+    with_response_timeout,
+};
 
 use crate::{queue::Slots, work::Ticker};
 
@@ -31,14 +34,14 @@ impl Presence {
         while ticker.tick().await {
             let (name, kinds) = (self.name.as_str(), self.kinds.as_slice());
             let report = Report { name, version, slots: self.slots, kinds, alive_for: self.lease };
-            match workers::report(&self.pool, &report).await {
+            match with_response_timeout(workers::report(&self.pool, &report)).await {
                 Ok(orders) => {
                     self.orders.send_if_modified(|known| std::mem::replace(known, orders) != orders);
                 }
                 Err(error) => tracing::warn!(%error, "could not say that this worker is there"),
             }
         }
-        if let Err(error) = workers::remove(&self.pool, &self.name).await {
+        if let Err(error) = with_response_timeout(workers::remove(&self.pool, &self.name)).await {
             tracing::debug!(%error, "went without taking leave");
         }
     }

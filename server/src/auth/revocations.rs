@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use sqlx::PgPool;
 use tokio::time::{MissedTickBehavior, interval};
 use troupe_core::{ids::CredentialId, lifecycle::Tasks};
-use troupe_db::accounts::sign_ins;
+use troupe_db::{accounts::sign_ins, with_response_timeout};
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Kept beyond the lifetime of an access token, for calls that were verified just before its end.
@@ -41,7 +41,7 @@ impl RevokedCredentials {
             let mut ticks = interval(POLL_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-                match sign_ins::revoked_since(&pool, retention).await {
+                match with_response_timeout(sign_ins::revoked_since(&pool, retention)).await {
                     Ok(ids) => polled.replace(ids),
                     Err(error) => tracing::debug!(%error, "revoked credentials could not be polled; known ones stay"),
                 }

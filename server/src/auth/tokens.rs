@@ -19,7 +19,10 @@ use troupe_core::{
     ids::{CredentialId, UserId},
     lifecycle::Tasks,
 };
-use troupe_db::accounts::signing_keys::{self, KeyView};
+use troupe_db::{
+    accounts::signing_keys::{self, KeyView},
+    with_response_timeout,
+};
 
 use super::{
     identity::{Credential, CredentialKind, Identity},
@@ -90,7 +93,7 @@ impl Tokens {
         let (reading, shutdown) = (tokens.clone(), tasks.shutdown().clone());
         tasks.spawn(async move {
             while shutdown.run_until_cancelled(sleep(POLL_INTERVAL)).await.is_some() {
-                if let Err(error) = reading.reload().await {
+                if let Err(error) = with_response_timeout(reading.reload()).await {
                     tracing::debug!(?error, "could not read the signing keys; those that are known stay");
                 }
             }

@@ -5,6 +5,7 @@ use troupe_core::batch::Batch;
 use troupe_db::{
     metrics::acquire,
     replies::accept::{self, Limits, NewMessage, Outcome},
+    with_response_timeout,
 };
 
 pub(crate) struct AcceptBatch {
@@ -20,7 +21,8 @@ impl Batch for AcceptBatch {
     const NAME: &'static str = "accept";
 
     async fn run(&self, messages: &[NewMessage]) -> sqlx::Result<Vec<Outcome>> {
-        accept::accept(&mut *acquire(&self.pool).await?, messages, self.limits).await
+        with_response_timeout(async { accept::accept(&mut *acquire(&self.pool).await?, messages, self.limits).await })
+            .await
     }
 
     fn may_concern_one_item(error: &sqlx::Error) -> bool {

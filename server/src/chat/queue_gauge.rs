@@ -16,7 +16,7 @@ use troupe_core::{
     model::QueuePosition,
     ports::{JobQueue, QueueLevel},
 };
-use troupe_db::{accounts::tiers, replies::queue_state};
+use troupe_db::{accounts::tiers, replies::queue_state, with_response_timeout};
 
 use crate::metrics::QUEUE;
 
@@ -143,14 +143,14 @@ impl Inner {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match queue_state::open(&pool, MAX_COUNTED).await {
+            match with_response_timeout(queue_state::open(&pool, MAX_COUNTED)).await {
                 Ok(open) => {
                     self.last.write().open = open.unsigned_abs();
                     QUEUE.open.set(open);
                 }
                 Err(error) => tracing::debug!(%error, "could not count what is open"),
             }
-            if let Ok(tiers) = tiers::list(&pool).await {
+            if let Ok(tiers) = with_response_timeout(tiers::list(&pool)).await {
                 *self.tiers.write() = tiers.into_iter().map(|tier| tier.name).collect();
             }
         }

@@ -5,6 +5,7 @@
 //! [`replies::finish::finish`].
 
 pub mod accounts;
+mod connections;
 pub mod interview;
 pub mod jobs;
 pub mod knowledge;
@@ -12,24 +13,24 @@ pub mod metrics;
 pub mod money;
 pub mod operations;
 pub mod personas;
+mod primary;
 pub mod readiness;
 pub mod replies;
+mod response_timeout;
 pub mod retrieval;
 pub mod vector_stores;
 
-use std::{
-    str::FromStr,
-    sync::{Arc, LazyLock},
-};
+use std::sync::LazyLock;
 
-use secrecy::ExposeSecret;
 use sqlx::{
-    PgPool,
+    Connection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::sync::watch;
-use troupe_core::config::{Config, Database};
+use troupe_core::config::Database;
+
+use self::{connections::Connections, primary::Servers};
+pub use self::{primary::AddressFollower, response_timeout::with_response_timeout};
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = sqlx::migrate!("../../migrations");
@@ -53,27 +54,52 @@ pub enum ConnectError {
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
+/// For PostgreSQL, which keeps what a connection holds until it knows that the other end is gone: a row lock of a server
+/// whose machine was cut off would stop a conversation for hours. Over Unix sockets only the last one counts.
+const DEAD_CLIENTS: [(&str, &str); 5] = [
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "60s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
+
 /// Connects, and by default migrates the schema under an advisory lock.
 pub async fn connect(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
-    let pool = PgPoolOptions::new()
+    connect_and_follow(config, application).await.map(|(pool, _)| pool)
+}
+
+/// The same for a pool that outlives a failover and a change of credentials, as long as its follower runs.
+pub async fn connect_and_follow(
+    config: &Database,
+    application: &str,
+) -> Result<(PgPool, AddressFollower), ConnectError> {
+    response_timeout::set_response_timeout(config.response_timeout);
+    let servers = find(config, application).await?;
+    let connections = Connections::new();
+    let options = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
         // A dead connection fails at its first statement; testing each time would be a round trip per message.
-        .test_before_acquire(false)
-        .connect_with(options(config, application)?)
+        .test_before_acquire(false);
+    let pool = connections
+        .guard(options, servers.must_be_writable())
+        .connect_with(servers.current().clone())
         .await
         .map_err(ConnectError::Connect)?;
     metrics::watch(application, config.max_connections, &pool);
     if config.migrate {
         migrate(config, application).await?;
     }
-    Ok(pool)
+    let (config, application) = (config.clone(), application.to_owned());
+    Ok((pool.clone(), AddressFollower { pool, servers, connections, config, application }))
 }
 
-/// A pool that connects when it is used, and migrates nothing.
-pub fn connect_lazily(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
+/// A pool of one connection, which migrates nothing.
+pub async fn connect_to_look(config: &Database, application: &str) -> Result<PgPool, ConnectError> {
+    let servers = find(config, application).await?;
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
-    Ok(pool.connect_lazy_with(options(config, application)?))
+    Ok(pool.connect_lazy_with(servers.current().clone()))
 }
 
 /// Brings the schema up to date, whatever `database.migrate` says.
@@ -84,41 +110,33 @@ pub async fn migrate_now(config: &Database, application: &str) -> Result<(), Con
 /// On a separate connection without statement timeout, since creating an index of a big table takes long, as does
 /// waiting for another process that does.
 async fn migrate(config: &Database, application: &str) -> Result<(), ConnectError> {
-    let options = options(config, application)?.options([("statement_timeout", "0")]);
+    let servers = find(config, application).await?;
+    let options = servers.current().clone().options([("statement_timeout", "0")]);
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.map_err(ConnectError::Connect)?;
     MIGRATOR.run(&pool).await?;
     pool.close().await;
     Ok(())
 }
 
-/// Applies changed credentials to new connections of a pool. Existing connections stay.
-pub async fn follow_address(pool: PgPool, start: Database, mut live: watch::Receiver<Arc<Config>>, application: &str) {
-    let address = |config: &Database| config.url.as_ref().map(|url| url.expose_secret().to_owned());
-    let mut current = address(&start);
-    loop {
-        let config = live.borrow_and_update().database.clone();
-        let new = address(&config);
-        if current != new {
-            current = new;
-            match options(&config, application) {
-                Ok(options) => {
-                    pool.set_connect_options(options);
-                    tracing::info!("new connections to PostgreSQL have other credentials now");
-                }
-                Err(error) => tracing::error!(%error, "new connections to PostgreSQL keep their credentials"),
-            }
-        }
-        if live.changed().await.is_err() {
-            return;
-        }
+/// The servers of the configuration; of several, the one that takes writes is the current one.
+async fn find(config: &Database, application: &str) -> Result<Servers, ConnectError> {
+    let mut servers = Servers::new(config, application)?;
+    if servers.are_several() {
+        let found = servers.connect_within(config.acquire_timeout).await.map_err(ConnectError::Connect)?;
+        _ = found.close().await;
     }
+    Ok(servers)
 }
 
-fn options(config: &Database, application: &str) -> Result<PgConnectOptions, ConnectError> {
-    let url = config.url.as_ref().ok_or(ConnectError::NoUrl)?;
-    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(ConnectError::Connect)?;
+/// What each of our connections is set to.
+fn with_settings(options: PgConnectOptions, config: &Database, application: &str) -> PgConnectOptions {
+    let options = options.application_name(application);
+    if config.pooler {
+        // PgBouncer refuses both: its connections to PostgreSQL are not of one client.
+        return options.extra_float_digits(None);
+    }
     let timeout = config.statement_timeout.as_millis().to_string();
-    Ok(options.application_name(application).options(PLANNING).options([("statement_timeout", timeout)]))
+    options.options(PLANNING).options(DEAD_CLIENTS).options([("statement_timeout", timeout)])
 }
 
 /// The unique constraint that the statement violated, if any.

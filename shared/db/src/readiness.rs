@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
 };
 use troupe_core::config::Live;
 
-use crate::{ConnectError, options};
+use crate::{ConnectError, primary::Servers};
 
 /// A lazily reconnecting connection. Concurrent checks take turns.
 pub struct ReadinessProbe {
@@ -57,10 +57,10 @@ impl ReadinessProbe {
         timeout_at(start + limit, check).await.unwrap_or(Err(NotReady::TimedOut(limit)))
     }
 
-    /// With the current credentials.
+    /// To the server that takes writes, with the current credentials.
     async fn connect(&self) -> Result<PgConnection, NotReady> {
-        let options = options(&self.live.now().database, self.application)?;
-        Ok(PgConnection::connect_with(&options).await.map_err(ConnectError::Connect)?)
+        let mut servers = Servers::new(&self.live.now().database, self.application)?;
+        Ok(servers.connect().await.map_err(ConnectError::Connect)?)
     }
 }
 

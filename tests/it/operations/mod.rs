@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod audit;
 mod event_log_loss;
+mod failover;
 mod housekeeping;
 mod jobs;
 mod jobs_migration;

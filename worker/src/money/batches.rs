@@ -8,7 +8,10 @@ use troupe_core::{
     batch::{Batch, Batcher},
     lifecycle::Tasks,
 };
-use troupe_db::money::budgets::{self, Change, Reserved, Wanted};
+use troupe_db::{
+    money::budgets::{self, Change, Reserved, Wanted},
+    with_response_timeout,
+};
 
 /// Statements of one kind in flight at the same time.
 const LANES: usize = 1;
@@ -26,7 +29,7 @@ impl Batch for Reservations {
     const NAME: &'static str = "reserve";
 
     async fn run(&self, wanted: &[Wanted]) -> sqlx::Result<Vec<Reserved>> {
-        budgets::reserve(&self.pool, wanted).await
+        with_response_timeout(budgets::reserve(&self.pool, wanted)).await
     }
 
     fn may_concern_one_item(_: &sqlx::Error) -> bool {
@@ -47,7 +50,7 @@ impl Batch for Settlements {
     const NAME: &'static str = "settle";
 
     async fn run(&self, reservations: &[Vec<Change>]) -> sqlx::Result<Vec<()>> {
-        budgets::record_spending(&self.pool, &reservations.concat()).await?;
+        with_response_timeout(budgets::record_spending(&self.pool, &reservations.concat())).await?;
         Ok(vec![(); reservations.len()])
     }
 

@@ -26,9 +26,12 @@ use troupe_core::{
     },
     problem::{Problem, ProblemCode},
 };
-use troupe_db::money::{
-    budgets::{self, Account, Change, Reserved, Wanted},
-    prices,
+use troupe_db::{
+    money::{
+        budgets::{self, Account, Change, Reserved, Wanted},
+        prices,
+    },
+    with_response_timeout,
 };
 
 use batches::BudgetBatches;
@@ -187,7 +190,7 @@ async fn refresh(money: Arc<Money>, pool: PgPool, interval: Duration, shutdown: 
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.reset();
     while shutdown.run_until_cancelled(ticks.tick().map(drop)).await.is_some() {
-        match read(&pool, money.default_limit).await {
+        match with_response_timeout(read(&pool, money.default_limit)).await {
             Ok(price_book) => *money.price_book.write() = Arc::new(price_book),
             Err(error) => tracing::warn!(%error, "could not read prices and budgets: the last ones hold"),
         }

@@ -19,6 +19,7 @@ use troupe_db::{
     accounts::push_subscriptions::{self, Subscription},
     jobs::{NewJob, enqueue::enqueue},
     replies::claim::Claimed,
+    with_response_timeout,
 };
 
 use crate::{
@@ -54,7 +55,7 @@ pub(crate) async fn tell_if_nobody_looks(
     }
     let job =
         NewJob::new(&TellBrowsers { user_id: claimed.user_id, request_id: claimed.request_id, kind: kind.to_owned() });
-    if let Err(error) = enqueue(pool, &job).await {
+    if let Err(error) = with_response_timeout(enqueue(pool, &job)).await {
         tracing::warn!(%error, "browsers are not told of a reply");
     }
 }

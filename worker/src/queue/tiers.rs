@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use troupe_core::model::admin::Tier;
-use troupe_db::accounts::tiers;
+use troupe_db::{accounts::tiers, with_response_timeout};
 
 use super::Queues;
 
@@ -15,7 +15,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn follow(pool: PgPool, mut known: Vec<Tier>, queues: Arc<Queues>, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
         // On an error the last ones hold.
-        let Ok(tiers) = tiers::list(&pool).await else { continue };
+        let Ok(tiers) = with_response_timeout(tiers::list(&pool)).await else { continue };
         for tier in tiers {
             let before = known.iter_mut().find(|before| before.name == tier.name);
             match (queues.tier_index(&tier.name), before) {

@@ -15,6 +15,7 @@ use troupe_db::{
         claim::{self, Claimed},
         finish::{self, Ended, Finished},
     },
+    with_response_timeout,
 };
 
 /// Statements of one kind in flight at the same time.
@@ -36,7 +37,10 @@ impl Batch for Claims {
     const NAME: &'static str = "claim";
 
     async fn run(&self, requests: &[RequestId]) -> sqlx::Result<Vec<Option<Claimed>>> {
-        claim::claim(&mut *acquire(&self.pool).await?, requests, &self.worker, self.lease, self.history).await
+        with_response_timeout(async {
+            claim::claim(&mut *acquire(&self.pool).await?, requests, &self.worker, self.lease, self.history).await
+        })
+        .await
     }
 
     fn may_concern_one_item(error: &sqlx::Error) -> bool {
@@ -57,7 +61,10 @@ impl Batch for Finishes {
     const NAME: &'static str = "finish";
 
     async fn run(&self, finished: &[Finished]) -> sqlx::Result<Vec<Option<Ended>>> {
-        finish::finish(&mut *acquire(&self.pool).await?, finished, self.redispatch_after).await
+        with_response_timeout(async {
+            finish::finish(&mut *acquire(&self.pool).await?, finished, self.redispatch_after).await
+        })
+        .await
     }
 
     fn may_concern_one_item(error: &sqlx::Error) -> bool {

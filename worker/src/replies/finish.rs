@@ -19,7 +19,10 @@ use troupe_core::{
     problem::{Problem, ProblemCode},
     trace,
 };
-use troupe_db::replies::finish::{self, Ended, FinalState, Finished, HandBack, Reply, Retry};
+use troupe_db::{
+    replies::finish::{self, Ended, FinalState, Finished, HandBack, Reply, Retry},
+    with_response_timeout,
+};
 
 use super::{
     attempt::{Attempt, AttemptOutcome},
@@ -181,7 +184,7 @@ impl Attempt<'_> {
                     // then.
                     let stored = finish::finished_at(&self.generator.pool, finished.request_id, finished.attempt);
                     if tries > 0
-                        && let Ok(Some(at)) = stored.await
+                        && let Ok(Some(at)) = with_response_timeout(stored).await
                     {
                         return Stored::Yes(Ended { at, next: Vec::new() });
                     }
@@ -220,7 +223,8 @@ impl Attempt<'_> {
             trail: &self.trail,
             counts: failure.called,
         };
-        match finish::retry(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, retry).await {
+        let queued = finish::retry(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, retry);
+        match with_response_timeout(queued).await {
             Ok(true) => {}
             Ok(false) => tracing::info!("overtaken before the retry was queued"),
             Err(error) => tracing::warn!(%error, "could not queue the retry: the lease will run out"),
@@ -235,7 +239,8 @@ impl Attempt<'_> {
             trail: &self.trail,
             redispatch_after: self.generator.redispatch_after,
         };
-        match finish::hand_back(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, back).await {
+        let handed_back = finish::hand_back(&self.generator.pool, self.claimed.request_id, self.claimed.attempt, back);
+        match with_response_timeout(handed_back).await {
             Ok(Some(dispatch)) => match self.generator.jobs.enqueue_first(&dispatch).await {
                 Ok(()) => tracing::info!("handed back"),
                 Err(error) => tracing::warn!(%error, "handed back; the sweeper will dispatch it"),

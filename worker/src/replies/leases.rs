@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use troupe_core::ids::RequestId;
-use troupe_db::replies::finish;
+use troupe_db::{replies::finish, with_response_timeout};
 
 use crate::metrics::REPLIES;
 
@@ -50,7 +50,7 @@ impl Leases {
         if running.is_empty() {
             return;
         }
-        let renewed = match finish::renew(pool, &running, self.duration).await {
+        let renewed = match with_response_timeout(finish::renew(pool, &running, self.duration)).await {
             Ok(renewed) => renewed,
             // The attempts go on: whether they still hold is decided by the fencing token when they end.
             Err(error) => return tracing::warn!(%error, running = running.len(), "could not renew the leases"),

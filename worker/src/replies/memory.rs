@@ -7,7 +7,7 @@ mod facts;
 
 use sqlx::PgPool;
 use troupe_core::model::{Role, memory::Memory};
-use troupe_db::{knowledge::memories, replies::claim::Claimed};
+use troupe_db::{knowledge::memories, replies::claim::Claimed, with_response_timeout};
 
 /// Memories in a prompt at most, the newest first.
 const MAX_RECALLED: i64 = 40;
@@ -17,7 +17,8 @@ pub(crate) async fn recall(pool: &PgPool, claimed: &Claimed) -> Vec<Memory> {
     if !claimed.persona.remembers {
         return Vec::new();
     }
-    let memories = memories::newest(pool, claimed.user_id, claimed.persona.id, MAX_RECALLED).await;
+    let newest = memories::newest(pool, claimed.user_id, claimed.persona.id, MAX_RECALLED);
+    let memories = with_response_timeout(newest).await;
     memories.unwrap_or_else(|error| {
         tracing::warn!(%error, "could not read memories: replying without them");
         Vec::new()
@@ -34,7 +35,8 @@ pub(crate) async fn remember(pool: &PgPool, claimed: &Claimed) {
     if facts.is_empty() {
         return;
     }
-    let stored = memories::keep(pool, claimed.user_id, claimed.persona.id, claimed.request_id, &facts).await;
+    let kept = memories::keep(pool, claimed.user_id, claimed.persona.id, claimed.request_id, &facts);
+    let stored = with_response_timeout(kept).await;
     match stored {
         Ok(()) => tracing::debug!(facts = facts.len(), "remembered"),
         Err(error) => tracing::warn!(%error, "what the user told was not remembered"),

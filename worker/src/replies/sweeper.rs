@@ -9,7 +9,10 @@ use futures::future::FutureExt;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use troupe_core::{config::Config, jobs::Dispatch, ports::JobQueue};
-use troupe_db::replies::{accept::Limits, requests};
+use troupe_db::{
+    replies::{accept::Limits, requests},
+    with_response_timeout,
+};
 
 use crate::metrics::REPLIES;
 
@@ -30,7 +33,7 @@ pub(crate) async fn run(pool: PgPool, jobs: Arc<dyn JobQueue>, config: Config, s
 }
 
 async fn sweep(pool: &PgPool, jobs: &dyn JobQueue, limits: Limits) -> Result<(), String> {
-    let due = sweep_due(pool, limits).await.map_err(|e| e.to_string())?;
+    let due = with_response_timeout(sweep_due(pool, limits)).await.map_err(|e| e.to_string())?;
     if due.is_empty() {
         return Ok(());
     }

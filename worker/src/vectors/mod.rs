@@ -18,7 +18,7 @@ use troupe_core::{
     lifecycle::Tasks,
     ports::{EmbedError, Embedder, VectorStore, VectorStoreError},
 };
-use troupe_db::knowledge::vector_work;
+use troupe_db::{knowledge::vector_work, with_response_timeout};
 
 use crate::work::{Context, Job, JobError, Outcome, Registry, RetryPolicy, Settings, Ticker};
 use backfill::Backfill;
@@ -52,7 +52,7 @@ pub(crate) async fn start(
 async fn open_lanes(pool: PgPool, batch: usize, look_interval: Duration, shutdown: CancellationToken) {
     let mut ticker = Ticker::new(look_interval, shutdown);
     while ticker.tick().await {
-        if let Err(error) = vector_work::open_lanes(&pool, batch as i64, LANES).await {
+        if let Err(error) = with_response_timeout(vector_work::open_lanes(&pool, batch as i64, LANES)).await {
             tracing::warn!(%error, "could not look for passages to be indexed");
         }
     }

@@ -12,9 +12,12 @@ use sqlx::PgPool;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use troupe_core::metrics::{Held, KindLabel, ObserveTime};
-use troupe_db::jobs::{
-    finish,
-    lease::{self, Taken},
+use troupe_db::{
+    jobs::{
+        finish,
+        lease::{self, Taken},
+    },
+    with_response_timeout,
 };
 
 use super::{
@@ -43,9 +46,9 @@ impl Attempt {
         let stored = match self.shutdown.run_until_cancelled(self.held(self.outcome(payload, &context))).await {
             Some(outcome) => {
                 self.count(&outcome, began.elapsed());
-                self.store(outcome).await
+                with_response_timeout(self.store(outcome)).await
             }
-            None => finish::put_back(&self.pool, self.taken.lease, Duration::ZERO).await,
+            None => with_response_timeout(finish::put_back(&self.pool, self.taken.lease, Duration::ZERO)).await,
         };
         match stored {
             Ok(true) => {}
@@ -79,7 +82,7 @@ impl Attempt {
         let lost = async {
             loop {
                 sleep(self.lease / 3).await;
-                match lease::renew(&self.pool, self.taken.lease, self.lease).await {
+                match with_response_timeout(lease::renew(&self.pool, self.taken.lease, self.lease)).await {
                     Ok(true) => {}
                     Ok(false) => return,
                     // The attempt continues: the fencing token decides at its end.

@@ -9,6 +9,7 @@ use troupe_core::{lifecycle::Tasks, model::admin::WorkerState};
 use troupe_db::{
     jobs::lease::{self, Taken, Wanted},
     operations::workers::Orders,
+    with_response_timeout,
 };
 
 use super::{Registry, Ticker, WakeUps, attempt::Attempt, load::Load, registry::Kind, schedules};
@@ -85,7 +86,7 @@ impl Runner {
                 lease: self.lease,
             };
             let wanted: Vec<_> = room.iter().map(wanted).collect();
-            let taken = lease::take(&self.pool, &self.worker, &wanted).await?;
+            let taken = with_response_timeout(lease::take(&self.pool, &self.worker, &wanted)).await?;
             for (kind, max_jobs) in room {
                 let found = taken.iter().filter(|taken| taken.kind == running.kinds[kind].name);
                 if found.count() < max_jobs {

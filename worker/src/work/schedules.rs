@@ -9,7 +9,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
-use troupe_db::operations::schedules::{self, DueCheck};
+use troupe_db::{
+    operations::schedules::{self, DueCheck},
+    with_response_timeout,
+};
 
 use super::{Context, Job, JobError, Outcome, RetryPolicy, Settings, Ticker, registry::Schedule};
 
@@ -74,7 +77,8 @@ impl<S: Scheduled> Job for OnSchedule<S> {
 pub(super) async fn follow(schedule: Schedule, pool: PgPool, worker: String, shutdown: CancellationToken) {
     let mut ticker = Ticker::new(schedule.interval / LOOKS, shutdown);
     while ticker.tick().await {
-        match schedules::enqueue_due(&pool, schedule.kind, &worker, schedule.interval).await {
+        let due = schedules::enqueue_due(&pool, schedule.kind, &worker, schedule.interval);
+        match with_response_timeout(due).await {
             Ok(DueCheck::Enqueued) => {}
             Ok(DueCheck::NotDue) => tracing::debug!(schedule = schedule.kind, "not due"),
             Ok(DueCheck::UnderWay) => tracing::info!(schedule = schedule.kind, "the last run is still under way"),

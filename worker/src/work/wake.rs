@@ -3,12 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, postgres::PgListener};
-use tokio::sync::Notify;
+use sqlx::{Executor, PgPool, postgres::PgListener};
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
-use troupe_db::{jobs, operations::workers};
+use troupe_db::{jobs, operations::workers, with_response_timeout};
 
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// A connection that hears nothing for so long may be dead: it sends nothing itself, so nothing would tell.
+const TEST_INTERVAL: Duration = Duration::from_secs(30);
 
 /// One notifier per channel.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +37,11 @@ impl WakeUps {
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen_all([jobs::CHANNEL, workers::CHANNEL]).await?;
         loop {
-            match listener.try_recv().await? {
+            let Ok(received) = timeout(TEST_INTERVAL, listener.try_recv()).await else {
+                with_response_timeout(listener.execute("select 1")).await?;
+                continue;
+            };
+            match received? {
                 Some(announced) if announced.channel() == workers::CHANNEL => self.workers.notify_one(),
                 Some(_) => self.jobs.notify_one(),
                 // After a reconnect: notifications may have been missed.

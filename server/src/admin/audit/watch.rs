@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::time::{MissedTickBehavior, interval};
+use troupe_db::with_response_timeout;
 
 use super::verify::{Checkpoint, Stretch, verify};
 use crate::{http::error::ApiError, metrics::AUDIT};
@@ -20,7 +21,7 @@ pub(crate) async fn watch(pool: PgPool) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match verify_stretch(&pool, reached.clone()).await {
+        match with_response_timeout(verify_stretch(&pool, reached.clone())).await {
             Ok(next) => reached = next,
             Err(error) => error.log_cause(),
         }

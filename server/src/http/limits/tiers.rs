@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use parking_lot::RwLock;
 use sqlx::PgPool;
 use troupe_core::{lifecycle::Tasks, model::admin::Tier, quota::Quota};
-use troupe_db::accounts::tiers;
+use troupe_db::{accounts::tiers, with_response_timeout};
 
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -26,7 +26,7 @@ impl TierLimits {
         tasks.spawn(async move {
             while shutdown.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
                 // A failed poll keeps the known quotas.
-                let Ok(tiers) = tiers::list(&pool).await else { continue };
+                let Ok(tiers) = with_response_timeout(tiers::list(&pool)).await else { continue };
                 let now = read(&tiers);
                 if *known.read() != now {
                     *known.write() = now;

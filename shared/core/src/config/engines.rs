@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::{duration, optional_secret};
+use super::{PostgresHosts, duration, optional_secret};
 
 /// The query parameters that a PostgreSQL URL may have.
 const DATABASE_PARAMETERS: [&str; 18] = [
@@ -39,6 +39,9 @@ pub struct Database {
     pub acquire_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub statement_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub response_timeout: Duration,
+    pub pooler: bool,
     pub migrate: bool,
 }
 
@@ -54,12 +57,23 @@ pub struct Redis {
 
 impl Database {
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+        match self.url.as_ref().map(PostgresHosts::parse) {
+            None => {}
+            Some(Err(fault)) => rule(false, "database.url", fault),
+            Some(Ok(hosts)) => rule(
+                hosts.urls.iter().all(is_heeded),
+                "database.url",
+                "has a parameter that nothing would heed: known are host, hostaddr, port, dbname, user, password, \
+                 sslmode, sslrootcert, sslcert, sslkey, statement-cache-capacity, application_name, options and \
+                 target_session_attrs",
+            ),
+        }
         rule(
-            self.url.as_ref().is_none_or(is_heeded),
-            "database.url",
-            "has a parameter that nothing would heed: known are host, hostaddr, port, dbname, user, password, sslmode, \
-             sslrootcert, sslcert, sslkey, statement-cache-capacity, application_name and options",
+            !self.pooler || !self.migrate,
+            "database.migrate",
+            "must be false with database.pooler: migrations go past the pooler",
         );
+        rule(!self.response_timeout.is_zero(), "database.response_timeout", "must be longer than 0");
         rule(self.max_connections > 0, "database.max_connections", "must be at least 1");
     }
 }

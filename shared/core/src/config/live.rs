@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use toml::{Table, Value};
 use url::Url;
 
-use super::{Config, ConfigError, Sources, sources::Reading};
+use super::{Config, ConfigError, PostgresHosts, Sources, sources::Reading};
 
 /// A change of files is applied when it is still the same at the next poll: the writer may not have finished.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -198,17 +198,23 @@ impl Live {
     }
 }
 
-/// A URL without its credentials.
+/// A URL without its credentials, for each of its hosts.
 fn target(address: Option<&SecretString>) -> Option<String> {
-    let address = address?.expose_secret();
-    let Ok(mut url) = address.parse::<Url>() else { return Some(address.to_owned()) };
+    let address = address?;
+    let Ok(hosts) = PostgresHosts::parse(address) else { return Some(address.expose_secret().to_owned()) };
+    let targets: Vec<_> = hosts.urls.iter().map(|url| target_of_host(url.expose_secret())).collect();
+    Some(format!("{:?} {}", hosts.session, targets.join(" ")))
+}
+
+fn target_of_host(address: &str) -> String {
+    let Ok(mut url) = address.parse::<Url>() else { return address.to_owned() };
     let query: Vec<_> =
         url.query_pairs().into_owned().filter(|(name, _)| !CREDENTIAL_PARAMETERS.contains(&&**name)).collect();
     // Both fail for a URL without a host, which has no credentials there.
     _ = url.set_username("");
     _ = url.set_password(None);
     url.query_pairs_mut().clear().extend_pairs(query);
-    Some(url.into())
+    url.into()
 }
 
 /// The names of the settings that differ.
@@ -246,6 +252,7 @@ mod tests {
             ("postgres://a:1@h/d", "postgres://b:2@h/d"),
             ("postgres://a@%2Frun%2Fpg/d?sslmode=require", "postgres://b:2@%2Frun%2Fpg/d?sslmode=require"),
             ("postgres:///d?host=/run/pg&user=a&password=1", "postgres:///d?host=/run/pg&user=b&password=2"),
+            ("postgres://a:1@g:1,h:2/d", "postgres://b:2@g:1,h:2/d"),
             ("redis+unix://a:1@localhost/s?user=a&pass=1", "redis+unix://b:2@localhost/s?user=b&pass=2"),
             ("smtps://a:1@h:465", "smtps://b:2@h:465"),
         ] {
@@ -258,6 +265,8 @@ mod tests {
             "postgres://a:1@h:5432/e?sslmode=require",
             "postgres://a:1@h:5432/d?sslmode=disable",
             "postgres://a:1@h:5432/d",
+            "postgres://a:1@h:5432,g:5432/d?sslmode=require",
+            "postgres://a:1@h:5432/d?sslmode=require&target_session_attrs=primary",
             "redis://a:1@h:5432/d?sslmode=require",
             "no address",
         ] {

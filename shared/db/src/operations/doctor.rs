@@ -4,16 +4,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 use tokio::time::timeout;
 use troupe_core::{
     clock::{Clock, SystemClock},
-    config::Database,
+    config::{Database, PostgresHosts},
     doctor::Finding,
 };
 use url::{Host, Url};
 
-use crate::{MIGRATOR, options};
+use crate::{MIGRATOR, primary::Servers};
 
 const MIN_VERSION: i32 = 14;
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -28,8 +28,8 @@ pub async fn examine(config: &Database, application: &str) -> Vec<Finding> {
 
 async fn look_at_all(config: &Database, application: &str) -> Vec<Finding> {
     let connected = async {
-        let options = options(config, application).map_err(|error| error.to_string())?;
-        PgConnection::connect_with(&options).await.map_err(|error| error.to_string())
+        let mut servers = Servers::new(config, application).map_err(|error| error.to_string())?;
+        servers.connect().await.map_err(|error| error.to_string())
     };
     let mut db = match connected.await {
         Ok(db) => db,
@@ -47,20 +47,15 @@ async fn look_at_all(config: &Database, application: &str) -> Vec<Finding> {
 
 /// Whether what is sent to a database elsewhere is encrypted.
 fn encryption(config: &Database) -> Vec<Finding> {
-    let url = config.url.as_ref().and_then(|url| url.expose_secret().parse::<Url>().ok());
-    let Some(url) = url else { return Vec::new() };
-    let parameter = |name| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let here = match url.host() {
-        _ if parameter("host").is_some_and(|host| host.starts_with('/')) => true,
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => true,
-    };
-    let mode = parameter("sslmode").unwrap_or_else(|| "prefer".to_owned());
+    let hosts = config.url.as_ref().and_then(|url| PostgresHosts::parse(url).ok());
+    let urls = hosts.into_iter().flat_map(|hosts| hosts.urls);
+    let urls: Vec<_> = urls.filter_map(|url| url.expose_secret().parse::<Url>().ok()).collect();
+    // The settings are the same for all of several hosts.
+    let Some(url) = urls.iter().find(|url| !is_here(url)).or(urls.first()) else { return Vec::new() };
+    let mode = parameter(url, "sslmode").unwrap_or_else(|| "prefer".to_owned());
     let found = format!("sslmode {mode}");
     vec![match mode.as_str() {
-        _ if here => Finding::well("encryption of PostgreSQL", "it is on this machine"),
+        _ if is_here(url) => Finding::well("encryption of PostgreSQL", "it is on this machine"),
         "verify-full" | "verify-ca" => Finding::well("encryption of PostgreSQL", found),
         "require" => Finding::doubtful(
             "encryption of PostgreSQL",
@@ -69,6 +64,21 @@ fn encryption(config: &Database) -> Vec<Finding> {
         ),
         _ => Finding::doubtful("encryption of PostgreSQL", found, "add ?sslmode=verify-full to DATABASE_URL"),
     }]
+}
+
+fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// Whether it leads to this machine.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        _ if parameter(url, "host").is_some_and(|host| host.starts_with('/')) => true,
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    }
 }
 
 async fn look(db: &mut PgConnection, config: &Database) -> sqlx::Result<Vec<Finding>> {
