@@ -3,16 +3,23 @@
 use std::path::PathBuf;
 
 use tokio::{
-    io::copy_bidirectional,
+    io::copy,
     net::{TcpListener, UnixStream},
     sync::watch,
     task::JoinSet,
 };
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Passes {
+    Nothing,
+    Questions,
+    Everything,
+}
+
 /// Ends, with everything that it holds, when it is dropped.
 pub struct Relay {
     url: String,
-    cut: watch::Sender<bool>,
+    passes: watch::Sender<Passes>,
     _serving: JoinSet<()>,
 }
 
@@ -27,10 +34,10 @@ impl Relay {
         let directory = parameters.split('&').find_map(|parameter| parameter.strip_prefix("host="));
         let socket = PathBuf::from(directory.expect("a socket")).join(".s.PGSQL.5432");
         let url = format!("{before}127.0.0.1:{port}/{database}?sslmode=disable");
-        let cut = watch::Sender::new(false);
+        let passes = watch::Sender::new(Passes::Everything);
         let mut serving = JoinSet::new();
-        serving.spawn(accept(listener, socket, cut.clone()));
-        Self { url, cut, _serving: serving }
+        serving.spawn(accept(listener, socket, passes.clone()));
+        Self { url, passes, _serving: serving }
     }
 
     /// What leads to PostgreSQL through it.
@@ -40,28 +47,45 @@ impl Relay {
 
     /// From now on nothing passes, and no connection is closed, refused or answered.
     pub fn cut(&self) {
-        self.cut.send_replace(true);
+        self.passes.send_replace(Passes::Nothing);
+    }
+
+    /// PostgreSQL gets and does everything, and no answer of it arrives.
+    pub fn cut_answers(&self) {
+        self.passes.send_replace(Passes::Questions);
     }
 
     /// New connections pass. Those of before stay as they are: who they led to is gone.
     pub fn restore(&self) {
-        self.cut.send_replace(false);
+        self.passes.send_replace(Passes::Everything);
     }
 }
 
-async fn accept(listener: TcpListener, socket: PathBuf, cut: watch::Sender<bool>) {
+async fn accept(listener: TcpListener, socket: PathBuf, passes: watch::Sender<Passes>) {
     let mut connections = JoinSet::new();
     while let Ok((mut client, _)) = listener.accept().await {
-        let (socket, mut cut) = (socket.clone(), cut.subscribe());
+        let (socket, passes) = (socket.clone(), passes.subscribe());
         connections.spawn(async move {
             let Ok(mut server) = UnixStream::connect(socket).await else { return };
+            let ((mut client_reads, mut client_writes), (mut server_reads, mut server_writes)) =
+                (client.split(), server.split());
             tokio::select! {
-                biased;
-                _ = cut.wait_for(|cut| *cut) => {}
-                _ = copy_bidirectional(&mut client, &mut server) => return,
+                () = until(passes.clone(), Passes::Questions, copy(&mut client_reads, &mut server_writes)) => {}
+                () = until(passes, Passes::Everything, copy(&mut server_reads, &mut client_writes)) => {}
             }
-            // Both ends stay open.
-            std::future::pending::<()>().await;
         });
+    }
+}
+
+/// Ends with what is copied, unless less passes than this before: then both ends stay open for ever.
+async fn until<T>(mut passes: watch::Receiver<Passes>, least: Passes, copied: impl Future<Output = T>) {
+    let cut = async { passes.wait_for(|passes| *passes < least).await.is_ok() };
+    let stays_open = tokio::select! {
+        biased;
+        cut = cut => cut,
+        _ = copied => false,
+    };
+    if stays_open {
+        std::future::pending::<()>().await;
     }
 }

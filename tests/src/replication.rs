@@ -120,6 +120,8 @@ impl ReplicatedPostgres {
 
     /// What is committed from now on does not reach the standby.
     pub async fn stop_replication(&self) {
+        let caught_up = "select count(*) = 1 from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()";
+        within("a standby that has everything", self.primary.comes_true(caught_up)).await;
         self.standby.execute("postgres", "alter system set primary_conninfo = ''").await;
         self.standby.execute("postgres", "select pg_reload_conf()").await;
         within("the end of the replication", self.primary.comes_true("select count(*) = 0 from pg_stat_replication"))

@@ -150,3 +150,25 @@ pub struct Page<T> {
     pub after: Option<T>,
     pub limit: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use troupe_core::config::Config;
+
+    use super::*;
+
+    #[test]
+    fn behind_a_pooler_nothing_is_set_at_the_start_of_a_connection() {
+        let options = |variables: &[(&str, &str)]| {
+            let url = ("DATABASE_URL", "postgres://u@h/d");
+            let variables =
+                variables.iter().chain([&url]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let config = Config::from_sources(None, variables).unwrap();
+            let servers = Servers::new(&config.database, "test").unwrap();
+            servers.current().get_options().map(str::to_owned)
+        };
+        assert!(options(&[]).unwrap().contains("plan_cache_mode=force_generic_plan"));
+        let pooled = [("TROUPE_DATABASE__POOLER", "true"), ("TROUPE_DATABASE__MIGRATE", "false")];
+        assert_eq!(options(&pooled), None);
+    }
+}

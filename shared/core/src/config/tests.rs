@@ -130,6 +130,23 @@ fn what_is_kept_for_ever_may_be_given_a_time() {
 }
 
 #[test]
+fn postgresql_is_several_hosts_or_behind_a_pooler_or_refused() {
+    for url in ["postgres://a:1,b:2/d?target_session_attrs=read-write", "postgres://a,b/d?sslmode=require"] {
+        assert!(load(&[("DATABASE_URL", url)]).is_ok(), "{url}");
+    }
+    for (variable, wrong, key) in [
+        ("DATABASE_URL", "postgres://a,b/d?target_session_attrs=standby", "database.url"),
+        ("DATABASE_URL", "postgres://a,b/d?port=1,2,3", "database.url"),
+        ("DATABASE_URL", "postgres://a,b/d?load_balance_hosts=random", "database.url"),
+        ("TROUPE_DATABASE__RESPONSE_TIMEOUT", "0s", "database.response_timeout"),
+        ("TROUPE_DATABASE__POOLER", "true", "database.migrate"),
+    ] {
+        let error = load(&[(variable, wrong)]).unwrap_err();
+        assert_eq!(error.0.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), [key], "{wrong}");
+    }
+}
+
+#[test]
 fn secrets_do_not_show_in_debug_output() {
     let config = load(&[("OPENAI_API_KEY", "sk-visible"), ("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
     let shown = format!("{config:?}");
