@@ -74,15 +74,15 @@ impl Cluster {
             Some(replication) => Some(ReplicatedPostgres::start(replication).await),
             None => None,
         };
-        let relay = if options.relay { Some(Relay::to_postgres(&postgres).await) } else { None };
-        let address = match (&relay, &replicated) {
-            (Some(relay), _) => relay.url().to_owned(),
-            (None, Some(replicated)) => replicated.url(),
-            (None, None) => postgres.clone(),
-        };
         if let Some(replicated) = &replicated {
             postgres = replicated.primary_url();
         }
+        let relay = if options.relay { Some(Relay::to_postgres(&postgres).await) } else { None };
+        let address = match (&relay, &replicated) {
+            (relay, Some(replicated)) => replicated.url(relay.as_ref()),
+            (Some(relay), None) => relay.url().to_owned(),
+            (None, None) => postgres.clone(),
+        };
         let db = PgPool::connect_lazy(&postgres).expect("the address of PostgreSQL");
         let redis_client = redis::Client::open(&*redis).expect("the address of Redis");
         let mut environment = options.environment;
@@ -306,10 +306,13 @@ impl Cluster {
         self.replicated.as_ref().expect("ClusterOptions::replicated()")
     }
 
-    /// The primary is killed, and its standby promoted.
+    /// The primary is killed, or cut off where a relay is before it, and its standby promoted.
     pub async fn fail_over(&mut self) {
         let replicated = self.replicated.as_mut().expect("ClusterOptions::replicated()");
-        replicated.kill_primary().await;
+        match &self.relay {
+            Some(relay) => relay.cut(),
+            None => replicated.kill_primary(),
+        }
         replicated.promote_standby().await;
         self.db = PgPool::connect_lazy(&replicated.standby_url()).expect("the address of PostgreSQL");
     }

@@ -19,6 +19,7 @@ enum Passes {
 /// Ends, with everything that it holds, when it is dropped.
 pub struct Relay {
     url: String,
+    port: u16,
     passes: watch::Sender<Passes>,
     _serving: JoinSet<()>,
 }
@@ -37,12 +38,16 @@ impl Relay {
         let passes = watch::Sender::new(Passes::Everything);
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, socket, passes.clone()));
-        Self { url, passes, _serving: serving }
+        Self { url, port, passes, _serving: serving }
     }
 
     /// What leads to PostgreSQL through it.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// From now on nothing passes, and no connection is closed, refused or answered.

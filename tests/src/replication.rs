@@ -3,20 +3,20 @@
 
 use std::{
     fs::{self, Permissions},
+    io::{BufRead, BufReader},
     os::unix::{
         fs::{PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     str::FromStr,
 };
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::{Signal, within};
+use crate::{Relay, Signal, within};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replication {
@@ -42,7 +42,7 @@ const SETTINGS: [&str; 12] = [
 const STANDBY: &str = "standby";
 
 /// Ends its server when it loses us: its input is a pipe of which we alone hold the other end.
-const KEEP: &str = r#""$@" </dev/null >&2 & echo $!; cat >/dev/null; kill -s QUIT $!; wait"#;
+const KEEP: &str = r#""$@" </dev/null >&2 & echo $!; cat >/dev/null; kill -s QUIT $! 2>/dev/null; wait"#;
 
 /// A primary and its standby, ended when it is dropped.
 pub struct ReplicatedPostgres {
@@ -86,12 +86,14 @@ impl ReplicatedPostgres {
         both
     }
 
-    /// Of both, for whoever is to find the primary.
-    pub fn url(&self) -> String {
+    /// Of both, for whoever is to find the primary; it is reached by a relay where there is one.
+    pub fn url(&self, relay: Option<&Relay>) -> String {
         let [primary, standby] = [&self.primary, &self.standby].map(|server| server.files.sockets.display());
-        format!(
-            "postgres://troupe@localhost/troupe?host={primary},{standby}&sslmode=disable&target_session_attrs=read-write"
-        )
+        let hosts = match relay {
+            Some(relay) => format!("host=127.0.0.1,{standby}&port={},5432", relay.port()),
+            None => format!("host={primary},{standby}"),
+        };
+        format!("postgres://troupe@localhost/troupe?{hosts}&sslmode=disable&target_session_attrs=read-write")
     }
 
     pub fn primary_url(&self) -> String {
@@ -103,7 +105,7 @@ impl ReplicatedPostgres {
     }
 
     /// kill -9 of all of its processes, as when the machine goes.
-    pub async fn kill_primary(&mut self) {
+    pub fn kill_primary(&mut self) {
         let postmaster = self.primary.pid;
         let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
         let children = children.expect("the processes of the primary");
@@ -111,7 +113,7 @@ impl ReplicatedPostgres {
             // A child may have ended meanwhile.
             _ = Signal::Kill.send(process);
         }
-        within("the end of the primary", self.primary.keeper.wait()).await.expect("the end of the primary");
+        self.primary.keeper.wait().expect("the end of the primary");
     }
 
     pub async fn promote_standby(&mut self) {
@@ -150,7 +152,15 @@ impl Files {
 struct Server {
     files: Files,
     pid: u32,
-    keeper: tokio::process::Child,
+    keeper: Child,
+}
+
+impl Drop for Server {
+    /// The directory is removed afterwards.
+    fn drop(&mut self) {
+        // Waiting closes the pipe.
+        _ = self.keeper.wait();
+    }
 }
 
 impl Server {
@@ -164,10 +174,11 @@ impl Server {
         command.current_dir(&files.data).env("LC_ALL", "C").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         user.becomes(&mut command);
-        let mut keeper = tokio::process::Command::from(command).spawn().expect("start PostgreSQL");
+        let mut keeper = command.spawn().expect("start PostgreSQL");
         let output = keeper.stdout.take().expect("a pipe");
-        let line = BufReader::new(output).lines().next_line().await.expect("a line");
-        let pid = line.and_then(|line| line.parse().ok()).expect("the number of a process");
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        let pid = line.trim().parse().expect("the number of a process");
         let server = Self { files, pid, keeper };
         while server.connect("postgres").await.is_err() {
             tokio::task::yield_now().await;

@@ -86,6 +86,31 @@ async fn a_postgresql_that_is_cut_off_holds_nothing_up_and_doubles_nothing() {
     cluster.assert_quiet_but_for(&OUTAGE).await;
 }
 
+/// The primary is not dead, only out of reach: every connection to it looks as well as before.
+#[tokio::test]
+async fn when_the_primary_is_cut_off_the_promoted_standby_is_found() {
+    let options = short_timeouts().replicated(Replication::Synchronous).postgres_behind_relay();
+    let mut cluster = options.servers(1).workers(1).start().await;
+    let user = cluster.client(0).await;
+    let conversation = user.conversation("demo").await;
+    assert_eq!(user.ask(&conversation, "Before").await, default_reply("Before"));
+    let gate = Gate::new();
+    cluster.provider.on("In the middle", [Script::gated(["One ", "two"], &gate), Script::words(3)]);
+    let running = user.send(&conversation, "In the middle").await;
+    gate.reached(1).await;
+
+    let began = Instant::now();
+    cluster.fail_over().await;
+    gate.open();
+    let after = send_until_accepted(&user, &conversation, "After", "after").await;
+    println!("accepted again {:?} after the primary was cut off", began.elapsed());
+    assert_eq!(user.reply(&after).await, default_reply("After"));
+    let reply = user.reply(&running.request).await;
+    assert!(["One two".to_owned(), words_of(3)].contains(&reply), "{reply}");
+    assert_eq!(user.messages(&conversation).await.len(), 6);
+    cluster.assert_quiet_but_for(&OUTAGE).await;
+}
+
 /// What the standby had not got is gone, whatever was answered; all the rest is as it must be.
 #[tokio::test]
 async fn what_an_asynchronous_standby_has_not_got_is_lost_and_nothing_else() {
