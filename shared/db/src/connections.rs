@@ -83,8 +83,8 @@ impl Connections {
         answered
     }
 
-    /// Waits for the answer to what a cancelled caller has sent; without such a caller there is nothing to wait for, and
-    /// nothing is sent. The pool itself would wait for ever, and hold the connection's place.
+    /// Waits for the answer to what a cancelled caller has sent; without such a caller there is nothing to wait for,
+    /// and nothing is sent. The pool itself would wait for ever, and hold the connection's place.
     async fn finish_cancelled(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
         // Hidden in the documentation of sqlx: it reads until the server is ready for the next statement.
         if let Ok(flushed) = timeout(CANCELLED_TIMEOUT, connection.flush()).await {

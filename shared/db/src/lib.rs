@@ -54,8 +54,8 @@ pub enum ConnectError {
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
-/// For PostgreSQL, which keeps what a connection holds until it knows that the other end is gone: a row lock of a server
-/// whose machine was cut off would stop a conversation for hours. Over Unix sockets only the last one counts.
+/// For PostgreSQL, which keeps what a connection holds until it knows that the other end is gone: a row lock of a
+/// server whose machine was cut off would stop a conversation for hours. Over Unix sockets only the last one counts.
 const DEAD_CLIENTS: [(&str, &str); 5] = [
     ("tcp_keepalives_idle", "30"),
     ("tcp_keepalives_interval", "10"),

@@ -26,7 +26,7 @@ const SEARCH_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub(crate) struct Servers {
     candidates: Vec<PgConnectOptions>,
-    /// Those that are in use by now.
+    /// The number of the candidate in use.
     current: usize,
     session: SessionAttributes,
 }

@@ -1,4 +1,5 @@
-//! PostgreSQL URLs with several hosts, in libpq's notation: `postgres://user@a:5432,b/name?target_session_attrs=primary`.
+//! PostgreSQL URLs with several hosts, in libpq's notation:
+//! `postgres://user@a:5432,b/name?target_session_attrs=primary`.
 //!
 //! The client library understands one host a URL, so one URL is made for each.
 
