@@ -62,14 +62,14 @@ impl ReplicatedPostgres {
         let directory = directory.expect("a directory for PostgreSQL");
         let (user, programs) = (User::of_postgres(), programs());
         let primary = Files::create(directory.path(), "primary", user);
-        user.run(programs.join("initdb"), &primary, |initdb| {
+        user.run(&programs.join("initdb"), &primary, |initdb| {
             initdb.arg("-D").arg(&primary.data);
             initdb.args(["-U", "troupe", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8"])
         });
         let primary = Server::start(primary, user, &programs, "primary").await;
         primary.execute("postgres", "create database troupe").await;
         let standby = Files::create(directory.path(), STANDBY, user);
-        user.run(programs.join("pg_basebackup"), &standby, |backup| {
+        user.run(&programs.join("pg_basebackup"), &standby, |backup| {
             backup.arg("-D").arg(&standby.data).arg("-h").arg(&primary.files.sockets);
             backup.args(["-U", "troupe", "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"])
         });
@@ -243,8 +243,8 @@ impl User {
         }
     }
 
-    fn run(self, program: PathBuf, files: &Files, arguments: impl FnOnce(&mut Command) -> &mut Command) {
-        let mut command = Command::new(&program);
+    fn run(self, program: &Path, files: &Files, arguments: impl FnOnce(&mut Command) -> &mut Command) {
+        let mut command = Command::new(program);
         arguments(&mut command).current_dir(&files.data).env("LC_ALL", "C");
         self.becomes(&mut command);
         let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
