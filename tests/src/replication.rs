@@ -187,7 +187,7 @@ impl Server {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://troupe@localhost/{database}?host={}&sslmode=disable", self.files.sockets.display())
+        format!("postgres://troupe@localhost:5432/{database}?host={}&sslmode=disable", self.files.sockets.display())
     }
 
     async fn connect(&self, database: &str) -> sqlx::Result<PgConnection> {
