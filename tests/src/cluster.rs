@@ -38,10 +38,10 @@ fn with_password(url: &str) -> String {
     url.replacen('@', &format!(":{DATABASE_PASSWORD}@"), 1)
 }
 
-/// So does this Redis. Its two clients look for it in two places.
+/// So does this Redis.
 fn redis_with_password(url: &str) -> String {
     let socket = url.strip_prefix("redis+unix://").expect("a Unix socket");
-    format!("redis+unix://default:{REDIS_PASSWORD}@localhost{socket}?user=default&pass={REDIS_PASSWORD}")
+    format!("redis+unix://default:{REDIS_PASSWORD}@localhost{socket}")
 }
 
 /// Everything of it is stopped when it is dropped; if the test has failed, every log is shown.
@@ -87,7 +87,7 @@ impl Cluster {
         let redis_client = redis::Client::open(&*redis).expect("the address of Redis");
         let mut environment = options.environment;
         environment.push(("DATABASE_URL".to_owned(), with_password(&address)));
-        environment.push(("REDIS_URL".to_owned(), redis_with_password(&redis)));
+        environment.push(("REDIS_URL".to_owned(), options.redis.unwrap_or_else(|| redis_with_password(&redis))));
         environment.push(("TROUPE_REDIS__PREFIX".to_owned(), redis_prefix.clone()));
         environment.push(("OPENAI_BASE_URL".to_owned(), provider.base_url()));
         let mut cluster = Self {

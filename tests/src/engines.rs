@@ -39,7 +39,7 @@ impl Engines {
         let postgres = postgres.unwrap_or_else(|error| panic!("start PostgreSQL: {error:#}"));
         let redis = redis.unwrap_or_else(|error| panic!("start Redis: {error:#}"));
         let mut watchdog = Watchdog::start(directory.path());
-        watchdog.watch(&postgres, &redis);
+        watchdog.watch(&of_engines(&postgres, &redis));
         Self { redis, postgres, watchdog, _directory: directory }
     }
 
@@ -53,7 +53,7 @@ impl Engines {
     pub async fn restart_redis(&mut self) {
         let restarted = within("a restart of Redis", self.redis.restart()).await;
         restarted.unwrap_or_else(|error| panic!("restart Redis: {error:#}"));
-        self.watchdog.watch(&self.postgres, &self.redis);
+        self.watchdog.watch(&of_engines(&self.postgres, &self.redis));
     }
 
     /// PostgreSQL ends, and its address leads nowhere.
@@ -66,7 +66,7 @@ impl Engines {
     pub async fn restart_postgres(&mut self, shutdown: Shutdown) {
         let restarted = within("a restart of PostgreSQL", self.postgres.restart(shutdown)).await;
         restarted.unwrap_or_else(|error| panic!("restart PostgreSQL: {error:#}"));
-        self.watchdog.watch(&self.postgres, &self.redis);
+        self.watchdog.watch(&of_engines(&self.postgres, &self.redis));
     }
 }
 
@@ -74,23 +74,26 @@ impl Engines {
 ///
 /// A shell that reads a pipe of which we alone hold the other end. At its end it does so, unless it was told that all
 /// is well.
-struct Watchdog {
+pub(crate) struct Watchdog {
     shell: Child,
     orders: Option<ChildStdin>,
 }
 
 const WATCH: &str = r#"
-    while read -r postgres redis; do last="$postgres $redis"; done
-    set -- "$1" $last
-    [ "$2" = done ] && exit
-    kill -s QUIT "$2"
-    kill -s KILL "$3"
-    while kill -s 0 "$2"; do sleep 0.1; done
+    while read -r line; do last="$line"; done
+    [ "$last" = done ] && exit
+    for entry in $last; do kill -s "${entry%:*}" "${entry#*:}"; done
+    for entry in $last; do while kill -s 0 "${entry#*:}"; do sleep 0.1; done; done
     rm -rf "$1"
 "#;
 
+/// The signals that end engines at once.
+fn of_engines(postgres: &Postgres, redis: &Redis) -> [(&'static str, u32); 2] {
+    [("QUIT", postgres.pid()), ("KILL", redis.pid())]
+}
+
 impl Watchdog {
-    fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", WATCH, "watchdog"]).arg(directory).current_dir("/");
         // Ctrl-C of a terminal reaches us, and not it.
@@ -100,8 +103,10 @@ impl Watchdog {
         Self { shell, orders }
     }
 
-    fn watch(&mut self, postgres: &Postgres, redis: &Redis) {
-        self.order(&format!("{} {}", postgres.pid(), redis.pid()));
+    /// The processes that there are now, each with the signal that ends it.
+    pub(crate) fn watch(&mut self, processes: &[(&str, u32)]) {
+        let entries: Vec<_> = processes.iter().map(|(signal, id)| format!("{signal}:{id}")).collect();
+        self.order(&entries.join(" "));
     }
 
     fn order(&mut self, line: &str) {

@@ -29,6 +29,7 @@ pub mod provider;
 pub mod push_service;
 pub mod qdrant;
 pub mod raw;
+pub mod redis_nodes;
 pub mod relay;
 pub mod replication;
 pub mod snapshot;

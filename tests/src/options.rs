@@ -11,6 +11,7 @@ pub struct ClusterOptions {
     pub(crate) own_engines: bool,
     pub(crate) relay: bool,
     pub(crate) replication: Option<Replication>,
+    pub(crate) redis: Option<String>,
     pub(crate) environment: Vec<(String, String)>,
 }
 
@@ -19,8 +20,8 @@ impl Default for ClusterOptions {
     /// what a test has time for.
     fn default() -> Self {
         let environment = Vec::new();
-        let (own_engines, relay, replication) = (false, false, None);
-        Self { servers: 2, workers: 2, processes: false, own_engines, relay, replication, environment }
+        let (own_engines, relay, replication, redis) = (false, false, None, None);
+        Self { servers: 2, workers: 2, processes: false, own_engines, relay, replication, redis, environment }
             .set("TROUPE_TELEMETRY__FORMAT", "json")
             .set("TROUPE_SERVER__LISTEN", "127.0.0.1:0")
             .set("TROUPE_RATE_LIMITS__ENABLED", "false")
@@ -72,6 +73,12 @@ impl ClusterOptions {
     #[must_use]
     pub fn replicated(self, replication: Replication) -> Self {
         Self { replication: Some(replication), ..self }
+    }
+
+    /// Every process has the Redis at this address; [`Cluster::redis`] still speaks to that of the run.
+    #[must_use]
+    pub fn redis(self, url: &str) -> Self {
+        Self { redis: Some(url.to_owned()), ..self }
     }
 
     /// A setting of every process, such as `TROUPE_WORKER__LEASE`; an earlier one of the same name is replaced.

@@ -257,7 +257,6 @@ impl Worker {
         let consumers = Consumers {
             name: self.name.clone(),
             redis: self.redis.clone(),
-            live: self.live.clone(),
             slots: slots.clone(),
             generator: Arc::new(generator),
             tasks: self.tasks.clone(),

@@ -58,6 +58,11 @@ impl EngineError {
     }
 }
 
+/// The program of Redis, or of Valkey, for who starts one of another kind.
+pub fn redis_program() -> Result<PathBuf, EngineError> {
+    programs::find_redis(&programs::directories())
+}
+
 fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }

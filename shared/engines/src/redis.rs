@@ -69,7 +69,7 @@ impl Redis {
         Ok(Self { process, url, launch, log, _sockets: sockets, _dir: own })
     }
 
-    /// For both redis-rs and fred: `redis+unix:///…/redis.sock`.
+    /// `redis+unix:///…/redis.sock`.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -14,6 +14,7 @@ mod openapi;
 pub(crate) mod outages;
 mod query_plans;
 mod readiness;
+mod redis_failover;
 mod redis_memory;
 mod repository;
 mod shutdown;

@@ -191,9 +191,6 @@ fn as_user(address: &str, name: &str, password: &str) -> String {
     let mut url: Url = address.parse().unwrap();
     url.set_username(name).unwrap();
     url.set_password(Some(password)).unwrap();
-    if url.scheme().starts_with("redis") {
-        url.query_pairs_mut().clear().append_pair("user", name).append_pair("pass", password);
-    }
     url.into()
 }
 

@@ -27,11 +27,15 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use apalis_redis::{Config as Layout, queries};
-use redis::{RedisResult, Script, aio::ConnectionManager};
+use redis::Script;
 use tokio::sync::Mutex;
-use troupe_core::{adapters::redis::finished_counter, config::Live, jobs::GenerateReply};
+use troupe_core::{
+    adapters::redis::{QueueConnection, RedisHandle, finished_counter},
+    jobs::GenerateReply,
+    ports::PortError,
+};
 
-use super::{Slots, connection, started_jobs::StartedJobs};
+use super::{Slots, started_jobs::StartedJobs};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A worker with as many missed heartbeats is dead, and its tasks go to others.
@@ -56,7 +60,7 @@ pub(super) struct TierQueue {
 /// One queue in Redis.
 #[derive(Clone)]
 pub(super) struct RedisTasks {
-    connection: ConnectionManager,
+    connection: QueueConnection,
     queue: Arc<TierQueue>,
     layout: Layout,
     finished_counter: String,
@@ -72,9 +76,9 @@ pub(super) struct RedisTasks {
 }
 
 impl RedisTasks {
-    pub(super) async fn connect(live: &Live, queue: TierQueue, slots: Arc<Slots>) -> RedisResult<Self> {
+    pub(super) async fn connect(redis: &RedisHandle, queue: TierQueue, slots: Arc<Slots>) -> Result<Self, PortError> {
         Ok(Self {
-            connection: connection::open(live).await?,
+            connection: redis.queue_connection(&queue.name).await?,
             layout: Layout::default()
                 .queue(&queue.name)
                 .batch_size(MAX_BATCH)

@@ -1,7 +1,6 @@
 //! The queue: one consumer (an apalis worker) per tier over Redis, all sharing this process's slots by weight.
 
 mod apalis_backend;
-mod connection;
 mod shares;
 mod slots;
 mod started_jobs;
@@ -15,11 +14,11 @@ use futures::{FutureExt, future::join_all, stream};
 use parking_lot::Mutex;
 use troupe_core::{
     adapters::redis::{RedisHandle, queue_name, wake_channel},
-    config::Live,
     ids::SessionId,
     jobs::GenerateReply,
     lifecycle::Tasks,
     model::admin::Tier,
+    ports::PortError,
 };
 
 use crate::{
@@ -39,7 +38,6 @@ pub(crate) fn worker_name() -> String {
 pub(crate) struct Consumers {
     pub(crate) name: String,
     pub(crate) redis: RedisHandle,
-    pub(crate) live: Live,
     pub(crate) slots: Arc<Slots>,
     pub(crate) generator: Arc<ReplyGenerator>,
     pub(crate) tasks: Tasks,
@@ -71,8 +69,8 @@ impl Consumers {
 
 impl Queues {
     /// Starts the consumer of one more tier. Only one task does this at a time.
-    async fn add_tier(&self, tier: &Tier) -> Result<(), redis::RedisError> {
-        let Consumers { name, redis, live, slots, generator, tasks } = &self.consumers;
+    async fn add_tier(&self, tier: &Tier) -> Result<(), PortError> {
+        let Consumers { name, redis, slots, generator, tasks } = &self.consumers;
         let queue = apalis_backend::TierQueue {
             worker: format!("{name}:{}", tier.name),
             name: queue_name(redis.prefix(), &tier.name),
@@ -80,7 +78,7 @@ impl Queues {
             tier_index: self.queues.lock().len(),
             wake_channel: wake_channel(redis.prefix()),
         };
-        let source = RedisTasks::connect(live, queue, slots.clone()).await?;
+        let source = RedisTasks::connect(redis, queue, slots.clone()).await?;
         slots.add(tiers::weight(tier));
         // Shown from the start, so that the first of them is an increase.
         for outcome in ["completed", "retried", "declined", "failed", "handed_back", "overtaken"] {

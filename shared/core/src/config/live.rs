@@ -198,16 +198,19 @@ impl Live {
     }
 }
 
-/// A URL without its credentials, for each of its hosts.
+/// A URL without its credentials, for each of its hosts; with them where a client keeps those that it started with.
 fn target(address: Option<&SecretString>) -> Option<String> {
     let address = address?;
-    let Ok(hosts) = PostgresHosts::parse(address) else { return Some(address.expose_secret().to_owned()) };
+    let Ok(hosts) = PostgresHosts::parse(address) else { return Some(target_of_host(address.expose_secret())) };
     let targets: Vec<_> = hosts.urls.iter().map(|url| target_of_host(url.expose_secret())).collect();
     Some(format!("{:?} {}", hosts.session, targets.join(" ")))
 }
 
 fn target_of_host(address: &str) -> String {
     let Ok(mut url) = address.parse::<Url>() else { return address.to_owned() };
+    if url.scheme().ends_with("-sentinel") {
+        return url.into();
+    }
     let query: Vec<_> =
         url.query_pairs().into_owned().filter(|(name, _)| !CREDENTIAL_PARAMETERS.contains(&&**name)).collect();
     // Both fail for a URL without a host, which has no credentials there.
@@ -253,7 +256,8 @@ mod tests {
             ("postgres://a@%2Frun%2Fpg/d?sslmode=require", "postgres://b:2@%2Frun%2Fpg/d?sslmode=require"),
             ("postgres:///d?host=/run/pg&user=a&password=1", "postgres:///d?host=/run/pg&user=b&password=2"),
             ("postgres://a:1@g:1,h:2/d", "postgres://b:2@g:1,h:2/d"),
-            ("redis+unix://a:1@localhost/s?user=a&pass=1", "redis+unix://b:2@localhost/s?user=b&pass=2"),
+            ("redis+unix://a:1@localhost/s", "redis+unix://b:2@localhost/s"),
+            ("rediss-cluster://a:1@h:7000?node=g:7000", "rediss-cluster://b:2@h:7000?node=g:7000"),
             ("smtps://a:1@h:465", "smtps://b:2@h:465"),
         ] {
             assert_eq!(at(one), at(other), "{one} {other}");
@@ -273,5 +277,7 @@ mod tests {
             assert_ne!(at(here), at(elsewhere), "{elsewhere}");
         }
         assert_ne!(at(here), target(None));
+        let sentinel = |password| at(&format!("redis-sentinel://a:{password}@h?sentinelServiceName=s"));
+        assert_ne!(sentinel(1), sentinel(2), "its credentials change by a restart only");
     }
 }

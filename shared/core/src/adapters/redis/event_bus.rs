@@ -2,17 +2,20 @@
 //!
 //! The entry ids of a log are the events' cursors, so Redis itself refuses a late write of an older attempt.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fred::{
     clients::SubscriberClient,
-    interfaces::{EventInterface, PubsubInterface, StreamsInterface},
-    types::{Value, scripts::Script, streams::XReadValue},
+    interfaces::{ClusterInterface, EventInterface, PubsubInterface, StreamsInterface},
+    types::{Value, config::Server, scripts::Script, streams::XReadValue},
 };
 use futures::{StreamExt, stream::BoxStream};
-use tokio::{sync::broadcast, time::Instant};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 use super::{
     BROADCAST_CAPACITY, RedisHandle,
@@ -26,6 +29,10 @@ use crate::{
     metrics::{ObserveTime, OutcomeLabel},
     ports::{Appended, EventBus, PortError, Signal},
 };
+
+/// How often a cluster is asked which master has which slots.
+const TOPOLOGY_INTERVAL: Duration = Duration::from_secs(10);
+const TOPOLOGY_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub struct RedisEventBus {
     redis: RedisHandle,
@@ -87,9 +94,12 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
     let mut errors = client.error_rx();
     let (client, signals, redis) = (client.clone(), signals.clone(), redis.clone());
+    let mut topology_checks = interval(TOPOLOGY_INTERVAL);
+    topology_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     #[expect(clippy::disallowed_methods, reason = "it ends with the connection, which the bus owns")]
     tokio::spawn(async move {
         let mut disconnected = false;
+        let mut known_slots = None;
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
@@ -114,6 +124,15 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
                     disconnected = false;
                     _ = signals.send(Signal::Gap);
                 }
+                // A master that gives a slot away ends the subscriptions to it, and fred does not report that.
+                _ = topology_checks.tick(), if redis.is_clustered() && !disconnected => {
+                    let slots = masters_of_slots(&client).await;
+                    if slots.is_some() && known_slots.is_some() && slots != known_slots {
+                        redis.resubscribe(&client).await;
+                        _ = signals.send(Signal::Gap);
+                    }
+                    known_slots = slots.or(known_slots);
+                }
                 // fred reports the lost connection and each failed reconnect: only the first is passed on.
                 _ = errors.recv(), if !disconnected => {
                     disconnected = true;
@@ -122,6 +141,13 @@ fn listen(client: &SubscriberClient, redis: &RedisHandle, signals: &broadcast::S
             }
         }
     });
+}
+
+/// Ranges of slots with their masters; `None` where no node says so in time.
+async fn masters_of_slots(client: &SubscriberClient) -> Option<Vec<(u16, u16, Server)>> {
+    tokio::time::timeout(TOPOLOGY_TIMEOUT, client.sync_cluster()).await.ok()?.ok()?;
+    let ranges = client.cached_cluster_state()?;
+    Some(ranges.slots().iter().map(|range| (range.start, range.end, range.primary.clone())).collect())
 }
 
 fn user_of(channel: &str, prefix: &str) -> Option<UserId> {

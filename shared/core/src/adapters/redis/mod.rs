@@ -10,6 +10,7 @@ mod job_queue;
 mod limiter;
 pub mod metrics;
 mod provider_board;
+mod queue_connection;
 mod session_store;
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 use fred::{
     clients::{Client, Pool, SubscriberClient, WithOptions},
     error::{Error, ErrorKind},
-    interfaces::{ClientLike, EventInterface, PubsubInterface},
+    interfaces::{ClientLike, ClusterInterface, EventInterface, PubsubInterface},
     types::{
         Builder, ClusterHash, CustomCommand, FromValue, InfoKind, Value,
         config::{Config as ClientConfig, CredentialProvider, Options, ReconnectPolicy, Server},
@@ -35,6 +36,7 @@ pub use event_bus::RedisEventBus;
 pub use job_queue::{RedisJobQueue, finished_counter, queue_name, wake_channel};
 pub use limiter::RedisLimiter;
 pub use provider_board::RedisProviderBoard;
+pub use queue_connection::QueueConnection;
 pub use session_store::RedisSessionStore;
 
 use crate::{
@@ -69,6 +71,7 @@ impl CredentialProvider for LiveCredentials {
 pub struct RedisHandle {
     pool: Pool,
     subscribers: Arc<Mutex<Vec<SubscriberClient>>>,
+    queue_clients: Arc<Mutex<Vec<Client>>>,
     builder: Builder,
     prefix: String,
     fail_fast_timeout: Duration,
@@ -86,7 +89,8 @@ impl RedisHandle {
             why: "REDIS_URL (redis.url) is not set".to_owned(),
         })?;
         let mut client = ClientConfig::from_url(url.expose_secret()).map_err(failed)?;
-        if client.password.is_some() {
+        // fred would show a provider's credentials to sentinels as well, which have their own, or none.
+        if client.password.is_some() && !client.server.is_sentinel() {
             client.credential_provider =
                 Some(Arc::new(LiveCredentials(live.secret(|config| config.redis.url.clone()))));
         }
@@ -107,17 +111,24 @@ impl RedisHandle {
         let pool = builder.build_pool(config.connections).map_err(failed)?;
         pool.init().await.map_err(failed)?;
         let info: String = pool.info(Some(InfoKind::Server)).await.map_err(failed)?;
-        let memory: String = pool.info(Some(InfoKind::Memory)).await.map_err(failed)?;
-        if let Some(policy) = field(&memory, "maxmemory_policy")
-            && policy != "noeviction"
-        {
-            tracing::warn!(policy, "this Redis evicts keys when it is full: set maxmemory-policy to noeviction");
+        for (node, master) in masters(pool.next()) {
+            let memory: String = master.info(Some(InfoKind::Memory)).await.map_err(failed)?;
+            if let Some(policy) = field(&memory, "maxmemory_policy")
+                && policy != "noeviction"
+            {
+                tracing::warn!(
+                    policy,
+                    node,
+                    "this Redis evicts keys when it is full: set maxmemory-policy to noeviction"
+                );
+            }
         }
         let major = field(&info, "redis_version").and_then(|v| v.split('.').next()?.parse::<u32>().ok());
         metrics::watch(&pool);
         Ok(Self {
             pool,
             subscribers: Arc::default(),
+            queue_clients: Arc::default(),
             builder,
             prefix: config.prefix.clone(),
             fail_fast_timeout: timeout.min(MAX_FAIL_FAST_TIMEOUT),
@@ -135,6 +146,16 @@ impl RedisHandle {
         Ok(subscriber)
     }
 
+    /// A separate connection for the consumer of a queue: its commands wait behind no others.
+    pub async fn queue_connection(&self, queue: &str) -> Result<QueueConnection, PortError> {
+        let failed = |e: Error| PortError { what: "connect to Redis for a queue", why: e.to_string() };
+        let client = self.builder.build().map_err(failed)?;
+        client.init().await.map_err(failed)?;
+        self.queue_clients.lock().push(client.clone());
+        let timeout = self.builder.get_performance_config().default_command_timeout;
+        Ok(QueueConnection::new(client, queue, timeout))
+    }
+
     /// Resubscribes after a reconnect. fred's own method fails without patterns: it sends a command without arguments.
     /// Retries until it succeeds: a subscriber without subscriptions would silently receive nothing.
     async fn resubscribe(&self, client: &SubscriberClient) {
@@ -144,7 +165,7 @@ impl RedisHandle {
                 client.subscribe(channels).await?;
             }
             // In a cluster, a call may have channels of one slot only.
-            let chunk_size = if self.builder.get_config().is_some_and(|c| c.server.is_clustered()) { 1 } else { 1_000 };
+            let chunk_size = if self.is_clustered() { 1 } else { 1_000 };
             let sharded: Vec<_> = client.tracked_shard_channels().into_iter().collect();
             for channels in sharded.chunks(chunk_size) {
                 client.ssubscribe(channels.to_vec()).await?;
@@ -159,6 +180,15 @@ impl RedisHandle {
 
     fn client(&self) -> &Client {
         self.pool.next()
+    }
+
+    fn is_clustered(&self) -> bool {
+        self.builder.get_config().is_some_and(|config| config.server.is_clustered())
+    }
+
+    /// Whether a failover is possible: with Sentinel or a cluster.
+    fn has_replicas(&self) -> bool {
+        self.is_clustered() || self.builder.get_config().is_some_and(|config| config.server.is_sentinel())
     }
 
     pub fn prefix(&self) -> &str {
@@ -196,8 +226,11 @@ impl RedisHandle {
     pub async fn close(&self) {
         metrics::forget(&self.pool);
         let subscribers = self.subscribers.lock().split_off(0);
-        let quit = join_all(subscribers.iter().map(ClientLike::quit));
-        _ = tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(quit, self.pool.quit()) }).await;
+        let queue_clients = self.queue_clients.lock().split_off(0);
+        let subscribers = join_all(subscribers.iter().map(ClientLike::quit));
+        let queue_clients = join_all(queue_clients.iter().map(ClientLike::quit));
+        let quit = async { tokio::join!(subscribers, queue_clients, self.pool.quit()) };
+        _ = tokio::time::timeout(CLOSE_TIMEOUT, quit).await;
     }
 }
 
@@ -205,10 +238,23 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
+/// The masters by their addresses: the one that there is, or those of a cluster.
+fn masters(client: &Client) -> Vec<(String, WithOptions<Client>)> {
+    let nodes = client.cached_cluster_state().map(|state| state.unique_primary_nodes()).unwrap_or_default();
+    if nodes.is_empty() {
+        return vec![(String::new(), client.with_options(&Options::default()))];
+    }
+    nodes.into_iter().map(|node| (node.to_string(), client.with_cluster_node(node))).collect()
+}
+
+/// Any connection of the pool that is up, with fail-fast options.
+fn failing_fast(redis: &RedisHandle, timeout: Duration) -> Result<WithOptions<Client>, Error> {
+    fail_fast(redis.pool.next_connected(), timeout)
+}
+
 /// Fail-fast options: no retry, and no waiting for a connection. A client that is reconnecting refuses commands
 /// regardless. One that has not yet noticed a lost connection does not: the timeout covers that.
-fn failing_fast(redis: &RedisHandle, timeout: Duration) -> Result<WithOptions<Client>, Error> {
-    let client = redis.pool.next_connected();
+fn fail_fast(client: &Client, timeout: Duration) -> Result<WithOptions<Client>, Error> {
     if !client.is_connected() {
         return Err(Error::new(ErrorKind::IO, "there is no connection"));
     }
