@@ -1,5 +1,5 @@
 //! Redis with replicas, of one test's own: a master and a replica that three sentinels watch, or a cluster of three
-//! masters with a replica each.
+//! masters with a replica each; and one by TLS.
 //!
 //! Real processes on loopback, on ports that were free a moment ago, in a directory of their own. They end with the
 //! test, also where that is killed. Failovers begin after a second or so, not after the many of production.
@@ -41,6 +41,31 @@ pub struct SentinelRedis {
 /// Three masters, and a replica for each.
 pub struct ClusteredRedis {
     nodes: Nodes,
+}
+
+/// One Redis alone, by TLS.
+pub struct TlsRedis {
+    nodes: Nodes,
+}
+
+impl TlsRedis {
+    /// With a certificate for 127.0.0.1; clients need none.
+    pub async fn start(certificate: &Path, key: &Path) -> Self {
+        let mut nodes = Nodes::new();
+        nodes
+            .start(|command, _, tls_port| {
+                command.args(["--requirepass", REDIS_PASSWORD, "--save", "", "--maxmemory-policy", "noeviction"]);
+                command.args(["--tls-port", &tls_port.to_string(), "--tls-auth-clients", "no"]);
+                command.arg("--tls-cert-file").arg(certificate).arg("--tls-key-file").arg(key);
+                command.arg("--tls-ca-cert-file").arg(certificate);
+            })
+            .await;
+        Self { nodes }
+    }
+
+    pub fn url(&self) -> String {
+        format!("rediss://default:{REDIS_PASSWORD}@{HOST}:{}", self.nodes.nodes[0].second_port)
+    }
 }
 
 impl SentinelRedis {
@@ -98,9 +123,12 @@ impl ClusteredRedis {
             let epoch = (node + 1).to_string();
             nodes.command::<()>(node, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await;
         }
-        for node in all.clone().skip(1) {
-            let [port, bus] = [nodes.port(node), nodes.nodes[node].bus_port].map(|port| port.to_string());
-            nodes.command::<()>(0, &["CLUSTER", "MEET", HOST, &port, &bus]).await;
+        // Each meets each, instead of hearing of it later from others.
+        for met in all.clone() {
+            let [port, bus] = [nodes.port(met), nodes.nodes[met].second_port].map(|port| port.to_string());
+            for node in 0..met {
+                nodes.command::<()>(node, &["CLUSTER", "MEET", HOST, &port, &bus]).await;
+            }
         }
         for replica in MASTERS..MASTERS * 2 {
             let replicate = ["CLUSTER", "REPLICATE", &ids[replica - MASTERS]];
@@ -214,10 +242,10 @@ impl Nodes {
     }
 
     async fn add_to_cluster(&mut self) -> usize {
-        self.start(|command, _, bus_port| {
+        self.start(|command, _, second_port| {
             command.args(["--masterauth", REDIS_PASSWORD, "--requirepass", REDIS_PASSWORD]);
             command.args(["--save", "", "--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0"]);
-            command.args(["--cluster-enabled", "yes", "--cluster-port", &bus_port.to_string()]);
+            command.args(["--cluster-enabled", "yes", "--cluster-port", &second_port.to_string()]);
             // A replica that lost its master while it was busy takes over all the same.
             command.args(["--cluster-node-timeout", "1500", "--cluster-replica-validity-factor", "0"]);
         })
@@ -241,11 +269,11 @@ impl Nodes {
     async fn start(&mut self, arguments: impl Fn(&mut Command, &Path, u16)) -> usize {
         let program = troupe_engines::redis_program().unwrap_or_else(|error| panic!("{error}"));
         for start in 0..MAX_STARTS {
-            let [port, bus_port] = free_ports();
+            let [port, second_port] = free_ports();
             let directory = self.directory.path().join(format!("{}-{start}", self.nodes.len()));
             fs::create_dir(&directory).expect("a directory for a node");
             let mut command = Command::new(&program);
-            arguments(&mut command, &directory, bus_port);
+            arguments(&mut command, &directory, second_port);
             command.args(["--port", &port.to_string(), "--bind", HOST, "--daemonize", "no"]);
             let log = fs::File::create(directory.join("log")).expect("a log");
             command.current_dir(&directory).stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
@@ -253,7 +281,7 @@ impl Nodes {
             let sentinel = directory.join("sentinel.conf").exists();
             let password = if sentinel { String::new() } else { format!(":{REDIS_PASSWORD}@") };
             let client = redis::Client::open(format!("redis://{password}{HOST}:{port}/")).expect("an address");
-            self.nodes.push(Node { process, port, bus_port, client });
+            self.nodes.push(Node { process, port, second_port, client });
             let ids: Vec<_> = self.nodes.iter().map(|node| ("KILL", node.process.id())).collect();
             self.watchdog.watch(&ids);
             let node = self.nodes.len() - 1;
@@ -310,7 +338,8 @@ impl Nodes {
 struct Node {
     process: Child,
     port: u16,
-    bus_port: u16,
+    /// Of the cluster's bus, or of TLS.
+    second_port: u16,
     client: redis::Client,
 }
 

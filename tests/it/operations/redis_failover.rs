@@ -14,9 +14,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use troupe_core::{
-    adapters::redis::{doctor, queue_name},
+    adapters::redis::{RedisHandle, RedisJobQueue, doctor, queue_name},
     config::Live,
     doctor::Verdict,
+    ports::JobQueue,
 };
 use troupe_tests::{
     Client, Cluster, ClusterOptions, Socket,
@@ -79,7 +80,7 @@ async fn in_a_cluster_a_slot_that_moves_takes_its_listeners_along() {
     assert_eq!(user.ask(&conversation, "Before").await, default_reply("Before"));
     redis.move_slot_of(&format!("{{{}}}", user.user["id"].as_str().unwrap())).await;
     let hellos = |frames: &[TextFrame]| frames.iter().filter(|frame| frame.json["type"] == "hello").count();
-    assert!(socket.comes_to(|frames| hellos(frames) == 2).await, "the server has not noticed");
+    assert!(socket.comes_to(|frames| hellos(frames) >= 2).await, "the server has not noticed");
     let sent = user.send(&conversation, "After").await;
     socket.ended(&sent.request).await;
     assert_eq!(socket.transcript(&sent.request).completed(), default_reply("After"));
@@ -117,6 +118,12 @@ async fn everything_works(cluster: Cluster, masters: usize) {
     for client in &anonymous {
         assert_eq!(client.get(ME).await.problem(429)["code"], "rate_limited", "servers count together");
     }
+
+    let redis = RedisHandle::connect(&Live::fixed(cluster.config())).await.unwrap();
+    let levels = RedisJobQueue::new(redis.clone()).levels(&["free".to_owned(), "pro".to_owned()]).await.unwrap();
+    let levels = levels.iter().map(|level| (level.pushed as usize, level.waiting)).collect::<Vec<_>>();
+    assert_eq!(levels, [(USERS, 0), (0, 0)], "queues of several slots in one call");
+    redis.close().await;
 
     let findings = doctor::examine(&Live::fixed(cluster.config())).await;
     let of = |what: &str| findings.iter().filter(|finding| finding.about.starts_with(what)).collect::<Vec<_>>();
@@ -201,10 +208,18 @@ impl Load {
         let sent = try_join_all(self.senders).await.expect("senders that do not panic").concat();
 
         let mut shown: HashMap<usize, usize> = HashMap::new();
+        let mut unheard = 0;
         for Sent { user, request, question, .. } in &sent {
-            self.sockets[*user].ended(request).await;
-            assert_eq!(self.sockets[*user].transcript(request).completed(), default_reply(question));
+            assert_eq!(self.users[*user].reply(request).await, default_reply(question));
             *shown.entry(*user).or_default() += 1;
+            // What was sent and had ended before the server had its subscriptions back needs to be polled.
+            let socket = &self.sockets[*user];
+            if socket.events(request).is_empty() {
+                unheard += 1;
+            } else {
+                socket.ended(request).await;
+                assert_eq!(socket.transcript(request).completed(), default_reply(question));
+            }
         }
         let (mut lost, mut doubled) = (0, 0);
         for (user, conversation) in self.conversations.iter().enumerate() {
@@ -219,12 +234,11 @@ impl Load {
         let silence = moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
         let meanwhile = sent.iter().filter(|sent| sent.at > died && sent.at < died + silence).count();
         eprintln!(
-            "{kind}: {} messages accepted, {meanwhile} of them in the pause; lost {lost}, doubled {doubled}; the \
-             longest silence {silence:.1?}",
+            "{kind}: {} messages accepted, {meanwhile} of them in the pause; lost {lost}, doubled {doubled}; \
+             {unheard} to be polled; the longest silence {silence:.1?}",
             sent.len()
         );
         assert_eq!((lost, doubled), (0, 0));
-        drop(self.users);
         cluster.assert_quiet().await;
     }
 }

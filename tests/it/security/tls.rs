@@ -1,10 +1,11 @@
-//! The listener's own TLS: calls and sockets by it, and none without a certificate where clients must have one.
+//! TLS. The listener's own: calls and sockets by it, and none without a certificate where clients must have one. To
+//! Redis: with an authority of one's own.
 
 use std::{fs, path::Path};
 
 use rcgen::CertifiedKey;
 use reqwest::{Certificate, Client, Identity};
-use troupe_tests::{Cluster, ClusterOptions};
+use troupe_tests::{Cluster, ClusterOptions, provider::default_reply, redis_nodes::TlsRedis};
 
 struct Made {
     pem: String,
@@ -12,8 +13,12 @@ struct Made {
 }
 
 fn make(dir: &Path, name: &str) -> Made {
+    make_for("localhost", dir, name)
+}
+
+fn make_for(host: &str, dir: &Path, name: &str) -> Made {
     let CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        rcgen::generate_simple_self_signed([host.to_owned()]).expect("a certificate");
     let made = Made { pem: cert.pem(), key: signing_key.serialize_pem() };
     fs::write(dir.join(format!("{name}.crt")), &made.pem).expect("written");
     fs::write(dir.join(format!("{name}.key")), &made.key).expect("written");
@@ -79,5 +84,19 @@ async fn clients_without_a_certificate_are_not_served_where_they_must_have_one()
     for identity in [None, Some(&stranger)] {
         client(&server, identity).get(&ready).send().await.expect_err("no answer");
     }
+    cluster.assert_quiet().await;
+}
+
+/// Servers, the event logs of workers, and their queues.
+#[tokio::test]
+async fn redis_is_called_by_tls_where_the_authority_is_one_s_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    make_for("127.0.0.1", dir.path(), "redis");
+    let certificate = dir.path().join("redis.crt");
+    let redis = TlsRedis::start(&certificate, &dir.path().join("redis.key")).await;
+    let options = ClusterOptions::default().servers(1).workers(1).processes().redis(&redis.url());
+    let cluster = options.set("SSL_CERT_FILE", &certificate.display().to_string()).start().await;
+    let user = cluster.client(0).await;
+    assert_eq!(user.ask(&user.conversation("demo").await, "Safe?").await, default_reply("Safe?"));
     cluster.assert_quiet().await;
 }

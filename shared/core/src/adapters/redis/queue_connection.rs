@@ -43,9 +43,9 @@ impl QueueConnection {
             return Err((ErrorKind::InvalidClientConfig, "a queue's connection takes commands of plain words").into());
         };
         let arguments = arguments.iter().map(|word| Value::Bytes(Bytes::copy_from_slice(word))).collect();
-        let client = fail_fast(&self.client, self.timeout).map_err(error_of)?;
+        let client = fail_fast(&self.client, self.timeout).map_err(|error| error_of(&error))?;
         let command = CustomCommand::new(name, self.slot.clone(), false);
-        client.custom(command, arguments).await.map(value_of).map_err(error_of)
+        client.custom(command, arguments).await.map(value_of).map_err(|error| error_of(&error))
     }
 }
 
@@ -70,7 +70,7 @@ impl ConnectionLike for QueueConnection {
 }
 
 /// The kind that callers look at: a script that is not loaded is sent anew, everything else is tried again.
-fn error_of(error: Error) -> RedisError {
+fn error_of(error: &Error) -> RedisError {
     let missing_script = error.details().starts_with("NOSCRIPT");
     let kind = if missing_script { ErrorKind::Server(ServerErrorKind::NoScript) } else { ErrorKind::Io };
     (kind, "the queue's connection", error.to_string()).into()
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn only_a_missing_script_is_told_apart() {
-        let kind = |details: &'static str| error_of(Error::new(fred::error::ErrorKind::Unknown, details)).kind();
+        let kind = |details: &'static str| error_of(&Error::new(fred::error::ErrorKind::Unknown, details)).kind();
         assert_eq!(kind("NOSCRIPT No matching script."), ErrorKind::Server(ServerErrorKind::NoScript));
         assert_eq!(kind("CLUSTERDOWN The cluster is down"), ErrorKind::Io);
     }
