@@ -64,7 +64,7 @@ impl TlsRedis {
     }
 
     pub fn url(&self) -> String {
-        format!("rediss://default:{REDIS_PASSWORD}@{HOST}:{}", self.nodes.nodes[0].second_port)
+        format!("rediss://default:{REDIS_PASSWORD}@{HOST}:{}", self.nodes.processes[0].second_port)
     }
 }
 
@@ -125,7 +125,7 @@ impl ClusteredRedis {
         }
         // Each meets each, instead of hearing of it later from others.
         for met in all.clone() {
-            let [port, bus] = [nodes.port(met), nodes.nodes[met].second_port].map(|port| port.to_string());
+            let [port, bus] = [nodes.port(met), nodes.processes[met].second_port].map(|port| port.to_string());
             for node in 0..met {
                 nodes.command::<()>(node, &["CLUSTER", "MEET", HOST, &port, &bus]).await;
             }
@@ -216,7 +216,7 @@ async fn until(what: &str, holds: impl AsyncFn() -> bool) {
 
 /// In the order in which they are dropped.
 struct Nodes {
-    nodes: Vec<Node>,
+    processes: Vec<Node>,
     watchdog: Watchdog,
     directory: TempDir,
 }
@@ -225,11 +225,11 @@ impl Nodes {
     fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("troupe-redis-").tempdir().expect("a directory for Redis");
         let watchdog = Watchdog::start(directory.path());
-        Self { nodes: Vec::new(), watchdog, directory }
+        Self { processes: Vec::new(), watchdog, directory }
     }
 
     fn port(&self, node: usize) -> u16 {
-        self.nodes[node].port
+        self.processes[node].port
     }
 
     async fn add(&mut self, arguments: &[&str]) -> usize {
@@ -270,7 +270,7 @@ impl Nodes {
         let program = troupe_engines::redis_program().unwrap_or_else(|error| panic!("{error}"));
         for start in 0..MAX_STARTS {
             let [port, second_port] = free_ports();
-            let directory = self.directory.path().join(format!("{}-{start}", self.nodes.len()));
+            let directory = self.directory.path().join(format!("{}-{start}", self.processes.len()));
             fs::create_dir(&directory).expect("a directory for a node");
             let mut command = Command::new(&program);
             arguments(&mut command, &directory, second_port);
@@ -281,16 +281,16 @@ impl Nodes {
             let sentinel = directory.join("sentinel.conf").exists();
             let password = if sentinel { String::new() } else { format!(":{REDIS_PASSWORD}@") };
             let client = redis::Client::open(format!("redis://{password}{HOST}:{port}/")).expect("an address");
-            self.nodes.push(Node { process, port, second_port, client });
-            let ids: Vec<_> = self.nodes.iter().map(|node| ("KILL", node.process.id())).collect();
+            self.processes.push(Node { process, port, second_port, client });
+            let ids: Vec<_> = self.processes.iter().map(|node| ("KILL", node.process.id())).collect();
             self.watchdog.watch(&ids);
-            let node = self.nodes.len() - 1;
+            let node = self.processes.len() - 1;
             if self.answers(node).await {
                 return node;
             }
             let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
             eprintln!("a Redis did not start: {log}");
-            self.nodes.pop();
+            self.processes.pop();
         }
         panic!("no Redis started within {MAX_STARTS} tries")
     }
@@ -298,13 +298,13 @@ impl Nodes {
     /// Whether this process answers at its port, before it has ended.
     async fn answers(&mut self, node: usize) -> bool {
         let mut pace = interval(PACE);
-        let id = format!("process_id:{}\r", self.nodes[node].process.id());
+        let id = format!("process_id:{}\r", self.processes[node].process.id());
         within("the start of a Redis", async {
             loop {
                 if self.ask::<String>(node, &["INFO", "server"]).await.is_some_and(|info| info.contains(&id)) {
                     return true;
                 }
-                if self.nodes[node].process.try_wait().expect("the state of a process").is_some() {
+                if self.processes[node].process.try_wait().expect("the state of a process").is_some() {
                     return false;
                 }
                 pace.tick().await;
@@ -321,16 +321,16 @@ impl Nodes {
 
     /// `None` where it does not answer, or refuses.
     async fn ask<T: FromRedisValue>(&self, node: usize, words: &[&str]) -> Option<T> {
-        tokio::time::timeout(ANSWER_TIMEOUT, self.nodes[node].command(words)).await.ok()?.ok()
+        tokio::time::timeout(ANSWER_TIMEOUT, self.processes[node].command(words)).await.ok()?.ok()
     }
 
     async fn command<T: FromRedisValue>(&self, node: usize, words: &[&str]) -> T {
-        let answer = within("an answer of Redis", self.nodes[node].command(words)).await;
+        let answer = within("an answer of Redis", self.processes[node].command(words)).await;
         answer.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     fn kill(&mut self, node: usize) {
-        let process = &mut self.nodes[node].process;
+        let process = &mut self.processes[node].process;
         process.kill().and_then(|()| process.wait()).unwrap_or_else(|error| panic!("kill a Redis: {error}"));
     }
 }
