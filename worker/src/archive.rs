@@ -21,7 +21,9 @@ pub(crate) struct Archive<'a> {
 impl Archive<'_> {
     /// A file with a line for each of these requests, named by the first and the last.
     pub(crate) async fn write(&self, ids: &[RequestId], records: &[String]) -> io::Result<PathBuf> {
-        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         fs::create_dir_all(self.directory).await?;
         let path = self.directory.join(format!("requests-{first}-{last}.jsonl"));
         let part = path.with_extension("part");

@@ -135,7 +135,8 @@ async fn requests_are_archived_before_they_are_removed() {
     let options = options.set("TROUPE_HOUSEKEEPING__BATCH", "100").set("TROUPE_HOUSEKEEPING__PAUSE", "1ms");
     let mut cluster = with_old_rows(options.set("TROUPE_RETENTION__ARCHIVE", directory.to_str().unwrap())).await;
     cluster.add_worker().await;
-    let names_it = |entry: &Value| entry["fields"]["error"].as_str().is_some_and(|error| error.contains("retention.archive"));
+    let names_it =
+        |entry: &Value| entry["fields"]["error"].as_str().is_some_and(|error| error.contains("retention.archive"));
     cluster.worker_logged("what cannot be written", names_it).await;
     assert_eq!(cluster.count("requests").await, OLD_REQUESTS + REMAINING_REQUESTS);
 
