@@ -1,6 +1,8 @@
 //! Redis by Sentinel and as a cluster: everything works there, and a master that dies under load costs a pause, but
 //! no reply. What is printed is in docs/SCALING.md.
 
+#![expect(clippy::print_stderr, reason = "what is measured is printed")]
+
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
