@@ -4,7 +4,6 @@
 //! model services it calls ([`providers`]), and leased work ([`work`]), whose kinds [`registry`] names.
 
 mod account_data;
-mod archive;
 pub mod doctor;
 mod emails;
 #[cfg(feature = "fuzzing")]

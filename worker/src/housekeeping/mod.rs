@@ -1,8 +1,10 @@
 //! Housekeeping: deletes expired rows in small batches with pauses between them, to keep the load low.
 //!
 //! Tickets, sign-ins and the like that have expired, idempotency keys and days of spending past their retention, and,
-//! where the operator has set a retention for them, requests with their messages, which are archived before if there is an
-//! archive. An open request is never removed.
+//! where the operator has set a retention for them, requests with their messages, which are archived before if there
+//! is an archive. An open request is never removed.
+
+mod archive;
 
 use std::{io, path::Path, time::Duration};
 
@@ -11,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use troupe_core::{config, ids::RequestId};
 use troupe_db::operations::housekeeping::{self, Expired};
 
-use crate::{archive::Archive, work::schedules::Scheduled};
+use self::archive::Archive;
+use crate::work::schedules::Scheduled;
 
 pub(crate) struct Housekeeping {
     pub(crate) pace: config::Housekeeping,

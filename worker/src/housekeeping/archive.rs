@@ -1,7 +1,8 @@
 //! The archive: what retention removes is written to a directory before, as JSON Lines.
 //!
 //! A file is complete, or not there under its name. The deletion is committed after it is on the disk, so a crash in
-//! between archives the same requests once more, in a file of the same or another name: readers tell by the request's id.
+//! between archives the same requests once more, in a file of the same or another name: readers tell by the request's
+//! id.
 
 use std::{
     io,
@@ -14,13 +15,13 @@ use tokio::{
 };
 use troupe_core::ids::RequestId;
 
-pub(crate) struct Archive<'a> {
-    pub(crate) directory: &'a Path,
+pub(super) struct Archive<'a> {
+    pub(super) directory: &'a Path,
 }
 
 impl Archive<'_> {
     /// A file with a line for each of these requests, named by the first and the last.
-    pub(crate) async fn write(&self, ids: &[RequestId], records: &[String]) -> io::Result<PathBuf> {
+    pub(super) async fn write(&self, ids: &[RequestId], records: &[String]) -> io::Result<PathBuf> {
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
