@@ -210,8 +210,8 @@ async fn what_has_not_changed_is_not_sent_again() {
 
 /// What a script loads, at once or later.
 fn modules(script: &str) -> Vec<String> {
-    let quoted = script.split("\"./").skip(1).filter_map(|rest| rest.split_once('"'));
-    quoted.map(|(name, _)| format!("/assets/{name}")).collect()
+    let quoted = script.split("\"/assets/").skip(1).filter_map(|rest| rest.split_once('"'));
+    quoted.filter(|(name, _)| name.ends_with(".js")).map(|(name, _)| format!("/assets/{name}")).collect()
 }
 
 #[tokio::test]
@@ -240,13 +240,15 @@ async fn what_pages_load_is_called_by_what_is_in_it_and_kept_for_ever() {
         }
     }
     let page = loaded(&client.get("/").await);
-    let script = page
-        .iter()
-        .find(|asset| asset.starts_with("/assets/main.") && asset.split('.').next_back() == Some("js"))
-        .unwrap();
-    let modules = modules(&client.get(script).await.text);
-    let (at_once, later): (Vec<_>, Vec<_>) = modules.iter().partition(|module| page.contains(module));
-    assert!(at_once.len() > 5 && !later.is_empty(), "what it loads at once the page has named before: {modules:?}");
+    let script = async |name: &str| {
+        let address = page.iter().find(|asset| asset.starts_with(&format!("/assets/{name}."))).unwrap();
+        client.get(address).await.text
+    };
+    let main = script("main").await;
+    assert!(!main.contains("from \"/assets/"), "what it loads at once is in it");
+    let (later, early) = (modules(&main), modules(&script("early").await));
+    assert!(later.len() >= 3, "{later:?}");
+    assert!(later.iter().all(|module| early.contains(module)), "the page asks early for {early:?}, of {later:?}");
     for nothing in ["/assets/app.rs", "/assets/", "/assets/a.b.c.d", "/assets/app.x.rs", "/assets/%2e%2e%2fapp.js"] {
         client.get(nothing).await.problem(404);
     }
