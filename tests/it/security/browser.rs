@@ -211,7 +211,8 @@ async fn what_has_not_changed_is_not_sent_again() {
 /// What a script loads, at once or later.
 fn modules(script: &str) -> Vec<String> {
     let quoted = script.split("\"/assets/").skip(1).filter_map(|rest| rest.split_once('"'));
-    quoted.filter(|(name, _)| name.ends_with(".js")).map(|(name, _)| format!("/assets/{name}")).collect()
+    let scripts = quoted.filter_map(|(name, _)| name.strip_suffix(".js"));
+    scripts.map(|name| format!("/assets/{name}.js")).collect()
 }
 
 #[tokio::test]
