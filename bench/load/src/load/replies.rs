@@ -185,9 +185,9 @@ mod tests {
 
     use super::*;
 
-    fn accepted(id: &str) -> Result<Sent, anyhow::Error> {
+    fn accepted(id: &str) -> Sent {
         let due = Instant::now();
-        Ok(Sent { request_id: id.to_owned(), due, accepted_at: due + Duration::from_millis(1), awaited: None })
+        Sent { request_id: id.to_owned(), due, accepted_at: due + Duration::from_millis(1), awaited: None }
     }
 
     fn replies(frames: impl IntoIterator<Item = Value>) -> Replies {
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_reply_may_overtake_the_202_of_its_message() {
         let mut replies = replies([delta("a", "the "), delta("a", "sea"), completed("a", "the sea")]);
-        replies.sent(accepted("a"));
+        replies.sent(Ok(accepted("a")));
         assert!(replies.complete());
         let figures = replies.finish();
         assert_eq!((figures.sent, figures.completed.count(), figures.first_event.count()), (1, 1, 1));
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn pieces_that_are_not_the_whole_are_garbled() {
         let mut replies = replies([delta("a", "the "), completed("a", "the sea")]);
-        replies.sent(accepted("a"));
+        replies.sent(Ok(accepted("a")));
         assert_eq!(replies.finish().garbled, 1);
     }
 
@@ -227,7 +227,7 @@ mod tests {
     fn a_reset_takes_back_whole_characters() {
         let reset = json!({"type": "reply.reset", "request_id": "a", "keep": 2});
         let mut replies = replies([delta("a", "öäü"), reset, delta("a", "!"), completed("a", "öä!")]);
-        replies.sent(accepted("a"));
+        replies.sent(Ok(accepted("a")));
         assert_eq!(replies.finish().garbled, 0);
     }
 
@@ -242,8 +242,8 @@ mod tests {
             delta("b", " come"),
             completed("b", "the waves come"),
         ]);
-        replies.sent(accepted("a"));
-        replies.sent(accepted("b"));
+        replies.sent(Ok(accepted("a")));
+        replies.sent(Ok(accepted("b")));
         let figures = replies.finish();
         assert_eq!((figures.completed.count(), figures.garbled), (2, 0));
     }
@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn what_never_ends_is_lost_and_what_comes_after_an_end_is_doubled() {
         let mut replies = replies([json!({"type": "conversation.updated"}), completed("a", "")]);
-        replies.sent(accepted("a"));
-        replies.sent(accepted("b"));
+        replies.sent(Ok(accepted("a")));
+        replies.sent(Ok(accepted("b")));
         replies.event(serde_json::from_value(completed("a", "")).expect("an event"), Instant::now());
         replies.sent(Err(anyhow::anyhow!("503")));
         assert!(!replies.complete());
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_failure_is_no_reply() {
         let mut replies = replies([json!({"type": "request.failed", "request_id": "a", "error": {}})]);
-        replies.sent(accepted("a"));
+        replies.sent(Ok(accepted("a")));
         let figures = replies.finish();
         assert_eq!((figures.failed, figures.completed.count(), figures.lost), (1, 0, 0));
     }
