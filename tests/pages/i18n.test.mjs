@@ -9,6 +9,7 @@ const { addTexts, bestLanguage, formatDay, formatRelative, formatSeconds, hasTex
 const { faultText, problemText } = await load("lib/problems.js");
 
 addTexts("en", "side", { greeting: "Good morning, {name}", found: { one: "{count} result", other: "{count} results" } });
+addTexts("en", "common", { today: "Today", yesterday: "Yesterday" });
 addTexts("en", "problems", {
   unexpected: "The server answered {status}.", field: { long: "Must not have more than {most} characters.", wrong: "Wrong." },
 });

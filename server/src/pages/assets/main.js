@@ -8,6 +8,7 @@ import { connectionStatus } from "./lib/connection_status.js";
 import { $, askFor, attempt, setText, speak, toast } from "./lib/dom.js";
 import { loadCatalogue, onLanguageChange, startLanguage, t, translate } from "./lib/i18n.js";
 import { NOTICE, SESSION, store, stored } from "./lib/storage.js";
+import { nextTask, whenIdle } from "./lib/tasks.js";
 import { startTheme } from "./lib/theme.js";
 import { startOffline } from "./offline/updates.js";
 import { startPushOffer } from "./push/offer.js";
@@ -22,10 +23,11 @@ import { startSide } from "./side/side.js";
 const SPEAKERS = new Set(["local", "small_local", "offline"]);
 
 /** The page of somebody who has signed in. */
-function enter({ user }) {
+async function enter({ user }) {
   const conversations = newConversations(call);
   const personas = newPersonas(call);
   const background = startBackground({ user, conversations, onReply: startPushOffer($("push-offer")) });
+  await nextTask();
   const side = startSide({ user, conversations, signOut: () => signOut(background) });
   const gallery = startGallery({ root: $("home"), user, personas });
   const chat = chatOnDemand({ user, background, conversations, personas, go: (hash) => location.replace(hash) });
@@ -43,8 +45,9 @@ function enter({ user }) {
   addEventListener("hashchange", () => go(parts));
   onLanguageChange(() => chat.loaded() ?? showPlace(here(), {}));
   go(parts);
+  await nextTask();
   connect(parts);
-  refreshPush().catch(() => {});
+  whenIdle(() => refreshPush().catch(() => {}));
 }
 
 /** Where the page is. An invitation is for people without an account. */
@@ -57,7 +60,7 @@ function here() {
 function chatOnDemand(parts) {
   let chat = null;
   let loading = null;
-  const load = () => (loading ??= import("./chat/chat.js").then(
+  const load = () => (loading ??= loadChat().then(
     ({ startChat }) => (chat = startChat(parts)),
     () => {
       loading = null;
@@ -67,6 +70,15 @@ function chatOnDemand(parts) {
   // On the way to a link of one.
   addEventListener("pointerover", ({ target }) => target.closest?.('a[href^="#/c/"], a[href^="#/new/"]') && load());
   return { load, loaded: () => chat };
+}
+
+/** Others' modules first, each in a task of its own: they take the longest to begin. */
+async function loadChat() {
+  await import("./vendor/marked/marked.js");
+  await nextTask();
+  await import("./vendor/dompurify/dompurify.js");
+  await nextTask();
+  return import("./chat/chat.js");
 }
 
 function connect({ chat, background, side, conversations }) {
@@ -187,9 +199,9 @@ async function start() {
   const { name, token, invitation } = placeAt(location.hash);
   const isIn = kept?.user && !token;
   await startLanguage(...(isIn ? ["chat", "side"] : ["account"]));
-  if (isIn) enter(kept);
+  if (isIn) await enter(kept);
   else await showGateFor({ name, token, invitation });
-  startOffline();
+  whenIdle(startOffline);
 }
 
 async function showGateFor(link) {
@@ -200,7 +212,7 @@ async function showGateFor(link) {
 async function enterFromGate(session) {
   await loadCatalogue("chat", "side");
   translate(document);
-  enter(session);
+  await enter(session);
 }
 
 start();

@@ -3,6 +3,7 @@
 import { el, paintAvatar, setText, titleOnPointer } from "../lib/dom.js";
 import { formatDate, t } from "../lib/i18n.js";
 import { problemText } from "../lib/problems.js";
+import { whenIdle } from "../lib/tasks.js";
 import { newMarkdown } from "./markdown/view.js";
 import { isFinal } from "./replies.js";
 import { onSwipe } from "./swipe.js";
@@ -66,7 +67,7 @@ export function replyRow({ act, context }) {
     const isDone = isFinal(reply);
     paintAvatar(avatar, persona?.name, persona?.slug);
     setText(speaker, t("chat.says", { name: persona?.name ?? t("chat.reply") }));
-    node.ariaLabel = row.at ? t("chat.said_at", { name: persona?.name ?? t("chat.reply"), time: formatDate(row.at) }) : null;
+    label(persona?.name ?? t("chat.reply"), row.at);
     text.hidden = !reply.text;
     markdown.set(reply.text, isDone);
     node.classList.toggle("writing", !isDone);
@@ -74,6 +75,14 @@ export function replyRow({ act, context }) {
     node.classList.toggle("is-last", isLast);
     showNote(noteOf(reply, waiting), remediesOf(row, { act, waiting, canChange }));
     showTools(reply, turn, rating);
+  }
+
+  /** Soon: the first date to be formatted takes longer than all that the row is made of. */
+  function label(name, at) {
+    const says = `${name} ${at}`;
+    if (node.says === says) return;
+    node.says = says;
+    whenIdle(() => (node.ariaLabel = at ? t("chat.said_at", { name, time: formatDate(at) }) : null));
   }
 
   function showNote(says, remedies) {

@@ -12,8 +12,10 @@ const STICKS_PX = 40;
 const MAX_PASSES = 4;
 /** For rendering text, in each frame. */
 const WORK_MS = 8;
+/** The same in each task while rows are out of sight: what a slow phone takes four times as long for is still short. */
+const SETTLING_WORK_MS = 3;
 /** So long at most, rows that come into an empty window stay out of sight until their text is rendered. */
-const SETTLES_MS = 400;
+const SETTLES_MS = 1500;
 
 /**
  * Shows rows in `root`, which `scroll` scrolls. `make(row)` gives `{node, update(row), work?(until)}`; `estimate(row)` a
@@ -41,7 +43,8 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
   root.append(above, below);
 
   const base = () => root.offsetTop;
-  const schedule = () => (frame ||= requestAnimationFrame(render));
+  // For rows out of sight no frame needs to be drawn.
+  const schedule = () => (frame ||= settlesUntil === null ? requestAnimationFrame(render) : setTimeout(render));
 
   function stick(wanted) {
     const sticks = wanted && hasEnd();
@@ -73,7 +76,7 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
     frame = 0;
     if (root.hidden) return;
     takeRows();
-    const until = performance.now() + WORK_MS;
+    const until = performance.now() + (settlesUntil === null ? WORK_MS : SETTLING_WORK_MS);
     let range = rangeNow();
     for (let pass = 0; pass < MAX_PASSES; pass += 1) {
       showRange(range);

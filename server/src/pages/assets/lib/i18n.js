@@ -232,10 +232,9 @@ export function daysAgo(time, now = Date.now()) {
 /** A heading for the messages of a day: "today", "yesterday", or the date, in the language's own letters. */
 export function formatDay(time, now = Date.now()) {
   const days = daysAgo(time, now);
-  if (days === 0 || days === 1) {
-    const text = formatter(Intl.RelativeTimeFormat, { numeric: "auto" }).format(-days, "day");
-    return text[0].toLocaleUpperCase(locale()) + text.slice(1);
-  }
+  // Of the catalogue: the first page would wait for `Intl` otherwise.
+  if (days === 0) return t("common.today");
+  if (days === 1) return t("common.yesterday");
   const sameYear = new Date(time).getFullYear() === new Date(now).getFullYear();
   return formatDate(time, { weekday: "long", day: "numeric", month: "long", year: sameYear ? undefined : "numeric" });
 }
