@@ -63,6 +63,11 @@ impl PostgresClient {
         &self.url
     }
 
+    /// Of PostgreSQL; `None` where its program does not say.
+    pub fn major_version(&self) -> Option<i32> {
+        programs::version(&self.bin.join("postgres"))?.parse().ok()
+    }
+
     /// Writes the database to `sink` in PostgreSQL's custom format, compressed, as an exported snapshot sees it.
     pub async fn dump(&self, snapshot: &str, mut sink: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), EngineError> {
         let arguments = ["--format=custom", "--no-password", "--snapshot", snapshot];

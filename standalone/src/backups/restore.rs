@@ -5,7 +5,7 @@
 use std::{
     fmt, fs,
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -92,6 +92,11 @@ async fn fill(filling: &Path, archive: &mut Archive) -> anyhow::Result<()> {
     let mut postgres =
         Postgres::start(filling, Durability::Durable).await.context("start a PostgreSQL for the new database")?;
     let client = postgres.client();
+    let (ours, theirs) = (client.major_version(), archive.manifest.postgres);
+    ensure!(
+        ours.is_none_or(|ours| ours >= theirs),
+        "the backup is of PostgreSQL {theirs}, which must be installed, or a later one"
+    );
     client.restore(archive.part(DATABASE)?).await.context("fill the new database")?;
     let snapshot = Snapshot::open(client.url()).await?.context("the new database is empty")?;
     let (found, manifest) = (snapshot.contents, &archive.manifest);
@@ -157,7 +162,7 @@ fn entries(dir: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Path
 
 /// Others may pass through, as through the data directory itself: under root PostgreSQL is another user.
 fn make_dir(path: &Path) -> anyhow::Result<()> {
-    let made = fs::DirBuilder::new().mode(0o711).create(path);
+    let made = fs::create_dir(path).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o711)));
     made.with_context(|| format!("create {}", path.display()))
 }
 
