@@ -82,7 +82,7 @@ fn rewritten(backup: &Path, to: &Path, change: impl Fn(&str, &mut Vec<u8>)) {
     let mut zip = ZipWriter::new(File::create(to).expect("a file"));
     for number in 0..from.len() {
         let mut entry = from.by_index(number).expect("a part");
-        let (name, mut content) = (entry.name().to_owned(), Vec::new());
+        let (name, mut content) = (entry.name().expect("a name").into_owned(), Vec::new());
         entry.read_to_end(&mut content).expect("its content");
         change(&name, &mut content);
         zip.start_file(name, SimpleFileOptions::default())
