@@ -3,13 +3,20 @@
 //! For trying, for developing and for small installations; larger ones run `troupe-server` and `troupe-worker`. The
 //! parts are the same, and communicate through PostgreSQL and Redis here too.
 
+mod backups;
 mod demo;
 mod engines;
 mod local;
 mod welcome;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::{bail, ensure};
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
@@ -33,7 +40,7 @@ struct Arguments {
     #[command(flatten)]
     options: Options,
     /// The data directory of the private PostgreSQL and Redis.
-    #[arg(long, default_value = ".troupe")]
+    #[arg(long, default_value = ".troupe", global = true)]
     data_dir: PathBuf,
     /// Forget everything that the private PostgreSQL and Redis hold, and begin anew.
     #[arg(long)]
@@ -49,6 +56,20 @@ struct Arguments {
 enum Command {
     /// Ask the one that runs here whether it lives, at `telemetry.listen` or else `server.listen`: for probes.
     Health,
+    /// Write everything that the private PostgreSQL holds, and the data directory's own files, to one file. Troupe may
+    /// run meanwhile.
+    Backup {
+        /// A new file, or a directory for one that is named by the time.
+        #[arg(value_name = "FILE|DIRECTORY")]
+        to: PathBuf,
+    },
+    /// Make the data directory what it was at a backup. Troupe must not run there.
+    Restore {
+        file: PathBuf,
+        /// Keep what is there aside, in a directory of its own.
+        #[arg(long)]
+        replace: bool,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -65,12 +86,12 @@ async fn run() -> anyhow::Result<()> {
     let Some(live) = arguments.options.load()? else { return Ok(()) };
     lifecycle::install_tls();
     logs::init(&live.now().telemetry)?;
-    if let Some(Command::Health) = arguments.command {
-        let config = live.now();
-        return listener::ask_health(config.telemetry.listen.unwrap_or(config.server.listen)).await;
+    if let Some(command) = arguments.command {
+        return command.run(&live, &arguments.data_dir).await;
     }
     let shutdown = lifecycle::shutdown_on_signal()?;
     let dir = DataDir::lock(&arguments.data_dir)?;
+    backups::ensure_none_unfinished(dir.path())?;
     let start = async { tokio::join!(Engines::start(dir.path(), &live), LocalEngines::start(dir.path(), &live)) };
     let (engines, local) = tokio::select! {
         (engines, local) = start => (engines?, local),
@@ -85,6 +106,35 @@ async fn run() -> anyhow::Result<()> {
     local.stop().await;
     engines.stop().await?;
     outcome
+}
+
+impl Command {
+    async fn run(self, live: &Live, data_dir: &Path) -> anyhow::Result<()> {
+        let config = live.now();
+        if let Self::Health = self {
+            return listener::ask_health(config.telemetry.listen.unwrap_or(config.server.listen)).await;
+        }
+        ensure!(
+            config.database.url.is_none(),
+            "database.url is set, and only the private PostgreSQL is backed up and restored here (docs/BACKUPS.md)"
+        );
+        let shutdown = lifecycle::shutdown_on_signal()?;
+        let work = async {
+            match self {
+                Self::Health => Ok(()),
+                Self::Backup { to } => print(&backups::create(data_dir, &to).await?),
+                Self::Restore { file, replace } => print(&backups::restore(data_dir, &file, replace).await?),
+            }
+        };
+        tokio::select! {
+            outcome = work => outcome,
+            () = shutdown.cancelled() => bail!("interrupted"),
+        }
+    }
+}
+
+fn print(outcome: &dyn Display) -> anyhow::Result<()> {
+    Ok(writeln!(io::stdout(), "{outcome}")?)
 }
 
 /// Runs server and worker, until the shutdown or until one of them fails.

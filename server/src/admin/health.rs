@@ -74,7 +74,7 @@ pub(crate) async fn examine(live: &Live) -> Vec<Finding> {
     let listens = config.server.listen;
     findings.push(match url {
         Some(url) if config.server.is_https() => Finding::well("public address", url),
-        _ if listens.ip().is_loopback() => Finding::well("public address", format!("only this machine ({listens})")),
+        _ if !config.server.is_public() => Finding::well("public address", format!("only this machine ({listens})")),
         url => Finding::doubtful(
             "public address",
             url.unwrap_or_else(|| format!("none, and {listens} is open to others")),

@@ -8,6 +8,7 @@ mod account;
 mod directories;
 pub mod local;
 mod postgres;
+mod postgres_client;
 mod process;
 mod programs;
 mod redis;
@@ -21,6 +22,7 @@ use std::{
 
 pub use directories::DataDir;
 pub use postgres::{Postgres, Shutdown};
+pub use postgres_client::PostgresClient;
 pub use redis::Redis;
 
 /// The durability in a crash of the machine.
@@ -43,6 +45,8 @@ pub enum EngineError {
     Unusable(String),
     #[error("{engine} {what}; {} ends with:\n{tail}", log.display())]
     Failed { engine: &'static str, what: String, log: PathBuf, tail: String },
+    #[error("{program} ended with {status}:\n{output}")]
+    Program { program: &'static str, status: std::process::ExitStatus, output: String },
     #[error("{engine} (process {pid}) does not stop")]
     Stuck { engine: &'static str, pid: u32 },
     #[error("{what}: {cause}")]

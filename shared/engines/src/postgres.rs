@@ -18,6 +18,7 @@ use crate::{
     DataDir, Durability, EngineError,
     account::Account,
     directories::{self, Log, SocketDir},
+    postgres_client::PostgresClient,
     process::{self, Description, Process, Signal, StopSequence},
     programs,
 };
@@ -74,8 +75,7 @@ impl Postgres {
         }
         cluster.stop_leftover().await?;
         let sockets = SocketDir::create(&cluster.home.join("run"), SOCKET, cluster.account.as_ref())?;
-        let url =
-            format!("postgres://{NAME}@localhost:{PORT}/{NAME}?host={}&sslmode=disable", sockets.path().display());
+        let url = url(sockets.path());
         let process = cluster.start(&bin, sockets.path(), &url, durability, &log).await?;
         let postgres = Self { process, url, bin, sockets, cluster, durability, log, _dir: own };
         create_database(&postgres.url).await.map_err(EngineError::Database)?;
@@ -100,6 +100,31 @@ impl Postgres {
         self.process.pid()
     }
 
+    /// The programs that dump and restore it.
+    pub fn client(&self) -> PostgresClient {
+        PostgresClient::new(self.url.clone(), self.bin.clone())
+    }
+
+    /// Whether `dir` has a cluster; nothing is started.
+    pub fn is_in(dir: &Path) -> bool {
+        data_link(dir).symlink_metadata().is_ok()
+    }
+
+    /// Removes the cluster of `dir` with everything in it, also one that a killed process left running.
+    pub async fn remove(dir: &Path) -> Result<(), EngineError> {
+        let home = dir.join("postgres");
+        if Self::is_in(dir) {
+            let account = Account::for_postgres(&data_link(dir))?;
+            let cluster = Cluster::locate(&home, account, Durability::Durable)?;
+            cluster.stop_leftover().await?;
+            fs::remove_dir_all(&cluster.home).map_err(EngineError::io("remove", &cluster.home))?;
+        }
+        if home.exists() {
+            fs::remove_dir_all(&home).map_err(EngineError::io("remove", &home))?;
+        }
+        Ok(())
+    }
+
     /// Deletes the database with everything in it, and creates an empty one.
     pub async fn reset(&self) -> Result<(), EngineError> {
         let reset = async {
@@ -112,6 +137,14 @@ impl Postgres {
     /// Fast shutdown: ends open transactions, flushes everything, and waits for the end.
     pub async fn stop(&mut self) -> Result<(), EngineError> {
         self.process.stop(STOP_SIGNALS).await
+    }
+
+    /// The same, and flushes every file of the cluster: `initdb` leaves its own to the next checkpoint of the machine.
+    pub async fn stop_and_sync(&mut self) -> Result<(), EngineError> {
+        self.stop().await?;
+        let mut sync = self.cluster.command(&self.bin.join("initdb"));
+        sync.arg("-D").arg(&self.cluster.data).arg("--sync-only");
+        process::run(ENGINE, sync, &self.log).await
     }
 
     /// Restarts it at the same address and on the same files; returns when it accepts connections.
@@ -287,6 +320,15 @@ impl Cluster {
         let description = Description { programs: &["postgres"], paths: std::slice::from_ref(&self.data) };
         process::stop_leftover(ENGINE, pid, &description, STOP_SIGNALS).await
     }
+}
+
+/// The cluster of a data directory, or the link to it.
+pub(super) fn data_link(dir: &Path) -> PathBuf {
+    dir.join("postgres/data")
+}
+
+pub(super) fn url(sockets: &Path) -> String {
+    format!("postgres://{NAME}@localhost:{PORT}/{NAME}?host={}&sslmode=disable", sockets.display())
 }
 
 /// A directory that every user can access: permanent under /var/lib, for a test in the temporary directory.

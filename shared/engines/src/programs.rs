@@ -99,7 +99,7 @@ fn versions(parent: &Path, prefix: &str) -> Vec<PathBuf> {
 }
 
 /// `15` from "postgres (PostgreSQL) 15.18 (Debian …)".
-fn version(server: &Path) -> Option<String> {
+pub(super) fn version(server: &Path) -> Option<String> {
     let output = Command::new(server).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let digits = text.split_once(')')?.1.trim_start();

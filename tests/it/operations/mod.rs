@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod audit;
+mod backups;
 mod event_log_loss;
 mod failover;
 mod housekeeping;

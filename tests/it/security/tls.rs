@@ -1,11 +1,11 @@
 //! TLS. The listener's own: calls and sockets by it, and none without a certificate where clients must have one. To
-//! Redis: with an authority of one's own.
+//! Redis: with an authority of one's own. To PostgreSQL: refused without, where the server is public.
 
-use std::{fs, path::Path};
+use std::{ffi::OsStr, fs, path::Path};
 
 use rcgen::CertifiedKey;
 use reqwest::{Certificate, Client, Identity};
-use troupe_tests::{Cluster, ClusterOptions, provider::default_reply, redis_nodes::TlsRedis};
+use troupe_tests::{Cluster, ClusterOptions, Process, provider::default_reply, redis_nodes::TlsRedis};
 
 struct Made {
     pem: String,
@@ -99,4 +99,32 @@ async fn redis_is_called_by_tls_where_the_authority_is_one_s_own() {
     let user = cluster.client(0).await;
     assert_eq!(user.ask(&user.conversation("demo").await, "Safe?").await, default_reply("Safe?"));
     cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_public_server_does_not_start_on_a_postgresql_in_plain_text() {
+    let plain = "postgres://u:canary-hunter2-77@db.invalid/d";
+    let run = async |binary: &str, arguments: &[&OsStr], settings: &[(&str, &str)]| {
+        let environment: Vec<_> = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut process = Process::start(binary, binary.to_owned(), arguments, &environment);
+        (process.ended().await.success(), process.lines().join("\n"))
+    };
+    let (public, encrypted) = (("TROUPE_SERVER__LISTEN", "0.0.0.0:0"), format!("{plain}?sslmode=verify-full"));
+    for binary in ["troupe", "troupe-server", "troupe-worker"] {
+        let (started, said) = run(binary, &[], &[public, ("DATABASE_URL", plain)]).await;
+        assert!(!started);
+        for named in ["database.url", "is not encrypted", "sslmode=verify-full", "database.allow_plaintext"] {
+            assert!(said.contains(named), "{binary} does not say {named}: {said}");
+        }
+        assert!(!said.contains("canary"), "{said}");
+        for settings in [
+            &[public, ("DATABASE_URL", plain), ("TROUPE_DATABASE__ALLOW_PLAINTEXT", "true")][..],
+            &[public, ("DATABASE_URL", &encrypted)],
+            &[public, ("DATABASE_URL", "postgres:///d?host=/run/postgresql")],
+            &[("DATABASE_URL", plain)],
+        ] {
+            let (sound, said) = run(binary, &[OsStr::new("--check-config")], settings).await;
+            assert!(sound, "{binary}: {said}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::{PostgresHosts, duration, optional_secret};
+use super::{PostgresHosts, PostgresTransport, duration, optional_secret};
 
 /// The query parameters that a PostgreSQL URL may have.
 const DATABASE_PARAMETERS: [&str; 18] = [
@@ -41,6 +41,7 @@ pub struct Database {
     pub statement_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub response_timeout: Duration,
+    pub allow_plaintext: bool,
     pub pooler: bool,
     pub migrate: bool,
 }
@@ -56,7 +57,14 @@ pub struct Redis {
 }
 
 impl Database {
-    pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
+    /// How what is sent to it travels; `None` where no URL is set.
+    pub fn transport(&self) -> Option<PostgresTransport> {
+        let hosts = PostgresHosts::parse(self.url.as_ref()?).ok()?;
+        Some(PostgresTransport::of(&hosts))
+    }
+
+    /// Validates each setting. `public`: whether the server listens to others than this machine.
+    pub(super) fn check(&self, public: bool, rule: &mut impl FnMut(bool, &str, &str)) {
         match self.url.as_ref().map(PostgresHosts::parse) {
             None => {}
             Some(Err(fault)) => rule(false, "database.url", fault),
@@ -68,6 +76,12 @@ impl Database {
                  target_session_attrs",
             ),
         }
+        rule(
+            !public || self.allow_plaintext || self.transport() != Some(PostgresTransport::Plaintext),
+            "database.url",
+            "is not encrypted, and server.listen is open to others than this machine: add sslmode=verify-full to it \
+             (or sslmode=require), or set database.allow_plaintext if the network up to PostgreSQL is private",
+        );
         rule(
             !self.pooler || !self.migrate,
             "database.migrate",

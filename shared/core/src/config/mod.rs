@@ -13,6 +13,7 @@ mod mail;
 mod options;
 mod outgoing;
 mod postgres_hosts;
+mod postgres_transport;
 mod providers;
 mod rate_limits;
 mod registration;
@@ -43,6 +44,7 @@ pub use mail::{Admin, Mail};
 pub use options::Options;
 pub use outgoing::{Outgoing, Push};
 pub use postgres_hosts::{PostgresHosts, SessionAttributes};
+pub use postgres_transport::PostgresTransport;
 pub use providers::{Format, Models, OFFLINE, Provider, Providers, Speaker, UnknownLink, check_link, public_address};
 pub use rate_limits::RateLimits;
 pub use registration::{Registration, RegistrationMode};
@@ -183,7 +185,7 @@ impl Config {
                 faults.push(Fault { key: key.to_owned(), message: message.to_owned() });
             }
         };
-        self.database.check(&mut rule);
+        self.database.check(self.server.is_public(), &mut rule);
         self.redis.check(&mut rule);
         self.server.check(&mut rule);
         self.rate_limits.check(&mut rule);

@@ -63,6 +63,11 @@ impl Server {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
+    /// Whether it listens to others than this machine.
+    pub fn is_public(&self) -> bool {
+        !self.listen.ip().to_canonical().is_loopback()
+    }
+
     /// Validates each setting.
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         let scheme = self.public_url.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));

@@ -147,6 +147,30 @@ fn postgresql_is_several_hosts_or_behind_a_pooler_or_refused() {
 }
 
 #[test]
+fn a_public_server_wants_an_encrypted_postgresql_unless_told() {
+    let faults = |listen: &str, url: &str, allow: &str| {
+        let variables =
+            [("TROUPE_SERVER__LISTEN", listen), ("DATABASE_URL", url), ("TROUPE_DATABASE__ALLOW_PLAINTEXT", allow)];
+        load(&variables).err().map(|error| error.to_string())
+    };
+    let (plain, here) = ("postgres://u@db.example/d", "postgres://u@localhost/d?sslmode=disable");
+    for public in ["0.0.0.0:8080", "[::]:8080", "192.0.2.7:8080"] {
+        let error = faults(public, plain, "false").unwrap();
+        for named in ["database.url", "sslmode=verify-full", "database.allow_plaintext"] {
+            assert!(error.contains(named), "{error}");
+        }
+        assert!(faults(public, "postgres://u@localhost,db.example/d", "false").is_some(), "the worst of several");
+        assert_eq!(faults(public, plain, "true"), None);
+        assert_eq!(faults(public, "postgres://u@db.example/d?sslmode=require", "false"), None);
+        assert_eq!(faults(public, here, "false"), None);
+        assert_eq!(faults(public, "", "false"), None, "a private one is a socket");
+    }
+    for loopback in ["127.0.0.1:8080", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
+        assert_eq!(faults(loopback, plain, "false"), None);
+    }
+}
+
+#[test]
 fn secrets_do_not_show_in_debug_output() {
     let config = load(&[("OPENAI_API_KEY", "sk-visible"), ("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
     let shown = format!("{config:?}");

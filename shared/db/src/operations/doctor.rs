@@ -3,15 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use secrecy::ExposeSecret;
 use sqlx::{PgConnection, Row};
 use tokio::time::timeout;
 use troupe_core::{
     clock::{Clock, SystemClock},
-    config::{Database, PostgresHosts},
+    config::{Database, PostgresTransport},
     doctor::Finding,
 };
-use url::{Host, Url};
 
 use crate::{MIGRATOR, primary::Servers};
 
@@ -37,7 +35,7 @@ async fn look_at_all(config: &Database, application: &str) -> Vec<Finding> {
             return vec![Finding::ill("PostgreSQL", error, "start it, and look at DATABASE_URL (database.url)")];
         }
     };
-    let mut findings = encryption(config);
+    let mut findings: Vec<_> = encryption(config).into_iter().collect();
     match look(&mut db, config).await {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(Finding::ill("PostgreSQL", error.to_string(), "look at its log")),
@@ -46,39 +44,23 @@ async fn look_at_all(config: &Database, application: &str) -> Vec<Finding> {
 }
 
 /// Whether what is sent to a database elsewhere is encrypted.
-fn encryption(config: &Database) -> Vec<Finding> {
-    let hosts = config.url.as_ref().and_then(|url| PostgresHosts::parse(url).ok());
-    let urls = hosts.into_iter().flat_map(|hosts| hosts.urls);
-    let urls: Vec<_> = urls.filter_map(|url| url.expose_secret().parse::<Url>().ok()).collect();
-    // The settings are the same for all of several hosts.
-    let Some(url) = urls.iter().find(|url| !is_here(url)).or(urls.first()) else { return Vec::new() };
-    let mode = parameter(url, "sslmode").unwrap_or_else(|| "prefer".to_owned());
-    let found = format!("sslmode {mode}");
-    vec![match mode.as_str() {
-        _ if is_here(url) => Finding::well("encryption of PostgreSQL", "it is on this machine"),
-        "verify-full" | "verify-ca" => Finding::well("encryption of PostgreSQL", found),
-        "require" => Finding::doubtful(
-            "encryption of PostgreSQL",
-            found,
-            "sslmode=verify-full also checks who answers; sslrootcert names the authority",
-        ),
-        _ => Finding::doubtful("encryption of PostgreSQL", found, "add ?sslmode=verify-full to DATABASE_URL"),
-    }]
-}
-
-fn parameter(url: &Url, name: &str) -> Option<String> {
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
-
-/// Whether it leads to this machine.
-fn is_here(url: &Url) -> bool {
-    match url.host() {
-        _ if parameter(url, "host").is_some_and(|host| host.starts_with('/')) => true,
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => true,
-    }
+fn encryption(config: &Database) -> Option<Finding> {
+    const ABOUT: &str = "encryption of PostgreSQL";
+    let transport = config.transport()?;
+    let found = transport.to_string();
+    Some(match transport {
+        PostgresTransport::Local | PostgresTransport::VerifiedTls => Finding::well(ABOUT, found),
+        PostgresTransport::UnverifiedTls => {
+            let advice = "sslmode=verify-full also checks who answers; sslrootcert names the authority";
+            Finding::doubtful(ABOUT, found, advice)
+        }
+        PostgresTransport::Plaintext if config.allow_plaintext => {
+            Finding::well(ABOUT, format!("{found}: database.allow_plaintext says that the network is private"))
+        }
+        PostgresTransport::Plaintext => {
+            Finding::doubtful(ABOUT, found, "add ?sslmode=verify-full to DATABASE_URL, or set database.allow_plaintext")
+        }
+    })
 }
 
 async fn look(db: &mut PgConnection, config: &Database) -> sqlx::Result<Vec<Finding>> {

@@ -1,6 +1,7 @@
-//! Operations: workers, schedules, housekeeping, the audit log, idempotency keys.
+//! Operations: workers, schedules, housekeeping, backups, the audit log, idempotency keys.
 
 pub mod audit;
+pub mod backups;
 pub mod doctor;
 pub mod housekeeping;
 pub mod idempotency;
