@@ -1,0 +1,73 @@
+// How the queue has been: depth, throughput and waits of each tier over time, in small plots beside each other.
+
+import { call } from "../lib/api.js";
+import { el } from "../lib/dom.js";
+import { formatDate, formatNumber, t } from "../lib/i18n.js";
+import { formatMs, formatRate } from "./format.js";
+import { empty, newPanel } from "./parts.js";
+import { newNumbers, newPlot } from "./plot.js";
+
+const HOUR_MS = 3_600_000;
+/** Spans with the step that they are shown in. */
+const SPANS = { hour: [1, "minute"], six_hours: [6, "minute"], day: [24, "minute"], week: [24 * 7, "hour"], month: [24 * 30, "hour"] };
+/** A step lasts no shorter than a minute. */
+const PAUSE_MS = 30_000;
+
+/** Left out where the server keeps no history. */
+export function historyPanel() {
+  let span = "hour";
+  let readAt = 0;
+  const root = el("div", { className: "histories" });
+  const choice = el("div", { className: "segments", role: "radiogroup", ariaLabel: t("control.history.span") }, ...Object.keys(SPANS).map((name) => el("label", {},
+    el("input", { type: "radio", name: "control-span", checked: name === span, onchange: () => choose(name) }), el("span", { textContent: t(`control.history.spans.${name}`) }))));
+  const panel = newPanel({ title: t("control.history.title"), tools: [choice], content: [root], read, optional: true });
+
+  async function read() {
+    // It is asked for by the pace of what is live.
+    if (Date.now() - readAt < PAUSE_MS) return;
+    const wanted = span;
+    const [hours, step] = SPANS[wanted];
+    const from = new Date(Date.now() - hours * HOUR_MS).toISOString();
+    const { points } = await call("GET", `/admin/queue/history?from=${encodeURIComponent(from)}&step=${step}`);
+    if (wanted !== span) return;
+    readAt = Date.now();
+    // Not under the cursor of somebody who reads it.
+    if (!root.matches(":has(.field-of-plot:is(:hover, :focus-visible), details[open])")) show(root, points, hours);
+  }
+
+  function choose(name) {
+    span = name;
+    readAt = 0;
+    document.activeElement?.blur?.();
+    panel.refresh();
+  }
+
+  return panel;
+}
+
+/** Points by tier, in the order of time. */
+export function byTier(points) {
+  const tiers = new Map();
+  for (const point of points) tiers.set(point.tier, [...(tiers.get(point.tier) ?? []), point]);
+  for (const own of tiers.values()) own.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  return tiers;
+}
+
+function show(root, points, hours) {
+  const tiers = byTier(points);
+  if (!tiers.size) return root.replaceChildren(empty("clock", t("control.history.none")));
+  return root.replaceChildren(...[...tiers].map(([tier, own]) => tierHistory(tier, own, hours)));
+}
+
+function tierHistory(tier, points, hours) {
+  const formatAt = (at) => formatDate(at, hours > 24 ? { dateStyle: "short", timeStyle: "short" } : { timeStyle: "short" });
+  const seriesOf = (name, colour, field, more = {}) => ({ name: t(`control.history.${name}`), colour, of: (point) => point[field], ...more });
+  const depth = seriesOf("depth", "accent", "depth", { isFilled: true, format: formatNumber });
+  const flow = [seriesOf("completions", "good", "completions"), seriesOf("arrivals", "quiet", "arrivals"), seriesOf("failures", "danger", "failures")];
+  const waits = [seriesOf("wait_p50", "accent", "wait_p50_ms", { format: formatMs }), seriesOf("wait_p95", "quiet", "wait_p95_ms", { format: formatMs })];
+  const plot = (name, series, format) => newPlot({ title: t(`control.history.${name}`), points, series, format, formatAt });
+  const rate = (number) => (Number.isInteger(number) ? formatNumber(number) : formatRate(number));
+  return el("section", { className: "history", ariaLabel: t("control.history.of_tier", { tier }) }, el("h4", { textContent: tier, dir: "auto" }),
+    el("div", { className: "plots" }, plot("depth_title", [depth], rate), plot("flow_title", flow, rate), plot("waits_title", waits, formatMs)),
+    newNumbers(t("control.as_table"), { caption: t("control.history.of_tier", { tier }), points, series: [depth, ...flow, ...waits], format: rate, formatAt, time: t("control.time") }));
+}
