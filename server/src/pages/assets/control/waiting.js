@@ -2,7 +2,7 @@
 
 import { Problem, call } from "../lib/api.js";
 import { el } from "../lib/dom.js";
-import { formatDate, formatRelative, hasText, t } from "../lib/i18n.js";
+import { daysAgo, formatDate, formatRelative, hasText, t } from "../lib/i18n.js";
 import { openSheet } from "./dialogs.js";
 import { formatMs, formatMoney, shortId } from "./format.js";
 import { button, facts, idNode, newPanel, state } from "./parts.js";
@@ -62,14 +62,16 @@ function describe({ request_id: id, user_id: user, tier, status, attempt, create
   ];
 }
 
+const formatMoment = (time) => formatDate(time, daysAgo(time) === 0 ? { timeStyle: "medium" } : { dateStyle: "short", timeStyle: "medium" });
+
 /** A reason of a request or of a job. What a server of another version says is shown as it says it. */
 export function reasonRow({ code, detail, request_id: request, worker, jobs, since, until }) {
   const key = `control.reason.${code}`;
   const words = hasText(key) ? t(key) : detail;
   const more = [
     Number.isFinite(jobs) && t("control.reasons.jobs", { count: jobs }),
-    since && t("control.reasons.since", { time: formatRelative(since) }),
-    until && t("control.reasons.until", { time: formatRelative(until) }),
+    since && t("control.reasons.since", { time: formatMoment(since) }),
+    until && t("control.reasons.until", { time: formatMoment(until) }),
     worker && t("control.reasons.worker", { worker: shortId(worker) }),
   ].filter(Boolean).join(" · ");
   const ahead = request ? [button(t("control.reasons.ahead"), () => openRequest(request))] : [];
