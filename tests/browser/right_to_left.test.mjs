@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 
 import { PHONE, Chat, atRest, eventually, journey } from "./src/harness.mjs";
+import { showCounts } from "./src/lively.mjs";
 
 const ARABIC = { ...PHONE, locale: "ar-EG" };
 
@@ -89,6 +90,20 @@ journey("in Arabic, at 360 pixels: the account page", async (scene) => {
   await eventually("all panels are there", async () => assert.ok((await page.locator("#account h2").count()) >= 7));
   await page.locator("#account li").first().waitFor();
   await assertFits(page, "the account");
+});
+
+journey("in Arabic, at 360 pixels: every section of the control room", async (scene) => {
+  const user = await scene.stack.register("نور");
+  await scene.stack.sql(`update users set role = 'admin' where id = '${user.id}'`);
+  const { page, device } = await scene.open(user, "#/control", ARABIC);
+  device.allow(/status of 404 .*\/admin\//);
+  await showCounts(page);
+  for (const section of ["queue", "dead-letters", "providers", "system", "users", "personas", "services", "tiers", "money", "statistics", "audit"]) {
+    await page.goto(`/#/control/${section}`);
+    await page.locator(`.control-tabs [aria-current][href$="${section}"]`).waitFor();
+    await eventually("everything is read", async () => assert.equal(await page.locator("#control .waits:visible").count(), 0));
+    await assertFits(page, section);
+  }
 });
 
 journey("another language is taken over at once, in all tabs, and kept", async (scene) => {
