@@ -158,6 +158,7 @@ function open({ body, count, marks }, name) {
     el("header", { className: "control-head" }, el("h2", { textContent: t(`control.section.${name}`) }), el("p", { className: "quiet", textContent: t(`control.about.${name}`) })),
     ...nodes,
   );
+  stop();
   const stops = [poll(read, pauseMs), poll(() => readOverview({ count, marks }), OVERVIEW_MS)];
   stop = () => stops.forEach((each) => each());
 }

@@ -1,7 +1,7 @@
 // What is asked before something is changed, and the sheet in which one thing is looked at.
 
 import { Problem } from "../lib/api.js";
-import { el } from "../lib/dom.js";
+import { $, el } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { faultText } from "../lib/problems.js";
@@ -96,6 +96,8 @@ export function ask({ title, text = "", fields: wanted = [], content = [], yes, 
   (fields[0]?.control ?? no).focus();
   return new Promise((resolve) => dialog.addEventListener("close", () => {
     dialog.remove();
+    // What was pressed may be gone.
+    if (document.activeElement === document.body) $("main").focus();
     resolve(values);
   }));
 }
@@ -105,7 +107,7 @@ export function openSheet(title, ...content) {
   const close = el("button", { type: "button", className: "tool", ariaLabel: t("common.close"), title: t("common.close") }, icon("close"));
   made += 1;
   const heading = el("h2", { textContent: title, id: `control-title-${made}`, dir: "auto" });
-  const body = el("div", { className: "panel-body", tabIndex: -1 }, ...content);
+  const body = el("div", { className: "panel-body", tabIndex: 0 }, ...content);
   const dialog = el("dialog", { className: "dialog sheet" }, el("header", { className: "panel-head" }, heading, close), body);
   dialog.setAttribute("aria-labelledby", heading.id);
   close.onclick = () => dialog.close();

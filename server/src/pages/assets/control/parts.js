@@ -7,19 +7,26 @@ import { icon } from "../lib/icons.js";
 import { openMenu } from "../lib/menu.js";
 import { shortId } from "./format.js";
 
+const SPIN_AFTER_MS = 200;
+
 /** A button that is busy while what it does goes on; its failure is told. */
 export function button(textContent, run, className = "button small") {
   const node = el("button", { type: "button", className, textContent });
+  let isBusy = false;
   node.onclick = async () => {
-    if (node.ariaBusy === "true") return;
-    node.ariaBusy = "true";
+    if (isBusy) return;
+    isBusy = true;
+    // Not while it waits for a dialog, which is in front of it.
+    const spin = setTimeout(() => document.querySelector("dialog[open]") || (node.ariaBusy = "true"), SPIN_AFTER_MS);
     try {
       await run(node);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (problem.status !== 401) toast(problem.message);
     } finally {
+      clearTimeout(spin);
       node.ariaBusy = null;
+      isBusy = false;
     }
   };
   return node;

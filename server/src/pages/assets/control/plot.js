@@ -124,7 +124,7 @@ export function newNumbers(summary, { caption, points, series, format, formatAt,
   const body = el("tbody", {});
   const head = el("tr", {}, ...[time, ...series.map(({ name }) => name)].map((textContent) => el("th", { textContent, scope: "col" })));
   const table = el("table", {}, el("caption", { className: "unseen", textContent: caption }), el("thead", {}, head), body);
-  const details = el("details", { className: "numbers" }, el("summary", { textContent: summary }), el("div", { className: "table scrolls-table", tabIndex: 0, role: "region", ariaLabel: caption }, table));
+  const details = el("details", { className: "numbers" }, el("summary", { textContent: summary }), el("div", { className: "scrolls-table", tabIndex: 0, role: "region", ariaLabel: caption }, table));
   // Made when it is wanted: it is long.
   details.ontoggle = () => {
     if (!details.open || body.firstChild) return;

@@ -12,7 +12,7 @@ const COLOURS = { green: "good", amber: "warn", red: "danger" };
 const AMBER_ERROR_RATE = 0.1;
 
 export function providersSection() {
-  const cards = el("div", { className: "cards" });
+  const cards = el("div", { className: "providers" });
   const window = el("p", { className: "quiet" });
   const hits = newTile(t("control.providers.cache"));
   const found = newTile(t("control.providers.look_ups"));
@@ -53,7 +53,7 @@ function card(provider) {
   const { provider: name, key, light, breaker, rest, calls, hedges, outcomes, check } = provider;
   const why = whyOf(provider);
   const counts = Object.entries(outcomes).sort(([, a], [, b]) => b - a);
-  return el("article", { className: `card ${COLOURS[light]}` },
+  return el("article", { className: `provider ${COLOURS[light]}` },
     el("header", {}, el("h4", { textContent: name, dir: "auto" }), ...(key ? [el("span", { className: "chip tiny", textContent: key, dir: "auto" })] : []), state(COLOURS[light], t(`control.light.${light}`))),
     ...(why ? [el("p", { className: "why", textContent: why })] : []),
     facts([

@@ -89,7 +89,7 @@ function showTiers(root, tiers) {
 const kindsTable = () => newTable({
   caption: t("control.kinds.title"), none: t("control.kinds.none"), noneIcon: "check", keyOf: ({ kind }) => kind,
   columns: [
-    { title: t("control.kinds.kind"), text: ({ kind }) => kind, kind: "code" },
+    { title: t("control.kinds.kind"), text: ({ kind }) => kind, kind: "mono" },
     { title: t("control.kinds.waiting"), text: ({ waiting }) => formatNumber(waiting), kind: "number" },
     { title: t("control.kinds.running"), text: ({ running }) => formatNumber(running), kind: "number" },
     { title: t("control.kinds.dead"), text: ({ dead_letters: dead }) => formatNumber(dead), kind: "number" },

@@ -7,7 +7,7 @@ import { button, empty } from "./parts.js";
 
 /**
  * A table. A column is `{title, text(row)}` or `{title, show(row), same(row)}`: a text, or nodes, which are made anew when
- * `same` (the whole row, unless it is given) has changed. `kind` is a class: `number`, `code`, `wide`, `acts`. Rows keep
+ * `same` (the whole row, unless it is given) has changed. `kind` is a class: `number`, `mono`, `wide`, `acts`. Rows keep
  * their nodes by their keys, so that the focus stays where it is while numbers change.
  *
  * Roles are written out: on a phone each row is shown as a card, and browsers forget then that it was a table.
@@ -21,7 +21,7 @@ export function newTable({ caption, columns, keyOf, none, noneIcon = "info" }) {
   const table = el("table", { role: "table" }, el("caption", { className: "unseen", textContent: caption }),
     el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...heads)), rows);
   const nothing = empty(noneIcon, none);
-  const node = el("div", { className: "table control-table" }, table, nothing);
+  const node = el("div", { className: "control-table" }, table, nothing);
   nothing.hidden = true;
 
   const make = () => el("tr", { role: "row" }, ...shown.map(({ title, kind = "" }, at) => {
@@ -78,7 +78,7 @@ const PAUSE_MS = 250;
 
 /** Filters above a list: fields as `{name, label, type, options, list}`; `onChange` is called when somebody has finished. */
 export function newFilters(fields, onChange) {
-  const node = el("form", { className: "filters", role: "search" });
+  const node = el("form", { className: "filters" });
   let timer = 0;
   const changed = (pause) => {
     clearTimeout(timer);
@@ -87,7 +87,7 @@ export function newFilters(fields, onChange) {
   for (const { name, label, type = "search", options, value = "", list } of fields) {
     const input = options
       ? el("select", { name }, ...options.map(([of, text]) => el("option", { value: of, textContent: text })))
-      : el("input", { name, type, autocomplete: "off", spellcheck: false, placeholder: label });
+      : el("input", { name, type, autocomplete: "off", spellcheck: false });
     input.value = value;
     input.className = "input";
     if (options) input.onchange = () => changed(0);
