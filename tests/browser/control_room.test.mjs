@@ -84,7 +84,7 @@ journey("a hundred dead letters are counted, and tried again", async (scene) => 
   await replies.getByLabel("Code").fill("no_such_code");
   await replies.getByText("Nothing has failed for good").waitFor();
   await replies.getByLabel("Code").fill("provider_failed");
-  await replies.getByRole("row").nth(1).getByRole("button", { name: /^…/ }).click();
+  await replies.getByRole("row").nth(1).getByRole("button", { name: /^…/ }).first().click();
   const sheet = page.getByRole("dialog");
   await sheet.getByText("Attempt 1").first().waitFor();
   await sheet.getByText("did not understand the call").first().waitFor();

@@ -14,7 +14,7 @@ const { bodyOf } = await load("control/tiers.js");
 const { filterOf } = await load("control/audit.js");
 const { queryOf } = await load("control/parts.js");
 const { stateOf } = await load("control/workers.js");
-const { formatBytes, formatMs, formatTokens, roughly, shortId } = await load("control/format.js");
+const { formatBytes, formatMs, formatRate, formatTokens, roughly, shortId } = await load("control/format.js");
 const { placeAt } = await load("routes.js");
 await addAllTexts("en");
 
@@ -71,6 +71,7 @@ test("a worker that is not alive is nothing else", () => {
 test("numbers are as long as they are worth", () => {
   assert.deepEqual([7, 99, 123, 31_337, 0].map(roughly), [7, 99, 120, 31_000, 0]);
   assert.equal(formatTokens({ prompt_tokens: 30_000, completion_tokens: 1_337 }), "about 31,000 tokens");
+  assert.deepEqual([0, 0.25, 9.96, 14.2, 1_400].map(formatRate), ["0.0", "0.3", "10.0", "14", "1,400"]);
   assert.deepEqual([null, 0, 420, 1_234, 45_000, 180_000].map(formatMs), ["–", "0ms", "420ms", "1.2s", "45s", "3 min"]);
   assert.deepEqual([0, 900, 1_536, 48 * 2 ** 20].map(formatBytes), ["0B", "900B", "1.5kB", "48MB"]);
   assert.equal(shortId("01940000-7a1c-7000-8000-0123456789ab"), "…456789ab");

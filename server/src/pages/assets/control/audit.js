@@ -5,15 +5,18 @@ import { el } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
 import { openSheet } from "./dialogs.js";
 import { shortId } from "./format.js";
-import { button, code, facts, idNode, newPanel, queryOf } from "./parts.js";
+import { button, code, facts, idNode, newPanel, opener, queryOf } from "./parts.js";
 import { newFilters, newPages, newTable } from "./table.js";
 
 const PATH = "/admin/audit";
 /** Those that an operator looks for; any other can be entered too. */
 const VERBS = [
-  "access.refused", "account.closed", "account.deleted", "account.exported", "audit.exported", "budget.removed", "budget.set", "dead_letter.discarded", "dead_letter.retried",
-  "invitation.created", "invitation.deleted", "key.created", "key.deleted", "password.changed", "password.reset", "persona.deleted", "persona.hidden", "persona.unhidden",
-  "price.removed", "price.set", "role.changed", "service.created", "service.deleted", "sign_in", "sign_in.refused", "signing_key.rotated", "tier.changed", "tier.created",
+  "access.refused", "account.closed", "account.deleted", "account.exported", "audit.exported", "budget.removed", "budget.set",
+  "dead_letter.discarded", "dead_letter.retried",
+  "invitation.created", "invitation.deleted", "key.created", "key.deleted", "password.changed", "password.reset", "persona.deleted",
+  "persona.hidden", "persona.unhidden",
+  "price.removed", "price.set", "role.changed", "service.created", "service.deleted", "sign_in", "sign_in.refused", "signing_key.rotated",
+  "tier.changed", "tier.created",
   "tier.deleted", "user.registered", "user.signed_out", "user_tier.changed", "worker.changed",
 ];
 const KINDS = ["account", "api_key", "budget", "dead_letter", "invitation", "persona", "price", "service", "tier", "user", "worker"];
@@ -50,15 +53,21 @@ export function filterOf({ since, until, ...words }) {
   return { ...words, since: moment(since), until: moment(until) };
 }
 
+/** An entry never changes. */
+const positionOf = ({ position }) => String(position);
+
 function auditTable() {
   return newTable({
     caption: t("control.audit.title"), none: t("control.audit.none"), noneIcon: "book", keyOf: ({ position }) => position,
     columns: [
       { title: t("control.audit.at"), text: ({ at }) => formatDate(at, { dateStyle: "short", timeStyle: "medium" }) },
-      { title: t("control.audit.verb"), show: (entry) => el("button", { type: "button", className: "link mono", textContent: entry.verb, dir: "ltr", onclick: () => openEntry(entry) }), same: ({ position }) => String(position) },
-      { title: t("control.audit.actor"), show: ({ actor }) => actorNode(actor), same: ({ position }) => String(position) },
-      { title: t("control.audit.target"), kind: "wide", show: ({ target }) => targetNode(target), same: ({ position }) => String(position) },
-      { title: t("control.audit.address"), show: ({ address }) => (address ? code(address) : el("span", { className: "quiet", textContent: "–" })), same: ({ position }) => String(position) },
+      { title: t("control.audit.verb"), show: (entry) => opener(entry.verb, () => openEntry(entry)), same: positionOf },
+      { title: t("control.audit.actor"), show: ({ actor }) => actorNode(actor), same: positionOf },
+      { title: t("control.audit.target"), kind: "wide", show: ({ target }) => targetNode(target), same: positionOf },
+      {
+        title: t("control.audit.address"),
+        show: ({ address }) => (address ? code(address) : el("span", { className: "quiet", textContent: "–" })), same: positionOf,
+      },
     ],
   });
 }
@@ -75,7 +84,9 @@ function targetNode(target) {
   return el("span", { className: "target" }, code(kind, "quiet"), ...(who ? [/^[\da-f-]{36}$/.test(who) ? idNode(who) : code(who)] : []));
 }
 
-const change = (value) => (value === null || value === undefined ? null : el("pre", { className: "change", textContent: JSON.stringify(value, null, 2), dir: "ltr", tabIndex: 0 }));
+const change = (value) => (value === null || value === undefined ? null : el(
+  "pre", { className: "change", textContent: JSON.stringify(value, null, 2), dir: "ltr", tabIndex: 0 },
+));
 
 function openEntry(entry) {
   openSheet(t("control.audit.one", { position: formatNumber(entry.position) }), facts([
@@ -98,7 +109,9 @@ async function verify(result) {
   for (let after = ""; ;) {
     const found = await call("GET", `${PATH}/verify${queryOf({ after })}`, { patience: 120_000 });
     entries += found.entries;
-    if (found.broken) return say(result, "danger", t("control.audit.broken", { position: formatNumber(found.broken.position), why: found.broken.why }));
+    if (found.broken) return say(
+      result, "danger", t("control.audit.broken", { position: formatNumber(found.broken.position), why: found.broken.why }),
+    );
     if (!found.next) return say(result, "", t("control.audit.whole", { count: entries }), found.reached);
     say(result, "", t("control.audit.verifying", { count: entries }));
     after = found.next;

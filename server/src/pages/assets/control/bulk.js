@@ -17,15 +17,22 @@ export async function settleMany({ path, verb, what, filter }) {
   const size = t(`control.bulk.${what}`, { count });
   const cost = verb === "retry" && estimate ? t("control.bulk.cost", { size, tokens: formatTokens(estimate) }) : size;
   const first = await ask({
-    title: t(`control.bulk.${verb}_title`), text: t(more ? "control.bulk.matches_more" : "control.bulk.matches", { size: cost }), yes: t("control.go_on"),
+    title: t(`control.bulk.${verb}_title`), text: t(more ? "control.bulk.matches_more" : "control.bulk.matches", { size: cost }),
+    yes: t("control.go_on"),
   });
   if (!first) return undefined;
   let settled = null;
   const second = await ask({
-    title: t(`control.bulk.${verb}_sure`, { size }), text: t(`control.bulk.${verb}_sure_text`), yes: t(`control.bulk.${verb}_yes`, { size }), danger: verb === "discard",
+    title: t(`control.bulk.${verb}_sure`, { size }), text: t(`control.bulk.${verb}_sure_text`),
+    yes: t(`control.bulk.${verb}_yes`, { size }), danger: verb === "discard",
     send: async () => (settled = await settle(false)),
   });
   if (!second) return undefined;
-  toast(t(settled.more ? `control.bulk.${verb}_done_more` : `control.bulk.${verb}_done`, { size: t(`control.bulk.${what}`, { count: settled.count }) }));
+  toast(
+    t(
+      settled.more ? `control.bulk.${verb}_done_more` : `control.bulk.${verb}_done`,
+      { size: t(`control.bulk.${what}`, { count: settled.count }) },
+    ),
+  );
   return true;
 }

@@ -22,7 +22,10 @@ import { usersSection } from "./users.js";
 
 /** Sections by their addresses, in groups as they are listed. */
 const GROUPS = {
-  operation: { queue: ["queue", queueSection], "dead-letters": ["warning", deadLettersSection], providers: ["globe", providersSection], system: ["monitor", systemSection] },
+  operation: {
+    queue: ["queue", queueSection], "dead-letters": ["warning", deadLettersSection], providers: ["globe", providersSection],
+    system: ["monitor", systemSection],
+  },
   people: { users: ["users", usersSection], personas: ["user", personasSection], services: ["key", servicesSection] },
   plans: { tiers: ["branch", tiersSection], money: ["cost", moneySection] },
   records: { statistics: ["pulse", statisticsSection], audit: ["book", auditSection] },
@@ -87,7 +90,10 @@ function listen(root, here) {
 
 /** What stays while sections change: their list (beside the page, and above it on a phone), and the marks in the head. */
 function newFrame(root) {
-  const side = newList("control-nav", el("a", { className: "item back", href: "#/" }, icon("back", "turns"), el("span", { textContent: t("control.conversations") })));
+  const side = newList(
+    "control-nav",
+    el("a", { className: "item back", href: "#/" }, icon("back", "turns"), el("span", { textContent: t("control.conversations") })),
+  );
   const above = newList("control-tabs");
   const marks = newMarks();
   const body = el("div", { className: "control-section" });
@@ -108,7 +114,10 @@ function newList(className, ...first) {
   const groups = Object.entries(GROUPS).map(([group, sections]) => {
     const items = Object.entries(sections).map(([name, [iconName]]) => {
       const count = el("span", { className: "badge", hidden: true });
-      const link = el("a", { className: "item", href: `#/control/${name}` }, icon(iconName), el("span", { className: "label", textContent: t(`control.section.${name}`) }), count);
+      const link = el(
+        "a", { className: "item", href: `#/control/${name}` }, icon(iconName),
+        el("span", { className: "label", textContent: t(`control.section.${name}`) }), count,
+      );
       links.set(name, { link, count });
       return link;
     });
@@ -121,7 +130,9 @@ function newList(className, ...first) {
       for (const [name, { link }] of links) {
         if (name === current) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
-        if (name === current && className === "control-tabs") requestAnimationFrame(() => link.scrollIntoView({ block: "nearest", inline: "center" }));
+        if (name === current && className === "control-tabs") requestAnimationFrame(
+          () => link.scrollIntoView({ block: "nearest", inline: "center" }),
+        );
       }
     },
     count(name, number) {
@@ -134,7 +145,10 @@ function newList(className, ...first) {
 
 /** In the head: whether all is well, and which environment it is, where the server tells one. */
 function newMarks() {
-  const verdict = el("a", { className: "chip tiny verdict", href: "#/control/system", hidden: true }, el("span", { className: "dot", ariaHidden: "true" }), el("span"));
+  const verdict = el(
+    "a", { className: "chip tiny verdict", href: "#/control/system", hidden: true }, el("span", { className: "dot", ariaHidden: "true" }),
+    el("span"),
+  );
   const environment = el("span", { className: "chip tiny environment", hidden: true });
   return {
     node: el("span", { className: "control-marks" }, environment, verdict),
@@ -155,7 +169,10 @@ function open({ body, count, marks }, name) {
   const [, newSection] = SECTIONS[name];
   const { nodes, read, pauseMs = 0 } = newSection({ me, canChange: me.role === "admin" });
   body.replaceChildren(
-    el("header", { className: "control-head" }, el("h2", { textContent: t(`control.section.${name}`) }), el("p", { className: "quiet", textContent: t(`control.about.${name}`) })),
+    el(
+      "header", { className: "control-head" }, el("h2", { textContent: t(`control.section.${name}`) }),
+      el("p", { className: "quiet", textContent: t(`control.about.${name}`) }),
+    ),
     ...nodes,
   );
   stop();

@@ -8,12 +8,15 @@ import { settleMany } from "./bulk.js";
 import { ask, openSheet } from "./dialogs.js";
 import { formatTokens, shortId } from "./format.js";
 import { jobsPanel } from "./jobs.js";
-import { button, code, facts, idNode, newPanel, queryOf } from "./parts.js";
+import { button, code, facts, idNode, newPanel, opener, queryOf, rowButton } from "./parts.js";
 import { newFilters, newPages, newTable } from "./table.js";
 import { attemptsOf } from "./waiting.js";
 
 const PATH = "/admin/dead-letters";
-const CODES = ["provider_failed", "content_filtered", "prompt_too_long", "budget_exhausted", "no_model_allowed", "persona_hidden", "not_storable", "timed_out", "internal"];
+const CODES = [
+  "provider_failed", "content_filtered", "prompt_too_long", "budget_exhausted", "no_model_allowed", "persona_hidden", "not_storable",
+  "timed_out", "internal",
+];
 const HOURS = { hour: 1, day: 24, week: 24 * 7 };
 
 export function deadLettersSection({ canChange }) {
@@ -34,14 +37,23 @@ function repliesPanel({ canChange }) {
     { name: "code", label: t("control.dead.code"), list: CODES },
     { name: "cause", label: t("control.dead.cause") },
     { name: "persona", label: t("control.dead.persona") },
-    { name: "since", label: t("control.dead.since"), options: [["", t("control.dead.any_time")], ...Object.keys(HOURS).map((name) => [name, t(`control.dead.last.${name}`)])] },
+    {
+      name: "since", label: t("control.dead.since"),
+      options: [["", t("control.dead.any_time")], ...Object.keys(HOURS).map((name) => [name, t(`control.dead.last.${name}`)])],
+    },
   ], () => panel.refresh());
   const table = repliesTable({ canChange, changed: () => panel.refresh() });
   const pages = newPages((after) => PATH + queryOf({ ...filterOf(filters.values()), after }), table.fill);
-  const many = async (verb) => (await settleMany({ path: PATH, verb, what: "replies", filter: filterOf(filters.values()) })) && panel.refresh();
-  const tools = canChange ? [button(t("control.dead.retry_all"), () => many("retry")), button(t("control.dead.discard_all"), () => many("discard"), "button small danger")] : [];
+  const many = async (verb) => (await settleMany(
+    { path: PATH, verb, what: "replies", filter: filterOf(filters.values()) },
+  )) && panel.refresh();
+  const tools = canChange ? [
+    button(t("control.dead.retry_all"), () => many("retry")),
+    button(t("control.dead.discard_all"), () => many("discard"), "button small danger"),
+  ] : [];
   const panel = newPanel({
-    title: t("control.dead.replies"), about: t("control.dead.replies_about"), tools, content: [filters.node, table.node, pages.more], read: pages.read,
+    title: t("control.dead.replies"), about: t("control.dead.replies_about"), tools, content: [filters.node, table.node, pages.more],
+    read: pages.read,
   });
   return panel;
 }
@@ -50,9 +62,18 @@ function repliesTable({ canChange, changed }) {
   return newTable({
     caption: t("control.dead.replies"), none: t("control.dead.none"), noneIcon: "check", keyOf: ({ id }) => id,
     columns: [
-      { title: t("control.dead.request"), show: (letter) => el("button", { type: "button", className: "link mono", textContent: shortId(letter.id), title: letter.id, dir: "ltr", onclick: () => openLetter(letter.id) }), same: ({ id }) => id },
+      {
+        title: t("control.dead.request"), show: (letter) => opener(shortId(letter.id), () => openLetter(letter.id), letter.id),
+        same: ({ id }) => id,
+      },
       { title: t("control.dead.what"), kind: "wide", show: whatCell },
-      { title: t("control.dead.for"), show: ({ persona, tier }) => el("div", { className: "stack" }, el("span", { textContent: persona, dir: "auto" }), el("span", { className: "quiet", textContent: tier, dir: "auto" })) },
+      {
+        title: t("control.dead.for"),
+        show: ({ persona, tier }) => el(
+          "div", { className: "stack" }, el("span", { textContent: persona, dir: "auto" }),
+          el("span", { className: "quiet", textContent: tier, dir: "auto" }),
+        ),
+      },
       { title: t("control.dead.failed"), text: ({ failed_at: failed }) => formatRelative(failed) },
       { title: t("control.dead.again"), text: ({ estimate }) => formatTokens(estimate), kind: "number" },
       canChange && { kind: "acts", show: (letter) => actionsOf(letter, changed), same: ({ id }) => id },
@@ -61,20 +82,26 @@ function repliesTable({ canChange, changed }) {
 }
 
 const whatCell = ({ error, cause, attempts }) => el("div", { className: "stack" }, code(error.code),
-  el("span", { className: "quiet clamp", textContent: [cause, t("control.dead.attempts", { count: attempts })].filter(Boolean).join(" · "), dir: "auto" }));
+  el(
+    "span",
+    {
+      className: "quiet clamp", textContent: [cause, t("control.dead.attempts", { count: attempts })].filter(Boolean).join(" · "),
+      dir: "auto",
+    },
+  ));
 
 function actionsOf(letter, changed) {
-  const named = (verb, className) => {
-    const node = button(t(`control.dead.${verb}`), () => settle(letter, verb, changed), className);
-    node.setAttribute("aria-label", t("control.dead.act_on", { action: t(`control.dead.${verb}`), id: shortId(letter.id) }));
-    return node;
-  };
+  const named = (verb, className) => rowButton(
+    t(`control.dead.${verb}`), shortId(letter.id), () => settle(letter, verb, changed), className,
+  );
   return [el("div", { className: "acts-row" }, named("retry", "button small"), named("discard", "button small danger"))];
 }
 
 async function settle(letter, verb, changed) {
   if (verb === "discard") {
-    const sure = await ask({ title: t("control.dead.discard_title"), text: t("control.dead.discard_text"), yes: t("control.dead.discard"), danger: true });
+    const sure = await ask(
+      { title: t("control.dead.discard_title"), text: t("control.dead.discard_text"), yes: t("control.dead.discard"), danger: true },
+    );
     if (!sure) return;
   }
   await call("POST", `${PATH}/${letter.id}/${verb}`);

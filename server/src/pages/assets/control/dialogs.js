@@ -32,7 +32,9 @@ function newField({ name, path, label, help, ...input }) {
   control.setAttribute("aria-describedby", fault.id);
   if (input.type === "checks") control.ariaLabel = label;
   const words = input.type === "checks" ? el("span", { textContent: label }) : el("label", { htmlFor: id, textContent: label });
-  const node = el("div", { className: "field" }, words, control, ...(help ? [el("span", { className: "help", textContent: help })] : []), fault);
+  const node = el(
+    "div", { className: "field" }, words, control, ...(help ? [el("span", { className: "help", textContent: help })] : []), fault,
+  );
   const value = () => input.type === "checks"
     ? [...control.querySelectorAll(":checked")].map((check) => check.value)
     : control.value.trim();
@@ -66,7 +68,9 @@ export function ask({ title, text = "", fields: wanted = [], content = [], yes, 
   const no = el("button", { type: "button", className: "button plain", textContent: t("common.cancel") });
   made += 1;
   const heading = el("h2", { textContent: title, id: `control-title-${made}`, dir: "auto" });
-  const form = el("form", { noValidate: true, className: "ask-form" }, heading, ...(text ? [el("p", { className: "quiet", textContent: text })] : []),
+  const form = el("form", { noValidate: true, className: "ask-form" }, heading, ...(text ? [
+    el("p", { className: "quiet", textContent: text }),
+  ] : []),
     ...content, ...fields.map(({ node }) => node), fault, el("p", { className: "actions" }, no, sender));
   const dialog = el("dialog", { className: "dialog control-dialog" }, form);
   dialog.setAttribute("aria-labelledby", heading.id);

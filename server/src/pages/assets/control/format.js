@@ -17,14 +17,19 @@ export function formatMs(ms) {
 }
 
 /** A number of a rate, with as many digits as a change of it is seen by. */
-export const formatRate = (number) => formatNumber(number, { minimumFractionDigits: 1, maximumFractionDigits: number < 10 ? 1 : 0 });
+export function formatRate(number) {
+  const digits = number < 10 ? 1 : 0;
+  return formatNumber(number, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
 
 export const formatShare = (share) => formatNumber(share, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 });
 
 /** Money, in the currency of the prices, which nobody has told us. */
 export const formatMoney = (amount) => formatNumber(amount, { minimumFractionDigits: 2, maximumFractionDigits: amount < 1 ? 6 : 2 });
 
-export const formatCount = (number) => formatNumber(number, { notation: number < 100_000 ? "standard" : "compact", maximumFractionDigits: 1 });
+export const formatCount = (number) => formatNumber(
+  number, { notation: number < 100_000 ? "standard" : "compact", maximumFractionDigits: 1 },
+);
 
 const BYTES = ["byte", "kilobyte", "megabyte", "gigabyte"];
 

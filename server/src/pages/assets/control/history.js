@@ -18,8 +18,12 @@ export function historyPanel() {
   let span = "hour";
   let readAt = 0;
   const root = el("div", { className: "histories" });
-  const choice = el("div", { className: "segments", role: "radiogroup", ariaLabel: t("control.history.span") }, ...Object.keys(SPANS).map((name) => el("label", {},
-    el("input", { type: "radio", name: "control-span", checked: name === span, onchange: () => choose(name) }), el("span", { textContent: t(`control.history.spans.${name}`) }))));
+  const choice = el("div", {
+    className: "segments", role: "radiogroup", ariaLabel: t("control.history.span"),
+  }, ...Object.keys(SPANS).map((name) => el("label", {},
+    el(
+      "input", { type: "radio", name: "control-span", checked: name === span, onchange: () => choose(name) },
+    ), el("span", { textContent: t(`control.history.spans.${name}`) }))));
   const panel = newPanel({ title: t("control.history.title"), tools: [choice], content: [root], read, optional: true });
 
   async function read() {
@@ -38,7 +42,6 @@ export function historyPanel() {
   function choose(name) {
     span = name;
     readAt = 0;
-    document.activeElement?.blur?.();
     panel.refresh();
   }
 
@@ -48,7 +51,7 @@ export function historyPanel() {
 /** Points by tier, in the order of time. */
 export function byTier(points) {
   const tiers = new Map();
-  for (const point of points) tiers.set(point.tier, [...(tiers.get(point.tier) ?? []), point]);
+  for (const point of points) (tiers.get(point.tier) ?? tiers.set(point.tier, []).get(point.tier)).push(point);
   for (const own of tiers.values()) own.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   return tiers;
 }
@@ -61,13 +64,30 @@ function show(root, points, hours) {
 
 function tierHistory(tier, points, hours) {
   const formatAt = (at) => formatDate(at, hours > 24 ? { dateStyle: "short", timeStyle: "short" } : { timeStyle: "short" });
-  const seriesOf = (name, colour, field, more = {}) => ({ name: t(`control.history.${name}`), colour, of: (point) => point[field], ...more });
+  const seriesOf = (name, colour, field, more = {}) => ({
+    name: t(`control.history.${name}`), colour, of: (point) => point[field], ...more,
+  });
   const depth = seriesOf("depth", "accent", "depth", { isFilled: true, format: formatNumber });
-  const flow = [seriesOf("completions", "good", "completions"), seriesOf("arrivals", "quiet", "arrivals"), seriesOf("failures", "danger", "failures")];
-  const waits = [seriesOf("wait_p50", "accent", "wait_p50_ms", { format: formatMs }), seriesOf("wait_p95", "quiet", "wait_p95_ms", { format: formatMs })];
+  const flow = [
+    seriesOf("completions", "good", "completions"), seriesOf("arrivals", "quiet", "arrivals"), seriesOf("failures", "danger", "failures"),
+  ];
+  const waits = [
+    seriesOf("wait_p50", "accent", "wait_p50_ms", { format: formatMs }), seriesOf("wait_p95", "quiet", "wait_p95_ms", { format: formatMs }),
+  ];
   const plot = (name, series, format) => newPlot({ title: t(`control.history.${name}`), points, series, format, formatAt });
   const rate = (number) => (Number.isInteger(number) ? formatNumber(number) : formatRate(number));
-  return el("section", { className: "history", ariaLabel: t("control.history.of_tier", { tier }) }, el("h4", { textContent: tier, dir: "auto" }),
-    el("div", { className: "plots" }, plot("depth_title", [depth], rate), plot("flow_title", flow, rate), plot("waits_title", waits, formatMs)),
-    newNumbers(t("control.as_table"), { caption: t("control.history.of_tier", { tier }), points, series: [depth, ...flow, ...waits], format: rate, formatAt, time: t("control.time") }));
+  return el("section", {
+    className: "history", ariaLabel: t("control.history.of_tier", { tier }),
+  }, el("h4", { textContent: tier, dir: "auto" }),
+    el(
+      "div", { className: "plots" }, plot("depth_title", [depth], rate), plot("flow_title", flow, rate),
+      plot("waits_title", waits, formatMs),
+    ),
+    newNumbers(
+      t("control.as_table"),
+      {
+        caption: t("control.history.of_tier", { tier }), points, series: [depth, ...flow, ...waits], format: rate, formatAt,
+        time: t("control.time"),
+      },
+    ));
 }

@@ -6,7 +6,7 @@ import { formatDate, formatNumber, formatRelative, t } from "../lib/i18n.js";
 import { settleMany } from "./bulk.js";
 import { ask, openSheet } from "./dialogs.js";
 import { formatMoney, shortId } from "./format.js";
-import { button, code, facts, idNode, newPanel, queryOf, state } from "./parts.js";
+import { button, code, facts, idNode, newPanel, opener, queryOf, rowButton, state } from "./parts.js";
 import { newFilters, newPages, newTable } from "./table.js";
 import { reasonRow } from "./waiting.js";
 
@@ -16,19 +16,30 @@ const COLOURS = { waiting: "warn", running: "accent", done: "good", failed: "dan
 
 export function jobsPanel({ canChange }) {
   const filters = newFilters([
-    { name: "status", label: t("control.jobs.status"), value: "failed", options: [...Object.keys(COLOURS).map((status) => [status, t(`control.job.${status}`)]), ["", t("control.jobs.any")]] },
+    {
+      name: "status", label: t("control.jobs.status"), value: "failed",
+      options: [...Object.keys(COLOURS).map((status) => [status, t(`control.job.${status}`)]), ["", t("control.jobs.any")]],
+    },
     { name: "kind", label: t("control.jobs.kind"), list: KINDS },
   ], () => panel.refresh());
   const changed = () => panel.refresh();
   const table = newTable({
     caption: t("control.jobs.title"), none: t("control.jobs.none"), noneIcon: "check", keyOf: ({ id }) => id,
     columns: [
-      { title: t("control.jobs.job"), show: (job) => el("button", { type: "button", className: "link mono", textContent: shortId(job.id), title: job.id, dir: "ltr", onclick: () => openJob(job.id) }), same: ({ id }) => id },
+      { title: t("control.jobs.job"), show: (job) => opener(shortId(job.id), () => openJob(job.id), job.id), same: ({ id }) => id },
       { title: t("control.jobs.kind"), show: ({ kind }) => code(kind) },
       { title: t("control.jobs.status"), show: ({ status }) => state(COLOURS[status], t(`control.job.${status}`)) },
-      { title: t("control.jobs.error"), kind: "wide", show: ({ error, failures }) => el("span", { className: "quiet clamp", textContent: error ? t("control.jobs.failed_times", { error, count: failures }) : "–", dir: "auto" }) },
+      {
+        title: t("control.jobs.error"), kind: "wide",
+        show: ({ error, failures }) => el(
+          "span",
+          { className: "quiet clamp", textContent: error ? t("control.jobs.failed_times", { error, count: failures }) : "–", dir: "auto" },
+        ),
+      },
       { title: t("control.jobs.created"), text: ({ created_at: created }) => formatRelative(created) },
-      canChange && { kind: "acts", show: (job) => (job.status === "failed" ? actionsOf(job, changed) : []), same: ({ id, status }) => `${id} ${status}` },
+      canChange && {
+        kind: "acts", show: (job) => (job.status === "failed" ? actionsOf(job, changed) : []), same: ({ id, status }) => `${id} ${status}`,
+      },
     ],
   });
   const pages = newPages((after) => PATH + queryOf({ ...filters.values(), after }), table.fill);
@@ -36,23 +47,29 @@ export function jobsPanel({ canChange }) {
     const { kind } = filters.values();
     return (await settleMany({ path: PATH, verb, what: "jobs", filter: kind ? { kind } : {} })) && panel.refresh();
   };
-  const tools = canChange ? [button(t("control.dead.retry_all"), () => many("retry")), button(t("control.dead.discard_all"), () => many("discard"), "button small danger")] : [];
-  const panel = newPanel({ title: t("control.jobs.title"), about: t("control.jobs.about"), tools, content: [filters.node, table.node, pages.more], read: pages.read });
+  const tools = canChange ? [
+    button(t("control.dead.retry_all"), () => many("retry")),
+    button(t("control.dead.discard_all"), () => many("discard"), "button small danger"),
+  ] : [];
+  const panel = newPanel(
+    {
+      title: t("control.jobs.title"), about: t("control.jobs.about"), tools, content: [filters.node, table.node, pages.more],
+      read: pages.read,
+    },
+  );
   return panel;
 }
 
 function actionsOf(job, changed) {
-  const named = (verb, className) => {
-    const node = button(t(`control.dead.${verb}`), () => settle(job, verb, changed), className);
-    node.setAttribute("aria-label", t("control.dead.act_on", { action: t(`control.dead.${verb}`), id: shortId(job.id) }));
-    return node;
-  };
+  const named = (verb, className) => rowButton(t(`control.dead.${verb}`), shortId(job.id), () => settle(job, verb, changed), className);
   return [el("div", { className: "acts-row" }, named("retry", "button small"), named("discard", "button small danger"))];
 }
 
 async function settle(job, verb, changed) {
   if (verb === "discard") {
-    const sure = await ask({ title: t("control.jobs.discard_title"), text: t("control.jobs.discard_text"), yes: t("control.dead.discard"), danger: true });
+    const sure = await ask(
+      { title: t("control.jobs.discard_title"), text: t("control.jobs.discard_text"), yes: t("control.dead.discard"), danger: true },
+    );
     if (!sure) return;
   }
   await call("POST", `${PATH}/${job.id}/${verb}`);

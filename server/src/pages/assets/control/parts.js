@@ -68,7 +68,9 @@ export function newPanel({ title, about, tools = [], content = [], read, optiona
     const said = fault.querySelector("span");
     if (said) return setText(said, message);
     const again = button(t("common.retry"), refresh);
-    fault.replaceChildren(el("div", { className: "notice danger fault-notice" }, icon("warning", "small"), el("span", { textContent: message }), again));
+    fault.replaceChildren(
+      el("div", { className: "notice danger fault-notice" }, icon("warning", "small"), el("span", { textContent: message }), again),
+    );
     return undefined;
   }
 
@@ -90,11 +92,25 @@ export function idNode(id) {
   return node;
 }
 
+/** A name in a table that opens what it is of. */
+export const opener = (textContent, onclick, title = "") => el(
+  "button", { type: "button", className: "link mono", textContent, title, dir: "ltr", onclick },
+);
+
+/** A button in a row: for who hears it, it says on what it acts. */
+export function rowButton(text, name, run, className = "button small") {
+  const node = button(text, run, className);
+  node.setAttribute("aria-label", t("control.act_on", { action: text, name }));
+  return node;
+}
+
 /** Names that stand for themselves: codes, models, verbs. */
 export const code = (textContent, className = "") => el("code", { textContent, className, dir: "ltr" });
 
 /** Facts as pairs of a term and a text or nodes. */
-export const facts = (pairs) => el("dl", { className: "facts" }, ...pairs.filter(([, shown]) => shown !== null && shown !== undefined && shown !== "")
+export const facts = (pairs) => el("dl", { className: "facts" }, ...pairs.filter(
+  ([, shown]) => shown !== null && shown !== undefined && shown !== "",
+)
   .flatMap(([term, shown]) => [el("dt", { textContent: term }), el("dd", { dir: "auto" }, ...[shown].flat())]));
 
 /** A number with what it is of. Returns the node, and the way to change it. */
@@ -130,7 +146,9 @@ export function newMeter(label) {
 
 /** A button that opens a menu of actions. */
 export function menuButton(label, items) {
-  const node = el("button", { type: "button", className: "tool", ariaLabel: label, ariaHasPopup: "menu", ariaExpanded: "false" }, icon("more"));
+  const node = el(
+    "button", { type: "button", className: "tool", ariaLabel: label, ariaHasPopup: "menu", ariaExpanded: "false" }, icon("more"),
+  );
   node.onclick = () => openMenu(node, items(), label);
   return node;
 }

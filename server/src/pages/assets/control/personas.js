@@ -4,7 +4,7 @@ import { call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
 import { formatRelative, t } from "../lib/i18n.js";
 import { ask } from "./dialogs.js";
-import { button, idNode, menuButton, newPanel, queryOf, state } from "./parts.js";
+import { idNode, menuButton, newPanel, queryOf, rowButton, state } from "./parts.js";
 import { newFilters, newPages, newTable } from "./table.js";
 
 const VISIBILITIES = ["public", "link", "private"];
@@ -13,8 +13,14 @@ const PATH = "/admin/personas";
 export function personasSection({ canChange }) {
   const filters = newFilters([
     { name: "search", label: t("control.personas.search") },
-    { name: "visibility", label: t("control.personas.visibility"), options: [["", t("control.personas.any_visibility")], ...VISIBILITIES.map((each) => [each, t(`control.visibility.${each}`)])] },
-    { name: "hidden", label: t("control.personas.state"), options: [["", t("control.personas.any_state")], ["true", t("control.personas.hidden")], ["false", t("control.personas.shown")]] },
+    {
+      name: "visibility", label: t("control.personas.visibility"),
+      options: [["", t("control.personas.any_visibility")], ...VISIBILITIES.map((each) => [each, t(`control.visibility.${each}`)])],
+    },
+    {
+      name: "hidden", label: t("control.personas.state"),
+      options: [["", t("control.personas.any_state")], ["true", t("control.personas.hidden")], ["false", t("control.personas.shown")]],
+    },
     { name: "owner", label: t("control.personas.owner") },
   ], () => panel.refresh());
   const changed = () => panel.refresh();
@@ -29,7 +35,12 @@ export function personasSection({ canChange }) {
     ],
   });
   const pages = newPages((after) => PATH + queryOf({ ...filters.values(), after }), table.fill);
-  const panel = newPanel({ title: t("control.personas.title"), about: t("control.personas.about"), content: [filters.node, table.node, pages.more], read: pages.read });
+  const panel = newPanel(
+    {
+      title: t("control.personas.title"), about: t("control.personas.about"), content: [filters.node, table.node, pages.more],
+      read: pages.read,
+    },
+  );
   return { nodes: [panel.node], read: panel.refresh };
 }
 
@@ -45,17 +56,22 @@ function stateCell({ hidden_at: hidden, hidden_reason: reason }) {
 
 function actionsOf(persona, changed) {
   const act = persona.hidden_at
-    ? button(t("control.personas.unhide"), () => unhide(persona, changed))
-    : button(t("control.personas.hide"), () => hide(persona, changed));
-  act.setAttribute("aria-label", t("control.workers.act_on", { action: act.textContent, name: persona.name }));
-  const more = menuButton(t("control.acts_on", { name: persona.name }), () => [{ icon: "trash", text: t("control.delete"), danger: true, run: () => remove(persona, changed) }]);
+    ? rowButton(t("control.personas.unhide"), persona.name, () => unhide(persona, changed))
+    : rowButton(t("control.personas.hide"), persona.name, () => hide(persona, changed));
+  const more = menuButton(
+    t("control.acts_on", { name: persona.name }),
+    () => [{ icon: "trash", text: t("control.delete"), danger: true, run: () => remove(persona, changed) }],
+  );
   return [el("div", { className: "acts-row" }, act, more)];
 }
 
 async function hide(persona, changed) {
   const done = await ask({
-    title: t("control.personas.hide_title", { name: persona.name }), text: t("control.personas.hide_text"), yes: t("control.personas.hide"), danger: true,
-    fields: [{ name: "reason", label: t("control.personas.reason"), help: t("control.personas.reason_help"), maxLength: 500, required: true }],
+    title: t("control.personas.hide_title", { name: persona.name }), text: t("control.personas.hide_text"), yes: t("control.personas.hide"),
+    danger: true,
+    fields: [
+      { name: "reason", label: t("control.personas.reason"), help: t("control.personas.reason_help"), maxLength: 500, required: true },
+    ],
     send: ({ reason }) => call("POST", `${PATH}/${persona.slug}/hide`, { body: { reason } }),
   });
   if (!done) return;
@@ -71,10 +87,16 @@ async function unhide(persona, changed) {
 
 /** Asks twice: all conversations with it go too. */
 async function remove(persona, changed) {
-  const first = await ask({ title: t("control.personas.delete_title", { name: persona.name }), text: t("control.personas.delete_text"), yes: t("control.go_on"), danger: true });
+  const first = await ask(
+    {
+      title: t("control.personas.delete_title", { name: persona.name }), text: t("control.personas.delete_text"), yes: t("control.go_on"),
+      danger: true,
+    },
+  );
   if (!first) return;
   const second = await ask({
-    title: t("control.personas.delete_sure", { name: persona.name }), text: t("control.no_way_back"), yes: t("control.delete"), danger: true,
+    title: t("control.personas.delete_sure", { name: persona.name }), text: t("control.no_way_back"), yes: t("control.delete"),
+    danger: true,
     send: () => call("DELETE", `${PATH}/${persona.slug}`),
   });
   if (second) await changed();

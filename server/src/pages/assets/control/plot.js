@@ -41,7 +41,9 @@ export function areaOf(points) {
   const pieces = [[]];
   for (const point of points) point[1] === null ? pieces.push([]) : pieces.at(-1).push(point);
   return pieces.filter(({ length }) => length > 1).map((piece) =>
-    `M${round(piece[0][0])} ${HEIGHT}${piece.map(([x, y]) => `L${round(x)} ${round(y)}`).join("")}L${round(piece.at(-1)[0])} ${HEIGHT}Z`).join("");
+    `M${round(piece[0][0])} ${HEIGHT}${piece.map(
+      ([x, y]) => `L${round(x)} ${round(y)}`,
+    ).join("")}L${round(piece.at(-1)[0])} ${HEIGHT}Z`).join("");
 }
 
 const round = (number) => Math.round(number * 10) / 10;
@@ -60,12 +62,18 @@ export function newPlot({ title, points, series, format, formatAt }) {
   const drawing = drawingOf(series, values.map((row) => row.map((value, at) => [xOf(at), yOf(value)])), cursor);
   const readout = el("p", { className: "readout" });
   const field = el("div", { className: "field-of-plot", role: "slider", tabIndex: 0, dir: "ltr" }, drawing);
-  Object.assign(field, { ariaLabel: title, ariaValueMin: "0", ariaValueMax: String(Math.max(0, points.length - 1)), ariaOrientation: "horizontal" });
-  const axis = (name, texts) => el("div", { className: name, ariaHidden: "true", dir: "ltr" }, ...texts.map((textContent) => el("span", { textContent, dir: "auto" })));
+  Object.assign(
+    field, { ariaLabel: title, ariaValueMin: "0", ariaValueMax: String(Math.max(0, points.length - 1)), ariaOrientation: "horizontal" },
+  );
+  const axis = (name, texts) => el(
+    "div", { className: name, ariaHidden: "true", dir: "ltr" }, ...texts.map((textContent) => el("span", { textContent, dir: "auto" })),
+  );
   const node = el("figure", { className: "plot" },
     el("figcaption", {}, el("strong", { textContent: title, dir: "auto" }), readout),
     axis("y-axis", [format(top), format(top / 2), format(0)]), field, axis("x-axis", [formatAt(points[0].at), formatAt(points.at(-1).at)]));
-  const textAt = (at) => [formatAt(points[at].at), ...series.map(({ name }, which) => `${name} ${values[which][at] === null ? "–" : format(values[which][at])}`)];
+  const textAt = (at) => [
+    formatAt(points[at].at), ...series.map(({ name }, which) => `${name} ${values[which][at] === null ? "–" : format(values[which][at])}`),
+  ];
 
   function show(at, isPointed) {
     cursor.setAttribute("x1", xOf(at));
@@ -73,7 +81,10 @@ export function newPlot({ title, points, series, format, formatAt }) {
     cursor.setAttribute("visibility", isPointed ? "visible" : "hidden");
     field.ariaValueNow = String(at);
     field.ariaValueText = textAt(at).join(", ");
-    readout.replaceChildren(...readingOf(series, values, at, format), ...(isPointed ? [el("span", { className: "quiet", textContent: formatAt(points[at].at) })] : []));
+    readout.replaceChildren(
+      ...readingOf(series, values, at, format),
+      ...(isPointed ? [el("span", { className: "quiet", textContent: formatAt(points[at].at) })] : []),
+    );
   }
 
   moveCursor(field, points.length, show);
@@ -112,7 +123,9 @@ function moveCursor(field, count, show) {
   field.onblur = end;
   field.onkeydown = (event) => {
     const far = Math.max(1, Math.round(count / 10));
-    const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageUp: at + far, PageDown: at - far, Home: 0, End: last }[event.key];
+    const to = {
+      ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageUp: at + far, PageDown: at - far, Home: 0, End: last,
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     go(to);
@@ -124,12 +137,19 @@ export function newNumbers(summary, { caption, points, series, format, formatAt,
   const body = el("tbody", {});
   const head = el("tr", {}, ...[time, ...series.map(({ name }) => name)].map((textContent) => el("th", { textContent, scope: "col" })));
   const table = el("table", {}, el("caption", { className: "unseen", textContent: caption }), el("thead", {}, head), body);
-  const details = el("details", { className: "numbers" }, el("summary", { textContent: summary }), el("div", { className: "scrolls-table", tabIndex: 0, role: "region", ariaLabel: caption }, table));
+  const details = el(
+    "details", { className: "numbers" }, el("summary", { textContent: summary }),
+    el("div", { className: "scrolls-table", tabIndex: 0, role: "region", ariaLabel: caption }, table),
+  );
   // Made when it is wanted: it is long.
   details.ontoggle = () => {
     if (!details.open || body.firstChild) return;
     body.append(...points.toReversed().map((point) => el("tr", {}, el("th", { scope: "row", textContent: formatAt(point.at) }),
-      ...series.map(({ of, format: own = format }) => el("td", { className: "number", textContent: of(point) === null || of(point) === undefined ? "–" : own(of(point)) })))));
+      ...series.map(
+        ({ of, format: own = format }) => el(
+          "td", { className: "number", textContent: of(point) === null || of(point) === undefined ? "–" : own(of(point)) },
+        ),
+      ))));
   };
   return details;
 }

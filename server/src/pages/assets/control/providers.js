@@ -24,10 +24,15 @@ export function providersSection() {
       setText(window, t("control.providers.window", { minutes: status.minutes }));
       // Times pass without being a change.
       const now = JSON.stringify([status.providers, Math.floor(Date.now() / 30_000)]);
-      if (now !== shown) cards.replaceChildren(...(status.providers.length ? status.providers.map(card) : [empty("globe", t("control.providers.none"))]));
+      if (now !== shown) cards.replaceChildren(
+        ...(status.providers.length ? status.providers.map(card) : [empty("globe", t("control.providers.none"))]),
+      );
       shown = now;
       const { hit_rate: rate, hits: taken, misses } = status.cache;
-      hits.show(rate === null || rate === undefined ? NONE : formatShare(rate), t("control.providers.cache_about", { hits: taken, all: taken + misses }));
+      hits.show(
+        rate === null || rate === undefined ? NONE : formatShare(rate),
+        t("control.providers.cache_about", { hits: taken, all: taken + misses }),
+      );
       const all = Object.values(status.look_ups).reduce((sum, each) => sum + each, 0);
       found.show(formatNumber(all), t("control.providers.look_ups_about", { none: status.look_ups.none ?? 0 }));
     },
@@ -40,21 +45,29 @@ const outcomeText = (outcome) => (hasText(`chat.details.outcome.${outcome}`) ? t
 /** Why a service is not green, in the page's language; the server says it in English. */
 export function whyOf({ light, breaker, rest, check, error_rate: rate, why }) {
   if (light === "green") return "";
-  if (breaker === "open") return t(`control.providers.why.${{ rate_limited: "resting", out_of_money: "no_money", key_refused: "key_refused" }[rest?.why] ?? "failing"}`);
+  if (breaker === "open") return t(
+    `control.providers.why.${{ rate_limited: "resting", out_of_money: "no_money", key_refused: "key_refused" }[rest?.why] ?? "failing"}`,
+  );
   if (breaker === "half_open") return t("control.providers.why.probe");
   if (check.outcome && check.outcome !== "completed") return t("control.providers.why.check", { outcome: outcomeText(check.outcome) });
   if (rate > AMBER_ERROR_RATE) return t("control.providers.why.errors", { share: formatShare(rate) });
   return why ?? "";
 }
 
-const spread = ({ p50, p95, p99 }) => (p50 === null || p50 === undefined ? NONE : t("control.providers.spread", { p50: formatMs(p50), p95: formatMs(p95), p99: formatMs(p99) }));
+const spread = ({ p50, p95, p99 }) => (p50 === null || p50 === undefined ? NONE : t(
+  "control.providers.spread", { p50: formatMs(p50), p95: formatMs(p95), p99: formatMs(p99) },
+));
 
 function card(provider) {
   const { provider: name, key, light, breaker, rest, calls, hedges, outcomes, check } = provider;
   const why = whyOf(provider);
   const counts = Object.entries(outcomes).sort(([, a], [, b]) => b - a);
   return el("article", { className: `provider ${COLOURS[light]}` },
-    el("header", {}, el("h4", { textContent: name, dir: "auto" }), ...(key ? [el("span", { className: "chip tiny", textContent: key, dir: "auto" })] : []), state(COLOURS[light], t(`control.light.${light}`))),
+    el(
+      "header", {}, el("h4", { textContent: name, dir: "auto" }),
+      ...(key ? [el("span", { className: "chip tiny", textContent: key, dir: "auto" })] : []),
+      state(COLOURS[light], t(`control.light.${light}`)),
+    ),
     ...(why ? [el("p", { className: "why", textContent: why })] : []),
     facts([
       [t("control.providers.breaker"), t(`control.breaker.${breaker}`)],
@@ -65,8 +78,23 @@ function card(provider) {
       [t("control.providers.hedges"), hedges > 0 ? formatNumber(hedges) : null],
       [t("control.providers.cost"), Number.isFinite(provider.cost) ? formatMoney(provider.cost) : null],
       [t("control.providers.last_success"), formatAgo(provider.last_success)],
-      [t("control.providers.check"), check.checked_at ? t("control.providers.checked", { time: formatRelative(check.checked_at), outcome: outcomeText(check.outcome), took: formatMs(check.ms) }) : t("control.providers.unchecked", { time: formatRelative(check.next_at) })],
+      [
+        t("control.providers.check"),
+        check.checked_at ? t(
+          "control.providers.checked",
+          { time: formatRelative(check.checked_at), outcome: outcomeText(check.outcome), took: formatMs(check.ms) },
+        ) : t("control.providers.unchecked", { time: formatRelative(check.next_at) }),
+      ],
       [t("control.providers.detail"), check.outcome === "completed" ? null : check.detail],
     ]),
-    ...(counts.length ? [el("p", { className: "chips tight" }, ...counts.map(([outcome, count]) => el("span", { className: "chip tiny", textContent: t("control.counted", { what: outcomeText(outcome), count }) })))] : []));
+    ...(counts.length ? [
+      el(
+        "p", { className: "chips tight" },
+        ...counts.map(
+          ([outcome, count]) => el(
+            "span", { className: "chip tiny", textContent: t("control.counted", { what: outcomeText(outcome), count }) },
+          ),
+        ),
+      ),
+    ] : []));
 }

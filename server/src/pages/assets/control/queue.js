@@ -33,8 +33,12 @@ export function queueSection({ canChange }) {
       for (const panel of [workersPanel, kindsPanel]) panel.refresh();
     },
   });
-  const workersPanel = newPanel({ title: t("control.workers.title"), about: t("control.workers.about"), content: [workers.node, unlisted], read: async () => {} });
-  const kindsPanel = newPanel({ title: t("control.kinds.title"), about: t("control.kinds.about"), content: [kinds.node], read: async () => {} });
+  const workersPanel = newPanel(
+    { title: t("control.workers.title"), about: t("control.workers.about"), content: [workers.node, unlisted], read: async () => {} },
+  );
+  const kindsPanel = newPanel(
+    { title: t("control.kinds.title"), about: t("control.kinds.about"), content: [kinds.node], read: async () => {} },
+  );
   const history = historyPanel();
   again = live.refresh;
   return {
@@ -57,8 +61,14 @@ function newTotals() {
       const slots = alive.filter((worker) => worker.state === "active").reduce((sum, worker) => sum + worker.slots, 0);
       const running = workers.reduce((sum, worker) => sum + worker.running.length, 0);
       open.show(formatNumber(count), t("control.queue.open_about"));
-      lag.show(measured ? formatMs(measured.median_ms) : "–", measured ? t("control.queue.lag_about", { longest: formatMs(measured.longest_ms) }) : t("control.queue.lag_none"));
-      working.show(t("control.of", { part: running, whole: slots }), t("control.queue.working_about", { count: alive.length }), slots === 0 ? "danger" : "");
+      lag.show(
+        measured ? formatMs(measured.median_ms) : "–",
+        measured ? t("control.queue.lag_about", { longest: formatMs(measured.longest_ms) }) : t("control.queue.lag_none"),
+      );
+      working.show(
+        t("control.of", { part: running, whole: slots }), t("control.queue.working_about", { count: alive.length }),
+        slots === 0 ? "danger" : "",
+      );
       letters.show(formatNumber(dead), t("control.queue.dead_about"), dead > 0 ? "warn" : "");
       redis.show(t(`control.redis.${state}`), t(`control.redis.${state}_about`), state === "ok" ? "" : "danger");
     },

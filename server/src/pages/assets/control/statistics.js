@@ -13,15 +13,23 @@ const COUNTED = ["users", "messages", "replies", "failed", "prompt_tokens", "com
 
 export function statisticsSection() {
   let days = SPANS[1];
-  const tiles = Object.fromEntries(["messages", "replies", "failed", "tokens", "cost", "liked"].map((name) => [name, newTile(t(`control.statistics.${name}`))]));
+  const tiles = Object.fromEntries(
+    ["messages", "replies", "failed", "tokens", "cost", "liked"].map((name) => [name, newTile(t(`control.statistics.${name}`))]),
+  );
   const plots = el("div", { className: "plots" });
   const tiers = tiersTable();
   const personas = personasTable();
-  const choice = el("div", { className: "segments", role: "radiogroup", ariaLabel: t("control.history.span") }, ...SPANS.map((span) => el("label", {},
-    el("input", { type: "radio", name: "control-days", checked: span === days, onchange: () => (days = span, panel.refresh()) }), el("span", { textContent: t("control.statistics.days", { count: span }) }))));
+  const choice = el("div", {
+    className: "segments", role: "radiogroup", ariaLabel: t("control.history.span"),
+  }, ...SPANS.map((span) => el("label", {},
+    el(
+      "input", { type: "radio", name: "control-days", checked: span === days, onchange: () => (days = span, panel.refresh()) },
+    ), el("span", { textContent: t("control.statistics.days", { count: span }) }))));
   const panel = newPanel({
     title: t("control.statistics.title"), about: t("control.statistics.about"), tools: [choice],
-    content: [el("dl", { className: "tiles totals" }, ...Object.values(tiles).map(({ node }) => node)), plots, el("h4", { textContent: t("control.statistics.by_tier") }), tiers.node,
+    content: [el(
+      "dl", { className: "tiles totals" }, ...Object.values(tiles).map(({ node }) => node),
+    ), plots, el("h4", { textContent: t("control.statistics.by_tier") }), tiers.node,
       el("h4", { textContent: t("control.statistics.by_persona") }), personas.node],
     read: async () => {
       const found = await readOrNothing(days);
@@ -62,7 +70,10 @@ function showTotals(tiles, days) {
   tiles.messages.show(formatCount(all.messages));
   tiles.replies.show(formatCount(all.replies));
   tiles.failed.show(formatCount(all.failed), all.replies + all.failed ? formatShare(all.failed / (all.replies + all.failed)) : "");
-  tiles.tokens.show(formatCount(all.prompt_tokens + all.completion_tokens), t("control.statistics.tokens_are", { prompt: formatCount(all.prompt_tokens), completion: formatCount(all.completion_tokens) }));
+  tiles.tokens.show(
+    formatCount(all.prompt_tokens + all.completion_tokens),
+    t("control.statistics.tokens_are", { prompt: formatCount(all.prompt_tokens), completion: formatCount(all.completion_tokens) }),
+  );
   tiles.cost.show(formatMoney(all.cost));
   tiles.liked.show(rated ? formatShare(all.thumbs_up / rated) : NONE, t("control.statistics.rated", { count: rated }));
 }
@@ -71,15 +82,28 @@ function showPlots(root, byDay) {
   const points = [...byDay].map(([day, sum]) => ({ at: day, ...sum })).sort((a, b) => (a.at < b.at ? -1 : 1));
   if (!points.length) return root.replaceChildren(empty("pulse", t("control.statistics.none")));
   const formatAt = (day) => formatDate(`${day.slice(0, 10)}T12:00:00`, { day: "numeric", month: "short" });
-  const seriesOf = (name, colour, of = (point) => point[name], more = {}) => ({ name: t(`control.statistics.${name}`), colour, of, ...more });
-  const tokens = seriesOf("tokens", "accent", (point) => point.prompt_tokens + point.completion_tokens, { isFilled: true, format: formatCount });
+  const seriesOf = (name, colour, of = (point) => point[name], more = {}) => ({
+    name: t(`control.statistics.${name}`), colour, of, ...more
+  });
+  const tokens = seriesOf(
+    "tokens", "accent", (point) => point.prompt_tokens + point.completion_tokens, { isFilled: true, format: formatCount },
+  );
   const cost = seriesOf("cost", "accent", undefined, { isFilled: true, format: formatMoney });
   const users = seriesOf("users", "accent", undefined, { isFilled: true });
   const replies = [seriesOf("replies", "good"), seriesOf("messages", "quiet"), seriesOf("failed", "danger")];
   const thumbs = [seriesOf("thumbs_up", "good"), seriesOf("thumbs_down", "danger")];
   const plot = (title, series, format) => newPlot({ title: t(`control.statistics.${title}`), points, series, format, formatAt });
-  root.replaceChildren(plot("users", [users], formatCount), plot("flow", replies, formatCount), plot("tokens", [tokens], formatCount), plot("cost", [cost], formatMoney), plot("thumbs", thumbs, formatCount));
-  const numbers = newNumbers(t("control.as_table"), { caption: t("control.statistics.title"), points, series: [users, ...replies, tokens, cost, ...thumbs], format: formatNumber, formatAt, time: t("control.time") });
+  root.replaceChildren(
+    plot("users", [users], formatCount), plot("flow", replies, formatCount), plot("tokens", [tokens], formatCount),
+    plot("cost", [cost], formatMoney), plot("thumbs", thumbs, formatCount),
+  );
+  const numbers = newNumbers(
+    t("control.as_table"),
+    {
+      caption: t("control.statistics.title"), points, series: [users, ...replies, tokens, cost, ...thumbs], format: formatNumber, formatAt,
+      time: t("control.time"),
+    },
+  );
   root.append(numbers);
   return undefined;
 }
@@ -92,7 +116,8 @@ const tiersTable = () => newTable({
   caption: t("control.statistics.by_tier"), none: t("control.statistics.none"), keyOf: ({ tier }) => tier,
   columns: [
     { title: t("control.users.tier"), text: ({ tier }) => tier },
-    number(t("control.statistics.messages"), "messages"), number(t("control.statistics.replies"), "replies"), number(t("control.statistics.failed"), "failed"),
+    number(t("control.statistics.messages"), "messages"), number(t("control.statistics.replies"), "replies"),
+    number(t("control.statistics.failed"), "failed"),
     { title: t("control.statistics.tokens"), text: (row) => formatCount(row.prompt_tokens + row.completion_tokens), kind: "number" },
     number(t("control.statistics.cost"), "cost", formatMoney), { ...rating, title: t("control.statistics.liked") },
   ],
@@ -101,7 +126,13 @@ const tiersTable = () => newTable({
 const personasTable = () => newTable({
   caption: t("control.statistics.by_persona"), none: t("control.statistics.none"), keyOf: ({ slug }) => slug,
   columns: [
-    { title: t("control.personas.persona"), kind: "wide", show: ({ name, slug }) => el("span", {}, el("strong", { textContent: name, dir: "auto" }), " ", el("code", { className: "quiet", textContent: slug, dir: "ltr" })) },
+    {
+      title: t("control.personas.persona"), kind: "wide",
+      show: ({ name, slug }) => el(
+        "span", {}, el("strong", { textContent: name, dir: "auto" }), " ",
+        el("code", { className: "quiet", textContent: slug, dir: "ltr" }),
+      ),
+    },
     number(t("control.statistics.messages"), "messages"), number(t("control.statistics.users"), "users"),
     number(t("control.statistics.cost"), "cost", formatMoney), { ...rating, title: t("control.statistics.liked") },
   ],

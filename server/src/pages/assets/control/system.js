@@ -27,7 +27,9 @@ function healthPanel() {
       const health = await call("GET", "/admin/health");
       setText(looked, t("control.system.looked", { time: formatRelative(health.looked_at) }));
       const now = JSON.stringify(health.findings);
-      if (now !== shown) findings.replaceChildren(...[...health.findings].sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict)).map(findingRow));
+      if (now !== shown) findings.replaceChildren(
+        ...[...health.findings].sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict)).map(findingRow),
+      );
       shown = now;
     },
   });
@@ -35,7 +37,9 @@ function healthPanel() {
 
 /** What was found is the server's own word, in English. */
 const findingRow = ({ verdict, about, found, advice }) => el("li", { className: COLOURS[verdict] ?? "" },
-  el("span", { className: "what" }, el("strong", { textContent: about, lang: "en", dir: "ltr" }), el("span", { className: "quiet", textContent: found, lang: "en", dir: "ltr" }),
+  el("span", { className: "what" }, el("strong", { textContent: about, lang: "en", dir: "ltr" }), el(
+    "span", { className: "quiet", textContent: found, lang: "en", dir: "ltr" },
+  ),
     ...(advice ? [el("span", { className: "advice", textContent: advice, lang: "en", dir: "ltr" })] : [])),
   state(COLOURS[verdict], t(`control.verdict.${verdict}`)));
 
@@ -43,13 +47,29 @@ function processesPanel() {
   const table = newTable({
     caption: t("control.system.processes"), none: t("control.system.none"), keyOf: ({ kind, id }) => `${kind} ${id}`,
     columns: [
-      { title: t("control.system.process"), show: ({ kind, id }) => el("div", { className: "stack" }, el("span", { textContent: t(`control.process.${kind}`) }), idNode(id)), same: ({ id }) => id },
+      {
+        title: t("control.system.process"),
+        show: ({ kind, id }) => el("div", { className: "stack" }, el("span", { textContent: t(`control.process.${kind}`) }), idNode(id)),
+        same: ({ id }) => id,
+      },
       { title: t("control.workers.version"), show: ({ version }) => code(version), same: ({ version }) => version },
       { title: t("control.system.up"), text: ({ started_at: started }) => formatSince(started) },
-      { title: t("control.system.memory"), text: ({ rss_bytes: bytes }) => (Number.isFinite(bytes) ? formatBytes(bytes) : NONE), kind: "number" },
-      { title: t("control.system.cpu"), text: ({ cpu_seconds: seconds }) => (Number.isFinite(seconds) ? t("control.system.seconds", { seconds: formatNumber(Math.round(seconds)) }) : NONE), kind: "number" },
+      {
+        title: t("control.system.memory"), text: ({ rss_bytes: bytes }) => (Number.isFinite(bytes) ? formatBytes(bytes) : NONE),
+        kind: "number",
+      },
+      {
+        title: t("control.system.cpu"),
+        text: ({ cpu_seconds: seconds }) => (Number.isFinite(seconds) ? t(
+          "control.system.seconds", { seconds: formatNumber(Math.round(seconds)) },
+        ) : NONE),
+        kind: "number",
+      },
       { title: t("control.system.pool"), text: poolText, kind: "number" },
-      { title: t("control.system.sockets"), text: ({ sockets }) => (Number.isFinite(sockets) ? formatNumber(sockets) : NONE), kind: "number" },
+      {
+        title: t("control.system.sockets"), text: ({ sockets }) => (Number.isFinite(sockets) ? formatNumber(sockets) : NONE),
+        kind: "number",
+      },
       { title: t("control.workers.seen"), text: ({ seen_at: seen }) => formatRelative(seen) },
     ],
   });

@@ -100,5 +100,7 @@ export function newFilters(fields, onChange) {
     event.preventDefault();
     changed(0);
   };
-  return { node, values: () => Object.fromEntries([...node.elements].filter(({ name }) => name).map(({ name, value }) => [name, value.trim()])) };
+  return {
+    node, values: () => Object.fromEntries([...node.elements].filter(({ name }) => name).map(({ name, value }) => [name, value.trim()])),
+  };
 }

@@ -33,12 +33,25 @@ export function tiersSection({ canChange }) {
   return { nodes: [panel.node], read: panel.refresh };
 }
 
-const names = (list, none) => (list?.length ? el("div", { className: "chips tight" }, ...list.map((each) => code(each, "in-list"))) : el("span", { className: "quiet", textContent: none }));
+const names = (list, none) => (list?.length ? el(
+  "div", { className: "chips tight" }, ...list.map((each) => code(each, "in-list")),
+) : el("span", { className: "quiet", textContent: none }));
 
 const fieldsOf = (tier) => [
-  ...NUMBERS.map((name) => ({ name, label: t(`control.tiers.${name}`), help: t(`control.tiers.${name}_help`), type: "number", min: 1, value: String(tier[name] ?? "") })),
-  { name: "chain", label: t("control.tiers.chain"), help: t("control.tiers.chain_help"), lines: 2, value: (tier.chain ?? []).join("\n"), dir: "ltr" },
-  { name: "models", label: t("control.tiers.models"), help: t("control.tiers.models_help"), lines: 2, value: (tier.models ?? []).join("\n"), dir: "ltr" },
+  ...NUMBERS.map(
+    (name) => ({
+      name, label: t(`control.tiers.${name}`), help: t(`control.tiers.${name}_help`), type: "number", min: 1,
+      value: String(tier[name] ?? ""),
+    }),
+  ),
+  {
+    name: "chain", label: t("control.tiers.chain"), help: t("control.tiers.chain_help"), lines: 2, value: (tier.chain ?? []).join("\n"),
+    dir: "ltr",
+  },
+  {
+    name: "models", label: t("control.tiers.models"), help: t("control.tiers.models_help"), lines: 2, value: (tier.models ?? []).join("\n"),
+    dir: "ltr",
+  },
 ];
 
 const lines = (text) => text.split(/[\n,]/).map((line) => line.trim()).filter(Boolean);
@@ -52,7 +65,8 @@ export function bodyOf(entered) {
 
 async function change(tier, changed) {
   const done = await ask({
-    title: t("control.tiers.change_title", { name: tier.name }), text: t("control.tiers.change_text"), fields: fieldsOf(tier), yes: t("control.save"),
+    title: t("control.tiers.change_title", { name: tier.name }), text: t("control.tiers.change_text"), fields: fieldsOf(tier),
+    yes: t("control.save"),
     send: (entered) => call("PATCH", `${PATH}/${tier.name}`, { body: bodyOf(entered) }),
   });
   if (done) await changed();
@@ -61,7 +75,10 @@ async function change(tier, changed) {
 async function create(changed) {
   const done = await ask({
     title: t("control.tiers.new"), yes: t("control.create"),
-    fields: [{ name: "name", label: t("control.tiers.name"), help: t("control.tiers.name_help"), maxLength: 31, dir: "ltr", required: true }, ...fieldsOf({})],
+    fields: [
+      { name: "name", label: t("control.tiers.name"), help: t("control.tiers.name_help"), maxLength: 31, dir: "ltr", required: true },
+      ...fieldsOf({}),
+    ],
     send: ({ name, ...entered }) => call("POST", PATH, { body: { name, ...bodyOf(entered) } }),
   });
   if (done) await changed();
@@ -69,7 +86,8 @@ async function create(changed) {
 
 async function remove(tier, changed) {
   const done = await ask({
-    title: t("control.tiers.delete_title", { name: tier.name }), text: t("control.tiers.delete_text"), yes: t("control.delete"), danger: true,
+    title: t("control.tiers.delete_title", { name: tier.name }), text: t("control.tiers.delete_text"), yes: t("control.delete"),
+    danger: true,
     send: () => call("DELETE", `${PATH}/${tier.name}`),
   });
   if (done) await changed();

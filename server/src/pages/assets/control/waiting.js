@@ -11,7 +11,10 @@ const COLOURS = { queued: "warn", in_progress: "accent", completed: "good", fail
 
 /** A field for the id of a request, and what is known of it. */
 export function waitingPanel() {
-  const input = el("input", { name: "request", className: "input mono", autocomplete: "off", spellcheck: false, dir: "ltr", placeholder: t("control.waiting.id") });
+  const input = el(
+    "input",
+    { name: "request", className: "input mono", autocomplete: "off", spellcheck: false, dir: "ltr", placeholder: t("control.waiting.id") },
+  );
   input.ariaLabel = t("control.waiting.id");
   const answer = el("div", { className: "answer", role: "status" });
   const look = el("button", { className: "primary", textContent: t("control.waiting.submit") });
@@ -25,7 +28,9 @@ export function waitingPanel() {
     look.ariaBusy = null;
     return undefined;
   };
-  const panel = newPanel({ title: t("control.waiting.title"), about: t("control.waiting.about"), content: [form, answer], read: async () => {} });
+  const panel = newPanel(
+    { title: t("control.waiting.title"), about: t("control.waiting.about"), content: [form, answer], read: async () => {} },
+  );
   panel.refresh();
   return panel.node;
 }
@@ -62,7 +67,9 @@ function describe({ request_id: id, user_id: user, tier, status, attempt, create
   ];
 }
 
-const formatMoment = (time) => formatDate(time, daysAgo(time) === 0 ? { timeStyle: "medium" } : { dateStyle: "short", timeStyle: "medium" });
+const formatMoment = (time) => formatDate(
+  time, daysAgo(time) === 0 ? { timeStyle: "medium" } : { dateStyle: "short", timeStyle: "medium" },
+);
 
 /** A reason of a request or of a job. What a server of another version says is shown as it says it. */
 export function reasonRow({ code, detail, request_id: request, worker, jobs, since, until }) {
@@ -75,7 +82,10 @@ export function reasonRow({ code, detail, request_id: request, worker, jobs, sin
     worker && t("control.reasons.worker", { worker: shortId(worker) }),
   ].filter(Boolean).join(" · ");
   const ahead = request ? [button(t("control.reasons.ahead"), () => openRequest(request))] : [];
-  const text = el("span", { className: "what" }, el("strong", { textContent: words }), ...(more ? [el("span", { className: "quiet", textContent: more })] : []));
+  const text = el(
+    "span", { className: "what" }, el("strong", { textContent: words }),
+    ...(more ? [el("span", { className: "quiet", textContent: more })] : []),
+  );
   return el("li", {}, text, ...ahead);
 }
 
@@ -88,9 +98,15 @@ export function attemptsOf(attempts) {
 function attemptRow({ number, outcome, cause, worker, started_at: started, finished_at: finished, provider, model, tries }) {
   const took = formatMs(Date.parse(finished) - Date.parse(started));
   const key = `control.attempts.outcome.${outcome}`;
-  const about = [formatDate(started, { dateStyle: "short", timeStyle: "medium" }), took, provider && `${provider} · ${model}`, t("control.reasons.worker", { worker: shortId(worker) })];
+  const about = [
+    formatDate(started, { dateStyle: "short", timeStyle: "medium" }), took, provider && `${provider} · ${model}`,
+    t("control.reasons.worker", { worker: shortId(worker) }),
+  ];
   return el("li", {},
-    el("p", {}, el("strong", { textContent: t("control.attempts.number", { number }) }), " ", el("span", { className: "chip tiny", textContent: hasText(key) ? t(key) : outcome })),
+    el(
+      "p", {}, el("strong", { textContent: t("control.attempts.number", { number }) }), " ",
+      el("span", { className: "chip tiny", textContent: hasText(key) ? t(key) : outcome }),
+    ),
     el("p", { className: "quiet", textContent: about.filter(Boolean).join(" · ") }),
     ...(cause ? [el("p", { className: "cause", textContent: cause, dir: "auto" })] : []),
     el("ul", { className: "rows tries" }, ...tries.map(tryRow)));
@@ -98,7 +114,10 @@ function attemptRow({ number, outcome, cause, worker, started_at: started, finis
 
 function tryRow({ provider, model, key, outcome, ms, first_word_ms: first, cost, hedge }) {
   const text = `chat.details.outcome.${outcome}`;
-  const words = [hasText(text) ? t(text) : outcome, formatMs(ms), first && t("control.attempts.first_word", { time: formatMs(first) }), cost > 0 && formatMoney(cost), hedge && t("chat.details.hedge")];
+  const words = [
+    hasText(text) ? t(text) : outcome, formatMs(ms), first && t("control.attempts.first_word", { time: formatMs(first) }),
+    cost > 0 && formatMoney(cost), hedge && t("chat.details.hedge"),
+  ];
   const colour = { completed: "good", outrun: "" }[outcome] ?? "warn";
   return el("li", {}, el("span", { className: `dot ${colour}`, ariaHidden: "true" }), el("span", { className: "what" },
     el("strong", { textContent: [provider, key, model].filter(Boolean).join(" · "), dir: "ltr" }),

@@ -5,7 +5,7 @@ import { el, toast } from "../lib/dom.js";
 import { formatRelative, t } from "../lib/i18n.js";
 import { ask, openSheet } from "./dialogs.js";
 import { formatSince, shortId } from "./format.js";
-import { button, code, facts, idNode, newMeter, state } from "./parts.js";
+import { button, code, facts, idNode, newMeter, opener, rowButton, state } from "./parts.js";
 import { newTable } from "./table.js";
 import { openRequest } from "./waiting.js";
 
@@ -21,7 +21,11 @@ export function newWorkers({ canChange, changed }) {
       { title: t("control.workers.slots"), show: loadCell, same: ({ running, slots }) => `${running.length} ${slots}` },
       { title: t("control.workers.doing"), show: doingCell, kind: "wide", same: doingOf },
       { title: t("control.workers.seen"), text: ({ seen_at: seen }) => formatRelative(seen) },
-      canChange && { kind: "acts", show: (worker) => actionsOf(worker, changed), same: ({ state: wanted, alive, slots }) => `${wanted} ${alive} ${slots}` },
+      canChange && {
+        kind: "acts", show: (worker) => actionsOf(worker, changed),
+        // How much it does is told before it is drained.
+        same: ({ state: wanted, alive, slots, running, running_jobs: jobs }) => `${wanted} ${alive} ${slots} ${running.length + jobs.length}`,
+      },
     ],
   });
 }
@@ -31,16 +35,19 @@ export const stateOf = ({ alive, state: wanted }) => (alive ? wanted : "gone");
 
 function nameCell(worker) {
   const shown = stateOf(worker);
-  const name = el("button", { type: "button", className: "link mono", textContent: shortId(worker.name), title: worker.name, dir: "ltr" });
-  name.onclick = () => openWorker(worker);
-  const reason = worker.reason ? [el("span", { className: "quiet reason", textContent: t("control.workers.because", { reason: worker.reason }), dir: "auto" })] : [];
+  const name = opener(shortId(worker.name), () => openWorker(worker), worker.name);
+  const reason = worker.reason ? [
+    el("span", { className: "quiet reason", textContent: t("control.workers.because", { reason: worker.reason }), dir: "auto" }),
+  ] : [];
   return el("div", { className: "stack" }, name, state(COLOURS[shown] ?? "danger", t(`control.worker.${shown}`)), ...reason);
 }
 
 function loadCell({ running, slots }) {
   const meter = newMeter(t("control.workers.slots"));
   meter.show(running.length, slots);
-  return el("div", { className: "stack load" }, el("span", { textContent: t("control.of", { part: running.length, whole: slots }) }), meter.node);
+  return el(
+    "div", { className: "stack load" }, el("span", { textContent: t("control.of", { part: running.length, whole: slots }) }), meter.node,
+  );
 }
 
 const doingOf = ({ running, running_jobs: jobs }) => JSON.stringify([running.map(({ request_id: id }) => id), jobs.map(({ id }) => id)]);
@@ -54,17 +61,35 @@ function doingCell(worker) {
   if (!all.length) return el("span", { className: "quiet", textContent: t("control.workers.idle") });
   const more = all.length - MAX_SHOWN;
   const chips = all.slice(0, MAX_SHOWN).map((textContent) => el("span", { className: "chip tiny", textContent, dir: "auto" }));
-  if (more > 0) chips.push(el("button", { type: "button", className: "chip tiny", textContent: t("control.workers.more", { count: more }), onclick: () => openWorker(worker) }));
+  if (more > 0) chips.push(
+    el(
+      "button",
+      {
+        type: "button", className: "chip tiny", textContent: t("control.workers.more", { count: more }), onclick: () => openWorker(worker),
+      },
+    ),
+  );
   return el("div", { className: "chips tight" }, ...chips);
 }
 
 function openWorker(worker) {
   const { running, running_jobs: jobs } = worker;
   const replies = running.map((reply) => el("li", {},
-    el("span", { className: "what" }, el("strong", { textContent: t("control.workers.replying", { persona: reply.persona, tier: reply.tier }), dir: "auto" }),
-      el("span", { className: "quiet", textContent: t("control.workers.since", { time: formatSince(reply.started_at), attempt: reply.attempt }) })),
+    el("span", { className: "what" }, el(
+      "strong", { textContent: t("control.workers.replying", { persona: reply.persona, tier: reply.tier }), dir: "auto" },
+    ),
+      el(
+        "span",
+        { className: "quiet", textContent: t("control.workers.since", { time: formatSince(reply.started_at), attempt: reply.attempt }) },
+      )),
     button(t("control.waiting.look"), () => openRequest(reply.request_id))));
-  const others = jobs.map((job) => el("li", {}, el("span", { className: "what" }, code(job.kind), el("span", { className: "quiet", textContent: formatSince(job.started_at) })), idNode(job.id)));
+  const others = jobs.map(
+    (job) => el(
+      "li", {},
+      el("span", { className: "what" }, code(job.kind), el("span", { className: "quiet", textContent: formatSince(job.started_at) })),
+      idNode(job.id),
+    ),
+  );
   openSheet(t("control.workers.one", { name: shortId(worker.name) }),
     facts([
       [t("control.workers.state"), t(`control.worker.${stateOf(worker)}`)],
@@ -77,32 +102,31 @@ function openWorker(worker) {
       [t("control.workers.kinds"), worker.kinds.map((kind) => code(kind, "in-list"))],
     ]),
     el("h3", { textContent: t("control.workers.doing") }),
-    replies.length + others.length ? el("ul", { className: "rows" }, ...replies, ...others) : el("p", { className: "quiet", textContent: t("control.workers.idle") }));
+    replies.length + others.length ? el("ul", { className: "rows" }, ...replies, ...others) : el(
+      "p", { className: "quiet", textContent: t("control.workers.idle") },
+    ));
 }
 
 /** A worker that drains, or is gone, can only be looked at. */
 function actionsOf(worker, changed) {
   if (stateOf(worker) === "gone" || worker.state === "draining") return [];
   const pausing = worker.state === "paused" ? "resume" : "pause";
-  const named = (text, run) => {
-    const node = button(text, run);
-    node.setAttribute("aria-label", t("control.workers.act_on", { action: text, name: shortId(worker.name) }));
-    return node;
-  };
+  const named = (text, run) => rowButton(text, shortId(worker.name), run);
   return [el("div", { className: "acts-row" },
     named(t(`control.workers.${pausing}`), () => change(worker, pausing, changed)),
     named(t("control.workers.resize"), () => resize(worker, changed)),
     named(t("control.workers.drain"), () => drain(worker, changed)))];
 }
 
-const reasonField = () => ({ name: "reason", label: t("control.reason_label"), help: t("control.reason_help"), maxLength: 500 });
+const reasonField = () => ({ name: "reason", label: t("control.reason_label"), help: t("control.reason_help"), maxLength: 500, required: true });
 
 const send = (worker, body) => call("PATCH", `/admin/workers/${worker.name}`, { body });
 
 async function change(worker, verb, changed) {
   const wanted = verb === "pause" ? "paused" : "active";
   const done = await ask({
-    title: t(`control.workers.${verb}_title`), text: t(`control.workers.${verb}_text`), fields: [reasonField()], yes: t(`control.workers.${verb}`),
+    title: t(`control.workers.${verb}_title`), text: t(`control.workers.${verb}_text`), fields: [reasonField()],
+    yes: t(`control.workers.${verb}`),
     send: ({ reason }) => send(worker, { state: wanted, reason }),
   });
   if (done) await finish(t(`control.workers.${verb}_done`), changed);
@@ -111,7 +135,10 @@ async function change(worker, verb, changed) {
 async function resize(worker, changed) {
   const done = await ask({
     title: t("control.workers.resize_title"), text: t("control.workers.resize_text"), yes: t("control.workers.resize"),
-    fields: [{ name: "concurrency", label: t("control.workers.concurrency"), type: "number", value: String(worker.slots), min: 1, max: 10_000 }, reasonField()],
+    fields: [
+      { name: "concurrency", label: t("control.workers.concurrency"), type: "number", value: String(worker.slots), min: 1, max: 10_000 },
+      reasonField(),
+    ],
     send: ({ concurrency, reason }) => send(worker, { concurrency: Number(concurrency), reason }),
   });
   if (done) await finish(t("control.workers.resize_done"), changed);
@@ -121,15 +148,13 @@ async function resize(worker, changed) {
 async function drain(worker, changed) {
   const count = worker.running.length + worker.running_jobs.length;
   const first = await ask({
-    title: t("control.workers.drain_title"), text: t("control.workers.drain_text", { count }), fields: [reasonField()], yes: t("control.go_on"),
-    // The server would say the same, after the second question.
-    send: async ({ reason }) => {
-      if (!reason) throw missingReason();
-    },
+    title: t("control.workers.drain_title"), text: t("control.workers.drain_text", { count }), fields: [reasonField()],
+    yes: t("control.go_on"),
   });
   if (!first) return;
   const second = await ask({
-    title: t("control.workers.drain_sure", { name: shortId(worker.name) }), text: t("control.workers.drain_sure_text"), yes: t("control.workers.drain"), danger: true,
+    title: t("control.workers.drain_sure", { name: shortId(worker.name) }), text: t("control.workers.drain_sure_text"),
+    yes: t("control.workers.drain"), danger: true,
     send: () => send(worker, { state: "draining", reason: first.reason }),
   });
   if (second) await finish(t("control.workers.drain_done"), changed);
