@@ -81,14 +81,11 @@ function repliesTable({ canChange, changed }) {
   });
 }
 
-const whatCell = ({ error, cause, attempts }) => el("div", { className: "stack" }, code(error.code),
-  el(
-    "span",
-    {
-      className: "quiet clamp", textContent: [cause, t("control.dead.attempts", { count: attempts })].filter(Boolean).join(" · "),
-      dir: "auto",
-    },
-  ));
+const whatCell = ({ error, cause, attempts }) => el(
+  "div", { className: "stack" },
+  el("span", {}, code(error.code), " ", el("span", { className: "quiet", textContent: t("control.dead.attempts", { count: attempts }) })),
+  ...(cause ? [el("span", { className: "quiet clamp", textContent: cause, title: cause, dir: "auto" })] : []),
+);
 
 function actionsOf(letter, changed) {
   const named = (verb, className) => rowButton(

@@ -92,8 +92,9 @@ export function newPlot({ title, points, series, format, formatAt }) {
   return node;
 }
 
+/** One alone is called as the plot is. */
 const readingOf = (series, values, at, format) => series.map(({ name, colour }, which) =>
-  el("span", { className: "reading" }, el("span", { className: `key ${colour}`, ariaHidden: "true" }), `${name} `,
+  el("span", { className: "reading" }, ...(series.length > 1 ? [el("span", { className: `key ${colour}`, ariaHidden: "true" }), `${name} `] : []),
     el("b", { textContent: values[which][at] === null ? "–" : format(values[which][at]) })));
 
 function drawingOf(series, lines, cursor) {
