@@ -24,7 +24,7 @@ async function openRoom(scene, user, section = "", ...allowed) {
 /** Answers the dialog that is open. */
 async function answer(page, { fill = {}, press }) {
   const dialog = page.getByRole("dialog");
-  for (const [label, text] of Object.entries(fill)) await dialog.getByLabel(label).fill(text);
+  for (const [label, text] of Object.entries(fill)) await dialog.getByLabel(label, { exact: true }).fill(text);
   await dialog.getByRole("button", { name: press, exact: true }).click();
 }
 

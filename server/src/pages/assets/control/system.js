@@ -41,7 +41,7 @@ const findingRow = ({ verdict, about, found, advice }) => el("li", { className: 
     "span", { className: "quiet", textContent: found, lang: "en", dir: "ltr" },
   ),
     ...(advice ? [el("span", { className: "advice", textContent: advice, lang: "en", dir: "ltr" })] : [])),
-  state(COLOURS[verdict], t(`control.verdict.${verdict}`)));
+  state(COLOURS[verdict], t(`control.finding.${verdict}`)));
 
 function processesPanel() {
   const table = newTable({
