@@ -23,7 +23,7 @@ const LOOK = () => {
   const overlapping = boxes.flatMap((one, at) => boxes.slice(at + 1)
     .filter((other) => !one.node.contains(other.node) && !other.node.contains(one.node) && over(one.box, other.box))
     .map((other) => `${label(one.node)} and ${label(other.node)}`));
-  const outside = boxes.filter(({ node, box }) => (box.left < -1 || box.right > innerWidth + 1) && !node.closest("pre, .table, .chips")).map(({ node }) => label(node));
+  const outside = boxes.filter(({ node, box }) => (box.left < -1 || box.right > innerWidth + 1) && !node.closest("pre, .table, .chips, .control-tabs")).map(({ node }) => label(node));
   const wide = Math.max(0, document.documentElement.scrollWidth - innerWidth);
   const sideways = [...document.querySelectorAll(".scrolls")].filter((node) => node.scrollWidth > node.clientWidth + 1).map(label);
   return { direction: document.documentElement.dir, language: document.documentElement.lang, overlapping, outside, wide, sideways };
