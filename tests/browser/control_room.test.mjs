@@ -200,6 +200,19 @@ journey("accounts are found, changed and closed, and a section that fails takes 
   await invitations.getByText("There are no invitations.").waitFor();
 });
 
+journey("who may only look is offered nothing to change", async (scene) => {
+  const admin = await registerAs(scene.stack, "admin", "Ada");
+  const device = await scene.device({ user: admin });
+  device.allow(OLDER_SERVER);
+  await device.context.route("**/api/v1/auth/me", (route) => route.fulfill({ json: { id: admin.id, email: admin.email, name: "Ada", role: "auditor", tier: "free" } }));
+  const page = await device.visit("#/control");
+  await panel(page, "Workers").getByText("Active").waitFor();
+  assert.equal(await panel(page, "Workers").getByRole("button", { name: /Pause|Drain|Resize/ }).count(), 0);
+  await page.getByRole("link", { name: "Tiers" }).click();
+  await panel(page, "All tiers").getByRole("row").nth(1).waitFor();
+  assert.equal(await panel(page, "All tiers").getByRole("button").count(), 0);
+});
+
 journey("somebody who is no admin sees no link, and the address says a clear word", async (scene) => {
   const user = await scene.stack.register();
   const { page } = await scene.open(user, "#/control");

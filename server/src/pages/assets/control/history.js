@@ -13,10 +13,11 @@ const SPANS = { hour: [1, "minute"], six_hours: [6, "minute"], day: [24, "minute
 /** A step lasts no shorter than a minute. */
 const PAUSE_MS = 30_000;
 
-/** Left out where the server keeps no history. */
+/** Left out where the server keeps no history. `latest(tier)` is the last point of a tier, as far as it is known. */
 export function historyPanel() {
   let span = "hour";
   let readAt = 0;
+  let tiers = new Map();
   const root = el("div", { className: "histories" });
   const choice = el("div", {
     className: "segments", role: "radiogroup", ariaLabel: t("control.history.span"),
@@ -35,8 +36,9 @@ export function historyPanel() {
     const { points } = await call("GET", `/admin/queue/history?from=${encodeURIComponent(from)}&step=${step}`);
     if (wanted !== span) return;
     readAt = Date.now();
+    tiers = byTier(points);
     // Not under the cursor of somebody who reads it.
-    if (!root.matches(":has(.field-of-plot:is(:hover, :focus-visible), details[open])")) show(root, points, hours);
+    if (!root.matches(":has(.field-of-plot:is(:hover, :focus-visible), details[open])")) show(root, tiers, hours);
   }
 
   function choose(name) {
@@ -45,7 +47,7 @@ export function historyPanel() {
     panel.refresh();
   }
 
-  return panel;
+  return { ...panel, latest: (tier) => tiers.get(tier)?.at(-1) };
 }
 
 /** Points by tier, in the order of time. */
@@ -56,8 +58,7 @@ export function byTier(points) {
   return tiers;
 }
 
-function show(root, points, hours) {
-  const tiers = byTier(points);
+function show(root, tiers, hours) {
   if (!tiers.size) return root.replaceChildren(empty("clock", t("control.history.none")));
   return root.replaceChildren(...[...tiers].map(([tier, own]) => tierHistory(tier, own, hours)));
 }

@@ -3,7 +3,7 @@
 import { call } from "../lib/api.js";
 import { el, reconcile, setText } from "../lib/dom.js";
 import { formatNumber, t } from "../lib/i18n.js";
-import { formatMs, formatRate, formatSince } from "./format.js";
+import { NONE, formatMs, formatRate, formatSince } from "./format.js";
 import { historyPanel } from "./history.js";
 import { newPanel, newTile } from "./parts.js";
 import { newTable } from "./table.js";
@@ -24,7 +24,7 @@ export function queueSection({ canChange }) {
     read: async () => {
       const queue = await call("GET", "/admin/queue");
       totals.show(queue);
-      showTiers(tiers, queue.tiers);
+      showTiers(tiers, queue.tiers, history.latest);
       kinds.fill(queue.jobs);
       workers.fill(queue.workers);
       unlisted.hidden = queue.unlisted.length === 0;
@@ -76,9 +76,9 @@ function newTotals() {
 }
 
 /** A tile for each tier; their nodes stay, so that numbers change in place. */
-function showTiers(root, tiers) {
+function showTiers(root, tiers, latest) {
   const make = ({ tier }) => {
-    const rows = Object.fromEntries(["oldest", "arrivals", "completions", "failures"].map((name) => [name, el("dd", {})]));
+    const rows = Object.fromEntries(["oldest", "waits", "arrivals", "completions", "failures"].map((name) => [name, el("dd", {})]));
     const count = el("span", { className: "value" });
     const node = el("article", { className: "tile tier" }, el("h4", { textContent: tier, dir: "auto" }),
       el("p", { className: "depth" }, count, el("span", { className: "quiet", textContent: t("control.tier.waiting") })),
@@ -88,7 +88,11 @@ function showTiers(root, tiers) {
   reconcile(root, tiers.map((tier) => ({ key: tier.tier, ...tier })), make, ({ rows, count }, tier) => {
     const rate = (number) => t("control.per_second", { rate: formatRate(number) });
     setText(count, formatNumber(tier.waiting));
+    const { wait_p50_ms: median, wait_p95_ms: slow } = latest(tier.tier) ?? {};
     setText(rows.oldest, formatMs(tier.oldest_age_ms));
+    setText(rows.waits, Number.isFinite(median) ? t("control.tier.waits_are", { median: formatMs(median), slow: formatMs(slow) }) : NONE);
+    // Only a server with a history knows.
+    rows.waits.hidden = rows.waits.previousSibling.hidden = !latest(tier.tier);
     setText(rows.arrivals, rate(tier.arrivals_per_second));
     setText(rows.completions, rate(tier.completions_per_second));
     setText(rows.failures, rate(tier.failures_per_second));
