@@ -1,7 +1,7 @@
 // The parts that the sections of the control room are made of.
 
 import { Problem, call } from "../lib/api.js";
-import { el, setText, toast } from "../lib/dom.js";
+import { attempt, el, setText, toast } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { openMenu } from "../lib/menu.js";
@@ -93,9 +93,8 @@ export function idNode(id) {
 }
 
 /** A name in a table that opens what it is of. */
-export const opener = (textContent, onclick, title = "") => el(
-  "button", { type: "button", className: "link mono", textContent, title, dir: "ltr", onclick },
-);
+export const opener = (textContent, open, title = "") =>
+  el("button", { type: "button", className: "link mono", textContent, title, dir: "ltr", onclick: () => attempt(async () => open()) });
 
 /** A button in a row: for who hears it, it says on what it acts. */
 export function rowButton(text, name, run, className = "button small") {
