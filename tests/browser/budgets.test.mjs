@@ -50,6 +50,6 @@ journey("the control room, opened by its address, is small, and no other page lo
   const total = sizes.reduce((sum, size) => sum + size, 0);
   assert.ok(total > 0 && total < FIRST_VIEW_BYTES, `the control room takes ${total} bytes`);
   const other = await scene.device({ user: admin });
-  const gallery = await transfers(other, (page) => page.getByRole("group", { name: "Personas" }).getByRole("link").first().waitFor());
+  const gallery = await transfers(other, (opened) => opened.getByRole("group", { name: "Personas" }).getByRole("link").first().waitFor());
   assert.deepEqual(gallery.filter(({ url }) => url.includes("/control")), []);
 });
