@@ -168,6 +168,7 @@ function newMarks() {
 function open({ body, count, marks }, name) {
   const [, newSection] = SECTIONS[name];
   const { nodes, read, pauseMs = 0 } = newSection({ me, canChange: me.role === "admin" });
+  document.title = `${t(`control.section.${name}`)} · ${t("side.control")} · Troupe`;
   body.replaceChildren(
     el(
       "header", { className: "control-head" }, el("h2", { textContent: t(`control.section.${name}`) }),
