@@ -1,4 +1,5 @@
-// Pictures of each page for docs/images: light, dark, on a phone, and in Arabic. `make screenshots` runs it.
+// Pictures of each page for docs/images: light, dark, on a phone, and in Arabic. `make screenshots` runs it; with names of
+// pages, only these are taken.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
@@ -78,10 +79,11 @@ try {
   await stack.sql(`update users set role = 'admin', email = 'operator@example.com' where id = '${admin.id}'`);
   admin.email = "operator@example.com";
   const scenes = { en: { ...(await lively(stack)), admin }, ar: { ...(await lively(stack, "ar")), admin } };
-  for (const name of Object.keys(PAGES)) {
+  const named = process.argv.slice(2);
+  for (const name of Object.keys(PAGES).filter((each) => !named.length || named.includes(each))) {
     for (const look of Object.keys(LOOKS)) await takePage(browser, stack, name, look, scenes[look === "arabic" ? "ar" : "en"]);
   }
-  await takeDesign(browser, stack);
+  if (!named.length || named.includes("design")) await takeDesign(browser, stack);
 } finally {
   await browser.close();
   await stack.stop();

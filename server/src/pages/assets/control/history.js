@@ -3,35 +3,36 @@
 import { call } from "../lib/api.js";
 import { el } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
-import { formatMs, formatRate } from "./format.js";
+import { formatMs, formatRate, formatShare } from "./format.js";
 import { empty, newPanel } from "./parts.js";
 import { newNumbers, newPlot } from "./plot.js";
 
 const HOUR_MS = 3_600_000;
 /** Spans with the step that they are shown in. */
-const SPANS = { hour: [1, "minute"], six_hours: [6, "minute"], day: [24, "minute"], week: [24 * 7, "hour"], month: [24 * 30, "hour"] };
+const SPANS = [
+  { count: 1, unit: "hour", hours: 1, step: "minute" },
+  { count: 6, unit: "hour", hours: 6, step: "minute" },
+  { count: 1, unit: "day", hours: 24, step: "minute" },
+  { count: 7, unit: "day", hours: 24 * 7, step: "hour" },
+  { count: 30, unit: "day", hours: 24 * 30, step: "hour" },
+];
 /** A step lasts no shorter than a minute. */
 const PAUSE_MS = 30_000;
 
 /** Left out where the server keeps no history. `latest(tier)` is the last point of a tier, as far as it is known. */
 export function historyPanel() {
-  let span = "hour";
+  let span = SPANS[0];
   let readAt = 0;
   let tiers = new Map();
   const root = el("div", { className: "histories" });
-  const choice = el("div", {
-    className: "segments", role: "radiogroup", ariaLabel: t("control.history.span"),
-  }, ...Object.keys(SPANS).map((name) => el("label", {},
-    el(
-      "input", { type: "radio", name: "control-span", checked: name === span, onchange: () => choose(name) },
-    ), el("span", { textContent: t(`control.history.spans.${name}`) }))));
+  const choice = el("div", { className: "segments", role: "radiogroup", ariaLabel: t("control.history.span") }, ...SPANS.map(spanChoice));
   const panel = newPanel({ title: t("control.history.title"), tools: [choice], content: [root], read, optional: true });
 
   async function read() {
     // It is asked for by the pace of what is live.
     if (Date.now() - readAt < PAUSE_MS) return;
     const wanted = span;
-    const [hours, step] = SPANS[wanted];
+    const { hours, step } = wanted;
     const from = new Date(Date.now() - hours * HOUR_MS).toISOString();
     const { points } = await call("GET", `/admin/queue/history?from=${encodeURIComponent(from)}&step=${step}`);
     if (wanted !== span) return;
@@ -41,8 +42,14 @@ export function historyPanel() {
     if (!root.matches(":has(.field-of-plot:is(:hover, :focus-visible), details[open])")) show(root, tiers, hours);
   }
 
-  function choose(name) {
-    span = name;
+  function spanChoice(each) {
+    const text = formatNumber(each.count, { style: "unit", unit: each.unit, unitDisplay: "long" });
+    const input = el("input", { type: "radio", name: "control-span", checked: each === span, onchange: () => choose(each) });
+    return el("label", {}, input, el("span", { textContent: text }));
+  }
+
+  function choose(each) {
+    span = each;
     readAt = 0;
     panel.refresh();
   }
@@ -73,13 +80,14 @@ function tierHistory(tier, points, hours) {
     seriesOf("completions", "good", "completions"), seriesOf("arrivals", "quiet", "arrivals"), seriesOf("failures", "danger", "failures"),
   ];
   const waits = [
-    seriesOf("wait_p50", "accent", "wait_p50_ms", { format: formatMs }), seriesOf("wait_p95", "quiet", "wait_p95_ms", { format: formatMs }),
+    seriesOf("wait_p50", "accent", "wait_p50_ms", { format: formatMs }),
+    seriesOf("wait_p95", "quiet", "wait_p95_ms", { format: formatMs, name: formatShare(0.95) }),
   ];
   const plot = (name, series, format) => newPlot({ title: t(`control.history.${name}`), points, series, format, formatAt });
   const rate = (number) => (Number.isInteger(number) ? formatNumber(number) : formatRate(number));
   return el("section", {
     className: "history", ariaLabel: t("control.history.of_tier", { tier }),
-  }, el("h4", { textContent: tier, dir: "auto" }),
+  }, el("h4", { className: "aligned", textContent: tier, dir: "auto" }),
     el(
       "div", { className: "plots" }, plot("depth_title", [depth], rate), plot("flow_title", flow, rate),
       plot("waits_title", waits, formatMs),

@@ -64,7 +64,7 @@ function card(provider) {
   const counts = Object.entries(outcomes).sort(([, a], [, b]) => b - a);
   return el("article", { className: `provider ${COLOURS[light]}` },
     el(
-      "header", {}, el("h4", { textContent: name, dir: "auto" }),
+      "header", {}, el("h4", { className: "aligned", textContent: name, dir: "auto" }),
       ...(key ? [el("span", { className: "chip tiny", textContent: key, dir: "auto" })] : []),
       state(COLOURS[light], t(`control.light.${light}`)),
     ),

@@ -80,7 +80,7 @@ function showTiers(root, tiers, latest) {
   const make = ({ tier }) => {
     const rows = Object.fromEntries(["oldest", "waits", "arrivals", "completions", "failures"].map((name) => [name, el("dd", {})]));
     const count = el("span", { className: "value" });
-    const node = el("article", { className: "tile tier" }, el("h4", { textContent: tier, dir: "auto" }),
+    const node = el("article", { className: "tile tier" }, el("h4", { className: "aligned", textContent: tier, dir: "auto" }),
       el("p", { className: "depth" }, count, el("span", { className: "quiet", textContent: t("control.tier.waiting") })),
       el("dl", {}, ...Object.entries(rows).flatMap(([name, shown]) => [el("dt", { textContent: t(`control.tier.${name}`) }), shown])));
     return Object.assign(node, { rows, count });
