@@ -72,31 +72,24 @@ function show(root, tiers, hours) {
 
 function tierHistory(tier, points, hours) {
   const formatAt = (at) => formatDate(at, hours > 24 ? { dateStyle: "short", timeStyle: "short" } : { timeStyle: "short" });
-  const seriesOf = (name, colour, field, more = {}) => ({
-    name: t(`control.history.${name}`), colour, of: (point) => point[field], ...more,
-  });
-  const depth = seriesOf("depth", "accent", "depth", { isFilled: true, format: formatNumber });
+  const seriesOf = (name, colour, field, more = {}) => ({ name, colour, of: (point) => point[field], ...more });
+  const depth = seriesOf(t("control.history.depth"), "accent", "depth", { isFilled: true, format: formatNumber });
   const flow = [
-    seriesOf("completions", "good", "completions"), seriesOf("arrivals", "quiet", "arrivals"), seriesOf("failures", "danger", "failures"),
+    seriesOf(t("control.history.completions"), "good", "completions"), seriesOf(t("control.history.arrivals"), "quiet", "arrivals"),
+    seriesOf(t("control.history.failures"), "danger", "failures"),
   ];
   const waits = [
-    seriesOf("wait_p50", "accent", "wait_p50_ms", { format: formatMs }),
-    seriesOf("wait_p95", "quiet", "wait_p95_ms", { format: formatMs, name: formatShare(0.95) }),
+    seriesOf(t("control.history.wait_p50"), "accent", "wait_p50_ms", { format: formatMs }),
+    seriesOf(formatShare(0.95), "quiet", "wait_p95_ms", { format: formatMs }),
   ];
   const plot = (name, series, format) => newPlot({ title: t(`control.history.${name}`), points, series, format, formatAt });
   const rate = (number) => (Number.isInteger(number) ? formatNumber(number) : formatRate(number));
-  return el("section", {
-    className: "history", ariaLabel: t("control.history.of_tier", { tier }),
-  }, el("h4", { className: "aligned", textContent: tier, dir: "auto" }),
-    el(
-      "div", { className: "plots" }, plot("depth_title", [depth], rate), plot("flow_title", flow, rate),
-      plot("waits_title", waits, formatMs),
-    ),
-    newNumbers(
-      t("control.as_table"),
-      {
-        caption: t("control.history.of_tier", { tier }), points, series: [depth, ...flow, ...waits], format: rate, formatAt,
-        time: t("control.time"),
-      },
-    ));
+  const title = t("control.history.of_tier", { tier });
+  const plots = [plot("depth_title", [depth], rate), plot("flow_title", flow, rate), plot("waits_title", waits, formatMs)];
+  const series = [depth, ...flow, ...waits];
+  return el(
+    "section", { className: "history", ariaLabel: title },
+    el("h4", { className: "aligned", textContent: tier, dir: "auto" }), el("div", { className: "plots" }, ...plots),
+    newNumbers(t("control.as_table"), { caption: title, points, series, format: rate, formatAt, time: t("control.time") }),
+  );
 }
