@@ -84,9 +84,10 @@ function targetNode(target) {
   return el("span", { className: "target" }, code(kind, "quiet"), ...(who ? [/^[\da-f-]{36}$/.test(who) ? idNode(who) : code(who)] : []));
 }
 
-const change = (value) => (value === null || value === undefined ? null : el(
-  "pre", { className: "change", textContent: JSON.stringify(value, null, 2), dir: "ltr", tabIndex: 0 },
-));
+function change(value) {
+  if (value === null || value === undefined) return null;
+  return el("pre", { className: "change", textContent: JSON.stringify(value, null, 2), dir: "ltr", tabIndex: 0 });
+}
 
 function openEntry(entry) {
   openSheet(t("control.audit.one", { position: formatNumber(entry.position) }), facts([
@@ -109,9 +110,10 @@ async function verify(result) {
   for (let after = ""; ;) {
     const found = await call("GET", `${PATH}/verify${queryOf({ after })}`, { patience: 120_000 });
     entries += found.entries;
-    if (found.broken) return say(
-      result, "danger", t("control.audit.broken", { position: formatNumber(found.broken.position), why: found.broken.why }),
-    );
+    if (found.broken) {
+      const { position, why } = found.broken;
+      return say(result, "danger", t("control.audit.broken", { position: formatNumber(position), why }));
+    }
     if (!found.next) return say(result, "", t("control.audit.whole", { count: entries }), found.reached);
     say(result, "", t("control.audit.verifying", { count: entries }));
     after = found.next;

@@ -28,11 +28,7 @@ export async function settleMany({ path, verb, what, filter }) {
     send: async () => (settled = await settle(false)),
   });
   if (!second) return undefined;
-  toast(
-    t(
-      settled.more ? `control.bulk.${verb}_done_more` : `control.bulk.${verb}_done`,
-      { size: t(`control.bulk.${what}`, { count: settled.count }) },
-    ),
-  );
+  const done = { size: t(`control.bulk.${what}`, { count: settled.count }) };
+  toast(settled.more ? t(`control.bulk.${verb}_done_more`, done) : t(`control.bulk.${verb}_done`, done));
   return true;
 }

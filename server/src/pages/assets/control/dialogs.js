@@ -68,10 +68,9 @@ export function ask({ title, text = "", fields: wanted = [], content = [], yes, 
   const no = el("button", { type: "button", className: "button plain", textContent: t("common.cancel") });
   made += 1;
   const heading = el("h2", { textContent: title, id: `control-title-${made}`, dir: "auto" });
-  const form = el("form", { noValidate: true, className: "ask-form" }, heading, ...(text ? [
-    el("p", { className: "quiet", textContent: text }),
-  ] : []),
-    ...content, ...fields.map(({ node }) => node), fault, el("p", { className: "actions" }, no, sender));
+  const about = text ? [el("p", { className: "quiet", textContent: text })] : [];
+  const parts = [heading, ...about, ...content, ...fields.map(({ node }) => node), fault, el("p", { className: "actions" }, no, sender)];
+  const form = el("form", { noValidate: true, className: "ask-form" }, ...parts);
   const dialog = el("dialog", { className: "dialog control-dialog" }, form);
   dialog.setAttribute("aria-labelledby", heading.id);
   let values = null;

@@ -107,10 +107,11 @@ export function rowButton(text, name, run, className = "button small") {
 export const code = (textContent, className = "") => el("code", { textContent, className, dir: "ltr" });
 
 /** Facts as pairs of a term and a text or nodes. */
-export const facts = (pairs) => el("dl", { className: "facts" }, ...pairs.filter(
-  ([, shown]) => shown !== null && shown !== undefined && shown !== "",
-)
-  .flatMap(([term, shown]) => [el("dt", { textContent: term }), el("dd", { dir: "auto" }, ...[shown].flat())]));
+export function facts(pairs) {
+  const known = pairs.filter(([, shown]) => shown !== null && shown !== undefined && shown !== "");
+  const nodes = known.flatMap(([term, shown]) => [el("dt", { textContent: term }), el("dd", { dir: "auto" }, ...[shown].flat())]);
+  return el("dl", { className: "facts" }, ...nodes);
+}
 
 /** A number with what it is of. Returns the node, and the way to change it. */
 export function newTile(title, className = "") {

@@ -40,10 +40,11 @@ export function lineOf(points) {
 export function areaOf(points) {
   const pieces = [[]];
   for (const point of points) point[1] === null ? pieces.push([]) : pieces.at(-1).push(point);
-  return pieces.filter(({ length }) => length > 1).map((piece) =>
-    `M${round(piece[0][0])} ${HEIGHT}${piece.map(
-      ([x, y]) => `L${round(x)} ${round(y)}`,
-    ).join("")}L${round(piece.at(-1)[0])} ${HEIGHT}Z`).join("");
+  const areas = pieces.filter(({ length }) => length > 1).map((piece) => {
+    const [start, end] = [piece[0][0], piece.at(-1)[0]].map(round);
+    return `M${start} ${HEIGHT}${lineOf(piece).replace("M", "L")}L${end} ${HEIGHT}Z`;
+  });
+  return areas.join("");
 }
 
 const round = (number) => Math.round(number * 10) / 10;
@@ -142,15 +143,13 @@ export function newNumbers(summary, { caption, points, series, format, formatAt,
     "details", { className: "numbers" }, el("summary", { textContent: summary }),
     el("div", { className: "scrolls-table", tabIndex: 0, role: "region", ariaLabel: caption }, table),
   );
+  const textOf = (value, own) => (value === null || value === undefined ? "–" : own(value));
+  const cell = (point) => ({ of, format: own = format }) => el("td", { className: "number", textContent: textOf(of(point), own) });
+  const rowOf = (point) => el("tr", {}, el("th", { scope: "row", textContent: formatAt(point.at) }), ...series.map(cell(point)));
   // Made when it is wanted: it is long.
   details.ontoggle = () => {
     if (!details.open || body.firstChild) return;
-    body.append(...points.toReversed().map((point) => el("tr", {}, el("th", { scope: "row", textContent: formatAt(point.at) }),
-      ...series.map(
-        ({ of, format: own = format }) => el(
-          "td", { className: "number", textContent: of(point) === null || of(point) === undefined ? "–" : own(of(point)) },
-        ),
-      ))));
+    body.append(...points.toReversed().map(rowOf));
   };
   return details;
 }

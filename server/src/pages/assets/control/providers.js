@@ -42,26 +42,39 @@ export function providersSection() {
 
 const outcomeText = (outcome) => (hasText(`chat.details.outcome.${outcome}`) ? t(`chat.details.outcome.${outcome}`) : outcome);
 
+/** Texts for why a key rests. */
+const RESTS = { rate_limited: "resting", out_of_money: "no_money", key_refused: "key_refused" };
+
 /** Why a service is not green, in the page's language; the server says it in English. */
 export function whyOf({ light, breaker, rest, check, error_rate: rate, why }) {
   if (light === "green") return "";
-  if (breaker === "open") return t(
-    `control.providers.why.${{ rate_limited: "resting", out_of_money: "no_money", key_refused: "key_refused" }[rest?.why] ?? "failing"}`,
-  );
+  if (breaker === "open") return t(`control.providers.why.${RESTS[rest?.why] ?? "failing"}`);
   if (breaker === "half_open") return t("control.providers.why.probe");
   if (check.outcome && check.outcome !== "completed") return t("control.providers.why.check", { outcome: outcomeText(check.outcome) });
   if (rate > AMBER_ERROR_RATE) return t("control.providers.why.errors", { share: formatShare(rate) });
   return why ?? "";
 }
 
-const spread = ({ p50, p95, p99 }) => (p50 === null || p50 === undefined ? NONE : t(
-  "control.providers.spread", { p50: formatMs(p50), p95: formatMs(p95), p99: formatMs(p99) },
-));
+function spread({ p50, p95, p99 }) {
+  if (p50 === null || p50 === undefined) return NONE;
+  return t("control.providers.spread", { p50: formatMs(p50), p95: formatMs(p95), p99: formatMs(p99) });
+}
+
+function checkText({ checked_at: checked, outcome, ms, next_at: next }) {
+  if (!checked) return t("control.providers.unchecked", { time: formatRelative(next) });
+  return t("control.providers.checked", { time: formatRelative(checked), outcome: outcomeText(outcome), took: formatMs(ms) });
+}
+
+/** How the calls ended, the most frequent first. */
+function outcomeChips(outcomes) {
+  const counts = Object.entries(outcomes).sort(([, a], [, b]) => b - a);
+  const texts = counts.map(([outcome, count]) => t("control.counted", { what: outcomeText(outcome), count }));
+  return texts.length ? [el("p", { className: "chips tight" }, ...texts.map((textContent) => el("span", { className: "chip tiny", textContent })))] : [];
+}
 
 function card(provider) {
   const { provider: name, key, light, breaker, rest, calls, hedges, outcomes, check } = provider;
   const why = whyOf(provider);
-  const counts = Object.entries(outcomes).sort(([, a], [, b]) => b - a);
   return el("article", { className: `provider ${COLOURS[light]}` },
     el(
       "header", {}, el("h4", { className: "aligned", textContent: name, dir: "auto" }),
@@ -78,23 +91,8 @@ function card(provider) {
       [t("control.providers.hedges"), hedges > 0 ? formatNumber(hedges) : null],
       [t("control.providers.cost"), Number.isFinite(provider.cost) ? formatMoney(provider.cost) : null],
       [t("control.providers.last_success"), formatAgo(provider.last_success)],
-      [
-        t("control.providers.check"),
-        check.checked_at ? t(
-          "control.providers.checked",
-          { time: formatRelative(check.checked_at), outcome: outcomeText(check.outcome), took: formatMs(check.ms) },
-        ) : t("control.providers.unchecked", { time: formatRelative(check.next_at) }),
-      ],
+      [t("control.providers.check"), checkText(check)],
       [t("control.providers.detail"), check.outcome === "completed" ? null : check.detail],
     ]),
-    ...(counts.length ? [
-      el(
-        "p", { className: "chips tight" },
-        ...counts.map(
-          ([outcome, count]) => el(
-            "span", { className: "chip tiny", textContent: t("control.counted", { what: outcomeText(outcome), count }) },
-          ),
-        ),
-      ),
-    ] : []));
+    ...outcomeChips(outcomes));
 }

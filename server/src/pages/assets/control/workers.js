@@ -61,35 +61,24 @@ function doingCell(worker) {
   if (!all.length) return el("span", { className: "quiet", textContent: t("control.workers.idle") });
   const more = all.length - MAX_SHOWN;
   const chips = all.slice(0, MAX_SHOWN).map((textContent) => el("span", { className: "chip tiny", textContent, dir: "auto" }));
-  if (more > 0) chips.push(
-    el(
-      "button",
-      {
-        type: "button", className: "chip tiny", textContent: t("control.workers.more", { count: more }), onclick: () => openWorker(worker),
-      },
-    ),
-  );
+  const open = { type: "button", className: "chip tiny", textContent: t("control.workers.more", { count: more }), onclick: () => openWorker(worker) };
+  if (more > 0) chips.push(el("button", open));
   return el("div", { className: "chips tight" }, ...chips);
+}
+
+const workRow = (title, about, act) =>
+  el("li", {}, el("span", { className: "what" }, title, el("span", { className: "quiet", textContent: about })), act);
+
+function replyRow({ request_id: id, persona, tier, started_at: started, attempt }) {
+  const title = el("strong", { textContent: t("control.workers.replying", { persona, tier }), dir: "auto" });
+  const about = t("control.workers.since", { time: formatSince(started), attempt });
+  return workRow(title, about, button(t("control.waiting.look"), () => openRequest(id)));
 }
 
 function openWorker(worker) {
   const { running, running_jobs: jobs } = worker;
-  const replies = running.map((reply) => el("li", {},
-    el("span", { className: "what" }, el(
-      "strong", { textContent: t("control.workers.replying", { persona: reply.persona, tier: reply.tier }), dir: "auto" },
-    ),
-      el(
-        "span",
-        { className: "quiet", textContent: t("control.workers.since", { time: formatSince(reply.started_at), attempt: reply.attempt }) },
-      )),
-    button(t("control.waiting.look"), () => openRequest(reply.request_id))));
-  const others = jobs.map(
-    (job) => el(
-      "li", {},
-      el("span", { className: "what" }, code(job.kind), el("span", { className: "quiet", textContent: formatSince(job.started_at) })),
-      idNode(job.id),
-    ),
-  );
+  const replies = running.map(replyRow);
+  const others = jobs.map((job) => workRow(code(job.kind), formatSince(job.started_at), idNode(job.id)));
   openSheet(t("control.workers.one", { name: shortId(worker.name) }),
     facts([
       [t("control.workers.state"), t(`control.worker.${stateOf(worker)}`)],
