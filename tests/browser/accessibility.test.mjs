@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 
 import { PASSWORD, PHONE, Chat, eventually, journey, violations } from "./src/harness.mjs";
+import { showCounts } from "./src/lively.mjs";
 
 /** Light, then dark, in the same window. */
 async function assertAccessible(page, where) {
@@ -92,6 +93,28 @@ journey("axe-core finds nothing on the account page", async (scene) => {
   await chat.page.getByRole("heading", { name: "Your data" }).waitFor();
   await chat.page.getByText("this browser").first().waitFor();
   await assertAccessible(chat.page, "the account");
+});
+
+journey("axe-core finds nothing in any section of the control room, nor in its dialogs and sheets", async (scene) => {
+  const user = await scene.stack.register();
+  await scene.stack.sql(`update users set role = 'admin' where id = '${user.id}'`);
+  const { page, device } = await scene.open(user, "#/control");
+  device.allow(/status of 404 .*\/admin\//);
+  await showCounts(page);
+  for (const section of ["queue", "dead-letters", "providers", "system", "users", "personas", "services", "tiers", "money", "statistics", "audit"]) {
+    await page.goto(`/#/control/${section}`);
+    await page.locator(`.control-nav [aria-current][href$="${section}"]`).waitFor();
+    await eventually("everything is read", async () => assert.equal(await page.locator("#control .waits:visible").count(), 0));
+    await assertAccessible(page, section);
+  }
+  await page.getByRole("button", { name: /^[a-z_.]+$/ }).first().click();
+  await page.getByRole("dialog").waitFor();
+  await assertAccessible(page, "a sheet");
+  await page.keyboard.press("Escape");
+  await page.goto("/#/control/services");
+  await page.getByRole("button", { name: "New service" }).click();
+  await page.getByRole("dialog").waitFor();
+  await assertAccessible(page, "a dialog");
 });
 
 journey("axe-core finds nothing on the page of the design", async (scene) => {

@@ -36,3 +36,20 @@ journey("a conversation and the account page, opened by their addresses, are sma
     await assertWithinBudget(device, hash, (page) => page.locator(ready).first().waitFor(), hash);
   }
 });
+
+journey("the control room, opened by its address, is small, and no other page loads it", async (scene) => {
+  const admin = await scene.stack.register();
+  await scene.stack.sql(`update users set role = 'admin' where id = '${admin.id}'`);
+  const device = await scene.device({ user: admin });
+  // What a server of an older version does not know is left out.
+  device.allow(/status of 404 .*\/admin\//);
+  // It never rests: the queue is read again and again.
+  const page = await device.visit("#/control");
+  await page.locator("#control .tile").first().waitFor();
+  const sizes = await page.evaluate(() => performance.getEntriesByType("resource").filter(({ name }) => !name.includes("/api/")).map(({ transferSize }) => transferSize));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  assert.ok(total > 0 && total < FIRST_VIEW_BYTES, `the control room takes ${total} bytes`);
+  const other = await scene.device({ user: admin });
+  const gallery = await transfers(other, (opened) => opened.getByRole("group", { name: "Personas" }).getByRole("link").first().waitFor());
+  assert.deepEqual(gallery.filter(({ url }) => url.includes("/control")), []);
+});

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 
 import { PHONE, Chat, atRest, eventually, journey } from "./src/harness.mjs";
+import { showCounts } from "./src/lively.mjs";
 
 const ARABIC = { ...PHONE, locale: "ar-EG" };
 
@@ -22,7 +23,7 @@ const LOOK = () => {
   const overlapping = boxes.flatMap((one, at) => boxes.slice(at + 1)
     .filter((other) => !one.node.contains(other.node) && !other.node.contains(one.node) && over(one.box, other.box))
     .map((other) => `${label(one.node)} and ${label(other.node)}`));
-  const outside = boxes.filter(({ node, box }) => (box.left < -1 || box.right > innerWidth + 1) && !node.closest("pre, .table, .chips")).map(({ node }) => label(node));
+  const outside = boxes.filter(({ node, box }) => (box.left < -1 || box.right > innerWidth + 1) && !node.closest("pre, .table, .chips, .control-tabs")).map(({ node }) => label(node));
   const wide = Math.max(0, document.documentElement.scrollWidth - innerWidth);
   const sideways = [...document.querySelectorAll(".scrolls")].filter((node) => node.scrollWidth > node.clientWidth + 1).map(label);
   return { direction: document.documentElement.dir, language: document.documentElement.lang, overlapping, outside, wide, sideways };
@@ -89,6 +90,20 @@ journey("in Arabic, at 360 pixels: the account page", async (scene) => {
   await eventually("all panels are there", async () => assert.ok((await page.locator("#account h2").count()) >= 7));
   await page.locator("#account li").first().waitFor();
   await assertFits(page, "the account");
+});
+
+journey("in Arabic, at 360 pixels: every section of the control room", async (scene) => {
+  const user = await scene.stack.register("نور");
+  await scene.stack.sql(`update users set role = 'admin' where id = '${user.id}'`);
+  const { page, device } = await scene.open(user, "#/control", ARABIC);
+  device.allow(/status of 404 .*\/admin\//);
+  await showCounts(page);
+  for (const section of ["queue", "dead-letters", "providers", "system", "users", "personas", "services", "tiers", "money", "statistics", "audit"]) {
+    await page.goto(`/#/control/${section}`);
+    await page.locator(`.control-tabs [aria-current][href$="${section}"]`).waitFor();
+    await eventually("everything is read", async () => assert.equal(await page.locator("#control .waits:visible").count(), 0));
+    await assertFits(page, section);
+  }
 });
 
 journey("another language is taken over at once, in all tabs, and kept", async (scene) => {

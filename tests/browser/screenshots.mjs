@@ -1,4 +1,5 @@
-// Pictures of each page for docs/images: light, dark, on a phone, and in Arabic. `make screenshots` runs it.
+// Pictures of each page for docs/images: light, dark, on a phone, and in Arabic. `make screenshots` runs it; with names of
+// pages, only these are taken.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
@@ -6,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { Device, PHONE, atRest, launch } from "./src/browser.mjs";
 import { Chat } from "./src/chat.mjs";
-import { addPersonas, lively } from "./src/lively.mjs";
+import { addPersonas, lively, showCounts } from "./src/lively.mjs";
 import { Stack } from "./src/stack.mjs";
 
 const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
@@ -28,6 +29,7 @@ const PAGES = {
     ready: (chat) => chat.thread.locator("article.reply:not(.writing)").nth(1).locator("pre span").first().waitFor(),
   },
   account: { hash: () => "#/account", ready: ({ page }) => page.locator("#account li").first().waitFor() },
+  control: { isForAdmins: true, hash: () => "#/control", ready: ({ page }) => page.locator("#control .plot").nth(5).waitFor({ state: "attached" }) },
 };
 
 /** Fewer colours, where the tool for it is at hand: nobody sees it, and the repository stays small. */
@@ -45,9 +47,10 @@ async function take(page, name) {
   if (size > MAX_BYTES) throw new Error(`${name}.png has more than ${MAX_BYTES} bytes: is pngquant installed?`);
 }
 
-async function takePage(browser, stack, name, look, { user, conversation }) {
-  const { isPublic, hash = () => "", ready } = PAGES[name];
-  const device = await Device.open(browser, { origin: stack.url, user: isPublic ? null : user, ...LOOKS[look] });
+async function takePage(browser, stack, name, look, { user, admin, conversation }) {
+  const { isPublic, isForAdmins, hash = () => "", ready } = PAGES[name];
+  const device = await Device.open(browser, { origin: stack.url, user: isPublic ? null : isForAdmins ? admin : user, ...LOOKS[look] });
+  if (isForAdmins) await showCounts(device.context);
   // The greeting is that of the morning at any hour, and asking for notifications is not what a picture is about.
   await device.context.clock.setFixedTime(new Date(new Date().setHours(10, 0, 0, 0)));
   await device.context.addInitScript(() => localStorage.setItem("troupe.push_offer", JSON.stringify("answered")));
@@ -72,11 +75,15 @@ const browser = await launch();
 try {
   mkdirSync(IMAGES, { recursive: true });
   await addPersonas(await stack.register("Owner"));
-  const scenes = { en: await lively(stack), ar: await lively(stack, "ar") };
-  for (const name of Object.keys(PAGES)) {
+  const admin = await stack.register("Operator");
+  await stack.sql(`update users set role = 'admin', email = 'operator@example.com' where id = '${admin.id}'`);
+  admin.email = "operator@example.com";
+  const scenes = { en: { ...(await lively(stack)), admin }, ar: { ...(await lively(stack, "ar")), admin } };
+  const named = process.argv.slice(2);
+  for (const name of Object.keys(PAGES).filter((each) => !named.length || named.includes(each))) {
     for (const look of Object.keys(LOOKS)) await takePage(browser, stack, name, look, scenes[look === "arabic" ? "ar" : "en"]);
   }
-  await takeDesign(browser, stack);
+  if (!named.length || named.includes("design")) await takeDesign(browser, stack);
 } finally {
   await browser.close();
   await stack.stop();

@@ -60,3 +60,51 @@ export async function lively(stack, language = "en") {
   }
   return { user, conversation };
 }
+
+/** A day's curve from 0 to 1, with a little noise that is the same each time. */
+const curve = (at, points) => {
+  const noise = Math.abs(Math.sin(at * 12.9898) * 43758.5453) % 1;
+  return Math.max(0, Math.sin((at / points) * Math.PI * 3) * 0.35 + 0.4 + (noise - 0.5) * 0.25);
+};
+
+function queueHistory() {
+  const points = 60;
+  const now = Math.floor(Date.now() / 60_000) * 60_000;
+  const pointOf = (tier, size) => (_, at) => {
+    const load = curve(at, points) * size;
+    return {
+      at: new Date(now - (points - at) * 60_000).toISOString(), tier, depth: Math.round(load * load), oldest_ms: Math.round(load * 900), arrivals: Math.round(load * 14), completions: Math.round(load * 13),
+      failures: at % 17 === 0 ? 1 : 0, wait_p50_ms: Math.round(80 + load * 120), wait_p95_ms: Math.round(220 + load * 900),
+    };
+  };
+  return { step: "minute", from: new Date(now - points * 60_000).toISOString(), points: [["free", 4], ["pro", 2]].flatMap(([tier, size]) => Array.from({ length: points }, pointOf(tier, size))) };
+}
+
+function usage() {
+  const dayOf = (tier, size) => (_, at) => {
+    const load = curve(at, 30) * size;
+    const messages = Math.round(load * 240);
+    return {
+      day: new Date(Date.now() - (30 - at) * 86_400_000).toISOString().slice(0, 10), tier, users: Math.round(load * 30), messages, replies: Math.round(messages * 0.98), failed: Math.round(messages * 0.01),
+      prompt_tokens: messages * 820, completion_tokens: messages * 190, cost: messages * 0.0011, thumbs_up: Math.round(messages * 0.05), thumbs_down: Math.round(messages * 0.01),
+    };
+  };
+  const personas = ["Ada", "Henrik", "Ines", "Maud"].map((name, at) => ({ slug: name.toLowerCase(), name, messages: 4_100 - at * 930, users: 88 - at * 17, cost: 4.2 - at, thumbs_up: 190 - at * 41, thumbs_down: 12 + at * 5 }));
+  return { days: [["free", 3], ["pro", 1]].flatMap(([tier, size]) => Array.from({ length: 30 }, dayOf(tier, size))), personas };
+}
+
+function processes() {
+  const of = (kind, at) => ({
+    kind, id: `019400${at}0-7a1c-7000-8000-00000000b${at}0${at}`, version: "0.1.0", started_at: new Date(Date.now() - (at + 1) * 7_300_000).toISOString(), seen_at: new Date(Date.now() - 2_000).toISOString(),
+    rss_bytes: (48 + at * 9) * 2 ** 20, cpu_seconds: 73 + at * 41, pool: { in_use: at + 1, size: 16, waiting: at === 3 ? 2 : 0 }, ...(kind === "server" && { sockets: 120 + at * 7 }),
+  });
+  return { processes: [of("server", 0), of("server", 1), of("worker", 2), of("worker", 3)] };
+}
+
+/** What takes an operator's whole month to come together, in the control room: history, usage, processes. */
+export async function showCounts(pageOrContext) {
+  const answers = { "queue/history": queueHistory, stats: usage, system: processes };
+  for (const [path, make] of Object.entries(answers)) {
+    await pageOrContext.route(new RegExp(`/api/v1/admin/${path}(\\?|$)`), (route) => route.fulfill({ json: make() }));
+  }
+}

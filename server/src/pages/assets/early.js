@@ -20,6 +20,7 @@ function entryOfPlace() {
     return "gate/gate.js";
   }
   if (/^#\/(c|new)\//.test(location.hash)) return "chat/chat.js";
+  if (/^#\/control(\/|$)/.test(location.hash)) return "control/control.js";
   return location.hash === "#/account" ? "account/account.js" : null;
 }
 

@@ -22,6 +22,9 @@ import { startSide } from "./side/side.js";
 /** Of who replies, where that is worth a line. */
 const SPEAKERS = new Set(["local", "small_local", "offline"]);
 
+/** Roles that the control room is for; what each may do there, the server decides. */
+const MAY_LOOK = new Set(["admin", "auditor"]);
+
 /** The page of somebody who has signed in. */
 async function enter({ user }) {
   const conversations = newConversations(call);
@@ -32,6 +35,7 @@ async function enter({ user }) {
   const gallery = startGallery({ root: $("home"), user, personas });
   const chat = chatOnDemand({ user, background, conversations, personas, go: (hash) => location.replace(hash) });
   const parts = { user, conversations, personas, background, side, gallery, chat };
+  $("control-link").hidden = !MAY_LOOK.has(user.role);
   $("gate").hidden = true;
   $("app").hidden = false;
   whenSignedOut(() => leave(t("common.session.ended")));
@@ -116,12 +120,14 @@ async function go({ user, chat, side, gallery, personas, conversations }) {
   const isConversation = place.name === "chat" || place.name === "new";
   $("home").hidden = place.name !== "home";
   $("account").hidden = place.name !== "account";
+  $("control").hidden = place.name !== "control";
   side.show(place);
   if (chat.loaded()) chat.loaded().show(place);
   else if (isConversation) chat.load().then(() => chat.loaded()?.show(here()));
   else showPlace(place, {});
   if (place.name === "home") return gallery.show();
   if (place.name === "account") return showAccount(user);
+  if (place.name === "control") return showControl();
   if (place.name === "new") return meet(place.slug, personas);
   return attempt(() => conversations.find(place.id));
 }
@@ -141,6 +147,12 @@ async function showAccount({ email }) {
   if ($("account").hidden) return undefined;
   $("scroll").scrollTop = 0;
   return account.show($("account"), { email, closed: accountClosed });
+}
+
+async function showControl() {
+  const control = await import("./control/control.js").catch(() => null);
+  if (!control) return toast(t("common.not_loaded"));
+  return control.show($("control"), here);
 }
 
 async function showSpeaker() {

@@ -10,6 +10,7 @@ export function placeAt(hash) {
   if (kind === "verify" && isId) return { name: "verify", token: value };
   if (kind === "join" && isId) return { name: "join", invitation: value };
   if (kind === "account") return { name: "account" };
+  if (kind === "control") return { name: "control", section: isId ? value : "queue" };
   try {
     if (kind === "new" && value) return { name: "new", slug: decodeURIComponent(value) };
   } catch {
