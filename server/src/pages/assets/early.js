@@ -20,6 +20,7 @@ function entryOfPlace() {
     return "gate/gate.js";
   }
   if (/^#\/(c|new)\//.test(location.hash)) return "chat/chat.js";
+  if (/^#\/studio(\/|$)/.test(location.hash)) return "studio/studio.js";
   return location.hash === "#/account" ? "account/account.js" : null;
 }
 

@@ -97,19 +97,21 @@ function connect({ chat, background, side, conversations }) {
 }
 
 /** Goes where the address says. */
-async function go({ user, chat, side, gallery, personas, conversations }) {
+async function go({ user, chat, side, gallery, personas, conversations, background }) {
   const place = here();
   // A link of an e-mail is for the gate.
   if (place.token) return location.reload();
   const isConversation = place.name === "chat" || place.name === "new";
   $("home").hidden = place.name !== "home";
   $("account").hidden = place.name !== "account";
+  $("studio").hidden = place.name !== "studio";
   side.show(place);
   if (chat.loaded()) chat.loaded().show(place);
   else if (isConversation) chat.load().then(() => chat.loaded()?.show(here()));
   else showPlace(place, {});
   if (place.name === "home") return gallery.show();
   if (place.name === "account") return showAccount(user);
+  if (place.name === "studio") return showStudio({ personas, drafts: background.drafts });
   if (place.name === "new") return meet(place.slug, personas);
   return attempt(() => conversations.find(place.id));
 }
@@ -129,6 +131,13 @@ async function showAccount({ email }) {
   if ($("account").hidden) return undefined;
   $("scroll").scrollTop = 0;
   return account.show($("account"), { email, closed: accountClosed });
+}
+
+async function showStudio(parts) {
+  const studio = await import("./studio/studio.js").catch(() => null);
+  if (!studio) return toast(t("common.not_loaded"));
+  if ($("studio").hidden) return undefined;
+  return studio.show($("studio"), here(), parts);
 }
 
 async function showSpeaker() {
