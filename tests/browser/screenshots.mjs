@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { Device, PHONE, atRest, launch } from "./src/browser.mjs";
 import { Chat } from "./src/chat.mjs";
-import { addPersonas, lively } from "./src/lively.mjs";
+import { addOwn, addPersonas, lively } from "./src/lively.mjs";
 import { Stack } from "./src/stack.mjs";
 
 const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
@@ -28,6 +28,8 @@ const PAGES = {
     ready: (chat) => chat.thread.locator("article.reply:not(.writing)").nth(1).locator("pre span").first().waitFor(),
   },
   account: { hash: () => "#/account", ready: ({ page }) => page.locator("#account li").first().waitFor() },
+  studio: { hash: ({ own }) => `#/studio/${own}/settings`, ready: ({ page }) => page.locator(".trial").waitFor() },
+  interview: { hash: ({ own }) => `#/studio/${own}/interview`, ready: ({ page }) => page.locator(".today textarea").waitFor() },
 };
 
 /** Fewer colours, where the tool for it is at hand: nobody sees it, and the repository stays small. */
@@ -73,6 +75,7 @@ try {
   mkdirSync(IMAGES, { recursive: true });
   await addPersonas(await stack.register("Owner"));
   const scenes = { en: await lively(stack), ar: await lively(stack, "ar") };
+  for (const [language, scene] of Object.entries(scenes)) scene.conversation.own = await addOwn(scene.user, language);
   for (const name of Object.keys(PAGES)) {
     for (const look of Object.keys(LOOKS)) await takePage(browser, stack, name, look, scenes[look === "arabic" ? "ar" : "en"]);
   }
