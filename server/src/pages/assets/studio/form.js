@@ -11,6 +11,7 @@ import { estimateTokens } from "./tokens.js";
 
 const MAX = { name: 100, slug: 63, description: 1_000, system_prompt: 32_768, text: 32_768 };
 const COMMON_LANGUAGES = [...Object.keys(LANGUAGES), "it", "pt", "pt-BR", "nl", "pl", "tr", "ru", "uk", "el", "he", "fa", "hi", "zh", "ja", "ko", "vi", "sv", "da", "fi", "cs", "hu", "ro"];
+const LINK_EXAMPLE = "openai/gpt-4.1-mini";
 /** Up to which temperature a word holds. */
 const TEMPERATURES = [[0.25, "exact"], [0.55, "calm"], [0.85, "natural"], [1.15, "lively"], [1.5, "bold"], [2, "wild"]];
 
@@ -40,7 +41,7 @@ const MAKERS = {
   languages: (on) => chipsField({
     ...words("languages"), dir: "auto", known: COMMON_LANGUAGES.map((tag) => [tag, formatLanguage(tag)]), textOf: formatLanguage, normal: languageTag, ...on,
   }),
-  greetings: (on) => textsField({ ...words("greetings"), first: "studio.field.greetings.first", other: "studio.field.greetings.other", max: MAX.text, ...on }),
+  greetings: (on) => textsField({ ...words("greetings"), first: "studio.field.greetings.first", other: "studio.field.greetings.another", max: MAX.text, ...on }),
   example_dialogue: (on) => textField({ ...words("example_dialogue"), rows: 4, max: MAX.text, ...on }),
   post_history: (on) => textField({ ...words("post_history"), rows: 2, max: MAX.text, ...on }),
   visibility: (on) => optionsField({
@@ -48,7 +49,7 @@ const MAKERS = {
       [value, t(`studio.visibility.${value}.label`), t(`studio.visibility.${value}.about`), image]), ...on,
   }),
   remembers: (on) => switchField({ ...words("remembers"), ...on }),
-  chain: (on) => chipsField({ ...words("chain"), placeholder: "openai/gpt-4.1-mini", isOrdered: true, dir: "ltr", ...on }),
+  chain: (on) => chipsField({ ...words("chain"), placeholder: LINK_EXAMPLE, isOrdered: true, dir: "ltr", ...on }),
   model: (on) => textField({ ...words("model"), dir: "ltr", spellcheck: false, max: 200, ...on }),
   when_cut: (on) => selectField({ ...words("when_cut"), ...choices("when_cut", ["restart", "continue", "stop"]), ...on }),
   over_budget: (on) => selectField({ ...words("over_budget"), ...choices("over_budget", ["fail", "offline"]), ...on }),

@@ -12,6 +12,7 @@ const POLL_MS = 1_000;
 const MAX_POLL_MS = 8_000;
 const SEND_MS = 300_000;
 const ACCEPT = ".txt,.md,.markdown,.html,.htm,.pdf,text/plain,text/markdown,text/html,application/pdf";
+const ADDRESS_START = "https://";
 /** For what browsers know no type of. */
 const TYPES = { md: "text/markdown", markdown: "text/markdown", txt: "text/plain" };
 
@@ -145,7 +146,7 @@ export function knowledgePart({ persona }) {
   }
 
   function addressForm() {
-    const url = textField({ name: "url", label: t("studio.knowledge.address"), about: t("studio.knowledge.address_about"), type: "url", max: 2_048, dir: "ltr", placeholder: "https://" });
+    const url = textField({ name: "url", label: t("studio.knowledge.address"), about: t("studio.knowledge.address_about"), type: "url", max: 2_048, dir: "ltr", placeholder: ADDRESS_START });
     const fault = el("p", { className: "fault", role: "alert" });
     const submit = el("button", { className: "button", textContent: t("studio.knowledge.fetch") });
     const form = el("form", { className: "address", noValidate: true }, url.node, submit, fault);
