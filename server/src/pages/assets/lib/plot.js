@@ -1,4 +1,4 @@
-// Small plots: lines and bars in SVG, with their numbers as a table for those who do not see them.
+// Small plots: lines in SVG and bars, with their numbers as a table for those who do not see them.
 
 import { el } from "./dom.js";
 import { formatNumber } from "./i18n.js";
@@ -10,23 +10,52 @@ const PAD = { top: 8, bottom: 18, side: 6 };
 const LABEL_WIDTH = 64;
 
 /**
- * A figure of `series` (`[{name, points: [[x, y], …]}]`). An x is a number, a date, or the name of a bar; all series
- * have the same ones. `formatX` says how it is written; `unit` is what is counted, in words.
+ * A figure of `series` (`[{name, points: [[x, y], …]}]`), of which all have the same xs. An x is a number, a date, or the
+ * name of a bar; `formatX` says how it is written; `unit` is what is counted, in words. Bars with names lie.
  */
 export function plot({ title, series, unit = "", kind = "line", formatX = String }) {
   const xs = series[0]?.points.map(([x]) => x) ?? [];
-  const most = Math.max(1, ...series.flatMap(({ points }) => points.map(([, y]) => y)));
+  const texts = xs.map(formatX);
+  const caption = el("figcaption", {}, el("strong", { textContent: title }), ...(series.length > 1 ? [legend(series)] : []));
+  const isNamed = kind === "bar" && xs.every((x) => typeof x === "string");
+  const drawn = isNamed ? lyingBars(series, texts) : drawing(series, texts, kind);
+  return el("figure", { className: "plot" }, caption, drawn, table(title, series, texts, unit));
+}
+
+const mostOf = (series) => Math.max(1, ...series.flatMap(({ points }) => points.map(([, y]) => y)));
+
+const legend = (series) => el("span", { className: "plot-legend" },
+  ...series.map(({ name }, number) => el("span", {}, el("span", { className: `plot-key of-${number}` }), name)));
+
+// ── Bars with names: a row each, which is read in any direction of writing
+
+function lyingBars(series, texts) {
+  const most = mostOf(series);
+  const rows = texts.map((text, at) => el("div", { className: "plot-row" }, el("span", { className: "plot-name", textContent: text, dir: "auto" }),
+    el("span", { className: "plot-tracks" }, ...series.map(({ points }, number) => lyingBar(points[at][1], most, number)))));
+  return el("div", { className: "plot-rows", ariaHidden: "true" }, ...rows);
+}
+
+function lyingBar(value, most, number) {
+  const bar = el("span", { className: `plot-lying of-${number}` });
+  bar.style.inlineSize = `${(value / most) * 100}%`;
+  return el("span", { className: "plot-track" }, el("span", { className: "plot-room" }, bar), el("span", { className: "plot-value", textContent: formatNumber(value) }));
+}
+
+// ── Over a line of numbers or days
+
+function drawing(series, texts, kind) {
+  const most = mostOf(series);
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", class: "plot-image" });
+  const steps = kind === "bar" ? texts.length : texts.length - 1;
   const scale = {
-    x: (at) => PAD.side + ((at + (kind === "bar" ? 0.5 : 0)) / Math.max(1, kind === "bar" ? xs.length : xs.length - 1)) * (WIDTH - 2 * PAD.side),
+    x: (at) => PAD.side + ((at + (kind === "bar" ? 0.5 : 0)) / Math.max(1, steps)) * (WIDTH - 2 * PAD.side),
     y: (value) => HEIGHT - PAD.bottom - (value / most) * (HEIGHT - PAD.top - PAD.bottom),
   };
   svg.append(shape("path", { class: "plot-base", d: `M${PAD.side} ${scale.y(0)}H${WIDTH - PAD.side}` }));
   series.forEach(({ points }, number) => svg.append(...(kind === "bar" ? bars : line)(points, number, scale, series.length)));
-  svg.append(...labels(xs.map(formatX), scale));
-  const caption = el("figcaption", {}, el("strong", { textContent: title }), ...(series.length > 1 ? [legend(series)] : []));
-  const numbers = table(title, series, xs.map(formatX), unit);
-  return el("figure", { className: "plot" }, caption, svg, numbers);
+  svg.append(...labels(texts, scale));
+  return svg;
 }
 
 function shape(name, attributes, text = "") {
@@ -37,12 +66,10 @@ function shape(name, attributes, text = "") {
 }
 
 function line(points, number, { x, y }) {
-  const at = points.map(([, value], place) => `${x(place).toFixed(1)} ${y(value).toFixed(1)}`);
-  const [last] = at.slice(-1);
-  return [
-    shape("path", { class: `plot-line of-${number}`, d: `M${at.join("L")}` }),
-    ...(last ? [shape("circle", { class: `plot-dot of-${number}`, cx: last.split(" ")[0], cy: last.split(" ")[1], r: 2.5 })] : []),
-  ];
+  const at = points.map(([, value], place) => [x(place).toFixed(1), y(value).toFixed(1)]);
+  const last = at.at(-1);
+  const path = shape("path", { class: `plot-line of-${number}`, d: `M${at.map((point) => point.join(" ")).join("L")}` });
+  return last ? [path, shape("circle", { class: `plot-dot of-${number}`, cx: last[0], cy: last[1], r: 2.5 })] : [];
 }
 
 function bars(points, number, { x, y }, all) {
@@ -51,17 +78,17 @@ function bars(points, number, { x, y }, all) {
   return points.map(([, value], place) => {
     const start = x(place) - (width * all) / 2 + width * number;
     const height = Math.max(value > 0 ? 1.5 : 0, y(0) - y(value));
-    return shape("rect", { class: `plot-bar of-${number}`, x: start.toFixed(1), y: (y(0) - height).toFixed(1), width: (width - 1).toFixed(1), height: height.toFixed(1), rx: 2 });
+    const box = { x: start, y: y(0) - height, width: width - 1, height };
+    const attributes = Object.fromEntries(Object.entries(box).map(([key, size]) => [key, size.toFixed(1)]));
+    return shape("rect", { class: `plot-bar of-${number}`, rx: 2, ...attributes });
   });
 }
 
 function labels(texts, { x }) {
   const every = Math.max(1, Math.ceil((texts.length * LABEL_WIDTH) / WIDTH));
-  return texts.flatMap((text, at) => (at % every ? [] : [shape("text", { class: "plot-label", x: x(at).toFixed(1), y: HEIGHT - 5, "text-anchor": "middle" }, text)]));
+  const shown = texts.map((text, at) => ({ text, at })).filter(({ at }) => at % every === 0);
+  return shown.map(({ text, at }) => shape("text", { class: "plot-label", x: x(at).toFixed(1), y: HEIGHT - 5, "text-anchor": "middle" }, text));
 }
-
-const legend = (series) => el("span", { className: "plot-legend" },
-  ...series.map(({ name }, number) => el("span", {}, el("span", { className: `plot-key of-${number}` }), name)));
 
 function table(title, series, texts, unit) {
   const cell = (value) => el("td", { textContent: `${formatNumber(value)} ${unit}`.trim() });

@@ -16,7 +16,8 @@ export const countWords = (text) => text.trim().split(/\s+/).filter(Boolean).len
 /** Of the persona at `path`. `changed(state)` hears of `draft`, `final` or null, whatever the answer has become. */
 export function answerEditor({ path, slug, question, drafts, changed }) {
   const address = `${path}/responses/${question.id}`;
-  const input = el("textarea", { className: "input answer-text", rows: 5, maxLength: MAX_ANSWER, dir: "auto", ariaLabel: question.text, placeholder: t("studio.answer.placeholder") });
+  const input = el("textarea",
+    { className: "input answer-text", rows: 5, maxLength: MAX_ANSWER, dir: "auto", ariaLabel: question.text, placeholder: t("studio.answer.placeholder") });
   const status = el("span", { className: "quiet answer-status", role: "status" });
   const words = el("span", { className: "quiet" });
   const finish = button("", () => finishIt(), "primary");
@@ -63,8 +64,10 @@ export function answerEditor({ path, slug, question, drafts, changed }) {
 
   function showConflict(theirs) {
     const side = (title, content, choose, run) => el("div", { className: "conflict-side" }, el("h4", { textContent: title }),
-      el("p", { className: "conflict-text scrolls", dir: "auto", textContent: content || t("studio.answer.nothing"), tabIndex: 0 }), button(choose, run, "button"));
-    conflict.replaceChildren(el("p", { className: "notice warn", role: "alert", textContent: t("studio.answer.conflict_about") }), el("div", { className: "conflict-sides" },
+      el("p",
+        { className: "conflict-text scrolls", dir: "auto", textContent: content || t("studio.answer.nothing"), tabIndex: 0 }), button(choose, run, "button"));
+    conflict.replaceChildren(el("p",
+      { className: "notice warn", role: "alert", textContent: t("studio.answer.conflict_about") }), el("div", { className: "conflict-sides" },
       side(t("studio.answer.mine"), sync.text(), t("studio.answer.keep_mine"), () => resolve(sync.text())),
       side(t("studio.answer.theirs"), theirs.content, t("studio.answer.keep_theirs"), () => resolve(theirs.content))));
   }
@@ -102,14 +105,18 @@ export function answerEditor({ path, slug, question, drafts, changed }) {
     const found = await api.read().catch(() => null);
     const versions = found?.history ?? [];
     history.hidden = versions.length === 0;
-    history.replaceChildren(history.firstChild, el("ol", { className: "rows" }, ...versions.map((version) => historyRow(version, found))));
+    history.replaceChildren(history.firstChild,
+      el("ol", { className: "rows" }, ...versions.map((version) => historyRow(version, found))));
   }
 
   function historyRow({ version, content, status: was, written_at: at }, now) {
     const about = [formatDate(at), t(`studio.answer.status.${was}`), t("studio.words", { count: countWords(content) })].join(" · ");
     const restore = button(t("studio.answer.restore"), () => resolve(content));
     restore.ariaLabel = t("studio.answer.restore_number", { number: version });
-    return el("li", {}, el("span", { className: "what" }, el("strong", { textContent: `${formatNumber(version)} · ${about}` }), diffNode(content, now.content)), restore);
+    return el("li", {},
+      el("span", { className: "what" }, el("strong", { textContent: `${formatNumber(version)} · ${about}` }),
+        diffNode(content, now.content)),
+      restore);
   }
 
   async function open() {

@@ -30,7 +30,8 @@ export function characterDrop({ personas, isKnown }) {
       if (!(problem instanceof Problem)) throw problem;
       isMissing = problem.status === 404 || problem.status === 405;
       zone.node.hidden = isMissing;
-      outcome.replaceChildren(el("p", { className: isMissing ? "notice" : "fault", textContent: isMissing ? t("studio.card.missing") : problemWords(problem) }));
+      outcome.replaceChildren(el("p",
+        { className: isMissing ? "notice" : "fault", textContent: isMissing ? t("studio.card.missing") : problemWords(problem) }));
     } finally {
       zone.setBusy(false);
     }
@@ -41,7 +42,8 @@ export function characterDrop({ personas, isKnown }) {
 
 /** A report is a list of lines, or lists of names under what became of them. */
 function linesOf(report) {
-  const one = (entry) => (typeof entry === "string" ? entry : [entry.field ?? entry.name ?? entry.what, entry.reason ?? entry.message ?? entry.note].filter(Boolean).join(": "));
+  const one = (entry) => (typeof entry === "string" ? entry : [entry.field ?? entry.name ?? entry.what,
+    entry.reason ?? entry.message ?? entry.note].filter(Boolean).join(": "));
   if (Array.isArray(report)) return report.map(one);
   return Object.entries(report ?? {}).flatMap(([what, value]) => {
     const heading = hasText(`studio.card.report.${what}`) ? t(`studio.card.report.${what}`) : what.replaceAll("_", " ");
@@ -54,7 +56,9 @@ function brought({ slug, name }, report) {
   const heading = el("strong");
   setText(heading, t("studio.card.brought", { name }));
   const open = el("a", { className: "button small", href: `#/studio/${slug}/settings`, textContent: t("studio.card.open") });
-  return el("div", { className: "notice" }, heading, el("ul", { className: "report-lines" }, ...linesOf(report).map((line) => el("li", { textContent: reasonText(line), dir: "auto" }))), open);
+  return el("div", { className: "notice" }, heading,
+    el("ul", { className: "report-lines" }, ...linesOf(report).map((line) => el("li", { textContent: reasonText(line), dir: "auto" }))),
+    open);
 }
 
 /** Links that save a persona as a card, where the server makes them: those whose personas have greetings do. */
@@ -64,5 +68,6 @@ export function cardLinks(persona) {
     className: "button small", href: `/api/v1/personas/${persona.slug}/card?format=${format}&as=${as}`, download: "",
     textContent: t("studio.card.save_as", { format: format.toUpperCase(), as: as.toUpperCase() }),
   })));
-  return [el("div", { className: "field" }, el("strong", { textContent: t("studio.card.save") }), el("span", { className: "help", textContent: t("studio.card.save_about") }), el("p", { className: "button-row" }, ...links))];
+  return [el("div", { className: "field" }, el("strong", { textContent: t("studio.card.save") }),
+    el("span", { className: "help", textContent: t("studio.card.save_about") }), el("p", { className: "button-row" }, ...links))];
 }

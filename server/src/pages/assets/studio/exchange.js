@@ -5,7 +5,7 @@ import { el } from "../lib/dom.js";
 import { formatNumber, t } from "../lib/i18n.js";
 import { dropZone } from "./drop_zone.js";
 import { problemWords, reasonText, saying } from "./faults.js";
-import { button } from "./fields.js";
+import { button, section } from "./fields.js";
 
 const SEND_MS = 120_000;
 const FORMATS = ["json", "jsonl", "csv"];
@@ -35,7 +35,8 @@ export function exchangeSection({ persona, imported }) {
     if (!format) return outcome.replaceChildren(el("p", { className: "fault", textContent: t("studio.import.no_format") }));
     zone.setBusy(true);
     try {
-      const report = await call("POST", `${path}/import?format=${format}&mode=${mode}`, { body: file, key: newKey(), patience: SEND_MS });
+      const report = await call("POST", `${path}/import?format=${format}&mode=${mode}`,
+        { body: file, key: newKey(), patience: SEND_MS });
       outcome.replaceChildren(...reportNodes(report));
       imported();
     } catch (problem) {
@@ -51,20 +52,22 @@ export function exchangeSection({ persona, imported }) {
     const faults = rowFaults(problem);
     const others = button(t("studio.import.others"), () => bring(file, "row_by_row"));
     const word = faults.length ? t("studio.import.refused") : problemWords(problem);
-    return [el("p", { className: "notice danger", textContent: word }), ...(faults.length ? [faultTable(faults)] : []), ...(problem.code === "import_refused" ? [others] : [])];
+    return [el("p", { className: "notice danger", textContent: word }), ...(faults.length ? [faultTable(faults)] : []),
+      ...(problem.code === "import_refused" ? [others] : [])];
   }
 
   const links = FORMATS.map((format) => el("a", {
     className: "button small", href: `/api/v1${path}/export?format=${format}`, download: "", textContent: t("studio.export.as", { format: format.toUpperCase() }),
   }));
-  return el("section", { className: "studio-section" }, el("header", {}, el("h3", { textContent: t("studio.exchange.title") }), el("p", { className: "quiet", textContent: t("studio.exchange.about") })),
-    zone.node, outcome, el("div", { className: "field" }, el("strong", { textContent: t("studio.export.title") }), el("p", { className: "button-row" }, ...links)));
+  return section(t("studio.exchange.title"), t("studio.exchange.about"), zone.node, outcome,
+    el("div", { className: "field" }, el("strong", { textContent: t("studio.export.title") }), el("p", { className: "button-row" }, ...links)));
 }
 
 function reportNodes(report) {
   const counts = ["imported", "changed", "unchanged", "refused_rows", "questions_made"].filter((name) => report[name] > 0);
   const said = counts.map((name) => t(`studio.import.report.${name}`, { count: report[name] }));
-  const heading = el("p", { className: `notice ${report.refused_rows ? "warn" : ""}`.trim(), textContent: [t("studio.import.report.rows", { count: report.rows }), ...said].join(" · ") });
+  const heading = el("p",
+    { className: `notice ${report.refused_rows ? "warn" : ""}`.trim(), textContent: [t("studio.import.report.rows", { count: report.rows }), ...said].join(" · ") });
   return [heading, ...(report.refused.length ? [faultTable(rowFaults(report))] : [])];
 }
 
@@ -74,5 +77,6 @@ function faultTable(faults) {
   const place = ({ row, line }) => (row === null ? "" : line === null ? formatNumber(row) : t("studio.import.table.line", { row, line }));
   const rows = faults.slice(0, MAX_ROWS_SHOWN).map((fault) => el("tr", {},
     el("td", { textContent: place(fault) }), el("td", { textContent: fault.column ?? "", dir: "ltr" }), el("td", { textContent: reasonText(saying(fault.reason)) })));
-  return el("div", { className: "table scrolls", tabIndex: 0, role: "region", ariaLabel: t("studio.import.refused") }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+  return el("div", { className: "table scrolls", tabIndex: 0, role: "region", ariaLabel: t("studio.import.refused") },
+    el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }

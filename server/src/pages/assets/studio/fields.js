@@ -9,6 +9,9 @@ export const button = (textContent, onclick, className = "button small") => el("
 export const tool = (iconName, label, onclick) =>
   el("button", { type: "button", className: "tool", ariaLabel: label, title: label, onclick }, icon(iconName, "small"));
 
+export const section = (title, about, ...children) => el("section", { className: "studio-section" },
+  el("header", {}, el("h3", { textContent: title }), el("p", { className: "quiet", textContent: about })), ...children);
+
 let made = 0;
 
 /** The label, the line about it and the place of faults for a control, or for several that are a group. */
@@ -33,7 +36,8 @@ export function frame({ name, label, about, isGroup = false }, ...controls) {
 }
 
 export function textField({ name, label, about, max, rows, onInput, onBlur, extra = [], ...more }) {
-  const input = el(rows ? "textarea" : "input", { name, dir: "auto", autocomplete: "off", ...(rows && { rows }), ...(max && { maxLength: max }), ...more });
+  const input = el(rows ? "textarea" : "input",
+    { name, dir: "auto", autocomplete: "off", ...(rows && { rows }), ...(max && { maxLength: max }), ...more });
   input.addEventListener("input", () => onInput?.());
   if (onBlur) input.addEventListener("blur", onBlur);
   return {
@@ -72,7 +76,8 @@ export function optionsField({ name, label, about, options, onInput }) {
   const group = `studio-${name}-${(made += 1)}`;
   const inputs = options.map(([value]) => el("input", { type: "radio", name: group, value, onchange: () => onInput?.() }));
   const cards = options.map(([, text, line, iconName], at) => el("label", { className: "option" }, inputs[at],
-    ...(iconName ? [icon(iconName)] : []), el("span", {}, el("strong", { textContent: text }), el("span", { className: "help", textContent: line }))));
+    ...(iconName ? [icon(iconName)] : []), el("span", {}, el("strong", { textContent: text }),
+      el("span", { className: "help", textContent: line }))));
   return {
     ...frame({ name, label, about, isGroup: true }, el("div", { className: "options" }, ...cards)),
     get: () => inputs.find(({ checked }) => checked)?.value ?? null,
@@ -89,7 +94,8 @@ export function rangeField({ name, label, about, min, max, step, wordOf, ends, o
     input.ariaValueText = word.textContent;
   };
   input.oninput = () => (show(), onInput?.());
-  const scale = el("span", { className: "range-ends quiet", ariaHidden: "true" }, ...ends.map((textContent) => el("span", { textContent })));
+  const scale = el("span", { className: "range-ends quiet", ariaHidden: "true" },
+    ...ends.map((textContent) => el("span", { textContent })));
   const framed = frame({ name, label, about }, input, scale);
   framed.node.firstChild.append(" ", word);
   return { ...framed, get: () => Number(input.value), set: (value) => ((input.value = value), show()) };

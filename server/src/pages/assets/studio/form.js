@@ -10,7 +10,8 @@ import { STARTS, startText } from "./starts.js";
 import { estimateTokens } from "./tokens.js";
 
 const MAX = { name: 100, slug: 63, description: 1_000, system_prompt: 32_768, text: 32_768 };
-const COMMON_LANGUAGES = [...Object.keys(LANGUAGES), "it", "pt", "pt-BR", "nl", "pl", "tr", "ru", "uk", "el", "he", "fa", "hi", "zh", "ja", "ko", "vi", "sv", "da", "fi", "cs", "hu", "ro"];
+const COMMON_LANGUAGES = [...Object.keys(LANGUAGES), "it", "pt", "pt-BR", "nl", "pl", "tr", "ru", "uk", "el", "he", "fa", "hi", "zh",
+  "ja", "ko", "vi", "sv", "da", "fi", "cs", "hu", "ro"];
 const LINK_EXAMPLE = "openai/gpt-4.1-mini";
 /** Up to which temperature a word holds. */
 const TEMPERATURES = [[0.25, "exact"], [0.55, "calm"], [0.85, "natural"], [1.15, "lively"], [1.5, "bold"], [2, "wild"]];
@@ -101,7 +102,9 @@ function promptField({ nameOf, onInput }) {
     onInput();
     field.input.focus();
   };
-  begin.onclick = () => openMenu(begin, STARTS.map((start) => ({ icon: start.icon, text: t(`studio.start.${start.name}.label`), run: () => use(start.name) })), t("studio.start.choose"));
+  begin.onclick = () => openMenu(begin,
+    STARTS.map((start) => ({ icon: start.icon, text: t(`studio.start.${start.name}.label`), run: () => use(start.name) })),
+    t("studio.start.choose"));
   show();
   return { ...field, set: (value) => (field.set(value), show()) };
 }
@@ -127,7 +130,8 @@ export function personaForm({ values, keys, isNew = false, folded = ["engine"], 
   const sections = SECTIONS.map(([section, names]) => {
     const wanted = names.filter((name) => (!NEWER.has(name) || keys.has(name)) && (name !== "slug" || isNew));
     for (const name of wanted) fields.set(name, MAKERS[name]({ onInput: () => onInput(name), nameOf }));
-    const heading = [el("h3", { textContent: t(`studio.section.${section}.title`) }), el("p", { className: "quiet", textContent: t(`studio.section.${section}.about`) })];
+    const heading = [el("h3", { textContent: t(`studio.section.${section}.title`) }),
+      el("p", { className: "quiet", textContent: t(`studio.section.${section}.about`) })];
     const nodes = [...(extra[section] ?? []), ...wanted.map((name) => fields.get(name).node)];
     if (!folded.includes(section)) return el("section", { className: "studio-section" }, el("header", {}, ...heading), ...nodes);
     const summary = el("summary", {}, el("span", { className: "folded" }, ...heading), icon("chevron-down"));

@@ -5,7 +5,7 @@ import { el } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { plot } from "../lib/plot.js";
-import { button } from "./fields.js";
+import { button, section } from "./fields.js";
 import { categoryText } from "./interview.js";
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -16,34 +16,37 @@ export function insightsPart({ persona }) {
 
   async function read() {
     try {
-      const [progress, knowledge] = await Promise.all([call("GET", `/personas/${slug}/analytics?timezone=${encodeURIComponent(ZONE)}`), call("GET", `/personas/${slug}/knowledge`)]);
-      show(progress, knowledge);
+      const path = `/personas/${slug}`;
+      const progress = call("GET", `${path}/analytics?timezone=${encodeURIComponent(ZONE)}`);
+      show(...(await Promise.all([progress, call("GET", `${path}/knowledge`)])));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      body.replaceChildren(el("p", { role: "status" }, el("span", { className: "fault", textContent: problem.message }), " ", button(t("common.retry"), read)));
+      body.replaceChildren(el("p", { role: "status" }, el("span", { className: "fault", textContent: problem.message }), " ",
+        button(t("common.retry"), read)));
     }
   }
 
   function show(progress, { passages }) {
     const { ratings: { up, down }, words, answered, total, streak, last_answer_at: last, categories } = progress;
     const figures = [
-      ["check", t("studio.interview.of", { done: answered, total }), t("studio.insights.answers")], ["edit", formatNumber(words), t("studio.insights.words")],
-      ["book", formatNumber(passages), t("studio.insights.passages")], ["sun", formatNumber(streak.longest), t("studio.insights.streak")],
+      ["check", t("studio.interview.of", { done: answered, total }), t("studio.insights.answers")],
+      ["edit", formatNumber(words), t("studio.insights.words")],
+      ["book", formatNumber(passages), t("studio.insights.passages")],
+      ["sun", formatNumber(streak.longest), t("studio.insights.streak")],
     ];
-    const since = last ? [el("p", { className: "quiet", textContent: t("studio.insights.last", { date: formatDate(last, { dateStyle: "long" }) }) })] : [];
+    const since = last ? t("studio.insights.last", { date: formatDate(last, { dateStyle: "long" }) }) : "";
     body.replaceChildren(
-      el("div", { className: "figures" }, ...figures.map(([image, figure, label]) => el("p", { className: "figure" }, icon(image), el("strong", { textContent: figure }), el("span", { className: "quiet", textContent: label })))),
-      ...since, ratings(up, down), ...plots(categories.filter((each) => each.answered + each.drafts > 0)), training(slug),
+      el("div", { className: "figures" }, ...figures.map(figure)), el("p", { className: "quiet", textContent: since, hidden: !since }),
+      ratings(up, down), ...plots(categories.filter((each) => each.answered + each.drafts > 0)), training(slug),
     );
   }
 
   function ratings(up, down) {
     const all = up + down;
     const share = (part) => formatNumber(part / all, { style: "percent", maximumFractionDigits: 0 });
-    if (all === 0) return el("section", { className: "studio-section" }, el("h3", { textContent: t("studio.insights.ratings") }), el("p", { className: "quiet", textContent: t("studio.insights.no_ratings", { name }) }));
+    if (all === 0) return section(t("studio.insights.ratings"), t("studio.insights.no_ratings", { name }));
     const points = [[t("studio.insights.good"), up], [t("studio.insights.bad"), down]];
-    return el("section", { className: "studio-section" }, el("h3", { textContent: t("studio.insights.ratings") }),
-      el("p", { className: "quiet", textContent: t("studio.insights.liked", { count: all, share: share(up) }) }),
+    return section(t("studio.insights.ratings"), t("studio.insights.liked", { count: all, share: share(up) }),
       plot({ title: t("studio.insights.ratings"), series: [{ name: t("studio.insights.ratings"), points }], kind: "bar" }));
   }
 
@@ -51,7 +54,8 @@ export function insightsPart({ persona }) {
     if (categories.length === 0) return [];
     const of = (value) => categories.map((each) => [categoryText(each.category), each[value]]);
     return [el("section", { className: "studio-section plots" }, el("h3", { textContent: t("studio.insights.categories") }),
-      plot({ title: t("studio.insights.by_answers"), kind: "bar", series: [{ name: t("studio.insights.answered"), points: of("answered") }, { name: t("studio.insights.asked"), points: of("total") }] }),
+      plot({ title: t("studio.insights.by_answers"), kind: "bar", series: [
+        { name: t("studio.insights.answered"), points: of("answered") }, { name: t("studio.insights.asked"), points: of("total") }] }),
       plot({ title: t("studio.insights.by_words"), kind: "bar", series: [{ name: t("studio.insights.words"), points: of("words") }] }))];
   }
 
@@ -59,5 +63,11 @@ export function insightsPart({ persona }) {
   return { node: el("div", { className: "studio-single" }, body) };
 }
 
-const training = (slug) => el("section", { className: "studio-section" }, el("h3", { textContent: t("studio.training.title") }), el("p", { className: "quiet", textContent: t("studio.training.about") }),
-  el("p", {}, el("a", { className: "button small", href: `/api/v1/personas/${slug}/training.jsonl`, download: `${slug}-training.jsonl`, textContent: t("studio.training.save") })));
+const figure = ([image, number, label]) => el("p", { className: "figure" },
+  icon(image), el("strong", { textContent: number }), el("span", { className: "quiet", textContent: label }));
+
+function training(slug) {
+  const href = `/api/v1/personas/${slug}/training.jsonl`;
+  const link = el("a", { className: "button small", href, download: `${slug}-training.jsonl`, textContent: t("studio.training.save") });
+  return section(t("studio.training.title"), t("studio.training.about"), el("p", {}, link));
+}

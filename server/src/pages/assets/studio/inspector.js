@@ -11,7 +11,8 @@ const MAX_OPEN_TOKENS = 60;
 
 /** Opens the inspector for the question of `questionOf()`. Where the server has none, the button goes. */
 export function inspectorButton({ slug, questionOf }) {
-  const open = el("button", { type: "button", className: "button small plain" }, icon("info", "small"), el("span", { textContent: t("studio.inspect.open") }));
+  const open = el("button", { type: "button", className: "button small plain" }, icon("info", "small"),
+    el("span", { textContent: t("studio.inspect.open") }));
   open.onclick = async () => {
     open.disabled = true;
     try {
@@ -48,7 +49,8 @@ function showPrompt({ sections, total_tokens: total, budget }, question) {
 
 function sectionRow({ kind, title, text, tokens }, at) {
   const heading = el("strong", { textContent: title || kindText(kind), dir: "auto" });
-  const share = el("span", { className: "quiet", textContent: `${title ? `${kindText(kind)} · ` : ""}${t("studio.tokens", { count: tokens })}` });
+  const share = el("span",
+    { className: "quiet", textContent: `${title ? `${kindText(kind)} · ` : ""}${t("studio.tokens", { count: tokens })}` });
   const summary = el("summary", {}, el("span", { className: `plot-key of-${at % 5}`, ariaHidden: "true" }), heading, share);
   const shown = el("blockquote", { className: "passage", dir: "auto", textContent: text });
   return el("li", {}, el("details", { className: "source", open: tokens < MAX_OPEN_TOKENS }, summary, shown));

@@ -6,7 +6,7 @@ import { hasText, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { answerEditor } from "./answer.js";
 import { clearFaults, showFaults } from "./faults.js";
-import { button, textField } from "./fields.js";
+import { button, section, textField } from "./fields.js";
 import { exchangeSection } from "./exchange.js";
 
 const PAGE = 100;
@@ -69,7 +69,8 @@ export function interviewPart({ persona, drafts }) {
     if (todays) close(todays.id);
     close(question.id);
     todays = question;
-    const kind = el("p", { className: "today-kind" }, icon("sun", "small"), el("span", { textContent: isOfTheDay ? t("studio.interview.today") : categoryText(question.category) }));
+    const kind = el("p", { className: "today-kind" }, icon("sun", "small"),
+      el("span", { textContent: isOfTheDay ? t("studio.interview.today") : categoryText(question.category) }));
     const text = el("h3", { textContent: question.text, dir: "auto" });
     const editor = editorOf(question);
     const other = button(t("studio.interview.another"), () => attempt(another), "button small plain");
@@ -91,11 +92,14 @@ export function interviewPart({ persona, drafts }) {
   function showProgress({ total, answered, drafts: begun, words, streak }) {
     const bar = el("progress", { max: Math.max(1, total), value: answered, ariaLabel: t("studio.interview.progress") });
     const facts = [
-      ["answered", t("studio.interview.answered", { count: answered, total })], ["drafts", begun && t("studio.interview.drafts", { count: begun })],
-      ["words", words && t("studio.words", { count: words })], ["streak", streak.current && t("studio.interview.streak", { count: streak.current })],
+      ["answered",
+        t("studio.interview.answered", { count: answered, total })], ["drafts", begun && t("studio.interview.drafts", { count: begun })],
+      ["words", words && t("studio.words", { count: words })], ["streak",
+        streak.current && t("studio.interview.streak", { count: streak.current })],
     ].filter(([, text]) => text);
     progress.replaceChildren(bar, el("p", { className: "facts-line" }, ...facts.map(([name, text]) =>
-      el("span", { className: `fact is-${name}` }, ...(name === "streak" ? [icon("sun", "small")] : []), el("span", { textContent: text })))));
+      el("span", { className: `fact is-${name}` }, ...(name === "streak" ? [icon("sun", "small")] : []),
+        el("span", { textContent: text })))));
   }
 
   function showCategories(known) {
@@ -114,7 +118,8 @@ export function interviewPart({ persona, drafts }) {
     const bar = el("progress", { ariaHidden: "true", tabIndex: -1 });
     const list = el("ul", { className: "questions" });
     const node = el("details", { className: "category" },
-      el("summary", {}, icon("chevron-down", "small"), el("strong", { textContent: categoryText(category), dir: "auto" }), bar, count), list);
+      el("summary", {}, icon("chevron-down", "small"), el("strong", { textContent: categoryText(category), dir: "auto" }), bar,
+        count), list);
     let isRead = false;
     node.ontoggle = async () => {
       if (!node.open || isRead) return;
@@ -145,7 +150,8 @@ export function interviewPart({ persona, drafts }) {
       mark.role = "img";
       mark.ariaLabel = t(`studio.answer.status.${question.answer ?? "open"}`);
     };
-    const forget = question.own && !question.answer ? [button(t("studio.interview.delete_question"), () => attempt(() => removeQuestion(question, node)), "button small plain danger")] : [];
+    const forget = question.own && !question.answer ? [button(t("studio.interview.delete_question"),
+      () => attempt(() => removeQuestion(question, node)), "button small plain danger")] : [];
     node.ontoggle = () => {
       if (!node.open) return;
       if (question.id === todays?.id) {
@@ -215,7 +221,8 @@ export function interviewPart({ persona, drafts }) {
 
   async function start() {
     try {
-      const [daily] = await Promise.all([call("GET", `/questions/daily?${inPerson(persona)}&timezone=${encodeURIComponent(ZONE)}`), read()]);
+      const [daily] = await Promise.all([call("GET", `/questions/daily?${inPerson(persona)}&timezone=${encodeURIComponent(ZONE)}`),
+        read()]);
       fault.hidden = true;
       showToday(daily.question, true);
     } catch (problem) {
@@ -225,9 +232,10 @@ export function interviewPart({ persona, drafts }) {
   }
 
   start();
-  const more = el("section", { className: "studio-section" }, el("header", {}, el("h3", { textContent: t("studio.interview.all") }), el("p", { className: "quiet", textContent: t("studio.interview.all_about", { name: persona.name }) })), categories, ownQuestion());
+  const more = section(t("studio.interview.all"), t("studio.interview.all_about", { name: persona.name }), categories, ownQuestion());
   return {
-    node: el("div", { className: "studio-single interview" }, el("p", { className: "quiet interview-lead", textContent: t("studio.interview.about", { name: persona.name }) }), fault, today, progress, more,
+    node: el("div", { className: "studio-single interview" }, el("p",
+      { className: "quiet interview-lead", textContent: t("studio.interview.about", { name: persona.name }) }), fault, today, progress, more,
       exchangeSection({ persona, imported: () => ([...lists.values()].forEach(({ forget }) => forget()), attempt(read)) })),
     hasUnsaved: () => [...editors.values()].some((editor) => editor.hasUnsaved()),
     leave() {

@@ -5,7 +5,7 @@ import { askFor, attempt, el, reconcile, setText, speak } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
 import { dropZone } from "./drop_zone.js";
 import { clearFaults, problemWords, reasonText, showFaults } from "./faults.js";
-import { button, textField } from "./fields.js";
+import { button, section, textField } from "./fields.js";
 import { searchSection } from "./knowledge_search.js";
 
 const POLL_MS = 1_000;
@@ -50,7 +50,8 @@ export function knowledgePart({ persona }) {
 
   async function read(isMore = false) {
     const page = await call("GET", `${path}/documents?limit=50${isMore && next ? `&after=${encodeURIComponent(next)}` : ""}`);
-    documents = isMore ? [...documents, ...page.items] : [...page.items, ...documents.slice(page.items.length).filter(({ id }) => !page.items.some((item) => item.id === id))];
+    documents = isMore ? [...documents, ...page.items] : [...page.items,
+      ...documents.slice(page.items.length).filter(({ id }) => !page.items.some((item) => item.id === id))];
     if (isMore || !documents.length || documents.length <= page.items.length) next = page.next ?? null;
     render();
   }
@@ -80,7 +81,8 @@ export function knowledgePart({ persona }) {
     indexing.className = `indexing ${isBusy ? "is-busy" : ""}`.trim();
     const text = sources ? t("studio.knowledge.sources", { count: sources }) : vectors ? t("studio.knowledge.vectors", { count: vectors }) : t("studio.knowledge.ready");
     const words = `${t("studio.knowledge.passages", { count: passages })} · ${text}`;
-    if (indexing.textContent !== words) indexing.replaceChildren(el("span", { className: `dot ${isBusy ? "accent beats" : "good"}` }), el("span", { textContent: words }));
+    if (indexing.textContent !== words) indexing.replaceChildren(el("span", { className: `dot ${isBusy ? "accent beats" : "good"}` }),
+      el("span", { textContent: words }));
   }
 
   // ── Documents
@@ -93,9 +95,12 @@ export function knowledgePart({ persona }) {
   }
 
   function documentRow({ id }) {
-    const open = el("a", { className: "button small plain", href: `/api/v1${path}/documents/${id}/content`, target: "_blank", rel: "noopener", textContent: t("studio.knowledge.open") });
-    const words = el("span", { className: "what" }, el("strong", { className: "aligned", dir: "auto" }), el("span", { className: "quiet" }), el("span", { className: "fault" }));
-    return el("li", {}, el("span", { className: "dot" }), words, open, button(t("studio.knowledge.delete"), () => attempt(() => remove(id)), "button small plain"));
+    const open = el("a",
+      { className: "button small plain", href: `/api/v1${path}/documents/${id}/content`, target: "_blank", rel: "noopener", textContent: t("studio.knowledge.open") });
+    const words = el("span", { className: "what" }, el("strong", { className: "aligned", dir: "auto" }),
+      el("span", { className: "quiet" }), el("span", { className: "fault" }));
+    return el("li", {}, el("span", { className: "dot" }), words, open,
+      button(t("studio.knowledge.delete"), () => attempt(() => remove(id)), "button small plain"));
   }
 
   function updateRow(node, { title, status: state, passages, size, created_at: at, reason }) {
@@ -113,7 +118,8 @@ export function knowledgePart({ persona }) {
 
   async function remove(id) {
     const { title } = documents.find((document) => document.id === id);
-    const question = { title: t("studio.knowledge.delete_title"), text: t("studio.knowledge.delete_text", { name: title ?? t("studio.knowledge.untitled") }), yes: t("studio.knowledge.delete"), danger: true };
+    const question = { title: t("studio.knowledge.delete_title"), text: t("studio.knowledge.delete_text",
+      { name: title ?? t("studio.knowledge.untitled") }), yes: t("studio.knowledge.delete"), danger: true };
     if ((await askFor(question)) === null) return;
     await call("DELETE", `${path}/documents/${id}`);
     documents = documents.filter((document) => document.id !== id);
@@ -130,7 +136,8 @@ export function knowledgePart({ persona }) {
     sending.append(row);
     try {
       const title = titleOfFile(file.name);
-      await call("POST", `${path}/documents${title ? `?title=${encodeURIComponent(title)}` : ""}`, { body: typed(file), key: newKey(), patience: SEND_MS });
+      await call("POST", `${path}/documents${title ? `?title=${encodeURIComponent(title)}` : ""}`,
+        { body: typed(file), key: newKey(), patience: SEND_MS });
       row.remove();
       speak(t("studio.knowledge.sent", { name: file.name }));
       await lookSoon();
@@ -173,10 +180,11 @@ export function knowledgePart({ persona }) {
 
   more.hidden = true;
   look();
-  const heading = el("header", {}, el("h3", { textContent: t("studio.knowledge.documents") }), el("p", { className: "quiet", textContent: t("studio.knowledge.about", { name: persona.name }) }));
+    const shelf = section(t("studio.knowledge.documents"), t("studio.knowledge.about", { name: persona.name }),
+    zone.node, sending, addressForm(), status, list, more, indexing);
   return {
     node: el("div", { className: "studio-single" },
-      el("section", { className: "studio-section" }, heading, zone.node, sending, addressForm(), status, list, more, indexing), searchSection(persona)),
+      shelf, searchSection(persona)),
     leave() {
       ended = true;
       clearTimeout(timer);

@@ -4,6 +4,7 @@ import { Problem, call } from "../lib/api.js";
 import { el, setText } from "../lib/dom.js";
 import { formatNumber, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
+import { section } from "./fields.js";
 
 const MAX_FOUND = 10;
 
@@ -11,12 +12,14 @@ const MAX_FOUND = 10;
 export function aboutPassage({ source_kind: kind, keyword_rank: words, vector_rank: meaning, similarity }) {
   const about = [t(`studio.search.kind.${kind}`)];
   if (words) about.push(t("studio.search.by_words", { rank: words }));
-  if (meaning) about.push(t("studio.search.by_meaning", { rank: meaning, share: formatNumber(similarity ?? 0, { style: "percent", maximumFractionDigits: 0 }) }));
+  if (meaning) about.push(t("studio.search.by_meaning",
+    { rank: meaning, share: formatNumber(similarity ?? 0, { style: "percent", maximumFractionDigits: 0 }) }));
   return about.join(" · ");
 }
 
 export function searchSection({ slug, name }) {
-  const input = el("input", { className: "input", type: "search", maxLength: 500, dir: "auto", autocomplete: "off", enterKeyHint: "search", ariaLabel: t("studio.search.label"), placeholder: t("studio.search.label") });
+  const input = el("input",
+    { className: "input", type: "search", maxLength: 500, dir: "auto", autocomplete: "off", enterKeyHint: "search", ariaLabel: t("studio.search.label"), placeholder: t("studio.search.label") });
   const status = el("p", { className: "quiet", role: "status" });
   const found = el("ol", { className: "sources found-passages" });
   const submit = el("button", { className: "button", textContent: t("studio.search.submit") });
@@ -29,7 +32,8 @@ export function searchSection({ slug, name }) {
     submit.disabled = true;
     setText(status, t("studio.reading"));
     try {
-      const { mode, passages } = await call("GET", `/personas/${slug}/knowledge/search?q=${encodeURIComponent(question)}&limit=${MAX_FOUND}`);
+      const { mode, passages } = await call("GET",
+        `/personas/${slug}/knowledge/search?q=${encodeURIComponent(question)}&limit=${MAX_FOUND}`);
       setText(status, passages.length ? t(`studio.search.mode.${mode}`) : t("studio.search.none", { name }));
       found.replaceChildren(...passages.map(passageRow));
     } catch (problem) {
@@ -42,12 +46,13 @@ export function searchSection({ slug, name }) {
     return undefined;
   };
 
-  return el("section", { className: "studio-section" },
-    el("header", {}, el("h3", { textContent: t("studio.search.title") }), el("p", { className: "quiet", textContent: t("studio.search.about", { name }) })), form, status, found);
+  return section(t("studio.search.title"), t("studio.search.about", { name }), form, status, found);
 }
 
 function passageRow(passage) {
-  const score = el("span", { className: "quiet", textContent: t("studio.search.score", { score: formatNumber(passage.score, { maximumSignificantDigits: 2 }) }) });
+  const score = el("span",
+    { className: "quiet", textContent: t("studio.search.score",
+      { score: formatNumber(passage.score, { maximumSignificantDigits: 2 }) }) });
   const head = el("p", { className: "passage-head" }, el("strong", { textContent: aboutPassage(passage) }), score);
   return el("li", { className: "source" }, head, el("blockquote", { className: "passage", dir: "auto", textContent: passage.content }));
 }

@@ -13,7 +13,8 @@ export function chipsField({ name, label, about, placeholder, known = [], textOf
   let values = [];
   const list = el(isOrdered ? "ol" : "ul", { className: "chip-list", ariaLabel: label });
   const options = el("datalist", { id: `studio-${name}-known` }, ...known.map(([value, text]) => el("option", { value, label: text })));
-  const input = el("input", { name, placeholder, ariaLabel: t("studio.list.add_to", { name: label }), autocomplete: "off", autocapitalize: "none", dir });
+  const input = el("input",
+    { name, placeholder, ariaLabel: t("studio.list.add_to", { name: label }), autocomplete: "off", autocapitalize: "none", dir });
   if (known.length) input.setAttribute("list", options.id);
 
   function change(next, focus) {
@@ -37,7 +38,8 @@ export function chipsField({ name, label, about, placeholder, known = [], textOf
   function move(at, by) {
     const moved = values.toSpliced(at, 1).toSpliced(at + by, 0, values[at]);
     const which = by < 0 ? ".earlier" : ".later";
-    change(moved, () => (list.children[at + by].querySelector(`${which}:not(:disabled)`) ?? list.children[at + by].querySelector(".out")).focus());
+    change(moved,
+      () => (list.children[at + by].querySelector(`${which}:not(:disabled)`) ?? list.children[at + by].querySelector(".out")).focus());
     speak(t("studio.list.moved", { name: textOf(values[at + by]), place: at + by + 1 }));
   }
 
@@ -45,14 +47,17 @@ export function chipsField({ name, label, about, placeholder, known = [], textOf
     const text = textOf(value);
     const [earlier, later] = [["earlier", -1, "chevron-left"], ["later", 1, "chevron-right"]].map(([className, by, image]) => {
       const label = t(`studio.list.${className}`, { name: text });
-      const mover = el("button", { type: "button", className, ariaLabel: label, title: label, onclick: () => move(at, by) }, icon(image, "small", "turns"));
+      const mover = el("button", { type: "button", className, ariaLabel: label, title: label, onclick: () => move(at, by) },
+        icon(image, "small", "turns"));
       mover.disabled = !(at + by in values);
       return mover;
     });
     const label = t("studio.list.remove", { name: text });
-    const out = el("button", { type: "button", className: "out", ariaLabel: label, title: label, onclick: () => remove(at) }, icon("close", "small"));
+    const out = el("button", { type: "button", className: "out", ariaLabel: label, title: label, onclick: () => remove(at) },
+      icon("close", "small"));
     const moving = isOrdered && values.length > 1;
-    return el("li", { className: "chip" }, ...(moving ? [earlier] : []), el("span", { textContent: text, dir }), ...(moving ? [later] : []), out);
+    return el("li", { className: "chip" }, ...(moving ? [earlier] : []), el("span", { textContent: text, dir }),
+      ...(moving ? [later] : []), out);
   }
 
   function render() {

@@ -28,7 +28,8 @@ export function makerView({ personas, drafts }) {
 
   function startCard({ name, icon: image }) {
     return el("button", { type: "button", className: "start", onclick: () => choose(name) }, icon(image),
-      el("strong", { textContent: t(`studio.start.${name}.label`) }), el("span", { className: "quiet", textContent: t(`studio.start.${name}.about`) }));
+      el("strong", { textContent: t(`studio.start.${name}.label`) }), el("span",
+        { className: "quiet", textContent: t(`studio.start.${name}.about`) }));
   }
 
   /** Another beginning takes the place of the text only where nobody has written in it. */
@@ -93,7 +94,8 @@ export function makerView({ personas, drafts }) {
     setText(status, t("studio.draft.found"));
   }
   showStart();
-  const lead = el("header", { className: "studio-lead" }, el("h2", { textContent: t("studio.make.title") }), el("p", { className: "quiet", textContent: t("studio.make.about") }));
+  const lead = el("header", { className: "studio-lead" }, el("h2", { textContent: t("studio.make.title") }),
+    el("p", { className: "quiet", textContent: t("studio.make.about") }));
   return {
     node: el("div", { className: "studio-page" }, back(), lead,
       el("div", { className: "starts", role: "group", ariaLabel: t("studio.start.choose") }, ...cards), whole),
@@ -102,4 +104,5 @@ export function makerView({ personas, drafts }) {
   };
 }
 
-export const back = () => el("a", { className: "studio-back", href: "#/studio" }, icon("back", "small", "turns"), el("span", { textContent: t("studio.back") }));
+export const back = () => el("a", { className: "studio-back", href: "#/studio" }, icon("back", "small", "turns"),
+  el("span", { textContent: t("studio.back") }));

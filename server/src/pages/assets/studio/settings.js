@@ -6,7 +6,7 @@ import { t } from "../lib/i18n.js";
 import { avatarField } from "./avatar.js";
 import { cardLinks } from "./character.js";
 import { clearFaults, showFaults } from "./faults.js";
-import { button } from "./fields.js";
+import { button, section } from "./fields.js";
 import { changesOf, personaForm, valuesOf } from "./form.js";
 import { newKept } from "./kept.js";
 import { trialPanel } from "./trial.js";
@@ -89,8 +89,7 @@ export function settingsPart({ persona, drafts, changed, removed }) {
 
   function endSection() {
     const remove = button(t("studio.delete.button", { name: persona.name }), () => attempt(() => confirmRemoval()), "button danger");
-    return el("section", { className: "studio-section" }, el("header", {}, el("h3", { textContent: t("studio.delete.title") }),
-      el("p", { className: "quiet", textContent: t("studio.delete.about") })), ...cardLinks(persona), el("div", {}, remove));
+    return section(t("studio.delete.title"), t("studio.delete.about"), ...cardLinks(persona), el("div", {}, remove));
   }
 
   async function confirmRemoval() {

@@ -12,9 +12,11 @@ export function shelfView({ personas }) {
   const list = el("div", { className: "shelf", role: "group", ariaLabel: t("studio.shelf.title") });
   const status = el("p", { className: "quiet", role: "status" });
   const drop = characterDrop({ personas, isKnown: () => personas.list().every((persona) => "greetings" in persona) });
-  const make = el("a", { className: "primary", href: "#/studio/new" }, icon("sparkles"), el("span", { textContent: t("studio.make.link") }));
+  const make = el("a", { className: "primary", href: "#/studio/new" }, icon("sparkles"),
+    el("span", { textContent: t("studio.make.link") }));
   const lead = el("header", { className: "studio-lead with-action" },
-    el("div", {}, el("h2", { textContent: t("studio.shelf.title") }), el("p", { className: "quiet", textContent: t("studio.shelf.about") })), make);
+    el("div", {}, el("h2", { textContent: t("studio.shelf.title") }),
+      el("p", { className: "quiet", textContent: t("studio.shelf.about") })), make);
 
   async function read() {
     list.replaceChildren(...Array.from({ length: 3 }, () => el("p", { className: "skeleton card-skeleton", ariaHidden: "true" })));
@@ -54,9 +56,11 @@ function card(persona) {
     el("span", { className: "quiet small-text", textContent: [t(hidden ? "studio.shelf.hidden" : `studio.visibility.${visibility}.label`),
       t("studio.shelf.changed", { date: formatDate(updated, { dateStyle: "medium" }) })].join(" · ") }));
   const open = el("a", { className: "persona", href: `#/studio/${slug}/settings` }, portrait(persona), words);
-  const links = [["message", "talk", `#/new/${slug}`], ["book", "interview", `#/studio/${slug}/interview`]].map(([image, what, href]) => {
+  const links = [["message", "talk", `#/new/${slug}`],
+    ["book", "interview", `#/studio/${slug}/interview`]].map(([image, what, href]) => {
     const label = t(`studio.shelf.${what}`, { name });
-    return el("a", { className: "button small plain", href, ariaLabel: label, title: label }, icon(image, "small"), el("span", { textContent: t(`studio.shelf.${what}_short`) }));
+    return el("a", { className: "button small plain", href, ariaLabel: label, title: label }, icon(image, "small"),
+      el("span", { textContent: t(`studio.shelf.${what}_short`) }));
   });
   return el("article", { className: "shelf-card" }, open, el("p", { className: "shelf-links" }, ...links));
 }

@@ -27,7 +27,8 @@ export function trialPanel({ persona }) {
   const { slug, name } = persona;
   const log = el("div", { className: "trial-log scrolls", role: "log", ariaLabel: t("studio.trial.log"), tabIndex: 0 });
   const stale = el("p", { className: "notice warn small-text", textContent: t("studio.trial.stale"), hidden: true });
-  const input = el("textarea", { className: "input", rows: 2, dir: "auto", maxLength: MAX_QUESTION, ariaLabel: t("studio.trial.question"), placeholder: t("studio.trial.question") });
+  const input = el("textarea",
+    { className: "input", rows: 2, dir: "auto", maxLength: MAX_QUESTION, ariaLabel: t("studio.trial.question"), placeholder: t("studio.trial.question") });
   const send = el("button", { className: "send", ariaLabel: t("studio.trial.send"), title: t("studio.trial.send") }, icon("send"));
   const form = el("form", { className: "trial-form", onsubmit: (event) => (event.preventDefault(), ask()) }, input, send);
   const again = tool("refresh", t("studio.trial.again"), begin);
@@ -105,7 +106,8 @@ export function trialPanel({ persona }) {
   const title = el("h3", { textContent: t("studio.trial.title", { name }) });
   return {
     node: el("aside", { className: "trial", ariaLabel: t("studio.trial.title", { name }) },
-      el("header", {}, title, again), el("p", { className: "quiet small-text", textContent: t("studio.trial.about") }), log, stale, form,
+      el("header", {}, title, again), el("p",
+        { className: "quiet small-text", textContent: t("studio.trial.about") }), log, stale, form,
       el("p", { className: "trial-foot" }, inspect, whole)),
     /** Whether there are changes that the persona does not know of yet. */
     setStale: (isStale) => (stale.hidden = !isStale),

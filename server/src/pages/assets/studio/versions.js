@@ -3,7 +3,7 @@
 import { Problem, call } from "../lib/api.js";
 import { askFor, attempt, el, setText, toast } from "../lib/dom.js";
 import { formatDate, formatList, formatNumber, hasText, t } from "../lib/i18n.js";
-import { button } from "./fields.js";
+import { button, section } from "./fields.js";
 import { diffWords } from "./word_diff.js";
 
 const PAGE = 50;
@@ -48,7 +48,8 @@ export function versionsPart({ persona, changed }) {
   const status = el("p", { className: "quiet", role: "status", textContent: t("studio.reading") });
   const more = button(t("studio.more"), () => read());
   const [from, to] = ["from", "to"].map((which) => el("select", { ariaLabel: t(`studio.versions.${which}`), onchange: compare }));
-  const chooser = el("p", { className: "compare-choice" }, el("span", { textContent: t("studio.versions.compare") }), from, el("span", { textContent: t("studio.versions.with") }), to);
+  const chooser = el("p", { className: "compare-choice" }, el("span", { textContent: t("studio.versions.compare") }), from,
+    el("span", { textContent: t("studio.versions.with") }), to);
   const comparison = el("div", { className: "comparison" });
 
   async function read() {
@@ -64,7 +65,8 @@ export function versionsPart({ persona, changed }) {
     status.hidden = versions.length > 1;
     setText(status, t("studio.versions.one"));
     list.replaceChildren(...versions.map(row));
-    const options = () => versions.map(({ version }) => el("option", { value: version, textContent: t("studio.versions.number", { number: version }) }));
+    const options = () => versions.map(({ version }) => el("option",
+      { value: version, textContent: t("studio.versions.number", { number: version }) }));
     const chosen = [from.value || versions[1]?.version, to.value || versions[0]?.version];
     [from, to].forEach((select, at) => (select.replaceChildren(...options()), (select.value = chosen[at] ?? "")));
     chooser.hidden = versions.length < 2;
@@ -77,9 +79,11 @@ export function versionsPart({ persona, changed }) {
     const current = el("span", { className: "chip tiny", textContent: t("studio.versions.current") });
     const restore = button(t("studio.versions.restore"), () => attempt(() => bringBack(version)));
     restore.ariaLabel = t("studio.versions.restore_number", { number: version });
-    const look = button(t("studio.versions.look"), () => ((from.value = version), (to.value = versions[0].version), compare(), comparison.focus()), "button small plain");
+    const look = button(t("studio.versions.look"),
+      () => ((from.value = version), (to.value = versions[0].version), compare(), comparison.focus()), "button small plain");
     look.ariaLabel = t("studio.versions.look_at", { number: version });
-    const words = el("span", { className: "what" }, el("strong", { textContent: `${formatNumber(version)} · ${what}` }), el("span", { className: "quiet", textContent: about }));
+    const words = el("span", { className: "what" }, el("strong", { textContent: `${formatNumber(version)} · ${what}` }),
+      el("span", { className: "quiet", textContent: about }));
     return el("li", {}, words, ...(place === 0 ? [current] : [look, restore]));
   }
 
@@ -87,7 +91,8 @@ export function versionsPart({ persona, changed }) {
     const [before, after] = [from, to].map(({ value }) => versions.find(({ version }) => String(version) === value));
     if (!before || !after || versions.length < 2) return comparison.replaceChildren();
     const found = differences(before.settings ?? {}, after.settings ?? {});
-    const rows = found.map(({ name, before: was, after: is }) => el("div", { className: "diff-row" }, el("h4", { textContent: fieldText(name) }), diffNode(was, is)));
+    const rows = found.map(({ name, before: was, after: is }) => el("div", { className: "diff-row" },
+      el("h4", { textContent: fieldText(name) }), diffNode(was, is)));
     return comparison.replaceChildren(...(rows.length ? rows : [el("p", { className: "quiet", textContent: t("studio.versions.same") })]));
   }
 
@@ -108,8 +113,7 @@ export function versionsPart({ persona, changed }) {
   more.hidden = true;
   read();
   return {
-    node: el("div", { className: "studio-single" }, el("section", { className: "studio-section" },
-      el("header", {}, el("h3", { textContent: t("studio.versions.title") }), el("p", { className: "quiet", textContent: t("studio.versions.about") })), status, list, more),
+    node: el("div", { className: "studio-single" }, section(t("studio.versions.title"), t("studio.versions.about"), status, list, more),
     el("section", { className: "studio-section" }, chooser, comparison)),
   };
 }

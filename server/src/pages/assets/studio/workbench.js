@@ -31,7 +31,8 @@ export async function openWorkbench(slug, parts) {
   }
 }
 
-const missing = (text) => el("div", { className: "studio-page" }, back(), el("div", { className: "empty" }, icon("users"), el("p", { textContent: text })));
+const missing = (text) => el("div", { className: "studio-page" }, back(),
+  el("div", { className: "empty" }, icon("users"), el("p", { textContent: text })));
 
 function workbench(persona, { personas, drafts }) {
   const { slug } = persona;
@@ -40,9 +41,11 @@ function workbench(persona, { personas, drafts }) {
   const name = el("h2", { dir: "auto", tabIndex: -1 });
   const line = el("p", { className: "quiet" });
   const links = new Map(Object.entries(PARTS).map(([part, { icon: image }]) =>
-    [part, el("a", { href: `#/studio/${slug}/${part}` }, icon(image, "small"), el("span", { textContent: t(`studio.part.${part}`) }))]));
+    [part,
+      el("a", { href: `#/studio/${slug}/${part}` }, icon(image, "small"), el("span", { textContent: t(`studio.part.${part}`) }))]));
   const nav = el("nav", { className: "bench-parts", ariaLabel: t("studio.parts") }, ...links.values());
-  const talk = el("a", { className: "button", href: `#/new/${slug}` }, icon("message", "small"), el("span", { textContent: t("studio.talk") }));
+  const talk = el("a", { className: "button", href: `#/new/${slug}` }, icon("message", "small"),
+    el("span", { textContent: t("studio.talk") }));
   const head = el("header", { className: "bench-head" }, picture, el("div", { className: "bench-name" }, name, line), talk);
   const body = el("div", { className: "bench-body" });
   links.get("versions").hidden = true;
@@ -50,7 +53,8 @@ function workbench(persona, { personas, drafts }) {
   function showHead() {
     picture.replaceChildren(portrait(persona, "large"));
     setText(name, persona.name);
-    const words = [t(persona.hidden_at ? "studio.shelf.hidden" : `studio.visibility.${persona.visibility}.label`), persona.hidden_reason, `/${slug}`];
+    const words = [t(persona.hidden_at ? "studio.shelf.hidden" : `studio.visibility.${persona.visibility}.label`),
+      persona.hidden_reason, `/${slug}`];
     setText(line, words.filter(Boolean).join(" · "));
   }
 
