@@ -29,8 +29,8 @@ journey("somebody makes a persona, answers ten questions, gives it a diary, and 
   const { page } = chat;
   await page.getByRole("link", { name: "Make a persona" }).click();
   await page.getByRole("button", { name: /Somebody close/ }).click();
-  await page.getByLabel("Name", { exact: true }).fill("Großmutter Rosa");
-  assert.equal(await page.getByLabel("Address").inputValue(), "grossmutter-rosa");
+  await page.locator("#studio").getByLabel("Name", { exact: true }).fill("Großmutter Rosa");
+  assert.equal(await page.getByLabel("Address", { exact: true }).inputValue(), "grossmutter-rosa");
   assert.match(await page.getByLabel("Who they are, and how they speak").inputValue(), /You are Großmutter Rosa\./);
   await page.getByRole("button", { name: "Make this persona" }).click();
 
@@ -98,13 +98,13 @@ journey("what is wrong is said where it is wrong: a taken address, no provider, 
   await make(user, "taken");
   const { page, device } = await inStudio(scene, user, "#/studio/new");
   device.allow(/status of (409|422|415)/);
-  await page.getByLabel("Name", { exact: true }).fill("Rosa the Second");
-  await page.getByLabel("Address").fill("taken");
+  await page.locator("#studio").getByLabel("Name", { exact: true }).fill("Rosa the Second");
+  await page.getByLabel("Address", { exact: true }).fill("taken");
   await page.getByRole("button", { name: "Make this persona" }).click();
   await page.getByText("This address is taken. Choose another.").waitFor();
   await eventually("the address has the focus", () => page.evaluate(() => document.activeElement.name === "slug"));
 
-  await page.getByLabel("Address").fill("rosa-2");
+  await page.getByLabel("Address", { exact: true }).fill("rosa-2");
   await page.getByText("Behind the scenes").click();
   await page.getByRole("textbox", { name: /Who is asked for replies/ }).fill("nobody/at-all");
   await page.getByRole("button", { name: "Make this persona" }).click();
@@ -140,10 +140,10 @@ journey("what is not saved survives a reload, is told of on leaving, and goes wh
   assert.equal((await user.call("GET", `/personas/${slug}`)).description, "Not saved yet");
 
   await page.goto("/#/studio/new");
-  await page.getByLabel("Name", { exact: true }).fill("A secret friend");
+  await page.locator("#studio").getByLabel("Name", { exact: true }).fill("A secret friend");
   await page.reload();
   await page.getByText("You had begun here already.").waitFor();
-  assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "A secret friend");
+  assert.equal(await page.locator("#studio").getByLabel("Name", { exact: true }).inputValue(), "A secret friend");
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   assert.doesNotMatch(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage })), /secret friend/);

@@ -86,7 +86,7 @@ export function languageTag(text) {
 }
 
 /** With an estimate of its tokens, and texts to begin with. */
-function promptField({ nameOf, onInput }) {
+function promptField({ onInput }, { nameOf, isNew }) {
   const count = el("span", { className: "quiet" });
   const begin = el("button", { type: "button", className: "button small plain", ariaHasPopup: "menu", ariaExpanded: "false" },
     el("span", { textContent: t("studio.start.choose") }), icon("chevron-down", "small"));
@@ -105,6 +105,8 @@ function promptField({ nameOf, onInput }) {
   begin.onclick = () => openMenu(begin,
     STARTS.map((start) => ({ icon: start.icon, text: t(`studio.start.${start.name}.label`), run: () => use(start.name) })),
     t("studio.start.choose"));
+  // Where a persona is made, the same are cards above the form.
+  begin.hidden = isNew;
   show();
   return { ...field, set: (value) => (field.set(value), show()) };
 }
@@ -129,7 +131,7 @@ export function personaForm({ values, keys, isNew = false, folded = ["engine"], 
   const fields = new Map();
   const sections = SECTIONS.map(([section, names]) => {
     const wanted = names.filter((name) => (!NEWER.has(name) || keys.has(name)) && (name !== "slug" || isNew));
-    for (const name of wanted) fields.set(name, MAKERS[name]({ onInput: () => onInput(name), nameOf }));
+    for (const name of wanted) fields.set(name, MAKERS[name]({ onInput: () => onInput(name) }, { nameOf, isNew }));
     const heading = [el("h3", { textContent: t(`studio.section.${section}.title`) }),
       el("p", { className: "quiet", textContent: t(`studio.section.${section}.about`) })];
     const nodes = [...(extra[section] ?? []), ...wanted.map((name) => fields.get(name).node)];

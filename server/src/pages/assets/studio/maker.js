@@ -20,11 +20,11 @@ export function makerView({ personas, drafts }) {
   const form = personaForm({ values: initial, keys, isNew: true, folded: ["engine"], onInput: noteChange });
   const fault = el("p", { className: "fault", role: "alert" });
   const make = el("button", { className: "primary", textContent: t("studio.make.submit") });
-  const status = el("p", { className: "quiet bar-text" });
+  const status = el("p", { className: "bar-text", textContent: t("studio.draft.kept_here") });
   const cards = STARTS.map(startCard);
   const slug = form.field("slug");
   const whole = el("form", { className: "studio-form", noValidate: true, onsubmit: submit }, ...form.sections,
-    el("div", { className: "studio-end" }, fault, el("div", { className: "studio-bar-row" }, make, status)));
+    el("div", { className: "studio-bar studio-end" }, el("div", {}, status, fault), make));
 
   function startCard({ name, icon: image }) {
     return el("button", { type: "button", className: "start", onclick: () => choose(name) }, icon(image),
@@ -97,7 +97,7 @@ export function makerView({ personas, drafts }) {
   const lead = el("header", { className: "studio-lead" }, el("h2", { textContent: t("studio.make.title") }),
     el("p", { className: "quiet", textContent: t("studio.make.about") }));
   return {
-    node: el("div", { className: "studio-page" }, back(), lead,
+    node: el("div", { className: "studio-page narrow" }, back(), lead,
       el("div", { className: "starts", role: "group", ariaLabel: t("studio.start.choose") }, ...cards), whole),
     hasUnsaved: () => Boolean(kept.get() && Object.keys(kept.get().values).length),
     leave: kept.end,

@@ -40,7 +40,7 @@ export function shelfView({ personas }) {
   }
 
   read();
-  return { node: el("div", { className: "studio-page" }, lead, status, list, drop.node), leave: () => {} };
+  return { node: el("div", { className: "studio-page narrow" }, lead, status, list, drop.node), leave: () => {} };
 }
 
 function empty() {
@@ -53,7 +53,7 @@ function card(persona) {
   const { slug, name, description, visibility, updated_at: updated, hidden_at: hidden } = persona;
   const words = el("span", { className: "words" }, el("strong", { textContent: name, dir: "auto", className: "aligned" }),
     el("span", { className: "quiet about aligned", textContent: description, dir: "auto", hidden: !description }),
-    el("span", { className: "quiet small-text", textContent: [t(hidden ? "studio.shelf.hidden" : `studio.visibility.${visibility}.label`),
+    el("span", { className: "quiet fine-text", textContent: [t(hidden ? "studio.shelf.hidden" : `studio.visibility.${visibility}.label`),
       t("studio.shelf.changed", { date: formatDate(updated, { dateStyle: "medium" }) })].join(" · ") }));
   const open = el("a", { className: "persona", href: `#/studio/${slug}/settings` }, portrait(persona), words);
   const links = [["message", "talk", `#/new/${slug}`],
