@@ -1,7 +1,7 @@
 // The settings of a persona that there is: changed in a form, tried out beside it.
 
 import { Problem, call } from "../lib/api.js";
-import { askFor, attempt, el, setText, speak, toast } from "../lib/dom.js";
+import { askFor, attempt, el, setText, toast } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { avatarField } from "./avatar.js";
 import { cardLinks } from "./character.js";
@@ -76,7 +76,6 @@ export function settingsPart({ persona, drafts, changed, removed }) {
       kept.clear();
       showBar([]);
       tellChanged(next);
-      speak(t("studio.saved"));
       toast(t("studio.saved"));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;

@@ -1,6 +1,6 @@
 // The studio: where people make and edit personas. Loaded when it is first opened.
 
-import { el, toast } from "../lib/dom.js";
+import { attempt, el, toast } from "../lib/dom.js";
 import { loadCatalogue, onLanguageChange, t } from "../lib/i18n.js";
 import { makerView } from "./maker.js";
 import { shelfView } from "./shelf.js";
@@ -37,6 +37,7 @@ export async function show(root, place, parts) {
     shown = { key, address: location.hash, ...view };
     root.replaceChildren(view.node);
     document.getElementById("scroll").scrollTop = 0;
+    focusHeading(root);
   }
   await shown.open?.(place.part ?? "settings");
   unlisten?.();
@@ -47,9 +48,21 @@ export async function show(root, place, parts) {
   });
 }
 
-function viewOf(key, { of }, parts) {
+async function viewOf(key, { of }, parts) {
   if (key === "shelf") return shelfView(parts);
-  return key === "new" ? makerView(parts) : openWorkbench(of, parts);
+  if (key !== "new") return openWorkbench(of, parts);
+  // Which settings there are on this server is seen at any persona of it.
+  if (parts.personas.hasMore() === undefined) await attempt(() => parts.personas.readMore());
+  return makerView(parts);
+}
+
+/** Where the link that led here is gone, whoever reads by ear, or goes by the keyboard, begins with the heading. */
+function focusHeading(root) {
+  const heading = root.querySelector("h2");
+  const { activeElement: at, body } = document;
+  if (!heading || (at && at !== body && at.checkVisibility({ visibilityProperty: true }))) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
 }
 
 /** Whoever leaves with changes that are not saved is told that they are kept, and can go back. */
