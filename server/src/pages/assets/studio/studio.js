@@ -33,7 +33,7 @@ export async function show(root, place, parts) {
   if (shown?.key !== key || !shown.open) {
     leave();
     const view = await viewOf(key, place, parts);
-    if (mine !== asked) return;
+    if (mine !== asked || root.hidden) return view.leave?.();
     shown = { key, address: location.hash, ...view };
     root.replaceChildren(view.node);
     document.getElementById("scroll").scrollTop = 0;
@@ -46,6 +46,7 @@ export async function show(root, place, parts) {
     shown = null;
     if (!root.hidden) await show(root, place, parts);
   });
+  return undefined;
 }
 
 async function viewOf(key, { of }, parts) {
