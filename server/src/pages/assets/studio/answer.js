@@ -16,8 +16,9 @@ export const countWords = (text) => text.trim().split(/\s+/).filter(Boolean).len
 /** Of the persona at `path`. `changed(state)` hears of `draft`, `final` or null, whatever the answer has become. */
 export function answerEditor({ path, slug, question, drafts, changed }) {
   const address = `${path}/responses/${question.id}`;
-  const input = el("textarea",
-    { className: "input answer-text", rows: 5, maxLength: MAX_ANSWER, dir: "auto", ariaLabel: question.text, placeholder: t("studio.answer.placeholder") });
+  const input = el("textarea", {
+    className: "input answer-text", rows: 5, maxLength: MAX_ANSWER, dir: "auto", ariaLabel: question.text, placeholder: t("studio.answer.placeholder"),
+  });
   const status = el("span", { className: "quiet answer-status", role: "status" });
   const words = el("span", { className: "quiet" });
   const finish = button("", () => finishIt(), "primary");
@@ -42,14 +43,19 @@ export function answerEditor({ path, slug, question, drafts, changed }) {
   function showState(next) {
     state = next;
     const { name, problem, theirs } = next;
-    const said = { idle: sync.base() ? `studio.answer.is_${sync.base().status}` : "", saved: `studio.answer.saved_${sync.base()?.status}` }[name] ?? `studio.answer.${name}`;
-    const text = name === "failed" ? t("studio.answer.failed", { reason: problemWords(problem) }) : said && t(said, { time: formatTime(Date.now()) });
-    setText(status, text);
+    setText(status, name === "failed" ? t("studio.answer.failed", { reason: problemWords(problem) }) : stateText(name));
     status.classList.toggle("fault", name === "failed");
     conflict.hidden = name !== "conflict";
     if (name === "conflict") showConflict(theirs);
     if (name === "saved") changed(sync.base()?.status ?? null);
     showButtons();
+  }
+
+  function stateText(name) {
+    const was = sync.base()?.status;
+    if (name === "saved") return t(`studio.answer.saved_${was}`, { time: formatTime(Date.now()) });
+    if (name === "idle") return was ? t(`studio.answer.is_${was}`) : "";
+    return t(`studio.answer.${name}`);
   }
 
   function showButtons() {
@@ -63,13 +69,15 @@ export function answerEditor({ path, slug, question, drafts, changed }) {
   }
 
   function showConflict(theirs) {
-    const side = (title, content, choose, run) => el("div", { className: "conflict-side" }, el("h4", { textContent: title }),
-      el("p",
-        { className: "conflict-text scrolls", dir: "auto", textContent: content || t("studio.answer.nothing"), tabIndex: 0 }), button(choose, run, "button"));
-    conflict.replaceChildren(el("p",
-      { className: "notice warn", role: "alert", textContent: t("studio.answer.conflict_about") }), el("div", { className: "conflict-sides" },
-      side(t("studio.answer.mine"), sync.text(), t("studio.answer.keep_mine"), () => resolve(sync.text())),
-      side(t("studio.answer.theirs"), theirs.content, t("studio.answer.keep_theirs"), () => resolve(theirs.content))));
+    const side = (whose, content, run) => {
+      const text = el("p", { className: "conflict-text scrolls", dir: "auto", textContent: content || t("studio.answer.nothing"), tabIndex: 0 });
+      const keep = button(t(`studio.answer.keep_${whose}`), run, "button");
+      return el("div", { className: "conflict-side" }, el("h4", { textContent: t(`studio.answer.${whose}`) }), text, keep);
+    };
+    const mine = side("mine", sync.text(), () => resolve(sync.text()));
+    const other = side("theirs", theirs.content, () => resolve(theirs.content));
+    const notice = el("p", { className: "notice warn", role: "alert", textContent: t("studio.answer.conflict_about") });
+    conflict.replaceChildren(notice, el("div", { className: "conflict-sides" }, mine, other));
   }
 
   async function resolve(content) {

@@ -12,14 +12,14 @@ const SEND_MS = 60_000;
 /** Returns a node. `changed(persona)` hears of a new picture. */
 export function avatarField({ persona, changed }) {
   const picture = el("span", { className: "avatar-now" }, portrait(persona, "large"));
-  const fault = el("span", { className: "fault", id: "studio-avatar-fault", role: "alert" });
-  const input = el("input",
-    { type: "file", accept: TYPES, className: "unseen", id: "studio-avatar", tabIndex: -1, ariaLabel: t("studio.avatar.choose") });
+  const fault = el("span", { className: "fault", role: "alert" });
+  const input = el("input", { type: "file", accept: TYPES, className: "unseen", tabIndex: -1, ariaLabel: t("studio.avatar.choose") });
   const choose = button(t("studio.avatar.choose"), () => input.click(), "button small");
   const send = button(t("studio.avatar.send"), upload, "primary");
-  const node = el("div", { className: "avatar-field" }, picture, el("div", {}, el("strong", { textContent: t("studio.avatar.label") }),
-    el("p",
-      { className: "quiet small-text", textContent: t("studio.avatar.about") }), el("div", { className: "avatar-buttons" }, choose, send, input), fault));
+  const about = el("p", { className: "quiet small-text", textContent: t("studio.avatar.about") });
+  const buttons = el("div", { className: "avatar-buttons" }, choose, send, input);
+  const node = el("div", { className: "avatar-field" }, picture,
+    el("div", {}, el("strong", { textContent: t("studio.avatar.label") }), about, buttons, fault));
   let file = null;
   let preview = "";
   send.hidden = true;

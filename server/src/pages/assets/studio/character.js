@@ -1,13 +1,14 @@
 // Characters of other programs: brought in as a card, and taken out as one.
 
 import { Problem, call, newKey } from "../lib/api.js";
-import { el, setText } from "../lib/dom.js";
+import { el } from "../lib/dom.js";
 import { hasText, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { dropZone } from "./drop_zone.js";
 import { problemWords, reasonText } from "./faults.js";
 
 const SEND_MS = 60_000;
+const ACCEPT = ".png,.json,image/png,application/json";
 const FORMATS = ["v2", "v3"];
 let isMissing = false;
 
@@ -15,7 +16,7 @@ let isMissing = false;
 export function characterDrop({ personas, isKnown }) {
   const outcome = el("div", { className: "card-report", role: "status" });
   const zone = dropZone({
-    icon: "upload", title: t("studio.card.title"), about: t("studio.card.about"), choose: t("studio.card.choose"), accept: ".png,.json,image/png,application/json",
+    icon: "upload", title: t("studio.card.title"), about: t("studio.card.about"), choose: t("studio.card.choose"), accept: ACCEPT,
     onFiles: ([file]) => bring(file),
   });
   const node = el("section", { className: "studio-section bare" }, zone.node, outcome);
@@ -42,8 +43,10 @@ export function characterDrop({ personas, isKnown }) {
 
 /** A report is a list of lines, or lists of names under what became of them. */
 function linesOf(report) {
-  const one = (entry) => (typeof entry === "string" ? entry : [entry.field ?? entry.name ?? entry.what,
-    entry.reason ?? entry.message ?? entry.note].filter(Boolean).join(": "));
+  const one = (entry) => {
+    if (typeof entry === "string") return entry;
+    return [entry.field ?? entry.name ?? entry.what, entry.reason ?? entry.message ?? entry.note].filter(Boolean).join(": ");
+  };
   if (Array.isArray(report)) return report.map(one);
   return Object.entries(report ?? {}).flatMap(([what, value]) => {
     const heading = hasText(`studio.card.report.${what}`) ? t(`studio.card.report.${what}`) : what.replaceAll("_", " ");
@@ -53,12 +56,10 @@ function linesOf(report) {
 }
 
 function brought({ slug, name }, report) {
-  const heading = el("strong");
-  setText(heading, t("studio.card.brought", { name }));
+  const heading = el("strong", { textContent: t("studio.card.brought", { name }) });
+  const lines = linesOf(report).map((line) => el("li", { textContent: reasonText(line), dir: "auto" }));
   const open = el("a", { className: "button small", href: `#/studio/${slug}/settings`, textContent: t("studio.card.open") });
-  return el("div", { className: "notice" }, heading,
-    el("ul", { className: "report-lines" }, ...linesOf(report).map((line) => el("li", { textContent: reasonText(line), dir: "auto" }))),
-    open);
+  return el("div", { className: "notice" }, heading, el("ul", { className: "report-lines" }, ...lines), open);
 }
 
 /** Links that save a persona as a card, where the server makes them: those whose personas have greetings do. */

@@ -7,10 +7,8 @@ import { button } from "./fields.js";
 export function dropZone({ icon: image, title, about, choose, accept, multiple = false, onFiles }) {
   const input = el("input", { type: "file", accept, multiple, className: "unseen", tabIndex: -1, ariaLabel: choose });
   const chooser = button(choose, () => input.click(), "button");
-  const node = el("div", { className: "drop" }, icon(image),
-    el("div", { className: "drop-words" }, el("strong", { textContent: title }),
-      el("span", { className: "quiet", textContent: about })),
-    chooser, input);
+  const words = el("div", { className: "drop-words" }, el("strong", { textContent: title }), el("span", { className: "quiet", textContent: about }));
+  const node = el("div", { className: "drop" }, icon(image), words, chooser, input);
   let depth = 0;
 
   function take(files) {

@@ -27,7 +27,8 @@ export function exchangeSection({ persona, imported }) {
   const path = `/personas/${persona.slug}/responses`;
   const outcome = el("div", { className: "import-report", role: "status" });
   const zone = dropZone({
-    icon: "upload", title: t("studio.import.title"), about: t("studio.import.about"), choose: t("studio.import.choose"), accept: ".json,.jsonl,.ndjson,.csv", onFiles: ([file]) => bring(file),
+    icon: "upload", title: t("studio.import.title"), about: t("studio.import.about"), choose: t("studio.import.choose"),
+    accept: ".json,.jsonl,.ndjson,.csv", onFiles: ([file]) => bring(file),
   });
 
   async function bring(file, mode = "all_or_nothing") {
@@ -57,7 +58,8 @@ export function exchangeSection({ persona, imported }) {
   }
 
   const links = FORMATS.map((format) => el("a", {
-    className: "button small", href: `/api/v1${path}/export?format=${format}`, download: "", textContent: t("studio.export.as", { format: format.toUpperCase() }),
+    className: "button small", href: `/api/v1${path}/export?format=${format}`, download: "",
+    textContent: t("studio.export.as", { format: format.toUpperCase() }),
   }));
   return section(t("studio.exchange.title"), t("studio.exchange.about"), zone.node, outcome,
     el("div", { className: "field" }, el("strong", { textContent: t("studio.export.title") }), el("p", { className: "button-row" }, ...links)));
@@ -66,8 +68,8 @@ export function exchangeSection({ persona, imported }) {
 function reportNodes(report) {
   const counts = ["imported", "changed", "unchanged", "refused_rows", "questions_made"].filter((name) => report[name] > 0);
   const said = counts.map((name) => t(`studio.import.report.${name}`, { count: report[name] }));
-  const heading = el("p",
-    { className: `notice ${report.refused_rows ? "warn" : ""}`.trim(), textContent: [t("studio.import.report.rows", { count: report.rows }), ...said].join(" · ") });
+  const textContent = [t("studio.import.report.rows", { count: report.rows }), ...said].join(" · ");
+  const heading = el("p", { className: report.refused_rows ? "notice warn" : "notice", textContent });
   return [heading, ...(report.refused.length ? [faultTable(rowFaults(report))] : [])];
 }
 
@@ -75,8 +77,8 @@ function faultTable(faults) {
   const names = ["row", "column", "reason"];
   const head = el("tr", {}, ...names.map((name) => el("th", { scope: "col", textContent: t(`studio.import.table.${name}`) })));
   const place = ({ row, line }) => (row === null ? "" : line === null ? formatNumber(row) : t("studio.import.table.line", { row, line }));
-  const rows = faults.slice(0, MAX_ROWS_SHOWN).map((fault) => el("tr", {},
-    el("td", { textContent: place(fault) }), el("td", { textContent: fault.column ?? "", dir: "ltr" }), el("td", { textContent: reasonText(saying(fault.reason)) })));
+  const rows = faults.slice(0, MAX_ROWS_SHOWN).map((fault) => el("tr", {}, el("td", { textContent: place(fault) }),
+    el("td", { textContent: fault.column ?? "", dir: "ltr" }), el("td", { textContent: reasonText(saying(fault.reason)) })));
   return el("div", { className: "table scrolls", tabIndex: 0, role: "region", ariaLabel: t("studio.import.refused") },
     el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }

@@ -67,7 +67,8 @@ export function switchField({ name, label, about, onInput }) {
   const node = el("div", { className: "field" },
     el("label", { className: "choice turned" }, input, el("span", { textContent: label })), help, wrong);
   return {
-    name, node, get: () => input.checked, set: (value) => (input.checked = Boolean(value)), fault: (text) => setText(wrong, text), focus: () => input.focus(),
+    name, node, get: () => input.checked, set: (value) => (input.checked = Boolean(value)),
+    fault: (text) => setText(wrong, text), focus: () => input.focus(),
   };
 }
 

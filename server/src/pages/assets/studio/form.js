@@ -40,9 +40,11 @@ const MAKERS = {
     wordOf: (value) => `${formatNumber(value, { maximumFractionDigits: 2 })} · ${temperatureWord(value)}`, ...on,
   }),
   languages: (on) => chipsField({
-    ...words("languages"), dir: "auto", known: COMMON_LANGUAGES.map((tag) => [tag, formatLanguage(tag)]), textOf: formatLanguage, normal: languageTag, ...on,
+    ...words("languages"), known: COMMON_LANGUAGES.map((tag) => [tag, formatLanguage(tag)]), textOf: formatLanguage, normal: languageTag, ...on,
   }),
-  greetings: (on) => textsField({ ...words("greetings"), first: "studio.field.greetings.first", other: "studio.field.greetings.another", max: MAX.text, ...on }),
+  greetings: (on) => textsField({
+    ...words("greetings"), first: "studio.field.greetings.first", other: "studio.field.greetings.another", max: MAX.text, ...on,
+  }),
   example_dialogue: (on) => textField({ ...words("example_dialogue"), rows: 4, max: MAX.text, ...on }),
   post_history: (on) => textField({ ...words("post_history"), rows: 2, max: MAX.text, ...on }),
   visibility: (on) => optionsField({
@@ -76,7 +78,8 @@ const choices = (name, values) => ({
 /** `Deutsch` is `de`, `PT-br` is `pt-BR`. */
 export function languageTag(text) {
   const typed = text.trim();
-  const named = COMMON_LANGUAGES.find((tag) => [formatLanguage(tag), LANGUAGES[tag] ?? ""].some((name) => name.toLowerCase() === typed.toLowerCase()));
+  const isNamed = (name) => name?.toLowerCase() === typed.toLowerCase();
+  const named = COMMON_LANGUAGES.find((tag) => isNamed(formatLanguage(tag)) || isNamed(LANGUAGES[tag]));
   if (named) return named;
   try {
     return Intl.getCanonicalLocales(typed)[0] ?? typed;
@@ -90,7 +93,8 @@ function promptField({ onInput }, { nameOf, isNew }) {
   const count = el("span", { className: "quiet" });
   const begin = el("button", { type: "button", className: "button small plain", ariaHasPopup: "menu", ariaExpanded: "false" },
     el("span", { textContent: t("studio.start.choose") }), icon("chevron-down", "small"));
-  const field = textField({ ...words("system_prompt"), rows: 10, max: MAX.system_prompt, onInput: () => (show(), onInput()), extra: [el("p", { className: "below" }, count, begin)] });
+  const extra = [el("p", { className: "below" }, count, begin)];
+  const field = textField({ ...words("system_prompt"), rows: 10, max: MAX.system_prompt, onInput: () => (show(), onInput()), extra });
   field.input.classList.add("prompt");
   const show = () => setText(count, t("studio.tokens", { count: estimateTokens(field.input.value) }));
   const use = (start) => {
@@ -102,9 +106,8 @@ function promptField({ onInput }, { nameOf, isNew }) {
     onInput();
     field.input.focus();
   };
-  begin.onclick = () => openMenu(begin,
-    STARTS.map((start) => ({ icon: start.icon, text: t(`studio.start.${start.name}.label`), run: () => use(start.name) })),
-    t("studio.start.choose"));
+  const item = ({ name, icon: image }) => ({ icon: image, text: t(`studio.start.${name}.label`), run: () => use(name) });
+  begin.onclick = () => openMenu(begin, STARTS.map(item), t("studio.start.choose"));
   // Where a persona is made, the same are cards above the form.
   begin.hidden = isNew;
   show();

@@ -42,7 +42,8 @@ export function knowledgePart({ persona }) {
   let pause = POLL_MS;
   let ended = false;
   const zone = dropZone({
-    icon: "upload", title: t("studio.knowledge.drop"), about: t("studio.knowledge.drop_about"), choose: t("studio.knowledge.choose"), accept: ACCEPT, multiple: true,
+    icon: "upload", title: t("studio.knowledge.drop"), about: t("studio.knowledge.drop_about"), choose: t("studio.knowledge.choose"),
+    accept: ACCEPT, multiple: true,
     onFiles: (files) => files.forEach((file) => upload(file)),
   });
 
@@ -79,7 +80,8 @@ export function knowledgePart({ persona }) {
   function showIndexing({ passages, pending: { sources, vectors } }) {
     const isBusy = sources + vectors > 0;
     indexing.className = `indexing ${isBusy ? "is-busy" : ""}`.trim();
-    const text = sources ? t("studio.knowledge.sources", { count: sources }) : vectors ? t("studio.knowledge.vectors", { count: vectors }) : t("studio.knowledge.ready");
+    const waiting = sources ? t("studio.knowledge.sources", { count: sources }) : t("studio.knowledge.vectors", { count: vectors });
+    const text = isBusy ? waiting : t("studio.knowledge.ready");
     const words = `${t("studio.knowledge.passages", { count: passages })} · ${text}`;
     if (indexing.textContent !== words) indexing.replaceChildren(el("span", { className: `dot ${isBusy ? "accent beats" : "good"}` }),
       el("span", { textContent: words }));
@@ -95,8 +97,8 @@ export function knowledgePart({ persona }) {
   }
 
   function documentRow({ id }) {
-    const open = el("a",
-      { className: "button small plain", href: `/api/v1${path}/documents/${id}/content`, target: "_blank", rel: "noopener", textContent: t("studio.knowledge.open") });
+    const href = `/api/v1${path}/documents/${id}/content`;
+    const open = el("a", { className: "button small plain", href, target: "_blank", rel: "noopener", textContent: t("studio.knowledge.open") });
     const words = el("span", { className: "what" }, el("strong", { className: "aligned", dir: "auto" }),
       el("span", { className: "quiet" }), el("span", { className: "fault" }));
     return el("li", {}, el("span", { className: "dot" }), words, open,
@@ -153,7 +155,8 @@ export function knowledgePart({ persona }) {
   }
 
   function addressForm() {
-    const url = textField({ name: "url", label: t("studio.knowledge.address"), about: t("studio.knowledge.address_about"), type: "url", max: 2_048, dir: "ltr", placeholder: ADDRESS_START });
+    const [label, about] = ["studio.knowledge.address", "studio.knowledge.address_about"].map((key) => t(key));
+    const url = textField({ name: "url", label, about, type: "url", max: 2_048, dir: "ltr", placeholder: ADDRESS_START });
     const fault = el("p", { className: "fault", role: "alert" });
     const submit = el("button", { className: "button", textContent: t("studio.knowledge.fetch") });
     const form = el("form", { className: "address", noValidate: true }, url.node, submit, fault);

@@ -12,14 +12,16 @@ const MAX_FOUND = 10;
 export function aboutPassage({ source_kind: kind, keyword_rank: words, vector_rank: meaning, similarity }) {
   const about = [t(`studio.search.kind.${kind}`)];
   if (words) about.push(t("studio.search.by_words", { rank: words }));
-  if (meaning) about.push(t("studio.search.by_meaning",
-    { rank: meaning, share: formatNumber(similarity ?? 0, { style: "percent", maximumFractionDigits: 0 }) }));
+  const share = formatNumber(similarity ?? 0, { style: "percent", maximumFractionDigits: 0 });
+  if (meaning) about.push(t("studio.search.by_meaning", { rank: meaning, share }));
   return about.join(" · ");
 }
 
 export function searchSection({ slug, name }) {
-  const input = el("input",
-    { className: "input", type: "search", maxLength: 500, dir: "auto", autocomplete: "off", enterKeyHint: "search", ariaLabel: t("studio.search.label"), placeholder: t("studio.search.label") });
+  const label = t("studio.search.label");
+  const input = el("input", {
+    className: "input", type: "search", maxLength: 500, dir: "auto", autocomplete: "off", enterKeyHint: "search", ariaLabel: label, placeholder: label,
+  });
   const status = el("p", { className: "quiet", role: "status" });
   const found = el("ol", { className: "sources found-passages" });
   const submit = el("button", { className: "button", textContent: t("studio.search.submit") });

@@ -9,12 +9,14 @@ import { button, frame, tool } from "./fields.js";
  * Chips. `known` are `[value, text]` to choose from; `textOf` shows a value, `normal` makes one of what was typed.
  * Where the order counts (`isOrdered`), chips can be moved.
  */
-export function chipsField({ name, label, about, placeholder = "", known = [], textOf = String, normal = (text) => text.trim(), isOrdered = false, dir = "auto", onInput }) {
+export function chipsField({
+  name, label, about, placeholder = "", known = [], textOf = String, normal = (text) => text.trim(), isOrdered = false, dir = "auto", onInput,
+}) {
   let values = [];
   const list = el(isOrdered ? "ol" : "ul", { className: "chip-list", ariaLabel: label });
   const options = el("datalist", { id: `studio-${name}-known` }, ...known.map(([value, text]) => el("option", { value, label: text })));
-  const input = el("input",
-    { name, placeholder, ariaLabel: t("studio.list.add_to", { name: label }), autocomplete: "off", autocapitalize: "none", dir });
+  const ariaLabel = t("studio.list.add_to", { name: label });
+  const input = el("input", { name, placeholder, ariaLabel, autocomplete: "off", autocapitalize: "none", dir });
   if (known.length) input.setAttribute("list", options.id);
 
   function change(next, focus) {

@@ -93,8 +93,8 @@ export function settingsPart({ persona, drafts, changed, removed }) {
 
   async function confirmRemoval() {
     const { name } = persona;
-    const question = { title: t("studio.delete.question", { name }), text: t("studio.delete.text", { name }), yes: t("studio.delete.yes"), value: "", danger: true };
-    const typed = await askFor(question);
+    const question = { title: t("studio.delete.question", { name }), text: t("studio.delete.text", { name }), yes: t("studio.delete.yes") };
+    const typed = await askFor({ ...question, value: "", danger: true });
     if (typed === null) return;
     if (typed.trim() !== name.trim()) return toast(t("studio.delete.other_name"));
     await call("DELETE", path);

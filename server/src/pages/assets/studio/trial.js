@@ -27,8 +27,8 @@ export function trialPanel({ persona }) {
   const { slug, name } = persona;
   const log = el("div", { className: "trial-log scrolls", role: "log", ariaLabel: t("studio.trial.log"), tabIndex: 0 });
   const stale = el("p", { className: "notice warn small-text", textContent: t("studio.trial.stale"), hidden: true });
-  const input = el("textarea",
-    { className: "input", rows: 2, dir: "auto", maxLength: MAX_QUESTION, ariaLabel: t("studio.trial.question"), placeholder: t("studio.trial.question") });
+  const hint = t("studio.trial.question");
+  const input = el("textarea", { className: "input", rows: 2, dir: "auto", maxLength: MAX_QUESTION, ariaLabel: hint, placeholder: hint });
   const send = el("button", { className: "send", ariaLabel: t("studio.trial.send"), title: t("studio.trial.send") }, icon("send"));
   const form = el("form", { className: "trial-form", onsubmit: (event) => (event.preventDefault(), ask()) }, input, send);
   const again = tool("refresh", t("studio.trial.again"), begin);

@@ -97,8 +97,8 @@ export function versionsPart({ persona, changed }) {
   }
 
   async function bringBack(version) {
-    const question = { title: t("studio.versions.restore_title", { number: version }), text: t("studio.versions.restore_text"), yes: t("studio.versions.restore") };
-    if ((await askFor(question)) === null) return;
+    const title = t("studio.versions.restore_title", { number: version });
+    if ((await askFor({ title, text: t("studio.versions.restore_text"), yes: t("studio.versions.restore") })) === null) return;
     await call("POST", `/personas/${slug}/versions/${version}/restore`);
     changed(await call("GET", `/personas/${slug}`));
     toast(t("studio.versions.restored", { number: version }));
