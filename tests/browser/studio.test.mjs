@@ -166,7 +166,7 @@ journey("a persona is tried beside its settings, and deleted by its name only", 
   const user = await scene.stack.register();
   const { slug } = await make(user, "tried", { name: "Tried One" });
   const { page } = await inStudio(scene, user, `#/studio/${slug}/settings`);
-  const trial = page.getByRole("complementary", { name: "Try Tried One" });
+  const trial = page.getByRole("region", { name: "Try Tried One" });
   await trial.getByRole("textbox").fill("hello there");
   await trial.getByRole("textbox").press("Enter");
   await trial.getByText("You said: hello there").waitFor();

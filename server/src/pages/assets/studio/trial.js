@@ -105,7 +105,7 @@ export function trialPanel({ persona }) {
   begin();
   const title = el("h3", { textContent: t("studio.trial.title", { name }) });
   return {
-    node: el("aside", { className: "trial", ariaLabel: t("studio.trial.title", { name }) },
+    node: el("section", { className: "trial", ariaLabel: t("studio.trial.title", { name }) },
       el("header", {}, title, again), el("p",
         { className: "quiet small-text", textContent: t("studio.trial.about") }), log, stale, form,
       el("p", { className: "trial-foot" }, inspect, whole)),
