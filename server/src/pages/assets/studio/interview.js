@@ -43,14 +43,18 @@ export function interviewPart({ persona, drafts }) {
   /** Open editors, by the id of their question. */
   const editors = new Map();
   const lists = new Map();
+  /** What has become of answers since their question was read, and what shows it in the list. */
+  const states = new Map();
+  const marks = new Map();
   let todays = null;
   let passed = [];
 
-  function editorOf(question, onChanged) {
+  function editorOf(question) {
     const changed = (state) => {
       if (question.answer === state) return;
       question.answer = state;
-      onChanged?.();
+      states.set(question.id, state);
+      marks.get(question.id)?.();
       refresh();
     };
     const editor = answerEditor({ path, slug, question, drafts, changed });
@@ -60,6 +64,7 @@ export function interviewPart({ persona, drafts }) {
 
   function close(id) {
     editors.get(id)?.leave();
+    editors.get(id)?.node.remove();
     editors.delete(id);
   }
 
@@ -145,6 +150,7 @@ export function interviewPart({ persona, drafts }) {
     const text = el("span", { textContent: question.text, dir: "auto" });
     const node = el("details", { className: "question" }, el("summary", {}, mark, text));
     const showMark = () => {
+      question.answer = states.has(question.id) ? states.get(question.id) : question.answer;
       mark.className = `question-mark is-${question.answer ?? "open"}`;
       mark.replaceChildren(...(question.answer === "final" ? [icon("check", "small")] : []));
       mark.role = "img";
@@ -159,11 +165,13 @@ export function interviewPart({ persona, drafts }) {
         today.scrollIntoView({ block: "start" });
         return today.querySelector("textarea").focus();
       }
-      if (editors.has(question.id)) return;
-      const editor = editorOf(question, showMark);
+      if (node.contains(editors.get(question.id)?.node ?? null)) return;
+      close(question.id);
+      const editor = editorOf(question);
       node.append(editor.node, ...forget);
       editor.ready.then(() => node.open && editor.focus());
     };
+    marks.set(question.id, showMark);
     showMark();
     return el("li", {}, node);
   }
