@@ -221,6 +221,13 @@ export function interviewPart({ persona, drafts }) {
     showCategories(found.categories);
   }
 
+  /** After an import any answer may be another. */
+  function readAgain() {
+    states.clear();
+    for (const { forget } of lists.values()) forget();
+    attempt(read);
+  }
+
   let refreshing = 0;
   function refresh() {
     clearTimeout(refreshing);
@@ -244,7 +251,7 @@ export function interviewPart({ persona, drafts }) {
   return {
     node: el("div", { className: "studio-single interview" }, el("p",
       { className: "quiet interview-lead", textContent: t("studio.interview.about", { name: persona.name }) }), fault, today, progress, more,
-      exchangeSection({ persona, imported: () => ([...lists.values()].forEach(({ forget }) => forget()), attempt(read)) })),
+      exchangeSection({ persona, imported: readAgain })),
     hasUnsaved: () => [...editors.values()].some((editor) => editor.hasUnsaved()),
     leave() {
       clearTimeout(refreshing);
