@@ -6,7 +6,7 @@ import { formatDate, formatNumber, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { plot } from "../lib/plot.js";
 import { button, section } from "./fields.js";
-import { categoryText } from "./interview.js";
+import { categoryText } from "./question_list.js";
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
