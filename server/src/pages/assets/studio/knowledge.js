@@ -154,37 +154,10 @@ export function knowledgePart({ persona }) {
     }
   }
 
-  function addressForm() {
-    const [label, about] = ["studio.knowledge.address", "studio.knowledge.address_about"].map((key) => t(key));
-    const url = textField({ name: "url", label, about, type: "url", max: 2_048, dir: "ltr", placeholder: ADDRESS_START });
-    const fault = el("p", { className: "fault", role: "alert" });
-    const submit = el("button", { className: "button", textContent: t("studio.knowledge.fetch") });
-    const form = el("form", { className: "address", noValidate: true }, url.node, submit, fault);
-    form.onsubmit = async (event) => {
-      event.preventDefault();
-      submit.disabled = true;
-      submit.ariaBusy = "true";
-      clearFaults([url]);
-      setText(fault, "");
-      try {
-        await call("POST", `${path}/documents`, { body: { url: url.get() }, key: newKey(), patience: SEND_MS });
-        url.set("");
-        await lookSoon();
-      } catch (problem) {
-        if (!(problem instanceof Problem)) throw problem;
-        setText(fault, showFaults([url], problem));
-      } finally {
-        submit.disabled = false;
-        submit.ariaBusy = "false";
-      }
-    };
-    return form;
-  }
-
   more.hidden = true;
   look();
     const shelf = section(t("studio.knowledge.documents"), t("studio.knowledge.about", { name: persona.name }),
-    zone.node, sending, addressForm(), status, list, more, indexing);
+    zone.node, sending, addressForm(path, lookSoon), status, list, more, indexing);
   return {
     node: el("div", { className: "studio-single" },
       shelf, searchSection(persona)),
@@ -193,4 +166,32 @@ export function knowledgePart({ persona }) {
       clearTimeout(timer);
     },
   };
+}
+
+/** A document by its address; `sent()` hears that there is one more. */
+function addressForm(path, sent) {
+  const [label, about] = ["studio.knowledge.address", "studio.knowledge.address_about"].map((key) => t(key));
+  const url = textField({ name: "url", label, about, type: "url", max: 2_048, dir: "ltr", placeholder: ADDRESS_START });
+  const fault = el("p", { className: "fault", role: "alert" });
+  const submit = el("button", { className: "button", textContent: t("studio.knowledge.fetch") });
+  const form = el("form", { className: "address", noValidate: true }, url.node, submit, fault);
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    submit.ariaBusy = "true";
+    clearFaults([url]);
+    setText(fault, "");
+    try {
+      await call("POST", `${path}/documents`, { body: { url: url.get() }, key: newKey(), patience: SEND_MS });
+      url.set("");
+      await sent();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      setText(fault, showFaults([url], problem));
+    } finally {
+      submit.disabled = false;
+      submit.ariaBusy = "false";
+    }
+  };
+  return form;
 }
