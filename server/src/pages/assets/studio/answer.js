@@ -37,7 +37,8 @@ export function answerEditor({ path, slug, question, drafts, changed }) {
       throw problem;
     }),
   };
-  const sync = newAnswerSync({ api, kept: newKept(drafts, `answer ${slug} ${question.id}`), onState: showState });
+  const kept = newKept(drafts, `answer ${slug} ${question.id}`);
+  const sync = newAnswerSync({ api, kept, onState: showState });
   const isFinal = () => sync.base()?.status === "final";
 
   function showState(next) {
@@ -158,6 +159,7 @@ export function answerEditor({ path, slug, question, drafts, changed }) {
       removeEventListener("online", flush);
       flush();
       sync.end();
+      kept.end();
     },
   };
 }

@@ -19,6 +19,7 @@ export function newAnswerSync({ api, kept, onState, now = Date.now, later = setT
   let timer = 0;
   let running = null;
   let theirs = null;
+  let ended = false;
   let openedAt = now();
 
   const isDirty = () => text !== (base?.content ?? "");
@@ -63,7 +64,8 @@ export function newAnswerSync({ api, kept, onState, now = Date.now, later = setT
 
   function schedule(pause = PAUSE_MS) {
     cancel(timer);
-    timer = later(() => save("draft"), pause);
+    // What an editor that is closed could not send waits in the browser for the next.
+    if (!ended) timer = later(() => save("draft"), pause);
   }
 
   /** Sends what there is. One call at a time; what is typed meanwhile goes with the next. */
@@ -136,6 +138,9 @@ export function newAnswerSync({ api, kept, onState, now = Date.now, later = setT
     },
     /** At once: the network is back, or the page is left. */
     flush: () => (isDirty() && !isFinal() && !theirs ? save("draft") : undefined),
-    end: () => cancel(timer),
+    end() {
+      ended = true;
+      cancel(timer);
+    },
   };
 }
