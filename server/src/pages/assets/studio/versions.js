@@ -37,7 +37,7 @@ export function differences(before, after) {
 export function diffNode(before, after) {
   const pieces = diffWords(before, after).map(({ kind, text }) =>
     (kind === "same" ? document.createTextNode(text) : el(kind === "in" ? "ins" : "del", { textContent: text })));
-  return el("p", { className: "diff", dir: "auto" }, ...pieces);
+  return el("p", { className: "diff scrolls", dir: "auto", tabIndex: 0 }, ...pieces);
 }
 
 export function versionsPart({ persona, changed }) {
