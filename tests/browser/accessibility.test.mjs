@@ -117,6 +117,34 @@ journey("axe-core finds nothing in any section of the control room, nor in its d
   await assertAccessible(page, "a dialog");
 });
 
+/** The parts of the studio, each with what is there once it can be looked at. */
+const STUDIO = {
+  "#/studio": (page) => page.getByRole("article").first(),
+  "#/studio/new": (page) => page.getByRole("button", { name: "Make this persona" }),
+  "#/studio/kept/settings": (page) => page.getByRole("region", { name: "Try Keeper" }),
+  "#/studio/kept/interview": (page) => page.getByRole("region", { name: "Question of the day" }).getByRole("textbox"),
+  "#/studio/kept/knowledge": (page) => page.getByText(/all of it is found/),
+  "#/studio/kept/insights": (page) => page.locator(".plot").first(),
+};
+
+journey("axe-core finds nothing in the studio, on a desk and on a phone", async (scene) => {
+  const user = await scene.stack.register();
+  await user.call("POST", "/personas", { slug: "kept", name: "Keeper", system_prompt: "You keep a lighthouse." });
+  await user.call("POST", "/personas/kept/responses/import", [{ question: "Where do you live?", content: "In a lighthouse.", status: "final" }]);
+  const { page, device } = await scene.open(user, "#/studio");
+  device.allow(/status of 404.*\/versions/);
+  for (const [hash, ready] of Object.entries(STUDIO)) {
+    await page.goto(`/${hash}`);
+    await ready(page).waitFor();
+    if (hash.endsWith("interview")) await page.locator("details.category summary").first().click();
+    await assertAccessible(page, hash);
+  }
+  await page.setViewportSize(PHONE.viewport);
+  await page.goto("/#/studio/kept/settings");
+  await page.getByText("Behind the scenes").click();
+  await assertAccessible(page, "the settings on a phone");
+});
+
 journey("axe-core finds nothing on the page of the design", async (scene) => {
   const { url } = await scene.stack.proxy({ files: true });
   const device = await scene.device({ origin: url });

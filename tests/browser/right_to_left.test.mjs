@@ -106,6 +106,23 @@ journey("in Arabic, at 360 pixels: every section of the control room", async (sc
   }
 });
 
+journey("in Arabic, at 360 pixels: the studio, all parts of it", async (scene) => {
+  const user = await scene.stack.register("نور");
+  await user.call("POST", "/personas", { slug: "jadda", name: "جدتي وردة", system_prompt: "أنت وردة.", languages: ["ar", "en"], description: "كانت تخبز كل يوم جمعة." });
+  await user.call("POST", "/personas/jadda/responses/import", [{ question: "أين تسكنين؟", content: "في بيت قرب البحر.", status: "final" }]);
+  const { page, device } = await scene.open(user, "#/studio", ARABIC);
+  device.allow(/status of 404.*\/versions/);
+  const ready = {
+    "": ".shelf-card", "/new": ".studio-end .primary", "/jadda/settings": ".trial", "/jadda/interview": ".today textarea", "/jadda/knowledge": ".indexing .dot.good", "/jadda/insights": ".plot",
+  };
+  for (const [rest, selector] of Object.entries(ready)) {
+    await page.goto(`/#/studio${rest}`);
+    await page.locator(selector).first().waitFor();
+    if (rest.endsWith("interview")) await page.locator("details.category summary").first().tap();
+    await assertFits(page, `the studio${rest}`);
+  }
+});
+
 journey("another language is taken over at once, in all tabs, and kept", async (scene) => {
   const user = await scene.stack.register();
   const chat = await scene.open(user, "#/account");

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { Device, PHONE, atRest, launch } from "./src/browser.mjs";
 import { Chat } from "./src/chat.mjs";
-import { addPersonas, lively, showCounts } from "./src/lively.mjs";
+import { addOwn, addPersonas, lively, showCounts } from "./src/lively.mjs";
 import { Stack } from "./src/stack.mjs";
 
 const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
@@ -30,6 +30,8 @@ const PAGES = {
   },
   account: { hash: () => "#/account", ready: ({ page }) => page.locator("#account li").first().waitFor() },
   control: { isForAdmins: true, hash: () => "#/control", ready: ({ page }) => page.locator("#control .plot").nth(5).waitFor({ state: "attached" }) },
+  studio: { hash: ({ own }) => `#/studio/${own}/settings`, ready: ({ page }) => page.locator(".trial").waitFor() },
+  interview: { hash: ({ own }) => `#/studio/${own}/interview`, ready: ({ page }) => page.locator(".today textarea").waitFor() },
 };
 
 /** Fewer colours, where the tool for it is at hand: nobody sees it, and the repository stays small. */
@@ -79,6 +81,7 @@ try {
   await stack.sql(`update users set role = 'admin', email = 'operator@example.com' where id = '${admin.id}'`);
   admin.email = "operator@example.com";
   const scenes = { en: { ...(await lively(stack)), admin }, ar: { ...(await lively(stack, "ar")), admin } };
+  for (const [language, scene] of Object.entries(scenes)) scene.conversation.own = await addOwn(scene.user, language);
   const named = process.argv.slice(2);
   for (const name of Object.keys(PAGES).filter((each) => !named.length || named.includes(each))) {
     for (const look of Object.keys(LOOKS)) await takePage(browser, stack, name, look, scenes[look === "arabic" ? "ar" : "en"]);

@@ -148,3 +148,14 @@ test("a persona that is shared by its address is asked for once, and one that is
   assert.equal(await personas.meet("none"), null);
   assert.equal(calls.length, 2);
 });
+
+test("a persona that was made here comes first, one that was changed stays in its place, one that was deleted is gone", async () => {
+  const personas = newPersonas(answering({ "/personas?limit=100": { items: [{ slug: "ada", name: "Ada" }, { slug: "bea", name: "Bea" }] } }));
+  await personas.readMore();
+  personas.put({ slug: "cleo", name: "Cleo" });
+  personas.put({ slug: "ada", name: "Ada the Second" });
+  assert.deepEqual(personas.list().map(({ name }) => name), ["Cleo", "Ada the Second", "Bea"]);
+  personas.remove("cleo");
+  assert.equal(personas.get("cleo"), undefined);
+  assert.equal(personas.list().length, 2);
+});

@@ -30,6 +30,28 @@ const OF_ARABIC = {
   ],
 };
 
+const OWN = {
+  en: {
+    slug: "rosa", name: "Grandmother Rosa", languages: ["en", "de"], description: "Baked rye bread on Fridays, and knew everybody on the street by their step.",
+    system_prompt: "You are Grandmother Rosa. You speak in the first person, warmly, and in your own words.\n\nWhat you know of your life is what you have told. Tell from it as one remembers, with the small things that make a day. When you are asked for something that you never told, say that you do not remember it, and ask back.",
+    answers: ["My mother's hands, white with flour, and the radio that was never quite on the station.", "Rye with caraway. The crust must sing when it comes out of the oven."],
+  },
+  ar: {
+    slug: "warda", name: "الجدة وردة", languages: ["ar"], description: "كانت تخبز كل يوم جمعة، وتعرف الجيران من وقع خطاهم.",
+    system_prompt: "أنت الجدة وردة. تتحدثين بصيغة المتكلم، بدفء وبكلماتك أنت.\n\nما تعرفينه عن حياتك هو ما حكيته.",
+    answers: ["يدا أمي بيضاوان من الطحين، والمذياع لا يستقر على محطة.", "خبز الشعير باليانسون، وقشرته تغني حين يخرج من الفرن."],
+  },
+};
+
+/** A persona of somebody's own, with the first answers of its interview; returns its slug. */
+export async function addOwn(user, language) {
+  const { answers, ...persona } = OWN[language];
+  await user.call("POST", "/personas", persona);
+  const { items } = await user.call("GET", "/questions?limit=100");
+  for (const [at, content] of answers.entries()) await user.call("PUT", `/personas/${persona.slug}/responses/${items[at].id}`, { content, status: "final" });
+  return persona.slug;
+}
+
 const hoursAgo = (hours) => `now() - interval '${hours} hours'`;
 
 /** More personas than the one that every installation has, for everybody. */

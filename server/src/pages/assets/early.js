@@ -21,6 +21,7 @@ function entryOfPlace() {
   }
   if (/^#\/(c|new)\//.test(location.hash)) return "chat/chat.js";
   if (/^#\/control(\/|$)/.test(location.hash)) return "control/control.js";
+  if (/^#\/studio(\/|$)/.test(location.hash)) return "studio/studio.js";
   return location.hash === "#/account" ? "account/account.js" : null;
 }
 

@@ -113,7 +113,7 @@ function connect({ chat, background, side, conversations }) {
 }
 
 /** Goes where the address says. */
-async function go({ user, chat, side, gallery, personas, conversations }) {
+async function go({ user, chat, side, gallery, personas, conversations, background }) {
   const place = here();
   // A link of an e-mail is for the gate.
   if (place.token) return location.reload();
@@ -121,6 +121,7 @@ async function go({ user, chat, side, gallery, personas, conversations }) {
   $("home").hidden = place.name !== "home";
   $("account").hidden = place.name !== "account";
   $("control").hidden = place.name !== "control";
+  $("studio").hidden = place.name !== "studio";
   side.show(place);
   if (chat.loaded()) chat.loaded().show(place);
   else if (isConversation) chat.load().then(() => chat.loaded()?.show(here()));
@@ -128,6 +129,7 @@ async function go({ user, chat, side, gallery, personas, conversations }) {
   if (place.name === "home") return gallery.show();
   if (place.name === "account") return showAccount(user);
   if (place.name === "control") return showControl();
+  if (place.name === "studio") return showStudio({ personas, drafts: background.drafts });
   if (place.name === "new") return meet(place.slug, personas);
   return attempt(() => conversations.find(place.id));
 }
@@ -153,6 +155,13 @@ async function showControl() {
   const control = await import("./control/control.js").catch(() => null);
   if (!control) return toast(t("common.not_loaded"));
   return control.show($("control"), here);
+}
+
+async function showStudio(parts) {
+  const studio = await import("./studio/studio.js").catch(() => null);
+  if (!studio) return toast(t("common.not_loaded"));
+  if ($("studio").hidden) return undefined;
+  return studio.show($("studio"), here(), parts);
 }
 
 async function showSpeaker() {

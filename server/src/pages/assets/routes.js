@@ -11,6 +11,8 @@ export function placeAt(hash) {
   if (kind === "join" && isId) return { name: "join", invitation: value };
   if (kind === "account") return { name: "account" };
   if (kind === "control") return { name: "control", section: isId ? value : "queue" };
+  // The persona "new" may be somebody's: with a part it is that one.
+  if (kind === "studio") return { name: "studio", ...(isId && { of: value }), ...(isId && /^[a-z]+$/.test(part) && { part }) };
   try {
     if (kind === "new" && value) return { name: "new", slug: decodeURIComponent(value) };
   } catch {

@@ -11,12 +11,12 @@ export function showPlace(place, { persona, conversation }) {
   $("temporary-mark").hidden = !conversation?.temporary;
   $("intro").hidden = place.name !== "new" || !persona;
   $("thread").hidden = place.name !== "chat";
-  $("dock").hidden = ["home", "account", "control"].includes(place.name);
+  $("dock").hidden = ["home", "account", "control", "studio"].includes(place.name);
   if (persona) showPersona(persona);
 }
 
 function showTitle({ name }, persona, conversation) {
-  const named = { home: t("side.new"), account: t("side.account"), control: t("side.control") }[name];
+  const named = { home: t("side.new"), account: t("side.account"), control: t("side.control"), studio: t("side.studio") }[name];
   const title = named ?? conversation?.title ?? persona?.name ?? "";
   setText($("title"), title);
   setText($("persona"), persona && title !== persona.name ? persona.name : "");

@@ -18,16 +18,21 @@ let signedOut = null;
 /** Says who is to be told when a call finds that the session has ended. */
 export const whenSignedOut = (listener) => (signedOut = listener);
 
-/** `patience`: milliseconds that the answer may take, for calls that wait for something. */
-export async function call(method, path, { body, key, patience = PATIENCE } = {}) {
+/**
+ * `body` goes as JSON, a `Blob` as it is. `version` is the one that a change is meant for (`If-Match`); `patience` the
+ * milliseconds that the answer may take, for calls that wait for something.
+ */
+export async function call(method, path, { body, key, version, patience = PATIENCE } = {}) {
   const told = signedOut;
   const headers = { Accept: "application/json" };
-  if (body) headers["Content-Type"] = "application/json";
+  const isFile = body instanceof Blob;
+  if (body) headers["Content-Type"] = isFile ? body.type || "application/octet-stream" : "application/json";
+  if (version !== undefined) headers["If-Match"] = `"${version}"`;
   if (key) headers["Idempotency-Key"] = key;
   let response, answer;
   try {
     const signal = AbortSignal.timeout(patience);
-    response = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body), signal });
+    response = await fetch(`/api/v1${path}`, { method, headers, body: isFile ? body : body && JSON.stringify(body), signal });
     answer = response.status === 204 ? null : await response.json();
   } catch (error) {
     if (!response || response.ok) {

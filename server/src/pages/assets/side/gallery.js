@@ -3,6 +3,7 @@
 import { Problem } from "../lib/api.js";
 import { attempt, el, paintAvatar, reconcile, setText } from "../lib/dom.js";
 import { formatLanguage, onLanguageChange, t } from "../lib/i18n.js";
+import { icon } from "../lib/icons.js";
 import { commonTags, matching, tagsOf } from "./personas.js";
 
 /** So few are seen at a glance: no search, no tags. */
@@ -103,12 +104,16 @@ function makeCard({ slug }) {
     el("strong", { className: "aligned", dir: "auto" }), el("span", { className: "quiet about aligned", dir: "auto" }),
     el("span", { className: "tags" }));
   const avatar = el("span", { className: "avatar", ariaHidden: "true" });
-  return el("a", { className: "persona", href: `#/new/${encodeURIComponent(slug)}` }, avatar, words);
+  const edit = el("a", { className: "tool edit", href: `#/studio/${encodeURIComponent(slug)}/settings`, hidden: true }, icon("edit", "small"));
+  return el("div", { className: "place" }, el("a", { className: "persona", href: `#/new/${encodeURIComponent(slug)}` }, avatar, words), edit);
 }
 
 function updateCard(node, persona) {
-  const [name, about, tags] = node.lastChild.children;
-  paintAvatar(node.firstChild, persona.name, persona.slug);
+  const [card, edit] = node.children;
+  const [name, about, tags] = card.lastChild.children;
+  paintAvatar(card.firstChild, persona.name, persona.slug);
+  edit.hidden = !persona.owned;
+  edit.ariaLabel = edit.title = persona.owned ? t("side.gallery.edit", { name: persona.name }) : "";
   setText(name, persona.name);
   setText(about, persona.description ?? "");
   tags.replaceChildren(...tagsOf(persona).map((tag) => el("span", { className: "chip tiny", textContent: tagText(tag) })));

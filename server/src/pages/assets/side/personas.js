@@ -52,6 +52,22 @@ export function newPersonas(call) {
       changed();
       return others.get(slug);
     },
+    /** Takes what was made or changed here; what is new comes first, as in the server's list. */
+    put(persona) {
+      if (!listed.has(persona.slug)) {
+        const rest = [...listed];
+        listed.clear();
+        for (const [slug, each] of [[persona.slug, persona], ...rest]) listed.set(slug, each);
+      }
+      listed.set(persona.slug, persona);
+      others.delete(persona.slug);
+      changed();
+    },
+    remove(slug) {
+      listed.delete(slug);
+      others.set(slug, null);
+      changed();
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,0 +1,204 @@
+// The studio: a persona from nothing to an answer with its sources, and all that can go wrong on the way.
+
+import assert from "node:assert/strict";
+
+import { Chat, eventually, journey } from "./src/harness.mjs";
+
+const BREAD = "The bread of our house was rye with caraway, baked on Fridays in the oven behind the mill.";
+const DIARY = "Diary of 1961. In March the flood took the footbridge, and Anselm carried the post across in a washtub.";
+
+/** Until the server keeps versions, the page asks for them in vain. */
+const noVersionsYet = ({ device }) => device.allow(/status of 404.*\/versions/);
+
+async function inStudio(scene, user, hash = "#/studio", options = {}) {
+  const chat = await scene.open(user, hash, options);
+  noVersionsYet(chat);
+  return chat;
+}
+
+const make = (user, slug, more = {}) => user.call("POST", "/personas", { slug, name: "Rosa", system_prompt: "You are Rosa.", ...more });
+
+const questionsOf = async (user, slug) => (await user.call("GET", `/questions?persona=${slug}&limit=100`)).items;
+
+/** The field that answers the question which is asked now. */
+const todaysAnswer = (page) => page.getByRole("region", { name: "Question of the day" }).getByRole("textbox");
+
+journey("somebody makes a persona, answers ten questions, gives it a diary, and is answered with sources", async (scene) => {
+  const user = await scene.stack.register();
+  const chat = await inStudio(scene, user, "");
+  const { page } = chat;
+  await page.getByRole("link", { name: "Make a persona" }).click();
+  await page.getByRole("button", { name: /Somebody close/ }).click();
+  await page.locator("#studio").getByLabel("Name", { exact: true }).fill("Großmutter Rosa");
+  assert.equal(await page.getByLabel("Address", { exact: true }).inputValue(), "grossmutter-rosa");
+  assert.match(await page.getByLabel("Who they are, and how they speak").inputValue(), /You are Großmutter Rosa\./);
+  await page.getByRole("button", { name: "Make this persona" }).click();
+
+  const today = page.getByRole("region", { name: "Question of the day" });
+  for (let count = 1; count <= 10; count += 1) {
+    await todaysAnswer(page).fill(count === 1 ? BREAD : `Answer number ${count}, as I remember it.`);
+    await today.getByRole("button", { name: "This is the answer" }).click();
+    await today.getByText(/The persona knows this/).waitFor();
+    await page.getByText(`${count} of `).first().waitFor();
+    if (count === 10) break;
+    const asked = await today.getByRole("heading").innerText();
+    await today.getByRole("button", { name: "Another question" }).click();
+    await eventually("another question is asked", async () => assert.notEqual(await today.getByRole("heading").innerText(), asked));
+  }
+
+  await page.getByRole("link", { name: "Knowledge" }).click();
+  await page.locator(".drop input[type=file]").setInputFiles({ name: "diary_1961.txt", mimeType: "text/plain", buffer: Buffer.from(DIARY) });
+  await page.getByRole("listitem").filter({ hasText: "diary 1961" }).getByText(/1 passage/).waitFor();
+  await page.getByText(/11 passages · all of it is found/).waitFor();
+  await page.getByRole("searchbox", { name: "A question" }).fill("Who carried the post across the flood?");
+  await page.getByRole("button", { name: "Look" }).click();
+  await page.locator(".found-passages").getByText(/washtub/).waitFor();
+
+  scene.provider.on("Who carried the post in the flood?", "Anselm did, in a washtub.");
+  await page.getByRole("link", { name: "Talk", exact: true }).click();
+  await page.getByRole("heading", { name: "Großmutter Rosa", level: 2 }).waitFor();
+  await chat.ask("Who carried the post in the flood?", "Anselm did, in a washtub.");
+  await chat.tool(chat.lastReply(), "Sources");
+  const receipt = page.getByRole("dialog");
+  await receipt.locator("summary").first().click();
+  await receipt.getByText(/Anselm carried the post/).waitFor();
+});
+
+journey("an answer that two tabs write at once asks which of both texts it is, and keeps the other", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "two-tabs");
+  const one = await inStudio(scene, user, `#/studio/${slug}/interview`);
+  one.device.allow(/status of 412/);
+  await todaysAnswer(one.page).waitFor();
+  const two = new Chat(await one.device.visit(`#/studio/${slug}/interview`), one.device);
+  await todaysAnswer(two.page).waitFor();
+
+  await todaysAnswer(one.page).fill("We had soup.");
+  await one.page.getByText(/Draft saved/).waitFor();
+  await todaysAnswer(two.page).fill("We had bread.");
+  await two.page.getByRole("alert").getByText(/changed in another place/).waitFor();
+  const [mine, theirs] = await two.page.locator(".conflict-text").allInnerTexts();
+  assert.deepEqual([mine, theirs], ["We had bread.", "We had soup."]);
+  await two.page.getByRole("button", { name: "Keep mine" }).click();
+  await two.page.getByText(/Draft saved/).waitFor();
+
+  // The first tab has an older version now: with If-Match it learns of the other.
+  await todaysAnswer(one.page).fill("We had soup and cake.");
+  await one.page.getByRole("alert").getByText(/changed in another place/).waitFor();
+  await one.page.getByRole("button", { name: "Take the other" }).click();
+  assert.equal(await todaysAnswer(one.page).inputValue(), "We had bread.");
+  const question = (await questionsOf(user, slug)).find(({ answer }) => answer);
+  const answer = await user.call("GET", `/personas/${slug}/responses/${question.id}`);
+  assert.equal(answer.content, "We had bread.");
+  assert.ok(answer.history.some(({ content }) => content === "We had soup."), "the other text is in the history");
+});
+
+journey("what is wrong is said where it is wrong: a taken address, no provider, a file that is no document", async (scene) => {
+  const user = await scene.stack.register();
+  await make(user, "taken");
+  const { page, device } = await inStudio(scene, user, "#/studio/new");
+  device.allow(/status of (409|422|415)/);
+  await page.locator("#studio").getByLabel("Name", { exact: true }).fill("Rosa the Second");
+  await page.getByLabel("Address", { exact: true }).fill("taken");
+  await page.getByRole("button", { name: "Make this persona" }).click();
+  await page.getByText("This address is taken. Choose another.").waitFor();
+  await eventually("the address has the focus", () => page.evaluate(() => document.activeElement.name === "slug"));
+
+  await page.getByLabel("Address", { exact: true }).fill("rosa-2");
+  await page.getByText("Behind the scenes").click();
+  await page.getByRole("textbox", { name: /Who is asked for replies/ }).fill("nobody/at-all");
+  await page.getByRole("button", { name: "Make this persona" }).click();
+  await page.getByText("there is no provider “nobody”").waitFor();
+  assert.equal(await page.locator(".chip.is-wrong").count(), 1);
+  assert.deepEqual((await user.call("GET", "/personas?limit=100")).items.filter(({ owned }) => owned).map(({ slug }) => slug), ["taken"], "nothing was made");
+
+  await page.goto("/#/studio/taken/knowledge");
+  await page.getByText("Rosa has read nothing yet.").waitFor();
+  await page.locator(".drop input[type=file]").setInputFiles({ name: "picture.png", mimeType: "image/png", buffer: Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0]) });
+  await page.getByRole("listitem").filter({ hasText: "picture.png" }).getByRole("alert").getByText(/\w+/).waitFor();
+  assert.equal((await user.call("GET", "/personas/taken/documents")).items.length, 0);
+});
+
+journey("what is not saved survives a reload, is told of on leaving, and goes when its user signs out", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "drafted", { name: "Draft Person" });
+  const { page, device } = await inStudio(scene, user, `#/studio/${slug}/settings`);
+  device.allow(/status of 401/, /WebSocket/);
+  const description = page.getByLabel("In a sentence or two");
+  await description.fill("Not saved yet");
+  await page.getByText("One change is not saved yet.").waitFor();
+  await page.reload();
+  await page.getByText("One change is not saved yet.").waitFor();
+  assert.equal(await description.inputValue(), "Not saved yet");
+
+  await page.getByRole("link", { name: "Your personas" }).click();
+  await page.getByText("Your changes are not saved.").waitFor();
+  await page.getByRole("button", { name: "Go back" }).click();
+  await eventually("the change is there", async () => assert.equal(await description.inputValue(), "Not saved yet"));
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("Saved.").first().waitFor();
+  assert.equal((await user.call("GET", `/personas/${slug}`)).description, "Not saved yet");
+
+  await page.goto("/#/studio/new");
+  await page.locator("#studio").getByLabel("Name", { exact: true }).fill("A secret friend");
+  await page.reload();
+  await page.getByText("You had begun here already.").waitFor();
+  assert.equal(await page.locator("#studio").getByLabel("Name", { exact: true }).inputValue(), "A secret friend");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  assert.doesNotMatch(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage })), /secret friend/);
+});
+
+journey("an answer is kept without a network, and saved when there is one", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "offline-one");
+  const { page, device } = await inStudio(scene, user, `#/studio/${slug}/interview`);
+  device.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /Failed to fetch/);
+  await todaysAnswer(page).waitFor();
+  await device.offline(true);
+  await todaysAnswer(page).fill("Written in a tunnel.");
+  await page.getByText(/Not saved, but kept in this browser/).waitFor();
+  await device.offline(false);
+  await page.getByText(/Draft saved/).waitFor();
+});
+
+journey("a persona is tried beside its settings, and deleted by its name only", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "tried", { name: "Tried One" });
+  const { page } = await inStudio(scene, user, `#/studio/${slug}/settings`);
+  const trial = page.getByRole("region", { name: "Try Tried One" });
+  await trial.getByRole("textbox").fill("hello there");
+  await trial.getByRole("textbox").press("Enter");
+  await trial.getByText("You said: hello there").waitFor();
+  await page.getByLabel("In a sentence or two").fill("Changed");
+  await trial.getByText("Your changes count once they are saved.").waitFor();
+  await page.getByRole("button", { name: "Discard" }).click();
+
+  await page.getByRole("button", { name: "Delete Tried One" }).click();
+  await page.getByRole("dialog").getByRole("textbox").fill("Somebody Else");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("That is another name, so nothing was deleted.").waitFor();
+  await page.getByRole("button", { name: "Delete Tried One" }).click();
+  await page.getByRole("dialog").getByRole("textbox").fill("Tried One");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("Tried One is deleted.").waitFor();
+  await page.getByText("Nobody is here yet").waitFor();
+});
+
+journey("answers are imported with a report of each row, all or none at first", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "imported");
+  const { page, device } = await inStudio(scene, user, `#/studio/${slug}/interview`);
+  device.allow(/status of 422/);
+  const rows = "question,content\nHow did you learn to bake?,From my aunt.\nWhat is missing here?,\n";
+  await todaysAnswer(page).waitFor();
+  await page.locator(".drop input[type=file]").setInputFiles({ name: "answers.csv", mimeType: "text/csv", buffer: Buffer.from(rows) });
+  await page.getByText("Some rows are wrong, so nothing was stored.").first().waitFor();
+  await page.getByRole("cell", { name: "content" }).waitFor();
+  assert.equal((await user.call("GET", `/personas/${slug}/responses`)).items.length, 0);
+  await page.getByRole("button", { name: "Bring in all other rows" }).click();
+  await page.getByText("2 rows read · 1 new answer · 1 refused · 1 new question").waitFor();
+  const own = page.locator("details.category").filter({ hasText: "Your own questions" });
+  await own.locator("summary").first().click();
+  await own.getByText("How did you learn to bake?").waitFor();
+});
