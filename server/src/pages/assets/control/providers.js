@@ -69,7 +69,8 @@ function checkText({ checked_at: checked, outcome, ms, next_at: next }) {
 function outcomeChips(outcomes) {
   const counts = Object.entries(outcomes).sort(([, a], [, b]) => b - a);
   const texts = counts.map(([outcome, count]) => t("control.counted", { what: outcomeText(outcome), count }));
-  return texts.length ? [el("p", { className: "chips tight" }, ...texts.map((textContent) => el("span", { className: "chip tiny", textContent })))] : [];
+  const chips = texts.map((textContent) => el("span", { className: "chip tiny", textContent }));
+  return chips.length ? [el("p", { className: "chips tight" }, ...chips)] : [];
 }
 
 function card(provider) {
