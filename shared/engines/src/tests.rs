@@ -224,7 +224,11 @@ async fn a_dump_of_what_runs_fills_another() {
     let snapshot: String = sqlx::query_scalar("select pg_export_snapshot()").fetch_one(&mut reader).await.unwrap();
     connect(&postgres).await.execute("update kept set number = 8").await.unwrap();
     let mut dump = Vec::new();
-    client.dump(&snapshot, |bytes| Ok(dump.extend_from_slice(bytes))).await.unwrap();
+    let sink = |bytes: &[u8]| {
+        dump.extend_from_slice(bytes);
+        Ok(())
+    };
+    client.dump(&snapshot, sink).await.unwrap();
 
     assert!(PostgresClient::of_running(elsewhere.path()).unwrap().is_none() && !Postgres::is_in(elsewhere.path()));
     let mut other = Postgres::start(elsewhere.path(), Durability::Throwaway).await.unwrap();

@@ -15,7 +15,7 @@ use troupe_core::clock::{Clock, SystemClock};
 use troupe_db::operations::backups::Snapshot;
 use troupe_engines::{DataDir, Durability, Postgres};
 
-use super::{DATABASE, archive::Archive, manifest::Manifest, sync_dir};
+use super::{DATABASE, archive::Archive, is_log, manifest::Manifest, sync_dir};
 
 /// Directories that a restore fills; what a killed one leaves is removed by the next.
 const FILLING: &str = "restoring-";
@@ -136,7 +136,6 @@ fn swap(dir: &Path, filled: &Path, present: &[PathBuf], replaced: Option<&Path>)
         present.iter().try_for_each(|old| move_into(replaced, old))?;
         sync_dir(replaced)?;
     }
-    let is_log = |name: &str| name.ends_with(".log") || name.ends_with(".log.1");
     for new in entries(&swapping, |name| !is_log(name))? {
         move_into(dir, &new)?;
     }
