@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use troupe_core::lifecycle::Tasks;
 
 use crate::{
-    DataDir, Durability, EngineError, Postgres, Redis,
+    DataDir, Durability, EngineError, Postgres, PostgresClient, Redis,
     account::Account,
     process::{self, Signal},
     programs,
@@ -210,6 +210,36 @@ async fn two_at_once_are_refused() {
         second.to_string(),
         format!("{}/redis is already in use by process {}", path.display(), std::process::id())
     );
+}
+
+#[tokio::test]
+async fn a_dump_of_what_runs_fills_another() {
+    let (dir, elsewhere) = (open_directory(), open_directory());
+    let postgres = Postgres::start(dir.path(), Durability::Throwaway).await.unwrap();
+    remember(&postgres).await;
+    let client = PostgresClient::of_running(dir.path()).unwrap().expect("as another process finds it");
+    assert_eq!(client.url(), postgres.url());
+    let mut reader = connect(&postgres).await;
+    reader.execute("begin isolation level repeatable read, read only").await.unwrap();
+    let snapshot: String = sqlx::query_scalar("select pg_export_snapshot()").fetch_one(&mut reader).await.unwrap();
+    connect(&postgres).await.execute("update kept set number = 8").await.unwrap();
+    let mut dump = Vec::new();
+    let sink = |bytes: &[u8]| {
+        dump.extend_from_slice(bytes);
+        Ok(())
+    };
+    client.dump(&snapshot, sink).await.unwrap();
+
+    assert!(PostgresClient::of_running(elsewhere.path()).unwrap().is_none() && !Postgres::is_in(elsewhere.path()));
+    let mut other = Postgres::start(elsewhere.path(), Durability::Throwaway).await.unwrap();
+    other.client().restore(&*dump).await.unwrap();
+    assert_eq!(remembered(&other).await, 7, "as the snapshot saw it");
+    let again = other.client().restore(&*dump).await.unwrap_err().to_string();
+    assert!(again.starts_with("pg_restore ended with") && again.contains("already exists"), "{again}");
+    other.stop_and_sync().await.unwrap();
+    drop(other);
+    Postgres::remove(elsewhere.path()).await.unwrap();
+    assert!(!Postgres::is_in(elsewhere.path()) && !elsewhere.path().join("postgres").exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The file of a backup: written under a temporary name, and read only when every part is what was written.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     io::{self, BufReader, Read, Write},
     path::{Component, Path},
@@ -153,7 +154,9 @@ fn file_name(part: &str) -> Option<&str> {
 }
 
 fn digest_of(reader: &mut impl Read) -> io::Result<(u64, String)> {
-    let (mut digest, mut total, mut buffer) = (digest::Context::new(&digest::SHA256), 0, vec![0; BUFFER_BYTES]);
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut total = 0;
     loop {
         let length = reader.read(&mut buffer)?;
         if length == 0 {
@@ -165,7 +168,10 @@ fn digest_of(reader: &mut impl Read) -> io::Result<(u64, String)> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The directory that a file is in.

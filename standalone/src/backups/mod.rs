@@ -30,15 +30,20 @@ fn own_files(data_dir: &Path) -> io::Result<Vec<String>> {
     for entry in fs::read_dir(data_dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let extension = Path::new(&name).extension().unwrap_or_default();
-        let is_log = extension == "log" || name.ends_with(".log.1");
-        let passed_over = name == "lock" || name.starts_with('.') || is_log || extension == EXTENSION;
+        let is_backup = Path::new(&name).extension().is_some_and(|extension| extension == EXTENSION);
+        let passed_over = name == "lock" || name.starts_with('.') || is_log(&name) || is_backup;
         if entry.file_type()?.is_file() && !passed_over {
             names.push(name);
         }
     }
     names.sort();
     Ok(names)
+}
+
+/// The log of an engine, or that of the run before.
+fn is_log(name: &str) -> bool {
+    let name = Path::new(name.strip_suffix(".1").unwrap_or(name));
+    name.extension().is_some_and(|extension| extension == "log")
 }
 
 /// Flushes the names in a directory.

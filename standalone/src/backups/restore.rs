@@ -15,7 +15,7 @@ use troupe_core::clock::{Clock, SystemClock};
 use troupe_db::operations::backups::Snapshot;
 use troupe_engines::{DataDir, Durability, Postgres};
 
-use super::{DATABASE, archive::Archive, manifest::Manifest, sync_dir};
+use super::{DATABASE, archive::Archive, is_log, manifest::Manifest, sync_dir};
 
 /// Directories that a restore fills; what a killed one leaves is removed by the next.
 const FILLING: &str = "restoring-";
@@ -136,7 +136,6 @@ fn swap(dir: &Path, filled: &Path, present: &[PathBuf], replaced: Option<&Path>)
         present.iter().try_for_each(|old| move_into(replaced, old))?;
         sync_dir(replaced)?;
     }
-    let is_log = |name: &str| name.ends_with(".log") || name.ends_with(".log.1");
     for new in entries(&swapping, |name| !is_log(name))? {
         move_into(dir, &new)?;
     }
@@ -172,4 +171,49 @@ fn move_into(dir: &Path, path: &Path) -> anyhow::Result<()> {
 
 fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::rename(from, to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, files: &[(&str, &str)]) {
+        for (name, content) in files {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_moved_aside_whole_and_models_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let (dir, filled) = (dir.path(), dir.path().join("restoring-1"));
+        write(
+            dir,
+            &[("postgres/data/PG_VERSION", "old"), ("demo-password", "old"), ("local/model", "big"), ("lock", "")],
+        );
+        write(&filled, &[("postgres/data/PG_VERSION", "new"), ("demo-password", "new"), ("postgres.log", "noise")]);
+        let replaced = dir.join("replaced-1");
+        swap(dir, &filled, &[dir.join("postgres"), dir.join("demo-password")], Some(&replaced)).unwrap();
+        let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+        assert_eq!((read("postgres/data/PG_VERSION"), read("demo-password")), ("new".to_owned(), "new".to_owned()));
+        assert_eq!((read("local/model"), read("postgres.log")), ("big".to_owned(), String::new()));
+        assert_eq!(fs::read_to_string(replaced.join("postgres/data/PG_VERSION")).unwrap(), "old");
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["demo-password", "local", "lock", "postgres", "replaced-1"]);
+        ensure_none_unfinished(dir).unwrap();
+    }
+
+    #[test]
+    fn a_restore_that_was_killed_between_is_noticed_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        // Still filling: what was there is in its place.
+        write(dir.path(), &[("restoring-1/postgres.log", "")]);
+        ensure_none_unfinished(dir.path()).unwrap();
+        write(dir.path(), &[("restored-1/postgres.log", "")]);
+        let error = ensure_none_unfinished(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("run it again"), "{error}");
+    }
 }

@@ -20,6 +20,9 @@ use super::standalone::{data_dir, start_with, welcome};
 /// Who talk while the backup is made.
 const SPEAKERS: usize = 4;
 
+/// What is done to a part of a backup, by its name.
+type Change = Box<dyn Fn(&str, &mut Vec<u8>)>;
+
 /// A message that was accepted.
 #[derive(Clone)]
 struct Accepted {
@@ -184,7 +187,7 @@ async fn a_backup_of_what_does_not_run_is_refused_when_damaged_or_newer_and_repl
             }
         }
     };
-    let changes: [(Box<dyn Fn(&str, &mut Vec<u8>)>, &str); 4] = [
+    let changes: [(Change, &str); 4] = [
         (Box::new(damaged("database.dump")), "database.dump is damaged"),
         (Box::new(damaged("files/demo-password")), "files/demo-password is damaged"),
         (Box::new(newer("version", "99.0.0".into())), "it was written by Troupe 99.0.0"),
