@@ -4,6 +4,7 @@ pub(crate) mod chains;
 mod change;
 pub(crate) mod create;
 pub(crate) mod own;
+mod restore;
 pub(crate) mod routes;
 pub(crate) mod settings;
 

@@ -1,6 +1,7 @@
 //! Personas, for their owners and their users.
 
 pub mod moderation;
+pub mod versions;
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{

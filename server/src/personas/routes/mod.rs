@@ -1,5 +1,7 @@
 //! Personas: the public ones, and one's own.
 
+mod versions;
+
 use std::sync::Arc;
 
 use axum::{
@@ -21,12 +23,6 @@ use troupe_db::personas::{self, NewPersona, PersonaChange};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Personas,
-    chains::checked_chain,
-    change, create,
-    settings::{check_settings, is_slug},
-};
 use crate::{
     auth::actor::Actor,
     auth::caller::Caller,
@@ -41,6 +37,12 @@ use crate::{
         },
         idempotent::{Created, create_idempotent},
     },
+    personas::{
+        Personas,
+        chains::checked_chain,
+        change, create,
+        settings::{check_settings, is_slug},
+    },
 };
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>
@@ -48,11 +50,11 @@ where
     S: Clone + Send + Sync + 'static,
     Arc<Personas>: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(create_persona, list_personas)).routes(routes!(
-        read_persona,
-        change_persona,
-        delete_persona
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(create_persona, list_personas))
+        .routes(routes!(read_persona, change_persona, delete_persona))
+        .routes(routes!(versions::list_persona_versions))
+        .routes(routes!(versions::restore_persona_version))
 }
 
 const MISSING: ApiError = ApiError::NotFound("persona");
