@@ -51,7 +51,7 @@ pub async fn count_hour(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>> 
     )
     .execute(&mut *db)
     .await?;
-    sqlx::query!("update daily_use_counted set until = $1 + interval '1 hour'", hour).execute(&mut *db).await?;
+    sqlx::query!("update daily_use_counted set until = $1::timestamptz + interval '1 hour'", hour).execute(&mut *db).await?;
     Ok(Some(hour))
 }
 
