@@ -1,5 +1,5 @@
 -- Earlier versions of personas, for their owners: the settings as they were before each change. The newest hundred of each
--- are kept. What is no setting (its address, its owner, whether an admin has hidden it) has no versions.
+-- are kept. What is no setting (its address, its owner, its lorebook, whether an admin has hidden it) has no versions.
 create table persona_versions (
     persona_id uuid not null references personas (id) on delete cascade,
     version    integer not null,
@@ -12,7 +12,7 @@ create table persona_versions (
 
 create function persona_settings(persona personas) returns jsonb language sql stable as $$
     select to_jsonb(persona)
-        - '{id, slug, owner_id, version, created_at, updated_at, hidden_at, hidden_reason}'::text[]
+        - '{id, slug, owner_id, version, created_at, updated_at, hidden_at, hidden_reason, from_card, has_lorebook}'::text[]
 $$;
 
 create function keep_persona_version() returns trigger language plpgsql as $$

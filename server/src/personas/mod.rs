@@ -2,6 +2,7 @@
 
 pub(crate) mod chains;
 mod change;
+mod characters;
 pub(crate) mod create;
 pub(crate) mod own;
 mod restore;

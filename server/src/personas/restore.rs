@@ -34,6 +34,12 @@ struct Restored {
     cache_replies: bool,
     remembers: bool,
     languages: Vec<String>,
+    greetings: Vec<String>,
+    example_dialogue: String,
+    post_history: String,
+    creator_notes: String,
+    tags: Vec<String>,
+    nickname: Option<String>,
 }
 
 impl Restored {
@@ -50,6 +56,12 @@ impl Restored {
             cache_replies: Some(self.cache_replies),
             remembers: Some(self.remembers),
             languages: Some(&self.languages),
+            greetings: Some(&self.greetings),
+            example_dialogue: Some(&self.example_dialogue),
+            post_history: Some(&self.post_history),
+            creator_notes: Some(&self.creator_notes),
+            tags: Some(&self.tags),
+            nickname: self.nickname.as_deref().into(),
             visibility: None,
         }
     }
