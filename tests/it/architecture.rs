@@ -51,6 +51,7 @@ const WORKER: &[&str] = &[
     "presence",
     "message_index",
     "housekeeping",
+    "statistics",
     "doctor",
     "fuzzing",
     "lib",
