@@ -52,11 +52,12 @@ use troupe_core::{
     clock::{Clock, SystemClock},
     config::{self, Config, Live, Speaker},
     lifecycle::Tasks,
-    model::admin::Tier,
+    model::admin::{ProcessKind, Tier},
     ports::{EventBus, JobQueue},
 };
 use troupe_db::{
-    accounts::tiers, readiness::ReadinessProbe, replies::accept::Limits, retrieval::Retriever, vector_stores,
+    accounts::tiers, operations::processes, readiness::ReadinessProbe, replies::accept::Limits, retrieval::Retriever,
+    vector_stores,
 };
 use troupe_telemetry::Wellbeing;
 
@@ -123,6 +124,7 @@ impl Server {
         let accounts = base.start_accounts(auth.clone()).await?;
         let chat = base.start_chat(live.clone());
         let admin = base.start_admin(accounts.clone(), chat.clone());
+        base.report_process(&live);
         let state = AppState {
             http: base.http(concurrency),
             personas: base.personas(),
@@ -234,6 +236,14 @@ impl Base {
             hub: Hub::start(self.bus.clone(), &self.tasks, server.session_backlog),
             connections: Connections::new(server.max_sockets, server.sockets_per_user),
         })
+    }
+
+    /// Tells admins of this process while it is there.
+    fn report_process(&self, live: &Arc<live::Live>) {
+        let live = live.clone();
+        let sockets = move || Some(live.connections.count());
+        let shutdown = self.tasks.shutdown().clone();
+        self.tasks.spawn(processes::report_while_alive(self.pool.clone(), ProcessKind::Server, sockets, shutdown));
     }
 
     fn start_tls(&self) -> anyhow::Result<Option<Arc<Tls>>> {

@@ -51,6 +51,7 @@ const WORKER: &[&str] = &[
     "presence",
     "message_index",
     "housekeeping",
+    "statistics",
     "doctor",
     "fuzzing",
     "lib",
@@ -61,12 +62,13 @@ const WORKER_PROVIDERS: &[&str] =
 
 /// What each crate may depend on, of ours.
 const CRATES: &[(&str, &[&str])] = &[
+    ("troupe-characters", &[]),
     ("troupe-core", &[]),
     ("troupe-engines", &[]),
-    ("troupe-db", &["troupe-core"]),
+    ("troupe-db", &["troupe-characters", "troupe-core"]),
     ("troupe-telemetry", &["troupe-core", "troupe-db"]),
-    ("troupe-server", &["troupe-core", "troupe-db", "troupe-telemetry"]),
-    ("troupe-worker", &["troupe-core", "troupe-db", "troupe-telemetry"]),
+    ("troupe-server", &["troupe-characters", "troupe-core", "troupe-db", "troupe-telemetry"]),
+    ("troupe-worker", &["troupe-characters", "troupe-core", "troupe-db", "troupe-telemetry"]),
     (
         "troupe-standalone",
         &["troupe-core", "troupe-db", "troupe-engines", "troupe-server", "troupe-telemetry", "troupe-worker"],

@@ -18,6 +18,7 @@ mod providers;
 mod push;
 mod queue;
 mod replies;
+mod statistics;
 mod vectors;
 mod wellbeing;
 mod work;
@@ -36,11 +37,15 @@ use troupe_core::{
     clock::{Clock, SystemClock},
     config::{Config, Live},
     lifecycle::Tasks,
-    model::admin::WorkerState,
+    model::admin::{ProcessKind, WorkerState},
     ports::JobQueue,
 };
 use troupe_db::{
-    accounts::tiers, operations::workers::Orders, readiness::ReadinessProbe, retrieval::Retriever, vector_stores,
+    accounts::tiers,
+    operations::{processes, workers::Orders},
+    readiness::ReadinessProbe,
+    retrieval::Retriever,
+    vector_stores,
 };
 use troupe_telemetry::Wellbeing;
 
@@ -60,7 +65,9 @@ use crate::{
         cache::ReplyCache,
         generator::ReplyGenerator,
         leases::Leases,
+        lore::Lorebooks,
     },
+    statistics::{DailyUse, QueueHistory},
     wellbeing::Dependencies,
     work::{Registry, Runner, WakeUps},
 };
@@ -100,6 +107,7 @@ pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken)
         money,
         cache: ReplyCache::new(Arc::new(RedisCache::replies(worker.redis.clone())), &worker.config.cache),
         retriever,
+        lorebooks: Lorebooks::default(),
         health_board,
         redispatch_after: worker.config.queue.redispatch_after,
         hand_back: hand_back.clone(),
@@ -237,7 +245,9 @@ impl Worker {
             wake: wake_ups.workers.clone(),
             orders: sender,
         };
-        self.background.spawn(presence.report_while_alive(shutdown));
+        self.background.spawn(presence.report_while_alive(shutdown.clone()));
+        let report = processes::report_while_alive(self.pool.clone(), ProcessKind::Worker, || None, shutdown);
+        self.background.spawn(report);
         let runner = Runner {
             pool: self.pool.clone(),
             worker: self.name.clone(),
@@ -296,5 +306,7 @@ fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
         .with(Indexer { settings: config.knowledge.clone() })
         .scheduled(HealthChecks::new(chain.clone(), &config.models))
         .scheduled(MessageIndex { clock: worker.clock.clone() })
+        .scheduled(QueueHistory { jobs: worker.jobs.clone(), clock: worker.clock.clone() })
+        .scheduled(DailyUse)
         .scheduled(Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() }))
 }

@@ -7,7 +7,10 @@ use serde_json::json;
 use sqlx::PgConnection;
 use troupe_core::{
     ids::{CredentialId, UserId},
-    model::audit::{By, On},
+    model::{
+        AccountRole,
+        audit::{By, On},
+    },
 };
 use troupe_db::accounts::api_keys::{self, ApiKey, NewApiKey};
 use utoipa::ToSchema;
@@ -16,7 +19,7 @@ use crate::{
     audit::note,
     auth::{
         api_keys::{NewKey, new_key},
-        permissions::{Keys, Permission, Roles},
+        permissions::{Keys, Permission},
     },
     http::{
         error::{ApiError, ProblemCode},
@@ -54,7 +57,7 @@ pub(crate) struct Made {
 
 impl Wanted {
     /// The key's permissions, if its creator has them all.
-    pub(crate) fn check(&self, of_admin: bool) -> Result<Vec<Permission>, ApiError> {
+    pub(crate) fn check(&self, role: AccountRole) -> Result<Vec<Permission>, ApiError> {
         let mut checks = Checks::default();
         checks.text("name", &self.name, 1..=100);
         let valid = self.expires_in_days.is_none_or(|days| (1..=MAX_LIFETIME_DAYS).contains(&days));
@@ -67,8 +70,7 @@ impl Wanted {
                 Err(unknown) => drop(checks.rule(false, &field, unknown.to_string())),
                 Ok(scope) => {
                     checks.rule(scope.keys() != Keys::Never, &field, "cannot be given to a key");
-                    let permitted = of_admin || scope.roles() == Roles::Everybody;
-                    checks.rule(permitted, &field, "is a permission that you do not have");
+                    checks.rule(scope.roles().include(role), &field, "is a permission that you do not have");
                     checks.rule(!scopes.contains(&scope), &field, "is there twice");
                     scopes.push(scope);
                 }

@@ -4,6 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use troupe_core::model::AccountRole;
 
 macro_rules! permissions {
     ($($permission:ident = $name:literal, $roles:ident, $keys:ident, $description:literal;)+) => {
@@ -29,7 +30,6 @@ macro_rules! permissions {
                 match self { $(Self::$permission => Roles::$roles,)+ }
             }
 
-
             pub(crate) const fn keys(self) -> Keys {
                 match self { $(Self::$permission => Keys::$keys,)+ }
             }
@@ -41,7 +41,19 @@ macro_rules! permissions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Roles {
     Everybody,
+    /// Those who see how the service is run, and admins.
+    Auditors,
     Admins,
+}
+
+impl Roles {
+    pub(crate) const fn include(self, role: AccountRole) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Auditors => matches!(role, AccountRole::Auditor | AccountRole::Admin),
+            Self::Admins => matches!(role, AccountRole::Admin),
+        }
+    }
 }
 
 /// Whether an API key can have a permission.
@@ -61,14 +73,15 @@ permissions! {
     PersonasWrite = "personas:write", Everybody, May, "make, change and delete personas of one's own, with their knowledge";
     AccountRead = "account:read", Everybody, May, "read one's account and what it may spend";
     AccountWrite = "account:write", Everybody, Never, "change the password, sign-ins and keys, export or delete the account";
-    OperationsRead = "operations:read", Admins, May, "see queues, providers and dead letters";
+    OperationsRead = "operations:read", Auditors, May, "see queues, providers and dead letters";
     OperationsWrite = "operations:write", Admins, Signed, "try dead letters again or discard them";
-    TiersRead = "tiers:read", Admins, May, "see tiers, prices and budgets";
+    TiersRead = "tiers:read", Auditors, May, "see tiers, prices and budgets";
     TiersWrite = "tiers:write", Admins, Signed, "change tiers, prices and budgets";
-    PersonasModerate = "personas:moderate", Admins, Signed, "see everybody's personas, hide and delete them";
-    UsersRead = "users:read", Admins, May, "see accounts";
+    PersonasInspect = "personas:inspect", Auditors, May, "see everybody's personas, without their prompts";
+    PersonasModerate = "personas:moderate", Admins, Signed, "hide and delete everybody's personas";
+    UsersRead = "users:read", Auditors, May, "see accounts";
     UsersWrite = "users:write", Admins, Signed, "change roles and tiers, invite, sign people out, export and delete accounts";
-    AuditRead = "audit:read", Admins, May, "read, export and verify the audit log";
+    AuditRead = "audit:read", Auditors, May, "read, export and verify the audit log";
     CredentialsWrite = "credentials:write", Admins, Never, "make services and their tokens, rotate signing keys";
 }
 

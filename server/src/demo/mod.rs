@@ -15,7 +15,7 @@ use troupe_core::{
 };
 use troupe_db::{
     knowledge::documents::Shelf,
-    personas::{self, NewPersona},
+    personas::{self, Character, NewPersona},
 };
 
 use crate::{
@@ -122,6 +122,8 @@ impl DemoPersona {
             remembers: true,
             languages,
             visibility: Visibility::Public,
+            character: Character::default(),
+            from_card: false,
         }
     }
 }

@@ -83,6 +83,11 @@ impl Connections {
         }
     }
 
+    /// The number of open connections.
+    pub(crate) fn count(&self) -> usize {
+        self.open.len()
+    }
+
     /// Cancelled when all connections are closed.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.closing

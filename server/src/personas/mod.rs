@@ -2,8 +2,10 @@
 
 pub(crate) mod chains;
 mod change;
+mod characters;
 pub(crate) mod create;
 pub(crate) mod own;
+mod restore;
 pub(crate) mod routes;
 pub(crate) mod settings;
 

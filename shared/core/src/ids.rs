@@ -75,6 +75,8 @@ ids! {
     RequestId,
     /// One open socket.
     SessionId,
+    /// A running server or worker.
+    ProcessId,
     DocumentId,
     /// An export of a user's data, or its deletion.
     AccountJobId,

@@ -325,3 +325,34 @@ async fn a_tier_is_answered_by_no_model_that_it_does_not_allow() {
     assert_eq!(asked("Nobody"), Vec::<String>::new());
     cluster.assert_quiet().await;
 }
+
+#[tokio::test]
+async fn an_auditor_sees_what_admins_see_and_changes_nothing() {
+    let cluster = one_server().await;
+    let admin = admin(&cluster).await;
+    let auditor = cluster.client(0).await;
+    let path = format!("{USERS}/{}", id(&auditor));
+    let changed = admin.patch(&path, &json!({"role": "auditor"})).await.expect(200);
+    assert_eq!(changed["role"], "auditor");
+    for seen in ["queue", "queue/history", "stats", "system", "users", "tiers", "prices", "budgets", "audit", "personas", "workers", "jobs"] {
+        auditor.get(&format!("/api/v1/admin/{seen}")).await.expect(200);
+    }
+    let refused = [
+        auditor.patch(&path, &json!({"role": "admin"})).await,
+        auditor.post(TIERS, &json!({"name": "mine"})).await,
+        auditor.post("/api/v1/admin/personas/demo/hide", &json!({"reason": "no"})).await,
+        auditor.post("/api/v1/admin/dead-letters/discard", &json!({"filter": {}})).await,
+        auditor.get("/api/v1/admin/services").await,
+    ];
+    for answer in refused {
+        assert_eq!(answer.problem(403)["code"], "forbidden");
+    }
+    let key = json!({"name": "a script", "scopes": ["operations:read"]});
+    auditor.post("/api/v1/api-keys", &key).await.expect(201);
+    let key = json!({"name": "a script", "scopes": ["operations:write"]});
+    auditor.post("/api/v1/api-keys", &key).await.problem(422);
+
+    admin.patch(&path, &json!({"role": "user"})).await.expect(200);
+    auditor.get("/api/v1/admin/queue").await.problem(403);
+    cluster.assert_quiet().await;
+}

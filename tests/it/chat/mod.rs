@@ -4,6 +4,7 @@ mod bodies;
 mod branches;
 pub(crate) mod cache;
 mod cancels;
+pub(crate) mod characters;
 mod conversations;
 mod correlation;
 mod fairness;

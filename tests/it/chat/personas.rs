@@ -127,3 +127,38 @@ async fn a_persona_may_be_made_with_all_its_settings() {
     }
     cluster.assert_quiet().await;
 }
+
+#[tokio::test]
+async fn earlier_versions_of_a_persona_are_kept_and_restored_as_a_change() {
+    let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let owner = cluster.client(0).await;
+    let body = json!({"slug": "grandmother", "name": "Grandmother", "system_prompt": "You knit.", "temperature": 0.25});
+    owner.post("/api/v1/personas", &body).await.expect(201);
+    let patch = async |change: Value| owner.patch("/api/v1/personas/grandmother", &change).await.expect(200);
+    patch(json!({"system_prompt": "You are stern.", "temperature": 1.0})).await;
+    patch(json!({"visibility": "public"})).await;
+    // The same again is no other version.
+    patch(json!({"visibility": "public"})).await;
+
+    let versions = async || owner.get("/api/v1/personas/grandmother/versions").await.expect(200);
+    let listed = versions().await;
+    let changed: Vec<_> = listed["items"].as_array().unwrap().iter().map(|version| version["changed"].clone()).collect();
+    assert_eq!(changed, [json!(["visibility"]), json!(["system_prompt", "temperature"]), json!([])], "{listed}");
+    let first = &listed["items"][2];
+    assert_eq!((&first["settings"]["system_prompt"], &first["settings"]["name"]), (&json!("You knit."), &json!("Grandmother")));
+    assert!(first["settings"]["owner_id"].is_null(), "only what is a setting: {first}");
+
+    let restore = async |version: &Value| {
+        owner.post(&format!("/api/v1/personas/grandmother/versions/{version}/restore"), &json!({})).await
+    };
+    let restored = restore(&first["version"]).await.expect(200);
+    let settings = ["system_prompt", "temperature", "visibility"].map(|key| &restored[key]);
+    assert_eq!(settings, [&json!("You knit."), &json!(0.25), &json!("public")], "the visibility stays");
+    assert_eq!(versions().await["items"].as_array().unwrap().len(), 4, "nothing is lost by it");
+    restore(&json!(99)).await.problem(404);
+
+    let stranger = cluster.client(0).await;
+    stranger.get("/api/v1/personas/grandmother/versions").await.problem(404);
+    stranger.post("/api/v1/personas/grandmother/versions/1/restore", &json!({})).await.problem(404);
+    cluster.assert_quiet().await;
+}

@@ -57,6 +57,10 @@ const FILL: &str = "
         from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
     insert into embeddings (digest, model, vector) select digest, 'm', '' from passages;
     insert into vector_versions (persona_id) select id from personas;
+    insert into persona_cards (persona_id, card) select id, '{}' from personas;
+    insert into persona_lorebooks (persona_id, book) select id, '{}' from personas;
+    insert into lore_receipts (request_id, conversation_id, turn, branch, attempt, receipt, state)
+        select id, conversation_id, position, 0, 1, '[]', '{}' from requests where status = 'completed';
     insert into audit_subjects (user_id) select id from users;
     insert into audit_entries (position, at, actor_kind, actor_subject, target_subject, verb, hash)
         select row_number() over (), now(), 'user', id, id, 'sign_in', sha256('x') from audit_subjects, generate_series(1, 4);
@@ -75,7 +79,10 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 25] = [
+const BIG: [&str; 28] = [
+    "persona_cards",
+    "persona_lorebooks",
+    "lore_receipts",
     "audit_subjects",
     "audit_entries",
     "audit_details",

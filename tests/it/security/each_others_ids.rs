@@ -93,6 +93,9 @@ async fn call(client: &Client, method: &str, path: &str, aimed: &str) -> Answer 
         ("get" | "delete", _) => call,
         (_, "/api/v1/personas/{slug}/documents") => call.header("content-type", "text/plain").body("Planted."),
         (_, "/api/v1/personas/{slug}/responses/import") => json(json!([])),
+        (_, "/api/v1/personas/{slug}/lorebook") => {
+            json(json!({"entries": [{"keys": ["mine"], "content": "Planted."}]}))
+        }
         (_, "/api/v1/personas/{slug}/responses/{question_id}") => {
             json(json!({"content": "Planted.", "status": "final"}))
         }
@@ -118,6 +121,9 @@ async fn everything(cluster: &Cluster) -> Vec<String> {
     let tables = [
         "users",
         "personas",
+        "persona_cards",
+        "persona_lorebooks",
+        "lore_receipts",
         "questions",
         "responses",
         "documents",

@@ -8,12 +8,11 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use futures::{StreamExt, future::ready, stream};
-use troupe_core::model::Role;
 
 use super::{
     chat_model::{Call, ChatModel, Chunk, Chunks, FinishReason},
     failure::Failure,
-    prompt::{Prompt, PromptMessage},
+    prompt::{Prompt, PromptMessage, Speaker},
 };
 
 /// Of the persona's description: its first sentences say who it is.
@@ -151,17 +150,19 @@ fn shorten(prompt: &Prompt) -> Prompt {
     let passages = prompt.passages.iter().take(MAX_PASSAGES).rev().flat_map(|passage| {
         let (question, answer) = split(passage);
         let question = question.unwrap_or(QUESTION_OF_TEXT);
-        [message(Role::User, question), message(Role::Assistant, first_sentences(answer, MAX_PASSAGE_CHARS))]
+        [message(Speaker::User, question), message(Speaker::Assistant, first_sentences(answer, MAX_PASSAGE_CHARS))]
     });
     let earlier = if prompt.passages.is_empty() { MAX_EARLIER_MESSAGES } else { 0 };
-    let begin = prompt.messages.len().saturating_sub(1 + earlier);
-    let conversation = prompt.messages[begin..].iter();
-    let conversation = conversation.skip_while(|message| message.role == Role::Assistant);
+    // Lore among the messages is more than it can read.
+    let said: Vec<_> = prompt.messages.iter().filter(|message| message.role != Speaker::System).collect();
+    let begin = said.len().saturating_sub(1 + earlier);
+    let conversation = said[begin..].iter().skip_while(|message| message.role == Speaker::Assistant);
     let conversation =
         conversation.map(|earlier| message(earlier.role, first_sentences(&earlier.content, MAX_EARLIER_CHARS)));
     Prompt {
         system: first_sentences(&prompt.description, MAX_SYSTEM_CHARS).to_owned(),
         messages: passages.chain(conversation).collect(),
+        tail: Vec::new(),
         temperature: prompt.temperature.min(MAX_TEMPERATURE),
         ..prompt.clone()
     }
@@ -304,11 +305,11 @@ mod tests {
         let turn = |role, content: &str| PromptMessage { role, content: content.to_owned() };
         let long = "A sentence of some length. ".repeat(40);
         let messages = vec![
-            turn(Role::User, "first"),
-            turn(Role::Assistant, "one"),
-            turn(Role::User, "second"),
-            turn(Role::Assistant, &long),
-            turn(Role::User, "third"),
+            turn(Speaker::User, "first"),
+            turn(Speaker::Assistant, "one"),
+            turn(Speaker::User, "second"),
+            turn(Speaker::Assistant, &long),
+            turn(Speaker::User, "third"),
         ];
         let shortened = shorten(&Prompt { messages, ..Prompt::asking("?") });
         let lines = lines(&shortened);

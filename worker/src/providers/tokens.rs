@@ -34,7 +34,8 @@ pub(crate) fn count(text: &str) -> usize {
 
 /// The usage of a reply.
 pub(crate) fn usage(prompt: &Prompt, reply: &str) -> Usage {
-    let messages = prompt.messages.iter().map(|message| TOKENS_PER_MESSAGE + count(&message.content));
+    let messages = prompt.messages.iter().chain(&prompt.tail);
+    let messages = messages.map(|message| TOKENS_PER_MESSAGE + count(&message.content));
     let tokens = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Usage {
         prompt_tokens: tokens(TOKENS_PER_MESSAGE + count(&prompt.system) + messages.sum::<usize>()),

@@ -14,7 +14,7 @@ use troupe_core::{
     config,
     ids::{PersonaId, UserId},
     model::{
-        Role, Usage,
+        Usage,
         providers::{CACHE, Link, Outcome, Try},
     },
     ports::Cache,
@@ -167,15 +167,12 @@ fn key(query: &CacheQuery<'_>) -> String {
     digest.add(chain.join(",").as_bytes());
     digest.add(&query.max_tokens.to_be_bytes());
     // The passages are in the system prompt as well.
-    let Prompt { persona, description: _, system, passages: _, messages, temperature } = query.prompt;
+    let Prompt { persona, description: _, system, passages: _, messages, tail, temperature } = query.prompt;
     digest.add(&temperature.to_be_bytes());
     digest.add(persona.as_bytes());
     digest.add(system.as_bytes());
-    for message in messages {
-        digest.add(match message.role {
-            Role::User => b"user",
-            Role::Assistant => b"assistant",
-        });
+    for message in messages.iter().chain(tail) {
+        digest.add(message.role.name().as_bytes());
         digest.add(message.content.as_bytes());
     }
     digest.0.finish().as_ref().iter().fold(String::with_capacity(64), |mut name, byte| {

@@ -30,6 +30,7 @@ use super::{
     cache::{CacheQuery, CachedReply, ReplyCache},
     cpu_time,
     leases::Leases,
+    lore::Lorebooks,
 };
 use crate::{
     money::{Money, NotReserved, Reservation, Spender},
@@ -49,6 +50,7 @@ pub(crate) struct ReplyGenerator {
     pub(crate) money: Arc<Money>,
     pub(crate) cache: ReplyCache,
     pub(crate) retriever: Retriever,
+    pub(crate) lorebooks: Lorebooks,
     pub(crate) health_board: Arc<HealthBoard>,
     pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must stop: running replies are handed back to other workers.

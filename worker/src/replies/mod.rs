@@ -13,6 +13,7 @@ mod finish;
 pub(crate) mod generator;
 mod knowledge;
 pub(crate) mod leases;
+pub(crate) mod lore;
 mod memory;
 mod retry_backoff;
 pub(crate) mod sweeper;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use troupe_core::{
     ids::CredentialId,
-    model::{AccountRole, audit::On},
+    model::audit::On,
 };
 use troupe_db::accounts::{
     api_keys::{self, ApiKey},
@@ -39,7 +39,7 @@ pub(crate) async fn create_api_key(
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let role = users::role(&accounts.pool, user).await?.ok_or(ApiError::Unauthenticated("the account is gone"))?;
-    wanted.check(role == AccountRole::Admin)?;
+    wanted.check(role)?;
     let mut transaction = accounts.pool.begin().await?;
     let made = make(&mut transaction, &by, user, &wanted, accounts.config.auth.keys_per_user).await?;
     transaction.commit().await?;

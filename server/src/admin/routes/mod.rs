@@ -14,6 +14,8 @@ mod queue;
 mod requests;
 mod services;
 mod signing_keys;
+mod statistics;
+mod system;
 mod tiers;
 mod users;
 mod workers;
@@ -43,6 +45,9 @@ where
         .routes(routes!(audit::export_audit))
         .routes(routes!(audit::verify_audit))
         .routes(routes!(queue::read_queue))
+        .routes(routes!(statistics::read_queue_history))
+        .routes(routes!(statistics::read_statistics))
+        .routes(routes!(system::read_system))
         .routes(routes!(requests::explain_waiting))
         .routes(routes!(tiers::list_tiers, tiers::create_tier))
         .routes(routes!(tiers::change_tier, tiers::delete_tier))

@@ -61,7 +61,7 @@ pub(crate) struct HidePersona {
 }
 
 /// The personas of all users, the newest first
-#[utoipa::path(get, path = "/admin/personas", tag = TAG, security(("token" = ["personas:moderate"])),
+#[utoipa::path(get, path = "/admin/personas", tag = TAG, security(("token" = ["personas:inspect"])),
     params(WhichPersonas), responses((status = 200, body = Listed<ModeratedPersona>)))]
 pub(crate) async fn list_all_personas(
     State(admin): State<Arc<Admin>>,
@@ -77,7 +77,7 @@ pub(crate) async fn list_all_personas(
 }
 
 /// A persona of any user
-#[utoipa::path(get, path = "/admin/personas/{slug}", tag = TAG, security(("token" = ["personas:moderate"])),
+#[utoipa::path(get, path = "/admin/personas/{slug}", tag = TAG, security(("token" = ["personas:inspect"])),
     params(("slug" = String, Path)), responses((status = 200, body = ModeratedPersona)))]
 pub(crate) async fn read_any_persona(
     State(admin): State<Arc<Admin>>,

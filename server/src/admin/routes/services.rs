@@ -66,7 +66,7 @@ pub(crate) async fn create_service(
 ) -> Result<(StatusCode, Json<NewService>), ApiError> {
     let rule = "must be 2 to 63 small letters, digits and hyphens, and not begin with one";
     Checks::default().rule(is_name(&name), "name", rule).done()?;
-    let for_admins = token.check(true)?.iter().any(|scope| scope.roles() == Roles::Admins);
+    let for_admins = token.check(AccountRole::Admin)?.iter().any(|scope| scope.roles() != Roles::Everybody);
     let mut transaction = admin.pool.begin().await?;
     let service = services::create(&mut *transaction, UserId::new(), &name, for_admins).await.map_err(|error| {
         if violated_constraint(&error) == Some("users_email_key") {
@@ -116,7 +116,7 @@ pub(crate) async fn create_service_token(
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<Made>), ApiError> {
     let service = services::find(&admin.pool, id).await?.ok_or(MISSING)?;
-    wanted.check(service.role == AccountRole::Admin)?;
+    wanted.check(service.role)?;
     let mut transaction = admin.pool.begin().await?;
     let made = make(&mut transaction, &by, service.id, &wanted, admin.config.auth.keys_per_user).await?;
     transaction.commit().await?;

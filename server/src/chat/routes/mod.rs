@@ -2,6 +2,7 @@
 
 mod conversations;
 mod feedback;
+mod lore;
 mod messages;
 mod requests;
 mod search;
@@ -41,6 +42,7 @@ where
         .routes(routes!(requests::read_request, waiting_line::edit_waiting))
         .routes(routes!(requests::cancel))
         .routes(routes!(sources::read_sources))
+        .routes(routes!(lore::read_lore))
         .routes(routes!(requests::follow_request))
         .routes(routes!(feedback::rate, feedback::read_feedback, feedback::delete_feedback))
 }

@@ -74,3 +74,23 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
         Ok(Self { content, key })
     }
 }
+
+/// A file of any type, JSON too.
+pub(crate) struct FileUpload {
+    pub(crate) bytes: Bytes,
+    pub(crate) key: Option<Key>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for FileUpload {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (mut parts, content) = request.into_parts();
+        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
+        let server = server_config(&parts.extensions)?;
+        let bytes = receive(content, server.max_document, server.upload_timeout).await?;
+        let address = format!("{} {}", parts.method, parts.uri);
+        let key = key.map(|key| Key::new(key, &[address.as_bytes(), &bytes]));
+        Ok(Self { bytes, key })
+    }
+}

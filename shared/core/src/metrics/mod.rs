@@ -5,7 +5,7 @@
 //! kinds, providers, outcomes; never an id.
 
 pub(crate) mod batches;
-mod process;
+pub mod process;
 
 pub use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},

@@ -39,8 +39,6 @@ impl Collector for Observed {
         let mut build = encoder.encode_descriptor("troupe_build_info", "The version", None, MetricType::Gauge)?;
         let version = VersionLabel { version: env!("CARGO_PKG_VERSION") };
         ConstGauge::new(1_i64).encode(build.encode_family(&version)?)?;
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
-        let cpu = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
         let runtime = self.runtime.metrics();
         let mut show = |name: &str, help: &str, kind: MetricType, value: f64| {
             let metric = encoder.encode_descriptor(name, help, None, kind)?;
@@ -51,9 +49,9 @@ impl Collector for Observed {
             }
         };
         let (counter, gauge) = (MetricType::Counter, MetricType::Gauge);
-        show("process_cpu_seconds", "Processor time, of users and of the system", counter, cpu)?;
+        show("process_cpu_seconds", "Processor time, of users and of the system", counter, cpu_seconds())?;
         show("process_start_time_seconds", "When it began, since 1970", gauge, self.started)?;
-        show("process_resident_memory_bytes", "Memory in use", gauge, status_bytes("VmRSS:"))?;
+        show("process_resident_memory_bytes", "Memory in use", gauge, resident_bytes())?;
         show("process_virtual_memory_bytes", "Address space", gauge, status_bytes("VmSize:"))?;
         show("process_threads", "Threads", gauge, status_number("Threads:"))?;
         show("process_open_fds", "Open files and sockets", gauge, open_files())?;
@@ -62,6 +60,22 @@ impl Collector for Observed {
         show("troupe_runtime_tasks", "Tasks that have not ended", gauge, runtime.num_alive_tasks() as f64)?;
         show("troupe_runtime_queued_tasks", "Tasks that wait for a thread", gauge, runtime.global_queue_depth() as f64)
     }
+}
+
+/// Processor time so far, of users and of the system.
+pub fn cpu_seconds() -> f64 {
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9
+}
+
+/// Memory in use.
+pub fn resident_bytes() -> f64 {
+    status_bytes("VmRSS:")
+}
+
+/// The name of the machine or the container; empty elsewhere than on Linux.
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// A number of `/proc/self/status`; 0 where there is none, as elsewhere than on Linux.

@@ -11,15 +11,18 @@ use utoipa::ToSchema;
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum AccountRole {
     User,
+    /// Sees what admins see, and changes nothing of it.
+    Auditor,
     Admin,
 }
 
 impl AccountRole {
-    pub const ALL: [Self; 2] = [Self::User, Self::Admin];
+    pub const ALL: [Self; 3] = [Self::User, Self::Auditor, Self::Admin];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Auditor => "auditor",
             Self::Admin => "admin",
         }
     }
@@ -32,7 +35,7 @@ impl fmt::Display for AccountRole {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be user or admin")]
+#[error("must be user, auditor or admin")]
 pub struct UnknownAccountRole;
 
 impl FromStr for AccountRole {
@@ -53,6 +56,6 @@ mod tests {
             assert_eq!(role.name().parse(), Ok(role));
             assert_eq!(serde_json::to_value(role).unwrap(), role.to_string());
         }
-        assert_eq!("root".parse::<AccountRole>().unwrap_err().to_string(), "must be user or admin");
+        assert_eq!("root".parse::<AccountRole>().unwrap_err().to_string(), "must be user, auditor or admin");
     }
 }

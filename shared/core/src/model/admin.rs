@@ -122,6 +122,15 @@ pub enum WorkerState {
     Draining,
 }
 
+/// What a process is. `troupe` is both, in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ProcessKind {
+    Server,
+    Worker,
+}
+
 /// A running job other than a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RunningJob {

@@ -57,6 +57,7 @@ pub enum Visibility {
 
 /// A character that replies.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that have nothing to do with each other")]
 pub struct Persona {
     pub id: PersonaId,
     #[schema(example = "demo")]
@@ -89,6 +90,19 @@ pub struct Persona {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "speaks for a person who has not agreed")]
     pub hidden_reason: Option<String>,
+    /// What a conversation begins with: the first is shown, the others are alternatives. Of an opening nothing is stored.
+    pub greetings: Vec<String>,
+    #[schema(example = json!(["history", "engineers"]))]
+    pub tags: Vec<String>,
+    /// What `{{char}}` stands for; the name by default.
+    pub nickname: Option<String>,
+    /// How it speaks, for its owner only.
+    pub example_dialogue: Option<String>,
+    /// Instructions after the conversation, for its owner only.
+    pub post_history: Option<String>,
+    /// For those who talk with it, and in no prompt; shown to its owner only.
+    pub creator_notes: Option<String>,
+    pub has_lorebook: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

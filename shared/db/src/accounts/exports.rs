@@ -42,7 +42,10 @@ pub async fn personas(
         r#"select id as "id: PersonaId", slug, json_build_object('id', id, 'slug', slug, 'name', name, 'description', description,
                'system_prompt', system_prompt, 'temperature', temperature, 'model', model, 'chain', chain, 'when_cut', when_cut,
                'over_budget', over_budget, 'cache_replies', cache_replies, 'remembers', remembers, 'languages', languages,
-               'visibility', visibility, 'created_at', created_at, 'updated_at', updated_at)::text as "json!"
+               'visibility', visibility, 'greetings', greetings, 'example_dialogue', example_dialogue, 'post_history', post_history,
+               'creator_notes', creator_notes, 'tags', tags, 'nickname', nickname,
+               'lorebook', (select b.book::json from persona_lorebooks b where b.persona_id = id),
+               'created_at', created_at, 'updated_at', updated_at)::text as "json!"
            from personas where owner_id = $1 and id > $2 order by id limit $3"#,
         user.as_uuid(),
         after.map_or(Uuid::nil(), PersonaId::as_uuid),

@@ -1,6 +1,8 @@
 //! Personas, for their owners and their users.
 
+pub mod characters;
 pub mod moderation;
+pub mod versions;
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
@@ -32,6 +34,20 @@ pub struct NewPersona<'a> {
     pub remembers: bool,
     pub languages: &'a [String],
     pub visibility: Visibility,
+    pub character: Character<'a>,
+    /// Whether it came as a card.
+    pub from_card: bool,
+}
+
+/// What a character has beside its prompt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Character<'a> {
+    pub greetings: &'a [String],
+    pub example_dialogue: &'a str,
+    pub post_history: &'a str,
+    pub creator_notes: &'a str,
+    pub tags: &'a [String],
+    pub nickname: Option<&'a str>,
 }
 
 /// A change; `None` is unchanged.
@@ -49,6 +65,12 @@ pub struct PersonaChange<'a> {
     pub remembers: Option<bool>,
     pub languages: Option<&'a [String]>,
     pub visibility: Option<Visibility>,
+    pub greetings: Option<&'a [String]>,
+    pub example_dialogue: Option<&'a str>,
+    pub post_history: Option<&'a str>,
+    pub creator_notes: Option<&'a str>,
+    pub tags: Option<&'a [String]>,
+    pub nickname: Change<&'a str>,
 }
 
 impl PersonaChange<'_> {
@@ -67,6 +89,12 @@ impl PersonaChange<'_> {
             ("remembers", self.remembers.is_some()),
             ("languages", self.languages.is_some()),
             ("visibility", self.visibility.is_some()),
+            ("greetings", self.greetings.is_some()),
+            ("example_dialogue", self.example_dialogue.is_some()),
+            ("post_history", self.post_history.is_some()),
+            ("creator_notes", self.creator_notes.is_some()),
+            ("tags", self.tags.is_some()),
+            ("nickname", !self.nickname.is_kept()),
         ];
         all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
@@ -76,12 +104,15 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
     sqlx::query_as!(
         Persona,
         r#"insert into personas (id, owner_id, slug, name, description, system_prompt, temperature, model, languages, visibility,
-               chain, when_cut, over_budget, cache_replies, remembers)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+               chain, when_cut, over_budget, cache_replies, remembers, greetings, example_dialogue, post_history, creator_notes,
+               tags, nickname, from_card)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
                cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
-               hidden_reason, created_at, updated_at"#,
+               hidden_reason, greetings, tags, nickname, has_lorebook, example_dialogue as "example_dialogue: Option<String>",
+               post_history as "post_history: Option<String>", creator_notes as "creator_notes: Option<String>",
+               created_at, updated_at"#,
         new.id.as_uuid(),
         new.owner.as_uuid(),
         new.slug,
@@ -97,6 +128,13 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
         new.over_budget as OverBudget,
         new.cache_replies,
         new.remembers,
+        new.character.greetings,
+        new.character.example_dialogue,
+        new.character.post_history,
+        new.character.creator_notes,
+        new.character.tags,
+        new.character.nickname,
+        new.from_card,
     )
     .fetch_one(db)
     .await
@@ -111,7 +149,10 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, created_at, updated_at
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, greetings, tags, nickname, has_lorebook,
+               case when owner_id = $1 then example_dialogue end as example_dialogue,
+               case when owner_id = $1 then post_history end as post_history,
+               case when owner_id = $1 then creator_notes end as creator_notes, created_at, updated_at
            from personas
            where id in ((select id from personas where owner_id = $1 and id < $2 order by id desc limit $3)
                         union
@@ -135,7 +176,10 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, created_at, updated_at
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, greetings, tags, nickname, has_lorebook,
+               case when owner_id = $1 then example_dialogue end as example_dialogue,
+               case when owner_id = $1 then post_history end as post_history,
+               case when owner_id = $1 then creator_notes end as creator_notes, created_at, updated_at
            from personas
            where slug = $2 and (owner_id = $1 or (visibility in ('public', 'link') and hidden_at is null))"#,
         user.as_uuid(),
@@ -161,12 +205,17 @@ pub async fn update(
                visibility = coalesce($9, visibility), chain = case when $11 then chain else $12 end,
                when_cut = coalesce($13, when_cut), over_budget = coalesce($14, over_budget),
                cache_replies = coalesce($15, cache_replies), remembers = coalesce($16, remembers),
+               greetings = coalesce($17, greetings), example_dialogue = coalesce($18, example_dialogue),
+               post_history = coalesce($19, post_history), creator_notes = coalesce($20, creator_notes),
+               tags = coalesce($21, tags), nickname = case when $22 then nickname else $23 end,
                version = version + 1, updated_at = now()
            where owner_id = $1 and slug = $2
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
                cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
-               hidden_reason, created_at, updated_at"#,
+               hidden_reason, greetings, tags, nickname, has_lorebook, example_dialogue as "example_dialogue: Option<String>",
+               post_history as "post_history: Option<String>", creator_notes as "creator_notes: Option<String>",
+               created_at, updated_at"#,
         owner.as_uuid(),
         slug,
         change.name,
@@ -183,6 +232,13 @@ pub async fn update(
         change.over_budget as Option<OverBudget>,
         change.cache_replies,
         change.remembers,
+        change.greetings,
+        change.example_dialogue,
+        change.post_history,
+        change.creator_notes,
+        change.tags,
+        change.nickname.is_kept(),
+        change.nickname.value(),
     )
     .fetch_optional(db)
     .await

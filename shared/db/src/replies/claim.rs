@@ -42,6 +42,15 @@ pub struct Persona {
     pub has_passages: bool,
     /// Whether an admin has hidden it: it answers no user.
     pub hidden: bool,
+    /// What a conversation begins with.
+    pub greeting: Option<String>,
+    pub example_dialogue: String,
+    /// Instructions after the conversation.
+    pub post_history: String,
+    pub nickname: Option<String>,
+    pub from_card: bool,
+    /// Whether any lore may be found.
+    pub has_lorebook: bool,
 }
 
 /// A claimed request, with all that the prompt needs.
@@ -112,7 +121,8 @@ pub async fn claim(
                r.fresh, r.traceparent, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
-               p.remembers, p.hidden_at is not null as "hidden!", c.temporary,
+               p.remembers, p.hidden_at is not null as "hidden!", p.greetings[1] as greeting, p.example_dialogue, p.post_history,
+               p.nickname, p.from_card, p.has_lorebook, c.temporary,
                exists (select from push_subscriptions where user_id = r.user_id) as "notify!",
                (select content from messages where request_id = r.continues and role = 'assistant') as continues,
                exists (select from passages k where k.persona_id = p.id) as "knows!",
@@ -182,6 +192,12 @@ pub async fn claim(
                     remembers: row.remembers,
                     has_passages: row.knows,
                     hidden: row.hidden,
+                    greeting: row.greeting,
+                    example_dialogue: row.example_dialogue,
+                    post_history: row.post_history,
+                    nickname: row.nickname,
+                    from_card: row.from_card,
+                    has_lorebook: row.has_lorebook,
                 },
                 temporary: row.temporary,
                 notify: row.notify,

@@ -10,6 +10,7 @@ pub mod dead_letters;
 pub mod feedback;
 pub mod finish;
 pub mod forks;
+pub mod lore;
 pub mod messages;
 pub mod queue_state;
 pub mod requests;

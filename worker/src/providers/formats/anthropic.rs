@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use troupe_core::model::{Role, Usage};
+use troupe_core::model::Usage;
 
 use super::{
     error_body,
@@ -22,7 +22,7 @@ use super::{
 use crate::providers::{
     chat_model::{Call, ChatModel, Chunk, Chunks, FinishReason},
     failure::Failure,
-    prompt::Prompt,
+    prompt::{Prompt, Speaker},
 };
 
 const VERSION: (HeaderName, HeaderValue) =
@@ -96,12 +96,16 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Stands before a greeting: the service wants the user to begin.
+const OPENING: &str = "(You begin the conversation.)";
+
 /// The conversation in alternating turns, from the user's first to the question, and the prefill if there is one. The
-/// service rejects blank turns, and white space at the end of the prefill.
+/// service rejects blank turns, and white space at the end of the prefill. It knows no instructions in the midst: they
+/// are the user's.
 fn turns(prompt: &Prompt, prefill: &str) -> Vec<Turn> {
-    let earlier = prompt.messages.iter().map(|message| match message.role {
-        Role::User => ("user", message.content.as_str()),
-        Role::Assistant => ("assistant", message.content.as_str()),
+    let earlier = prompt.messages.iter().chain(&prompt.tail).map(|message| match message.role {
+        Speaker::User | Speaker::System => ("user", message.content.as_str()),
+        Speaker::Assistant => ("assistant", message.content.as_str()),
     });
     let mut turns: Vec<Turn> = Vec::new();
     for (role, content) in earlier.chain([("assistant", prefill.trim_end())]) {
@@ -111,7 +115,10 @@ fn turns(prompt: &Prompt, prefill: &str) -> Vec<Turn> {
                 last.content.push_str("\n\n");
                 last.content.push_str(content);
             }
-            None if role == "assistant" => {}
+            None if role == "assistant" => {
+                turns.push(Turn { role: "user", content: OPENING.to_owned() });
+                turns.push(Turn { role, content: content.to_owned() });
+            }
             _ => turns.push(Turn { role, content: content.to_owned() }),
         }
     }
@@ -255,16 +262,17 @@ mod tests {
         let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
         let turn = |role, content: &str| Turn { role, content: content.to_owned() };
         let messages = vec![
-            message(Role::Assistant, "Welcome."),
-            message(Role::User, "Hello."),
-            message(Role::User, "Are you there?"),
-            message(Role::Assistant, " \n"),
-            message(Role::User, "What is the sea?"),
+            message(Speaker::Assistant, "Welcome."),
+            message(Speaker::User, "Hello."),
+            message(Speaker::User, "Are you there?"),
+            message(Speaker::Assistant, " \n"),
+            message(Speaker::User, "What is the sea?"),
         ];
         let prompt = Prompt { messages, ..Prompt::asking("") };
-        assert_eq!(turns(&prompt, ""), [turn("user", "Hello.\n\nAre you there?\n\nWhat is the sea?")]);
+        let said = "Hello.\n\nAre you there?\n\nWhat is the sea?";
+        assert_eq!(turns(&prompt, ""), [turn("user", OPENING), turn("assistant", "Welcome."), turn("user", said)]);
         assert_eq!(turns(&prompt, "It is\n \t").last(), Some(&turn("assistant", "It is")));
-        assert_eq!(turns(&prompt, " \n").len(), 1);
+        assert_eq!(turns(&prompt, " \n").len(), 3);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
-use troupe_core::model::{Role, providers::Outcome};
+use troupe_core::model::providers::Outcome;
 
 use super::{
     error_body,
@@ -86,10 +86,8 @@ struct Turn<'a> {
 impl<'a> Request<'a> {
     fn of(call: &Call<'a>) -> Self {
         let earlier = call.prompt.messages.split_last().map_or(&[][..], |(_, earlier)| earlier);
-        let earlier = earlier.iter().map(|message| {
-            let role = if message.role == Role::User { "user" } else { "assistant" };
-            Turn { role, content: &message.content }
-        });
+        let earlier = earlier.iter().chain(&call.prompt.tail);
+        let earlier = earlier.map(|message| Turn { role: message.role.name(), content: &message.content });
         let system = (!call.prompt.system.is_empty()).then_some(Turn { role: "system", content: &call.prompt.system });
         Self {
             model: call.model,

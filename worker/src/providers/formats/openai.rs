@@ -13,7 +13,7 @@ use reqwest::{Response, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
-use troupe_core::model::{Role, providers::Outcome};
+use troupe_core::model::providers::Outcome;
 
 use super::{
     error_body,
@@ -122,13 +122,8 @@ struct Turn<'a> {
 impl<'a> Request<'a> {
     fn of(call: &Call<'a>) -> Self {
         let system = Turn { role: "system", content: &call.prompt.system };
-        let turns = call.prompt.messages.iter().map(|message| Turn {
-            role: match message.role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            },
-            content: &message.content,
-        });
+        let messages = call.prompt.messages.iter().chain(&call.prompt.tail);
+        let turns = messages.map(|message| Turn { role: message.role.name(), content: &message.content });
         let prefill = (!call.prefill.is_empty()).then_some(Turn { role: "assistant", content: call.prefill });
         Self {
             model: call.model,

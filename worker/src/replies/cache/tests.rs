@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use troupe_core::ports::{Lookups, PortError};
 
 use super::*;
-use crate::providers::prompt::PromptMessage;
+use crate::providers::prompt::{PromptMessage, Speaker};
 
 /// A cache in memory that can be away.
 #[derive(Default)]
@@ -92,9 +92,9 @@ fn everything_that_a_reply_depends_on_is_in_the_key() {
         Prompt { system: "You are Bob.".to_owned(), ..prompt.clone() },
         Prompt { temperature: 0.8, ..prompt.clone() },
         Prompt::asking("Why? "),
-        with(vec![message(Role::Assistant, "Hm."), message(Role::User, "Why?")]),
-        with(vec![message(Role::User, "Hm."), message(Role::User, "Why?")]),
-        with(vec![message(Role::User, "Hm.userWhy?")]),
+        with(vec![message(Speaker::Assistant, "Hm."), message(Speaker::User, "Why?")]),
+        with(vec![message(Speaker::User, "Hm."), message(Speaker::User, "Why?")]),
+        with(vec![message(Speaker::User, "Hm.userWhy?")]),
     ];
     let (other, longer) = (links(&["openai/gpt"]), links(&["openai", "xai"]));
     let mut keys: Vec<_> = prompts.iter().map(|prompt| key(&CacheQuery { prompt, ..usual })).collect();

@@ -2,6 +2,7 @@
 
 import { $, paintAvatar, setText } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { SESSION, stored } from "../lib/storage.js";
 
 /** Shows the parts of the page that belong to a place. */
 export function showPlace(place, { persona, conversation }) {
@@ -23,10 +24,18 @@ function showTitle({ name }, persona, conversation) {
   document.title = name === "home" || !title ? "Troupe" : `${title} · Troupe`;
 }
 
-function showPersona({ name, slug, description }) {
+function showPersona({ name, slug, description, nickname, greetings = [] }) {
   $("memories").ariaLabel = $("memories").title = t("chat.memories.title", { name });
   $("draft").placeholder = t("chat.composer.hint", { name });
   setText($("intro-name"), name);
   setText($("intro-about"), description ?? "");
+  $("intro-greeting").hidden = greetings.length === 0;
+  setText($("intro-greeting"), expandNames(greetings[0] ?? "", nickname ?? name));
   paintAvatar($("intro-avatar"), name, slug);
+}
+
+/** As the prompt has it: what cards call the persona and the user. */
+function expandNames(text, persona) {
+  const user = stored(localStorage, SESSION)?.user?.name ?? "";
+  return text.replaceAll(/\{\{char\}\}/gi, () => persona).replaceAll(/\{\{user\}\}/gi, () => user);
 }

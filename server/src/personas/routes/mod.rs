@@ -1,5 +1,7 @@
 //! Personas: the public ones, and one's own.
 
+mod versions;
+
 use std::sync::Arc;
 
 use axum::{
@@ -17,16 +19,10 @@ use troupe_core::{
         providers::{OverBudget, WhenCut},
     },
 };
-use troupe_db::personas::{self, NewPersona, PersonaChange};
+use troupe_db::personas::{self, Character, NewPersona, PersonaChange};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Personas,
-    chains::checked_chain,
-    change, create,
-    settings::{check_settings, is_slug},
-};
 use crate::{
     auth::actor::Actor,
     auth::caller::Caller,
@@ -41,6 +37,12 @@ use crate::{
         },
         idempotent::{Created, create_idempotent},
     },
+    personas::{
+        Personas,
+        chains::checked_chain,
+        change, characters, create,
+        settings::{check_settings, is_slug},
+    },
 };
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>
@@ -48,11 +50,12 @@ where
     S: Clone + Send + Sync + 'static,
     Arc<Personas>: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(create_persona, list_personas)).routes(routes!(
-        read_persona,
-        change_persona,
-        delete_persona
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(create_persona, list_personas))
+        .routes(routes!(read_persona, change_persona, delete_persona))
+        .routes(routes!(versions::list_persona_versions))
+        .routes(routes!(versions::restore_persona_version))
+        .merge(characters::routes::router())
 }
 
 const MISSING: ApiError = ApiError::NotFound("persona");
@@ -98,6 +101,28 @@ pub(crate) struct CreatePersona {
     languages: Vec<String>,
     #[serde(default = "default_visibility")]
     visibility: Visibility,
+    /// What a conversation begins with: the first is shown, the others are alternatives.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    greetings: Vec<String>,
+    /// How it speaks: conversations, each begun by a line `<START>`. In the prompt as far as there is room.
+    #[serde(default)]
+    #[schema(max_length = 32768)]
+    example_dialogue: String,
+    /// Instructions after the conversation.
+    #[serde(default)]
+    #[schema(max_length = 32768)]
+    post_history: String,
+    /// For those who talk with it; in no prompt.
+    #[serde(default)]
+    #[schema(max_length = 32768)]
+    creator_notes: String,
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    tags: Vec<String>,
+    /// What `{{char}}` stands for; the name by default.
+    #[schema(min_length = 1, max_length = 100)]
+    nickname: Option<String>,
 }
 
 fn default_temperature() -> f32 {
@@ -133,6 +158,14 @@ pub(crate) struct ChangePersona {
     remembers: Option<bool>,
     languages: Option<Vec<String>>,
     visibility: Option<Visibility>,
+    greetings: Option<Vec<String>>,
+    example_dialogue: Option<String>,
+    post_history: Option<String>,
+    creator_notes: Option<String>,
+    tags: Option<Vec<String>>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    nickname: Change<String>,
 }
 
 impl ChangePersona {
@@ -150,6 +183,12 @@ impl ChangePersona {
             remembers: self.remembers,
             languages: self.languages.as_deref(),
             visibility: self.visibility,
+            greetings: self.greetings.as_deref(),
+            example_dialogue: self.example_dialogue.as_deref(),
+            post_history: self.post_history.as_deref(),
+            creator_notes: self.creator_notes.as_deref(),
+            tags: self.tags.as_deref(),
+            nickname: self.nickname.as_deref(),
         }
     }
 }
@@ -176,6 +215,12 @@ pub(crate) async fn create_persona(
         temperature: Some(new.temperature),
         model: new.model.as_deref().into(),
         languages: Some(&new.languages),
+        greetings: Some(&new.greetings),
+        example_dialogue: Some(&new.example_dialogue),
+        post_history: Some(&new.post_history),
+        creator_notes: Some(&new.creator_notes),
+        tags: Some(&new.tags),
+        nickname: new.nickname.as_deref().into(),
         ..PersonaChange::default()
     };
     check_settings(&mut checks, &all);
@@ -201,6 +246,15 @@ async fn create(db: &mut PgConnection, by: By, owner: UserId, new: CreatePersona
         remembers: new.remembers,
         languages: &new.languages,
         visibility: new.visibility,
+        character: Character {
+            greetings: &new.greetings,
+            example_dialogue: &new.example_dialogue,
+            post_history: &new.post_history,
+            creator_notes: &new.creator_notes,
+            tags: &new.tags,
+            nickname: new.nickname.as_deref(),
+        },
+        from_card: false,
     };
     create::create(db, &by, &persona).await
 }
