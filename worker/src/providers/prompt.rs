@@ -94,9 +94,9 @@ pub(crate) struct Material {
 }
 
 impl Prompt {
-    /// Persona, lore, memories, passages, instructions and the question always; earlier turns as far as the budget goes,
-    /// the newest first, and never beginning with an answer whose question was cut away; then examples of how the
-    /// persona speaks, where there is room left.
+    /// Persona, lore, memories, passages, instructions and the question always; earlier turns as far as the budget
+    /// goes, the newest first, and never beginning with an answer whose question was cut away; then examples of how
+    /// the persona speaks, where there is room left.
     pub(crate) fn assemble(claimed: &Claimed, material: Material, token_budget: usize) -> Self {
         let Material { memories, passages, lore, macros, whole } = material;
         let persona = &claimed.persona;
