@@ -78,8 +78,8 @@ impl Macros {
             "original" | "comment" | "hidden_key" | "noop" => Some(String::new()),
             "newline" => Some("\n".to_owned()),
             "reverse" => Some(argument.chars().rev().collect()),
-            "random" => Some(self.choice(argument, self.seed)),
-            "pick" => Some(self.choice(argument, 0)),
+            "random" => Some(Self::choice(argument, self.seed)),
+            "pick" => Some(Self::choice(argument, 0)),
             "roll" => {
                 let sides: u32 = argument.trim().trim_start_matches(['d', 'D']).parse().ok()?;
                 let mut dice = Rng::with_seed(seeded(argument, self.seed));
@@ -89,7 +89,7 @@ impl Macros {
         }
     }
 
-    fn choice(&self, argument: &str, seed: u64) -> String {
+    fn choice(argument: &str, seed: u64) -> String {
         // Some writers separate by two colons.
         let separator = if argument.contains("::") { "::" } else { "," };
         let hidden = argument.replace("\\,", "\u{1}");

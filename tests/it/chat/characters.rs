@@ -89,7 +89,7 @@ async fn a_card_becomes_a_persona_that_speaks_as_it_says() {
         (&report["container"], &report["version"], &report["lorebook_entries"]),
         (&json!("json"), &json!("v3"), &json!(5))
     );
-    assert_eq!(report["unused"], json!(["creator", "character_version", "extensions", "future", "/beside"]));
+    assert_eq!(report["unused"], json!(["character_version", "creator", "extensions", "future", "/beside"]));
     assert_eq!(
         (&report["key_faults"][0]["entry"], &report["key_faults"][0]["key"]),
         (&json!("4"), &json!("/(?<=a)b/"))

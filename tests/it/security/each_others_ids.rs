@@ -45,6 +45,8 @@ async fn belongings(cluster: &Cluster, slug: &str) -> (Client, Belongings) {
     let question = id(&user.post("/api/v1/questions", &json!({"text": format!("Who is {slug}?")})).await.expect(201));
     answers::put(&user, slug, &question, "Nobody else's business.", "final").await.expect(201);
     let memory = user.post(&format!("{path}/memories"), &json!({"fact": "I like tea"})).await.expect(201);
+    let lore = json!({"entries": [{"keys": ["mine"], "content": "Mine alone."}]});
+    user.put(&format!("{path}/lorebook"), &lore).await.expect(200);
     let conversation = user.conversation(slug).await;
     let sent = user.send(&conversation, "Mine alone").await;
     user.reply(&sent.request).await;

@@ -94,9 +94,9 @@ pub(crate) struct Material {
 }
 
 impl Prompt {
-    /// Persona, lore, memories, passages, instructions and the question always; earlier turns as far as the budget goes,
-    /// the newest first, and never beginning with an answer whose question was cut away; then examples of how the
-    /// persona speaks, where there is room left.
+    /// Persona, lore, memories, passages, instructions and the question always; earlier turns as far as the budget
+    /// goes, the newest first, and never beginning with an answer whose question was cut away; then examples of how
+    /// the persona speaks, where there is room left.
     pub(crate) fn assemble(claimed: &Claimed, material: Material, token_budget: usize) -> Self {
         let Material { memories, passages, lore, macros, whole } = material;
         let persona = &claimed.persona;
@@ -109,6 +109,7 @@ impl Prompt {
         let known = [sections::memories(&memories), sections::passages(&passages)];
         let fixed = before.iter().copied().chain(lore.iter().map(|(_, content)| content.as_ref()));
         let fixed = fixed.chain(known.iter().map(String::as_str)).chain([post_history.as_ref()]);
+        let fixed = fixed.filter(|section| !section.is_empty());
         let mut left = token_budget.saturating_sub(fixed.map(estimate_tokens).sum());
         let mut messages = newest_that_fit(claimed, &mut left);
         let greeting = persona.greeting.as_deref().filter(|_| whole && messages.len() == claimed.history.len());
@@ -425,7 +426,7 @@ mod tests {
         let all = Prompt::assemble(&character(), material(Vec::new()), 1_000);
         assert!(all.system.contains("Bye") && contents(&all)[0] == "Good day, Grace.");
         // Persona, instructions and five turns, and no more.
-        let tight = Prompt::assemble(&character(), material(Vec::new()), 46);
+        let tight = Prompt::assemble(&character(), material(Vec::new()), 50);
         assert_eq!((tight.system.as_str(), contents(&tight)[0]), ("You are Ada.", "first question"));
         let cut = Material { whole: false, ..material(Vec::new()) };
         assert_eq!(contents(&Prompt::assemble(&character(), cut, 1_000))[0], "first question");

@@ -90,7 +90,7 @@ pub struct Persona {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "speaks for a person who has not agreed")]
     pub hidden_reason: Option<String>,
-    /// What a conversation begins with: the first is shown, the others are alternatives. Of an opening nothing is stored.
+    /// What a conversation begins with: the first is shown, the others are alternatives. An opening is not stored.
     pub greetings: Vec<String>,
     #[schema(example = json!(["history", "engineers"]))]
     pub tags: Vec<String>,

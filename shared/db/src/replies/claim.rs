@@ -96,6 +96,7 @@ pub struct Claimed {
 /// The history is that of the request's branch: the messages before the question, and those that came while it waited
 /// but belong to earlier turns. (A later turn's question may have the earlier position: messages and requests of
 /// concurrent calls are numbered apart.)
+#[expect(clippy::too_many_lines, reason = "one statement, and its columns by name")]
 pub async fn claim(
     db: impl PgExecutor<'_>,
     ids: &[RequestId],

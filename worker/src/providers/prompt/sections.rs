@@ -1,5 +1,5 @@
-//! Sections of the system prompt after the persona's own: memories of the user, passages of the persona's knowledge, and
-//! examples of how it speaks.
+//! Sections of the system prompt after the persona's own: memories of the user, passages of the persona's knowledge,
+//! and examples of how it speaks.
 
 use troupe_core::{model::memory::Memory, token_estimate::estimate_tokens};
 
