@@ -14,8 +14,8 @@ import { readVersions, versionsPart } from "./versions.js";
 
 const PARTS = {
   settings: { icon: "edit", make: settingsPart },
-  interview: { icon: "message", make: interviewPart },
-  knowledge: { icon: "book", make: knowledgePart },
+  interview: { icon: "book", make: interviewPart },
+  knowledge: { icon: "folder", make: knowledgePart },
   insights: { icon: "queue", make: insightsPart },
   versions: { icon: "clock", make: versionsPart },
 };
