@@ -13,7 +13,7 @@ const SEND_MS = 60_000;
 export function avatarField({ persona, changed }) {
   const picture = el("span", { className: "avatar-now" }, portrait(persona, "large"));
   const fault = el("span", { className: "fault", role: "alert" });
-  const input = el("input", { type: "file", accept: TYPES, className: "unseen", tabIndex: -1, ariaLabel: t("studio.avatar.choose") });
+  const input = el("input", { type: "file", accept: TYPES, hidden: true });
   const choose = button(t("studio.avatar.choose"), () => input.click(), "button small");
   const send = button(t("studio.avatar.send"), upload, "primary");
   const about = el("p", { className: "quiet small-text", textContent: t("studio.avatar.about") });

@@ -5,7 +5,7 @@ import { icon } from "../lib/icons.js";
 import { button } from "./fields.js";
 
 export function dropZone({ icon: image, title, about, choose, accept, multiple = false, onFiles }) {
-  const input = el("input", { type: "file", accept, multiple, className: "unseen", tabIndex: -1, ariaLabel: choose });
+  const input = el("input", { type: "file", accept, multiple, hidden: true });
   const chooser = button(choose, () => input.click(), "button");
   const words = el("div", { className: "drop-words" }, el("strong", { textContent: title }), el("span", { className: "quiet", textContent: about }));
   const node = el("div", { className: "drop" }, icon(image), words, chooser, input);

@@ -85,8 +85,8 @@ function newToday({ persona, editors }) {
     asked = question;
     const other = button(t("studio.interview.another"), () => attempt(another), "button small plain");
     node.replaceChildren(
-      el("p", { className: "today-kind" }, icon("sun", "small"), el("span", { textContent: kind })),
-      el("h3", { textContent: question.text, dir: "auto" }), editors.open(question).node, el("p", { className: "today-foot" }, other),
+      el("p", { className: "today-kind" }, icon("sun", "small"), el("span", { textContent: kind }), other),
+      el("h3", { textContent: question.text, dir: "auto" }), editors.open(question).node,
     );
   }
 

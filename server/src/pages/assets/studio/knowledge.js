@@ -101,12 +101,13 @@ export function knowledgePart({ persona }) {
     const open = el("a", { className: "button small plain", href, target: "_blank", rel: "noopener", textContent: t("studio.knowledge.open") });
     const words = el("span", { className: "what" }, el("strong", { className: "aligned", dir: "auto" }),
       el("span", { className: "quiet" }), el("span", { className: "fault" }));
-    return el("li", {}, el("span", { className: "dot" }), words, open,
-      button(t("studio.knowledge.delete"), () => attempt(() => remove(id)), "button small plain"));
+    const remover = button(t("studio.knowledge.delete"), () => attempt(() => remove(id)), "button small plain");
+    return el("li", {}, el("span", { className: "dot" }), words, el("span", { className: "row-actions" }, open, remover));
   }
 
   function updateRow(node, { title, status: state, passages, size, created_at: at, reason }) {
-    const [dot, words, open, remover] = node.children;
+    const [dot, words, actions] = node.children;
+    const [open, remover] = actions.children;
     const name = title ?? t("studio.knowledge.untitled");
     dot.className = `dot ${{ pending: "accent beats", ready: "good", failed: "danger" }[state]}`;
     setText(words.children[0], name);

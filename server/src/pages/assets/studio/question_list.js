@@ -35,7 +35,7 @@ export function newQuestionList({ persona, editors, elsewhere, removed }) {
 
   function categoryList(category) {
     const count = el("span", { className: "quiet" });
-    const bar = el("progress", { ariaHidden: "true", tabIndex: -1 });
+    const bar = el("progress", { ariaHidden: "true" });
     const list = el("ul", { className: "questions" });
     const name = el("strong", { textContent: categoryText(category), dir: "auto" });
     const whole = el("details", { className: "category" }, el("summary", {}, icon("chevron-down", "small"), name, bar, count), list);

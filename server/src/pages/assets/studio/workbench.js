@@ -14,8 +14,8 @@ import { readVersions, versionsPart } from "./versions.js";
 
 const PARTS = {
   settings: { icon: "edit", make: settingsPart },
-  interview: { icon: "message", make: interviewPart },
-  knowledge: { icon: "book", make: knowledgePart },
+  interview: { icon: "book", make: interviewPart },
+  knowledge: { icon: "folder", make: knowledgePart },
   insights: { icon: "queue", make: insightsPart },
   versions: { icon: "clock", make: versionsPart },
 };
@@ -44,7 +44,7 @@ function workbench(persona, { personas, drafts }) {
     [part,
       el("a", { href: `#/studio/${slug}/${part}` }, icon(image, "small"), el("span", { textContent: t(`studio.part.${part}`) }))]));
   const nav = el("nav", { className: "bench-parts", ariaLabel: t("studio.parts") }, ...links.values());
-  const talk = el("a", { className: "button", href: `#/new/${slug}` }, icon("message", "small"),
+  const talk = el("a", { className: "button", href: `#/new/${slug}`, ariaLabel: t("studio.talk"), title: t("studio.talk") }, icon("message", "small"),
     el("span", { textContent: t("studio.talk") }));
   const head = el("header", { className: "bench-head" }, picture, el("div", { className: "bench-name" }, name, line), talk);
   const body = el("div", { className: "bench-body" });
