@@ -95,8 +95,7 @@ journey("in Arabic, at 360 pixels: the account page", async (scene) => {
 journey("in Arabic, at 360 pixels: every section of the control room", async (scene) => {
   const user = await scene.stack.register("نور");
   await scene.stack.sql(`update users set role = 'admin' where id = '${user.id}'`);
-  const { page, device } = await scene.open(user, "#/control", ARABIC);
-  device.allow(/status of 404 .*\/admin\//);
+  const { page } = await scene.open(user, "#/control", ARABIC);
   await showCounts(page);
   for (const section of ["queue", "dead-letters", "providers", "system", "users", "personas", "services", "tiers", "money", "statistics", "audit"]) {
     await page.goto(`/#/control/${section}`);
@@ -110,8 +109,7 @@ journey("in Arabic, at 360 pixels: the studio, all parts of it", async (scene) =
   const user = await scene.stack.register("نور");
   await user.call("POST", "/personas", { slug: "jadda", name: "جدتي وردة", system_prompt: "أنت وردة.", languages: ["ar", "en"], description: "كانت تخبز كل يوم جمعة." });
   await user.call("POST", "/personas/jadda/responses/import", [{ question: "أين تسكنين؟", content: "في بيت قرب البحر.", status: "final" }]);
-  const { page, device } = await scene.open(user, "#/studio", ARABIC);
-  device.allow(/status of 404.*\/versions/);
+  const { page } = await scene.open(user, "#/studio", ARABIC);
   const ready = {
     "": ".shelf-card", "/new": ".studio-end .primary", "/jadda/settings": ".trial", "/jadda/interview": ".today textarea", "/jadda/knowledge": ".indexing .dot.good", "/jadda/insights": ".plot",
   };

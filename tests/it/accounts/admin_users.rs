@@ -334,7 +334,20 @@ async fn an_auditor_sees_what_admins_see_and_changes_nothing() {
     let path = format!("{USERS}/{}", id(&auditor));
     let changed = admin.patch(&path, &json!({"role": "auditor"})).await.expect(200);
     assert_eq!(changed["role"], "auditor");
-    for seen in ["queue", "queue/history", "stats", "system", "users", "tiers", "prices", "budgets", "audit", "personas", "workers", "jobs"] {
+    for seen in [
+        "queue",
+        "queue/history",
+        "stats",
+        "system",
+        "users",
+        "tiers",
+        "prices",
+        "budgets",
+        "audit",
+        "personas",
+        "workers",
+        "jobs",
+    ] {
         auditor.get(&format!("/api/v1/admin/{seen}")).await.expect(200);
     }
     let refused = [

@@ -142,10 +142,14 @@ async fn earlier_versions_of_a_persona_are_kept_and_restored_as_a_change() {
 
     let versions = async || owner.get("/api/v1/personas/grandmother/versions").await.expect(200);
     let listed = versions().await;
-    let changed: Vec<_> = listed["items"].as_array().unwrap().iter().map(|version| version["changed"].clone()).collect();
+    let changed: Vec<_> =
+        listed["items"].as_array().unwrap().iter().map(|version| version["changed"].clone()).collect();
     assert_eq!(changed, [json!(["visibility"]), json!(["system_prompt", "temperature"]), json!([])], "{listed}");
     let first = &listed["items"][2];
-    assert_eq!((&first["settings"]["system_prompt"], &first["settings"]["name"]), (&json!("You knit."), &json!("Grandmother")));
+    assert_eq!(
+        (&first["settings"]["system_prompt"], &first["settings"]["name"]),
+        (&json!("You knit."), &json!("Grandmother"))
+    );
     assert!(first["settings"]["owner_id"].is_null(), "only what is a setting: {first}");
 
     let restore = async |version: &Value| {

@@ -19,6 +19,6 @@ mod redis_failover;
 mod redis_memory;
 mod repository;
 mod shutdown;
-mod statistics;
 pub(crate) mod standalone;
+mod statistics;
 mod traces;

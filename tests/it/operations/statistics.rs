@@ -57,11 +57,18 @@ async fn minutes_of_the_queue_are_written_down_once_and_rolled_up_into_hours() {
     assert_eq!(admin.get("/api/v1/admin/queue/history").await.expect(200)["points"].as_array().unwrap().len(), 2);
 
     // Yesterday's, as if this had run then.
-    sqlx::query("update queue_history set at = at - interval '2 hours', completions = 7").execute(&cluster.db).await.unwrap();
+    sqlx::query("update queue_history set at = at - interval '2 hours', completions = 7")
+        .execute(&cluster.db)
+        .await
+        .unwrap();
     assert_eq!(queue_history::roll_up_hours(&cluster.db).await.unwrap(), 2);
     assert_eq!(queue_history::roll_up_hours(&cluster.db).await.unwrap(), 0, "an hour is rolled up once");
     let hours = admin.get("/api/v1/admin/queue/history?step=hour&tier=free").await.expect(200);
-    assert_eq!((&hours["points"][0]["arrivals"], &hours["points"][0]["completions"]), (&json!(3), &json!(7)), "{hours}");
+    assert_eq!(
+        (&hours["points"][0]["arrivals"], &hours["points"][0]["completions"]),
+        (&json!(3), &json!(7)),
+        "{hours}"
+    );
     admin.get("/api/v1/admin/queue/history?step=second").await.problem(422);
     cluster.assert_quiet().await;
 }
@@ -76,10 +83,8 @@ async fn completions_are_the_difference_of_the_queues_counter_also_after_it_bega
         let mut connection = cluster.db.acquire().await.unwrap();
         queue_history::record_minute(&mut connection, &tiers, &samples).await.unwrap();
     }
-    let completions: Vec<Option<i64>> = sqlx::query_scalar("select completions from queue_history order by at")
-        .fetch_all(&cluster.db)
-        .await
-        .unwrap();
+    let completions: Vec<Option<i64>> =
+        sqlx::query_scalar("select completions from queue_history order by at").fetch_all(&cluster.db).await.unwrap();
     assert_eq!(completions, [None, Some(30), Some(5), None], "null where the queue did not answer");
 }
 
@@ -114,8 +119,12 @@ async fn admins_see_each_process_and_what_it_uses() {
     let cluster = ClusterOptions::default().servers(2).workers(1).start().await;
     let admin = admin(&cluster).await;
     let kinds = |seen: &Value| {
-        let mut kinds: Vec<_> =
-            seen["processes"].as_array().unwrap().iter().map(|process| process["kind"].as_str().unwrap().to_owned()).collect();
+        let mut kinds: Vec<_> = seen["processes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|process| process["kind"].as_str().unwrap().to_owned())
+            .collect();
         kinds.sort();
         kinds
     };

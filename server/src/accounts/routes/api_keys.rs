@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use troupe_core::{
-    ids::CredentialId,
-    model::audit::On,
-};
+use troupe_core::{ids::CredentialId, model::audit::On};
 use troupe_db::accounts::{
     api_keys::{self, ApiKey},
     users,

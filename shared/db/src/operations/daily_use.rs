@@ -51,7 +51,9 @@ pub async fn count_hour(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>> 
     )
     .execute(&mut *db)
     .await?;
-    sqlx::query!("update daily_use_counted set until = $1::timestamptz + interval '1 hour'", hour).execute(&mut *db).await?;
+    sqlx::query!("update daily_use_counted set until = $1::timestamptz + interval '1 hour'", hour)
+        .execute(&mut *db)
+        .await?;
     Ok(Some(hour))
 }
 
@@ -60,9 +62,12 @@ pub async fn remove_old(db: &mut PgConnection, kept: Duration, users_kept: Durat
     sqlx::query!("delete from daily_use where day < (now() - make_interval(secs => $1))::date", kept.as_secs_f64())
         .execute(&mut *db)
         .await?;
-    sqlx::query!("delete from daily_users where day < (now() - make_interval(secs => $1))::date", users_kept.as_secs_f64())
-        .execute(&mut *db)
-        .await?;
+    sqlx::query!(
+        "delete from daily_users where day < (now() - make_interval(secs => $1))::date",
+        users_kept.as_secs_f64()
+    )
+    .execute(&mut *db)
+    .await?;
     Ok(())
 }
 
