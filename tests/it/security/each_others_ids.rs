@@ -15,13 +15,14 @@ use crate::{interview::answers, knowledge::documents, small_cluster_of_processes
 type Belongings = BTreeMap<&'static str, String>;
 
 /// The longest that fits says what an id in a path is of.
-const ADDRESSES: [&str; 10] = [
+const ADDRESSES: [&str; 11] = [
     "/api/v1/conversations/",
     "/api/v1/requests/",
     "/api/v1/personas/",
     "/api/v1/personas/{slug}/documents/",
     "/api/v1/personas/{slug}/responses/",
     "/api/v1/personas/{slug}/memories/",
+    "/api/v1/personas/{slug}/versions/",
     "/api/v1/questions/",
     "/api/v1/api-keys/",
     "/api/v1/auth/sign-ins/",
@@ -41,6 +42,7 @@ async fn belongings(cluster: &Cluster, slug: &str) -> (Client, Belongings) {
     let persona = json!({"slug": slug, "name": "Mine", "system_prompt": "You are mine.", "remembers": true});
     user.post("/api/v1/personas", &persona).await.expect(201);
     let path = format!("/api/v1/personas/{slug}");
+    user.patch(&path, &json!({"description": "Mine still."})).await.expect(200);
     let document = documents::added(&user, &format!("{path}/documents"), "text/plain", "The lighthouse.").await;
     let question = id(&user.post("/api/v1/questions", &json!({"text": format!("Who is {slug}?")})).await.expect(201));
     answers::put(&user, slug, &question, "Nobody else's business.", "final").await.expect(201);
@@ -62,6 +64,7 @@ async fn belongings(cluster: &Cluster, slug: &str) -> (Client, Belongings) {
         ("/api/v1/personas/{slug}/documents/", id(&document)),
         ("/api/v1/personas/{slug}/responses/", question.clone()),
         ("/api/v1/personas/{slug}/memories/", id(&memory)),
+        ("/api/v1/personas/{slug}/versions/", "1".to_owned()),
         ("/api/v1/questions/", question),
         ("/api/v1/api-keys/", id(&key)),
         ("/api/v1/auth/sign-ins/", id(&sign_ins[0])),
@@ -124,6 +127,7 @@ async fn everything(cluster: &Cluster) -> Vec<String> {
         "users",
         "personas",
         "persona_cards",
+        "persona_versions",
         "persona_lorebooks",
         "lore_receipts",
         "questions",
