@@ -3,7 +3,7 @@
 //! A case is a lorebook, a conversation and what becomes of each entry: `id: reason`, and where a key was found, `id:
 //! reason key@message` or `id: reason key<entry`.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::needless_pass_by_value, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 use serde_json::{Value, json};
 use troupe_characters::{
