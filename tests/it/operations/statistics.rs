@@ -17,6 +17,7 @@ async fn no_worker() -> (Cluster, Client) {
 }
 
 /// Requests of a conversation as they would be had they been made at a time, an expression of SQL; each waited so long.
+/// They have no messages.
 async fn made_at(db: &mut PgConnection, conversation: &str, time: &str, waits_ms: &[i32]) {
     let statement = format!(
         "insert into requests (id, conversation_id, user_id, tier, status, correlation_id, created_at, started_at, finished_at, usage, cost)
@@ -70,7 +71,6 @@ async fn minutes_of_the_queue_are_written_down_once_and_rolled_up_into_hours() {
         "{hours}"
     );
     admin.get("/api/v1/admin/queue/history?step=second").await.problem(422);
-    cluster.assert_quiet().await;
 }
 
 #[tokio::test]
@@ -111,7 +111,6 @@ async fn use_is_counted_hour_by_hour_and_once_by_day_tier_and_persona() {
     assert_eq!(sums, [2.0, 2.0, 20.0, 10.0, 0.5, 1.0], "the hour that is not over is not counted: {seen}");
     assert_eq!((&seen["personas"][0]["slug"], &seen["personas"][0]["messages"]), (&json!("demo"), &json!(2)));
     admin.get("/api/v1/admin/stats?days=0").await.problem(422);
-    cluster.assert_quiet().await;
 }
 
 #[tokio::test]

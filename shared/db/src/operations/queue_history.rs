@@ -34,7 +34,7 @@ impl Step {
     }
 }
 
-/// Records the minute before the present one: the messages of it from PostgreSQL, the state of the queue as sampled now.
+/// Records the minute before the present one: its messages from PostgreSQL, the state of the queue as sampled now.
 /// Without samples the queue did not answer, and its columns are null.
 pub async fn record_minute(db: &mut PgConnection, tiers: &[String], samples: &[QueueSample]) -> Result<()> {
     let of = |column: fn(&QueueSample) -> i64| samples.iter().map(column).collect::<Vec<_>>();
@@ -54,7 +54,8 @@ pub async fn record_minute(db: &mut PgConnection, tiers: &[String], samples: &[Q
                wait_p95_ms, finished)
            select 'minute', minute.at, t.tier, s.depth, s.oldest_ms, coalesce(c.arrivals, 0), coalesce(c.failures, 0),
                -- A lower count than before: the counter was reset.
-               case when s.finished >= before.finished then s.finished - before.finished else s.finished end,
+               case when before.finished is null then null when s.finished >= before.finished then s.finished - before.finished
+                   else s.finished end,
                c.p50, c.p95, s.finished
            from minute cross join unnest($1::text[]) as t (tier)
            left join unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) as s (tier, depth, oldest_ms, finished)
