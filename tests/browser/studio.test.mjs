@@ -136,7 +136,7 @@ journey("what is not saved survives a reload, is told of on leaving, and goes wh
   await page.getByRole("button", { name: "Go back" }).click();
   await eventually("the change is there", async () => assert.equal(await description.inputValue(), "Not saved yet"));
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Saved.").first().waitFor();
+  await page.getByText("Saved.", { exact: true }).waitFor();
   assert.equal((await user.call("GET", `/personas/${slug}`)).description, "Not saved yet");
 
   await page.goto("/#/studio/new");
