@@ -134,7 +134,7 @@ journey("what is not saved survives a reload, is told of on leaving, and goes wh
   await page.getByRole("button", { name: "Go back" }).click();
   await eventually("the change is there", async () => assert.equal(await description.inputValue(), "Not saved yet"));
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Saved.").first().waitFor();
+  await page.getByText("Saved.", { exact: true }).waitFor();
   assert.equal((await user.call("GET", `/personas/${slug}`)).description, "Not saved yet");
 
   await page.goto("/#/studio/new");
@@ -199,4 +199,47 @@ journey("answers are imported with a report of each row, all or none at first", 
   const own = page.locator("details.category").filter({ hasText: "Your own questions" });
   await own.locator("summary").first().click();
   await own.getByText("How did you learn to bake?").waitFor();
+});
+
+/** Answers what the page asks of a server that has more than this one: versions, an inspector, cards, pictures. */
+async function withMore(page, slug) {
+  const json = (route, body) => route.fulfill({ contentType: "application/json", body: JSON.stringify(body) });
+  const more = { greetings: ["Good morning."], tags: ["family"], example_dialogue: "", post_history: "", creator_notes: "", avatar_url: null };
+  const versions = ["She likes white wine, too.", "She likes red wine."].map((system_prompt, at) => (
+    { version: 2 - at, created_at: new Date().toISOString(), changed: at ? [] : ["system_prompt"], by: "Grace", settings: { name: "Rosa", system_prompt } }));
+  const sections = [{ kind: "persona", title: "", text: "You are Rosa.", tokens: 12 }, { kind: "question", title: "", text: "Who are you?", tokens: 8 }];
+  const asked = [];
+  const answers = {
+    [`/personas/${slug}`]: async (route) => json(route, { ...(await (await route.fetch()).json()), ...more }),
+    [`/personas/${slug}/versions`]: (route) => json(route, { items: versions, next: null }),
+    [`/personas/${slug}/versions/1/restore`]: (route) => (asked.push("restore"), json(route, {})),
+    [`/personas/${slug}/inspect`]: (route) => json(route, { system: "", sections, total_tokens: 20, budget: 6_000 }),
+  };
+  for (const [path, answer] of Object.entries(answers)) await page.route(({ pathname }) => pathname === `/api/v1${path}`, answer);
+  return asked;
+}
+
+journey("versions are compared and brought back, a prompt is inspected, and settings are shown that a server has", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "versioned");
+  const { page } = await inStudio(scene, user, "#/studio");
+  const asked = await withMore(page, slug);
+  await page.getByRole("link", { name: /Rosa/ }).first().click();
+  await page.getByRole("textbox", { name: "The greeting" }).waitFor();
+  assert.equal(await page.getByRole("textbox", { name: "The greeting" }).inputValue(), "Good morning.");
+  await page.getByText("family", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Choose a picture" }).waitFor();
+  await page.getByRole("link", { name: "Card V3, PNG" }).waitFor();
+
+  await page.getByRole("button", { name: "What is the model told?" }).click();
+  const prompt = page.getByRole("dialog", { name: "What the model is told" });
+  await prompt.getByText("About 20 of 6,000 tokens").waitFor();
+  await prompt.getByRole("button", { name: "Close" }).click();
+
+  await page.getByRole("link", { name: "Versions" }).click();
+  assert.deepEqual(await page.locator(".comparison ins, .comparison del").allInnerTexts(), ["red", "white", ", too"]);
+  await page.getByRole("button", { name: "Bring back version 1" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Bring back" }).click();
+  await page.getByText("Version 1 is back.").waitFor();
+  assert.deepEqual(asked, ["restore"]);
 });
