@@ -7,12 +7,6 @@ import { Chat, eventually, journey } from "./src/harness.mjs";
 const BREAD = "The bread of our house was rye with caraway, baked on Fridays in the oven behind the mill.";
 const DIARY = "Diary of 1961. In March the flood took the footbridge, and Anselm carried the post across in a washtub.";
 
-/** Until the server keeps versions, the page asks for them in vain. */
-
-async function inStudio(scene, user, hash = "#/studio", options = {}) {
-  const chat = await scene.open(user, hash, options);
-  return chat;
-}
 
 const make = (user, slug, more = {}) => user.call("POST", "/personas", { slug, name: "Rosa", system_prompt: "You are Rosa.", ...more });
 
@@ -23,7 +17,7 @@ const todaysAnswer = (page) => page.getByRole("region", { name: "Question of the
 
 journey("somebody makes a persona, answers ten questions, gives it a diary, and is answered with sources", async (scene) => {
   const user = await scene.stack.register();
-  const chat = await inStudio(scene, user, "");
+  const chat = await scene.open(user, "");
   const { page } = chat;
   await page.getByRole("link", { name: "Make a persona" }).click();
   await page.getByRole("button", { name: /Somebody close/ }).click();
@@ -65,7 +59,7 @@ journey("somebody makes a persona, answers ten questions, gives it a diary, and 
 journey("an answer that two tabs write at once asks which of both texts it is, and keeps the other", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "two-tabs");
-  const one = await inStudio(scene, user, `#/studio/${slug}/interview`);
+  const one = await scene.open(user, `#/studio/${slug}/interview`);
   one.device.allow(/status of 412/);
   await todaysAnswer(one.page).waitFor();
   const two = new Chat(await one.device.visit(`#/studio/${slug}/interview`), one.device);
@@ -94,7 +88,7 @@ journey("an answer that two tabs write at once asks which of both texts it is, a
 journey("what is wrong is said where it is wrong: a taken address, no provider, a file that is no document", async (scene) => {
   const user = await scene.stack.register();
   await make(user, "taken");
-  const { page, device } = await inStudio(scene, user, "#/studio/new");
+  const { page, device } = await scene.open(user, "#/studio/new");
   device.allow(/status of (409|422|415)/);
   await page.locator("#studio").getByLabel("Name", { exact: true }).fill("Rosa the Second");
   await page.getByLabel("Address", { exact: true }).fill("taken");
@@ -120,7 +114,7 @@ journey("what is wrong is said where it is wrong: a taken address, no provider, 
 journey("what is not saved survives a reload, is told of on leaving, and goes when its user signs out", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "drafted", { name: "Draft Person" });
-  const { page, device } = await inStudio(scene, user, `#/studio/${slug}/settings`);
+  const { page, device } = await scene.open(user, `#/studio/${slug}/settings`);
   device.allow(/status of 401/, /WebSocket/);
   const description = page.getByLabel("In a sentence or two");
   await description.fill("Not saved yet");
@@ -150,7 +144,7 @@ journey("what is not saved survives a reload, is told of on leaving, and goes wh
 journey("an answer is kept without a network, and saved when there is one", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "offline-one");
-  const { page, device } = await inStudio(scene, user, `#/studio/${slug}/interview`);
+  const { page, device } = await scene.open(user, `#/studio/${slug}/interview`);
   device.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /Failed to fetch/);
   await todaysAnswer(page).waitFor();
   await device.offline(true);
@@ -163,7 +157,7 @@ journey("an answer is kept without a network, and saved when there is one", asyn
 journey("a persona is tried beside its settings, and deleted by its name only", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "tried", { name: "Tried One" });
-  const { page } = await inStudio(scene, user, `#/studio/${slug}/settings`);
+  const { page } = await scene.open(user, `#/studio/${slug}/settings`);
   const trial = page.getByRole("region", { name: "Try Tried One" });
   await trial.getByRole("textbox").fill("hello there");
   await trial.getByRole("textbox").press("Enter");
@@ -186,7 +180,7 @@ journey("a persona is tried beside its settings, and deleted by its name only", 
 journey("answers are imported with a report of each row, all or none at first", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "imported");
-  const { page, device } = await inStudio(scene, user, `#/studio/${slug}/interview`);
+  const { page, device } = await scene.open(user, `#/studio/${slug}/interview`);
   device.allow(/status of 422/);
   const rows = "question,content\nHow did you learn to bake?,From my aunt.\nWhat is missing here?,\n";
   await todaysAnswer(page).waitFor();
@@ -222,7 +216,7 @@ async function withMore(page, slug) {
 journey("versions are compared and brought back, a prompt is inspected, and settings are shown that a server has", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "versioned");
-  const { page } = await inStudio(scene, user, "#/studio");
+  const { page } = await scene.open(user, "#/studio");
   const asked = await withMore(page, slug);
   await page.getByRole("link", { name: /Rosa/ }).first().click();
   await page.getByRole("textbox", { name: "The greeting" }).waitFor();

@@ -38,7 +38,7 @@ impl Step {
 /// Without samples the queue did not answer, and its columns are null.
 pub async fn record_minute(db: &mut PgConnection, tiers: &[String], samples: &[QueueSample]) -> Result<()> {
     let of = |column: fn(&QueueSample) -> i64| samples.iter().map(column).collect::<Vec<_>>();
-    let sampled: Vec<_> = samples.iter().map(|sample| sample.tier.clone()).collect();
+    let names: Vec<_> = samples.iter().map(|sample| sample.tier.clone()).collect();
     sqlx::query!(
         r#"with minute as (select date_trunc('minute', now()) - interval '1 minute' as at),
            messages as (
@@ -68,7 +68,7 @@ pub async fn record_minute(db: &mut PgConnection, tiers: &[String], samples: &[Q
                order by h.at desc limit 1) before on true
            on conflict do nothing"#,
         tiers,
-        &sampled,
+        &names,
         &of(|sample| sample.depth),
         &of(|sample| sample.oldest_ms),
         &of(|sample| sample.finished),

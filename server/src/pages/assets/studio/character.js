@@ -8,7 +8,7 @@ import { dropZone } from "./drop_zone.js";
 import { problemWords, reasonText } from "./faults.js";
 
 const SEND_MS = 60_000;
-const ACCEPT = ".png,.json,image/png,application/json";
+const ACCEPT = ".png,.apng,.json,.charx,image/png,application/json";
 const FORMATS = ["v2", "v3"];
 let isMissing = false;
 
@@ -45,7 +45,7 @@ export function characterDrop({ personas, isKnown }) {
 function linesOf(report) {
   const one = (entry) => {
     if (typeof entry === "string") return entry;
-    return [entry.field ?? entry.name ?? entry.what, entry.reason ?? entry.message ?? entry.note].filter(Boolean).join(": ");
+    return [entry.field ?? entry.key, entry.place ?? entry.fault].filter(Boolean).join(" → ");
   };
   if (Array.isArray(report)) return report.map(one);
   return Object.entries(report ?? {}).flatMap(([what, value]) => {
