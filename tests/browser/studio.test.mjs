@@ -195,45 +195,37 @@ journey("answers are imported with a report of each row, all or none at first", 
   await own.getByText("How did you learn to bake?").waitFor();
 });
 
-/** Answers what the page asks of a server that has more than this one: versions, an inspector, cards, pictures. */
-async function withMore(page, slug) {
-  const json = (route, body) => route.fulfill({ contentType: "application/json", body: JSON.stringify(body) });
-  const more = { greetings: ["Good morning."], tags: ["family"], example_dialogue: "", post_history: "", creator_notes: "", avatar_url: null };
-  const versions = ["She likes white wine, too.", "She likes red wine."].map((system_prompt, at) => (
-    { version: 2 - at, created_at: new Date().toISOString(), changed: at ? [] : ["system_prompt"], by: "Grace", settings: { name: "Rosa", system_prompt } }));
-  const sections = [{ kind: "persona", title: "", text: "You are Rosa.", tokens: 12 }, { kind: "question", title: "", text: "Who are you?", tokens: 8 }];
-  const asked = [];
-  const answers = {
-    [`/personas/${slug}`]: async (route) => json(route, { ...(await (await route.fetch()).json()), ...more }),
-    [`/personas/${slug}/versions`]: (route) => json(route, { items: versions, next: null }),
-    [`/personas/${slug}/versions/1/restore`]: (route) => (asked.push("restore"), json(route, {})),
-    [`/personas/${slug}/inspect`]: (route) => json(route, { system: "", sections, total_tokens: 20, budget: 6_000 }),
-  };
-  for (const [path, answer] of Object.entries(answers)) await page.route(({ pathname }) => pathname === `/api/v1${path}`, answer);
-  return asked;
-}
-
-journey("versions are compared and brought back, a prompt is inspected, and settings are shown that a server has", async (scene) => {
+journey("versions are compared and brought back, and a greeting and tags are there", async (scene) => {
   const user = await scene.stack.register();
-  const { slug } = await make(user, "versioned");
+  const { slug } = await make(user, "versioned", { system_prompt: "She likes red wine.", greetings: ["Good morning."], tags: ["family"] });
+  await user.call("PATCH", `/personas/${slug}`, { system_prompt: "She likes white wine, too." });
   const { page } = await scene.open(user, "#/studio");
-  const asked = await withMore(page, slug);
   await page.getByRole("link", { name: /Rosa/ }).first().click();
   await page.getByRole("textbox", { name: "The greeting" }).waitFor();
   assert.equal(await page.getByRole("textbox", { name: "The greeting" }).inputValue(), "Good morning.");
   await page.getByText("family", { exact: true }).waitFor();
-  await page.getByRole("button", { name: "Choose a picture" }).waitFor();
   await page.getByRole("link", { name: "Card V3, PNG" }).waitFor();
-
-  await page.getByRole("button", { name: "What is the model told?" }).click();
-  const prompt = page.getByRole("dialog", { name: "What the model is told" });
-  await prompt.getByText("About 20 of 6,000 tokens").waitFor();
-  await prompt.getByRole("button", { name: "Close" }).click();
 
   await page.getByRole("link", { name: "Versions" }).click();
   assert.deepEqual(await page.locator(".comparison ins, .comparison del").allInnerTexts(), ["red", "white", ", too"]);
   await page.getByRole("button", { name: "Bring back version 1" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Bring back" }).click();
   await page.getByText("Version 1 is back.").waitFor();
-  assert.deepEqual(asked, ["restore"]);
+  assert.equal((await user.call("GET", `/personas/${slug}`)).system_prompt, "She likes red wine.");
+});
+
+journey("a character comes as a card, with a report of what became of it, and goes as one", async (scene) => {
+  const user = await scene.stack.register();
+  const { page } = await scene.open(user, "#/studio");
+  const data = { name: "Mira", description: "{{char}} mends nets.", first_mes: "Mind the ropes, {{user}}.", mes_example: "", personality: "", scenario: "", tags: ["harbour"] };
+  const card = JSON.stringify({ spec: "chara_card_v2", spec_version: "2.0", data });
+  const chooser = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: /card/i }).first().click();
+  await (await chooser).setFiles({ name: "mira.json", mimeType: "application/json", buffer: Buffer.from(card) });
+  const report = page.locator(".card-report");
+  await report.getByText("first_mes → greetings").waitFor();
+  await report.getByRole("link").click();
+  await page.getByRole("textbox", { name: "The greeting" }).waitFor();
+  await page.goto("/#/new/mira");
+  await page.getByText("Mind the ropes,").waitFor();
 });

@@ -45,7 +45,7 @@ export function characterDrop({ personas, isKnown }) {
 function linesOf(report) {
   const one = (entry) => {
     if (typeof entry === "string") return entry;
-    return [entry.field ?? entry.key, entry.place ?? entry.fault].filter(Boolean).join(" → ");
+    return entry.from ? `${entry.from} → ${entry.to}` : [entry.key, entry.fault].filter(Boolean).join(": ");
   };
   if (Array.isArray(report)) return report.map(one);
   return Object.entries(report ?? {}).flatMap(([what, value]) => {

@@ -1,10 +1,9 @@
-// The picture of a persona: its own where it has one, else its first letter.
+// What stands for a persona: its first letter, in a colour of its own.
 
 import { el, paintAvatar } from "../lib/dom.js";
 
-export function portrait({ name, slug, avatar_url: url }, size = "") {
+export function portrait({ name, slug }, size = "") {
   const node = el("span", { className: `avatar ${size}`.trim(), ariaHidden: "true" });
-  if (url) node.append(el("img", { src: url, alt: "", loading: "lazy" }));
-  else paintAvatar(node, name, slug);
+  paintAvatar(node, name, slug);
   return node;
 }

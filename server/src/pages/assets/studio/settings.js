@@ -3,7 +3,6 @@
 import { Problem, call } from "../lib/api.js";
 import { askFor, attempt, el, setText, toast } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { avatarField } from "./avatar.js";
 import { cardLinks } from "./character.js";
 import { clearFaults, showFaults } from "./faults.js";
 import { button, section } from "./fields.js";
@@ -17,17 +16,13 @@ export function settingsPart({ persona, drafts, changed, removed }) {
   const kept = newKept(drafts, `settings ${persona.slug}`);
   let saved = valuesOf(persona);
   const trial = trialPanel({ persona });
-  const form = personaForm({ values: saved, keys: new Set(Object.keys(persona)), onInput: noteChange, extra: extras() });
+  const form = personaForm({ values: saved, keys: new Set(Object.keys(persona)), onInput: noteChange });
   const status = el("p", { className: "bar-text" });
   const fault = el("p", { className: "fault", role: "alert" });
   const save = el("button", { className: "primary", textContent: t("studio.save") });
   const discard = button(t("studio.discard"), drop, "button plain");
   const bar = el("div", { className: "studio-bar", hidden: true }, el("div", {}, status, fault), discard, save);
   const whole = el("form", { className: "studio-form", noValidate: true, onsubmit: submit }, ...form.sections, endSection(), bar);
-
-  function extras() {
-    return "avatar_url" in persona ? { self: [avatarField({ persona, changed: tellChanged })] } : {};
-  }
 
   function changes() {
     return changesOf(saved, form.values());
