@@ -108,7 +108,11 @@ async fn use_is_counted_hour_by_hour_and_once_by_day_tier_and_persona() {
     let seen = admin.get("/api/v1/admin/stats?days=2").await.expect(200);
     let sum = |key: &str| seen["days"].as_array().unwrap().iter().map(|day| day[key].as_f64().unwrap()).sum::<f64>();
     let sums = ["messages", "replies", "prompt_tokens", "completion_tokens", "cost", "users"].map(sum);
-    assert_eq!(json!(sums), json!([2.0, 2.0, 20.0, 10.0, 0.5, 1.0]), "the hour that is not over is not counted: {seen}");
+    assert_eq!(
+        json!(sums),
+        json!([2.0, 2.0, 20.0, 10.0, 0.5, 1.0]),
+        "the hour that is not over is not counted: {seen}"
+    );
     assert_eq!((&seen["personas"][0]["slug"], &seen["personas"][0]["messages"]), (&json!("demo"), &json!(2)));
     admin.get("/api/v1/admin/stats?days=0").await.problem(422);
 }
