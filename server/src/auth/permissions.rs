@@ -120,7 +120,9 @@ impl Scopes {
     }
 
     pub(crate) const fn contain(self, permission: Permission) -> bool {
-        self.0 & (1 << permission as u32) != 0
+        // Whoever hides personas sees them; keys are older than the permission for it.
+        let implied = matches!(permission, Permission::PersonasInspect) && self.contain(Permission::PersonasModerate);
+        implied || self.0 & (1 << permission as u32) != 0
     }
 }
 
@@ -158,6 +160,8 @@ mod tests {
             assert_eq!(scopes.contain(*permission), put_in, "{permission}");
             assert!(Scopes::ALL.contain(*permission) && !Scopes::NONE.contain(*permission));
         }
+        let moderator = Scopes::NONE.with(Permission::PersonasModerate);
+        assert!(moderator.contain(Permission::PersonasInspect) && moderator.contain(Permission::PersonasModerate));
         assert_eq!(Scopes::from(Vec::<String>::from(scopes)), scopes);
         assert_eq!(
             Scopes::from(vec!["chat:read".to_owned(), "gone".to_owned()]),

@@ -27,6 +27,7 @@ impl LoreRole {
 /// Where in the prompt an entry stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "at")]
+#[schema(as = LorePlace)]
 pub enum Place {
     BeforePersona,
     AfterPersona,
@@ -42,6 +43,7 @@ pub enum Place {
 /// Why an entry is in the prompt, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = LoreReason)]
 pub enum Reason {
     /// Used: a key is in a message.
     Key,
