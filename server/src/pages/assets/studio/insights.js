@@ -4,7 +4,7 @@ import { Problem, call } from "../lib/api.js";
 import { el } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
-import { plot } from "../lib/plot.js";
+import { plot } from "./plot.js";
 import { button, section } from "./fields.js";
 import { categoryText } from "./question_list.js";
 

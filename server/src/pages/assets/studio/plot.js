@@ -1,7 +1,7 @@
 // Small plots: lines in SVG and bars, with their numbers as a table for those who do not see them.
 
-import { el } from "./dom.js";
-import { formatNumber } from "./i18n.js";
+import { el } from "../lib/dom.js";
+import { formatNumber } from "../lib/i18n.js";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [320, 120];
