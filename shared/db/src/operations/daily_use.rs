@@ -27,7 +27,7 @@ pub async fn count_hour(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>> 
     sqlx::query!(
         r#"insert into daily_users (day, user_id, tier)
            select distinct on (r.user_id) ($1::timestamptz at time zone 'utc')::date, r.user_id, r.tier
-           from requests r join users u on u.id = r.user_id
+           from requests r cross join lateral (select from users where id = r.user_id offset 0) u
            where r.id >= least_id($1) and r.id < least_id($1 + interval '1 hour')
            on conflict do nothing"#,
         hour,
@@ -40,7 +40,8 @@ pub async fn count_hour(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>> 
                count(*) filter (where r.status = 'completed'), count(*) filter (where r.status = 'failed'),
                coalesce(sum((r.usage->>'prompt_tokens')::bigint), 0)::bigint,
                coalesce(sum((r.usage->>'completion_tokens')::bigint), 0)::bigint, coalesce(sum(r.cost), 0)
-           from requests r join conversations c on c.id = r.conversation_id
+           from requests r
+           cross join lateral (select persona_id from conversations where id = r.conversation_id offset 0) c
            where r.id >= least_id($1) and r.id < least_id($1 + interval '1 hour')
            group by r.tier, c.persona_id
            on conflict (day, tier, persona_id) do update set messages = d.messages + excluded.messages,
@@ -100,7 +101,8 @@ pub async fn days(db: impl PgExecutor<'_>, from: NaiveDate) -> Result<Vec<DayOfT
            ratings as (
                select (r.created_at at time zone 'utc')::date as day, r.tier,
                    count(*) filter (where f.rating = 'up') as up, count(*) filter (where f.rating = 'down') as down
-               from feedback f join requests r on r.id = f.request_id
+               from feedback f
+               cross join lateral (select created_at, tier from requests where id = f.request_id offset 0) r
                where f.request_id >= least_id($1::date::timestamp at time zone 'utc') group by 1, 2)
            select u.day as "day!", u.tier as "tier!", coalesce(n.users, 0) as "users!", u.messages as "messages!",
                u.replies as "replies!", u.failed as "failed!", u.prompt_tokens as "prompt_tokens!",
@@ -136,7 +138,7 @@ pub async fn personas(db: impl PgExecutor<'_>, from: NaiveDate, limit: i64) -> R
                from daily_use where day >= $1 group by persona_id order by 2 desc limit $2)
            select p.id as "persona: PersonaId", p.slug, p.name, u.messages as "messages!", u.replies as "replies!",
                u.cost as "cost!", f.up as "thumbs_up!", f.down as "thumbs_down!"
-           from used u join personas p on p.id = u.persona_id
+           from used u cross join lateral (select id, slug, name from personas where id = u.persona_id offset 0) p
            cross join lateral (
                select count(*) filter (where rating = 'up') as up, count(*) filter (where rating = 'down') as down
                from feedback
