@@ -1,5 +1,5 @@
 -- Earlier versions of personas, for their owners: the settings as they were before each change. The newest hundred of each
--- are kept. What is no setting (its address, its owner, its lorebook, whether an admin has hidden it) has no versions.
+-- are kept, and of large ones no more than 4 MiB. What is no setting (its address, its owner, its lorebook, whether an admin has hidden it) has no versions.
 create table persona_versions (
     persona_id uuid not null references personas (id) on delete cascade,
     version    integer not null,
@@ -20,7 +20,11 @@ begin
     if persona_settings(old) <> persona_settings(new) then
         insert into persona_versions (persona_id, version, settings, created_at)
         values (old.id, old.version, persona_settings(old), old.updated_at);
-        delete from persona_versions where persona_id = old.id and version <= old.version - 100;
+        delete from persona_versions v using (
+            select version, row_number() over newest as number, sum(octet_length(settings::text)) over newest as bytes
+            from persona_versions where persona_id = old.id window newest as (order by version desc)) kept
+        where v.persona_id = old.id and v.version = kept.version
+          and (kept.number > 100 or kept.number > 1 and kept.bytes > 4 * 1024 * 1024);
     end if;
     return null;
 end

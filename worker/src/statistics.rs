@@ -35,8 +35,9 @@ pub(crate) struct QueueHistory {
 impl Scheduled for QueueHistory {
     const NAME: &'static str = "queue_history";
 
+    /// More often than once a minute, or the time between two looks at a schedule would skip some.
     fn interval(&self) -> Duration {
-        Duration::from_mins(1)
+        Duration::from_secs(30)
     }
 
     async fn run(&self, db: &mut PgConnection, _: &CancellationToken) -> sqlx::Result<()> {

@@ -166,3 +166,18 @@ async fn earlier_versions_of_a_persona_are_kept_and_restored_as_a_change() {
     stranger.post("/api/v1/personas/grandmother/versions/1/restore", &json!({})).await.problem(404);
     cluster.assert_quiet().await;
 }
+
+#[tokio::test]
+async fn versions_of_a_large_persona_are_kept_by_their_size() {
+    let cluster = ClusterOptions::default().servers(1).workers(0).start().await;
+    let owner = cluster.client(0).await;
+    let body = json!({"slug": "talker", "name": "Talker", "system_prompt": "You talk."});
+    owner.post("/api/v1/personas", &body).await.expect(201);
+    for number in 0..8 {
+        let grow = "update personas set greetings = array[$1 || repeat('x', 1500000)], version = version + 1 where slug = 'talker'";
+        sqlx::query(grow).bind(number.to_string()).execute(&cluster.db).await.unwrap();
+    }
+    assert_eq!(cluster.count("persona_versions").await, 2, "two of 1.5 MB fit into 4 MiB");
+    let newest = cluster.number("select max(version)::bigint from persona_versions").await;
+    assert_eq!(newest, cluster.number("select version::bigint - 1 from personas where slug = 'talker'").await);
+}

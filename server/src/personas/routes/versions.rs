@@ -47,7 +47,7 @@ impl From<PersonaVersion> for PersonaVersionView {
 
 /// The versions of a persona of one's own, the newest first
 ///
-/// The first is the present one; the newest hundred before it are kept.
+/// The first is the present one; the newest hundred before it are kept, or 4 MiB of them.
 #[utoipa::path(get, path = "/personas/{slug}/versions", tag = "personas", security(("token" = ["personas:read"])), params(("slug" = String, Path), Paging),
     responses((status = 200, body = Listed<PersonaVersionView>), (status = 404, description = "no such persona of yours")))]
 pub(crate) async fn list_persona_versions(
