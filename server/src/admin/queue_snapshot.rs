@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::{sync::Mutex, time::Instant};
 use troupe_core::model::{
     admin::{Running, Worker, WorkerState},
@@ -98,7 +98,7 @@ impl QueueSnapshot {
     async fn load(pool: &PgPool) -> Result<Self, sqlx::Error> {
         let running = queue_state::running(pool).await?;
         let dispatch_lag = dispatch_lag(&running);
-        let (workers, unlisted) = workers_at_work(pool, running).await?;
+        let (workers, unlisted) = workers_at_work(&mut *pool.acquire().await?, running).await?;
         let failures = queue_state::failures_of_a_minute(pool).await?;
         let dead_letters = dead_letters::count(pool, MAX_DEAD_LETTERS).await?;
         let jobs = jobs::list::kinds(pool).await?;
@@ -109,17 +109,17 @@ impl QueueSnapshot {
 
 /// The workers, each with what it runs; and requests that run under an unknown worker.
 pub(super) async fn workers_at_work(
-    pool: &PgPool,
+    db: &mut PgConnection,
     running: Vec<Running>,
 ) -> Result<(Vec<Worker>, Vec<Running>), sqlx::Error> {
-    let (mut workers, mut unlisted) = (workers::list(pool).await?, Vec::new());
+    let (mut workers, mut unlisted) = (workers::list(&mut *db).await?, Vec::new());
     for running in running {
         match workers.iter_mut().find(|worker| worker.name == running.worker) {
             Some(worker) => worker.running.push(running),
             None => unlisted.push(running),
         }
     }
-    for job in jobs::list::running(pool).await? {
+    for job in jobs::list::running(db).await? {
         if let Some(worker) = workers.iter_mut().find(|worker| Some(&worker.name) == job.worker.as_ref()) {
             worker.running_jobs.push(job);
         }

@@ -1,6 +1,7 @@
 //! Control of workers by admins: pause, drain, resize. Each worker follows its row within a heartbeat.
 
 use serde::Serialize;
+use sqlx::PgConnection;
 use troupe_core::model::{
     admin::{Worker, WorkerState},
     audit::{By, On},
@@ -35,8 +36,12 @@ struct AuditedState<'a> {
 }
 
 pub(crate) async fn list(admin: &Admin) -> Result<Vec<Worker>, ApiError> {
-    let running = queue_state::running(&admin.pool).await?;
-    Ok(workers_at_work(&admin.pool, running).await?.0)
+    Ok(read(&mut *admin.pool.acquire().await?).await?)
+}
+
+async fn read(db: &mut PgConnection) -> Result<Vec<Worker>, sqlx::Error> {
+    let running = queue_state::running(&mut *db).await?;
+    Ok(workers_at_work(db, running).await?.0)
 }
 
 /// Changes the wanted state of a worker, with an audited reason.
@@ -53,7 +58,9 @@ pub(crate) async fn change(admin: &Admin, by: &By, name: &str, change: WorkerCha
     let noted = noted.before(AuditedState { state: before.state, concurrency: before.slots, reason: None });
     let noted = noted.after(AuditedState { state: after.state, concurrency: after.slots, reason: Some(&reason) });
     note(&mut *transaction, &noted).await?;
+    // Before the commit: a worker that is told to drain may be gone right after it.
+    let workers = read(&mut transaction).await?;
     transaction.commit().await?;
     tracing::info!(admin_id = by.user.map(tracing::field::display), worker = name, state = ?after.state, "a worker is changed");
-    list(admin).await?.into_iter().find(|worker| worker.name == name).ok_or(MISSING)
+    workers.into_iter().find(|worker| worker.name == name).ok_or(MISSING)
 }
