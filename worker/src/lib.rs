@@ -35,7 +35,7 @@ use troupe_core::{
         redis::{RedisCache, RedisEventBus, RedisHandle, RedisJobQueue, RedisProviderBoard},
     },
     clock::{Clock, SystemClock},
-    config::{Config, Live},
+    config::{self, Config, Live},
     lifecycle::Tasks,
     model::admin::{ProcessKind, WorkerState},
     ports::JobQueue,
@@ -64,8 +64,10 @@ use crate::{
         batches::{Claims, Finishes, ReplyBatches},
         cache::ReplyCache,
         generator::ReplyGenerator,
+        inspection::PromptInspection,
         leases::Leases,
-        lore::Lorebooks,
+        lore::{Limits, Lorebooks},
+        prompts::Prompts,
     },
     statistics::{DailyUse, QueueHistory},
     wellbeing::Dependencies,
@@ -93,6 +95,8 @@ pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken)
     let chain = worker.start_chain(roster, &health_board, &money);
     let registry = registry(&worker, &chain)?;
     let (registry, retriever) = worker.start_vectors(registry).await?;
+    let prompts = worker.prompts(retriever);
+    let registry = registry.with(PromptInspection { prompts: prompts.clone(), clock: worker.clock.clone() });
     let orders = worker.start_leased_work(registry);
     let hand_back = CancellationToken::new();
     let generator = ReplyGenerator {
@@ -106,8 +110,7 @@ pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken)
         settings: worker.config.worker.clone(),
         money,
         cache: ReplyCache::new(Arc::new(RedisCache::replies(worker.redis.clone())), &worker.config.cache),
-        retriever,
-        lorebooks: Lorebooks::default(),
+        prompts,
         health_board,
         redispatch_after: worker.config.queue.redispatch_after,
         hand_back: hand_back.clone(),
@@ -226,6 +229,12 @@ impl Worker {
         let settings = &self.config.embeddings;
         let registry = vectors::start(settings, self.pool.clone(), embedder, store, registry, &self.background).await?;
         Ok((registry, retriever))
+    }
+
+    fn prompts(&self, retriever: Retriever) -> Arc<Prompts> {
+        let config::Worker { history_messages, prompt_tokens, .. } = self.config.worker;
+        let limits = Limits { history_messages, prompt_tokens };
+        Arc::new(Prompts { pool: self.pool.clone(), retriever, lorebooks: Lorebooks::default(), limits })
     }
 
     /// Starts the heartbeat and the leased work; returns the wanted state of this worker.

@@ -28,6 +28,9 @@ const TTL: Duration = Duration::from_secs(5);
 pub(crate) struct DetailedHealth {
     /// The worst of the findings.
     verdict: Verdict,
+    /// What this installation is called: `server.environment`.
+    #[schema(example = "staging")]
+    environment: Option<String>,
     looked_at: DateTime<Utc>,
     findings: Vec<Finding>,
     providers: AiStatus,
@@ -61,7 +64,13 @@ impl FindingsCache {
 pub(crate) async fn detailed_health(admin: &Admin) -> Result<DetailedHealth, ApiError> {
     let (looked_at, findings) = admin.findings.get(&admin.configuration).await;
     let providers = ai_status(admin).await?;
-    Ok(DetailedHealth { verdict: doctor::verdict(&findings), looked_at, findings: findings.to_vec(), providers })
+    Ok(DetailedHealth {
+        verdict: doctor::verdict(&findings),
+        environment: admin.config.server.environment.clone(),
+        looked_at,
+        findings: findings.to_vec(),
+        providers,
+    })
 }
 
 /// Looks at PostgreSQL and Redis, and at what users see of this server.

@@ -8,6 +8,7 @@ pub(crate) mod personas;
 pub(crate) mod provider_status;
 pub(crate) mod queue_snapshot;
 pub(crate) mod queue_state;
+pub(crate) mod requests;
 pub(crate) mod routes;
 pub(crate) mod users;
 pub(crate) mod why_waiting;

@@ -4,6 +4,7 @@ pub(crate) mod chains;
 mod change;
 mod characters;
 pub(crate) mod create;
+mod inspect;
 pub(crate) mod own;
 mod restore;
 pub(crate) mod routes;

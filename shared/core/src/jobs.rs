@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    ids::{PersonaId, RequestId, UserId},
+    ids::{ConversationId, PersonaId, RequestId, UserId},
     model::knowledge::SourceKind,
 };
 
@@ -117,6 +117,19 @@ impl Payload for TellBrowsers {
     fn key(&self) -> Option<String> {
         Some(self.request_id.to_string())
     }
+}
+
+/// Makes the prompt for a question that the job's user has not sent, and asks no model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectPrompt {
+    pub persona_id: PersonaId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
+    pub question: String,
+}
+
+impl Payload for InspectPrompt {
+    const KIND: &'static str = "prompt_inspection";
 }
 
 /// A request to be pushed to the queue of its tier.

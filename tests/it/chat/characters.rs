@@ -41,7 +41,7 @@ async fn upload(user: &Client, method: Method, path: &str, kind: &str, file: imp
     user.answer(user.call(method, path).header("content-type", kind).body(file.into())).await
 }
 
-async fn import(user: &Client, slug: &str, file: impl Into<Vec<u8>>) -> Answer {
+pub(super) async fn import(user: &Client, slug: &str, file: impl Into<Vec<u8>>) -> Answer {
     upload(user, Method::POST, &format!("/api/v1/personas/import?slug={slug}"), "application/octet-stream", file).await
 }
 
@@ -62,7 +62,7 @@ fn charx(json: &Value) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn told(cluster: &Cluster, question: &str) -> Vec<(String, String)> {
+pub(super) fn told(cluster: &Cluster, question: &str) -> Vec<(String, String)> {
     cluster.provider.calls_of(question).last().expect("a call").messages()
 }
 

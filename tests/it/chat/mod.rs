@@ -10,6 +10,7 @@ mod correlation;
 mod fairness;
 pub(crate) mod feedback;
 mod idempotency;
+mod inspection;
 mod memories;
 mod notifications;
 mod organised;

@@ -18,6 +18,7 @@ mod readiness;
 mod redis_failover;
 mod redis_memory;
 mod repository;
+mod requests;
 mod shutdown;
 pub(crate) mod standalone;
 mod statistics;

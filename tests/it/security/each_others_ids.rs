@@ -104,6 +104,7 @@ async fn call(client: &Client, method: &str, path: &str, aimed: &str) -> Answer 
         (_, "/api/v1/personas/{slug}/responses/{question_id}") => {
             json(json!({"content": "Planted.", "status": "final"}))
         }
+        (_, "/api/v1/personas/{slug}/inspect") => json(json!({"question": "Who are you?"})),
         (_, "/api/v1/personas/{slug}/memories") => json(json!({"fact": "I like coffee"})),
         (_, "/api/v1/personas/{slug}") => json(json!({"name": "Stolen"})),
         (_, "/api/v1/conversations/{id}") => json(json!({"title": "Stolen"})),

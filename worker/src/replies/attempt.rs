@@ -23,17 +23,13 @@ use super::{
     event_writer::{EventWriter, Overtaken},
     finish::{cost_of, no_model_allowed, persona_hidden},
     generator::{CacheHit, Funded, ReplyGenerator},
-    knowledge,
-    lore::{self, Limits},
-    memory,
+    lore::Receipt,
+    prompts::Sourced,
 };
 use crate::{
     metrics::{AttemptLabels, REPLIES},
     money::NotReserved,
-    providers::{
-        Candidate, Chain, ChainFailure, Completion, Failover, ReplyChunk, Trail,
-        prompt::{Material, Prompt},
-    },
+    providers::{Candidate, Chain, ChainFailure, Completion, Failover, ReplyChunk, Trail, prompt::Prompt},
 };
 
 /// Failures that are meant to be, by budgets, tiers and moderation.
@@ -183,28 +179,14 @@ impl<'a> Attempt<'a> {
         Generated { outcome: self.outcome(written), cacheable }
     }
 
-    /// The prompt, with memories of the user, passages for the question, and lore.
     async fn prompt(&mut self) -> Prompt {
         let generator = self.generator;
-        let claimed = &self.claimed;
-        let pool = &generator.pool;
-        let limits = Limits {
-            history_messages: generator.settings.history_messages,
-            prompt_tokens: generator.settings.prompt_tokens,
-        };
-        let macros = lore::macros(pool, claimed).await;
-        let (memories, retrieved, lore) = tokio::join!(
-            memory::recall(pool, claimed),
-            knowledge::look_up(&generator.retriever, claimed),
-            lore::look_up(pool, &generator.lorebooks, claimed, &macros, limits),
-        );
+        let Sourced { assembly, retrieved, .. } = generator.prompts.assemble(&self.claimed, Receipt::Stored).await;
         if let Some(retrieved) = &retrieved {
             generator.health_board.count_look_up(retrieved.mode);
         }
-        let passages = retrieved.as_ref().map(knowledge::quotations).unwrap_or_default();
         self.retrieval = retrieved.map(|retrieved| retrieved.grounding());
-        let material = Material { memories, passages, lore, macros, whole: limits.is_whole(claimed) };
-        Prompt::assemble(claimed, material, limits.prompt_tokens)
+        assembly.into_prompt()
     }
 
     async fn ask_providers(&mut self, prompt: &Arc<Prompt>, candidates: &[Candidate]) -> Written {

@@ -19,10 +19,7 @@ use troupe_core::{
     ports::{EventBus, JobQueue},
     trace::{self, Kind, Span, SpanId},
 };
-use troupe_db::{
-    replies::{claim::Claimed, finish},
-    retrieval::Retriever,
-};
+use troupe_db::replies::{claim::Claimed, finish};
 
 use super::{
     attempt::{Attempt, Ended},
@@ -30,7 +27,7 @@ use super::{
     cache::{CacheQuery, CachedReply, ReplyCache},
     cpu_time,
     leases::Leases,
-    lore::Lorebooks,
+    prompts::Prompts,
 };
 use crate::{
     money::{Money, NotReserved, Reservation, Spender},
@@ -49,8 +46,7 @@ pub(crate) struct ReplyGenerator {
     pub(crate) settings: config::Worker,
     pub(crate) money: Arc<Money>,
     pub(crate) cache: ReplyCache,
-    pub(crate) retriever: Retriever,
-    pub(crate) lorebooks: Lorebooks,
+    pub(crate) prompts: Arc<Prompts>,
     pub(crate) health_board: Arc<HealthBoard>,
     pub(crate) redispatch_after: Duration,
     /// Cancelled when this process must stop: running replies are handed back to other workers.

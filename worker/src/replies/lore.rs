@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use troupe_characters::{
     Lorebook, Macros,
-    lorebook::{Chosen, Conversation, Scanned, Settings, State},
+    lorebook::{Conversation, Scanned, Settings, State},
 };
 use troupe_core::{ids::PersonaId, model::Role, token_estimate::estimate_tokens, trace};
 use troupe_db::{
@@ -81,32 +81,50 @@ fn seed(claimed: &Claimed) -> u64 {
     high ^ low
 }
 
-/// The entries for the prompt. Their receipt is stored before any provider is asked.
+/// The entries for the prompt.
 pub(crate) async fn look_up(
     pool: &PgPool,
     books: &Lorebooks,
     claimed: &Claimed,
     macros: &Macros,
     limits: Limits,
-) -> Vec<Chosen> {
+    receipt: Receipt,
+) -> Scanned {
     if !claimed.persona.has_lorebook {
-        return Vec::new();
+        return Scanned::default();
     }
     let mut span = trace::span("lore");
-    let scanned = span.scope(scan_and_store(pool, books, claimed, macros, limits)).await;
-    match scanned {
-        Ok(scanned) => {
-            if span.is_recorded() {
-                span.set("troupe.lore.entries", scanned.chosen.len());
-            }
-            tracing::debug!(entries = scanned.chosen.len(), tokens = scanned.tokens, "looked for lore");
-            scanned.chosen
+    let looked_up = async {
+        let scanned = scan(pool, books, claimed, macros, limits).await?;
+        if receipt == Receipt::Stored {
+            let (id, attempt) = (claimed.request_id, claimed.attempt);
+            let stored = lore::store(pool, id, attempt, path(claimed), &scanned.receipt, &scanned.state);
+            with_response_timeout(stored).await?;
         }
-        Err(error) => {
-            tracing::warn!(%error, "could not look for lore: replying without it");
-            Vec::new()
-        }
+        anyhow::Ok(scanned)
+    };
+    let scanned = span.scope(looked_up).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "could not look for lore: replying without it");
+        Scanned::default()
+    });
+    if span.is_recorded() {
+        span.set("troupe.lore.entries", scanned.chosen.len());
     }
+    tracing::debug!(entries = scanned.chosen.len(), tokens = scanned.tokens, "looked for lore");
+    scanned
+}
+
+/// What becomes of the receipt of a look-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// Stored before any provider is asked; without it there is no lore.
+    Stored,
+    /// Of a question that nobody has sent.
+    NotStored,
+}
+
+fn path(claimed: &Claimed) -> Path {
+    Path { conversation: claimed.conversation_id, branch: claimed.branch, turn: claimed.turn }
 }
 
 /// Of a prompt.
@@ -123,7 +141,7 @@ impl Limits {
     }
 }
 
-async fn scan_and_store(
+async fn scan(
     pool: &PgPool,
     books: &Lorebooks,
     claimed: &Claimed,
@@ -131,20 +149,19 @@ async fn scan_and_store(
     limits: Limits,
 ) -> anyhow::Result<Scanned> {
     let Some(book) = books.find(pool, claimed).await? else { return Ok(Scanned::default()) };
-    let path = Path { conversation: claimed.conversation_id, branch: claimed.branch, turn: claimed.turn };
+    let path = path(claimed);
     let before =
         if book.has_memory() { with_response_timeout(lore::state_before(pool, path)).await? } else { State::default() };
     let (count, replies) = if limits.is_whole(claimed) || !book.counts_messages() {
         let replies = claimed.history.iter().filter(|turn| turn.role == Role::Assistant).count();
         (claimed.history.len() as i64, replies as i64)
     } else {
-        with_response_timeout(lore::count_messages(pool, path)).await?
+        let (messages, replies) = with_response_timeout(lore::count_messages(pool, path)).await?;
+        // With the question.
+        (messages + 1, replies)
     };
     let scan = Scan::of(claimed, macros, limits, (count, replies), before);
-    let scanned = tokio::task::spawn_blocking(move || scan.run(&book)).await?;
-    let stored = lore::store(pool, claimed.request_id, claimed.attempt, path, &scanned.receipt, &scanned.state);
-    with_response_timeout(stored).await?;
-    Ok(scanned)
+    Ok(tokio::task::spawn_blocking(move || scan.run(&book)).await?)
 }
 
 /// What a scan takes with it to another thread.

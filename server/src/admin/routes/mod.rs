@@ -30,6 +30,9 @@ use crate::admin::Admin;
 /// The tag of these operations, by which the API's description gives them the response 403.
 pub(crate) const TAG: &str = "admin";
 
+/// Of a change that the audit log gives a reason for.
+const MAX_REASON_CHARACTERS: usize = 500;
+
 pub(crate) fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -49,6 +52,8 @@ where
         .routes(routes!(statistics::read_statistics))
         .routes(routes!(system::read_system))
         .routes(routes!(requests::explain_waiting))
+        .routes(routes!(requests::list_request_events))
+        .routes(routes!(requests::cancel_any_request))
         .routes(routes!(tiers::list_tiers, tiers::create_tier))
         .routes(routes!(tiers::change_tier, tiers::delete_tier))
         .routes(routes!(users::list_users))

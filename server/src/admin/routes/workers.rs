@@ -8,6 +8,7 @@ use troupe_core::model::admin::{Worker, WorkerState};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::MAX_REASON_CHARACTERS;
 use crate::{
     admin::{
         Admin,
@@ -20,7 +21,6 @@ use crate::{
     },
 };
 
-const MAX_REASON_CHARACTERS: usize = 500;
 const MAX_CONCURRENCY: i32 = 10_000;
 
 /// The wanted state of a worker; omitted fields stay.

@@ -1,5 +1,6 @@
 //! Personas: the public ones, and one's own.
 
+mod inspection;
 mod versions;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ where
     OpenApiRouter::new()
         .routes(routes!(create_persona, list_personas))
         .routes(routes!(read_persona, change_persona, delete_persona))
+        .routes(routes!(inspection::inspect_persona))
         .routes(routes!(versions::list_persona_versions))
         .routes(routes!(versions::restore_persona_version))
         .merge(characters::routes::router())

@@ -6,13 +6,18 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::{Origin, Url};
 
-use super::{duration, optional_path, optional_url};
+use super::{duration, optional_path, optional_text, optional_url};
+
+/// It is a badge.
+const MAX_ENVIRONMENT_CHARACTERS: usize = 40;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Server {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "optional_url")]
     pub public_url: Option<Url>,
+    #[serde(deserialize_with = "optional_text")]
+    pub environment: Option<String>,
     #[serde(deserialize_with = "optional_path")]
     pub tls_certificate: Option<PathBuf>,
     #[serde(deserialize_with = "optional_path")]
@@ -72,6 +77,8 @@ impl Server {
     pub(super) fn check(&self, rule: &mut impl FnMut(bool, &str, &str)) {
         let scheme = self.public_url.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
         rule(scheme, "server.public_url", "must begin with http:// or https://");
+        let short = self.environment.as_ref().is_none_or(|name| name.chars().count() <= MAX_ENVIRONMENT_CHARACTERS);
+        rule(short, "server.environment", "must not be longer than 40 characters");
         let tls = self.tls_certificate.is_some();
         rule(tls == self.tls_key.is_some(), "server.tls_key", "goes with server.tls_certificate: both, or neither");
         rule(tls || self.tls_client_ca.is_none(), "server.tls_client_ca", "needs server.tls_certificate");

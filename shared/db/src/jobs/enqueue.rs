@@ -43,6 +43,12 @@ impl NewJob {
         Self { user: Some(user), key: Some(user.to_string()), ..self }
     }
 
+    /// Sets the user, who may have many.
+    #[must_use]
+    pub fn of(self, user: UserId) -> Self {
+        Self { user: Some(user), ..self }
+    }
+
     /// Delays the job.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {

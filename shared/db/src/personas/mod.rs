@@ -1,6 +1,7 @@
 //! Personas, for their owners and their users.
 
 pub mod characters;
+pub mod inspection;
 pub mod moderation;
 pub mod versions;
 

@@ -32,12 +32,12 @@ pub async fn state_before(db: impl PgExecutor<'_>, path: Path) -> Result<State> 
     Ok(state.map(|Json(state)| state).unwrap_or_default())
 }
 
-/// How many messages there are on the path, the turn's question included, and how many of them are replies.
+/// How many messages there are on the path before the turn, and how many of them are replies.
 pub async fn count_messages(db: impl PgExecutor<'_>, path: Path) -> Result<(i64, i64)> {
     let row = sqlx::query!(
         r#"select count(*) as "messages!", count(*) filter (where m.role = 'assistant') as "replies!"
            from messages m
-           where m.conversation_id = $1 and (m.turn < $2 or (m.turn = $2 and m.role = 'user'))
+           where m.conversation_id = $1 and m.turn < $2
              and (m.branch = $3 or exists (select from branches b, unnest(b.ancestors, b.below) a (number, below)
                                            where b.conversation_id = $1 and b.number = $3 and a.number = m.branch
                                              and m.turn < a.below))"#,
