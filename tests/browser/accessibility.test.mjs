@@ -123,7 +123,7 @@ const STUDIO = {
   "#/studio/kept/settings": (page) => page.getByRole("region", { name: "Try Keeper" }),
   "#/studio/kept/interview": (page) => page.getByRole("region", { name: "Question of the day" }).getByRole("textbox"),
   "#/studio/kept/knowledge": (page) => page.getByText(/all of it is found/),
-  "#/studio/kept/insights": (page) => page.locator(".plot").first(),
+  "#/studio/kept/insights": (page) => page.locator(".bars").first(),
 };
 
 journey("axe-core finds nothing in the studio, on a desk and on a phone", async (scene) => {

@@ -111,7 +111,7 @@ journey("in Arabic, at 360 pixels: the studio, all parts of it", async (scene) =
   await user.call("POST", "/personas/jadda/responses/import", [{ question: "أين تسكنين؟", content: "في بيت قرب البحر.", status: "final" }]);
   const { page } = await scene.open(user, "#/studio", ARABIC);
   const ready = {
-    "": ".shelf-card", "/new": ".studio-end .primary", "/jadda/settings": ".trial", "/jadda/interview": ".today textarea", "/jadda/knowledge": ".indexing .dot.good", "/jadda/insights": ".plot",
+    "": ".shelf-card", "/new": ".studio-end .primary", "/jadda/settings": ".trial", "/jadda/interview": ".today textarea", "/jadda/knowledge": ".indexing .dot.good", "/jadda/insights": ".bars",
   };
   for (const [rest, selector] of Object.entries(ready)) {
     await page.goto(`/#/studio${rest}`);

@@ -207,6 +207,7 @@ journey("versions are compared and brought back, and a greeting and tags are the
   await page.getByRole("link", { name: "Card V3, PNG" }).waitFor();
 
   await page.getByRole("link", { name: "Versions" }).click();
+  await page.locator(".comparison ins").first().waitFor();
   assert.deepEqual(await page.locator(".comparison ins, .comparison del").allInnerTexts(), ["red", "white", ", too"]);
   await page.getByRole("button", { name: "Bring back version 1" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Bring back" }).click();

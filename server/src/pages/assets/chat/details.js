@@ -3,7 +3,7 @@
 import { call } from "../lib/api.js";
 import { attempt, el } from "../lib/dom.js";
 import { formatDate, formatNumber, hasText, t } from "../lib/i18n.js";
-import { openPanel } from "./panel.js";
+import { openPanel } from "../lib/panel.js";
 
 const inUnit = (number, unit, digits = 0) => formatNumber(number, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits });
 const formatMs = (ms) => (ms < 1_000 ? inUnit(ms, "millisecond") : inUnit(ms / 1_000, "second", ms < 10_000 ? 1 : 0));

@@ -143,7 +143,7 @@ function newList(className, ...first) {
   };
 }
 
-/** In the head: whether all is well, and which environment it is, where the server tells one. */
+/** In the head: whether all is well, and which environment it is, where it has a name. */
 function newMarks() {
   const verdict = el(
     "a", { className: "chip tiny verdict", href: "#/control/system", hidden: true }, el("span", { className: "dot", ariaHidden: "true" }),
@@ -153,7 +153,7 @@ function newMarks() {
   return {
     node: el("span", { className: "control-marks" }, environment, verdict),
     show(health) {
-      const named = health.environment ?? document.querySelector('meta[name="troupe-environment"]')?.content;
+      const named = health.environment;
       environment.hidden = !named;
       setText(environment, named ?? "");
       environment.classList.toggle("production", /^prod/i.test(named ?? ""));

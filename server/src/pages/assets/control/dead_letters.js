@@ -3,9 +3,10 @@
 import { call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
 import { formatDate, formatNumber, formatRelative, t } from "../lib/i18n.js";
+import { openSheet } from "../lib/panel.js";
 import { problemText } from "../lib/problems.js";
 import { settleMany } from "./bulk.js";
-import { ask, openSheet } from "./dialogs.js";
+import { ask } from "./dialogs.js";
 import { formatTokens, shortId } from "./format.js";
 import { jobsPanel } from "./jobs.js";
 import { button, code, facts, idNode, newPanel, opener, queryOf, rowButton } from "./parts.js";

@@ -3,8 +3,9 @@
 import { call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
 import { formatDate, formatNumber, formatRelative, t } from "../lib/i18n.js";
+import { openSheet } from "../lib/panel.js";
 import { settleMany } from "./bulk.js";
-import { ask, openSheet } from "./dialogs.js";
+import { ask } from "./dialogs.js";
 import { formatMoney, shortId } from "./format.js";
 import { button, code, facts, idNode, newPanel, opener, queryOf, rowButton, state } from "./parts.js";
 import { newFilters, newPages, newTable } from "./table.js";

@@ -3,7 +3,7 @@
 import { Problem, call } from "../lib/api.js";
 import { el } from "../lib/dom.js";
 import { daysAgo, formatDate, formatRelative, hasText, t } from "../lib/i18n.js";
-import { openSheet } from "./dialogs.js";
+import { openSheet } from "../lib/panel.js";
 import { formatMs, formatMoney, shortId } from "./format.js";
 import { button, facts, idNode, newPanel, state } from "./parts.js";
 

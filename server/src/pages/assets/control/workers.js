@@ -3,7 +3,8 @@
 import { call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
 import { formatRelative, t } from "../lib/i18n.js";
-import { ask, openSheet } from "./dialogs.js";
+import { openSheet } from "../lib/panel.js";
+import { ask } from "./dialogs.js";
 import { formatSince, shortId } from "./format.js";
 import { button, code, facts, idNode, newMeter, opener, rowButton, state } from "./parts.js";
 import { newTable } from "./table.js";

@@ -10,7 +10,7 @@ import { knowledgePart } from "./knowledge.js";
 import { back } from "./maker.js";
 import { portrait } from "./portrait.js";
 import { settingsPart } from "./settings.js";
-import { readVersions, versionsPart } from "./versions.js";
+import { versionsPart } from "./versions.js";
 
 const PARTS = {
   settings: { icon: "edit", make: settingsPart },
@@ -48,7 +48,6 @@ function workbench(persona, { personas, drafts }) {
     el("span", { textContent: t("studio.talk") }));
   const head = el("header", { className: "bench-head" }, picture, el("div", { className: "bench-name" }, name, line), talk);
   const body = el("div", { className: "bench-body" });
-  links.get("versions").hidden = true;
 
   function showHead() {
     picture.replaceChildren(portrait(persona, "large"));
@@ -94,7 +93,6 @@ function workbench(persona, { personas, drafts }) {
   }
 
   showHead();
-  readVersions(slug).then((versions) => (links.get("versions").hidden = !versions));
   return {
     node: el("div", { className: "studio-page" }, back(), head, nav, body),
     open,
