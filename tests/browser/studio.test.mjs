@@ -177,6 +177,27 @@ journey("a persona is tried beside its settings, and deleted by its name only", 
   await page.getByText("Nobody is here yet").waitFor();
 });
 
+journey("the prompt for a question is inspected piece by piece, with the lore that it has and the lore that was left out", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "inspected", { system_prompt: "You are Rosa of the mill.", post_history: "Be brief." });
+  const entry = { enabled: true, insertion_order: 10, extensions: {} };
+  const entries = [{ ...entry, id: 1, keys: ["flood"], content: "The flood came in 1961.", name: "The flood" }, { ...entry, id: 2, keys: ["oven"], content: "The oven is cold.", name: "The oven" }];
+  await user.call("PUT", `/personas/${slug}/lorebook`, { spec: "lorebook_v3", data: { entries, extensions: {} } });
+  const { page } = await scene.open(user, `#/studio/${slug}/settings`);
+  await page.getByRole("textbox", { name: "A question to try" }).fill("When was the flood?");
+  await page.getByRole("button", { name: "What is the model told?" }).click();
+  const prompt = page.getByRole("dialog", { name: "What the model is told" });
+  await prompt.getByText("For the question “When was the flood?”.").waitFor();
+  const kinds = await prompt.locator(".inspect-group summary strong").allInnerTexts();
+  assert.ok(kinds.includes("Persona") && kinds.indexOf("Persona") < kinds.indexOf("Question"), kinds.join(", "));
+  for (const text of ["You are Rosa of the mill.", "The flood came in 1961.", "Be brief."]) await prompt.locator(".inspect-group", { hasText: text }).first().waitFor();
+  await prompt.getByRole("listitem").filter({ hasText: "The flood" }).getByText(/“flood” · in the question/).waitFor();
+  await prompt.getByText("1 entry left out").click();
+  await prompt.getByRole("listitem").filter({ hasText: "The oven" }).getByText("No key was found").waitFor();
+  await page.keyboard.press("Escape");
+  await prompt.waitFor({ state: "detached" });
+});
+
 journey("answers are imported with a report of each row, all or none at first", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "imported");

@@ -13,6 +13,8 @@ const { newAnswerSync } = await load("studio/answer_sync.js");
 const { faultsOf } = await load("studio/faults.js");
 const { changesOf, languageTag, temperatureWord, valuesOf } = await load("studio/form.js");
 const { formatOf, rowFaults } = await load("studio/exchange.js");
+const { groupsOf } = await load("studio/inspector.js");
+const { aboutOf } = await load("chat/lore.js");
 const { textAfter } = await load("studio/trial.js");
 const { titleOfFile } = await load("studio/knowledge.js");
 const { Problem } = await load("lib/api.js");
@@ -96,6 +98,20 @@ test("a reply of the trial is what its events make of it", () => {
   assert.equal(events.reduce(textAfter, ""), "Hello 🌊!");
   assert.equal(textAfter("so far", { type: "reply.completed", message: { content: "all of it" } }), "all of it");
   assert.equal(textAfter("so far", { type: "request.cancelled", message: null }), "so far");
+});
+
+test("sections of a prompt are grouped where neighbours are of one kind, and stay in their order", () => {
+  const sections = ["persona", "passage", "passage", "history", "question", "history"].map((kind, at) => ({ kind, tokens: at }));
+  assert.deepEqual(groupsOf(sections).map(({ kind, tokens, sections: own }) => [kind, tokens, own.length]),
+    [["persona", 0, 1], ["passage", 3, 2], ["history", 3, 1], ["question", 4, 1], ["history", 5, 1]]);
+});
+
+test("a receipt of lore says which key was found where, and of what was used where it stands", () => {
+  const place = { at: "depth", depth: 4, role: "system" };
+  assert.deepEqual(aboutOf({ used: true, key: "flood", message: 0, place, tokens: 22 }), ["“flood”", "in the question", "before the last 4 messages", "about 22 tokens"]);
+  assert.deepEqual(aboutOf({ used: true, key: "mill", entry: "7", place: { at: "depth", depth: 0 } }), ["“mill”", "in the entry 7", "at the very end"]);
+  assert.deepEqual(aboutOf({ used: false, key: "oven", message: 2, place, tokens: 9 }), ["“oven”", "2 messages before"]);
+  assert.deepEqual(aboutOf({ used: false, reason: "no_key" }), []);
 });
 
 test("a document is called after its file, and the studio has addresses", () => {
