@@ -198,6 +198,59 @@ journey("the prompt for a question is inspected piece by piece, with the lore th
   await prompt.waitFor({ state: "detached" });
 });
 
+journey("a lorebook is brought, mended where its keys are wrong, written further and taken away", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "lorist");
+  const { page, device } = await scene.open(user, `#/studio/${slug}/lorebook`);
+  device.allow(/status of 422/);
+  await page.getByText("There are no entries yet.").waitFor();
+  const worldInfo = { entries: {
+    0: { uid: 0, key: ["flood"], keysecondary: [], comment: "The flood", content: "It came in 1961.", order: 100, position: 4, depth: 2, disable: false, vectorized: true },
+    1: { uid: 1, key: ["/(?<=the )mill/"], comment: "The mill", content: "It stands still.", order: 100, position: 0, disable: false },
+  } };
+  const file = (name, content) => ({ name, mimeType: "application/json", buffer: Buffer.from(content) });
+  const drop = page.locator(".drop input[type=file]");
+  await drop.setInputFiles(file("broken.json", "{"));
+  await page.locator(".card-report .fault").waitFor();
+  await drop.setInputFiles(file("world.json", JSON.stringify(worldInfo)));
+  await page.getByText("2 entries are stored.").waitFor();
+  await page.getByText("1 entry has a key that matches nothing.").waitFor();
+
+  const mill = page.locator(".lore-entry").filter({ hasText: "The mill" });
+  await mill.getByText(/“\/\(\?<=the \)mill\/”: Look-around/).waitFor();
+  await mill.getByRole("button", { name: "Remove /(?<=the )mill/" }).click();
+  const keys = mill.getByRole("textbox", { name: "Add to: Keys", exact: true });
+  await keys.fill("/the (old|new) mill{1,2}/i");
+  await keys.press("Enter");
+  await page.getByRole("button", { name: "Add an entry" }).click();
+  const added = page.locator(".lore-entry").last();
+  await added.getByLabel("Name", { exact: true }).fill("Anselm");
+  await added.getByRole("textbox", { name: "Add to: Keys", exact: true }).fill("Anselm, postman");
+  await added.getByRole("textbox", { name: "Add to: Keys", exact: true }).press("Enter");
+  await added.getByLabel("Text", { exact: true }).fill("Anselm carried the post.");
+  await added.getByLabel("Where it stands").selectOption("among the messages");
+  await added.getByLabel("Messages from the end").fill("0");
+  await page.getByText("The entries are changed, and not saved yet.").waitFor();
+  await page.reload();
+  await page.getByText("The entries are changed, and not saved yet.").waitFor();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("3 entries are stored.").waitFor();
+
+  const { data: { entries } } = await user.call("GET", `/personas/${slug}/lorebook`);
+  assert.deepEqual(entries.map((entry) => [entry.name || entry.comment, entry.keys]),
+    [["The flood", ["flood"]], ["The mill", ["/the (old|new) mill{1,2}/i"]], ["Anselm", ["Anselm", "postman"]]]);
+  assert.deepEqual([entries[0].extensions.vectorized, entries[0].extensions.depth, entries[2].extensions.position, entries[2].extensions.depth], [true, 2, 4, 0]);
+
+  await page.locator(".lore-entry").first().locator("summary").click();
+  await page.getByRole("button", { name: "Delete this entry" }).click();
+  await page.getByRole("button", { name: "Discard" }).click();
+  assert.equal(await page.locator(".lore-entry").count(), 3);
+  await page.getByRole("button", { name: "Delete the lorebook" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete the lorebook" }).click();
+  await page.getByText("There are no entries yet.").waitFor();
+  assert.equal((await user.call("GET", `/personas/${slug}`)).has_lorebook, false);
+});
+
 journey("answers are imported with a report of each row, all or none at first", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "imported");

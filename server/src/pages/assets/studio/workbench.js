@@ -7,6 +7,7 @@ import { icon } from "../lib/icons.js";
 import { insightsPart } from "./insights.js";
 import { interviewPart } from "./interview.js";
 import { knowledgePart } from "./knowledge.js";
+import { lorebookPart } from "./lorebook.js";
 import { back } from "./maker.js";
 import { portrait } from "./portrait.js";
 import { settingsPart } from "./settings.js";
@@ -16,6 +17,7 @@ const PARTS = {
   settings: { icon: "edit", make: settingsPart },
   interview: { icon: "book", make: interviewPart },
   knowledge: { icon: "folder", make: knowledgePart },
+  lorebook: { icon: "key", make: lorebookPart },
   insights: { icon: "queue", make: insightsPart },
   versions: { icon: "clock", make: versionsPart },
 };
