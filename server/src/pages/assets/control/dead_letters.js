@@ -7,6 +7,7 @@ import { openSheet } from "../lib/panel.js";
 import { problemText } from "../lib/problems.js";
 import { settleMany } from "./bulk.js";
 import { ask } from "./dialogs.js";
+import { eventsPart } from "./events.js";
 import { formatTokens, shortId } from "./format.js";
 import { jobsPanel } from "./jobs.js";
 import { button, code, facts, idNode, newPanel, opener, queryOf, rowButton } from "./parts.js";
@@ -127,5 +128,5 @@ async function openLetter(id) {
       [t("control.dead.redrive_of"), letter.redrive_of && idNode(letter.redrive_of)],
       [t("control.dead.number"), formatNumber(letter.attempts)],
     ]),
-    ...attemptsOf(letter.history));
+    ...attemptsOf(letter.history), eventsPart(letter.id));
 }

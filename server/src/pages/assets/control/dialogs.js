@@ -56,6 +56,10 @@ function showFaults(fields, { message, errors = [] }) {
   return rest.join(" ") || (errors.length ? "" : message);
 }
 
+/** Why something is done, for the audit log. */
+export const reasonField = () =>
+  ({ name: "reason", label: t("control.reason_label"), help: t("control.reason_help"), maxLength: 500, required: true });
+
 /**
  * Asks in a dialog, with fields as those of `newField`, and sends what was entered while it is still open: what is wrong
  * is said beside the fields. Resolves to the values, or null for no.
