@@ -101,11 +101,9 @@ journey("an admin cancels a request that hangs, with a reason, and sees what its
 });
 
 journey("the environment is told beside the title where it has a name, and no other page has it", async (scene) => {
-  const admin = await registerAs(scene.stack, "admin", "Ada");
-  const device = await scene.device({ user: admin });
-  await device.context.route("**/api/v1/admin/health", async (route) => route.fulfill({ json: { ...(await (await route.fetch()).json()), environment: "production" } }));
-  const page = await device.visit("#/control");
-  await page.getByRole("banner").or(page.locator(".head")).getByText("production", { exact: true }).waitFor();
+  await scene.ownStack({ TROUPE_SERVER__ENVIRONMENT: "production" });
+  const page = await openRoom(scene, await registerAs(scene.stack, "admin", "Ada"));
+  await page.locator(".head .titles").getByText("production", { exact: true }).waitFor();
   await page.getByRole("link", { name: "Conversations", exact: true }).click();
   await page.getByText("production", { exact: true }).waitFor({ state: "hidden" });
 });
