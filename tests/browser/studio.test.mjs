@@ -300,7 +300,13 @@ journey("a character comes as a card, with a report of what became of it, and go
   const report = page.locator(".card-report");
   await report.getByText("first_mes → greetings").waitFor();
   await report.getByRole("link").click();
-  await page.getByRole("textbox", { name: "The greeting" }).waitFor();
+  const greetings = page.getByRole("group", { name: "Greetings" });
+  await greetings.getByRole("textbox", { name: "The greeting" }).waitFor();
+  await greetings.getByRole("button", { name: "Add another" }).click();
+  await greetings.getByRole("textbox", { name: "Greeting 2" }).fill("You again?");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  assert.deepEqual((await user.call("GET", "/personas/mira")).greetings, ["Mind the ropes, {{user}}.", "You again?"]);
   await page.goto("/#/new/mira");
   await page.getByText("Mind the ropes,").waitFor();
 });

@@ -47,6 +47,7 @@ export function loreForm({ entry, faults, changed, remove }) {
 
   function noteChange() {
     show();
+    showFaults();
     changed(withSettings(entry, values()));
   }
 
@@ -59,10 +60,11 @@ export function loreForm({ entry, faults, changed, remove }) {
     setText(count, t("studio.tokens", { count: estimateTokens(content) }));
   }
 
-  function showFaults(found) {
+  /** Of the keys that are still there. */
+  function showFaults() {
     for (const name of ["keys", "secondary_keys"]) {
       const keys = fields[name].get().map((key) => key.trim());
-      const own = found.filter(({ key }) => keys.includes(key));
+      const own = faults.filter(({ key }) => keys.includes(key));
       fields[name].mark(new Set(own.map(({ key }) => keys.indexOf(key))));
       fields[name].fault(own.map(({ key, fault }) => t("studio.lorebook.key_fault", { key, fault: reasonText(fault) })).join(" "));
     }
@@ -70,7 +72,7 @@ export function loreForm({ entry, faults, changed, remove }) {
 
   for (const [name, field] of Object.entries(fields)) field.set(before[name]);
   show();
-  showFaults(faults);
+  showFaults();
   const { name, keys, secondary_keys: secondary, logic, content, constant, enabled, ...others } = fields;
   const nodesOf = (...all) => all.map(({ node }) => node);
   return {

@@ -22,7 +22,8 @@ export function loreRow({ entry, faults, changed, remove }) {
     setText(name, settings.name || keys || t("studio.lorebook.untitled"));
     setText(about, settings.constant ? t("studio.lorebook.always") : settings.name ? keys : "");
     dot.className = `dot ${settings.enabled ? "good" : ""}`.trim();
-    const state = stateOf(settings, faults);
+    const texts = [...settings.keys, ...settings.secondary_keys, settings.content];
+    const state = stateOf(settings, faults.some(({ key }) => texts.some((text) => text.includes(key))));
     mark.hidden = !state;
     mark.classList.toggle("is-wrong", state === "faulty_key");
     if (state) setText(mark, t(`studio.lorebook.${state}`));
@@ -46,8 +47,8 @@ export function loreRow({ entry, faults, changed, remove }) {
   };
 }
 
-function stateOf(settings, faults) {
-  if (faults.length) return "faulty_key";
+function stateOf(settings, isFaulty) {
+  if (isFaulty) return "faulty_key";
   if (!settings.enabled) return "off";
   return neverComes(settings) ? "no_key" : "";
 }

@@ -64,12 +64,19 @@ export function lorebookPart({ persona, drafts, changed }) {
       const found = persona.has_lorebook ? (await call("GET", path)).data : null;
       saved = textOf(found);
       book = kept.get()?.book ?? found;
+      setReady(true);
       render();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       status.hidden = false;
       status.replaceChildren(el("span", { className: "fault", textContent: problem.message }), " ", button(t("common.retry"), read));
     }
+  }
+
+  /** What was not read is not written over. */
+  function setReady(isReady) {
+    adder.disabled = !isReady;
+    zone.setBusy(!isReady);
   }
 
   async function store() {
@@ -217,6 +224,7 @@ export function lorebookPart({ persona, drafts, changed }) {
     adder.focus();
   }
 
+  setReady(false);
   more.hidden = true;
   looking.hidden = true;
   takeOut.hidden = true;
