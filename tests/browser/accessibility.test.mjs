@@ -123,18 +123,21 @@ const STUDIO = {
   "#/studio/kept/settings": (page) => page.getByRole("region", { name: "Try Keeper" }),
   "#/studio/kept/interview": (page) => page.getByRole("region", { name: "Question of the day" }).getByRole("textbox"),
   "#/studio/kept/knowledge": (page) => page.getByText(/all of it is found/),
-  "#/studio/kept/insights": (page) => page.locator(".plot").first(),
+  "#/studio/kept/lorebook": (page) => page.locator(".lore-entry").first(),
+  "#/studio/kept/insights": (page) => page.locator(".bars").first(),
 };
 
 journey("axe-core finds nothing in the studio, on a desk and on a phone", async (scene) => {
   const user = await scene.stack.register();
   await user.call("POST", "/personas", { slug: "kept", name: "Keeper", system_prompt: "You keep a lighthouse." });
   await user.call("POST", "/personas/kept/responses/import", [{ question: "Where do you live?", content: "In a lighthouse.", status: "final" }]);
+  await user.call("PUT", "/personas/kept/lorebook", { spec: "lorebook_v3", data: { entries: [{ id: 1, keys: ["/(?<=a )lamp/"], content: "It burns oil." }] } });
   const { page } = await scene.open(user, "#/studio");
   for (const [hash, ready] of Object.entries(STUDIO)) {
     await page.goto(`/${hash}`);
     await ready(page).waitFor();
     if (hash.endsWith("interview")) await page.locator("details.category summary").first().click();
+    if (hash.endsWith("lorebook")) await page.locator(".lore-entry summary").first().click();
     await assertAccessible(page, hash);
   }
   await page.setViewportSize(PHONE.viewport);

@@ -41,7 +41,6 @@ journey("the control room, opened by its address, is small, and no other page lo
   const admin = await scene.stack.register();
   await scene.stack.sql(`update users set role = 'admin' where id = '${admin.id}'`);
   const device = await scene.device({ user: admin });
-  // What a server of an older version does not know is left out.
   // It never rests: the queue is read again and again.
   const page = await device.visit("#/control");
   await page.locator("#control .tile").first().waitFor();

@@ -66,6 +66,48 @@ journey("an admin finds out why a message waits, and lets its worker go on; late
   assert.equal(await workers.getByRole("button", { name: /^(Pause|Resume)/ }).count(), 0);
 });
 
+journey("an admin cancels a request that hangs, with a reason, and sees what its events were", async (scene) => {
+  const { stack } = scene;
+  const user = await stack.register();
+  const conversation = await user.converse("A long wait");
+  const done = await user.ask(await user.converse("A short one"), "hello");
+  const { request } = await user.call("POST", `/conversations/${conversation.id}/messages`, { content: "hang" });
+  const page = await openRoom(scene, await registerAs(stack, "admin", "Ada"));
+  const why = panel(page, "Why is this waiting?");
+  await why.getByRole("textbox").fill(request.id);
+  await why.getByRole("textbox").press("Enter");
+  await why.getByRole("button", { name: "Cancel this request" }).click();
+  await answer(page, { press: "Go on…" });
+  await page.getByRole("dialog").getByText("Must not be empty.").waitFor();
+  await answer(page, { fill: { Reason: "its provider hangs" }, press: "Go on…" });
+  await answer(page, { press: "Cancel this request" });
+  await page.getByText("The request is cancelled.").waitFor();
+  await why.getByText("Cancelled", { exact: true }).waitFor();
+  assert.equal(await why.getByRole("button", { name: "Cancel this request" }).count(), 0);
+  assert.equal((await user.call("GET", `/requests/${request.id}`)).status, "cancelled");
+
+  await why.getByRole("textbox").fill(done.id);
+  await why.getByRole("textbox").press("Enter");
+  await why.getByText("Completed", { exact: true }).waitFor();
+  await why.getByRole("button", { name: "Show its events" }).click();
+  const events = why.getByRole("list", { name: "Events" });
+  await events.getByText("reply.completed").waitFor();
+  assert.ok(!(await events.innerText()).includes("hello"), "nothing of what was said is shown");
+  await why.getByText(/^Event (\d+) of \1 /).waitFor();
+  await why.getByRole("button", { name: "The event before" }).click();
+  await why.getByText(/^Event (\d+) of (?!\1 )/).waitFor();
+  await why.getByRole("button", { name: "Play", exact: true }).click();
+  await why.getByText(/^Event (\d+) of \1 /).waitFor();
+});
+
+journey("the environment is told beside the title where it has a name, and no other page has it", async (scene) => {
+  await scene.ownStack({ TROUPE_SERVER__ENVIRONMENT: "production" });
+  const page = await openRoom(scene, await registerAs(scene.stack, "admin", "Ada"));
+  await page.locator(".head .titles").getByText("production", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "Conversations", exact: true }).click();
+  await page.getByText("production", { exact: true }).waitFor({ state: "hidden" });
+});
+
 journey("a hundred dead letters are counted, and tried again", async (scene) => {
   const { stack, provider } = scene;
   const question = "Will it ever work?";

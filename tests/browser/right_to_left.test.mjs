@@ -109,14 +109,17 @@ journey("in Arabic, at 360 pixels: the studio, all parts of it", async (scene) =
   const user = await scene.stack.register("نور");
   await user.call("POST", "/personas", { slug: "jadda", name: "جدتي وردة", system_prompt: "أنت وردة.", languages: ["ar", "en"], description: "كانت تخبز كل يوم جمعة." });
   await user.call("POST", "/personas/jadda/responses/import", [{ question: "أين تسكنين؟", content: "في بيت قرب البحر.", status: "final" }]);
+  await user.call("PUT", "/personas/jadda/lorebook", { spec: "lorebook_v3", data: { entries: [{ id: 1, name: "فيضان النهر", keys: ["الفيضان"], content: "جاء في الربيع." }] } });
   const { page } = await scene.open(user, "#/studio", ARABIC);
   const ready = {
-    "": ".shelf-card", "/new": ".studio-end .primary", "/jadda/settings": ".trial", "/jadda/interview": ".today textarea", "/jadda/knowledge": ".indexing .dot.good", "/jadda/insights": ".plot",
+    "": ".shelf-card", "/new": ".studio-end .primary", "/jadda/settings": ".trial", "/jadda/interview": ".today textarea", "/jadda/knowledge": ".indexing .dot.good", "/jadda/lorebook": ".lore-entry",
+    "/jadda/insights": ".bars",
   };
   for (const [rest, selector] of Object.entries(ready)) {
     await page.goto(`/#/studio${rest}`);
     await page.locator(selector).first().waitFor();
     if (rest.endsWith("interview")) await page.locator("details.category summary").first().tap();
+    if (rest.endsWith("lorebook")) await page.locator(".lore-entry summary").first().tap();
     // What has half gone under the head of the page lies over nothing.
     await page.locator("#scroll").evaluate((scroll) => scroll.scrollTo(0, 0));
     await assertFits(page, `the studio${rest}`);

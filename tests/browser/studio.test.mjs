@@ -177,6 +177,80 @@ journey("a persona is tried beside its settings, and deleted by its name only", 
   await page.getByText("Nobody is here yet").waitFor();
 });
 
+journey("the prompt for a question is inspected piece by piece, with the lore that it has and the lore that was left out", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "inspected", { system_prompt: "You are Rosa of the mill.", post_history: "Be brief." });
+  const entry = { enabled: true, insertion_order: 10, extensions: {} };
+  const entries = [{ ...entry, id: 1, keys: ["flood"], content: "The flood came in 1961.", name: "The flood" }, { ...entry, id: 2, keys: ["oven"], content: "The oven is cold.", name: "The oven" }];
+  await user.call("PUT", `/personas/${slug}/lorebook`, { spec: "lorebook_v3", data: { entries, extensions: {} } });
+  const { page } = await scene.open(user, `#/studio/${slug}/settings`);
+  await page.getByRole("textbox", { name: "A question to try" }).fill("When was the flood?");
+  await page.getByRole("button", { name: "What is the model told?" }).click();
+  const prompt = page.getByRole("dialog", { name: "What the model is told" });
+  await prompt.getByText("For the question “When was the flood?”.").waitFor();
+  const kinds = await prompt.locator(".inspect-group summary strong").allInnerTexts();
+  assert.ok(kinds.includes("Persona") && kinds.indexOf("Persona") < kinds.indexOf("Question"), kinds.join(", "));
+  for (const text of ["You are Rosa of the mill.", "The flood came in 1961.", "Be brief."]) await prompt.locator(".inspect-group", { hasText: text }).first().waitFor();
+  await prompt.getByRole("listitem").filter({ hasText: "The flood" }).getByText(/“flood” · in the question/).waitFor();
+  await prompt.getByText("1 entry left out").click();
+  await prompt.getByRole("listitem").filter({ hasText: "The oven" }).getByText("No key was found").waitFor();
+  await page.keyboard.press("Escape");
+  await prompt.waitFor({ state: "detached" });
+});
+
+journey("a lorebook is brought, mended where its keys are wrong, written further and taken away", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "lorist");
+  const { page, device } = await scene.open(user, `#/studio/${slug}/lorebook`);
+  device.allow(/status of 422/);
+  await page.getByText("There are no entries yet.").waitFor();
+  const worldInfo = { entries: {
+    0: { uid: 0, key: ["flood"], keysecondary: [], comment: "The flood", content: "It came in 1961.", order: 100, position: 4, depth: 2, disable: false, vectorized: true },
+    1: { uid: 1, key: ["/(?<=the )mill/"], comment: "The mill", content: "It stands still.", order: 100, position: 0, disable: false },
+  } };
+  const file = (name, content) => ({ name, mimeType: "application/json", buffer: Buffer.from(content) });
+  const drop = page.locator(".drop input[type=file]");
+  await drop.setInputFiles(file("broken.json", "{"));
+  await page.locator(".card-report .fault").waitFor();
+  await drop.setInputFiles(file("world.json", JSON.stringify(worldInfo)));
+  await page.getByText("2 entries are stored.").waitFor();
+  await page.getByText("1 entry has a key that matches nothing.").waitFor();
+
+  const mill = page.locator(".lore-entry").filter({ hasText: "The mill" });
+  await mill.getByText(/“\/\(\?<=the \)mill\/”: Look-around/).waitFor();
+  await mill.getByRole("button", { name: "Remove /(?<=the )mill/" }).click();
+  const keys = mill.getByRole("textbox", { name: "Add to: Keys", exact: true });
+  await keys.fill("/the (old|new) mill{1,2}/i");
+  await keys.press("Enter");
+  await page.getByRole("button", { name: "Add an entry" }).click();
+  const added = page.locator(".lore-entry").last();
+  await added.getByLabel("Name", { exact: true }).fill("Anselm");
+  await added.getByRole("textbox", { name: "Add to: Keys", exact: true }).fill("Anselm, postman");
+  await added.getByRole("textbox", { name: "Add to: Keys", exact: true }).press("Enter");
+  await added.getByLabel("Text", { exact: true }).fill("Anselm carried the post.");
+  await added.getByLabel("Where it stands").selectOption("among the messages");
+  await added.getByLabel("Messages from the end").fill("0");
+  await page.getByText("The entries are changed, and not saved yet.").waitFor();
+  await page.reload();
+  await page.getByText("The entries are changed, and not saved yet.").waitFor();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("3 entries are stored.").waitFor();
+
+  const { data: { entries } } = await user.call("GET", `/personas/${slug}/lorebook`);
+  assert.deepEqual(entries.map((entry) => [entry.name || entry.comment, entry.keys]),
+    [["The flood", ["flood"]], ["The mill", ["/the (old|new) mill{1,2}/i"]], ["Anselm", ["Anselm", "postman"]]]);
+  assert.deepEqual([entries[0].extensions.vectorized, entries[0].extensions.depth, entries[2].extensions.position, entries[2].extensions.depth], [true, 2, 4, 0]);
+
+  await page.locator(".lore-entry").first().locator("summary").click();
+  await page.getByRole("button", { name: "Delete this entry" }).click();
+  await page.getByRole("button", { name: "Discard" }).click();
+  assert.equal(await page.locator(".lore-entry").count(), 3);
+  await page.getByRole("button", { name: "Delete the lorebook" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete the lorebook" }).click();
+  await page.getByText("There are no entries yet.").waitFor();
+  assert.equal((await user.call("GET", `/personas/${slug}`)).has_lorebook, false);
+});
+
 journey("answers are imported with a report of each row, all or none at first", async (scene) => {
   const user = await scene.stack.register();
   const { slug } = await make(user, "imported");
@@ -207,6 +281,7 @@ journey("versions are compared and brought back, and a greeting and tags are the
   await page.getByRole("link", { name: "Card V3, PNG" }).waitFor();
 
   await page.getByRole("link", { name: "Versions" }).click();
+  await page.locator(".comparison ins").first().waitFor();
   assert.deepEqual(await page.locator(".comparison ins, .comparison del").allInnerTexts(), ["red", "white", ", too"]);
   await page.getByRole("button", { name: "Bring back version 1" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Bring back" }).click();
@@ -225,7 +300,13 @@ journey("a character comes as a card, with a report of what became of it, and go
   const report = page.locator(".card-report");
   await report.getByText("first_mes → greetings").waitFor();
   await report.getByRole("link").click();
-  await page.getByRole("textbox", { name: "The greeting" }).waitFor();
+  const greetings = page.getByRole("group", { name: "Greetings" });
+  await greetings.getByRole("textbox", { name: "The greeting" }).waitFor();
+  await greetings.getByRole("button", { name: "Add another" }).click();
+  await greetings.getByRole("textbox", { name: "Greeting 2" }).fill("You again?");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("Saved.", { exact: true }).waitFor();
+  assert.deepEqual((await user.call("GET", "/personas/mira")).greetings, ["Mind the ropes, {{user}}.", "You again?"]);
   await page.goto("/#/new/mira");
   await page.getByText("Mind the ropes,").waitFor();
 });

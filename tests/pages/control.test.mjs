@@ -15,6 +15,7 @@ const { filterOf } = await load("control/audit.js");
 const { queryOf } = await load("control/parts.js");
 const { stateOf } = await load("control/workers.js");
 const { formatBytes, formatMs, formatRate, formatTokens, roughly, shortId } = await load("control/format.js");
+const { stepsOf } = await load("control/events.js");
 const { placeAt } = await load("routes.js");
 await addAllTexts("en");
 
@@ -76,6 +77,13 @@ test("numbers are as long as they are worth", () => {
   assert.deepEqual([0, 900, 1_536, 48 * 2 ** 20].map(formatBytes), ["0B", "900B", "1.5kB", "48MB"]);
   assert.equal(shortId("01940000-7a1c-7000-8000-0123456789ab"), "…456789ab");
   assert.equal(shortId("short"), "short");
+});
+
+test("events have the time since the first, and how long the reply is after each", () => {
+  const event = (type, second, more) => ({ type, at: `2026-01-01T00:00:0${second}Z`, characters: null, keep: null, ...more });
+  const items = [event("request.queued", 0), event("reply.delta", 1, { characters: 12 }), event("reply.delta", 3, { characters: 30 }), event("reply.reset", 4, { keep: 5 }), event("reply.delta", 6, { characters: 2 })];
+  assert.deepEqual(stepsOf(items).map(({ ms, length }) => [ms, length]), [[0, 0], [1_000, 12], [3_000, 42], [4_000, 5], [6_000, 7]]);
+  assert.deepEqual(stepsOf([]), []);
 });
 
 test("an address leads to a section of the room, the queue where it names none", () => {

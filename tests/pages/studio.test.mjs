@@ -13,6 +13,9 @@ const { newAnswerSync } = await load("studio/answer_sync.js");
 const { faultsOf } = await load("studio/faults.js");
 const { changesOf, languageTag, temperatureWord, valuesOf } = await load("studio/form.js");
 const { formatOf, rowFaults } = await load("studio/exchange.js");
+const { groupsOf } = await load("studio/inspector.js");
+const { aboutOf } = await load("chat/lore.js");
+const { idsOf, neverComes, newEntry, settingsOf, withSettings } = await load("studio/lore_entry.js");
 const { textAfter } = await load("studio/trial.js");
 const { titleOfFile } = await load("studio/knowledge.js");
 const { Problem } = await load("lib/api.js");
@@ -96,6 +99,72 @@ test("a reply of the trial is what its events make of it", () => {
   assert.equal(events.reduce(textAfter, ""), "Hello 🌊!");
   assert.equal(textAfter("so far", { type: "reply.completed", message: { content: "all of it" } }), "all of it");
   assert.equal(textAfter("so far", { type: "request.cancelled", message: null }), "so far");
+});
+
+test("sections of a prompt are grouped where neighbours are of one kind, and stay in their order", () => {
+  const sections = ["persona", "passage", "passage", "history", "question", "history"].map((kind, at) => ({ kind, tokens: at }));
+  assert.deepEqual(groupsOf(sections).map(({ kind, tokens, sections: own }) => [kind, tokens, own.length]),
+    [["persona", 0, 1], ["passage", 3, 2], ["history", 3, 1], ["question", 4, 1], ["history", 5, 1]]);
+});
+
+test("a receipt of lore says which key was found where, and of what was used where it stands", () => {
+  const place = { at: "depth", depth: 4, role: "system" };
+  assert.deepEqual(aboutOf({ used: true, key: "flood", message: 0, place, tokens: 22 }), ["“flood”", "in the question", "before the last 4 messages", "about 22 tokens"]);
+  assert.deepEqual(aboutOf({ used: true, key: "mill", entry: "7", place: { at: "depth", depth: 0 } }), ["“mill”", "in the entry 7", "at the very end"]);
+  assert.deepEqual(aboutOf({ used: false, key: "oven", message: 2, place, tokens: 9 }), ["“oven”", "2 messages before"]);
+  assert.deepEqual(aboutOf({ used: false, reason: "no_key" }), []);
+});
+
+// ── Lorebooks
+
+const ENTRY = { id: 4, keys: ["flood"], content: "It came in 1961.", enabled: true, insertion_order: 100, extensions: { weird: { deep: [1] } }, unknown: "stays" };
+const edited = (entry, changes) => withSettings(entry, { ...settingsOf(entry), ...changes });
+
+test("an entry of a lorebook that is not changed is as it came, and only what is changed is written", () => {
+  assert.deepEqual(edited(ENTRY, {}), ENTRY);
+  assert.deepEqual(edited(ENTRY, { keys: ["flood", "1961"], sticky: 3 }), { ...ENTRY, keys: ["flood", "1961"], extensions: { weird: { deep: [1] }, sticky: 3 } });
+  assert.deepEqual(edited(ENTRY, { name: "The flood", order: 7, constant: true, enabled: false }), { ...ENTRY, name: "The flood", insertion_order: 7, constant: true, enabled: false });
+  assert.deepEqual(ENTRY.extensions, { weird: { deep: [1] } }, "what came is not changed itself");
+});
+
+test("an entry's name is kept where it has it: in its name, or in the comment of SillyTavern", () => {
+  assert.equal(settingsOf({ name: "", comment: "Mill" }).name, "Mill");
+  assert.deepEqual(edited({ comment: "Mill" }, { name: "The mill" }), { comment: "The mill" });
+  assert.deepEqual(edited({ name: "Mill", comment: "old" }, { name: "The mill" }), { name: "The mill", comment: "old" });
+  assert.deepEqual(edited({ name: "Mill", comment: "old" }, { name: "" }), { name: "", comment: "" });
+});
+
+test("where an entry stands is read and written as prompts understand it", () => {
+  const placeOf = (entry) => [settingsOf(entry).place, settingsOf(entry).depth];
+  assert.deepEqual(placeOf({ position: "after_char" }), ["after_persona", 4]);
+  assert.deepEqual(placeOf({ position: "after_char", extensions: { position: 4, depth: 2 } }), ["depth", 2]);
+  assert.deepEqual(placeOf({ extensions: { position: 2, depth: 9 } }), ["depth", 4], "the notes of an author have no depth of their own");
+  assert.deepEqual(placeOf({ extensions: { position: 7 } }), ["none", 4]);
+  assert.deepEqual(edited(ENTRY, { place: "after_persona" }), { ...ENTRY, position: "after_char" });
+  assert.deepEqual(edited({ extensions: { position: 4, depth: 2 } }, { place: "before_persona" }), { position: "before_char", extensions: { position: 0, depth: 2 } });
+  assert.deepEqual(edited({}, { place: "depth", depth: 0 }), { position: "after_char", extensions: { position: 4, depth: 0 } });
+  assert.deepEqual(edited({}, { place: "after_examples" }), { position: "after_char", extensions: { position: 6 } });
+});
+
+test("secondary keys count once they are selective, and their logic is written only where it is another", () => {
+  assert.equal(settingsOf({ secondary_keys: ["post"] }).logic, "off");
+  assert.equal(settingsOf({ secondary_keys: ["post"], selective: true, extensions: { selectiveLogic: 3 } }).logic, "and_all");
+  assert.deepEqual(edited({}, { secondary_keys: ["post"] }), { secondary_keys: ["post"], selective: true });
+  assert.deepEqual(edited({ secondary_keys: ["post"], selective: true }, { logic: "not_any" }), { secondary_keys: ["post"], selective: true, extensions: { selectiveLogic: 2 } });
+  assert.deepEqual(edited({ secondary_keys: ["post"], selective: true }, { logic: "off" }), { secondary_keys: ["post"], selective: false });
+});
+
+test("numbers of an entry are read as they are meant, also where they are texts or out of bounds", () => {
+  const read = (extensions) => settingsOf({ insertion_order: "7.9", extensions });
+  assert.deepEqual([read({ probability: "50" }).probability, read({ probability: 300 }).probability, read({ probability: 50, useProbability: false }).probability], [50, 100, 100]);
+  assert.deepEqual([read({ sticky: -1 }).sticky, read({ sticky: null }).sticky, read([]).cooldown, read({}).order], [0, 0, 0, 7]);
+  assert.deepEqual(edited({ extensions: { probability: 50, useProbability: false } }, { probability: 20 }), { extensions: { probability: 20, useProbability: true } });
+});
+
+test("entries have the ids that reports have, and a new one has another", () => {
+  assert.deepEqual(idsOf([{ id: 1 }, { id: "1" }, {}, { id: "" }, { id: null }, { id: "x".repeat(65) }]), ["1", "#1", "#2", "#3", "#4", "#5"]);
+  assert.equal(newEntry([{ id: 3 }, { id: "9" }, { id: "text" }]).id, 10);
+  assert.ok(neverComes(settingsOf(newEntry([]))) && !neverComes(settingsOf(ENTRY)) && !neverComes(settingsOf({ ...ENTRY, keys: [], content: "@@activate\nx" })));
 });
 
 test("a document is called after its file, and the studio has addresses", () => {

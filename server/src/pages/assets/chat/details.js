@@ -3,7 +3,8 @@
 import { call } from "../lib/api.js";
 import { attempt, el } from "../lib/dom.js";
 import { formatDate, formatNumber, hasText, t } from "../lib/i18n.js";
-import { openPanel } from "./panel.js";
+import { openPanel } from "../lib/panel.js";
+import { loreReceipt } from "./lore.js";
 
 const inUnit = (number, unit, digits = 0) => formatNumber(number, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits });
 const formatMs = (ms) => (ms < 1_000 ? inUnit(ms, "millisecond") : inUnit(ms / 1_000, "second", ms < 10_000 ? 1 : 0));
@@ -40,8 +41,10 @@ function tryRow({ provider, model, outcome, ms, cost, hedge, attempt: number }) 
 }
 
 export async function openDetails(requestId) {
-  const request = await attempt(() => call("GET", `/requests/${requestId}`));
-  if (!request) return;
+  const path = `/requests/${requestId}`;
+  const read = await attempt(() => Promise.all([call("GET", path), call("GET", `${path}/lore`)]));
+  if (!read) return;
+  const [request, lore] = read;
   const { body } = openPanel(t("chat.details.title"));
   const facts = factsOf(request).flatMap(([key, text]) =>
     [el("dt", { textContent: t(`chat.details.${key}`) }), el("dd", { textContent: text, dir: "auto" })]);
@@ -49,4 +52,5 @@ export async function openDetails(requestId) {
   if (request.tries.length) {
     body.append(el("h3", { textContent: t("chat.details.tries") }), el("ul", { className: "rows" }, ...request.tries.map(tryRow)));
   }
+  body.append(...(await loreReceipt(lore)));
 }

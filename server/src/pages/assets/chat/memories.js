@@ -4,7 +4,7 @@ import { Problem, call, newKey } from "../lib/api.js";
 import { askFor, attempt, el, setText } from "../lib/dom.js";
 import { formatDate, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
-import { openPanel } from "./panel.js";
+import { openPanel } from "../lib/panel.js";
 
 const MAX_FACT = 500;
 

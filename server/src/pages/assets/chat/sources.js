@@ -3,7 +3,7 @@
 import { Problem, call } from "../lib/api.js";
 import { el, setText } from "../lib/dom.js";
 import { formatNumber, t } from "../lib/i18n.js";
-import { openPanel } from "./panel.js";
+import { openPanel } from "../lib/panel.js";
 
 /** Of the reply to a request; `name` is the persona's. */
 export async function openSources({ name, request }) {

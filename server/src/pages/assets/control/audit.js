@@ -3,7 +3,7 @@
 import { call } from "../lib/api.js";
 import { el } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
-import { openSheet } from "./dialogs.js";
+import { openSheet } from "../lib/panel.js";
 import { shortId } from "./format.js";
 import { button, code, facts, idNode, newPanel, opener, queryOf } from "./parts.js";
 import { newFilters, newPages, newTable } from "./table.js";

@@ -98,6 +98,7 @@ function newFrame(root) {
   const marks = newMarks();
   const body = el("div", { className: "control-section" });
   $("side").querySelector(".search").before(side.node);
+  $("title").after(marks.environment);
   $("main").querySelector(".head").append(marks.node);
   root.replaceChildren(above.node, body);
   return {
@@ -105,7 +106,7 @@ function newFrame(root) {
     mark: (name) => [side, above].forEach((list) => list.mark(name)),
     count: (name, count) => [side, above].forEach((list) => list.count(name, count)),
     marks,
-    remove: () => [side.node, above.node, marks.node].forEach((node) => node.remove()),
+    remove: () => [side.node, above.node, marks.environment, marks.node].forEach((node) => node.remove()),
   };
 }
 
@@ -143,20 +144,21 @@ function newList(className, ...first) {
   };
 }
 
-/** In the head: whether all is well, and which environment it is, where the server tells one. */
+/** In the head: beside the title the environment, where it has a name, and at the end whether all is well. */
 function newMarks() {
   const verdict = el(
     "a", { className: "chip tiny verdict", href: "#/control/system", hidden: true }, el("span", { className: "dot", ariaHidden: "true" }),
     el("span"),
   );
-  const environment = el("span", { className: "chip tiny environment", hidden: true });
+  const environment = el("span", { className: "chip tiny environment clip", dir: "auto", hidden: true });
   return {
-    node: el("span", { className: "control-marks" }, environment, verdict),
+    environment,
+    node: el("span", { className: "control-marks" }, verdict),
     show(health) {
-      const named = health.environment ?? document.querySelector('meta[name="troupe-environment"]')?.content;
+      const named = health.environment ?? "";
       environment.hidden = !named;
-      setText(environment, named ?? "");
-      environment.classList.toggle("production", /^prod/i.test(named ?? ""));
+      setText(environment, named);
+      environment.classList.toggle("production", /^prod/i.test(named));
       verdict.hidden = false;
       verdict.firstChild.className = `dot ${VERDICTS[health.verdict] ?? ""}`;
       setText(verdict.lastChild, t(`control.verdict.${health.verdict}`));

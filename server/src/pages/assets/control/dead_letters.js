@@ -3,9 +3,11 @@
 import { call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
 import { formatDate, formatNumber, formatRelative, t } from "../lib/i18n.js";
+import { openSheet } from "../lib/panel.js";
 import { problemText } from "../lib/problems.js";
 import { settleMany } from "./bulk.js";
-import { ask, openSheet } from "./dialogs.js";
+import { ask } from "./dialogs.js";
+import { eventsPart } from "./events.js";
 import { formatTokens, shortId } from "./format.js";
 import { jobsPanel } from "./jobs.js";
 import { button, code, facts, idNode, newPanel, opener, queryOf, rowButton } from "./parts.js";
@@ -126,5 +128,5 @@ async function openLetter(id) {
       [t("control.dead.redrive_of"), letter.redrive_of && idNode(letter.redrive_of)],
       [t("control.dead.number"), formatNumber(letter.attempts)],
     ]),
-    ...attemptsOf(letter.history));
+    ...attemptsOf(letter.history), eventsPart(letter.id));
 }

@@ -1,9 +1,8 @@
-// What is asked before something is changed, and the sheet in which one thing is looked at.
+// What is asked before something is changed.
 
 import { Problem } from "../lib/api.js";
 import { $, el } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { icon } from "../lib/icons.js";
 import { faultText } from "../lib/problems.js";
 
 let made = 0;
@@ -57,6 +56,10 @@ function showFaults(fields, { message, errors = [] }) {
   return rest.join(" ") || (errors.length ? "" : message);
 }
 
+/** Why something is done, for the audit log. */
+export const reasonField = () =>
+  ({ name: "reason", label: t("control.reason_label"), help: t("control.reason_help"), maxLength: 500, required: true });
+
 /**
  * Asks in a dialog, with fields as those of `newField`, and sends what was entered while it is still open: what is wrong
  * is said beside the fields. Resolves to the values, or null for no.
@@ -103,20 +106,4 @@ export function ask({ title, text = "", fields: wanted = [], content = [], yes, 
     if (document.activeElement === document.body) $("main").focus();
     resolve(values);
   }));
-}
-
-/** A sheet at the end of the page's line in which one thing is looked at. Returns its body, and how to close it. */
-export function openSheet(title, ...content) {
-  const close = el("button", { type: "button", className: "tool", ariaLabel: t("common.close"), title: t("common.close") }, icon("close"));
-  made += 1;
-  const heading = el("h2", { textContent: title, id: `control-title-${made}`, dir: "auto" });
-  const body = el("div", { className: "panel-body", tabIndex: 0 }, ...content);
-  const dialog = el("dialog", { className: "dialog sheet" }, el("header", { className: "panel-head" }, heading, close), body);
-  dialog.setAttribute("aria-labelledby", heading.id);
-  close.onclick = () => dialog.close();
-  dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
-  return { body, close: () => dialog.close() };
 }

@@ -19,14 +19,14 @@ const SPANS = [
 /** A step lasts no shorter than a minute. */
 const PAUSE_MS = 30_000;
 
-/** Left out where the server keeps no history. `latest(tier)` is the last point of a tier, as far as it is known. */
+/** `latest(tier)` is the last point of a tier, as far as it is known. */
 export function historyPanel() {
   let span = SPANS[0];
   let readAt = 0;
   let tiers = new Map();
   const root = el("div", { className: "histories" });
   const choice = el("div", { className: "segments", role: "radiogroup", ariaLabel: t("control.history.span") }, ...SPANS.map(spanChoice));
-  const panel = newPanel({ title: t("control.history.title"), tools: [choice], content: [root], read, optional: true });
+  const panel = newPanel({ title: t("control.history.title"), tools: [choice], content: [root], read });
 
   async function read() {
     // It is asked for by the pace of what is live.

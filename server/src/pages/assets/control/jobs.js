@@ -3,8 +3,9 @@
 import { call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
 import { formatDate, formatNumber, formatRelative, t } from "../lib/i18n.js";
+import { openSheet } from "../lib/panel.js";
 import { settleMany } from "./bulk.js";
-import { ask, openSheet } from "./dialogs.js";
+import { ask } from "./dialogs.js";
 import { formatMoney, shortId } from "./format.js";
 import { button, code, facts, idNode, newPanel, opener, queryOf, rowButton, state } from "./parts.js";
 import { newFilters, newPages, newTable } from "./table.js";
@@ -26,7 +27,7 @@ export function jobsPanel({ canChange }) {
   const table = newTable({
     caption: t("control.jobs.title"), none: t("control.jobs.none"), noneIcon: "check", keyOf: ({ id }) => id,
     columns: [
-      { title: t("control.jobs.job"), show: (job) => opener(shortId(job.id), () => openJob(job.id), job.id), same: ({ id }) => id },
+      { title: t("control.jobs.job"), show: (job) => opener(shortId(job.id), () => openJob(job.id, canChange), job.id), same: ({ id }) => id },
       { title: t("control.jobs.kind"), show: ({ kind }) => code(kind) },
       { title: t("control.jobs.status"), show: ({ status }) => state(COLOURS[status], t(`control.job.${status}`)) },
       {
@@ -79,10 +80,10 @@ async function settle(job, verb, changed) {
 
 const time = (at) => at && formatDate(at, { dateStyle: "medium", timeStyle: "medium" });
 
-async function openJob(id) {
+async function openJob(id, canChange) {
   const job = await call("GET", `${PATH}/${id}`);
   openSheet(t("control.jobs.one", { kind: job.kind, id: shortId(id) }),
-    el("ul", { className: "reasons" }, ...job.reasons.map(reasonRow)),
+    el("ul", { className: "reasons" }, ...job.reasons.map((reason) => reasonRow(reason, canChange))),
     ...(job.error ? [el("p", { className: "cause", textContent: job.error, dir: "auto" })] : []),
     facts([
       [t("control.jobs.status"), state(COLOURS[job.status], t(`control.job.${job.status}`))],

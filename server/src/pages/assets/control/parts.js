@@ -34,33 +34,28 @@ export function button(textContent, run, className = "button small") {
 
 /**
  * A part of a section that reads for itself: it says in words when it cannot, and takes no other part with it. What it
- * showed before stays. With `optional`, an API that does not know of it leaves it out.
+ * showed before stays.
  */
-export function newPanel({ title, about, tools = [], content = [], read, optional = false }) {
+export function newPanel({ title, about, tools = [], content = [], read }) {
   const heading = el("h3", { textContent: title });
   const head = el("header", { className: "control-panel-head" },
     el("div", { className: "words" }, heading, ...(about ? [el("p", { className: "quiet", textContent: about })] : [])), ...tools);
   const fault = el("div", { role: "alert" });
   const waiting = el("div", { className: "waits", ariaHidden: "true" }, ...[1, 2, 3].map(() => el("p", { className: "skeleton" })));
   const body = el("div", { className: "control-panel-body", hidden: true }, ...content);
-  const node = el("section", { className: "control-panel", hidden: optional }, head, fault, waiting, body);
+  const node = el("section", { className: "control-panel" }, head, fault, waiting, body);
   node.setAttribute("aria-label", title);
-  let isAbsent = false;
 
   async function refresh() {
-    if (isAbsent) return;
     try {
       await read(body);
-      node.hidden = false;
       body.hidden = false;
       waiting.hidden = true;
       fault.replaceChildren();
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      isAbsent = optional && problem.status === 404;
-      node.hidden = isAbsent;
       waiting.hidden = true;
-      if (!isAbsent && problem.status !== 401) showFault(problem);
+      if (problem.status !== 401) showFault(problem);
     }
   }
 

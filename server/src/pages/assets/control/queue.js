@@ -42,7 +42,7 @@ export function queueSection({ canChange }) {
   const history = historyPanel();
   again = live.refresh;
   return {
-    nodes: [live.node, waitingPanel(), workersPanel.node, history.node, kindsPanel.node],
+    nodes: [live.node, waitingPanel({ canChange }), workersPanel.node, history.node, kindsPanel.node],
     read: () => Promise.all([live.refresh(), history.refresh()]),
     pauseMs: POLL_MS,
   };
@@ -91,7 +91,7 @@ function showTiers(root, tiers, latest) {
     const { wait_p50_ms: median, wait_p95_ms: slow } = latest(tier.tier) ?? {};
     setText(rows.oldest, formatMs(tier.oldest_age_ms));
     setText(rows.waits, Number.isFinite(median) ? t("control.tier.waits_are", { median: formatMs(median), slow: formatMs(slow) }) : NONE);
-    // Only a server with a history knows.
+    // Unknown until the history has its first minute.
     rows.waits.hidden = rows.waits.previousSibling.hidden = !latest(tier.tier);
     setText(rows.arrivals, rate(tier.arrivals_per_second));
     setText(rows.completions, rate(tier.completions_per_second));

@@ -3,7 +3,8 @@
 import { call } from "../lib/api.js";
 import { el } from "../lib/dom.js";
 import { formatDate, formatRelative, t } from "../lib/i18n.js";
-import { ask, openSheet } from "./dialogs.js";
+import { openSheet } from "../lib/panel.js";
+import { ask } from "./dialogs.js";
 import { button, code, idNode, newPanel, rowButton, showOnce, state } from "./parts.js";
 import { newTable } from "./table.js";
 

@@ -74,7 +74,7 @@ function processesPanel() {
     ],
   });
   return newPanel({
-    title: t("control.system.processes"), about: t("control.system.processes_about"), content: [table.node], optional: true,
+    title: t("control.system.processes"), about: t("control.system.processes_about"), content: [table.node],
     read: async () => table.fill((await call("GET", "/admin/system")).processes),
   });
 }

@@ -1,16 +1,18 @@
 // Why a request waits: its reasons in words, its attempts, and whom each of them asked.
 
 import { Problem, call } from "../lib/api.js";
-import { el } from "../lib/dom.js";
+import { el, toast } from "../lib/dom.js";
 import { daysAgo, formatDate, formatRelative, hasText, t } from "../lib/i18n.js";
-import { openSheet } from "./dialogs.js";
+import { openSheet } from "../lib/panel.js";
+import { ask, reasonField } from "./dialogs.js";
+import { eventsPart } from "./events.js";
 import { formatMs, formatMoney, shortId } from "./format.js";
 import { button, facts, idNode, newPanel, state } from "./parts.js";
 
 const COLOURS = { queued: "warn", in_progress: "accent", completed: "good", failed: "danger", cancelled: "" };
 
 /** A field for the id of a request, and what is known of it. */
-export function waitingPanel() {
+export function waitingPanel({ canChange }) {
   const input = el(
     "input",
     { name: "request", className: "input mono", autocomplete: "off", spellcheck: false, dir: "ltr", placeholder: t("control.waiting.id") },
@@ -24,7 +26,7 @@ export function waitingPanel() {
     const id = input.value.trim();
     if (!id || look.ariaBusy === "true") return input.focus();
     look.ariaBusy = "true";
-    answer.replaceChildren(...(await explained(id)));
+    await explain(answer, id, canChange);
     look.ariaBusy = null;
     return undefined;
   };
@@ -35,25 +37,46 @@ export function waitingPanel() {
   return panel.node;
 }
 
-/** What is known of a request, or why nothing is. */
-async function explained(id) {
+/** Shows what is known of a request, or why nothing is. */
+async function explain(root, id, canChange) {
   try {
-    return describe(await call("GET", `/admin/requests/${encodeURIComponent(id)}/waiting`));
+    const request = await call("GET", `/admin/requests/${encodeURIComponent(id)}/waiting`);
+    root.replaceChildren(...describe(request, canChange, () => explain(root, id, canChange)));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     const text = problem.status === 404 || problem.status === 422 ? t("control.waiting.unknown") : problem.message;
-    return [el("p", { className: "notice warn", textContent: text })];
+    root.replaceChildren(el("p", { className: "notice warn", textContent: text }));
   }
 }
 
-export async function openRequest(id) {
+export async function openRequest(id, canChange) {
   const { body } = openSheet(t("control.waiting.sheet", { id: shortId(id) }));
-  body.replaceChildren(...(await explained(id)));
+  await explain(body, id, canChange);
 }
 
-function describe({ request_id: id, user_id: user, tier, status, attempt, created_at: created, reasons, attempts, redriven_as: redriven }) {
+/** Asks twice: what was asked is not answered any more. */
+async function cancel(id, changed) {
+  const first = await ask({
+    title: t("control.cancel.title"), text: t("control.cancel.text"), fields: [reasonField()], yes: t("control.go_on"),
+  });
+  if (!first) return;
+  const second = await ask({
+    title: t("control.cancel.sure", { id: shortId(id) }), text: t("control.no_way_back"), yes: t("control.cancel.button"), danger: true,
+    send: () => call("POST", `/admin/requests/${id}/cancel`, { body: { reason: first.reason } }),
+  });
+  if (!second) return;
+  toast(t("control.cancel.done"));
+  await changed();
+}
+
+function describe(
+  { request_id: id, user_id: user, tier, status, attempt, created_at: created, reasons, attempts, redriven_as: redriven }, canChange, changed,
+) {
+  const isOpen = status === "queued" || status === "in_progress";
+  const stop = canChange && isOpen ? [el("p", {}, button(t("control.cancel.button"), () => cancel(id, changed), "button small danger"))] : [];
   return [
-    el("ul", { className: "reasons" }, ...reasons.map(reasonRow)),
+    el("ul", { className: "reasons" }, ...reasons.map((reason) => reasonRow(reason, canChange))),
+    ...stop,
     facts([
       [t("control.waiting.status"), state(COLOURS[status], t(`control.status.${status}`))],
       [t("control.waiting.request"), idNode(id)],
@@ -64,6 +87,7 @@ function describe({ request_id: id, user_id: user, tier, status, attempt, create
       [t("control.waiting.redriven"), redriven && idNode(redriven)],
     ]),
     ...attemptsOf(attempts),
+    eventsPart(id),
   ];
 }
 
@@ -72,7 +96,7 @@ const formatMoment = (time) => formatDate(
 );
 
 /** A reason of a request or of a job. What a server of another version says is shown as it says it. */
-export function reasonRow({ code, detail, request_id: request, worker, jobs, since, until }) {
+export function reasonRow({ code, detail, request_id: request, worker, jobs, since, until }, canChange) {
   const key = `control.reason.${code}`;
   const words = hasText(key) ? t(key) : detail;
   const more = [
@@ -81,7 +105,7 @@ export function reasonRow({ code, detail, request_id: request, worker, jobs, sin
     until && t("control.reasons.until", { time: formatMoment(until) }),
     worker && t("control.reasons.worker", { worker: shortId(worker) }),
   ].filter(Boolean).join(" · ");
-  const ahead = request ? [button(t("control.reasons.ahead"), () => openRequest(request))] : [];
+  const ahead = request ? [button(t("control.reasons.ahead"), () => openRequest(request, canChange))] : [];
   const text = el(
     "span", { className: "what" }, el("strong", { textContent: words }),
     ...(more ? [el("span", { className: "quiet", textContent: more })] : []),

@@ -3,7 +3,8 @@
 import { call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
 import { formatRelative, t } from "../lib/i18n.js";
-import { ask, openSheet } from "./dialogs.js";
+import { openSheet } from "../lib/panel.js";
+import { ask, reasonField } from "./dialogs.js";
 import { formatSince, shortId } from "./format.js";
 import { button, code, facts, idNode, newMeter, opener, rowButton, state } from "./parts.js";
 import { newTable } from "./table.js";
@@ -17,9 +18,12 @@ export function newWorkers({ canChange, changed }) {
   return newTable({
     caption: t("control.workers.title"), none: t("control.workers.none"), noneIcon: "warning", keyOf: ({ name }) => name,
     columns: [
-      { title: t("control.workers.worker"), show: nameCell, same: ({ state: wanted, alive, reason }) => `${wanted} ${alive} ${reason}` },
+      {
+        title: t("control.workers.worker"), show: (worker) => nameCell(worker, canChange),
+        same: ({ state: wanted, alive, reason }) => `${wanted} ${alive} ${reason}`,
+      },
       { title: t("control.workers.slots"), show: loadCell, same: ({ running, slots }) => `${running.length} ${slots}` },
-      { title: t("control.workers.doing"), show: doingCell, kind: "wide", same: doingOf },
+      { title: t("control.workers.doing"), show: (worker) => doingCell(worker, canChange), kind: "wide", same: doingOf },
       { title: t("control.workers.seen"), text: ({ seen_at: seen }) => formatRelative(seen) },
       canChange && {
         kind: "acts", show: (worker) => actionsOf(worker, changed),
@@ -33,9 +37,9 @@ export function newWorkers({ canChange, changed }) {
 /** The state as it is shown: what is not alive is nothing else. */
 export const stateOf = ({ alive, state: wanted }) => (alive ? wanted : "gone");
 
-function nameCell(worker) {
+function nameCell(worker, canChange) {
   const shown = stateOf(worker);
-  const name = opener(shortId(worker.name), () => openWorker(worker), worker.name);
+  const name = opener(shortId(worker.name), () => openWorker(worker, canChange), worker.name);
   const reason = worker.reason ? [
     el("span", { className: "quiet reason", textContent: t("control.workers.because", { reason: worker.reason }), dir: "auto" }),
   ] : [];
@@ -52,7 +56,7 @@ function loadCell({ running, slots }) {
 
 const doingOf = ({ running, running_jobs: jobs }) => JSON.stringify([running.map(({ request_id: id }) => id), jobs.map(({ id }) => id)]);
 
-function doingCell(worker) {
+function doingCell(worker, canChange) {
   const { running, running_jobs: jobs } = worker;
   const all = [
     ...running.map(({ persona, tier }) => t("control.workers.replying", { persona, tier })),
@@ -61,7 +65,7 @@ function doingCell(worker) {
   if (!all.length) return el("span", { className: "quiet", textContent: t("control.workers.idle") });
   const more = all.length - MAX_SHOWN;
   const chips = all.slice(0, MAX_SHOWN).map((textContent) => el("span", { className: "chip tiny", textContent, dir: "auto" }));
-  const open = { type: "button", className: "chip tiny", textContent: t("control.workers.more", { count: more }), onclick: () => openWorker(worker) };
+  const open = { type: "button", className: "chip tiny", textContent: t("control.workers.more", { count: more }), onclick: () => openWorker(worker, canChange) };
   if (more > 0) chips.push(el("button", open));
   return el("div", { className: "chips tight" }, ...chips);
 }
@@ -69,15 +73,15 @@ function doingCell(worker) {
 const workRow = (title, about, act) =>
   el("li", {}, el("span", { className: "what" }, title, el("span", { className: "quiet", textContent: about })), act);
 
-function replyRow({ request_id: id, persona, tier, started_at: started, attempt }) {
+function replyRow({ request_id: id, persona, tier, started_at: started, attempt }, canChange) {
   const title = el("strong", { textContent: t("control.workers.replying", { persona, tier }), dir: "auto" });
   const about = t("control.workers.since", { time: formatSince(started), attempt });
-  return workRow(title, about, button(t("control.waiting.look"), () => openRequest(id)));
+  return workRow(title, about, button(t("control.waiting.look"), () => openRequest(id, canChange)));
 }
 
-function openWorker(worker) {
+function openWorker(worker, canChange) {
   const { running, running_jobs: jobs } = worker;
-  const replies = running.map(replyRow);
+  const replies = running.map((reply) => replyRow(reply, canChange));
   const others = jobs.map((job) => workRow(code(job.kind), formatSince(job.started_at), idNode(job.id)));
   openSheet(t("control.workers.one", { name: shortId(worker.name) }),
     facts([
@@ -106,8 +110,6 @@ function actionsOf(worker, changed) {
     named(t("control.workers.resize"), () => resize(worker, changed)),
     named(t("control.workers.drain"), () => drain(worker, changed)))];
 }
-
-const reasonField = () => ({ name: "reason", label: t("control.reason_label"), help: t("control.reason_help"), maxLength: 500, required: true });
 
 const send = (worker, body) => call("PATCH", `/admin/workers/${worker.name}`, { body });
 

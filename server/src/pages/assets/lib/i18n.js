@@ -11,27 +11,27 @@ const PATHS = {
   en: {
     common: "../catalogues/en/common.json", chat: "../catalogues/en/chat.json", side: "../catalogues/en/side.json",
     account: "../catalogues/en/account.json", control: "../catalogues/en/control.json", problems: "../catalogues/en/problems.json",
-    studio: "../catalogues/en/studio.json",
+    studio: "../catalogues/en/studio.json", lore: "../catalogues/en/lore.json",
   },
   de: {
     common: "../catalogues/de/common.json", chat: "../catalogues/de/chat.json", side: "../catalogues/de/side.json",
     account: "../catalogues/de/account.json", control: "../catalogues/de/control.json", problems: "../catalogues/de/problems.json",
-    studio: "../catalogues/de/studio.json",
+    studio: "../catalogues/de/studio.json", lore: "../catalogues/de/lore.json",
   },
   es: {
     common: "../catalogues/es/common.json", chat: "../catalogues/es/chat.json", side: "../catalogues/es/side.json",
     account: "../catalogues/es/account.json", control: "../catalogues/es/control.json", problems: "../catalogues/es/problems.json",
-    studio: "../catalogues/es/studio.json",
+    studio: "../catalogues/es/studio.json", lore: "../catalogues/es/lore.json",
   },
   fr: {
     common: "../catalogues/fr/common.json", chat: "../catalogues/fr/chat.json", side: "../catalogues/fr/side.json",
     account: "../catalogues/fr/account.json", control: "../catalogues/fr/control.json", problems: "../catalogues/fr/problems.json",
-    studio: "../catalogues/fr/studio.json",
+    studio: "../catalogues/fr/studio.json", lore: "../catalogues/fr/lore.json",
   },
   ar: {
     common: "../catalogues/ar/common.json", chat: "../catalogues/ar/chat.json", side: "../catalogues/ar/side.json",
     account: "../catalogues/ar/account.json", control: "../catalogues/ar/control.json", problems: "../catalogues/ar/problems.json",
-    studio: "../catalogues/ar/studio.json",
+    studio: "../catalogues/ar/studio.json", lore: "../catalogues/ar/lore.json",
   },
 };
 

@@ -48,11 +48,24 @@ export function textField({ name, label, about, max, rows, onInput, onBlur, extr
   };
 }
 
+/** A whole number; what is none is the one before. */
+export function numberField({ name, label, about, min, max, onInput }) {
+  const input = el("input", { type: "number", name, min, max, step: 1, inputMode: "numeric" });
+  let value = min;
+  const read = () => {
+    const typed = Math.trunc(Number(input.value));
+    if (input.value.trim() !== "" && Number.isFinite(typed)) value = Math.min(max, Math.max(min, typed));
+  };
+  input.oninput = () => (read(), onInput?.());
+  input.onblur = () => (input.value = value);
+  return { ...frame({ name, label, about }, input), get: () => value, set: (next) => (input.value = value = next) };
+}
+
 /** `options` are `[value, text]`; the line about it is that of the option that is chosen, where there is one. */
-export function selectField({ name, label, options, aboutOf, onInput }) {
+export function selectField({ name, label, about: fixed, options, aboutOf, onInput }) {
   const select = el("select", { name }, ...options.map(([value, textContent]) => el("option", { value, textContent })));
   const about = el("span", { className: "help" });
-  const show = () => setText(about, aboutOf?.(select.value) ?? "");
+  const show = () => setText(about, aboutOf?.(select.value) ?? fixed ?? "");
   select.onchange = () => (show(), onInput?.());
   show();
   return { ...frame({ name, label }, select, about), get: () => select.value, set: (value) => ((select.value = value), show()) };

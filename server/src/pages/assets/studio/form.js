@@ -67,8 +67,6 @@ const SECTIONS = [
   ["guests", ["visibility", "remembers"]],
   ["engine", ["chain", "model", "when_cut", "over_budget", "cache_replies", "creator_notes"]],
 ];
-/** Fields that not every server has: shown where its personas do. */
-const NEWER = new Set(["tags", "greetings", "example_dialogue", "post_history", "creator_notes"]);
 
 const choices = (name, values) => ({
   options: values.map((value) => [value, t(`studio.field.${name}.${value}.label`)]),
@@ -126,14 +124,14 @@ const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 export const changesOf = (before, values) => Object.fromEntries(Object.entries(values).filter(([name, value]) => !isSame(value, before[name])));
 
 /**
- * The form of these values. `keys` are those that personas have on this server; `onInput` hears of every change by the
- * name of its field. `folded` names sections that are closed at first.
+ * The form of these values; `onInput` hears of every change by the name of its field. `folded` names sections that are
+ * closed at first.
  */
-export function personaForm({ values, keys, isNew = false, folded = ["engine"], onInput }) {
+export function personaForm({ values, isNew = false, folded = ["engine"], onInput }) {
   const nameOf = () => fields.get("name").get();
   const fields = new Map();
   const sections = SECTIONS.map(([section, names]) => {
-    const wanted = names.filter((name) => (!NEWER.has(name) || keys.has(name)) && (name !== "slug" || isNew));
+    const wanted = names.filter((name) => name !== "slug" || isNew);
     for (const name of wanted) fields.set(name, MAKERS[name]({ onInput: () => onInput(name) }, { nameOf, isNew }));
     const heading = [el("h3", { textContent: t(`studio.section.${section}.title`) }),
       el("p", { className: "quiet", textContent: t(`studio.section.${section}.about`) })];

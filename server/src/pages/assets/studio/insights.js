@@ -4,7 +4,7 @@ import { Problem, call } from "../lib/api.js";
 import { el } from "../lib/dom.js";
 import { formatDate, formatNumber, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
-import { plot } from "./plot.js";
+import { bars } from "./bars.js";
 import { button, section } from "./fields.js";
 import { categoryText } from "./question_list.js";
 
@@ -37,7 +37,7 @@ export function insightsPart({ persona }) {
     const since = last ? t("studio.insights.last", { date: formatDate(last, { dateStyle: "long" }) }) : "";
     body.replaceChildren(
       el("div", { className: "figures" }, ...figures.map(figure)), el("p", { className: "quiet", textContent: since, hidden: !since }),
-      ratings(up, down), ...plots(categories.filter((each) => each.answered + each.drafts > 0)), training(slug),
+      ratings(up, down), ...byCategory(categories.filter((each) => each.answered + each.drafts > 0)), training(slug),
     );
   }
 
@@ -47,16 +47,16 @@ export function insightsPart({ persona }) {
     if (all === 0) return section(t("studio.insights.ratings"), t("studio.insights.no_ratings", { name }));
     const points = [[t("studio.insights.good"), up], [t("studio.insights.bad"), down]];
     return section(t("studio.insights.ratings"), t("studio.insights.liked", { count: all, share: share(up) }),
-      plot({ title: t("studio.insights.ratings"), series: [{ name: t("studio.insights.ratings"), points }], kind: "bar" }));
+      bars({ title: t("studio.insights.ratings"), series: [{ name: t("studio.insights.ratings"), points }] }));
   }
 
-  function plots(categories) {
+  function byCategory(categories) {
     if (categories.length === 0) return [];
     const of = (value) => categories.map((each) => [categoryText(each.category), each[value]]);
-    return [el("section", { className: "studio-section plots" }, el("h3", { textContent: t("studio.insights.categories") }),
-      plot({ title: t("studio.insights.by_answers"), kind: "bar", series: [
+    return [el("section", { className: "studio-section" }, el("h3", { textContent: t("studio.insights.categories") }),
+      bars({ title: t("studio.insights.by_answers"), series: [
         { name: t("studio.insights.answered"), points: of("answered") }, { name: t("studio.insights.asked"), points: of("total") }] }),
-      plot({ title: t("studio.insights.by_words"), kind: "bar", series: [{ name: t("studio.insights.words"), points: of("words") }] }))];
+      bars({ title: t("studio.insights.by_words"), series: [{ name: t("studio.insights.words"), points: of("words") }] }))];
   }
 
   read();

@@ -6,11 +6,12 @@ import { t } from "../lib/i18n.js";
 import { button, frame, tool } from "./fields.js";
 
 /**
- * Chips. `known` are `[value, text]` to choose from; `textOf` shows a value, `normal` makes one of what was typed.
- * Where the order counts (`isOrdered`), chips can be moved.
+ * Chips. `known` are `[value, text]` to choose from; `textOf` shows a value, `split` parts what was typed, `normal` makes
+ * a value of a part. Where the order counts (`isOrdered`), chips can be moved.
  */
 export function chipsField({
-  name, label, about, placeholder = "", known = [], textOf = String, normal = (text) => text.trim(), isOrdered = false, dir = "auto", onInput,
+  name, label, about, placeholder = "", known = [], textOf = String, split = (text) => text.split(/[,;\n]/),
+  normal = (text) => text.trim(), isOrdered = false, dir = "auto", onInput,
 }) {
   let values = [];
   const list = el(isOrdered ? "ol" : "ul", { className: "chip-list", ariaLabel: label });
@@ -27,7 +28,7 @@ export function chipsField({
   }
 
   function add() {
-    const added = input.value.split(/[,;\n]/).map(normal).filter((value) => value && !values.includes(value));
+    const added = split(input.value).map(normal).filter((value) => value && !values.includes(value));
     input.value = "";
     if (added.length) change([...values, ...new Set(added)]);
   }
@@ -68,7 +69,7 @@ export function chipsField({
   }
 
   input.onkeydown = (event) => {
-    if (event.key !== "Enter" && event.key !== ",") return;
+    if (event.key !== "Enter" && !(event.key === "," && split(`${input.value},`).length > 1)) return;
     event.preventDefault();
     add();
   };

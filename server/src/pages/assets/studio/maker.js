@@ -12,12 +12,11 @@ import { STARTS, startText } from "./starts.js";
 
 export function makerView({ personas, drafts }) {
   const kept = newKept(drafts, "new");
-  const keys = new Set(Object.keys(personas.list()[0] ?? {}));
   const initial = { ...DEFAULTS, languages: [language()], system_prompt: startText("kin", ""), remembers: true };
   let start = "kin";
   let nameBefore = "";
   let key = newKey();
-  const form = personaForm({ values: initial, keys, isNew: true, folded: ["engine"], onInput: noteChange });
+  const form = personaForm({ values: initial, isNew: true, folded: ["engine"], onInput: noteChange });
   const fault = el("p", { className: "fault", role: "alert" });
   const make = el("button", { className: "primary", textContent: t("studio.make.submit") });
   const status = el("p", { className: "bar-text", textContent: t("studio.draft.kept_here") });

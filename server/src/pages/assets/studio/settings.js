@@ -16,7 +16,7 @@ export function settingsPart({ persona, drafts, changed, removed }) {
   const kept = newKept(drafts, `settings ${persona.slug}`);
   let saved = valuesOf(persona);
   const trial = trialPanel({ persona });
-  const form = personaForm({ values: saved, keys: new Set(Object.keys(persona)), onInput: noteChange });
+  const form = personaForm({ values: saved, onInput: noteChange });
   const status = el("p", { className: "bar-text" });
   const fault = el("p", { className: "fault", role: "alert" });
   const save = el("button", { className: "primary", textContent: t("studio.save") });
@@ -83,7 +83,7 @@ export function settingsPart({ persona, drafts, changed, removed }) {
 
   function endSection() {
     const remove = button(t("studio.delete.button", { name: persona.name }), () => attempt(() => confirmRemoval()), "button danger");
-    return section(t("studio.delete.title"), t("studio.delete.about"), ...cardLinks(persona), el("div", {}, remove));
+    return section(t("studio.delete.title"), t("studio.delete.about"), cardLinks(persona), el("div", {}, remove));
   }
 
   async function confirmRemoval() {

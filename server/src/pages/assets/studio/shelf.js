@@ -11,7 +11,7 @@ import { portrait } from "./portrait.js";
 export function shelfView({ personas }) {
   const list = el("div", { className: "shelf", role: "group", ariaLabel: t("studio.shelf.title") });
   const status = el("p", { className: "quiet", role: "status" });
-  const drop = characterDrop({ personas, isKnown: () => personas.list().every((persona) => "greetings" in persona) });
+  const drop = characterDrop({ personas });
   const make = el("a", { className: "primary", href: "#/studio/new" }, icon("sparkles"),
     el("span", { textContent: t("studio.make.link") }));
   const lead = el("header", { className: "studio-lead with-action" },
@@ -36,11 +36,10 @@ export function shelfView({ personas }) {
     list.replaceChildren(...own.map(card));
     if (own.length === 0) list.replaceChildren(empty());
     make.hidden = own.length === 0;
-    drop.node.hidden = !drop.isThere();
   }
 
   read();
-  return { node: el("div", { className: "studio-page narrow" }, lead, status, list, drop.node), leave: () => {} };
+  return { node: el("div", { className: "studio-page narrow" }, lead, status, list, drop), leave: () => {} };
 }
 
 function empty() {

@@ -1,6 +1,6 @@
 // The studio: where people make and edit personas. Loaded when it is first opened.
 
-import { attempt, el, toast } from "../lib/dom.js";
+import { el, toast } from "../lib/dom.js";
 import { loadCatalogue, onLanguageChange, t } from "../lib/i18n.js";
 import { makerView } from "./maker.js";
 import { shelfView } from "./shelf.js";
@@ -51,10 +51,7 @@ export async function show(root, place, parts) {
 
 async function viewOf(key, { of }, parts) {
   if (key === "shelf") return shelfView(parts);
-  if (key !== "new") return openWorkbench(of, parts);
-  // Which settings there are on this server is seen at any persona of it.
-  if (parts.personas.hasMore() === undefined) await attempt(() => parts.personas.readMore());
-  return makerView(parts);
+  return key === "new" ? makerView(parts) : openWorkbench(of, parts);
 }
 
 /** Where the link that led here is gone, whoever reads by ear, or goes by the keyboard, begins with the heading. */

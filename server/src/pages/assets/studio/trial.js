@@ -8,6 +8,7 @@ import { icon } from "../lib/icons.js";
 import { problemText } from "../lib/problems.js";
 import { keepCodePoints } from "../lib/text.js";
 import { tool } from "./fields.js";
+import { inspectorButton } from "./inspector.js";
 import { portrait } from "./portrait.js";
 
 const MAX_QUESTION = 8_000;
@@ -31,8 +32,10 @@ export function trialPanel({ persona }) {
   const send = el("button", { className: "send", ariaLabel: t("studio.trial.send"), title: t("studio.trial.send") }, icon("send"));
   const form = el("form", { className: "trial-form", onsubmit: (event) => (event.preventDefault(), ask()) }, input, send);
   const again = tool("refresh", t("studio.trial.again"), begin);
+  const inspect = inspectorButton({ slug, questionOf: () => input.value.trim() || lastQuestion, conversationOf: () => conversation?.id });
   const whole = el("a", { className: "link small-text", href: `#/new/${slug}`, textContent: t("studio.trial.whole") });
   let conversation = null;
+  let lastQuestion = "";
   let stopping = new AbortController();
 
   function begin() {
@@ -56,6 +59,7 @@ export function trialPanel({ persona }) {
     const { signal } = stopping;
     send.disabled = true;
     input.value = "";
+    lastQuestion = content;
     add("is-ask", content);
     const reply = add("is-reply is-waiting", "…", portrait(persona, "small"));
     try {
@@ -104,7 +108,7 @@ export function trialPanel({ persona }) {
     node: el("section", { className: "trial", ariaLabel: t("studio.trial.title", { name }) },
       el("header", {}, title, again), el("p",
         { className: "quiet small-text", textContent: t("studio.trial.about") }), log, stale, form,
-      el("p", { className: "trial-foot" }, whole)),
+      el("p", { className: "trial-foot" }, inspect, whole)),
     /** Whether there are changes that the persona does not know of yet. */
     setStale: (isStale) => (stale.hidden = !isStale),
     stop: () => stopping.abort(),

@@ -1,22 +1,12 @@
 // Earlier versions of a persona: what changed when, two of them side by side, and the way back.
 
 import { Problem, call } from "../lib/api.js";
-import { askFor, attempt, el, setText, toast } from "../lib/dom.js";
+import { askFor, attempt, el, toast } from "../lib/dom.js";
 import { formatDate, formatList, formatNumber, hasText, t } from "../lib/i18n.js";
 import { button, section } from "./fields.js";
 import { diffWords } from "./word_diff.js";
 
 const PAGE = 50;
-
-/** The newest versions; null where the server keeps none. */
-export async function readVersions(slug, after = "") {
-  try {
-    return await call("GET", `/personas/${slug}/versions?limit=${PAGE}${after && `&after=${encodeURIComponent(after)}`}`);
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    return null;
-  }
-}
 
 const fieldText = (name) => (hasText(`studio.field.${name}.label`) ? t(`studio.field.${name}.label`) : name.replaceAll("_", " "));
 
@@ -53,17 +43,22 @@ export function versionsPart({ persona, changed }) {
   const comparison = el("div", { className: "comparison" });
 
   async function read() {
-    const page = await readVersions(slug, next ?? "");
-    if (!page) return setText(status, t("studio.versions.missing"));
-    versions = [...versions, ...page.items];
-    next = page.next ?? null;
-    return render();
+    try {
+      const page = await call("GET", `/personas/${slug}/versions?limit=${PAGE}${next ? `&after=${encodeURIComponent(next)}` : ""}`);
+      versions = [...versions, ...page.items];
+      next = page.next ?? null;
+      render();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      status.hidden = false;
+      status.replaceChildren(el("span", { className: "fault", textContent: problem.message }), " ", button(t("common.retry"), read));
+    }
   }
 
   function render() {
     more.hidden = !next;
     status.hidden = versions.length > 1;
-    setText(status, t("studio.versions.one"));
+    status.replaceChildren(t("studio.versions.one"));
     list.replaceChildren(...versions.map(row));
     const options = () => versions.map(({ version }) => el("option",
       { value: version, textContent: t("studio.versions.number", { number: version }) }));

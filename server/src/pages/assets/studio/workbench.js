@@ -7,15 +7,17 @@ import { icon } from "../lib/icons.js";
 import { insightsPart } from "./insights.js";
 import { interviewPart } from "./interview.js";
 import { knowledgePart } from "./knowledge.js";
+import { lorebookPart } from "./lorebook.js";
 import { back } from "./maker.js";
 import { portrait } from "./portrait.js";
 import { settingsPart } from "./settings.js";
-import { readVersions, versionsPart } from "./versions.js";
+import { versionsPart } from "./versions.js";
 
 const PARTS = {
   settings: { icon: "edit", make: settingsPart },
   interview: { icon: "book", make: interviewPart },
   knowledge: { icon: "folder", make: knowledgePart },
+  lorebook: { icon: "key", make: lorebookPart },
   insights: { icon: "queue", make: insightsPart },
   versions: { icon: "clock", make: versionsPart },
 };
@@ -48,7 +50,6 @@ function workbench(persona, { personas, drafts }) {
     el("span", { textContent: t("studio.talk") }));
   const head = el("header", { className: "bench-head" }, picture, el("div", { className: "bench-name" }, name, line), talk);
   const body = el("div", { className: "bench-body" });
-  links.get("versions").hidden = true;
 
   function showHead() {
     picture.replaceChildren(portrait(persona, "large"));
@@ -94,7 +95,6 @@ function workbench(persona, { personas, drafts }) {
   }
 
   showHead();
-  readVersions(slug).then((versions) => (links.get("versions").hidden = !versions));
   return {
     node: el("div", { className: "studio-page" }, back(), head, nav, body),
     open,
