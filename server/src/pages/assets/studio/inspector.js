@@ -3,7 +3,7 @@
 import { loreReceipt } from "../chat/lore.js";
 import { Problem, call } from "../lib/api.js";
 import { el, toast } from "../lib/dom.js";
-import { hasText, t } from "../lib/i18n.js";
+import { formatNumber, hasText, t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
 import { openSheet } from "../lib/panel.js";
 
@@ -49,7 +49,7 @@ export function groupsOf(sections) {
 async function showPrompt({ sections, total_tokens: total, budget, left_out: left, lore, retrieval }, question) {
   const groups = groupsOf(sections);
   const mode = `studio.search.mode.${retrieval}`;
-  const notes = [left > 0 && t("studio.inspect.left_out", { count: left }), retrieval && hasText(mode) && t(mode)].filter(Boolean);
+  const notes = [left > 0 && t("studio.inspect.left_out", { count: left }), retrieval && retrieval !== "none" && hasText(mode) && t(mode)].filter(Boolean);
   openSheet(t("studio.inspect.title"),
     el("p", { className: "quiet", dir: "auto", textContent: t("studio.inspect.about", { question }) }),
     el("div", { className: "inspect-room" }, el("strong", { textContent: t("studio.inspect.total", { total, budget }) }), scale(groups, total, budget),
@@ -69,7 +69,7 @@ function scale(groups, total, budget) {
 }
 
 function groupNode({ kind, tokens, sections }) {
-  const count = sections.length > 1 ? [el("span", { className: "chip tiny", textContent: sections.length })] : [];
+  const count = sections.length > 1 ? [el("span", { className: "chip tiny", textContent: formatNumber(sections.length) })] : [];
   const mark = MARKS[kind] ? [icon(MARKS[kind], "small")] : [];
   const summary = el("summary", {}, el("span", { className: `inspect-key of-${kind}`, ariaHidden: "true" }), ...mark,
     el("strong", { textContent: t(`studio.inspect.kind.${kind}`) }), ...count,
@@ -79,7 +79,7 @@ function groupNode({ kind, tokens, sections }) {
 
 /** Who says it is told where the kind does not tell it. */
 function piece({ role, title, text }, kind) {
-  const says = kind === "history" || kind === "examples" || kind === "note" ? t(`studio.inspect.role.${role}`) : "";
+  const says = kind === "history" || kind === "examples" ? t(`studio.inspect.role.${role}`) : "";
   const head = [title, says].filter(Boolean).join(" · ");
   return el("div", { className: `inspect-piece is-${role}` }, ...(head ? [el("p", { className: "quiet small-text", textContent: head, dir: "auto" })] : []),
     el("blockquote", { className: "passage", dir: "auto", textContent: text }));
