@@ -21,6 +21,7 @@ use crate::{
         },
     },
     interview::import_export,
+    personas::avatars,
     sockets::protocol::FromClient,
 };
 
@@ -29,6 +30,11 @@ pub fn import(bytes: &[u8]) {
     let formats = [import_export::Format::Csv, import_export::Format::Json, import_export::Format::Jsonl];
     let format = formats[usize::from(bytes.first().copied().unwrap_or_default()) % formats.len()];
     refused_well(import_export::rows_of(format, bytes.get(1..).unwrap_or_default()));
+}
+
+/// A picture of a persona.
+pub fn picture(file: &[u8]) {
+    refused_well(avatars::read(file).map(drop));
 }
 
 /// A JSON body with a bit of everything, nested.

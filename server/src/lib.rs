@@ -75,7 +75,7 @@ use crate::{
     interview::Interview,
     knowledge::Knowledge,
     live::{connections::Connections, hub::Hub},
-    personas::Personas,
+    personas::{Personas, Pictures},
     push::Push,
     sockets::Sockets,
     state::AppState,
@@ -294,7 +294,11 @@ impl Base {
     }
 
     fn personas(&self) -> Arc<Personas> {
-        Arc::new(Personas { pool: self.pool.clone(), configuration: self.configuration.clone() })
+        Arc::new(Personas {
+            pool: self.pool.clone(),
+            pictures: Pictures::default(),
+            configuration: self.configuration.clone(),
+        })
     }
 
     fn interview(&self) -> Arc<Interview> {

@@ -1,6 +1,7 @@
 // The studio: a persona from nothing to an answer with its sources, and all that can go wrong on the way.
 
 import assert from "node:assert/strict";
+import { crc32, deflateSync } from "node:zlib";
 
 import { Chat, eventually, journey } from "./src/harness.mjs";
 
@@ -309,4 +310,59 @@ journey("a character comes as a card, with a report of what became of it, and go
   assert.deepEqual((await user.call("GET", "/personas/mira")).greetings, ["Mind the ropes, {{user}}.", "You again?"]);
   await page.goto("/#/new/mira");
   await page.getByText("Mind the ropes,").waitFor();
+});
+
+/** A PNG of one colour. */
+function png(side, colour) {
+  const chunk = (kind, data) => {
+    const body = Buffer.concat([Buffer.from(kind), data]);
+    const ends = Buffer.alloc(8);
+    ends.writeUInt32BE(data.length, 0);
+    ends.writeUInt32BE(crc32(body), 4);
+    return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(side, 0);
+  header.writeUInt32BE(side, 4);
+  header.set([8, 2], 8);
+  const row = Buffer.from([0, ...Array(side).fill(colour).flat()]);
+  const pixels = deflateSync(Buffer.concat(Array(side).fill(row)));
+  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", header), chunk("IDAT", pixels), chunk("IEND", Buffer.alloc(0))]);
+}
+
+const isSeen = (picture) => picture.evaluate((image) => image.complete && image.naturalWidth > 0);
+
+journey("a persona gets a picture that everybody sees, and is without one again", async (scene) => {
+  const user = await scene.stack.register();
+  const { slug } = await make(user, "painted", { visibility: "public" });
+  await user.call("POST", "/conversations", { persona: slug });
+  const { page } = await scene.open(user, `#/studio/${slug}/settings`);
+  const input = page.locator(".avatar-field input[type=file]");
+  const choose = async (buffer) => {
+    await input.setInputFiles({ name: "rosa.png", mimeType: "image/png", buffer });
+    await page.getByRole("button", { name: "Use this one" }).click();
+  };
+  await choose(Buffer.from("no picture"));
+  await page.getByText("This is no PNG, JPEG or WebP.").waitFor();
+  await choose(png(700, [200, 80, 80]));
+  await page.getByText("The picture is changed.").waitFor();
+  const address = (await user.call("GET", `/personas/${slug}`)).avatar_url;
+  for (const place of [".bench-picture", ".avatar-now", "#conversations"]) {
+    const picture = page.locator(`${place} img`).first();
+    await eventually(`the picture is in ${place}`, async () => {
+      assert.equal(await picture.getAttribute("src"), address);
+      assert.ok(await isSeen(picture));
+    });
+  }
+
+  const other = await scene.open(await scene.stack.register(), "");
+  const picture = other.page.locator(`.persona[href$="/${slug}"] .avatar img`);
+  await eventually("the picture is in the gallery", async () => assert.ok(await isSeen(picture)));
+  await other.page.locator(`.persona[href$="/${slug}"]`).click();
+  await eventually("the picture is above the conversation", async () => assert.ok(await isSeen(other.page.locator("#intro-avatar img"))));
+
+  await page.getByRole("button", { name: "Remove the picture" }).click();
+  await page.getByText("The picture is removed.").waitFor();
+  assert.equal((await user.call("GET", `/personas/${slug}`)).avatar_url, null);
+  await eventually("the letter is back", async () => assert.equal(await page.locator(".bench-picture img, #conversations img").count(), 0));
 });

@@ -53,6 +53,14 @@ test("what is in a folder, in the archive or temporary is not among the others",
   assert.ok(belongs({ archived_at: NOW }, { name: "archived" }));
 });
 
+test("conversations show how their personas are called and look by now", async () => {
+  const conversations = await listOf(conversation("a"), conversation("b", 1, { persona: { slug: "bo", name: "Bo", avatar_url: null } }));
+  const bo = { slug: "bo", name: "Bo", avatar_url: "/bo.png", description: "A dog." };
+  conversations.followPersonas((slug) => (slug === "bo" ? bo : undefined));
+  assert.deepEqual(conversations.get("b").persona, { slug: "bo", name: "Bo", avatar_url: "/bo.png" });
+  assert.deepEqual(conversations.get("a").persona, { slug: "ada", name: "Ada" });
+});
+
 test("a message moves its conversation up, and a reply elsewhere is unread until it is opened", async () => {
   const conversations = await listOf(conversation("a", 1), conversation("b", 2));
   const frame = { conversation_id: "b", request_id: "r" };

@@ -68,7 +68,11 @@ impl From<Found> for FoundMessage {
             conversation: FoundIn {
                 id: found.conversation_id,
                 title: found.title,
-                persona: PersonaName { slug: found.persona_slug, name: found.persona_name },
+                persona: PersonaName {
+                    slug: found.persona_slug,
+                    name: found.persona_name,
+                    avatar_url: found.persona_avatar_url,
+                },
             },
             message_id: found.message_id,
             request_id: found.request_id,

@@ -3,6 +3,7 @@
 //! Nothing here depends on a feature or on the caller's identity: [`crate::auth`] is built on top of this.
 
 pub(crate) mod error;
+pub(crate) mod etag;
 pub(crate) mod extract;
 pub(crate) mod idempotent;
 pub(crate) mod limits;

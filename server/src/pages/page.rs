@@ -7,7 +7,7 @@ use std::io::Write;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use flate2::{Compression, write::GzEncoder};
 use ring::digest;
 
 use super::assets::Asset;
-use crate::auth::secrets::hex;
+use crate::{auth::secrets::hex, http::etag};
 
 /// How browsers may cache it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Page {
             (header::VARY, "accept-encoding"),
             (header::CONTENT_SECURITY_POLICY, self.policy),
         ];
-        if has(headers, &variant.tag) {
+        if etag::is_known(headers, &variant.tag) {
             return (StatusCode::NOT_MODIFIED, common).into_response();
         }
         let encoding = (!variant.coding.is_empty()).then_some([(header::CONTENT_ENCODING, variant.coding)]);
@@ -112,26 +112,18 @@ fn gzipped(content: &[u8]) -> Bytes {
     encoder.finish().unwrap_or_default().into()
 }
 
-fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|value: &HeaderValue| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim)
-}
-
 fn takes(headers: &HeaderMap, wanted: &str) -> bool {
-    values(headers, header::ACCEPT_ENCODING).any(|coding| {
+    etag::listed_values(headers, header::ACCEPT_ENCODING).any(|coding| {
         let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
         let quality = quality.trim().strip_prefix("q=").and_then(|quality| quality.parse().ok()).unwrap_or(1.0f32);
         name.trim().eq_ignore_ascii_case(wanted) && quality > 0.0
     })
 }
 
-/// Whether the caller has this version already.
-fn has(headers: &HeaderMap, tag: &str) -> bool {
-    values(headers, header::IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
     use super::*;
 
     fn headers(name: HeaderName, value: &'static str) -> HeaderMap {

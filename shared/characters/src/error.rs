@@ -1,7 +1,8 @@
 //! Why a file is no card.
 
 use crate::limits::{
-    MAX_ARCHIVE_FILES, MAX_FILE_BYTES, MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_PNG_CHUNKS, MAX_TEXT_CHARS,
+    MAX_ARCHIVE_FILES, MAX_FILE_BYTES, MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_PICTURE_BYTES, MAX_PNG_CHUNKS,
+    MAX_TEXT_CHARS,
 };
 
 /// A fault of a file. The message goes on from "the file …".
@@ -45,6 +46,8 @@ pub enum CardError {
     PngWithoutCard,
     #[error("is a PNG whose text `{0}` is no base64")]
     NotBase64(&'static str),
+    #[error("has a picture of {0} bytes, of {MAX_PICTURE_BYTES} that are read")]
+    PictureTooLarge(usize),
     #[error("has a character that is not UTF-8")]
     NotUtf8,
 
@@ -54,6 +57,8 @@ pub enum CardError {
     ArchiveTooManyFiles,
     #[error("is an archive without card.json")]
     ArchiveWithoutCard,
+    #[error("is an archive without its picture {0}")]
+    ArchiveWithoutPicture(String),
     #[error("is an encrypted archive")]
     ArchiveEncrypted,
     #[error("is an archive whose {name} claims {claimed} bytes and unpacks to others")]

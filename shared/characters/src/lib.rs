@@ -23,5 +23,4 @@ pub use self::{
     read::{Container, Imported, read},
 };
 
-/// A picture with the cards inside: into the given PNG, or a plain one.
-pub use self::png::with_cards;
+pub use self::png::{is_png, with_cards};

@@ -6,7 +6,7 @@ pub const MAX_JSON_BYTES: usize = 4 << 20;
 pub const MAX_JSON_DEPTH: usize = 64;
 /// Of one JSON object.
 pub const MAX_FIELDS: usize = 5_000;
-/// The picture that is kept for exports.
+/// The picture of a card.
 pub const MAX_PICTURE_BYTES: usize = 8 << 20;
 pub const MAX_PNG_CHUNKS: usize = 10_000;
 pub const MAX_ARCHIVE_FILES: usize = 4_000;

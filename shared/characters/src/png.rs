@@ -55,7 +55,8 @@ impl Chunk<'_> {
     }
 }
 
-pub(crate) fn is_png(bytes: &[u8]) -> bool {
+/// Whether it begins as a PNG does.
+pub fn is_png(bytes: &[u8]) -> bool {
     bytes.starts_with(SIGNATURE)
 }
 
@@ -162,7 +163,7 @@ pub fn with_cards(picture: Option<&[u8]>, cards: &[(&str, &str)]) -> Result<Vec<
 }
 
 /// A picture of one colour.
-fn plain_picture() -> Vec<u8> {
+pub(crate) fn plain_picture() -> Vec<u8> {
     let (width, height) = PLAIN_SIZE;
     let mut header = Vec::new();
     header.extend_from_slice(&width.to_be_bytes());

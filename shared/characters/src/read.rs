@@ -5,7 +5,7 @@ use crate::{
     charx::{Charx, is_charx},
     error::CardError,
     limits::{MAX_FILE_BYTES, MAX_PICTURE_BYTES},
-    png::{Png, is_png},
+    png::{Png, is_png, plain_picture},
 };
 
 /// What the card was in.
@@ -32,8 +32,8 @@ pub struct Imported {
     /// The document as it came.
     pub json: String,
     pub card: Card,
-    /// A PNG without cards in it.
-    pub picture: Option<Vec<u8>>,
+    /// The picture of any kind, a PNG without cards in it; or why a card that should have one comes without.
+    pub picture: Result<Option<Vec<u8>>, CardError>,
 }
 
 /// Reads a card of any version out of a file of any kind.
@@ -44,19 +44,34 @@ pub fn read(bytes: &[u8]) -> Result<Imported, CardError> {
     if is_png(bytes) {
         let png = Png::parse(bytes)?;
         let json = png.card()?;
-        let picture = Some(png.without_cards()).filter(|picture| picture.len() <= MAX_PICTURE_BYTES);
-        return Ok(Imported { container: Container::Png, card: Card::parse(&json)?, json, picture });
+        let card = Card::parse(&json)?;
+        return Ok(Imported { container: Container::Png, card, json, picture: picture_of(&png) });
     }
     if is_charx(bytes) {
         let mut archive = Charx::open(bytes)?;
         let json = archive.card()?;
         let card = Card::parse(&json)?;
-        let picture = card.picture().and_then(|path| archive.file(&path, MAX_PICTURE_BYTES).ok().flatten());
-        let picture = picture.and_then(|picture| Some(Png::parse(&picture).ok()?.without_cards()));
+        let picture = card.picture().map_or(Ok(None), |path| picture_in(&mut archive, &path));
         return Ok(Imported { container: Container::Charx, card, json, picture });
     }
     let json = json(bytes)?.to_owned();
-    Ok(Imported { container: Container::Json, card: Card::parse(&json)?, json, picture: None })
+    Ok(Imported { container: Container::Json, card: Card::parse(&json)?, json, picture: Ok(None) })
+}
+
+/// The picture around a card. One of ours that says nothing is none.
+fn picture_of(png: &Png<'_>) -> Result<Option<Vec<u8>>, CardError> {
+    let picture = png.without_cards();
+    if picture.len() > MAX_PICTURE_BYTES {
+        return Err(CardError::PictureTooLarge(picture.len()));
+    }
+    Ok(Some(picture).filter(|picture| *picture != plain_picture()))
+}
+
+/// The picture beside a card.
+fn picture_in(archive: &mut Charx<'_>, path: &str) -> Result<Option<Vec<u8>>, CardError> {
+    let missing = || CardError::ArchiveWithoutPicture(path.to_owned());
+    let picture = archive.file(path, MAX_PICTURE_BYTES)?.ok_or_else(missing)?;
+    if is_png(&picture) { picture_of(&Png::parse(&picture)?) } else { Ok(Some(picture)) }
 }
 
 /// The text of a file that can be JSON.

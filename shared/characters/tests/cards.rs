@@ -123,27 +123,43 @@ fn pictures_carry_cards() {
     let card = read_json(V3);
     let texts = card.texts(Version::V3);
     let texts: Vec<_> = texts.iter().map(|(keyword, json)| (*keyword, json.as_str())).collect();
-    let picture = with_cards(None, &texts).unwrap();
+    let picture = with_cards(Some(&a_picture()), &texts).unwrap();
     let imported = read(&picture).unwrap();
     assert_eq!((imported.container, imported.card.version), (Container::Png, Version::V3));
     assert_eq!(value(&imported.card.json(Version::V3)), value(V3));
     let texts = imported.card.texts(Version::V2);
-    let older = with_cards(imported.picture.as_deref(), &[(texts[0].0, &texts[0].1)]).unwrap();
+    let older = with_cards(imported.picture.clone().unwrap().as_deref(), &[(texts[0].0, &texts[0].1)]).unwrap();
     let older = read(&older).unwrap();
     assert_eq!(older.card.version, Version::V2);
     assert_eq!(older.card.sheet.creator_notes, "Handle with care.", "only beside version 3 it says what it is");
     assert_eq!(older.picture, imported.picture);
+    assert_eq!(imported.picture, Ok(Some(a_picture())));
+    let plain = with_cards(None, &[(texts[0].0, &texts[0].1)]).unwrap();
+    assert_eq!(read(&plain).unwrap().picture, Ok(None), "our plain one stands for none");
+}
+
+/// One that says something.
+fn a_picture() -> Vec<u8> {
+    with_cards(None, &[("comment", "A face.")]).unwrap()
 }
 
 #[test]
 fn archives_carry_a_card_and_its_picture() {
-    let picture = with_cards(None, &[]).unwrap();
+    let picture = a_picture();
     let bytes = charx(&[("card.json", V3.as_bytes()), ("assets/icon/images/main.png", &picture)]);
     let imported = read(&bytes).unwrap();
-    assert_eq!((imported.container, imported.picture), (Container::Charx, Some(picture)));
+    assert_eq!((imported.container, imported.picture), (Container::Charx, Ok(Some(picture))));
     assert_eq!(value(&imported.json), value(V3));
-    let broken = charx(&[("card.json", V3.as_bytes()), ("assets/icon/images/main.png", b"no picture")]);
-    assert_eq!(read(&broken).unwrap().picture, None, "a card without its picture is still one");
+    let picture = |files: &[(&str, &[u8])]| {
+        let mut all = vec![("card.json", V3.as_bytes())];
+        all.extend(files);
+        read(&charx(&all)).unwrap().picture
+    };
+    let path = "assets/icon/images/main.png";
+    assert_eq!(picture(&[(path, b"\xff\xd8\xff")]), Ok(Some(b"\xff\xd8\xff".to_vec())), "of any kind");
+    let missing = CardError::ArchiveWithoutPicture(path.to_owned());
+    assert_eq!(picture(&[]), Err(missing), "a card without its picture is still one");
+    assert_eq!(picture(&[(path, b"\x89PNG\r\n\x1a\n")]), Err(CardError::PngTruncated));
     let after_a_picture = [b"\xff\xd8\xff\xe0some jpeg".to_vec(), bytes].concat();
     assert_eq!(read(&after_a_picture).unwrap().card.sheet.name, "Ada");
 }

@@ -5,6 +5,7 @@ use std::{
     io::{Cursor, Read},
 };
 
+use image::ImageFormat;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Acquire, Executor};
@@ -13,7 +14,7 @@ use troupe_tests::{
 };
 
 use crate::{
-    chat::feedback::asked,
+    chat::{avatars, feedback::asked},
     interview::answers::{owner, put, questions},
     operations::admin::{admin, see},
     small_cluster, small_cluster_of_processes,
@@ -74,6 +75,7 @@ async fn upload(owner: &Client, slug: &str, content_type: &str, body: Vec<u8>) -
 async fn person(cluster: &Cluster) -> Client {
     let person = owner(cluster, "nan").await;
     person.patch("/api/v1/personas/nan", &json!({"visibility": "public", "remembers": true})).await.expect(200);
+    avatars::put(&person, "nan", avatars::picture(8, 8, ImageFormat::Jpeg)).await.expect(200);
     let question = questions(&person, 1).await.remove(0);
     put(&person, "nan", &question, "The first version", "draft").await.expect(201);
     put(&person, "nan", &question, "The second \"version\" 🌊", "final").await.expect(200);
@@ -104,6 +106,7 @@ async fn an_export_holds_all_that_is_somebodys_and_nothing_that_is_not() {
         "account.json",
         "answers/nan.json",
         "audit.json",
+        "avatars/nan.jpg",
         "conversations.json",
         "documents/nan.json",
         "memories.json",
@@ -148,6 +151,7 @@ async fn an_export_holds_all_that_is_somebodys_and_nothing_that_is_not() {
         [
             "user.registered",
             "persona.created",
+            "persona.changed",
             "persona.changed",
             "answers.imported",
             "document.added",
@@ -299,7 +303,7 @@ async fn a_deleted_account_leaves_nothing_but_entries_that_name_nobody() {
     assert_eq!(left_of(&cluster, &user).await, []);
     within("the vectors' end", async { while cluster.count("vector_work").await > 0 {} }).await;
     assert_eq!(cluster.count("passages").await + cluster.count("embeddings").await, 0);
-    assert_eq!(cluster.count("export_parts").await, 0);
+    assert_eq!(cluster.count("export_parts").await + cluster.count("persona_avatars").await, 0);
     assert_eq!(cluster.count("personas where slug = 'demo'").await, 1, "nobody's persona stays");
     assert_eq!(stranger.request(&kept).await["status"], "completed", "what others said to others stays");
     assert_eq!(cluster.count("conversations").await, 1, "what others said to a deleted persona goes with it");

@@ -32,7 +32,7 @@ async fn conversations_are_listed_by_pages_the_newest_first() {
         let body = json!({"persona": "demo", "title": format!("Talk {n}")});
         let created = user.at(cluster.server(n % 2)).post("/api/v1/conversations", &body).await.expect(201);
         assert_eq!(created["title"], format!("Talk {n}"));
-        assert_eq!(created["persona"], json!({"slug": "demo", "name": "Ada"}));
+        assert_eq!(created["persona"], json!({"slug": "demo", "name": "Ada", "avatar_url": null}));
         opened.insert(0, created);
     }
     for (limit, sizes) in [(10, vec![10, 10, 5]), (25, vec![25]), (24, vec![24, 1]), (100, vec![25]), (1, vec![1; 25])]

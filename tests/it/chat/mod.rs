@@ -1,5 +1,6 @@
 //! Conversations and their replies, on every transport: what a user of the chat sees.
 
+pub(crate) mod avatars;
 mod bodies;
 mod branches;
 pub(crate) mod cache;

@@ -57,6 +57,8 @@ const FILL: &str = "
         from requests r join conversations c on c.id = r.conversation_id where r.status = 'completed';
     insert into embeddings (digest, model, vector) select digest, 'm', '' from passages;
     insert into vector_versions (persona_id) select id from personas;
+    insert into persona_avatars (persona_id, digest, content_type, bytes, width, height)
+        select id, repeat('0', 64), 'image/png', '', 1, 1 from personas;
     insert into persona_cards (persona_id, card) select id, '{}' from personas;
     insert into persona_lorebooks (persona_id, book) select id, '{}' from personas;
     insert into lore_receipts (request_id, conversation_id, turn, branch, attempt, receipt, state)
@@ -79,7 +81,8 @@ const BACKLOG: &str = "
         select gen_random_uuid(), id, user_id, 'free', 'c', now() + interval '1 hour' from conversations;
 ";
 
-const BIG: [&str; 28] = [
+const BIG: [&str; 29] = [
+    "persona_avatars",
     "persona_cards",
     "persona_lorebooks",
     "lore_receipts",

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use image::ImageFormat;
 use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_tests::{Answer, Client, Cluster};
 
-use crate::{interview::answers, knowledge::documents, small_cluster_of_processes};
+use crate::{chat::avatars, interview::answers, knowledge::documents, small_cluster_of_processes};
 
 /// What somebody has, by the beginning of its address.
 type Belongings = BTreeMap<&'static str, String>;
@@ -49,6 +50,7 @@ async fn belongings(cluster: &Cluster, slug: &str) -> (Client, Belongings) {
     let memory = user.post(&format!("{path}/memories"), &json!({"fact": "I like tea"})).await.expect(201);
     let lore = json!({"entries": [{"keys": ["mine"], "content": "Mine alone."}]});
     user.put(&format!("{path}/lorebook"), &lore).await.expect(200);
+    avatars::put(&user, slug, avatars::picture(8, 8, ImageFormat::Png)).await.expect(200);
     let conversation = user.conversation(slug).await;
     let sent = user.send(&conversation, "Mine alone").await;
     user.reply(&sent.request).await;
@@ -104,6 +106,7 @@ async fn call(client: &Client, method: &str, path: &str, aimed: &str) -> Answer 
         (_, "/api/v1/personas/{slug}/responses/{question_id}") => {
             json(json!({"content": "Planted.", "status": "final"}))
         }
+        (_, "/api/v1/personas/{slug}/avatar") => call.body(avatars::picture(9, 9, ImageFormat::Png)),
         (_, "/api/v1/personas/{slug}/inspect") => json(json!({"question": "Who are you?"})),
         (_, "/api/v1/personas/{slug}/memories") => json(json!({"fact": "I like coffee"})),
         (_, "/api/v1/personas/{slug}") => json(json!({"name": "Stolen"})),
@@ -127,6 +130,7 @@ async fn everything(cluster: &Cluster) -> Vec<String> {
     let tables = [
         "users",
         "personas",
+        "persona_avatars",
         "persona_cards",
         "persona_versions",
         "persona_lorebooks",

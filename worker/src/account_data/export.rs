@@ -16,6 +16,7 @@ use troupe_db::{
         exports::{self, Item},
     },
     operations::audit,
+    personas::avatars,
 };
 
 use super::{EXPORT_ATTEMPTS, RETRY_BASE, RETRY_CAP, Steps, TIME_LIMIT, archive::Archive};
@@ -85,7 +86,7 @@ impl File<'_> {
         self.wrote(1).await
     }
 
-    /// The personas, and the owner's answers for each; returns the personas.
+    /// The personas, and of each the owner's answers and the picture; returns the personas.
     async fn personas(&mut self) -> Result<Vec<Named>, JobError> {
         let (pool, user) = (self.context.pool.clone(), self.user);
         self.steps.next("personas");
@@ -96,6 +97,10 @@ impl File<'_> {
             let page = |after: Option<ResponseId>| exports::answers(&pool, *persona, after, PAGE);
             let earlier = |answer: ResponseId, after| exports::versions(&pool, answer, after, PAGE);
             self.nested(page, "earlier", earlier).await?;
+            if let Some(avatar) = avatars::of(&pool, *persona).await? {
+                self.archive.file(&format!("avatars/{slug}.{}", extension(&avatar.content_type)))?;
+                self.archive.write(avatar.bytes).await?;
+            }
         }
         Ok(personas)
     }
@@ -239,6 +244,8 @@ fn extension(media_type: &str) -> &'static str {
         "application/pdf" => "pdf",
         "text/html" => "html",
         "text/markdown" => "md",
+        "image/jpeg" => "jpg",
+        "image/png" => "png",
         _ => "txt",
     }
 }

@@ -95,9 +95,8 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
                 | "/admin/audit/export",
             ),
         ) => (Rate::General, Pace::Streams),
-        ("POST", Some("/personas/{slug}/documents" | "/personas/{slug}/responses/import")) => {
-            (Rate::General, Pace::Uploads)
-        }
+        ("POST", Some("/personas/{slug}/documents" | "/personas/{slug}/responses/import" | "/personas/import"))
+        | ("PUT", Some("/personas/{slug}/avatar" | "/personas/{slug}/lorebook")) => (Rate::General, Pace::Uploads),
         // Includes unknown paths, which scanners try.
         _ => (Rate::General, Pace::Quick),
     };
@@ -146,6 +145,9 @@ mod tests {
             (Method::GET, "/api/v1/personas/{slug}/training.jsonl", Rate::General, Pace::Streams),
             (Method::POST, "/api/v1/personas/{slug}/documents", Rate::General, Pace::Uploads),
             (Method::POST, "/api/v1/personas/{slug}/responses/import", Rate::General, Pace::Uploads),
+            (Method::POST, "/api/v1/personas/import", Rate::General, Pace::Uploads),
+            (Method::PUT, "/api/v1/personas/{slug}/lorebook", Rate::General, Pace::Uploads),
+            (Method::PUT, "/api/v1/personas/{slug}/avatar", Rate::General, Pace::Uploads),
             (Method::GET, "/api/v1/ws", Rate::General, Pace::Quick),
             (Method::GET, "/health", Rate::Free, Pace::Quick),
             (Method::GET, "/ready", Rate::Free, Pace::Quick),

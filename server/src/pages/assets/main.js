@@ -29,6 +29,7 @@ const MAY_LOOK = new Set(["admin", "auditor"]);
 async function enter({ user }) {
   const conversations = newConversations(call);
   const personas = newPersonas(call);
+  personas.onChange(() => conversations.followPersonas(personas.get));
   const background = startBackground({ user, conversations, onReply: startPushOffer($("push-offer")) });
   await nextTask();
   const side = startSide({ user, conversations, signOut: () => signOut(background) });

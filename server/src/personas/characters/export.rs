@@ -2,20 +2,26 @@
 
 use sqlx::PgPool;
 use troupe_characters::{Card, CardError, Sheet, Version, with_cards};
-use troupe_core::model::Persona;
-use troupe_db::personas::characters::{self, StoredCard};
+use troupe_core::{ids::PersonaId, model::Persona};
+use troupe_db::personas::{
+    avatars,
+    characters::{self, StoredCard},
+};
 
-use super::{import::CardSettings, off_the_path};
+use super::{super::Pictures, import::CardSettings, off_the_path};
 use crate::http::error::ApiError;
 
-/// The persona as a card, and the picture that it came with.
+/// The persona as a card, and its picture.
 pub(super) struct Exported {
+    persona: PersonaId,
     card: Card,
+    /// The one that it came in, until it gets another.
     picture: Option<Vec<u8>>,
 }
 
 impl Exported {
     pub(super) async fn load(pool: &PgPool, persona: Persona) -> Result<Self, ApiError> {
+        let id = persona.id;
         let stored = characters::card(pool, persona.id).await?;
         let lorebook = characters::lorebook(pool, persona.id).await?;
         off_the_path(move || {
@@ -24,7 +30,7 @@ impl Exported {
                 None => (Card::new(Sheet::default()), None),
             };
             let sheet = changed(&card.sheet, persona, lorebook);
-            Ok(Self { card: card.with(sheet), picture })
+            Ok(Self { persona: id, card: card.with(sheet), picture })
         })
         .await
     }
@@ -33,11 +39,18 @@ impl Exported {
         self.card.json(version)
     }
 
-    pub(super) async fn png(self, version: Version) -> Result<Vec<u8>, ApiError> {
+    pub(super) async fn png(self, pool: &PgPool, version: Version) -> Result<Vec<u8>, ApiError> {
+        let picture = match self.picture {
+            Some(picture) => Some(picture),
+            None => match avatars::of(pool, self.persona).await? {
+                Some(avatar) => Some(Pictures::png(avatar).await?),
+                None => None,
+            },
+        };
         off_the_path(move || -> Result<Vec<u8>, CardError> {
             let texts = self.card.texts(version);
             let texts: Vec<_> = texts.iter().map(|(keyword, json)| (*keyword, json.as_str())).collect();
-            with_cards(self.picture.as_deref(), &texts)
+            with_cards(picture.as_deref(), &texts)
         })
         .await
     }

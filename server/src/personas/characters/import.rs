@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sqlx::PgConnection;
-use troupe_characters::{Imported, Lorebook, Sheet, lorebook::KeyFault};
+use troupe_characters::{Imported, Lorebook, Sheet, is_png, lorebook::KeyFault};
 use troupe_core::{
     ids::{PersonaId, UserId},
     model::{
@@ -11,7 +11,11 @@ use troupe_core::{
         providers::{OverBudget, WhenCut},
     },
 };
-use troupe_db::personas::{self, Character, NewPersona, PersonaChange, characters};
+use troupe_db::personas::{
+    self, Character, NewPersona, PersonaChange,
+    avatars::{self, Avatar},
+    characters,
+};
 use utoipa::ToSchema;
 
 use super::super::{create::create, settings::check_settings};
@@ -49,6 +53,9 @@ struct ImportReport {
     key_faults: Vec<KeyFault>,
     /// Decorators that nothing is made of.
     unknown_decorators: Vec<String>,
+    /// Why the persona has no picture although the card should have one.
+    #[schema(example = "the picture has 20000 × 20000 pixels, of 40000000 that are read")]
+    picture_fault: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,15 +95,20 @@ impl From<&Sheet> for CardSettings {
 /// A card that can become a persona.
 pub(super) struct Candidate {
     imported: Imported,
+    avatar: Option<Avatar>,
     settings: CardSettings,
     slug: Option<String>,
     report: ImportReport,
 }
 
+/// What became of the picture that a card came in.
+pub(super) type ReadPicture = Result<Option<Avatar>, String>;
+
 impl Candidate {
     /// Validates what the card gives as settings that somebody has typed.
     pub(super) fn examine(
         imported: Imported,
+        picture: ReadPicture,
         lorebook: Option<&Lorebook>,
         slug: Option<String>,
     ) -> Result<Self, ApiError> {
@@ -117,26 +129,32 @@ impl Candidate {
         };
         check_settings(&mut checks, &change);
         checks.done()?;
+        let (avatar, picture_fault) = match picture {
+            Ok(avatar) => (avatar, None),
+            Err(fault) => (None, Some(fault)),
+        };
         let report = ImportReport {
             container: imported.container.name(),
             version: imported.card.version.name(),
-            used: used_fields(&imported),
+            used: used_fields(&imported, avatar.is_some()),
             unused: imported.card.unused(),
             lorebook_entries: lorebook.map_or(0, Lorebook::len),
             key_faults: lorebook.map(Lorebook::faults).unwrap_or_default(),
             unknown_decorators: lorebook.map(Lorebook::unknown_decorators).unwrap_or_default(),
+            picture_fault,
         };
-        Ok(Self { imported, settings, slug, report })
+        Ok(Self { imported, avatar, settings, slug, report })
     }
 
-    /// Stores the persona with its card and its lorebook. Runs in the caller's transaction, for idempotency keys.
+    /// Stores the persona with its card, its picture and its lorebook. Runs in the caller's transaction, for
+    /// idempotency keys.
     pub(super) async fn store(
         self,
         db: &mut PgConnection,
         by: &By,
         owner: UserId,
     ) -> Result<ImportedPersona, ApiError> {
-        let Self { imported, settings, slug, report } = self;
+        let Self { imported, avatar, settings, slug, report } = self;
         let id = PersonaId::new();
         let slug = match slug {
             Some(slug) => slug,
@@ -170,7 +188,12 @@ impl Candidate {
             from_card: true,
         };
         let created = create(&mut *db, by, &persona).await?;
-        characters::put_card(&mut *db, id, &imported.json, imported.picture.as_deref()).await?;
+        // The picture of exports: as it came, in a kind that a card can be put into.
+        let picture = imported.picture.ok().flatten().filter(|picture| is_png(picture));
+        characters::put_card(&mut *db, id, &imported.json, picture.as_deref()).await?;
+        if let Some(avatar) = &avatar {
+            avatars::put(&mut *db, id, avatar).await?;
+        }
         if let Some(book) = &sheet.lorebook {
             characters::put_lorebook(&mut *db, id, Some(book)).await?;
         }
@@ -180,7 +203,7 @@ impl Candidate {
 }
 
 /// What there is of a card, and what it became.
-fn used_fields(imported: &Imported) -> Vec<UsedField> {
+fn used_fields(imported: &Imported, has_avatar: bool) -> Vec<UsedField> {
     let sheet = &imported.card.sheet;
     let (first, alternatives) = sheet
         .greetings
@@ -202,7 +225,7 @@ fn used_fields(imported: &Imported) -> Vec<UsedField> {
         ("creator_notes", "description", text(&sheet.creator_notes)),
         ("tags", "tags", !sheet.tags.is_empty()),
         ("character_book", "lorebook", sheet.lorebook.is_some()),
-        ("the picture", "the picture of exports", imported.picture.is_some()),
+        ("the picture", "avatar", has_avatar),
     ];
     fields.into_iter().filter(|(.., is_there)| *is_there).map(|(from, to, _)| UsedField { from, to }).collect()
 }

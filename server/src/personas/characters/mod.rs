@@ -21,10 +21,8 @@ fn refused(error: &CardError) -> ApiError {
     }
 }
 
-/// Runs what takes some hundredths of a second for a large file, on a blocking thread.
 async fn off_the_path<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, CardError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|fault| ApiError::Internal(fault.to_string()))?.map_err(|error| refused(&error))
+    super::off_the_path(work).await?.map_err(|error| refused(&error))
 }

@@ -60,7 +60,8 @@ pub(crate) struct ImportParams {
 /// Make a persona of a character card
 ///
 /// The body is the file itself: a card of version 1, 2 or 3 as JSON, PNG or APNG, or CHARX. What it is, is found out by
-/// its bytes. The persona is private. Macros such as `{{user}}` stay, and are replaced when a prompt is made; a card
+/// its bytes. The persona is private, and has the picture of the card; one that cannot be read is told in the report.
+/// Macros such as `{{user}}` stay, and are replaced when a prompt is made; a card
 /// that is exported again has every field that it came with.
 #[utoipa::path(post, path = "/personas/import", tag = "personas", security(("token" = ["personas:write"])), params(ImportParams),
     request_body(content((serde_json::Value = "application/json"), (Vec<u8> = "image/png"), (Vec<u8> = "application/zip"))),
@@ -82,7 +83,15 @@ pub(crate) async fn import_persona(
         Ok((imported, lorebook))
     })
     .await?;
-    let candidate = Candidate::examine(imported, lorebook.as_ref(), slug)?;
+    let picture = match &imported.picture {
+        Ok(Some(picture)) => {
+            let read = personas.pictures.avatar(picture.clone().into()).await?;
+            read.map(Some).map_err(|fault| format!("the picture {fault}"))
+        }
+        Ok(None) => Ok(None),
+        Err(fault) => Err(format!("the file {fault}")),
+    };
+    let candidate = Candidate::examine(imported, picture, lorebook.as_ref(), slug)?;
     create_idempotent(&personas.pool, owner, key, |db| Box::pin(async move { candidate.store(db, &by, owner).await }))
         .await
 }
@@ -109,7 +118,8 @@ pub(crate) struct ExportParams {
     #[serde(default = "v3")]
     #[param(inline)]
     format: CardVersion,
-    /// The kind of file; `json` by default. A PNG is the picture that the card came in, or a plain one.
+    /// The kind of file; `json` by default. A PNG is the persona's picture, as large as it came in a card, or a plain
+    /// one.
     #[serde(default = "json_file", rename = "as")]
     #[param(inline)]
     file: CardFile,
@@ -145,7 +155,7 @@ pub(crate) async fn export_card(
     };
     let (content, content_type, extension) = match file {
         CardFile::Json => (exported.json(version).into_bytes(), "application/json", "json"),
-        CardFile::Png => (exported.png(version).await?, "image/png", "png"),
+        CardFile::Png => (exported.png(&personas.pool, version).await?, "image/png", "png"),
     };
     let headers = [
         (header::CONTENT_TYPE, content_type.to_owned()),

@@ -39,7 +39,7 @@ use crate::{
         idempotent::{Created, create_idempotent},
     },
     personas::{
-        Personas,
+        Personas, avatars,
         chains::checked_chain,
         change, characters, create,
         settings::{check_settings, is_slug},
@@ -58,6 +58,7 @@ where
         .routes(routes!(versions::list_persona_versions))
         .routes(routes!(versions::restore_persona_version))
         .merge(characters::routes::router())
+        .merge(avatars::routes::router())
 }
 
 const MISSING: ApiError = ApiError::NotFound("persona");

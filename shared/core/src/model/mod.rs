@@ -90,6 +90,9 @@ pub struct Persona {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "speaks for a person who has not agreed")]
     pub hidden_reason: Option<String>,
+    /// Where its picture is, relative to the server's address; null where it has none. Another picture has another.
+    #[schema(example = "/api/v1/personas/demo/avatar?v=9f86d081884c7d65")]
+    pub avatar_url: Option<String>,
     /// What a conversation begins with: the first is shown, the others are alternatives. An opening is not stored.
     pub greetings: Vec<String>,
     #[schema(example = json!(["history", "engineers"]))]
@@ -113,6 +116,8 @@ pub struct PersonaName {
     #[schema(example = "demo")]
     pub slug: String,
     pub name: String,
+    /// Where its picture is; null where it has none.
+    pub avatar_url: Option<String>,
 }
 
 /// A user's thread with one persona.

@@ -24,6 +24,17 @@ pub async fn put_card(db: impl PgExecutor<'_>, persona: PersonaId, card: &str, p
     Ok(())
 }
 
+/// Removes the picture that the card came in: the persona has another now, or none.
+pub async fn forget_picture(db: impl PgExecutor<'_>, persona: PersonaId) -> Result<()> {
+    sqlx::query!(
+        "update persona_cards set picture = null where persona_id = $1 and picture is not null",
+        persona.as_uuid(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// The card that the persona came as, if it came as one.
 pub async fn card(db: impl PgExecutor<'_>, persona: PersonaId) -> Result<Option<StoredCard>> {
     sqlx::query_as!(StoredCard, "select card, picture from persona_cards where persona_id = $1", persona.as_uuid(),)

@@ -1,5 +1,6 @@
 //! Personas, for their owners and their users.
 
+pub mod avatars;
 pub mod characters;
 pub mod inspection;
 pub mod moderation;
@@ -111,7 +112,8 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
                cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
-               hidden_reason, greetings, tags, nickname, has_lorebook, example_dialogue as "example_dialogue: Option<String>",
+               hidden_reason, avatar_url(slug, avatar) as avatar_url, greetings, tags, nickname, has_lorebook,
+               example_dialogue as "example_dialogue: Option<String>",
                post_history as "post_history: Option<String>", creator_notes as "creator_notes: Option<String>",
                created_at, updated_at"#,
         new.id.as_uuid(),
@@ -150,7 +152,8 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, greetings, tags, nickname, has_lorebook,
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, avatar_url(slug, avatar) as avatar_url,
+               greetings, tags, nickname, has_lorebook,
                case when owner_id = $1 then example_dialogue end as example_dialogue,
                case when owner_id = $1 then post_history end as post_history,
                case when owner_id = $1 then creator_notes end as creator_notes, created_at, updated_at
@@ -177,7 +180,8 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
                temperature, model, case when owner_id = $1 then chain end as chain, when_cut as "when_cut: WhenCut",
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
-               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, greetings, tags, nickname, has_lorebook,
+               coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, avatar_url(slug, avatar) as avatar_url,
+               greetings, tags, nickname, has_lorebook,
                case when owner_id = $1 then example_dialogue end as example_dialogue,
                case when owner_id = $1 then post_history end as post_history,
                case when owner_id = $1 then creator_notes end as creator_notes, created_at, updated_at
@@ -214,7 +218,8 @@ pub async fn update(
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
                cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
-               hidden_reason, greetings, tags, nickname, has_lorebook, example_dialogue as "example_dialogue: Option<String>",
+               hidden_reason, avatar_url(slug, avatar) as avatar_url, greetings, tags, nickname, has_lorebook,
+               example_dialogue as "example_dialogue: Option<String>",
                post_history as "post_history: Option<String>", creator_notes as "creator_notes: Option<String>",
                created_at, updated_at"#,
         owner.as_uuid(),

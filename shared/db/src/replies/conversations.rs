@@ -70,6 +70,7 @@ struct Row {
     id: ConversationId,
     slug: String,
     name: String,
+    avatar_url: Option<String>,
     title: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -86,7 +87,7 @@ impl From<Row> for Conversation {
     fn from(row: Row) -> Self {
         Self {
             id: row.id,
-            persona: PersonaName { slug: row.slug, name: row.name },
+            persona: PersonaName { slug: row.slug, name: row.name, avatar_url: row.avatar_url },
             title: row.title,
             created_at: row.created_at,
             updated_at: row.last_message_at.map_or(row.updated_at, |last| last.max(row.updated_at)),
@@ -139,7 +140,8 @@ pub struct Filter {
 /// By the last message, newest first. Temporary ones are in no list.
 pub async fn list(db: impl PgExecutor<'_>, user: UserId, filter: &Filter, page: Page<Position>) -> Result<Listing> {
     let rows = sqlx::query!(
-        r#"select l.id as "id: ConversationId", p.slug, p.name, l.title, l.created_at, l.updated_at,
+        r#"select l.id as "id: ConversationId", p.slug, p.name, avatar_url(p.slug, p.avatar) as avatar_url, l.title,
+               l.created_at, l.updated_at,
                l.last_message_at as "last_message_at?", l.branch, l.pinned_at, l.archived_at, l.folder, l.temporary,
                l.forked_from as "forked_from: ConversationId", l.as_of as "as_of!"
            from (
@@ -174,6 +176,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, filter: &Filter, page: 
             id: row.id,
             slug: row.slug,
             name: row.name,
+            avatar_url: row.avatar_url,
             title: row.title,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -201,7 +204,8 @@ impl Listing {
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> Result<Option<Conversation>> {
     let row = sqlx::query_as!(
         Row,
-        r#"select c.id as "id: ConversationId", p.slug, p.name, c.title, c.created_at, c.updated_at,
+        r#"select c.id as "id: ConversationId", p.slug, p.name, avatar_url(p.slug, p.avatar) as avatar_url, c.title,
+               c.created_at, c.updated_at,
                (select created_at from messages where conversation_id = c.id order by position desc limit 1) as last_message_at,
                c.branch, c.pinned_at, c.archived_at, c.folder, c.temporary, c.forked_from as "forked_from: ConversationId"
            from conversations c join personas p on p.id = c.persona_id where c.user_id = $1 and c.id = $2"#,

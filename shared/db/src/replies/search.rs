@@ -26,6 +26,7 @@ pub struct Found {
     pub title: Option<String>,
     pub persona_slug: String,
     pub persona_name: String,
+    pub persona_avatar_url: Option<String>,
     pub role: Role,
     pub branch: i32,
     pub created_at: DateTime<Utc>,
@@ -61,7 +62,8 @@ pub async fn search(
                select m.* from found f join messages m on m.id = f.message_id order by m.position desc limit $4
            )
            select m.id as "message_id: MessageId", m.request_id as "request_id: RequestId", c.id as "conversation_id: ConversationId",
-               c.title, p.slug as persona_slug, p.name as persona_name, m.role as "role: Role", m.branch, m.created_at,
+               c.title, p.slug as persona_slug, p.name as persona_name, avatar_url(p.slug, p.avatar) as persona_avatar_url,
+               m.role as "role: Role", m.branch, m.created_at,
                ts_headline('simple', translate(m.content, $5 || $6, ''), q.words, 'MaxFragments=2,MaxWords=24,MinWords=8,StartSel='
                    || $5 || ',StopSel=' || $6) as "excerpt!"
            from newest m

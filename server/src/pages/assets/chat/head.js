@@ -24,14 +24,14 @@ function showTitle({ name }, persona, conversation) {
   document.title = name === "home" || !title ? "Troupe" : `${title} · Troupe`;
 }
 
-function showPersona({ name, slug, description, nickname, greetings = [] }) {
+function showPersona({ name, slug, avatar_url: url, description, nickname, greetings = [] }) {
   $("memories").ariaLabel = $("memories").title = t("chat.memories.title", { name });
   $("draft").placeholder = t("chat.composer.hint", { name });
   setText($("intro-name"), name);
   setText($("intro-about"), description ?? "");
   $("intro-greeting").hidden = greetings.length === 0;
   setText($("intro-greeting"), expandNames(greetings[0] ?? "", nickname ?? name));
-  paintAvatar($("intro-avatar"), name, slug);
+  paintAvatar($("intro-avatar"), name, slug, url);
 }
 
 /** As the prompt has it: what cards call the persona and the user. */

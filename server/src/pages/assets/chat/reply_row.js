@@ -65,7 +65,7 @@ export function replyRow({ act, context }) {
     const { reply, turn, isLast } = row;
     const { persona, waiting, canChange, rating } = context(turn.id);
     const isDone = isFinal(reply);
-    paintAvatar(avatar, persona?.name, persona?.slug);
+    paintAvatar(avatar, persona?.name, persona?.slug, persona?.avatar_url);
     setText(speaker, t("chat.says", { name: persona?.name ?? t("chat.reply") }));
     label(persona?.name ?? t("chat.reply"), row.at);
     text.hidden = !reply.text;

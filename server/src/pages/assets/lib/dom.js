@@ -37,10 +37,19 @@ export function reconcile(parent, rows, make, update) {
   parent.nodes = nodes;
 }
 
-export function paintAvatar(node, name, seed) {
+/** A picture over the first letter, which is seen until it is there, and where it cannot be shown. */
+export function paintAvatar(node, name, seed, url) {
   setText(node, (Array.from(name ?? "")[0] ?? "").toUpperCase());
   const hue = Array.from(seed ?? "").reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 340);
   node.style.setProperty("--hue", hue);
+  const shown = node.querySelector("img");
+  if ((shown?.getAttribute("src") ?? null) === (url ?? null)) return;
+  shown?.remove();
+  if (!url) return;
+  const picture = el("img", { alt: "", loading: "lazy", decoding: "async", draggable: false });
+  picture.onerror = () => (picture.hidden = true);
+  picture.src = url;
+  node.append(picture);
 }
 
 export function speak(text) {

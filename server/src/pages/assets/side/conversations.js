@@ -54,6 +54,19 @@ export function newConversations(call) {
     changed();
   }
 
+  /** Takes over how personas are called and look by now; `get` finds one by its slug. */
+  function followPersonas(get) {
+    const outdated = [...known.values()].filter(({ persona }) => {
+      const now = get(persona.slug);
+      return now && (now.name !== persona.name || now.avatar_url !== persona.avatar_url);
+    });
+    for (const conversation of outdated) {
+      const { slug, name, avatar_url } = get(conversation.persona.slug);
+      known.set(conversation.id, { ...conversation, persona: { slug, name, avatar_url } });
+    }
+    if (outdated.length) changed();
+  }
+
   function remove(id) {
     known.delete(id);
     unread.delete(id);
@@ -164,7 +177,7 @@ export function newConversations(call) {
   return {
     get: (id) => known.get(id),
     has: (id) => known.has(id),
-    put, remove, read, readFolders, find, hear,
+    put, remove, read, readFolders, find, hear, followPersonas,
     folders: () => folders,
     /** Whether a view has more pages; undefined before its first is read. */
     hasMore: (view) => next.has(keyOf(view)) ? next.get(keyOf(view)) !== null : undefined,

@@ -111,7 +111,7 @@ function makeCard({ slug }) {
 function updateCard(node, persona) {
   const [card, edit] = node.children;
   const [name, about, tags] = card.lastChild.children;
-  paintAvatar(card.firstChild, persona.name, persona.slug);
+  paintAvatar(card.firstChild, persona.name, persona.slug, persona.avatar_url);
   edit.hidden = !persona.owned;
   edit.ariaLabel = edit.title = persona.owned ? t("side.gallery.edit", { name: persona.name }) : "";
   setText(name, persona.name);

@@ -55,7 +55,7 @@ function updateConversation(node, conversation, conversations, openId) {
   const [link, menu] = node.children;
   const [avatar, name, state] = link.children;
   const title = titleOf(conversation);
-  paintAvatar(avatar, persona.name, persona.slug);
+  paintAvatar(avatar, persona.name, persona.slug, persona.avatar_url);
   setText(name, title);
   const names = [title === persona.name ? "" : title, persona.name];
   titleOnPointer(link, () => [...names, formatDate(activityOf(conversation))].filter(Boolean).join(" · "));

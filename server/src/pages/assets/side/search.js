@@ -112,7 +112,7 @@ function resultRow({ conversation, request_id, role, created_at, excerpt }) {
 
 function foundRow(href, persona, title, ...children) {
   const avatar = el("span", { className: "avatar tiny", ariaHidden: "true" });
-  paintAvatar(avatar, persona.name, persona.slug);
+  paintAvatar(avatar, persona.name, persona.slug, persona.avatar_url);
   const heading = el("strong", { className: "clip", dir: "auto", textContent: title });
   return el("a", { className: "found", href }, avatar, el("span", { className: "words" }, heading, ...children));
 }

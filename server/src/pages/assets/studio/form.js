@@ -125,9 +125,9 @@ export const changesOf = (before, values) => Object.fromEntries(Object.entries(v
 
 /**
  * The form of these values; `onInput` hears of every change by the name of its field. `folded` names sections that are
- * closed at first.
+ * closed at first; `extra` has nodes above the fields of a section.
  */
-export function personaForm({ values, isNew = false, folded = ["engine"], onInput }) {
+export function personaForm({ values, isNew = false, folded = ["engine"], onInput, extra = {} }) {
   const nameOf = () => fields.get("name").get();
   const fields = new Map();
   const sections = SECTIONS.map(([section, names]) => {
@@ -135,7 +135,7 @@ export function personaForm({ values, isNew = false, folded = ["engine"], onInpu
     for (const name of wanted) fields.set(name, MAKERS[name]({ onInput: () => onInput(name) }, { nameOf, isNew }));
     const heading = [el("h3", { textContent: t(`studio.section.${section}.title`) }),
       el("p", { className: "quiet", textContent: t(`studio.section.${section}.about`) })];
-    const nodes = wanted.map((name) => fields.get(name).node);
+    const nodes = [...(extra[section] ?? []), ...wanted.map((name) => fields.get(name).node)];
     if (!folded.includes(section)) return el("section", { className: "studio-section" }, el("header", {}, ...heading), ...nodes);
     const summary = el("summary", {}, el("span", { className: "folded" }, ...heading), icon("chevron-down"));
     return el("details", { className: "studio-section" }, summary, ...nodes);

@@ -3,6 +3,7 @@
 import { Problem, call } from "../lib/api.js";
 import { askFor, attempt, el, setText, toast } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { avatarField } from "./avatar.js";
 import { cardLinks } from "./character.js";
 import { clearFaults, showFaults } from "./faults.js";
 import { button, section } from "./fields.js";
@@ -16,7 +17,8 @@ export function settingsPart({ persona, drafts, changed, removed }) {
   const kept = newKept(drafts, `settings ${persona.slug}`);
   let saved = valuesOf(persona);
   const trial = trialPanel({ persona });
-  const form = personaForm({ values: saved, onInput: noteChange });
+  const extra = { self: [avatarField({ persona, changed: tellChanged })] };
+  const form = personaForm({ values: saved, onInput: noteChange, extra });
   const status = el("p", { className: "bar-text" });
   const fault = el("p", { className: "fault", role: "alert" });
   const save = el("button", { className: "primary", textContent: t("studio.save") });
