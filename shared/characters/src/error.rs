@@ -44,6 +44,8 @@ pub enum CardError {
     PngTooManyChunks,
     #[error("is a picture without a character in it")]
     PngWithoutCard,
+    #[error("is a PNG whose text `{0}` is broken, or compressed otherwise than with zlib")]
+    PngText(&'static str),
     #[error("is a PNG whose text `{0}` is no base64")]
     NotBase64(&'static str),
     #[error("has a picture of {0} bytes, of {MAX_PICTURE_BYTES} that are read")]

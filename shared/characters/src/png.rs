@@ -2,13 +2,16 @@
 //!
 //! A chunk is its length, its kind, its data and a checksum of the two. All of it is checked against what is there.
 
-use std::{borrow::Cow, io::Write};
+use std::{
+    borrow::Cow,
+    io::{Read, Write},
+};
 
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use flate2::{Compression, Crc, write::ZlibEncoder};
+use flate2::{Compression, Crc, read::ZlibDecoder, write::ZlibEncoder};
 
 use crate::{
     error::CardError,
@@ -18,6 +21,8 @@ use crate::{
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// The keywords of cards, the newest version first.
 const KEYWORDS: [&str; 2] = ["ccv3", "chara"];
+/// Four characters for three bytes, and line ends.
+const MAX_TEXT_BYTES: usize = MAX_JSON_BYTES * 3 / 2;
 const PLAIN_SIZE: (u32, u32) = (320, 480);
 /// Writers differ in whether they pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -41,18 +46,48 @@ impl Chunk<'_> {
         self.kind.escape_ascii().to_string()
     }
 
-    /// The keyword of a text, in lower case, and the text.
-    fn text(&self) -> Option<(String, &[u8])> {
-        if &self.kind != b"tEXt" {
+    /// The keyword of a text, in lower case, and what follows it.
+    fn keyword(&self) -> Option<(String, &[u8])> {
+        if ![b"tEXt", b"zTXt", b"iTXt"].contains(&&self.kind) {
             return None;
         }
-        let end = self.data.iter().position(|byte| *byte == 0)?;
-        Some((self.data[..end].to_ascii_lowercase().escape_ascii().to_string(), &self.data[end + 1..]))
+        let (keyword, rest) = split_at_zero(self.data)?;
+        Some((keyword.to_ascii_lowercase().escape_ascii().to_string(), rest))
+    }
+
+    /// The text of a card's chunk, unpacked: programs that save a picture anew may write it as zTXt or iTXt.
+    fn text(&self, keyword: &'static str) -> Result<Cow<'_, [u8]>, CardError> {
+        let broken = || CardError::PngText(keyword);
+        let (_, rest) = self.keyword().ok_or_else(broken)?;
+        let (is_compressed, text) = match &self.kind {
+            b"zTXt" => (true, rest.get(1..).ok_or_else(broken)?),
+            b"iTXt" => {
+                let ([flag, _method], rest) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
+                let (_language, rest) = split_at_zero(rest).ok_or_else(broken)?;
+                let (_translated_keyword, text) = split_at_zero(rest).ok_or_else(broken)?;
+                (*flag == 1, text)
+            }
+            _ => (false, rest),
+        };
+        let text = if is_compressed {
+            let mut unpacked = Vec::new();
+            let most = MAX_TEXT_BYTES as u64 + 1;
+            ZlibDecoder::new(text).take(most).read_to_end(&mut unpacked).map_err(|_| broken())?;
+            Cow::Owned(unpacked)
+        } else {
+            Cow::Borrowed(text)
+        };
+        if text.len() > MAX_TEXT_BYTES { Err(CardError::JsonTooLarge) } else { Ok(text) }
     }
 
     fn is_card(&self) -> bool {
-        self.text().is_some_and(|(keyword, _)| KEYWORDS.contains(&keyword.as_str()))
+        self.keyword().is_some_and(|(keyword, _)| KEYWORDS.contains(&keyword.as_str()))
     }
+}
+
+fn split_at_zero(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    Some((&bytes[..end], &bytes[end + 1..]))
 }
 
 /// Whether it begins as a PNG does.
@@ -89,13 +124,10 @@ impl<'a> Png<'a> {
     /// The JSON of the card: that of version 3 before any other.
     pub(crate) fn card(&self) -> Result<String, CardError> {
         for keyword in KEYWORDS {
-            let text = self.chunks.iter().find_map(|chunk| chunk.text().filter(|(name, _)| name == keyword));
-            let Some((_, text)) = text else { continue };
-            // Four characters for three bytes, and line ends.
-            if text.len() > MAX_JSON_BYTES * 3 / 2 {
-                return Err(CardError::JsonTooLarge);
-            }
-            let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            let is_it = |chunk: &&Chunk<'_>| chunk.keyword().is_some_and(|(name, _)| name == keyword);
+            let Some(chunk) = self.chunks.iter().find(is_it) else { continue };
+            let text: Vec<u8> =
+                chunk.text(keyword)?.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
             let json = BASE64.decode(text).map_err(|_| CardError::NotBase64(keyword))?;
             return String::from_utf8(json).map_err(|_| CardError::NotUtf8);
         }
@@ -233,5 +265,36 @@ mod tests {
         assert_eq!(fault(&text(b"chara\0***")), CardError::NotBase64("chara"));
         assert_eq!(fault(&text(b"chara\0/w==")), CardError::NotUtf8);
         assert_eq!(fault(&text(b"comment\0hello")), CardError::PngWithoutCard);
+    }
+
+    #[test]
+    fn compressed_and_international_texts_are_read_within_bounds() {
+        let packed = |text: &[u8]| {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let picture = |kind: [u8; 4], head: &[u8], text: &[u8]| {
+            let data = [head, text].concat();
+            with_chunks(&[(*b"IHDR", &[0; 13]), (*b"IDAT", b""), (kind, &data), (*b"IEND", b"")])
+        };
+        let encoded = BASE64.encode("{\"ü\":1}");
+        let texts = [
+            (*b"zTXt", &b"ccv3\0\0"[..], packed(encoded.as_bytes())),
+            (*b"iTXt", &b"Chara\0\0\0en\0figure\0"[..], encoded.as_bytes().to_vec()),
+            (*b"iTXt", &b"chara\0\x01\0\0\0"[..], packed(encoded.as_bytes())),
+        ];
+        for (kind, head, text) in texts {
+            let bytes = picture(kind, head, &text);
+            let png = Png::parse(&bytes).unwrap();
+            assert_eq!(png.card().unwrap(), "{\"ü\":1}");
+            assert_eq!(fault(&png.without_cards()), CardError::PngWithoutCard, "it is taken out as well");
+        }
+        assert_eq!(fault(&picture(*b"zTXt", b"chara\0\0", b"no zlib")), CardError::PngText("chara"));
+        assert_eq!(fault(&picture(*b"zTXt", b"chara\0", b"")), CardError::PngText("chara"));
+        assert_eq!(fault(&picture(*b"iTXt", b"ccv3\0\0", b"")), CardError::PngText("ccv3"));
+        let bomb = packed(&vec![b'A'; MAX_TEXT_BYTES + 1]);
+        assert!(bomb.len() < 64 << 10);
+        assert_eq!(fault(&picture(*b"zTXt", b"chara\0\0", &bomb)), CardError::JsonTooLarge);
     }
 }
