@@ -57,6 +57,36 @@ pub(crate) fn raw(value: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
+/// A value that is a text. Writers that cut text at a number of UTF-16 units leave halves of characters: these become
+/// U+FFFD, rather than that the text is missing.
+fn string(value: &RawValue) -> Option<String> {
+    let text = value.get();
+    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&without_half_characters(text)).ok())
+}
+
+fn without_half_characters(json: &str) -> String {
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let mut mended = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        mended.push_str(before);
+        let following = escape.get(6..).and_then(unit);
+        let (length, is_half) = match unit(escape) {
+            Some(0xd800..=0xdbff) if matches!(following, Some(0xdc00..=0xdfff)) => (12, false),
+            Some(0xd800..=0xdfff) => (6, true),
+            Some(_) => (6, false),
+            // A backslash is never last, and what it escapes is ASCII.
+            None => (2, false),
+        };
+        let (escape, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        mended.push_str(if is_half { "\u{fffd}" } else { escape });
+        rest = after;
+    }
+    mended.push_str(rest);
+    mended
+}
+
 impl Fields {
     pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
@@ -105,7 +135,7 @@ impl Fields {
 
     /// A text. What PostgreSQL cannot store, the character zero, is left out.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, CardError> {
-        let Some(text) = self.value::<String>(name) else { return Ok(None) };
+        let Some(text) = self.get(name).and_then(string) else { return Ok(None) };
         let text = if text.contains('\0') { text.replace('\0', "") } else { text };
         if text.len() > MAX_TEXT_CHARS && text.chars().count() > MAX_TEXT_CHARS {
             return Err(CardError::TextTooLong(name.to_owned()));
@@ -124,7 +154,7 @@ impl Fields {
         if values.len() > most {
             return Err(CardError::TooMany { what, most });
         }
-        let texts = values.into_iter().filter_map(|value| serde_json::from_str::<String>(value.get()).ok());
+        let texts = values.into_iter().filter_map(string);
         let texts: Vec<_> = texts.map(|text| text.replace('\0', "")).collect();
         if texts.iter().any(|text| text.chars().count() > MAX_TEXT_CHARS) {
             return Err(CardError::TextTooLong(name.to_owned()));
@@ -217,6 +247,17 @@ mod tests {
         assert_eq!(fields.texts("one", "texts", 9).unwrap(), ["x"]);
         assert_eq!(fields.text("null").unwrap(), None);
         assert_eq!(fields.text("zero").unwrap().as_deref(), Some("ab"));
+        let cut = r#"{"t":"a\\ \ud83c\udfee\ud83c","l":["\udfee\n","b"],"whole":"\\ud83c"}"#;
+        let fields: Fields = parse(cut).unwrap();
+        assert_eq!(fields.text("t").unwrap().as_deref(), Some("a\\ \u{1f3ee}\u{fffd}"), "half a character at the end");
+        assert_eq!(fields.texts("l", "texts", 2).unwrap(), ["\u{fffd}\n", "b"]);
+        assert_eq!(fields.text("whole").unwrap().as_deref(), Some("\\ud83c"));
+        assert_eq!(serde_json::to_string(&fields).unwrap(), cut, "an export has it as it came");
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let fields: Fields = parse(r#"{"t":["a","b","c"]}"#).unwrap();
         assert_eq!(fields.texts("t", "texts", 2), Err(CardError::TooMany { what: "texts", most: 2 }));
     }
 }
