@@ -14,6 +14,14 @@ use crate::{
 
 /// The fields of the first version, which has nothing else.
 const V1_FIELDS: [&str; 6] = ["name", "description", "personality", "scenario", "first_mes", "mes_example"];
+/// What they are called in the cards of Pygmalion and of older versions of text-generation-webui.
+const PYGMALION_FIELDS: [(&str, &str); 5] = [
+    ("char_name", "name"),
+    ("char_persona", "description"),
+    ("world_scenario", "scenario"),
+    ("char_greeting", "first_mes"),
+    ("example_dialogue", "mes_example"),
+];
 /// For readers of version 2 that are given a card of version 3.
 const BACKFILLED: &str = "This is a card of version 3, in the form of version 2: what only version 3 has is missing.";
 
@@ -107,6 +115,9 @@ impl Card {
             None => Version::V1,
         };
         let data = if version == Version::V1 {
+            if !document.has("name") {
+                rename_pygmalion_fields(&mut document);
+            }
             let mut data = Fields::default();
             for name in V1_FIELDS {
                 if let Some(value) = document.remove(name) {
@@ -151,8 +162,12 @@ impl Card {
             ("system_prompt", &old.system_prompt, &new.system_prompt),
             ("post_history_instructions", &old.post_history, &new.post_history),
         ];
-        for (field, _, now) in texts.into_iter().filter(|(_, before, now)| before != now) {
+        for (field, before, now) in texts.into_iter().filter(|(_, before, now)| before != now) {
             self.data.set(field, raw(now));
+            // Version 2 is often written with version 1 around it, for older readers.
+            if self.document.value::<String>(field).as_ref() == Some(before) {
+                self.document.set(field, raw(now));
+            }
         }
         let lists = [("alternate_greetings", old_alternatives, alternatives), ("tags", &old.tags[..], &new.tags[..])];
         for (field, _, now) in lists.into_iter().filter(|(_, before, now)| before != now) {
@@ -189,11 +204,13 @@ impl Card {
 
     fn document_of(&self, version: Version, mut data: Fields) -> String {
         let mut document = self.document.clone();
-        if self.version != version || !document.contains("spec") {
-            let (spec, spec_version) = version.spec();
+        let (spec, spec_version) = version.spec();
+        // Others read by it: a name that no specification has must not come out again.
+        if document.value::<String>("spec").as_deref() != Some(spec) {
             document.set("spec", raw(&spec));
             document.set("spec_version", raw(&spec_version));
         }
+        document.set_default("spec_version", &spec_version);
         for field in V1_FIELDS {
             data.set_default(field, &"");
         }
@@ -247,6 +264,18 @@ impl Card {
         // Version 2 is often written with version 1 around it.
         names.extend(unused(&self.document, "/", &[&["spec", "spec_version"][..], &V1_FIELDS[..]].concat()));
         names
+    }
+}
+
+/// Gives the fields of a card without a name those of version 1. What both have stays as it is.
+fn rename_pygmalion_fields(document: &mut Fields) {
+    for (theirs, ours) in PYGMALION_FIELDS {
+        if document.has(ours) {
+            continue;
+        }
+        if let Some(value) = document.remove(theirs) {
+            document.set(ours, value);
+        }
     }
 }
 

@@ -227,6 +227,34 @@ fn what_is_odd_is_read_all_the_same() {
     assert!(card.json(Version::V2).contains("a\\u0000b"));
 }
 
+#[test]
+fn a_name_of_a_specification_that_there_is_none_of_is_not_exported() {
+    // As tavern-card writes what it has read of version 1.
+    let v1 = r#"{"spec":"chara_card_v1","spec_version":"1.0","data":{"name":"A"}}"#;
+    for json in [v1, r#"{"spec":7,"data":{"name":"A"}}"#, r#"{"spec":"chara_card_v2","data":{"name":"A"}}"#] {
+        let card = read_json(json);
+        assert_eq!(card.version, Version::V2);
+        let exported = value(&card.json(Version::V2));
+        assert_eq!((&exported["spec"], &exported["spec_version"]), (&json!("chara_card_v2"), &json!("2.0")), "{json}");
+    }
+}
+
+#[test]
+fn cards_of_pygmalion_are_read_as_version_1() {
+    let theirs = json!({"char_name": "Bo", "char_persona": "A dog.", "world_scenario": "a yard",
+        "char_greeting": "Woof", "example_dialogue": "You: sit", "metadata": {"version": 1}});
+    let card = read_json(&theirs.to_string());
+    let sheet = &card.sheet;
+    assert_eq!((card.version, sheet.name.as_str(), sheet.description.as_str()), (Version::V1, "Bo", "A dog."));
+    assert_eq!((&sheet.greetings[..], sheet.scenario.as_str()), (&["Woof".to_owned()][..], "a yard"));
+    assert_eq!(sheet.example_dialogue, "You: sit");
+    assert_eq!(card.unused(), ["/metadata"]);
+    // Where both are there, theirs is one that nothing is made of.
+    let both = read_json(r#"{"name":"A","char_name":"B","char_greeting":"hi"}"#);
+    assert_eq!((both.sheet.name.as_str(), both.sheet.greetings.len()), ("A", 0));
+    assert_eq!(both.unused(), ["/char_name", "/char_greeting"]);
+}
+
 proptest! {
     #[test]
     fn whatever_comes_is_a_card_or_a_named_fault(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..4) {
