@@ -8,6 +8,8 @@
 mod card;
 mod charx;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod json;
 pub mod limits;
 pub mod lorebook;
