@@ -199,7 +199,7 @@ fn most_of_what_is_made_up_is_a_card() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn what_is_read_is_exported_and_read_again_equal(document in document(), container in 0..4_usize) {
