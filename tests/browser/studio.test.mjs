@@ -336,7 +336,8 @@ journey("a persona gets a picture that everybody sees, and is without one again"
   const user = await scene.stack.register();
   const { slug } = await make(user, "painted", { visibility: "public" });
   await user.call("POST", "/conversations", { persona: slug });
-  const { page } = await scene.open(user, `#/studio/${slug}/settings`);
+  const { page, device } = await scene.open(user, `#/studio/${slug}/settings`);
+  device.allow(/status of 415/);
   const input = page.locator(".avatar-field input[type=file]");
   const choose = async (buffer) => {
     await input.setInputFiles({ name: "rosa.png", mimeType: "image/png", buffer });
