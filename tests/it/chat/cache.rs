@@ -11,10 +11,13 @@ use troupe_core::{
 };
 use troupe_tests::{Client, Cluster, ClusterOptions, Script, Transcript, provider::words_of, within};
 
-use crate::{cluster, small_cluster};
-
 const ORACLE: &str = "/api/v1/personas/oracle";
 const QUESTION: &str = "Will it rain?";
+
+/// With time enough for the cache on a busy machine.
+fn options() -> ClusterOptions {
+    ClusterOptions::default().set("TROUPE_CACHE__TIMEOUT", "20s")
+}
 
 /// A persona whose replies are kept, and a provider that says something else each time it is asked.
 async fn oracle(cluster: &Cluster, visibility: &str) -> Client {
@@ -67,7 +70,7 @@ fn said(request: &Value) -> &str {
 
 #[tokio::test]
 async fn the_same_question_gets_the_same_reply_streamed_and_asks_nobody() {
-    let cluster = cluster().await;
+    let cluster = options().start().await;
     let owner = oracle(&cluster, "private").await;
     let first = ask(&owner).await;
     assert_eq!((said(&first), asked(&cluster)), (&*reply(QUESTION, 0), 1));
@@ -96,7 +99,7 @@ async fn the_same_question_gets_the_same_reply_streamed_and_asks_nobody() {
 
 #[tokio::test]
 async fn what_one_user_was_told_is_given_to_another_only_if_the_persona_is_public() {
-    let cluster = small_cluster().await;
+    let cluster = options().servers(1).workers(1).start().await;
     let owner = oracle(&cluster, "link").await;
     let stranger = cluster.client(0).await;
     let mine = ask(&owner).await;
@@ -116,7 +119,7 @@ async fn what_one_user_was_told_is_given_to_another_only_if_the_persona_is_publi
 
 #[tokio::test]
 async fn other_circumstances_or_the_wish_for_it_have_a_new_reply_written() {
-    let cluster = ClusterOptions::default().own_engines().servers(1).workers(1).start().await;
+    let cluster = options().own_engines().servers(1).workers(1).start().await;
     let owner = oracle(&cluster, "private").await;
     let conversation = owner.conversation("oracle").await;
     let first = owner.send(&conversation, QUESTION).await;

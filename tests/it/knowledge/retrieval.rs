@@ -16,7 +16,8 @@ pub(crate) const FOOD: (&str, &str) = ("What did you eat?", "Kippers and porridg
 
 /// One of each, with time enough for a look on a busy machine.
 pub(crate) fn options() -> ClusterOptions {
-    ClusterOptions::default().servers(1).workers(1).set("TROUPE_RETRIEVAL__TIMEOUT", "20s")
+    let patient = ClusterOptions::default().set("TROUPE_RETRIEVAL__TIMEOUT", "20s").set("TROUPE_CACHE__TIMEOUT", "20s");
+    patient.servers(1).workers(1)
 }
 
 /// Answers these, and waits until they are found by words and by meaning; returns the ids of the responses.

@@ -49,6 +49,12 @@ export function areaOf(points) {
 
 const round = (number) => Math.round(number * 10) / 10;
 
+/** What half of the height is called, unless it is called as the whole is: there is no half of a millisecond. */
+function labelsOf(top, format) {
+  const [whole, half] = [format(top), format(top / 2)];
+  return [whole, half === whole ? "" : half, format(0)];
+}
+
 /**
  * A plot of `series` (`{name, colour, of(point), isFilled}`) over points in the order of time, each with `at`. `format` is for
  * values, `formatAt` for times. Returns the node.
@@ -71,7 +77,7 @@ export function newPlot({ title, points, series, format, formatAt }) {
   );
   const node = el("figure", { className: "plot" },
     el("figcaption", {}, el("strong", { textContent: title, dir: "auto" }), readout),
-    axis("y-axis", [format(top), format(top / 2), format(0)]), field, axis("x-axis", [formatAt(points[0].at), formatAt(points.at(-1).at)]));
+    axis("y-axis", labelsOf(top, format)), field, axis("x-axis", [formatAt(points[0].at), formatAt(points.at(-1).at)]));
   const textAt = (at) => [
     formatAt(points[at].at), ...series.map(({ name }, which) => `${name} ${values[which][at] === null ? "–" : format(values[which][at])}`),
   ];
