@@ -1,10 +1,11 @@
 //! A PostgreSQL and a Redis for tests. They end with the process that has started them, even where it is killed.
 
 use std::{
+    env,
     fs::Permissions,
     io::Write,
     os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
 
@@ -24,10 +25,7 @@ pub struct Engines {
 
 impl Engines {
     pub async fn start() -> Self {
-        // PostgreSQL may run as another user, who must get through.
-        let passable = Permissions::from_mode(0o711);
-        let directory = tempfile::Builder::new().prefix("troupe-tests-").permissions(passable).tempdir();
-        let directory = directory.expect("a directory for the engines");
+        let directory = directory();
         let (at_postgres, at_redis) = (directory.path().join("postgres"), directory.path().join("redis"));
         let (postgres, redis) = within("the start of PostgreSQL and Redis", async {
             tokio::join!(
@@ -68,6 +66,21 @@ impl Engines {
         restarted.unwrap_or_else(|error| panic!("restart PostgreSQL: {error:#}"));
         self.watchdog.watch(&of_engines(&self.postgres, &self.redis));
     }
+}
+
+const MEMORY: &str = "/dev/shm";
+/// What a run of all tests needs at most, several times over.
+const ENOUGH_MEMORY: u64 = 4 << 30;
+
+/// For engines whose data are thrown away: in memory, where there is enough. On a disk, a fifth of the time of all tests goes into
+/// making and removing the files of their databases.
+pub(crate) fn directory() -> TempDir {
+    let roomy = rustix::fs::statvfs(MEMORY).is_ok_and(|files| files.f_bavail * files.f_frsize >= ENOUGH_MEMORY);
+    let parent = if roomy { PathBuf::from(MEMORY) } else { env::temp_dir() };
+    // PostgreSQL may run as another user, who must get through.
+    let passable = Permissions::from_mode(0o711);
+    let directory = tempfile::Builder::new().prefix("troupe-tests-").permissions(passable).tempdir_in(parent);
+    directory.expect("a directory for the engines")
 }
 
 /// Ends engines, and removes what they leave, when this process is killed: they are in process groups of their own.

@@ -16,7 +16,7 @@ use std::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use crate::{Relay, Signal, within};
+use crate::{Relay, Signal, engines, within};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replication {
@@ -57,9 +57,7 @@ impl ReplicatedPostgres {
     }
 
     async fn start_both(replication: Replication) -> Self {
-        let passable = Permissions::from_mode(0o711);
-        let directory = tempfile::Builder::new().prefix("troupe-tests-").permissions(passable).tempdir();
-        let directory = directory.expect("a directory for PostgreSQL");
+        let directory = engines::directory();
         let (user, programs) = (User::of_postgres(), programs());
         let primary = Files::create(directory.path(), "primary", user);
         user.run(&programs.join("initdb"), &primary, |initdb| {

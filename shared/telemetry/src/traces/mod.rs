@@ -11,7 +11,6 @@ use anyhow::Context;
 use reqwest::{
     Client, Response, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
-    redirect,
 };
 use secrecy::ExposeSecret;
 use tokio::{
@@ -20,6 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use troupe_core::{
+    adapters::http_client,
     config,
     lifecycle::Tasks,
     metrics::{Counter, Family, OutcomeLabel},
@@ -104,9 +104,8 @@ impl Exporter {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let client = Client::builder()
+        let client = http_client::builder()
             .default_headers(headers)
-            .redirect(redirect::Policy::none())
             .timeout(CALL_TIME_LIMIT)
             .build()
             .context("set up the client for traces")?;

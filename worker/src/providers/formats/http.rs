@@ -9,19 +9,14 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use troupe_core::{model::providers::Outcome, trace};
+use troupe_core::{adapters::http_client, model::providers::Outcome, trace};
 
 use super::error_body;
 use crate::providers::failure::Failure;
 
 /// One for all services: connections are pooled per address.
 pub(crate) fn client(connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(Duration::from_secs(30))
-        // Keys go to the address that was configured, and nowhere else.
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+    http_client::builder().connect_timeout(connect_timeout).pool_idle_timeout(Duration::from_secs(30)).build()
 }
 
 /// Sixty thousand tokens, in an event each, are about as long.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::unit::normalise;
 use crate::{
+    adapters::http_client,
     config::{EmbeddingService, Embeddings, LiveSecret},
     ports::{EmbedError, Embedder},
 };
@@ -41,11 +42,7 @@ impl OpenAiEmbedder {
         settings: &Embeddings,
         connect_timeout: Duration,
     ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(connect_timeout)
-            // No redirects: keys are sent to the configured address only.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        let http = http_client::builder().connect_timeout(connect_timeout).build()?;
         let config = OpenAIConfig::new()
             .with_api_base(service.base_url.trim_end_matches('/'))
             // By default it reads these from the environment. The key is set in `send`.

@@ -22,12 +22,11 @@ use reqwest::{
     Response,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER},
-    redirect,
 };
 use tokio::{sync::Semaphore, time::timeout};
 use url::{Host, Url};
 
-use super::outgoing::addresses::is_public;
+use super::{http_client, outgoing::addresses::is_public};
 use crate::{config, ports::Resolver};
 
 const MAX_REDIRECTS: usize = 3;
@@ -99,9 +98,8 @@ pub struct Outgoing {
 impl Outgoing {
     pub fn new(settings: &config::Outgoing, resolver: Arc<dyn Resolver>) -> Result<Self, reqwest::Error> {
         let bounds = Bounds::of(settings);
-        let client = reqwest::Client::builder()
+        let client = http_client::builder()
             .dns_resolver(Arc::new(Guarded { resolver, bounds: bounds.clone() }))
-            .redirect(redirect::Policy::none())
             // A proxy from the environment would resolve names itself.
             .no_proxy()
             // No pooling: a connection must not outlive its checks.
