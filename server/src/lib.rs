@@ -56,8 +56,8 @@ use troupe_core::{
     ports::{EventBus, JobQueue},
 };
 use troupe_db::{
-    accounts::tiers, operations::processes, readiness::ReadinessProbe, replies::accept::Limits, retrieval::Retriever,
-    vector_stores,
+    Reads, accounts::tiers, operations::processes, readiness::ReadinessProbe, replies::accept::Limits,
+    retrieval::Retriever, vector_stores,
 };
 use troupe_telemetry::Wellbeing;
 
@@ -103,6 +103,7 @@ pub struct Server {
 /// Connections, configuration and tasks: what every feature is started with.
 struct Base {
     pool: PgPool,
+    reads: Reads,
     redis: RedisHandle,
     bus: Arc<dyn EventBus>,
     jobs: Arc<dyn JobQueue>,
@@ -166,7 +167,7 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         tracing::info!(address = %self.address()?, tls = self.tls.is_some(), "listening");
         let Self { state, listener, tls, base, live } = self;
-        let Base { pool, redis, config, tasks, .. } = base;
+        let Base { pool, reads, redis, config, tasks, .. } = base;
         let drain = config.server.drain;
         let closed = CancellationToken::new();
         let leaving = leave(&state.health, &config.server, &shutdown, &closed);
@@ -186,6 +187,7 @@ impl Server {
         }
         tasks.finish(drain).await;
         redis.close().await;
+        reads.close().await;
         pool.close().await;
         tracing::info!("stopped");
         Ok(())
@@ -216,13 +218,17 @@ impl Base {
     async fn connect(configuration: Live) -> anyhow::Result<Self> {
         let config = Arc::new(Config::clone(&configuration.now()));
         let (pool, follower) = troupe_db::connect_and_follow(&config.database, APPLICATION).await?;
+        let (reads, watch) = Reads::new(&config.database, APPLICATION, pool.clone())?;
         let redis = RedisHandle::connect(&configuration).await?;
         let bus = Arc::new(RedisEventBus::with_subscriptions(redis.clone(), &config.events).await?);
         let jobs = Arc::new(RedisJobQueue::new(redis.clone()));
         let tiers = tiers::list(&pool).await?;
         let tasks = Tasks::default();
         tasks.spawn_until_shutdown(follower.run(configuration.subscribe()));
-        Ok(Self { pool, redis, bus, jobs, clock: Arc::new(SystemClock), tiers, configuration, config, tasks })
+        if let Some(watch) = watch {
+            tasks.spawn_until_shutdown(watch.run(configuration.subscribe()));
+        }
+        Ok(Self { pool, reads, redis, bus, jobs, clock: Arc::new(SystemClock), tiers, configuration, config, tasks })
     }
 
     fn http(&self, concurrency: ConcurrencyLimits) -> Arc<Http> {
@@ -330,6 +336,7 @@ impl Base {
         metrics::show_from_the_start();
         Arc::new(Chat {
             pool: self.pool.clone(),
+            reads: self.reads.clone(),
             clock: self.clock.clone(),
             config: self.config.clone(),
             bus: self.bus.clone(),
@@ -345,6 +352,7 @@ impl Base {
         self.tasks.spawn_until_shutdown(admin::audit::watch::watch(self.pool.clone()));
         Arc::new(Admin {
             pool: self.pool.clone(),
+            reads: self.reads.clone(),
             config: self.config.clone(),
             configuration: self.configuration.clone(),
             accounts,

@@ -17,7 +17,7 @@ use troupe_core::config::Config;
 use troupe_engines::Shutdown;
 
 use crate::{
-    Client, ClusterOptions, Process, Relay, ReplicatedPostgres, ScriptedProvider, Signal,
+    Client, ClusterOptions, Process, Relay, ReplicatedPostgres, Replication, ScriptedProvider, Signal,
     in_process::{Tier, stray_alarms},
     leaks::{DATABASE_PASSWORD, REDIS_PASSWORD},
     stores::{Addresses, Stores},
@@ -87,6 +87,9 @@ impl Cluster {
         let redis_client = redis::Client::open(&*redis).expect("the address of Redis");
         let mut environment = options.environment;
         environment.push(("DATABASE_URL".to_owned(), with_password(&address)));
+        if let (Some(Replication::Read), Some(replicated)) = (options.replication, &replicated) {
+            environment.push(("TROUPE_DATABASE__READ_URL".to_owned(), with_password(&replicated.standby_url())));
+        }
         environment.push(("REDIS_URL".to_owned(), options.redis.unwrap_or_else(|| redis_with_password(&redis))));
         environment.push(("TROUPE_REDIS__PREFIX".to_owned(), redis_prefix.clone()));
         environment.push(("OPENAI_BASE_URL".to_owned(), provider.base_url()));
@@ -315,6 +318,10 @@ impl Cluster {
         }
         replicated.promote_standby().await;
         self.db = PgPool::connect_lazy(&replicated.standby_url()).expect("the address of PostgreSQL");
+    }
+
+    pub fn kill_standby(&mut self) {
+        self.replicated.as_mut().expect("ClusterOptions::replicated()").kill_standby();
     }
 
     /// The configuration that every process of it has.

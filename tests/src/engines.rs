@@ -20,7 +20,7 @@ pub struct Engines {
     pub postgres: Postgres,
     /// Before the directory: it removes that where we cannot.
     watchdog: Watchdog,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Engines {
@@ -38,7 +38,12 @@ impl Engines {
         let redis = redis.unwrap_or_else(|error| panic!("start Redis: {error:#}"));
         let mut watchdog = Watchdog::start(directory.path());
         watchdog.watch(&of_engines(&postgres, &redis));
-        Self { redis, postgres, watchdog, _directory: directory }
+        Self { redis, postgres, watchdog, directory }
+    }
+
+    /// The directory that theirs is in.
+    pub fn parent(&self) -> &Path {
+        self.directory.path().parent().expect("a directory in another")
     }
 
     /// Redis ends, and its address leads nowhere.
@@ -72,8 +77,8 @@ const MEMORY: &str = "/dev/shm";
 /// What a run of all tests needs at most, several times over.
 const ENOUGH_MEMORY: u64 = 4 << 30;
 
-/// For engines whose data are thrown away: in memory, where there is enough. On a disk, a fifth of the time of all tests goes into
-/// making and removing the files of their databases.
+/// For engines whose data are thrown away: in memory, where there is enough. On a disk, a fifth of the time of all
+/// tests goes into making and removing the files of their databases.
 pub(crate) fn directory() -> TempDir {
     let roomy = rustix::fs::statvfs(MEMORY).is_ok_and(|files| files.f_bavail * files.f_frsize >= ENOUGH_MEMORY);
     let parent = if roomy { PathBuf::from(MEMORY) } else { env::temp_dir() };

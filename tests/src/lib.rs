@@ -13,6 +13,7 @@
     reason = "a harness fails its test at once, and shows what it saw"
 )]
 
+pub mod bucket;
 pub mod client;
 pub mod cluster;
 pub mod collector;

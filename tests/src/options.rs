@@ -20,21 +20,29 @@ impl Default for ClusterOptions {
     /// what a test has time for.
     fn default() -> Self {
         let environment = Vec::new();
-        let (own_engines, relay, replication, redis) = (false, false, None, None);
-        Self { servers: 2, workers: 2, processes: false, own_engines, relay, replication, redis, environment }
-            .set("TROUPE_TELEMETRY__FORMAT", "json")
-            .set("TROUPE_SERVER__LISTEN", "127.0.0.1:0")
-            .set("TROUPE_RATE_LIMITS__ENABLED", "false")
-            // A machine with much to do is no Redis that is away.
-            .set("TROUPE_RATE_LIMITS__TIMEOUT", "5s")
-            .set("TROUPE_WORKER__RETRY_BASE", "50ms")
-            .set("TROUPE_WORKER__SWEEP_INTERVAL", "200ms")
-            // Tests of one cluster must not hold each other up; those of the breaker set their own.
-            .set("TROUPE_MODELS__BREAKER_FAILURES", "20")
-            .set("TROUPE_EMBEDDINGS__BREAKER_FAILURES", "20")
-            .set("TROUPE_QDRANT__BREAKER_FAILURES", "20")
-            .set("TROUPE_MAIL__BREAKER_FAILURES", "20")
-            .set("OPENAI_API_KEY", leaks::PROVIDER_KEY)
+        Self {
+            servers: 2,
+            workers: 2,
+            processes: false,
+            own_engines: false,
+            relay: false,
+            replication: None,
+            redis: None,
+            environment,
+        }
+        .set("TROUPE_TELEMETRY__FORMAT", "json")
+        .set("TROUPE_SERVER__LISTEN", "127.0.0.1:0")
+        .set("TROUPE_RATE_LIMITS__ENABLED", "false")
+        // A machine with much to do is no Redis that is away.
+        .set("TROUPE_RATE_LIMITS__TIMEOUT", "5s")
+        .set("TROUPE_WORKER__RETRY_BASE", "50ms")
+        .set("TROUPE_WORKER__SWEEP_INTERVAL", "200ms")
+        // Tests of one cluster must not hold each other up; those of the breaker set their own.
+        .set("TROUPE_MODELS__BREAKER_FAILURES", "20")
+        .set("TROUPE_EMBEDDINGS__BREAKER_FAILURES", "20")
+        .set("TROUPE_QDRANT__BREAKER_FAILURES", "20")
+        .set("TROUPE_MAIL__BREAKER_FAILURES", "20")
+        .set("OPENAI_API_KEY", leaks::PROVIDER_KEY)
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Replication {
     /// A commit is acknowledged when the standby has it.
     Synchronous,
     Asynchronous,
+    /// The same, and servers read from the standby what may be seen late.
+    Read,
 }
 
 const SETTINGS: [&str; 12] = [
@@ -102,16 +104,23 @@ impl ReplicatedPostgres {
         self.standby.url("troupe")
     }
 
-    /// kill -9 of all of its processes, as when the machine goes.
+    /// As when the machine goes.
     pub fn kill_primary(&mut self) {
-        let postmaster = self.primary.pid;
-        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
-        let children = children.expect("the processes of the primary");
-        for process in [postmaster].into_iter().chain(children.split_whitespace().filter_map(|pid| pid.parse().ok())) {
-            // A child may have ended meanwhile.
-            _ = Signal::Kill.send(process);
-        }
-        self.primary.keeper.wait().expect("the end of the primary");
+        self.primary.kill();
+    }
+
+    pub fn kill_standby(&mut self) {
+        self.standby.kill();
+    }
+
+    /// The standby goes on receiving, and shows nothing of it until it replays again.
+    pub async fn pause_replay(&self) {
+        self.standby.execute("postgres", "select pg_wal_replay_pause()").await;
+        within("a pause", self.standby.comes_true("select pg_get_wal_replay_pause_state() = 'paused'")).await;
+    }
+
+    pub async fn resume_replay(&self) {
+        self.standby.execute("postgres", "select pg_wal_replay_resume()").await;
     }
 
     pub async fn promote_standby(&mut self) {
@@ -182,6 +191,18 @@ impl Server {
             tokio::task::yield_now().await;
         }
         server
+    }
+
+    /// kill -9 of all of its processes.
+    fn kill(&mut self) {
+        let postmaster = self.pid;
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
+        let children = children.expect("the processes of PostgreSQL");
+        for process in [postmaster].into_iter().chain(children.split_whitespace().filter_map(|pid| pid.parse().ok())) {
+            // A child may have ended meanwhile.
+            _ = Signal::Kill.send(process);
+        }
+        self.keeper.wait().expect("the end of PostgreSQL");
     }
 
     fn url(&self, database: &str) -> String {

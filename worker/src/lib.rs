@@ -52,7 +52,7 @@ use troupe_telemetry::Wellbeing;
 use crate::{
     account_data::{Deletion, Export},
     emails::{EmailVerification, LinkEmail, PasswordReset},
-    housekeeping::Housekeeping,
+    housekeeping::{Archive, Housekeeping},
     knowledge::index_work::Indexer,
     message_index::MessageIndex,
     money::Money,
@@ -306,6 +306,8 @@ fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
     let mailer = emails::mailer(&worker.live, worker.clock.clone())?;
     let outgoing = Outgoing::new(&config.outgoing, Arc::new(SystemResolver))?;
     let browsers = BrowserNotification::new(config, worker.clock.clone(), outgoing);
+    let place = config.retention.archive.clone();
+    let archive = place.map(|place| Archive::new(place, &config.s3)).transpose()?;
     Ok(Registry::default()
         .with_some(mailer.clone().map(|mailer| LinkEmail::<PasswordReset>::new(mailer, config.clone())))
         .with_some(mailer.map(|mailer| LinkEmail::<EmailVerification>::new(mailer, config.clone())))
@@ -317,5 +319,5 @@ fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
         .scheduled(MessageIndex { clock: worker.clock.clone() })
         .scheduled(QueueHistory { jobs: worker.jobs.clone(), clock: worker.clock.clone() })
         .scheduled(DailyUse)
-        .scheduled(Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone() }))
+        .scheduled(Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone(), archive }))
 }

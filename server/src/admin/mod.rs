@@ -21,6 +21,7 @@ use troupe_core::{
     config::{Config, Live},
     ports::{Cache, ProviderBoard},
 };
+use troupe_db::Reads;
 
 use crate::{accounts::Accounts, chat::Chat};
 use health::FindingsCache;
@@ -28,6 +29,8 @@ use queue_snapshot::QueueSnapshotCache;
 
 pub(crate) struct Admin {
     pub(crate) pool: PgPool,
+    /// For what may be seen late.
+    pub(crate) reads: Reads,
     pub(crate) config: Arc<Config>,
     /// The current configuration of the providers.
     pub(crate) configuration: Live,

@@ -24,13 +24,15 @@ use troupe_core::{
     config::Config,
     ports::{EventBus, JobQueue},
 };
-use troupe_db::replies::accept::Limits;
+use troupe_db::{Reads, replies::accept::Limits};
 
 use crate::live::Live;
 use accept_batch::AcceptBatch;
 
 pub(crate) struct Chat {
     pub(crate) pool: PgPool,
+    /// For what may be seen late.
+    pub(crate) reads: Reads,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     pub(crate) bus: Arc<dyn EventBus>,

@@ -48,7 +48,7 @@ pub(crate) async fn search_messages(
 ) -> Result<Vec<FoundMessage>, ApiError> {
     Checks::default().text("q", words, 1..=200).done()?;
     let Some(query) = query_of(words) else { return Ok(Vec::new()) };
-    let found = search::search(&chat.pool, user, &query, page.after, page.limit).await?;
+    let found = chat.reads.run(|db| search::search(db, user, &query, page.after, page.limit)).await?;
     Ok(found.into_iter().map(Into::into).collect())
 }
 

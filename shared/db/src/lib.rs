@@ -15,6 +15,7 @@ pub mod operations;
 pub mod personas;
 mod primary;
 pub mod readiness;
+mod replica;
 pub mod replies;
 mod response_timeout;
 pub mod retrieval;
@@ -30,7 +31,11 @@ use sqlx::{
 use troupe_core::config::Database;
 
 use self::{connections::Connections, primary::Servers};
-pub use self::{primary::AddressFollower, response_timeout::with_response_timeout};
+pub use self::{
+    primary::AddressFollower,
+    replica::{Reads, ReplicaWatch},
+    response_timeout::with_response_timeout,
+};
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = sqlx::migrate!("../../migrations");

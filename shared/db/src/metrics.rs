@@ -11,7 +11,7 @@ use prometheus_client::{
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio::time::Instant;
 use troupe_core::metrics::{
-    Counter, EncodeLabelSet, Family, Histogram, Histograms, MetricSet, ObserveTime, Registry, milliseconds,
+    Counter, EncodeLabelSet, Family, FloatGauge, Histogram, Histograms, MetricSet, ObserveTime, Registry, milliseconds,
 };
 
 pub fn sets() -> Vec<&'static dyn MetricSet> {
@@ -22,7 +22,17 @@ troupe_core::metrics! {
     pub(crate) static POSTGRES: PostgresMetrics {
         /// How long the statements that accept, claim and finish waited for a connection.
         acquire: Histogram = "troupe_postgres_acquire_seconds", milliseconds();
+        /// Reads that may lag, by where they were made; none where there is no replica.
+        reads: Family<ReadLabel, Counter> = "troupe_postgres_reads";
+        /// How far the replica that is read is behind; infinite where it is not there.
+        replica_lag: FloatGauge = "troupe_postgres_replica_lag_seconds";
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ReadLabel {
+    /// `replica` or `primary`.
+    pub(crate) from: &'static str,
 }
 
 /// A connection for a statement of the hot path: how long they wait tells whether the pool is too small.

@@ -6,7 +6,11 @@ use std::collections::HashSet;
 use futures::future::join_all;
 use serde_json::Value;
 use sqlx::Executor;
-use troupe_tests::{Cluster, ClusterOptions, within};
+use troupe_tests::{
+    Cluster, ClusterOptions,
+    bucket::{self, Bucket},
+    within,
+};
 
 /// Rows of all ages; `id_of_day` is a request's id that was made so many days ago.
 const FILL: &str = "
@@ -143,7 +147,10 @@ async fn requests_are_archived_before_they_are_removed() {
     std::fs::remove_file(&directory).unwrap();
     within("an archive of all", async { while cluster.count("requests").await > REMAINING_REQUESTS {} }).await;
     let files = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
-    let text: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert_all_are_archived(&files.map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>());
+}
+
+fn assert_all_are_archived(text: &str) {
     let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let ids: HashSet<&str> = records.iter().filter_map(|record| record["request"]["id"].as_str()).collect();
     assert_eq!((records.len(), ids.len()), (OLD_REQUESTS as usize, OLD_REQUESTS as usize));
@@ -154,6 +161,28 @@ async fn requests_are_archived_before_they_are_removed() {
         assert_eq!(record["attempts"][0]["outcome"], "retried");
         assert_eq!(record["conversation"]["persona"], "demo");
     }
+}
+
+/// What a bucket has not taken is not removed.
+#[tokio::test]
+async fn an_archive_may_be_a_bucket() {
+    let bucket = Bucket::start().await;
+    bucket.refuse([(503, "SlowDown"), (403, "AccessDenied")]);
+    let options = ClusterOptions::default().set("TROUPE_HOUSEKEEPING__INTERVAL", "300ms");
+    let options = options.set("TROUPE_HOUSEKEEPING__BATCH", "100").set("TROUPE_HOUSEKEEPING__PAUSE", "1ms");
+    let options = options.set("TROUPE_RETENTION__ARCHIVE", "s3://troupe/requests");
+    let options = options.set("TROUPE_S3__ENDPOINT", bucket.endpoint()).set("TROUPE_S3__SECRET_KEY", "secret");
+    let mut cluster = with_old_rows(options.set("TROUPE_S3__ACCESS_KEY", bucket::ACCESS_KEY)).await;
+    cluster.add_worker().await;
+    for code in ["503 Service Unavailable: SlowDown", "403 Forbidden: AccessDenied"] {
+        let why = format!("retention.archive, s3://troupe/requests: it answered {code}");
+        let names_it = |entry: &Value| entry["fields"]["error"].as_str().is_some_and(|error| error.contains(&why));
+        cluster.worker_logged("what was refused", names_it).await;
+    }
+    within("an archive of all", async { while cluster.count("requests").await > REMAINING_REQUESTS {} }).await;
+    let objects = bucket.objects();
+    assert!(objects.keys().all(|path| path.starts_with("troupe/requests/requests-")), "{:?}", objects.keys());
+    assert_all_are_archived(&objects.into_values().collect::<String>());
 }
 
 /// One that dies between two batches: another one's turn comes, and the lock is free.

@@ -202,6 +202,8 @@ async fn run(cluster: &Cluster, binary: &str, command: &str, settings: &[(&str, 
 #[tokio::test]
 async fn a_doctor_says_what_is_wrong_and_what_to_do() {
     let cluster = options().start().await;
+    // A worker takes work before others have heard of it.
+    within("a worker that is known", async { while cluster.count("workers").await == 0 {} }).await;
     for binary in ["troupe-server", "troupe-worker"] {
         let (well, said) = run(&cluster, binary, "doctor", &[]).await;
         assert!(well, "{said}");

@@ -17,6 +17,7 @@ mod query_plans;
 mod readiness;
 mod redis_failover;
 mod redis_memory;
+mod replica_reads;
 mod repository;
 mod requests;
 mod shutdown;

@@ -59,5 +59,7 @@ async fn migrate_template(engines: &Engines) -> anyhow::Result<()> {
 fn start(program: &OsString, arguments: impl Iterator<Item = OsString>, engines: &Engines) -> anyhow::Result<Child> {
     let mut command = Command::new(program);
     command.args(arguments).env(POSTGRES, engines.postgres.url()).env(REDIS, engines.redis.url());
+    // What tests keep for themselves is thrown away, too.
+    command.env("TMPDIR", engines.parent());
     command.spawn().with_context(|| format!("start {}", program.display()))
 }

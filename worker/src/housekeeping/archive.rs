@@ -1,45 +1,67 @@
-//! The archive: what retention removes is written to a directory before, as JSON Lines.
+//! The archive: what retention removes is written elsewhere before, as JSON Lines.
 //!
-//! A file is complete, or not there under its name. The deletion is committed after it is on the disk, so a crash in
-//! between archives the same requests once more, in a file of the same or another name: readers tell by the request's
-//! id.
+//! A file is complete, or not there under its name. The deletion is committed after it is stored, so a crash in between
+//! archives the same requests once more, in a file of the same or another name: readers tell by the request's id.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::Path};
 
+use anyhow::Context;
 use tokio::{
     fs::{self, File},
     io::AsyncWriteExt,
 };
-use troupe_core::ids::RequestId;
+use troupe_core::{
+    adapters::s3::Bucket,
+    config::{S3, StoragePlace},
+    ids::RequestId,
+};
 
-pub(super) struct Archive<'a> {
-    pub(super) directory: &'a Path,
+pub(crate) struct Archive {
+    place: StoragePlace,
+    /// Where the place is one.
+    bucket: Option<Bucket>,
 }
 
-impl Archive<'_> {
-    /// A file with a line for each of these requests, named by the first and the last.
-    pub(super) async fn write(&self, ids: &[RequestId], records: &[String]) -> io::Result<PathBuf> {
-        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        fs::create_dir_all(self.directory).await?;
-        let path = self.directory.join(format!("requests-{first}-{last}.jsonl"));
-        let part = path.with_extension("part");
-        let mut options = File::options();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part).await?;
-        for record in records {
-            file.write_all(record.as_bytes()).await?;
-            file.write_all(b"\n").await?;
-        }
-        file.sync_all().await?;
-        fs::rename(&part, &path).await?;
-        // The name is on the disk when its directory is.
-        File::open(self.directory).await?.sync_all().await?;
-        Ok(path)
+impl fmt::Display for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.place.fmt(f)
     }
+}
+
+impl Archive {
+    pub(crate) fn new(place: StoragePlace, s3: &S3) -> anyhow::Result<Self> {
+        let bucket = match &place {
+            StoragePlace::Directory(_) => None,
+            StoragePlace::Bucket { name, folder } => Some(Bucket::new(s3, name, folder).context("retention.archive")?),
+        };
+        Ok(Self { place, bucket })
+    }
+
+    /// A file with a line for each of these requests, named by the first and the last.
+    pub(super) async fn write(&self, ids: &[RequestId], records: &[String]) -> anyhow::Result<()> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(()) };
+        let name = format!("requests-{first}-{last}.jsonl");
+        let lines = records.iter().flat_map(|record| [record.as_str(), "\n"]).collect::<String>();
+        match (&self.place, &self.bucket) {
+            (StoragePlace::Directory(directory), _) => write_file(directory, &name, &lines).await?,
+            (_, Some(bucket)) => drop(bucket.put(&name, lines.into_bytes()).await?),
+            (_, None) => {}
+        }
+        Ok(())
+    }
+}
+
+async fn write_file(directory: &Path, name: &str, content: &str) -> std::io::Result<()> {
+    fs::create_dir_all(directory).await?;
+    let path = directory.join(name);
+    let part = path.with_extension("part");
+    let mut options = File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part).await?;
+    file.write_all(content.as_bytes()).await?;
+    file.sync_all().await?;
+    fs::rename(&part, &path).await?;
+    // The name is on the disk when its directory is.
+    File::open(directory).await?.sync_all().await
 }
 
 #[cfg(test)]
@@ -50,15 +72,15 @@ mod tests {
     async fn a_file_has_a_line_for_each_and_is_whole_or_not_there() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("archive/requests");
-        let archive = Archive { directory: &directory };
+        let archive = |path: &Path| Archive { place: StoragePlace::Directory(path.to_owned()), bucket: None };
         let ids = [RequestId::new(), RequestId::new()];
         let records = ["{\"request\":1}".to_owned(), "{\"request\":2}".to_owned()];
-        let path = archive.write(&ids, &records).await.unwrap();
+        archive(&directory).write(&ids, &records).await.unwrap();
+        let path = directory.join(format!("requests-{}-{}.jsonl", ids[0], ids[1]));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"request\":1}\n{\"request\":2}\n");
         // Once more after a crash: the same file.
-        assert_eq!(archive.write(&ids, &records).await.unwrap(), path);
+        archive(&directory).write(&ids, &records).await.unwrap();
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
-        let blocked = Archive { directory: &path };
-        assert!(blocked.write(&ids, &records).await.is_err());
+        assert!(archive(&path).write(&ids, &records).await.is_err());
     }
 }

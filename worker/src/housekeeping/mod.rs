@@ -6,19 +6,20 @@
 
 mod archive;
 
-use std::{io, path::Path, time::Duration};
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{config, ids::RequestId};
 use troupe_db::operations::housekeeping::{self, Expired};
 
-use self::archive::Archive;
+pub(crate) use self::archive::Archive;
 use crate::work::schedules::Scheduled;
 
 pub(crate) struct Housekeeping {
     pub(crate) pace: config::Housekeeping,
     pub(crate) retention: config::Retention,
+    pub(crate) archive: Option<Archive>,
 }
 
 impl Scheduled for Housekeeping {
@@ -112,10 +113,9 @@ impl Housekeeping {
         loop {
             let mut transaction = db.begin().await?;
             let old = housekeeping::lock_old_requests(&mut *transaction, kept, last, self.batch()).await?;
-            if let (Some(directory), false) = (&self.retention.archive, old.is_empty()) {
+            if let (Some(archive), false) = (&self.archive, old.is_empty()) {
                 let records = housekeeping::request_records(&mut *transaction, &old).await?;
-                let written = Archive { directory }.write(&old, &records).await;
-                written.map_err(|error| unwritable(directory, &error))?;
+                archive.write(&old, &records).await.map_err(|error| unwritable(archive, &error))?;
             }
             housekeeping::remove_requests(&mut *transaction, &old).await?;
             transaction.commit().await?;
@@ -138,6 +138,6 @@ impl Housekeeping {
     }
 }
 
-fn unwritable(archive: &Path, error: &io::Error) -> sqlx::Error {
-    sqlx::Error::Configuration(format!("retention.archive, {}: {error}", archive.display()).into())
+fn unwritable(archive: &Archive, error: &anyhow::Error) -> sqlx::Error {
+    sqlx::Error::Configuration(format!("retention.archive, {archive}: {error}").into())
 }

@@ -113,7 +113,8 @@ pub(crate) async fn list_audit(
     let AuditQuery { after, limit, actor, about, verb, target_kind, target_id, since, until, correlation_id } = query;
     let page = Paging { after, limit }.page()?;
     let span = AuditSpan { actor, about, verb, target_kind, target_id, since, until, correlation_id };
-    let items = audit::list(&admin.pool, &span.validate()?, Order::NewestFirst, page).await?;
+    let filter = span.validate()?;
+    let items = admin.reads.run(|db| audit::list(db, &filter, Order::NewestFirst, page)).await?;
     Ok(Json(Listed::new(items, page.limit, |entry| entry.position)))
 }
 
@@ -134,7 +135,7 @@ pub(crate) async fn export_audit(
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\""),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, Body::from_stream(lines(admin.pool.clone(), filter))).into_response())
+    Ok((headers, Body::from_stream(lines(admin.reads.clone(), filter))).into_response())
 }
 
 /// The range to verify.

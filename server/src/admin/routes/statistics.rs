@@ -102,7 +102,7 @@ pub(crate) async fn read_queue_history(
         HistoryStep::Hour => (Step::Hour, TimeDelta::days(7)),
     };
     let from = from.unwrap_or_else(|| SystemClock.now() - span);
-    let points = queue_history::points(&admin.pool, stored, from, tier.as_deref(), MAX_POINTS).await?;
+    let points = admin.reads.run(|db| queue_history::points(db, stored, from, tier.as_deref(), MAX_POINTS)).await?;
     Ok(Json(QueueHistoryView { step, from, points: points.into_iter().map(QueuePointView::from).collect() }))
 }
 
@@ -196,8 +196,8 @@ pub(crate) async fn read_statistics(
     Checks::default().rule((1..=MAX_DAYS).contains(&days), "days", format!("must be from 1 to {MAX_DAYS}")).done()?;
     let today = SystemClock.now().date_naive();
     let from = today.checked_sub_days(Days::new(days - 1)).unwrap_or(today);
-    let used = daily_use::days(&admin.pool, from).await?;
-    let personas = daily_use::personas(&admin.pool, from, PERSONAS).await?;
+    let used = admin.reads.run(|db| daily_use::days(db, from)).await?;
+    let personas = admin.reads.run(|db| daily_use::personas(db, from, PERSONAS)).await?;
     Ok(Json(StatisticsView {
         from,
         days: used.into_iter().map(DayOfTierView::from).collect(),

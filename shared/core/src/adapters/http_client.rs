@@ -6,8 +6,8 @@ use reqwest::{Client, ClientBuilder, redirect::Policy};
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt;
 
-/// The certificates that the system trusts, read once: it takes longer than anything else at a start. TLS sessions are resumed
-/// across clients.
+/// The certificates that the system trusts, read once: it takes longer than anything else at a start. TLS sessions are
+/// resumed across clients.
 static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     let mut tls = ClientConfig::with_platform_verifier()?;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -5,5 +5,6 @@ pub mod http_client;
 pub mod limiters;
 pub mod outgoing;
 pub mod redis;
+pub mod s3;
 pub mod service_breaker;
 pub mod vector_stores;

@@ -8,6 +8,9 @@ use url::Url;
 
 use super::{PostgresHosts, PostgresTransport, duration, optional_secret};
 
+/// A replica is watched for no longer than this (`troupe_db::Reads`).
+const MAX_READ_LAG: Duration = Duration::from_mins(5);
+
 /// The query parameters that a PostgreSQL URL may have.
 const DATABASE_PARAMETERS: [&str; 18] = [
     "host",
@@ -34,6 +37,10 @@ const DATABASE_PARAMETERS: [&str; 18] = [
 pub struct Database {
     #[serde(deserialize_with = "optional_secret")]
     pub url: Option<SecretString>,
+    #[serde(deserialize_with = "optional_secret")]
+    pub read_url: Option<SecretString>,
+    #[serde(deserialize_with = "duration")]
+    pub read_max_lag: Duration,
     pub max_connections: u32,
     #[serde(deserialize_with = "duration")]
     pub acquire_timeout: Duration,
@@ -59,8 +66,7 @@ pub struct Redis {
 impl Database {
     /// How what is sent to it travels; `None` where no URL is set.
     pub fn transport(&self) -> Option<PostgresTransport> {
-        let hosts = PostgresHosts::parse(self.url.as_ref()?).ok()?;
-        Some(PostgresTransport::of(&hosts))
+        transport(self.url.as_ref())
     }
 
     /// Validates each setting. `public`: whether the server listens to others than this machine.
@@ -76,12 +82,27 @@ impl Database {
                  target_session_attrs",
             ),
         }
+        if let Some(url) = &self.read_url {
+            rule(
+                is_heeded(url) && PostgresHosts::parse(url).is_ok_and(|hosts| hosts.urls.len() == 1),
+                "database.read_url",
+                "must name one host, with no parameter that database.url may not have, nor target_session_attrs",
+            );
+            rule(self.url.is_some(), "database.read_url", "is a replica of database.url, which is not set");
+        }
         rule(
-            !public || self.allow_plaintext || self.transport() != Some(PostgresTransport::Plaintext),
-            "database.url",
-            "is not encrypted, and server.listen is open to others than this machine: add sslmode=verify-full to it \
-             (or sslmode=require), or set database.allow_plaintext if the network up to PostgreSQL is private",
+            (Duration::from_secs(1)..=MAX_READ_LAG).contains(&self.read_max_lag),
+            "database.read_max_lag",
+            "must be from 1s to 5m",
         );
+        for (key, url) in [("database.url", &self.url), ("database.read_url", &self.read_url)] {
+            rule(
+                !public || self.allow_plaintext || transport(url.as_ref()) != Some(PostgresTransport::Plaintext),
+                key,
+                "is not encrypted, and server.listen is open to others than this machine: add sslmode=verify-full to \
+                 it (or sslmode=require), or set database.allow_plaintext if the network up to PostgreSQL is private",
+            );
+        }
         rule(
             !self.pooler || !self.migrate,
             "database.migrate",
@@ -101,6 +122,11 @@ impl Redis {
             "must be letters, digits, '-', '_' or '.'",
         );
     }
+}
+
+fn transport(url: Option<&SecretString>) -> Option<PostgresTransport> {
+    let hosts = PostgresHosts::parse(url?).ok()?;
+    Some(PostgresTransport::of(&hosts))
 }
 
 /// Whether all query parameters of the PostgreSQL URL are known to the client, which would log others with their

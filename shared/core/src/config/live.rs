@@ -25,8 +25,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 type Address = fn(&mut Config) -> &mut Option<SecretString>;
 
 /// The URLs with credentials.
-const ADDRESSES: [(&str, Address); 3] = [
+const ADDRESSES: [(&str, Address); 4] = [
     ("database.url", |config| &mut config.database.url),
+    ("database.read_url", |config| &mut config.database.read_url),
     ("redis.url", |config| &mut config.redis.url),
     ("mail.url", |config| &mut config.mail.url),
 ];

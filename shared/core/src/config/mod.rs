@@ -10,6 +10,7 @@ mod engines;
 mod live;
 mod local;
 mod mail;
+mod object_storage;
 mod options;
 mod outgoing;
 mod postgres_hosts;
@@ -35,12 +36,15 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Value;
 use url::Url;
 
+use self::object_storage::optional_place;
+
 pub use auth::Auth;
 pub use embeddings::{EmbeddingService, Embeddings, Qdrant};
 pub use engines::{Database, Redis};
 pub use live::{Live, LiveSecret};
 pub use local::{Local, LocalModels};
 pub use mail::{Admin, Mail};
+pub use object_storage::{S3, StoragePlace};
 pub use options::Options;
 pub use outgoing::{Outgoing, Push};
 pub use postgres_hosts::{PostgresHosts, SessionAttributes};
@@ -79,6 +83,7 @@ pub struct Config {
     pub outgoing: Outgoing,
     pub events: Events,
     pub retention: Retention,
+    pub s3: S3,
     pub housekeeping: Housekeeping,
     pub rate_limits: RateLimits,
     pub telemetry: Telemetry,
@@ -153,8 +158,8 @@ pub struct Retention {
     #[serde(deserialize_with = "duration_or_forever")]
     pub requests: Option<Duration>,
     /// Where requests are written to before they are removed.
-    #[serde(deserialize_with = "optional_path")]
-    pub archive: Option<PathBuf>,
+    #[serde(deserialize_with = "optional_place")]
+    pub archive: Option<StoragePlace>,
     #[serde(deserialize_with = "duration_or_forever")]
     pub spending: Option<Duration>,
 }
@@ -228,6 +233,8 @@ impl Config {
             "retention.requests",
             "must not be shorter than retention.idempotency_keys, which answer with them",
         );
+        let in_bucket = matches!(self.retention.archive, Some(StoragePlace::Bucket { .. }));
+        self.s3.check(in_bucket, &mut rule);
         rule(!self.retention.exports.is_zero(), "retention.exports", "must be longer than nothing");
         rule(
             self.retention.spending.is_none_or(|kept| kept >= Duration::from_hours(48)),

@@ -140,10 +140,49 @@ fn postgresql_is_several_hosts_or_behind_a_pooler_or_refused() {
         ("DATABASE_URL", "postgres://a,b/d?load_balance_hosts=random", "database.url"),
         ("TROUPE_DATABASE__RESPONSE_TIMEOUT", "0s", "database.response_timeout"),
         ("TROUPE_DATABASE__POOLER", "true", "database.migrate"),
+        ("TROUPE_DATABASE__READ_URL", "postgres://replica/d", "database.read_url"),
+        ("TROUPE_DATABASE__READ_MAX_LAG", "6m", "database.read_max_lag"),
     ] {
         let error = load(&[(variable, wrong)]).unwrap_err();
         assert_eq!(error.0.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), [key], "{wrong}");
     }
+}
+
+#[test]
+fn a_replica_is_one_host_that_is_called_as_the_primary_is() {
+    let faults = |replica: &str, listen: &str| {
+        let primary = "postgres://u@db.example/d?sslmode=require";
+        let variables =
+            [("DATABASE_URL", primary), ("TROUPE_DATABASE__READ_URL", replica), ("TROUPE_SERVER__LISTEN", listen)];
+        load(&variables).err().map(|error| error.to_string())
+    };
+    assert_eq!(faults("postgres://u@replica.example/d?sslmode=require", "0.0.0.0:8080"), None);
+    for wrong in ["postgres://a,b/d", "postgres://a/d?target_session_attrs=any", "postgres://a/d?whatever=1"] {
+        assert!(faults(wrong, "127.0.0.1:8080").unwrap().contains("database.read_url: must name one host"), "{wrong}");
+    }
+    let error = faults("postgres://u@replica.example/d", "0.0.0.0:8080").unwrap();
+    assert!(error.contains("database.read_url: is not encrypted"), "{error}");
+}
+
+#[test]
+fn a_bucket_needs_a_service_and_keys() {
+    let faults = |archive: &str| {
+        let error = load(&[("TROUPE_RETENTION__ARCHIVE", archive)]).err();
+        error.map(|error| error.0.iter().map(|fault| fault.key.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(faults("/srv/archive"), None);
+    assert_eq!(faults("s3://bucket/folder").unwrap(), ["s3.endpoint", "s3.access_key", "s3.secret_key"]);
+    for wrong in ["s3://", "s3://a", "s3://bucket/a b", "s3://bucket?x"] {
+        assert_eq!(faults(wrong).unwrap(), ["retention.archive"], "{wrong}");
+    }
+    let whole = [
+        ("TROUPE_RETENTION__ARCHIVE", "s3://bucket/folder/"),
+        ("TROUPE_S3__ENDPOINT", "https://s3.example"),
+        ("TROUPE_S3__ACCESS_KEY", "key"),
+        ("TROUPE_S3__SECRET_KEY", "secret"),
+    ];
+    let archive = load(&whole).unwrap().retention.archive.unwrap();
+    assert_eq!(archive.to_string(), "s3://bucket/folder");
 }
 
 #[test]
