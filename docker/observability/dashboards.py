@@ -885,6 +885,14 @@ STORES = [
                 (mean("troupe_batch_items", "batch"), "{{batch}}"),
                 least=1,
             ),
+            lines(
+                "Replica: reads, and how far it is behind",
+                "short",
+                "Reads that may lag, a second, by where they were made (database.read_url), and the replica's lag in seconds. "
+                "Nothing where there is no replica.",
+                (rate("troupe_postgres_reads_total", "from"), "reads from the {{from}}"),
+                ("troupe_postgres_replica_lag_seconds > 0", "lag {{instance}}"),
+            ),
             states(
                 "Redis answers",
                 "none",
