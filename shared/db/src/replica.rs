@@ -56,12 +56,12 @@ impl Reads {
         primary: PgPool,
     ) -> Result<(Self, Option<ReplicaWatch>), ConnectError> {
         let Some(url) = &config.read_url else { return Ok((Self { primary, replica: None }, None)) };
-        let options = options(url, config, application)?;
+        let application = format!("{application}-reads");
+        let options = options(url, config, &application)?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
             .connect_lazy_with(options);
-        let application = format!("{application}-reads");
         metrics::watch(&application, config.max_connections, &pool);
         let replica = Replica { pool, usable: Arc::default() };
         let watch =
@@ -102,7 +102,7 @@ fn count(from: &'static str) {
 
 fn options(url: &SecretString, config: &Database, application: &str) -> Result<PgConnectOptions, ConnectError> {
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(ConnectError::Connect)?;
-    Ok(with_settings(options, config, &format!("{application}-reads")))
+    Ok(with_settings(options, config, application))
 }
 
 /// Decides each second whether the replica may be read.

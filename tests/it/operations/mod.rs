@@ -13,6 +13,7 @@ mod migrations;
 mod moderation;
 mod openapi;
 pub(crate) mod outages;
+mod partitions;
 mod query_plans;
 mod readiness;
 mod redis_failover;
