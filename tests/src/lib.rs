@@ -37,6 +37,7 @@ pub mod snapshot;
 pub mod socket;
 mod sse;
 pub mod stores;
+pub mod tls_front;
 pub mod transcript;
 
 use std::time::Duration;

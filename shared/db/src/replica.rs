@@ -16,7 +16,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::{
@@ -57,7 +57,7 @@ impl Reads {
     ) -> Result<(Self, Option<ReplicaWatch>), ConnectError> {
         let Some(url) = &config.read_url else { return Ok((Self { primary, replica: None }, None)) };
         let application = format!("{application}-reads");
-        let options = options(url, config, &application)?;
+        let options = options(url, config, &application).map_err(ConnectError::Connect)?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
@@ -100,9 +100,15 @@ fn count(from: &'static str) {
     POSTGRES.reads.get_or_create(&ReadLabel { from }).inc();
 }
 
-fn options(url: &SecretString, config: &Database, application: &str) -> Result<PgConnectOptions, ConnectError> {
-    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(ConnectError::Connect)?;
+fn options(url: &SecretString, config: &Database, application: &str) -> sqlx::Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?;
     Ok(with_settings(options, config, application))
+}
+
+/// A connection to the replica that is not of the pool.
+pub(crate) async fn connect_to_look(config: &Database, application: &str) -> sqlx::Result<PgConnection> {
+    let Some(url) = &config.read_url else { return Err(sqlx::Error::Configuration("no database.read_url".into())) };
+    PgConnection::connect_with(&options(url, config, application)?).await
 }
 
 /// Decides each second whether the replica may be read.

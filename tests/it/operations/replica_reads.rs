@@ -1,6 +1,8 @@
 //! What may be seen late is read from a replica, while that is there and not too far behind.
 
-use troupe_tests::{Client, Cluster, ClusterOptions, Replication, provider::default_reply, within};
+use std::ffi::OsStr;
+
+use troupe_tests::{Client, Cluster, ClusterOptions, Process, Replication, provider::default_reply, within};
 
 use super::admin::admin;
 
@@ -49,6 +51,24 @@ async fn search_and_statistics_see_what_the_replica_has() {
     cluster.replicated().resume_replay().await;
     comes_to_find(&user, "windmill").await;
     cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_doctor_looks_at_the_replica() {
+    let mut cluster = start("5m").await;
+    let said = doctor(&cluster).await;
+    assert!(said.contains("?     replica: it follows, hot_standby_feedback off"), "{said}");
+    cluster.kill_standby();
+    let said = doctor(&cluster).await;
+    assert!(said.contains("?     replica: ") && said.contains("look at database.read_url"), "{said}");
+    cluster.assert_quiet_but_for(&[NOT_READ]).await;
+}
+
+async fn doctor(cluster: &Cluster) -> String {
+    let arguments = [OsStr::new("doctor")];
+    let mut doctor = Process::start("troupe-server", "a doctor".to_owned(), &arguments, cluster.environment());
+    assert!(doctor.ended().await.success(), "{}", doctor.lines().join("\n"));
+    doctor.lines().join("\n")
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::{ffi::OsStr, fs, path::Path};
 
 use rcgen::CertifiedKey;
 use reqwest::{Certificate, Client, Identity};
-use troupe_tests::{Cluster, ClusterOptions, Process, provider::default_reply, redis_nodes::TlsRedis};
+use troupe_tests::{
+    Cluster, ClusterOptions, Process, provider::default_reply, redis_nodes::TlsRedis, tls_front::TlsFront,
+};
 
 struct Made {
     pem: String,
@@ -99,6 +101,33 @@ async fn redis_is_called_by_tls_where_the_authority_is_one_s_own() {
     let user = cluster.client(0).await;
     assert_eq!(user.ask(&user.conversation("demo").await, "Safe?").await, default_reply("Safe?"));
     cluster.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn model_services_are_called_by_tls_and_strangers_are_not_believed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in ["service", "stranger"] {
+        make(dir.path(), name);
+    }
+    let file = |name: &str| dir.path().join(name);
+    let options = ClusterOptions::default().servers(1).workers(0).processes();
+    let mut cluster = options.set("TROUPE_WORKER__MAX_ATTEMPTS", "1").start().await;
+    let service = cluster.provider.base_url();
+    let (service, path) = service.trim_start_matches("http://").split_once('/').expect("an address and a path");
+    let front = TlsFront::start(&file("service.crt"), &file("service.key"), service.to_owned()).await;
+    cluster.set("OPENAI_BASE_URL", &format!("https://localhost:{}/{path}", front.port()));
+    let user = cluster.client(0).await;
+    let conversation = user.conversation("demo").await;
+
+    cluster.set("SSL_CERT_FILE", &file("service.crt").display().to_string());
+    cluster.add_worker().await;
+    assert_eq!(user.ask(&conversation, "Safe?").await, default_reply("Safe?"));
+    cluster.workers.remove(0).stop().await;
+    cluster.set("SSL_CERT_FILE", &file("stranger.crt").display().to_string());
+    cluster.add_worker().await;
+    let sent = user.send(&conversation, "Is it you?").await;
+    assert_eq!(user.finished(&sent.request).await["status"], "failed");
+    cluster.assert_quiet_but_for(&["failed to verify TLS certificate"]).await;
 }
 
 #[tokio::test]

@@ -11,10 +11,11 @@ use troupe_core::{
     doctor::Finding,
 };
 
-use crate::{MIGRATOR, primary::Servers};
+use crate::{MIGRATOR, primary::Servers, replica, response_timeout::unanswered};
 
 const MIN_VERSION: i32 = 14;
 const TIME_LIMIT: Duration = Duration::from_secs(5);
+const REPLICA_TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Whoever looks does so because something is wrong: a PostgreSQL that is frozen must not freeze the look.
 pub async fn examine(config: &Database, application: &str) -> Vec<Finding> {
@@ -40,7 +41,39 @@ async fn look_at_all(config: &Database, application: &str) -> Vec<Finding> {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(Finding::ill("PostgreSQL", error.to_string(), "look at its log")),
     }
+    if config.read_url.is_some() {
+        findings.push(look_at_replica(config, application).await);
+    }
     findings
+}
+
+/// Whether the replica follows. Without it everything works.
+async fn look_at_replica(config: &Database, application: &str) -> Finding {
+    const ABOUT: &str = "replica";
+    let look = async {
+        let mut db = replica::connect_to_look(config, application).await?;
+        let row = sqlx::query(
+            "select pg_is_in_recovery() as follows, current_setting('hot_standby_feedback') = 'on' as feedback",
+        )
+        .fetch_one(&mut db)
+        .await?;
+        Ok::<(bool, bool), sqlx::Error>((row.try_get("follows")?, row.try_get("feedback")?))
+    };
+    let looked = timeout(REPLICA_TIME_LIMIT, look).await;
+    match looked.unwrap_or_else(|_| Err(unanswered("it does not answer".to_owned()))) {
+        Err(error) => {
+            Finding::doubtful(ABOUT, error.to_string(), "start it, and look at database.read_url: the primary is read")
+        }
+        Ok((false, _)) => {
+            let advice = "give database.read_url a standby of database.url: the primary is read";
+            Finding::doubtful(ABOUT, "it follows nobody", advice)
+        }
+        Ok((true, false)) => {
+            let advice = "set hot_standby_feedback = on there, or long reads are ended and made again on the primary";
+            Finding::doubtful(ABOUT, "it follows, hot_standby_feedback off", advice)
+        }
+        Ok((true, true)) => Finding::well(ABOUT, "it follows, hot_standby_feedback on"),
+    }
 }
 
 /// Whether what is sent to a database elsewhere is encrypted.
