@@ -274,7 +274,7 @@ def rehearse(conversations):
             print(f"| {name} | {tries} | {took:.2f} | {count} | {longest:.0f} |", flush=True)
         writers.stop()
         print(f"{len(writers.times)} messages, {len(writers.failures)} statements failed: {writers.failures[:3]}", file=sys.stderr)
-        print(f"rows before and now: {postgres.number('select count(*) from messages_first'):,.0f} in the first partition", file=sys.stderr)
+        print(f"{postgres.number('select count(*) from messages_first'):,.0f} messages in the first partition", file=sys.stderr)
     finally:
         postgres.stop()
 

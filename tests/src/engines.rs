@@ -74,11 +74,11 @@ impl Engines {
 }
 
 const MEMORY: &str = "/dev/shm";
-/// What a run of all tests needs at most, several times over.
+/// Many times what was there when the tests of `chat` were half-way.
 const ENOUGH_MEMORY: u64 = 4 << 30;
 
-/// For engines whose data are thrown away: in memory, where there is enough. On a disk, a fifth of the time of all
-/// tests goes into making and removing the files of their databases.
+/// For engines whose data are thrown away: in memory, where there is enough. On a disk, a fifth of the time of the
+/// tests of `chat` went into making and removing the files of their databases.
 pub(crate) fn directory() -> TempDir {
     let roomy = rustix::fs::statvfs(MEMORY).is_ok_and(|files| files.f_bavail * files.f_frsize >= ENOUGH_MEMORY);
     let parent = if roomy { PathBuf::from(MEMORY) } else { env::temp_dir() };

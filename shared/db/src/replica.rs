@@ -77,7 +77,11 @@ impl Reads {
         if let Some(replica) = &self.replica {
             if replica.usable.load(Ordering::Relaxed) {
                 match with_response_timeout(statements(&replica.pool)).await {
-                    Err(error) => tracing::info!(%error, "a read failed on the replica: the primary is asked"),
+                    Err(error) => {
+                        // Until it is looked at again, nobody else waits for it.
+                        replica.usable.store(false, Ordering::Relaxed);
+                        tracing::warn!(%error, "the replica is not read: a read has failed there");
+                    }
                     result => {
                         count("replica");
                         return result;

@@ -3,7 +3,10 @@
 //! A file is complete, or not there under its name. The deletion is committed after it is stored, so a crash in between
 //! archives the same requests once more, in a file of the same or another name: readers tell by the request's id.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use tokio::{
@@ -18,8 +21,12 @@ use troupe_core::{
 
 pub(crate) struct Archive {
     place: StoragePlace,
-    /// Where the place is one.
-    bucket: Option<Bucket>,
+    store: Store,
+}
+
+enum Store {
+    Directory(PathBuf),
+    Bucket(Bucket),
 }
 
 impl fmt::Display for Archive {
@@ -30,11 +37,13 @@ impl fmt::Display for Archive {
 
 impl Archive {
     pub(crate) fn new(place: StoragePlace, s3: &S3) -> anyhow::Result<Self> {
-        let bucket = match &place {
-            StoragePlace::Directory(_) => None,
-            StoragePlace::Bucket { name, folder } => Some(Bucket::new(s3, name, folder).context("retention.archive")?),
+        let store = match &place {
+            StoragePlace::Directory(directory) => Store::Directory(directory.clone()),
+            StoragePlace::Bucket { name, folder } => {
+                Store::Bucket(Bucket::new(s3, name, folder).context("retention.archive")?)
+            }
         };
-        Ok(Self { place, bucket })
+        Ok(Self { place, store })
     }
 
     /// A file with a line for each of these requests, named by the first and the last.
@@ -42,10 +51,9 @@ impl Archive {
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(()) };
         let name = format!("requests-{first}-{last}.jsonl");
         let lines = records.iter().flat_map(|record| [record.as_str(), "\n"]).collect::<String>();
-        match (&self.place, &self.bucket) {
-            (StoragePlace::Directory(directory), _) => write_file(directory, &name, &lines).await?,
-            (_, Some(bucket)) => drop(bucket.put(&name, lines.into_bytes()).await?),
-            (_, None) => {}
+        match &self.store {
+            Store::Directory(directory) => write_file(directory, &name, &lines).await?,
+            Store::Bucket(bucket) => bucket.put(&name, lines.into_bytes()).await?,
         }
         Ok(())
     }
@@ -72,7 +80,10 @@ mod tests {
     async fn a_file_has_a_line_for_each_and_is_whole_or_not_there() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("archive/requests");
-        let archive = |path: &Path| Archive { place: StoragePlace::Directory(path.to_owned()), bucket: None };
+        let archive = |path: &Path| Archive {
+            place: StoragePlace::Directory(path.to_owned()),
+            store: Store::Directory(path.to_owned()),
+        };
         let ids = [RequestId::new(), RequestId::new()];
         let records = ["{\"request\":1}".to_owned(), "{\"request\":2}".to_owned()];
         archive(&directory).write(&ids, &records).await.unwrap();

@@ -61,17 +61,17 @@ impl Bucket {
 
     /// Stores an object under the folder, in place of one of this name. It is there as a whole or not at all. The name
     /// has no characters that an address would have to escape.
-    pub async fn put(&self, name: &str, content: Vec<u8>) -> Result<Url, S3Error> {
+    pub async fn put(&self, name: &str, content: Vec<u8>) -> Result<(), S3Error> {
         let url = self.base.join(name).map_err(|error| S3Error::Unreachable(error.to_string()))?;
         let hash = hexadecimal(digest(&SHA256, &content).as_ref());
         let now = SystemClock.now();
         let signature = self.sign("PUT", &url, &hash, now);
-        let call = self.client.put(url.clone()).header("authorization", signature);
+        let call = self.client.put(url).header("authorization", signature);
         let call = call.header("x-amz-date", stamp(now)).header("x-amz-content-sha256", hash);
         let mut answer = call.body(content).send().await.map_err(|error| unreachable(&error))?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(url);
+            return Ok(());
         }
         let mut body = Vec::new();
         while let Ok(Some(part)) = answer.chunk().await
