@@ -193,12 +193,15 @@ impl Server {
         server
     }
 
-    /// kill -9 of all of its processes.
+    /// kill -9 of all of its processes, as if at once. Processes that saw the postmaster die before them would give up
+    /// waiting for the standby, and let others read what only this server has committed. So it is frozen, which they do
+    /// not notice, and ends last.
     fn kill(&mut self) {
         let postmaster = self.pid;
+        Signal::Stop.send(postmaster).expect("a postmaster to freeze");
         let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
         let children = children.expect("the processes of PostgreSQL");
-        for process in [postmaster].into_iter().chain(children.split_whitespace().filter_map(|pid| pid.parse().ok())) {
+        for process in children.split_whitespace().filter_map(|pid| pid.parse().ok()).chain([postmaster]) {
             // A child may have ended meanwhile.
             _ = Signal::Kill.send(process);
         }
