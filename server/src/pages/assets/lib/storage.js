@@ -8,6 +8,8 @@ export const [DRAFTS, OUTBOX, NOTICE] = ["troupe.drafts", "troupe.outbox", "trou
 export const UNREAD = "troupe.unread";
 /** For all who use this browser: what was chosen on the account page, and whether notifications were offered. */
 export const [LANGUAGE, THEME, PUSH_OFFER] = ["troupe.language", "troupe.theme", "troupe.push_offer"];
+/** For all who use this browser too: how replies are spoken. */
+export const VOICE = "troupe.voice";
 
 export function stored(storage, name) {
   try {
