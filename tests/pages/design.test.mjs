@@ -7,7 +7,7 @@ import test from "node:test";
 const STYLES = new URL("../../server/src/pages/assets/styles/", import.meta.url);
 const read = (name) => readFile(new URL(name, STYLES), "utf8");
 
-const SURFACES = ["paper", "side", "raised", "bubble", "sunken"];
+const SURFACES = ["paper", "side", "raised", "bubble", "sunken", "spoken"];
 const INKS = ["ink", "quiet", "accent", "accent-strong", "danger", "good", "warn", "code-keyword", "code-string", "code-number", "code-comment", "code-name"];
 
 function luminance(colour) {

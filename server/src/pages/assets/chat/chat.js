@@ -3,7 +3,9 @@
 import { call, newKey } from "../lib/api.js";
 import { $, attempt, setText, speak } from "../lib/dom.js";
 import { language, onLanguageChange, t } from "../lib/i18n.js";
+import { whenIdle } from "../lib/tasks.js";
 import { titleOf } from "../lib/text.js";
+import { readVoices } from "../lib/voices.js";
 import { newActions } from "./actions.js";
 import { askRow, outRow } from "./ask_row.js";
 import { newComposer } from "./composer.js";
@@ -28,6 +30,8 @@ export function startChat({ user, background, conversations, personas, go }) {
   let rows = [];
   let isStale = true;
   let frame = 0;
+  /** speech/speech.js, where there are voices. */
+  let speech = null;
   const { store, outbox, drafts } = background;
   const feedback = newFeedback({ listed: (id) => store.reply(id)?.rating, onChange: (request) => touchTurn(request) });
   const composer = newComposer({
@@ -49,6 +53,8 @@ export function startChat({ user, background, conversations, personas, go }) {
     post,
     showTurn: touchTurn,
     withdraw: queue.withdraw,
+    listen: (request) => speech?.toggle(request),
+    hasVoices: () => speech !== null,
   };
   const act = newActions({ store, outbox, drafts, feedback, composer, page });
   const makers = { day: dayRow, ask: askRow, reply: replyRow, out: outRow };
@@ -76,7 +82,7 @@ export function startChat({ user, background, conversations, personas, go }) {
 
   const context = (id) => ({
     persona: personaNow(), rating: feedback.of(id), editing: act.isEditing(id),
-    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change,
+    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change, voice: speech?.stateOf(id),
   });
 
   function show(next) {
@@ -85,6 +91,7 @@ export function startChat({ user, background, conversations, personas, go }) {
     place = next;
     if (!isOther && wasElsewhere) view.toEnd();
     if (isOther) {
+      speech?.stop();
       view.reset({ atEnd: !place.request });
       composer.show(place.id ?? place.slug ?? null);
       composer.focus();
@@ -133,6 +140,7 @@ export function startChat({ user, background, conversations, personas, go }) {
     if (what === "end") ended(id, reply);
     if (what === "queue" && id === place.id) queue.read();
     if (id !== place.id && what !== "outbox") return;
+    if (speech) tellSpeech(what, reply);
     if (what === "text" && touchReply(reply)) return;
     isStale = true;
     frame ||= requestAnimationFrame(render);
@@ -140,8 +148,32 @@ export function startChat({ user, background, conversations, personas, go }) {
 
   function ended(id, reply) {
     if (id !== place.id) return;
+    if (reply.status === "completed" && speech?.isAudible(reply.id)) return;
     const name = personaNow()?.name ?? t("chat.reply");
     speak(reply.status === "failed" ? t("chat.no_reply", { why: failure(reply) }) : t("chat.spoken", { name, text: reply.text }));
+  }
+
+  /** What has begun is spoken; what is on the path no more falls silent. */
+  function tellSpeech(what, reply) {
+    if (reply) speech.take(reply);
+    const thread = store.thread(place.id);
+    if (what === "text" || !thread) return;
+    if (speech.id() && !thread.turns.has(speech.id())) speech.stop();
+    const last = store.reply(lastTurn(thread)?.id);
+    for (const each of [reply, last]) if (each && thread.turns.has(each.id)) speech.offer(each);
+  }
+
+  async function startVoices() {
+    const { items } = await readVoices();
+    const loaded = items.length > 0 && globalThis.AudioContext && (await import("./speech/speech.js").catch(() => null));
+    if (!loaded) return;
+    speech = loaded.startSpeech({
+      button: $("voice"), root: $("thread"), replyOf: store.reply, isOwn: store.isOwn, onChange: touchTurn,
+      isLast: (request) => lastTurn(store.thread(place.id))?.id === request,
+      textOf: (request) => view.node(rows.find(({ kind, turn }) => kind === "reply" && turn.id === request)?.key)?.querySelector(".text"),
+    });
+    rows.forEach(({ key }) => view.touch(key));
+    changed("turns", place.id);
   }
 
   /** Most of the time only the newest reply grows: its row alone is touched. */
@@ -168,6 +200,7 @@ export function startChat({ user, background, conversations, personas, go }) {
   function render() {
     frame = 0;
     showPlace(place, { persona: personaNow(), conversation: conversations.get(place.id) });
+    $("voice").hidden = !speech || !personaNow();
     if (isStale) renderRows();
     isStale = false;
     showLatest();
@@ -226,11 +259,14 @@ export function startChat({ user, background, conversations, personas, go }) {
 
   /** Returns whether the text has been taken over. */
   async function submit(content) {
+    const { id, slug } = place;
+    await speech?.interrupt();
+    // Gone elsewhere meanwhile: it stays a draft.
+    if (place.id !== id || place.slug !== slug) return false;
     if (place.name === "chat") {
       post(content);
       return true;
     }
-    const { slug } = place;
     const isTemporary = $("temporary").checked;
     const body = { persona: slug, title: titleOf(content), ...(isTemporary && { temporary: true }) };
     const created = await attempt(() => call("POST", "/conversations", { body, key: newKey() }));
@@ -251,7 +287,11 @@ export function startChat({ user, background, conversations, personas, go }) {
   }
 
   $("latest").onclick = toLatest;
-  $("stop").onclick = () => act.stop(toStop(store.replies(), place.id));
+  $("stop").onclick = () => {
+    speech?.stop();
+    act.stop(toStop(store.replies(), place.id));
+  };
+  $("draft").addEventListener("input", () => speech?.interrupt());
   $("memories").onclick = async () => {
     const loaded = await import("./memories.js").catch(() => null);
     if (loaded && personaNow()) loaded.openMemories(await wholePersona());
@@ -264,6 +304,7 @@ export function startChat({ user, background, conversations, personas, go }) {
   });
   setInterval(() => place.name === "chat" && !document.hidden && store.settle(place.id), SETTLE_EVERY_MS);
   background.attach({ changed, left });
+  whenIdle(startVoices);
 
   return {
     show,

@@ -2,6 +2,7 @@
 
 import { el, paintAvatar, setText, titleOnPointer } from "../lib/dom.js";
 import { formatDate, t } from "../lib/i18n.js";
+import { changeIcon } from "../lib/icons.js";
 import { problemText } from "../lib/problems.js";
 import { whenIdle } from "../lib/tasks.js";
 import { newMarkdown } from "./markdown/view.js";
@@ -45,6 +46,7 @@ export function replyRow({ act, context }) {
   const note = el("p", { className: "note" });
   const versions = newVersions("reply", (id) => act.choose(row.turn, id));
   const copy = toolButton("copy", "chat.copy", (button) => act.copy(row.text, button));
+  const listen = toolButton("volume", "chat.voice.listen", () => act.listen(row.turn));
   const again = toolButton("refresh", "chat.regenerate", () => act.regenerate(row.turn));
   const up = toolButton("thumb-up", "chat.feedback.up", (button) => act.rate(row.turn.id, "up", button));
   const down = toolButton("thumb-down", "chat.feedback.down", (button) => act.rate(row.turn.id, "down", button));
@@ -52,9 +54,10 @@ export function replyRow({ act, context }) {
   const more = toolButton("more", "chat.more", (button) => act.openReplyMenu(row, button));
   // On a phone there may be no room for it, and it is in the menu too.
   sources.classList.add("sources-tool");
+  listen.classList.add("voice-tool");
   more.ariaHasPopup = "menu";
   more.ariaExpanded = "false";
-  const tools = el("div", { className: "tools" }, versions.node, copy, again, up, down, sources, more);
+  const tools = el("div", { className: "tools" }, versions.node, listen, copy, again, up, down, sources, more);
   const node = el("article", { className: "row reply" }, avatar, el("div", { className: "body" }, speaker, text, note, tools));
   onSwipe(node, versions.step);
   titleOnPointer(text, () => (row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : ""));
@@ -63,7 +66,7 @@ export function replyRow({ act, context }) {
   function update(next) {
     row = next;
     const { reply, turn, isLast } = row;
-    const { persona, waiting, canChange, rating } = context(turn.id);
+    const { persona, waiting, canChange, rating, voice } = context(turn.id);
     const isDone = isFinal(reply);
     paintAvatar(avatar, persona?.name, persona?.slug, persona?.avatar_url);
     setText(speaker, t("chat.says", { name: persona?.name ?? t("chat.reply") }));
@@ -75,6 +78,7 @@ export function replyRow({ act, context }) {
     node.classList.toggle("is-last", isLast);
     showNote(noteOf(reply, waiting), remediesOf(row, { act, waiting, canChange }));
     showTools(reply, turn, rating);
+    showVoice(reply, voice);
   }
 
   /** Soon: the first date to be formatted takes longer than all that the row is made of. */
@@ -105,6 +109,19 @@ export function replyRow({ act, context }) {
     down.ariaPressed = String(rating === "down");
     sources.hidden = !reply.retrieval?.sources?.length;
     more.hidden = !isDone;
+  }
+
+  /** While it is spoken, also one that is still being written can be silenced. */
+  function showVoice(reply, voice) {
+    const isSpoken = voice === "loading" || voice === "playing";
+    listen.hidden = !voice || !(isSpoken || (isFinal(reply) && reply.text));
+    node.classList.toggle("speaking", isSpoken);
+    if (isSpoken) tools.classList.remove("is-empty");
+    if (listen.voice === voice) return;
+    listen.voice = voice;
+    changeIcon(listen.firstElementChild, isSpoken ? "stop" : "volume");
+    listen.ariaLabel = listen.title = t(isSpoken ? "chat.voice.stop" : "chat.voice.listen");
+    listen.ariaBusy = String(voice === "loading");
   }
 
   return { node, update, work: markdown.work };

@@ -21,6 +21,8 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
   const threads = new Map();
   const heardAt = new Map();
   const reading = new Map();
+  /** Requests that were made in this tab. */
+  const own = new Set();
   /** Conversations whose path is being chosen here: their news are no news. */
   const choosing = new Set();
   let newest = null;
@@ -209,6 +211,7 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
     takeSent({ request, message }, besideId = null, sameQuestion = false) {
       const thread = threads.get(message.conversation_id);
       heardAt.set(request.id, Date.now());
+      own.add(request.id);
       const isShown = besideId && thread && takeBeside(thread, message, besideId, sameQuestion);
       if (!isShown) take(message);
       hearRequest(request);
@@ -226,6 +229,7 @@ export function newStore({ call, onChange, onMessage = () => {}, onGone }) {
     },
     thread: (id) => threads.get(id),
     reply: (id) => replies.get(id),
+    isOwn: (id) => own.has(id),
     replies: () => replies,
     newest: () => newest,
     /** Requests that have not ended, those of one conversation first. */
