@@ -11,7 +11,7 @@ const { estimateTokens } = await load("studio/tokens.js");
 const { diffWords } = await load("studio/word_diff.js");
 const { newAnswerSync } = await load("studio/answer_sync.js");
 const { faultsOf } = await load("studio/faults.js");
-const { changesOf, languageTag, temperatureWord, valuesOf } = await load("studio/form.js");
+const { changesOf, languageTag, temperatureWord, valuesOf, voiceOptions } = await load("studio/form.js");
 const { formatOf, rowFaults } = await load("studio/exchange.js");
 const { groupsOf } = await load("studio/inspector.js");
 const { aboutOf } = await load("chat/lore.js");
@@ -278,4 +278,12 @@ test("a draft of the browser is taken up again, unless the answer has changed si
   const other = syncing({ draft: { text: "Soup and more", version: 1 } });
   other.sync.begin({ version: 2, content: "Stew", status: "draft" });
   assert.equal(other.last(), "conflict");
+});
+
+test("voices are offered behind the usual one, and one that is no more stays until another is chosen", () => {
+  const voices = { items: [{ id: "local/joe", provider: "local", voice: "joe" }], default: "local/joe" };
+  const usual = ["", "The usual voice: joe · local"];
+  assert.deepEqual(voiceOptions(voices, ""), [usual, ["local/joe", "joe · local"]]);
+  assert.deepEqual(voiceOptions(voices, "far/ann").at(-1), ["far/ann", "far/ann"]);
+  assert.deepEqual(voiceOptions({ ...voices, default: "far/ann" }, "")[0], ["", "The usual voice: far/ann"]);
 });

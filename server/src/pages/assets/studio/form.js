@@ -18,7 +18,7 @@ const TEMPERATURES = [[0.25, "exact"], [0.55, "calm"], [0.85, "natural"], [1.15,
 
 /** What a persona is that nobody has changed: the API's own defaults. */
 export const DEFAULTS = {
-  name: "", slug: "", description: "", system_prompt: "", temperature: 0.7, model: "", chain: [], when_cut: "restart", over_budget: "fail",
+  name: "", slug: "", description: "", system_prompt: "", temperature: 0.7, voice: "", model: "", chain: [], when_cut: "restart", over_budget: "fail",
   cache_replies: false, remembers: false, languages: ["en"], visibility: "private", tags: [], greetings: [], example_dialogue: "", post_history: "",
   creator_notes: "",
 };
@@ -42,6 +42,7 @@ const MAKERS = {
   languages: (on) => chipsField({
     ...words("languages"), known: COMMON_LANGUAGES.map((tag) => [tag, formatLanguage(tag)]), textOf: formatLanguage, normal: languageTag, ...on,
   }),
+  voice: (on, { voices, values }) => selectField({ ...words("voice"), options: voiceOptions(voices, values.voice), ...on }),
   greetings: (on) => textsField({
     ...words("greetings"), first: "studio.field.greetings.first", other: "studio.field.greetings.another", max: MAX.text, ...on,
   }),
@@ -63,7 +64,7 @@ const MAKERS = {
 /** In the order in which they are asked for. */
 const SECTIONS = [
   ["self", ["name", "slug", "description", "tags"]],
-  ["voice", ["system_prompt", "temperature", "languages", "greetings", "example_dialogue", "post_history"]],
+  ["voice", ["system_prompt", "temperature", "languages", "voice", "greetings", "example_dialogue", "post_history"]],
   ["guests", ["visibility", "remembers"]],
   ["engine", ["chain", "model", "when_cut", "over_budget", "cache_replies", "creator_notes"]],
 ];
@@ -72,6 +73,18 @@ const choices = (name, values) => ({
   options: values.map((value) => [value, t(`studio.field.${name}.${value}.label`)]),
   aboutOf: (value) => t(`studio.field.${name}.${value}.about`),
 });
+
+const voiceName = ({ voice, provider }) => `${voice} · ${provider}`;
+
+/** The usual one first. One that there is no more stays chosen until another is. */
+export function voiceOptions({ items, default: usual }, chosen) {
+  const nameOf = (id) => {
+    const known = items.find((item) => item.id === id);
+    return known ? voiceName(known) : id;
+  };
+  const gone = chosen && !items.some(({ id }) => id === chosen) ? [[chosen, chosen]] : [];
+  return [["", t("studio.field.voice.default", { name: nameOf(usual ?? "") })], ...items.map((item) => [item.id, voiceName(item)]), ...gone];
+}
 
 /** `Deutsch` is `de`, `PT-br` is `pt-BR`. */
 export function languageTag(text) {
@@ -125,14 +138,15 @@ export const changesOf = (before, values) => Object.fromEntries(Object.entries(v
 
 /**
  * The form of these values; `onInput` hears of every change by the name of its field. `folded` names sections that are
- * closed at first; `extra` has nodes above the fields of a section.
+ * closed at first; `extra` has nodes above the fields of a section. Without `voices` there is no choice of them.
  */
-export function personaForm({ values, isNew = false, folded = ["engine"], onInput, extra = {} }) {
+export function personaForm({ values, isNew = false, folded = ["engine"], onInput, extra = {}, voices = null }) {
   const nameOf = () => fields.get("name").get();
   const fields = new Map();
   const sections = SECTIONS.map(([section, names]) => {
-    const wanted = names.filter((name) => name !== "slug" || isNew);
-    for (const name of wanted) fields.set(name, MAKERS[name]({ onInput: () => onInput(name) }, { nameOf, isNew }));
+    const isWanted = { slug: isNew, voice: Boolean(voices?.items.length) };
+    const wanted = names.filter((name) => isWanted[name] ?? true);
+    for (const name of wanted) fields.set(name, MAKERS[name]({ onInput: () => onInput(name) }, { nameOf, isNew, voices, values }));
     const heading = [el("h3", { textContent: t(`studio.section.${section}.title`) }),
       el("p", { className: "quiet", textContent: t(`studio.section.${section}.about`) })];
     const nodes = [...(extra[section] ?? []), ...wanted.map((name) => fields.get(name).node)];

@@ -12,13 +12,13 @@ import { newKept } from "./kept.js";
 import { trialPanel } from "./trial.js";
 
 /** The part of a workbench. `changed(persona)` hears of what was saved, `removed()` of the end. */
-export function settingsPart({ persona, drafts, changed, removed }) {
+export function settingsPart({ persona, voices, drafts, changed, removed }) {
   const path = `/personas/${persona.slug}`;
   const kept = newKept(drafts, `settings ${persona.slug}`);
   let saved = valuesOf(persona);
   const trial = trialPanel({ persona });
   const extra = { self: [avatarField({ persona, changed: tellChanged })] };
-  const form = personaForm({ values: saved, onInput: noteChange, extra });
+  const form = personaForm({ values: saved, onInput: noteChange, extra, voices });
   const status = el("p", { className: "bar-text" });
   const fault = el("p", { className: "fault", role: "alert" });
   const save = el("button", { className: "primary", textContent: t("studio.save") });
@@ -66,7 +66,7 @@ export function settingsPart({ persona, drafts, changed, removed }) {
     clearFaults(form.fields);
     setText(fault, "");
     try {
-      if ("model" in now) now.model ||= null;
+      for (const name of ["model", "voice"]) if (name in now) now[name] ||= null;
       const next = await call("PATCH", path, { body: now });
       saved = valuesOf(next);
       form.set(saved);

@@ -4,6 +4,7 @@ import { Problem, call } from "../lib/api.js";
 import { el, setText, toast } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { icon } from "../lib/icons.js";
+import { readVoices } from "../lib/voices.js";
 import { insightsPart } from "./insights.js";
 import { interviewPart } from "./interview.js";
 import { knowledgePart } from "./knowledge.js";
@@ -25,8 +26,8 @@ const PARTS = {
 /** Of the persona with this slug, if it is one's own. */
 export async function openWorkbench(slug, parts) {
   try {
-    const persona = await call("GET", `/personas/${slug}`);
-    return persona.owned ? workbench(persona, parts) : { node: missing(t("studio.not_yours")) };
+    const [persona, voices] = await Promise.all([call("GET", `/personas/${slug}`), readVoices()]);
+    return persona.owned ? workbench(persona, { ...parts, voices }) : { node: missing(t("studio.not_yours")) };
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     return { node: missing(problem.message) };
@@ -36,7 +37,7 @@ export async function openWorkbench(slug, parts) {
 const missing = (text) => el("div", { className: "studio-page" }, back(),
   el("div", { className: "empty" }, icon("users"), el("p", { textContent: text })));
 
-function workbench(persona, { personas, drafts }) {
+function workbench(persona, { personas, drafts, voices }) {
   const { slug } = persona;
   let shown = null;
   const picture = el("span", { className: "bench-picture" });
@@ -80,7 +81,7 @@ function workbench(persona, { personas, drafts }) {
       if (each === part) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    shown = { part, address: `#/studio/${slug}/${part}`, ...PARTS[part].make({ persona, drafts, changed, removed }) };
+    shown = { part, address: `#/studio/${slug}/${part}`, ...PARTS[part].make({ persona, voices, drafts, changed, removed }) };
     body.replaceChildren(shown.node);
     links.get(part).scrollIntoView?.({ block: "nearest", inline: "nearest" });
   }
