@@ -42,8 +42,10 @@ export function stretch(input, speed, sampleRate) {
   const output = new Float32Array(Math.ceil(input.length / speed) + 2 * segment);
   output.set(input.subarray(0, segment));
   let end = hop;
-  for (let wanted = Math.round(end * speed); wanted <= last; wanted = Math.round(end * speed)) {
-    const at = bestStart(output, end, input, wanted, { overlap, search, last });
+  for (let wanted = 0; wanted < last;) {
+    wanted = Math.min(last, Math.round(end * speed));
+    // The very end is what a sentence ends with.
+    const at = wanted === last ? last : bestStart(output, end, input, wanted, { overlap, search, last });
     for (let i = 0; i < overlap; i += 1) {
       const share = i / overlap;
       output[end + i] = output[end + i] * (1 - share) + input[at + i] * share;
