@@ -276,6 +276,12 @@ test("a reply that has ended has no more sentences", async () => {
   assert.equal(await clip("r", 9, signal), null);
 });
 
+test("a whole reply is asked for without a number, as long as it takes", async () => {
+  const { clip, asked } = clipsOf(answer(202), answer(200));
+  assert.equal(await clip("r"), "sound 200");
+  assert.deepEqual(asked.map(({ path }) => path), Array(2).fill("/api/v1/requests/r/speech?wait=20"));
+});
+
 test("failures that pass are tried again with a growing pause, but not for ever", async () => {
   const lost = new TypeError("no network");
   const passing = clipsOf(lost, answer(502), answer(503, { body: { code: "unavailable" } }), answer(429, { headers: { "Retry-After": "2" } }), answer(200));
@@ -287,7 +293,7 @@ test("failures that pass are tried again with a growing pause, but not for ever"
 });
 
 test("where no engine can speak, or there is no such request, it gives up at once", async () => {
-  for (const [status, code] of [[503, "speech_unavailable"], [404, "not_found"], [401, "unauthenticated"]]) {
+  for (const [status, code] of [[503, "speech_unavailable"], [503, "no_voice"], [404, "not_found"], [401, "unauthenticated"]]) {
     const { clip, asked, signal } = clipsOf(answer(status, { body: { code } }));
     await assert.rejects(clip("r", 1, signal), { status, code });
     assert.equal(asked.length, 1);
@@ -335,6 +341,7 @@ test("faster or slower speech keeps its pitch and its loudness", () => {
     assert.ok(Math.abs(seconds - 2 / speed) < 0.06, `${speed}: ${seconds} s`);
     assert.ok(Math.abs(crossings(made) / seconds - 220) < 5, `${speed}: ${crossings(made) / seconds} Hz`);
     assert.ok(made.every((sample) => Math.abs(sample) <= 1.001));
+    assert.deepEqual(made.slice(-100), sound.slice(-100), "to the very end");
     const power = made.reduce((sum, sample) => sum + sample ** 2, 0) / made.length;
     assert.ok(power > 0.4 && power < 0.55, `${speed}: ${power}`);
   }

@@ -11,7 +11,6 @@ import { isAtEnd, turnsIn } from "./thread.js";
 
 const SHOWN_MS = 1_500;
 const draftOf = (id) => `edit:${id}`;
-const soundOf = ({ id }) => ({ href: `/api/v1/requests/${id}/speech`, download: `${id}.wav` });
 
 /** `page` is what chat.js gives: the open conversation, its persona, and what shows changes. */
 export function newActions({ store, outbox, drafts, feedback, composer, page }) {
@@ -72,7 +71,7 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
       { icon: "branch", text: t("chat.fork"), run: () => fork(turn) },
       "separator",
       ...(reply.retrieval?.sources?.length ? [{ icon: "book", text: t("chat.sources.show"), run: () => showSources(row) }] : []),
-      ...(page.hasVoices() && reply.text ? [{ icon: "download", text: t("chat.voice.download"), ...soundOf(turn) }] : []),
+      ...(page.hasVoices() && reply.text ? [{ icon: "download", text: t("chat.voice.download"), run: () => page.saveSound(turn.id) }] : []),
       { icon: "info", text: t("chat.details.show"), run: () => showDetails(turn) },
     ], t("chat.more"));
   }

@@ -54,6 +54,7 @@ export function startChat({ user, background, conversations, personas, go }) {
     showTurn: touchTurn,
     withdraw: queue.withdraw,
     listen: (request) => speech?.toggle(request),
+    saveSound: (request) => speech?.save(request),
     hasVoices: () => speech !== null,
   };
   const act = newActions({ store, outbox, drafts, feedback, composer, page });

@@ -13,7 +13,7 @@ function switchOf(key, checked, change) {
 
 function speedOf(speed, change) {
   const input = el("input", { type: "range", ...SPEEDS, value: speed });
-  const word = el("output", { className: "quiet" });
+  const word = el("output", { className: "quiet", dir: "ltr" });
   const show = () => {
     setText(word, t("chat.voice.rate", { speed: formatNumber(Number(input.value), { maximumFractionDigits: 2 }) }));
     input.ariaValueText = word.textContent;

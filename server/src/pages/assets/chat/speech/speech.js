@@ -3,7 +3,7 @@
 // there are voices.
 
 import { call } from "../../lib/api.js";
-import { toast } from "../../lib/dom.js";
+import { el, toast } from "../../lib/dom.js";
 import { onLanguageChange, t } from "../../lib/i18n.js";
 import { changeIcon } from "../../lib/icons.js";
 import { VOICE } from "../../lib/storage.js";
@@ -19,6 +19,8 @@ import { stretchBuffer } from "./stretch.js";
 
 /** So long at most, what is sent waits for the server to know what was heard. */
 const HEARD_PATIENCE_MS = 2_000;
+/** Until a browser has surely taken over what it saves. */
+const SAVED_MS = 60_000;
 
 /**
  * `root` is the thread, `textOf(id)` the element of a reply's text there, `replyOf(id)` the reply; `isOwn(id)` says whether
@@ -32,13 +34,16 @@ export function startSpeech({ button, root, textOf, replyOf, isOwn, isLast, onCh
   let hasToldFailure = false;
   /** The last word to the server of what was heard, until it has arrived. */
   let telling = Promise.resolve();
+  /** Of replies that were interrupted while they were being written, by request: it is told when they have ended. */
+  const toTell = new Map();
   const offered = new Set();
   /** Replies to messages that were sent one after the other, which are spoken so too. */
   const line = [];
   const mark = newMark({ root });
   const sentences = newSentences({ call, onSentences: showMark });
+  const clip = newClips({ fetch: (...args) => fetch(...args) });
   const player = newPlayer({
-    clip: newClips({ fetch: (...args) => fetch(...args) }), newContext: () => new AudioContext(), stretch: stretchBuffer, onChange: changed,
+    clip, newContext: () => new AudioContext(), stretch: stretchBuffer, onChange: changed,
   });
 
   function changed(next) {
@@ -81,6 +86,11 @@ export function startSpeech({ button, root, textOf, replyOf, isOwn, isLast, onCh
     return player.stop();
   }
 
+  function tell(id, sentence) {
+    toTell.delete(id);
+    telling = call("POST", `/requests/${id}/heard`, { body: { sentence }, patience: HEARD_PATIENCE_MS }).catch(() => {});
+  }
+
   function apply(next) {
     settings = next;
     player.setSpeed(settings.speed);
@@ -121,6 +131,14 @@ export function startSpeech({ button, root, textOf, replyOf, isOwn, isLast, onCh
     isAudible: (id) => player.id() === id && !settings.isMuted,
     /** "loading", "playing" or "off". */
     stateOf: (id) => (player.id() === id ? state.status : "off"),
+    async save(id) {
+      toast(t("chat.voice.saving"));
+      const sound = await clip(id).catch(() => null);
+      if (!sound) return toast(t("chat.voice.failed"));
+      const href = URL.createObjectURL(new Blob([sound], { type: "audio/wav" }));
+      el("a", { href, download: `${id}.wav` }).click();
+      return setTimeout(() => URL.revokeObjectURL(href), SAVED_MS);
+    },
     toggle: (id) => (player.id() === id ? stop() : start(id, true)),
     /** A reply that has begun, or has ended meanwhile: spoken by itself, once, where that is wanted. */
     offer(reply) {
@@ -132,6 +150,7 @@ export function startSpeech({ button, root, textOf, replyOf, isOwn, isLast, onCh
     },
     /** Another text of a reply. Where what was spoken is not in it any more, it is spoken anew from there. */
     take(reply) {
+      if (toTell.has(reply.id) && isFinal(reply)) tell(reply.id, toTell.get(reply.id));
       if (reply.id !== player.id()) return;
       const before = text;
       text = reply.text;
@@ -145,10 +164,9 @@ export function startSpeech({ button, root, textOf, replyOf, isOwn, isLast, onCh
      */
     interrupt() {
       const left = stop();
-      if (left?.hasBegun && !settings.isMuted && isLast(left.id)) {
-        const heard = { body: { sentence: left.heard }, patience: HEARD_PATIENCE_MS };
-        telling = call("POST", `/requests/${left.id}/heard`, heard).catch(() => {});
-      }
+      if (!left?.hasBegun || settings.isMuted || !isLast(left.id)) return telling;
+      if (isFinal(replyOf(left.id))) tell(left.id, left.heard);
+      else toTell.set(left.id, left.heard);
       return telling;
     },
   };
