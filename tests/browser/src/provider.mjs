@@ -76,6 +76,9 @@ export class ScriptedProvider {
   #waiting = [];
   #pace;
   calls = [];
+  /** What was to be spoken, and with which voice. */
+  spoken = [];
+  secondsASentence = 0.5;
 
   /** `pace`: milliseconds between the words of what is slow without a test's control. */
   static async start({ port = 0, pace = 100 } = {}) {
@@ -107,6 +110,8 @@ export class ScriptedProvider {
   forget() {
     this.#scripts.clear();
     this.calls = [];
+    this.spoken = [];
+    this.secondsASentence = 0.5;
   }
 
   /** Waits until it has been asked this so many times. */
@@ -126,11 +131,17 @@ export class ScriptedProvider {
     return scripts.length > 1 ? scripts.shift() : scripts[0];
   }
 
+  #speak({ input, voice }, response) {
+    this.spoken.push({ input, voice });
+    response.writeHead(200, { "Content-Type": "audio/wav" }).end(toneOf(this.secondsASentence));
+  }
+
   async #answer(request, response) {
     const { pathname } = new URL(request.url, "http://provider");
     if (pathname === "/v1/models") return json(response, 200, { object: "list", data: [{ id: "scripted", object: "model", owned_by: "tests" }] });
     if (pathname === "/health") return json(response, 200, { status: "ok" });
     if (pathname === "/v1/embeddings") return json(response, 200, embeddings(await bodyOf(request)));
+    if (pathname === "/v1/audio/speech") return this.#speak(await bodyOf(request), response);
     if (pathname !== "/v1/chat/completions") return json(response, 404, { error: { message: "no such address" } });
     const body = await bodyOf(request);
     const question = textOf(body.messages.findLast(({ role }) => role === "user"));
@@ -138,6 +149,20 @@ export class ScriptedProvider {
     for (const wake of this.#waiting.splice(0)) wake();
     await perform(this.#scriptOf(question), body, response);
   }
+}
+
+/** A tone, as a WAV file of 16 bit mono. */
+function toneOf(seconds, rate = 24_000) {
+  const samples = Math.round(seconds * rate);
+  const file = Buffer.alloc(44 + 2 * samples);
+  file.write("RIFF", 0);
+  file.writeUInt32LE(36 + 2 * samples, 4);
+  file.write("WAVEfmt ", 8);
+  [[16, 4], [1, 2], [1, 2], [rate, 4], [2 * rate, 4], [2, 2], [16, 2]].reduce((at, [value, size]) => file.writeUIntLE(value, at, size), 16);
+  file.write("data", 36);
+  file.writeUInt32LE(2 * samples, 40);
+  for (let at = 0; at < samples; at += 1) file.writeInt16LE(Math.round(6_000 * Math.sin((2 * Math.PI * 220 * at) / rate)), 44 + 2 * at);
+  return file;
 }
 
 async function perform(script, { stream, stream_options: options }, response) {
