@@ -140,8 +140,9 @@ export function startChat({ user, background, conversations, personas, go }) {
   function changed(what, id, reply) {
     if (what === "end") ended(id, reply);
     if (what === "queue" && id === place.id) queue.read();
+    if (reply) speech?.take(reply);
     if (id !== place.id && what !== "outbox") return;
-    if (speech) tellSpeech(what, reply);
+    if (speech && what !== "text") tellSpeech(reply);
     if (what === "text" && touchReply(reply)) return;
     isStale = true;
     frame ||= requestAnimationFrame(render);
@@ -155,10 +156,9 @@ export function startChat({ user, background, conversations, personas, go }) {
   }
 
   /** What has begun is spoken; what is on the path no more falls silent. */
-  function tellSpeech(what, reply) {
-    if (reply) speech.take(reply);
+  function tellSpeech(reply) {
     const thread = store.thread(place.id);
-    if (what === "text" || !thread) return;
+    if (!thread) return;
     if (speech.id() && !thread.turns.has(speech.id())) speech.stop();
     const last = store.reply(lastTurn(thread)?.id);
     for (const each of [reply, last]) if (each && thread.turns.has(each.id)) speech.offer(each);

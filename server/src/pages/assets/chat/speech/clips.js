@@ -27,7 +27,8 @@ const isTransient = (status, code) => status === 0 || TOO_EARLY.has(status) || (
 
 /**
  * Returns `clip(request, number, signal)`: the sound of a sentence as an `ArrayBuffer`, or null where the reply has ended
- * before it; without a number that of the whole reply. What is not there yet is asked for again; what fails too often, or for good, is a `Problem`.
+ * before it; without a number that of the whole reply. What is not there yet is asked for again; what fails too often, or
+ * for good, is a `Problem`.
  */
 export function newClips({ fetch, wait = pause }) {
   async function ask(request, number, signal) {

@@ -22,7 +22,8 @@ function speedOf(speed, change) {
   // What is spoken already is made anew at another speed: not for each place that the slider passes.
   input.onchange = () => change(Number(input.value));
   show();
-  return el("label", { className: "field" }, el("span", { className: "voice-speed" }, el("span", { textContent: t("chat.voice.speed") }), word), input);
+  const heading = el("span", { className: "voice-speed" }, el("span", { textContent: t("chat.voice.speed") }), word);
+  return el("label", { className: "field" }, heading, input);
 }
 
 /** Opens it beside a button; `change(some)` takes some of the settings. */

@@ -165,7 +165,8 @@ export function startSpeech({ button, root, textOf, replyOf, isOwn, isLast, onCh
     interrupt() {
       const left = stop();
       if (!left?.hasBegun || settings.isMuted || !isLast(left.id)) return telling;
-      if (isFinal(replyOf(left.id))) tell(left.id, left.heard);
+      const reply = replyOf(left.id);
+      if (reply && isFinal(reply)) tell(left.id, left.heard);
       else toTell.set(left.id, left.heard);
       return telling;
     },
