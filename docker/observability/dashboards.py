@@ -507,6 +507,29 @@ QUEUE = [
             ),
         ],
     ),
+    (
+        7,
+        [
+            lines(
+                "Sentences to be heard",
+                "ops",
+                "Sentences of replies that somebody wanted to hear: kept from before, or ordered from a worker.",
+                (rate("troupe_speech_sentences_total", "outcome"), "{{outcome}}"),
+            ),
+            lines(
+                "Calls of services that speak",
+                "ops",
+                "By provider and outcome. Where one fails, the next of speech.chain speaks.",
+                (rate("troupe_speech_call_seconds_count", "provider, outcome"), "{{provider}} {{outcome}}"),
+            ),
+            lines(
+                "Characters spoken",
+                "ops",
+                "By provider: what they are paid for.",
+                (rate("troupe_speech_characters_total", "provider"), "{{provider}}"),
+            ),
+        ],
+    ),
 ]
 
 PROVIDERS = [

@@ -23,6 +23,7 @@ mod personas;
 mod push;
 mod router;
 mod sockets;
+mod speech;
 mod state;
 mod wellbeing;
 
@@ -78,6 +79,7 @@ use crate::{
     personas::{Personas, Pictures},
     push::Push,
     sockets::Sockets,
+    speech::Speech,
     state::AppState,
     wellbeing::Watched,
 };
@@ -130,6 +132,7 @@ impl Server {
             http: base.http(concurrency),
             personas: base.personas(),
             interview: base.interview(),
+            speech: base.speech(chat.clone()),
             push: Arc::new(Push { pool: base.pool.clone(), config: base.config.clone() }),
             knowledge: base.knowledge()?,
             sockets: base.sockets(auth.clone(), live.clone(), chat.clone(), admin.clone()),
@@ -229,6 +232,10 @@ impl Base {
             tasks.spawn_until_shutdown(watch.run(configuration.subscribe()));
         }
         Ok(Self { pool, reads, redis, bus, jobs, clock: Arc::new(SystemClock), tiers, configuration, config, tasks })
+    }
+
+    fn speech(&self, chat: Arc<Chat>) -> Arc<Speech> {
+        Arc::new(Speech { pool: self.pool.clone(), chat, configuration: self.configuration.clone() })
     }
 
     fn http(&self, concurrency: ConcurrencyLimits) -> Arc<Http> {

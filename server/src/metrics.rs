@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::http::Method;
 use troupe_core::{
     metrics::{
-        self, Counter, EncodeLabelSet, Family, FloatGauge, Gauge, Histogram, Histograms, MetricSet, TierLabel,
-        milliseconds,
+        self, Counter, EncodeLabelSet, Family, FloatGauge, Gauge, Histogram, Histograms, MetricSet, OutcomeLabel,
+        TierLabel, milliseconds,
     },
     problem::ProblemCode,
 };
 
 pub fn sets() -> Vec<&'static dyn MetricSet> {
-    vec![&*HTTP, &*CHAT, &*QUEUE, &*LIVE, &*AUTH, &*AUDIT]
+    vec![&*HTTP, &*CHAT, &*QUEUE, &*LIVE, &*AUTH, &*AUDIT, &*SPEECH]
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,6 +52,13 @@ troupe_core::metrics! {
         refused: Family<CodeLabel, Counter> = "troupe_messages_refused";
         /// Jobs that could not be pushed to Redis: the sweeper does it later.
         undispatched: Counter = "troupe_dispatches_failed";
+    }
+}
+
+troupe_core::metrics! {
+    pub(crate) static SPEECH: SpeechMetrics {
+        /// Sentences that somebody wanted to hear: kept from before, or ordered from a worker.
+        sentences: Family<OutcomeLabel, Counter> = "troupe_speech_sentences";
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     chat, health,
     http::{error::ApiError, middleware},
-    interview, knowledge, pages, personas, push, sockets,
+    interview, knowledge, pages, personas, push, sockets, speech,
     state::AppState,
 };
 
@@ -102,6 +102,7 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(personas::routes::router())
         .merge(knowledge::routes::router())
         .merge(chat::routes::router())
+        .merge(speech::routes::router())
         .merge(push::routes::router())
         .merge(sockets::routes::router())
         .merge(interview::routes::router())

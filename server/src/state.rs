@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 
 use crate::{
     accounts::Accounts, admin::Admin, auth::Auth, chat::Chat, health::Probes, http::Http, interview::Interview,
-    knowledge::Knowledge, personas::Personas, push::Push, sockets::Sockets,
+    knowledge::Knowledge, personas::Personas, push::Push, sockets::Sockets, speech::Speech,
 };
 
 #[derive(Clone, FromRef)]
@@ -18,6 +18,7 @@ pub(crate) struct AppState {
     pub(crate) interview: Arc<Interview>,
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) chat: Arc<Chat>,
+    pub(crate) speech: Arc<Speech>,
     pub(crate) push: Arc<Push>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) admin: Arc<Admin>,

@@ -8,7 +8,7 @@ use std::{fmt, path::Path, time::Duration};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use troupe_core::config::{Config, ConfigError, Format, Live, Local, LocalModels, OFFLINE, Provider};
+use troupe_core::config::{Config, ConfigError, Format, LOCAL_VOICE, Live, Local, LocalModels, OFFLINE, Provider};
 use troupe_engines::{
     EngineError,
     local::{
@@ -59,14 +59,15 @@ impl LocalEngines {
             return engines;
         }
         let start = async |kind, wanted| if wanted { start(kind, &config.local, dir).await } else { None };
-        let (ollama, chat_model, embedder) = {
+        let (ollama, chat_model, embedder, voice) = {
             let speaks = engines.speaker == Speaker::Offline;
             let ollama = if speaks { find_ollama(&config.local).await } else { None };
-            let (chat_model, embedder) = tokio::join!(
+            let (chat_model, embedder, voice) = tokio::join!(
                 start(LocalKind::ChatModel, speaks && ollama.is_none()),
                 start(LocalKind::Embedder, config.embeddings.is_built_in()),
+                start(LocalKind::Voice, config.speech.chain(&config.providers).is_empty()),
             );
-            (ollama, chat_model, embedder)
+            (ollama, chat_model, embedder, voice)
         };
         let suited = embedder.as_ref().and_then(|_| {
             let unsuited = |error: &ConfigError| tracing::warn!(%error, "the embedder runs without what suits it");
@@ -95,8 +96,17 @@ impl LocalEngines {
                 engine.model().clone_into(&mut config.embeddings.model);
                 config.embeddings.dimension = EMBEDDING_DIMENSION;
             }
+            if let Some((engine, base_url)) = &voice {
+                let name = engine.model().to_owned();
+                let provider = Provider {
+                    speech_model: name.clone(),
+                    voices: vec![name],
+                    ..provider(base_url.clone(), engine.key(), "")
+                };
+                config.providers.insert(LOCAL_VOICE.to_owned(), provider);
+            }
         });
-        for (engine, _) in [chat_model, embedder].into_iter().flatten() {
+        for (engine, _) in [chat_model, embedder, voice].into_iter().flatten() {
             engines.supervised.spawn(engine.supervise(engines.stop.clone()));
         }
         engines
@@ -174,6 +184,8 @@ fn provider(base_url: Url, key: &str, model: &str) -> Provider {
         continues: None,
         small: false,
         keys: [("default".to_owned(), key.into())].into(),
+        speech_model: String::new(),
+        voices: Vec::new(),
     }
 }
 

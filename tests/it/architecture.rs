@@ -24,6 +24,7 @@ const SERVER: &[&str] = &[
     "accounts",
     "demo",
     "chat",
+    "speech",
     "admin",
     "sockets",
     "pages",
@@ -42,6 +43,7 @@ const WORKER: &[&str] = &[
     "money",
     "push",
     "providers",
+    "speech",
     "replies",
     "queue",
     "knowledge",
@@ -57,8 +59,18 @@ const WORKER: &[&str] = &[
     "lib",
     "main",
 ];
-const WORKER_PROVIDERS: &[&str] =
-    &["tokens", "prompt", "failure", "chat_model", "small_model", "formats", "failover", "mod"];
+const WORKER_PROVIDERS: &[&str] = &[
+    "tokens",
+    "prompt",
+    "failure",
+    "chat_model",
+    "speech_model",
+    "small_model",
+    "formats",
+    "failover",
+    "speech_failover",
+    "mod",
+];
 
 /// What each crate may depend on, of ours.
 const CRATES: &[(&str, &[&str])] = &[

@@ -13,6 +13,7 @@ mod local;
 mod operations;
 mod providers;
 mod security;
+mod speech;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

@@ -35,6 +35,7 @@ pub mod relay;
 pub mod replication;
 pub mod snapshot;
 pub mod socket;
+pub mod speaker;
 mod sse;
 pub mod stores;
 pub mod tls_front;

@@ -18,6 +18,7 @@ mod providers;
 mod push;
 mod queue;
 mod replies;
+mod speech;
 mod statistics;
 mod vectors;
 mod wellbeing;
@@ -57,7 +58,7 @@ use crate::{
     message_index::MessageIndex,
     money::Money,
     presence::Presence,
-    providers::{Chain, HealthBoard, HealthChecks, Roster},
+    providers::{Chain, HealthBoard, HealthChecks, Roster, SpeechFailover},
     push::BrowserNotification,
     queue::{Consumers, Queues, Slots},
     replies::{
@@ -69,6 +70,7 @@ use crate::{
         lore::{Limits, Lorebooks},
         prompts::Prompts,
     },
+    speech::Speech,
     statistics::{DailyUse, QueueHistory},
     wellbeing::Dependencies,
     work::{Registry, Runner, WakeUps},
@@ -93,7 +95,7 @@ pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken)
     let money = Money::start(worker.pool.clone(), &worker.config, &worker.background).await?;
     tokio::task::spawn_blocking(providers::tokens::warm_up);
     let chain = worker.start_chain(roster, &health_board, &money);
-    let registry = registry(&worker, &chain)?;
+    let registry = registry(&worker, &chain)?.with(worker.speech(&money)?);
     let (registry, retriever) = worker.start_vectors(registry).await?;
     let prompts = worker.prompts(retriever);
     let registry = registry.with(PromptInspection { prompts: prompts.clone(), clock: worker.clock.clone() });
@@ -231,6 +233,11 @@ impl Worker {
         Ok((registry, retriever))
     }
 
+    fn speech(&self, money: &Arc<Money>) -> anyhow::Result<Speech> {
+        let failover = SpeechFailover::new(self.live.clone(), money.clone(), self.clock.clone())?;
+        Ok(Speech { failover: Arc::new(failover) })
+    }
+
     fn prompts(&self, retriever: Retriever) -> Arc<Prompts> {
         let config::Worker { history_messages, prompt_tokens, .. } = self.config.worker;
         let limits = Limits { history_messages, prompt_tokens };
@@ -319,5 +326,10 @@ fn registry(worker: &Worker, chain: &Arc<Chain>) -> anyhow::Result<Registry> {
         .scheduled(MessageIndex { clock: worker.clock.clone() })
         .scheduled(QueueHistory { jobs: worker.jobs.clone(), clock: worker.clock.clone() })
         .scheduled(DailyUse)
-        .scheduled(Housekeeping { pace: config.housekeeping.clone(), retention: config.retention.clone(), archive }))
+        .scheduled(Housekeeping {
+            pace: config.housekeeping.clone(),
+            retention: config.retention.clone(),
+            speech: config.speech.clone(),
+            archive,
+        }))
 }

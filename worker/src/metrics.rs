@@ -6,7 +6,7 @@ use troupe_core::metrics::{
 };
 
 pub fn sets() -> Vec<&'static dyn MetricSet> {
-    vec![&*REPLIES, &*PROVIDERS, &*GEN_AI, &*JOBS, &*PUSH]
+    vec![&*REPLIES, &*PROVIDERS, &*GEN_AI, &*JOBS, &*PUSH, &*SPEECH]
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +61,15 @@ pub(crate) struct TokenLabels {
     pub(crate) provider: String,
     /// `input` or `output`.
     pub(crate) r#type: &'static str,
+}
+
+troupe_core::metrics! {
+    pub(crate) static SPEECH: SpeechMetrics {
+        /// Calls of services that speak, by outcome.
+        calls: Histograms<CallLabels> = "troupe_speech_call_seconds", Histograms::new_with_constructor(seconds);
+        /// Characters that were spoken.
+        characters: Family<ProviderLabel, Counter> = "troupe_speech_characters";
+    }
 }
 
 troupe_core::metrics! {

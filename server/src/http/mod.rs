@@ -2,6 +2,7 @@
 //!
 //! Nothing here depends on a feature or on the caller's identity: [`crate::auth`] is built on top of this.
 
+pub(crate) mod byte_range;
 pub(crate) mod error;
 pub(crate) mod etag;
 pub(crate) mod extract;

@@ -1,9 +1,9 @@
-//! Validation of chains of personas and tiers: each link must parse, and name a configured provider and key.
+//! Validation of chains and voices of personas and tiers: each must parse, and name a configured provider.
 //!
 //! The configuration is this server's, so servers and workers must be configured with the same providers.
 
 use troupe_core::{
-    config::{Providers, check_link},
+    config::{Config, Providers, check_link},
     model::{Change, providers::Link},
 };
 
@@ -57,6 +57,14 @@ pub(crate) fn checked_models(
         }
     }
     Change::Set(stored)
+}
+
+/// The voice must be one that there is.
+pub(crate) fn check_voice(checks: &mut Checks, config: &Config, voice: Option<&str>) {
+    if let Some(voice) = voice {
+        let known = config.speech.voices(&config.providers).iter().any(|known| known.to_string() == voice);
+        checks.rule(known, "voice", "is none of the voices of /voices");
+    }
 }
 
 fn checked_link(providers: &Providers, text: &str) -> Result<Link, String> {

@@ -13,7 +13,7 @@ use troupe_db::personas::{PersonaChange, versions};
 
 use super::{
     Personas,
-    chains::checked_chain,
+    chains::{check_voice, checked_chain},
     change,
     own::{NO_PERSONA, own_persona},
     settings::check_settings,
@@ -40,6 +40,8 @@ struct Restored {
     creator_notes: String,
     tags: Vec<String>,
     nickname: Option<String>,
+    #[serde(default)]
+    voice: Option<String>,
 }
 
 impl Restored {
@@ -62,6 +64,7 @@ impl Restored {
             creator_notes: Some(&self.creator_notes),
             tags: Some(&self.tags),
             nickname: self.nickname.as_deref().into(),
+            voice: self.voice.as_deref().into(),
             visibility: None,
         }
     }
@@ -81,8 +84,9 @@ pub(crate) async fn restore(
         .map_err(|error| ApiError::Internal(format!("read version {version} of a persona: {error}")))?;
     let mut checks = Checks::default();
     check_settings(&mut checks, &restored.as_change());
-    let providers = &personas.configuration.now().providers;
-    restored.chain = checked_chain(&mut checks, providers, restored.chain.take().into()).value();
+    let config = personas.configuration.now();
+    restored.chain = checked_chain(&mut checks, &config.providers, restored.chain.take().into()).value();
+    check_voice(&mut checks, &config, restored.voice.as_deref());
     checks.done()?;
     change::change(&personas.pool, by, owner, slug, &restored.as_change()).await?.ok_or(NO_PERSONA)
 }

@@ -132,6 +132,41 @@ impl Payload for InspectPrompt {
     const KIND: &'static str = "prompt_inspection";
 }
 
+/// Speaks a sentence of a reply to the job's user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpeakSentence {
+    pub persona_id: PersonaId,
+    /// Of the user.
+    pub tier: String,
+    /// As `provider/name`.
+    pub voice: String,
+    pub text: String,
+    /// The job's user: what was spoken is kept for each.
+    pub user_id: UserId,
+}
+
+impl SpeakSentence {
+    /// SHA-256 of the voice and the text.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        context.update(self.voice.as_bytes());
+        context.update(b"\0");
+        context.update(self.text.as_bytes());
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
+    }
+}
+
+impl Payload for SpeakSentence {
+    const KIND: &'static str = "speech";
+
+    fn key(&self) -> Option<String> {
+        let digest = self.digest().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        Some(format!("{}:{digest}", self.user_id))
+    }
+}
+
 /// A request to be pushed to the queue of its tier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {

@@ -26,4 +26,5 @@ pub mod problem;
 pub mod quota;
 pub mod token_estimate;
 pub mod trace;
+pub mod wav;
 pub mod web_push;

@@ -19,6 +19,7 @@ mod replica;
 pub mod replies;
 mod response_timeout;
 pub mod retrieval;
+pub mod speech;
 pub mod vector_stores;
 
 use std::sync::LazyLock;

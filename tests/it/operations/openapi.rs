@@ -18,7 +18,10 @@ async fn call(client: &Client, method: &str, path: &str) -> Answer {
     let path = path.replace("{id}", "00000000-0000-7000-8000-00000000000f").replace("{scope}", "tier");
     let path = path.replace("{question_id}", "00000000-0000-7000-8000-00000000000f");
     let path = path.replace("{token_id}", "00000000-0000-7000-8000-00000000000f");
-    let path = path.replace("{export_id}", "00000000-0000-7000-8000-00000000000f").replace("{version}", "1");
+    let path = path
+        .replace("{export_id}", "00000000-0000-7000-8000-00000000000f")
+        .replace("{version}", "1")
+        .replace("{sentence}", "1");
     assert!(!path.contains('{'), "a parameter that this test does not know: {path}");
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
     let call = client.call(method.clone(), &path);

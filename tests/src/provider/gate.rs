@@ -44,7 +44,7 @@ impl Gate {
         _ = within(&what, seen.wait_for(|count| *count >= arrivals)).await;
     }
 
-    pub(super) async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.0.arrivals.send_modify(|count| *count += 1);
         if let Ok(permit) = self.0.permits.acquire().await {
             permit.forget();

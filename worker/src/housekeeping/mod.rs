@@ -2,7 +2,7 @@
 //!
 //! Tickets, sign-ins and the like that have expired, idempotency keys and days of spending past their retention, and,
 //! where the operator has set a retention for them, requests with their messages, which are archived before if there
-//! is an archive. An open request is never removed.
+//! is an archive; spoken sentences that nobody has heard for long. An open request is never removed.
 
 mod archive;
 
@@ -11,7 +11,10 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
 use troupe_core::{config, ids::RequestId};
-use troupe_db::operations::housekeeping::{self, Expired};
+use troupe_db::{
+    operations::housekeeping::{self, Expired},
+    speech::audio_cache,
+};
 
 pub(crate) use self::archive::Archive;
 use crate::work::schedules::Scheduled;
@@ -19,6 +22,7 @@ use crate::work::schedules::Scheduled;
 pub(crate) struct Housekeeping {
     pub(crate) pace: config::Housekeeping,
     pub(crate) retention: config::Retention,
+    pub(crate) speech: config::Speech,
     pub(crate) archive: Option<Archive>,
 }
 
@@ -41,7 +45,8 @@ impl Scheduled for Housekeeping {
             None => 0,
         };
         let jobs = self.remove_jobs(db, shutdown).await?;
-        tracing::info!(expired, keys, requests, spending, jobs, "kept house");
+        let sounds = self.remove_sounds(db, shutdown).await?;
+        tracing::info!(expired, keys, requests, spending, jobs, sounds, "kept house");
         Ok(())
     }
 }
@@ -98,6 +103,20 @@ impl Housekeeping {
             let removed = housekeeping::remove_jobs(&mut *db, self.batch()).await?;
             all += removed;
             if !self.goes_on(parts.max(removed), shutdown).await {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Sounds that nobody has heard for long, and those beyond the size of the cache.
+    async fn remove_sounds(&self, db: &mut PgConnection, shutdown: &CancellationToken) -> sqlx::Result<u64> {
+        let max_bytes = i64::try_from(self.speech.cache_bytes).unwrap_or(i64::MAX);
+        let mut all = 0;
+        loop {
+            let kept = self.speech.cache_kept;
+            let removed = audio_cache::remove_unused(&mut *db, kept, max_bytes, self.batch()).await?;
+            all += removed;
+            if !self.goes_on(removed, shutdown).await {
                 return Ok(all);
             }
         }

@@ -1,6 +1,7 @@
 //! Model services: the port [`chat_model`], one wire format a file in [`formats`], and [`failover`] between them.
 //!
-//! `failover` calls `formats` through the port; all depend on [`prompt`] and [`failure`].
+//! `failover` calls `formats` through the port; all depend on [`prompt`] and [`failure`]. Services that speak are behind
+//! the port [`speech_model`], and called by [`speech_failover`].
 
 pub(crate) mod chat_model;
 mod failover;
@@ -8,6 +9,8 @@ mod failure;
 pub(crate) mod formats;
 pub(crate) mod prompt;
 mod small_model;
+mod speech_failover;
+mod speech_model;
 pub(crate) mod tokens;
 
 pub(crate) use failover::{
@@ -18,3 +21,4 @@ pub(crate) use failover::{
     health_checks::HealthChecks,
     roster::{Candidate, Endpoint, Roster},
 };
+pub(crate) use speech_failover::{SpeechFailover, Unspoken};

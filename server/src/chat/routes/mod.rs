@@ -4,7 +4,7 @@ mod conversations;
 mod feedback;
 mod lore;
 mod messages;
-mod requests;
+pub(crate) mod requests;
 mod search;
 mod sources;
 mod turns;

@@ -33,6 +33,10 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    pub(crate) fn of(wait: u64) -> Self {
+        Self { wait }
+    }
+
     pub(crate) fn time(&self, chat: &Chat) -> Result<Duration, ApiError> {
         let time = Duration::from_secs(self.wait);
         let max = chat.config.server.max_wait;

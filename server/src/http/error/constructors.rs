@@ -165,6 +165,17 @@ impl ApiError {
         Self::Unavailable { code: ProblemCode::MailNotConfigured, detail, cause: None }
     }
 
+    pub(crate) fn no_voice() -> Self {
+        let detail = "this service is not set up to speak: ask whoever runs it";
+        Self::Unavailable { code: ProblemCode::NoVoice, detail, cause: None }
+    }
+
+    /// The worker's log has the reason.
+    pub(crate) fn unspoken() -> Self {
+        let detail = "nothing could speak this sentence; try again in a moment";
+        Self::Unavailable { code: ProblemCode::SpeechUnavailable, detail, cause: None }
+    }
+
     /// A dependency does not respond.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         let detail = "a part of the service does not answer; try again in a moment";

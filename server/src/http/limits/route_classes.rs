@@ -84,7 +84,15 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         ("POST", Some("/conversations/{id}/messages" | "/requests/{id}/regenerate" | "/requests/{id}/continue")) => {
             (Rate::Chat, waiting_pace)
         }
-        ("GET", Some("/requests/{id}")) => (Rate::General, waiting_pace),
+        (
+            "GET",
+            Some(
+                "/requests/{id}"
+                | "/requests/{id}/sentences"
+                | "/requests/{id}/speech"
+                | "/requests/{id}/speech/{sentence}",
+            ),
+        ) => (Rate::General, waiting_pace),
         (
             "GET",
             Some(
@@ -140,6 +148,9 @@ mod tests {
             (Method::POST, "/api/v1/requests/{id}/continue", Rate::Chat, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}", Rate::General, Pace::Waits),
             (Method::HEAD, "/api/v1/requests/{id}", Rate::General, Pace::Waits),
+            (Method::GET, "/api/v1/requests/{id}/sentences", Rate::General, Pace::Waits),
+            (Method::GET, "/api/v1/requests/{id}/speech", Rate::General, Pace::Waits),
+            (Method::GET, "/api/v1/requests/{id}/speech/{sentence}", Rate::General, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}/events", Rate::General, Pace::Streams),
             (Method::GET, "/api/v1/personas/{slug}/responses/export", Rate::General, Pace::Streams),
             (Method::GET, "/api/v1/personas/{slug}/training.jsonl", Rate::General, Pace::Streams),

@@ -184,6 +184,7 @@ impl Candidate {
                 creator_notes: &sheet.creator_notes,
                 tags: &settings.tags,
                 nickname: settings.nickname.as_deref(),
+                voice: None,
             },
             from_card: true,
         };

@@ -40,7 +40,7 @@ use crate::{
     },
     personas::{
         Personas, avatars,
-        chains::checked_chain,
+        chains::{check_voice, checked_chain},
         change, characters, create,
         settings::{check_settings, is_slug},
     },
@@ -126,6 +126,8 @@ pub(crate) struct CreatePersona {
     /// What `{{char}}` stands for; the name by default.
     #[schema(min_length = 1, max_length = 100)]
     nickname: Option<String>,
+    /// The voice that speaks its replies, one of those of `/voices`; the default voice otherwise.
+    voice: Option<String>,
 }
 
 fn default_temperature() -> f32 {
@@ -169,6 +171,9 @@ pub(crate) struct ChangePersona {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     nickname: Change<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    voice: Change<String>,
 }
 
 impl ChangePersona {
@@ -192,6 +197,7 @@ impl ChangePersona {
             creator_notes: self.creator_notes.as_deref(),
             tags: self.tags.as_deref(),
             nickname: self.nickname.as_deref(),
+            voice: self.voice.as_deref(),
         }
     }
 }
@@ -224,10 +230,13 @@ pub(crate) async fn create_persona(
         creator_notes: Some(&new.creator_notes),
         tags: Some(&new.tags),
         nickname: new.nickname.as_deref().into(),
+        voice: new.voice.as_deref().into(),
         ..PersonaChange::default()
     };
     check_settings(&mut checks, &all);
-    new.chain = checked_chain(&mut checks, &personas.configuration.now().providers, new.chain.take().into()).value();
+    let config = personas.configuration.now();
+    new.chain = checked_chain(&mut checks, &config.providers, new.chain.take().into()).value();
+    check_voice(&mut checks, &config, new.voice.as_deref());
     checks.done()?;
     create_idempotent(&personas.pool, owner, key, |db| Box::pin(create(db, by, owner, new))).await
 }
@@ -256,6 +265,7 @@ async fn create(db: &mut PgConnection, by: By, owner: UserId, new: CreatePersona
             creator_notes: &new.creator_notes,
             tags: &new.tags,
             nickname: new.nickname.as_deref(),
+            voice: new.voice.as_deref(),
         },
         from_card: false,
     };
@@ -304,7 +314,11 @@ pub(crate) async fn change_persona(
     }
     let mut checks = Checks::default();
     check_settings(&mut checks, &change.as_change());
-    change.chain = checked_chain(&mut checks, &personas.configuration.now().providers, change.chain);
+    let config = personas.configuration.now();
+    change.chain = checked_chain(&mut checks, &config.providers, change.chain);
+    if let Change::Set(voice) = &change.voice {
+        check_voice(&mut checks, &config, Some(voice));
+    }
     checks.done()?;
     change::change(&personas.pool, &by, owner, &slug, &change.as_change()).await?.map(Json).ok_or(MISSING)
 }

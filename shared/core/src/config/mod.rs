@@ -21,6 +21,7 @@ mod registration;
 mod retrieval;
 mod server;
 mod sources;
+mod speech;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ pub use rate_limits::RateLimits;
 pub use registration::{Registration, RegistrationMode};
 pub use retrieval::Retrieval;
 pub use server::Server;
+pub use speech::{LOCAL_VOICE, Speech, Voice};
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use sources::read_text;
@@ -74,6 +76,7 @@ pub struct Config {
     pub models: Models,
     pub providers: Providers,
     pub local: Local,
+    pub speech: Speech,
     pub embeddings: Embeddings,
     pub qdrant: Qdrant,
     pub cache: Cache,
@@ -214,6 +217,7 @@ impl Config {
         );
         self.models.check(&self.providers, &mut rule);
         self.local.check(&mut rule);
+        self.speech.check(&self.providers, &mut rule);
         self.embeddings.check(&self.providers, &mut rule);
         self.qdrant.check(&mut rule);
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");

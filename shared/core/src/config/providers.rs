@@ -13,11 +13,13 @@ use crate::model::providers::{CACHE, Link, is_alias};
 /// The built-in provider.
 pub const OFFLINE: &str = "offline";
 
-/// Providers with a well-known address, in the order of the default chain.
-const PUBLIC: [(&str, &str); 3] = [
+/// Providers with a well-known address, in the order of the default chains.
+const PUBLIC: [(&str, &str); 5] = [
     ("openai", "https://api.openai.com/v1"),
     ("anthropic", "https://api.anthropic.com"),
     ("xai", "https://api.x.ai/v1"),
+    ("elevenlabs", "https://api.elevenlabs.io/v1"),
+    ("speechify", "https://api.sws.speechify.com/v1"),
 ];
 
 #[derive(Debug, Clone, Deserialize)]
@@ -67,6 +69,22 @@ pub enum Format {
     Anthropic,
     Json,
     Offline,
+    /// Speaks, and writes no replies.
+    Elevenlabs,
+    /// The same.
+    Speechify,
+}
+
+impl Format {
+    /// Whether its services write replies.
+    const fn writes(self) -> bool {
+        matches!(self, Self::Openai | Self::Anthropic | Self::Json | Self::Offline)
+    }
+
+    /// Whether its services may speak.
+    const fn speaks(self) -> bool {
+        matches!(self, Self::Openai | Self::Elevenlabs | Self::Speechify)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -82,6 +100,29 @@ pub struct Provider {
     pub small: bool,
     #[serde(default, deserialize_with = "keys")]
     pub keys: BTreeMap<String, SecretString>,
+    /// The model that speaks; empty where none does.
+    #[serde(default)]
+    pub speech_model: String,
+    /// What its voices are called there; the first is the default.
+    #[serde(default, deserialize_with = "names")]
+    pub voices: Vec<String>,
+}
+
+impl Provider {
+    /// Whether it writes replies.
+    pub fn writes(&self) -> bool {
+        self.format.writes() && !self.model.is_empty()
+    }
+
+    /// Whether it speaks.
+    pub fn speaks(&self) -> bool {
+        self.format.speaks() && !self.speech_model.is_empty()
+    }
+
+    /// Whether it has an address of its own, or a key for a public one.
+    pub fn is_set_up(&self) -> bool {
+        self.base_url.is_some() || !self.keys.is_empty()
+    }
 }
 
 /// By name.
@@ -173,9 +214,8 @@ impl Models {
     fn set_up(providers: &Providers) -> Vec<Link> {
         let known = PUBLIC.iter().map(|(name, _)| *name);
         let others = providers.keys().map(String::as_str).filter(|name| public_address(name).is_none());
-        let set_up = |name: &&str| {
-            providers.get(*name).is_some_and(|provider| provider.base_url.is_some() || !provider.keys.is_empty())
-        };
+        let set_up =
+            |name: &&str| providers.get(*name).is_some_and(|provider| provider.writes() && provider.is_set_up());
         let link = |name: &str| Link { provider: name.to_owned(), key: None, model: None };
         known.chain(others).filter(set_up).map(link).collect()
     }
@@ -183,6 +223,8 @@ impl Models {
     /// Validates each setting.
     pub(super) fn check(&self, providers: &Providers, rule: &mut impl FnMut(bool, &str, &str)) {
         for link in &self.chain {
+            let writes = providers.get(&link.provider).is_none_or(Provider::writes);
+            rule(writes, "models.chain", &format!("'{link}' speaks, and writes no replies"));
             let unknown = check_link(providers, link).err();
             rule(unknown.is_none(), "models.chain", &unknown.map(|unknown| unknown.to_string()).unwrap_or_default());
         }
@@ -221,15 +263,32 @@ impl Models {
             rule(addressed, &key("base_url"), "must be set: this provider has no public address");
             let plain = provider.base_url.as_ref().is_none_or(holds_no_secret);
             rule(plain, &key("base_url"), HOLDS_A_SECRET);
-            rule(!provider.model.is_empty(), &key("model"), "must be set");
+            rule(provider.writes() || provider.speaks(), &key("model"), "must be set");
+            let speaks = provider.format.speaks() || provider.speech_model.is_empty();
+            rule(speaks, &key("speech_model"), "only services of the formats openai, elevenlabs and speechify speak");
+            let sound = provider.voices.iter().all(|voice| is_voice_name(voice));
+            rule(sound, &key("voices"), "must be names of at most 100 letters, digits and signs");
+            let voiced = provider.speech_model.is_empty() || !provider.voices.is_empty();
+            rule(voiced, &key("voices"), "must name a voice at least");
         }
     }
 }
 
-fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Link>, D::Error> {
+pub(super) fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Link>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let links = text.split(',').map(str::trim).filter(|link| !link.is_empty());
     links.map(|link| link.parse().map_err(D::Error::custom)).collect()
+}
+
+/// Names with commas between them.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// What services call their voices: a word, or an id.
+pub(super) fn is_voice_name(name: &str) -> bool {
+    (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+()".contains(&b))
 }
 
 fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {

@@ -15,7 +15,7 @@ use super::Config;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Conventional environment variables, and their settings.
-const USUAL_NAMES: [(&str, &str); 13] = [
+const USUAL_NAMES: [(&str, &str); 15] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
     ("OPENAI_API_KEY", "providers.openai.keys.default"),
@@ -24,6 +24,8 @@ const USUAL_NAMES: [(&str, &str); 13] = [
     ("ANTHROPIC_BASE_URL", "providers.anthropic.base_url"),
     ("XAI_API_KEY", "providers.xai.keys.default"),
     ("XAI_BASE_URL", "providers.xai.base_url"),
+    ("ELEVENLABS_API_KEY", "providers.elevenlabs.keys.default"),
+    ("SPEECHIFY_API_KEY", "providers.speechify.keys.default"),
     ("QDRANT_URL", "qdrant.url"),
     ("QDRANT_API_KEY", "qdrant.api_key"),
     ("TROUPE_LOCAL_MODELS", "local.models"),
@@ -248,7 +250,8 @@ fn slot<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Value> {
 
 /// The defaults of a provider: empty.
 fn nameless_provider() -> Table {
-    let texts = ["format", "base_url", "model", "continues"].map(|key| (key, Value::String(String::new())));
+    let texts = ["format", "base_url", "model", "continues", "speech_model", "voices"];
+    let texts = texts.map(|key| (key, Value::String(String::new())));
     texts.into_iter().chain([("small", Value::Boolean(false))]).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 

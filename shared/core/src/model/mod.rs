@@ -99,6 +99,9 @@ pub struct Persona {
     pub tags: Vec<String>,
     /// What `{{char}}` stands for; the name by default.
     pub nickname: Option<String>,
+    /// The voice that speaks its replies, one of those of `/voices`; null for the default.
+    #[schema(example = "openai/coral")]
+    pub voice: Option<String>,
     /// How it speaks, for its owner only.
     pub example_dialogue: Option<String>,
     /// Instructions after the conversation, for its owner only.

@@ -432,6 +432,27 @@ problem_codes! {
         title: "too many branches",
         advice: "The conversation has as many branches as it may have. Fork it, and go on in the copy.",
     }
+    ReplyUnfinished {
+        name: "reply_unfinished",
+        status: 409,
+        retryable: true,
+        title: "the reply is still being written",
+        advice: "Wait until the reply has ended, or stop it.",
+    }
+    NoVoice {
+        name: "no_voice",
+        status: 503,
+        retryable: false,
+        title: "nothing speaks here",
+        advice: "This service is not set up to speak. Ask whoever runs it for a voice.",
+    }
+    SpeechUnavailable {
+        name: "speech_unavailable",
+        status: 503,
+        retryable: true,
+        title: "it could not be spoken",
+        advice: "No speech service that may be asked has spoken it, or a budget is spent. Try again later.",
+    }
     BudgetExhausted {
         name: "budget_exhausted",
         status: 429,

@@ -43,7 +43,7 @@ pub async fn personas(
                'system_prompt', system_prompt, 'temperature', temperature, 'model', model, 'chain', chain, 'when_cut', when_cut,
                'over_budget', over_budget, 'cache_replies', cache_replies, 'remembers', remembers, 'languages', languages,
                'visibility', visibility, 'greetings', greetings, 'example_dialogue', example_dialogue, 'post_history', post_history,
-               'creator_notes', creator_notes, 'tags', tags, 'nickname', nickname,
+               'creator_notes', creator_notes, 'tags', tags, 'nickname', nickname, 'voice', voice,
                'lorebook', (select b.book::json from persona_lorebooks b where b.persona_id = id),
                'created_at', created_at, 'updated_at', updated_at)::text as "json!"
            from personas where owner_id = $1 and id > $2 order by id limit $3"#,

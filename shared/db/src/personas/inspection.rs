@@ -164,8 +164,8 @@ async fn newest(
            from conversations c
            left join branches b on b.conversation_id = c.id and b.number = c.branch
            cross join lateral (
-               select coalesce(array_agg(m.role), '{}') as roles, coalesce(array_agg(m.content), '{}') as contents
-               from (select m.role, m.content from messages m
+               select coalesce(array_agg(m.role), '{}') as roles, coalesce(array_agg(coalesce(left(m.content, m.heard) || '…', m.content)), '{}') as contents
+               from (select m.role, m.content, m.heard from messages m
                      where m.conversation_id = c.id
                        and (m.branch = c.branch or exists (select from unnest(b.ancestors, b.below) a (number, below)
                                                            where a.number = m.branch and m.turn < a.below))

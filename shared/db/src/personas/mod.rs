@@ -50,6 +50,7 @@ pub struct Character<'a> {
     pub creator_notes: &'a str,
     pub tags: &'a [String],
     pub nickname: Option<&'a str>,
+    pub voice: Option<&'a str>,
 }
 
 /// A change; `None` is unchanged.
@@ -73,6 +74,7 @@ pub struct PersonaChange<'a> {
     pub creator_notes: Option<&'a str>,
     pub tags: Option<&'a [String]>,
     pub nickname: Change<&'a str>,
+    pub voice: Change<&'a str>,
 }
 
 impl PersonaChange<'_> {
@@ -97,6 +99,7 @@ impl PersonaChange<'_> {
             ("creator_notes", self.creator_notes.is_some()),
             ("tags", self.tags.is_some()),
             ("nickname", !self.nickname.is_kept()),
+            ("voice", !self.voice.is_kept()),
         ];
         all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
@@ -107,12 +110,12 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
         Persona,
         r#"insert into personas (id, owner_id, slug, name, description, system_prompt, temperature, model, languages, visibility,
                chain, when_cut, over_budget, cache_replies, remembers, greetings, example_dialogue, post_history, creator_notes,
-               tags, nickname, from_card)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+               tags, nickname, from_card, voice)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
                cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
-               hidden_reason, avatar_url(slug, avatar) as avatar_url, greetings, tags, nickname, has_lorebook,
+               hidden_reason, avatar_url(slug, avatar) as avatar_url, greetings, tags, nickname, voice, has_lorebook,
                example_dialogue as "example_dialogue: Option<String>",
                post_history as "post_history: Option<String>", creator_notes as "creator_notes: Option<String>",
                created_at, updated_at"#,
@@ -138,6 +141,7 @@ pub async fn create(db: impl PgExecutor<'_>, new: &NewPersona<'_>) -> Result<Per
         new.character.tags,
         new.character.nickname,
         new.from_card,
+        new.character.voice,
     )
     .fetch_one(db)
     .await
@@ -153,7 +157,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, page: Page<PersonaId>) 
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
                coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, avatar_url(slug, avatar) as avatar_url,
-               greetings, tags, nickname, has_lorebook,
+               greetings, tags, nickname, voice, has_lorebook,
                case when owner_id = $1 then example_dialogue end as example_dialogue,
                case when owner_id = $1 then post_history end as post_history,
                case when owner_id = $1 then creator_notes end as creator_notes, created_at, updated_at
@@ -181,7 +185,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, slug: &str) -> Result<O
                over_budget as "over_budget: OverBudget", cache_replies, remembers, languages,
                visibility as "visibility: Visibility",
                coalesce(owner_id = $1, false) as "owned!", hidden_at, hidden_reason, avatar_url(slug, avatar) as avatar_url,
-               greetings, tags, nickname, has_lorebook,
+               greetings, tags, nickname, voice, has_lorebook,
                case when owner_id = $1 then example_dialogue end as example_dialogue,
                case when owner_id = $1 then post_history end as post_history,
                case when owner_id = $1 then creator_notes end as creator_notes, created_at, updated_at
@@ -213,12 +217,13 @@ pub async fn update(
                greetings = coalesce($17, greetings), example_dialogue = coalesce($18, example_dialogue),
                post_history = coalesce($19, post_history), creator_notes = coalesce($20, creator_notes),
                tags = coalesce($21, tags), nickname = case when $22 then nickname else $23 end,
+               voice = case when $24 then voice else $25 end,
                version = version + 1, updated_at = now()
            where owner_id = $1 and slug = $2
            returning id as "id: PersonaId", slug, name, description, system_prompt as "system_prompt: Option<String>",
                temperature, model, chain, when_cut as "when_cut: WhenCut", over_budget as "over_budget: OverBudget",
                cache_replies, remembers, languages, visibility as "visibility: Visibility", true as "owned!", hidden_at,
-               hidden_reason, avatar_url(slug, avatar) as avatar_url, greetings, tags, nickname, has_lorebook,
+               hidden_reason, avatar_url(slug, avatar) as avatar_url, greetings, tags, nickname, voice, has_lorebook,
                example_dialogue as "example_dialogue: Option<String>",
                post_history as "post_history: Option<String>", creator_notes as "creator_notes: Option<String>",
                created_at, updated_at"#,
@@ -245,6 +250,8 @@ pub async fn update(
         change.tags,
         change.nickname.is_kept(),
         change.nickname.value(),
+        change.voice.is_kept(),
+        change.voice.value(),
     )
     .fetch_optional(db)
     .await

@@ -95,7 +95,7 @@ pub struct Claimed {
 ///
 /// The history is that of the request's branch: the messages before the question, and those that came while it waited
 /// but belong to earlier turns. (A later turn's question may have the earlier position: messages and requests of
-/// concurrent calls are numbered apart.)
+/// concurrent calls are numbered apart.) Of a reply that was interrupted while it was spoken, it has what was heard.
 #[expect(clippy::too_many_lines, reason = "one statement, and its columns by name")]
 pub async fn claim(
     db: impl PgExecutor<'_>,
@@ -137,15 +137,15 @@ pub async fn claim(
                select ancestors, below from branches
                where conversation_id = r.conversation_id and number = r.branch and r.branch > 0 offset 0) b on true
            cross join lateral (
-               select array_agg(m.role) as roles, array_agg(m.content) as contents
-               from (select role, content
-                     from ((select role, content, turn, position from messages
+               select array_agg(m.role) as roles, array_agg(coalesce(left(m.content, m.heard) || '…', m.content)) as contents
+               from (select role, content, heard
+                     from ((select role, content, heard, turn, position from messages
                             where conversation_id = r.conversation_id and position <= q.position and turn <= r.position
                               and (branch = r.branch or exists (select from unnest(b.ancestors, b.below) a (number, below)
                                                                 where a.number = branch and turn < a.below))
                             order by position desc limit $4)
                            union all
-                           (select role, content, turn, position from messages
+                           (select role, content, heard, turn, position from messages
                             where conversation_id = r.conversation_id and position > q.position and turn < r.position
                               and (branch = r.branch or exists (select from unnest(b.ancestors, b.below) a (number, below)
                                                                 where a.number = branch and turn < a.below))

@@ -76,8 +76,11 @@ impl Roster {
     /// ones.
     pub(super) fn reload(&self, config: &config::Config, mut is_new: impl FnMut(&Endpoint)) {
         let old = self.current();
-        let endpoints =
-            config.providers.iter().flat_map(|(name, provider)| endpoints(name, provider, config, &self.client));
+        let endpoints = config
+            .providers
+            .iter()
+            .filter(|(_, provider)| provider.writes())
+            .flat_map(|(name, provider)| endpoints(name, provider, config, &self.client));
         let old_or_new = |endpoint: Arc<Endpoint>| {
             if let Some(old) = old.endpoints.iter().find(|old| old.is_same(&endpoint)) {
                 return old.clone();
@@ -183,7 +186,9 @@ fn endpoints(
             Format::Openai => Box::new(WithTimeLimits::new(OpenAiChatModel::new(client, base, key), limits)),
             Format::Anthropic => Box::new(WithTimeLimits::new(AnthropicChatModel::new(client, base, key), limits)),
             Format::Json => Box::new(WithTimeLimits::new(JsonChatModel::new(client, base, key), limits)),
-            Format::Offline => Box::new(OfflineChatModel::new(config.models.offline_word_interval)),
+            Format::Offline | Format::Elevenlabs | Format::Speechify => {
+                Box::new(OfflineChatModel::new(config.models.offline_word_interval))
+            }
         };
         if provider.small { Box::new(SmallModel(model)) } else { model }
     };

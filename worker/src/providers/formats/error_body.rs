@@ -62,21 +62,23 @@ impl ErrorBody {
         let body = body.get(0).unwrap_or(body);
         let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
         let field = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let detail = body.get("detail").map_or(&Value::Null, |detail| detail.get(0).unwrap_or(detail));
         let objects = [
             error,
             body,
+            detail,
             error.get("details").unwrap_or(&Value::Null),
             error.get("innererror").unwrap_or(&Value::Null),
         ];
         let fields = ["code", "type", "status", "error_code"];
         let codes = objects.iter().flat_map(|object| fields.map(|name| field(object, name).to_ascii_lowercase()));
-        let detail = body.get("detail").map_or(&Value::Null, |detail| detail.get(0).unwrap_or(detail));
         let messages = [
             error.as_str().unwrap_or_default().to_owned(),
             field(error, "message"),
             field(body, "message"),
             detail.as_str().unwrap_or_default().to_owned(),
             field(detail, "msg"),
+            field(detail, "message"),
         ];
         Self {
             codes: codes.filter(|code| !code.is_empty()).collect(),
@@ -117,6 +119,7 @@ const MONEY: &[&str] = &[
     "spending limit",
     "api usage limits",
     "quota exceeded",
+    "quota_exceeded",
     "exceeded your current quota",
 ];
 const RATE: &[&str] = &["rate_limit", "resource_exhausted", "too_many_requests"];

@@ -9,7 +9,12 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use troupe_core::{adapters::http_client, model::providers::Outcome, trace};
+use troupe_core::{
+    adapters::http_client,
+    model::providers::Outcome,
+    trace,
+    wav::{BadWav, Wav},
+};
 
 use super::error_body;
 use crate::providers::failure::Failure;
@@ -44,7 +49,7 @@ pub(super) async fn check_status(response: Response) -> Result<Response, Failure
 }
 
 /// The body of an answer that is not streamed.
-pub(super) async fn read_body(mut response: Response) -> Result<String, Failure> {
+pub(super) async fn read_bytes(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|error| transport_failure(&error))? {
         body.extend_from_slice(&part);
@@ -52,6 +57,20 @@ pub(super) async fn read_body(mut response: Response) -> Result<String, Failure>
             return Err(Failure::new(Outcome::Malformed, "the answer is too long"));
         }
     }
+    Ok(body)
+}
+
+/// The sound in a WAV file.
+pub(super) fn wav(file: &[u8]) -> Result<Wav, Failure> {
+    Wav::parse(file).map_err(|bad| match bad {
+        BadWav::Empty => Failure::new(Outcome::Empty, "the service sent no sound"),
+        bad => Failure::new(Outcome::Malformed, format!("the service sent no sound that is understood: {bad}")),
+    })
+}
+
+/// The same, of text.
+pub(super) async fn read_body(response: Response) -> Result<String, Failure> {
+    let body = read_bytes(response).await?;
     match str::from_utf8(&body) {
         Ok(text) => Ok(text.trim_start_matches(BYTE_ORDER_MARK).to_owned()),
         Err(error) if error.error_len().is_some() => Err(Failure::new(Outcome::Malformed, "the answer is no text")),

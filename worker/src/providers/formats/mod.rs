@@ -1,13 +1,17 @@
-//! Wire formats of model services, one a file behind [`super::chat_model::ChatModel`], and what they share: HTTP,
+//! Wire formats of model services, one a file behind [`super::chat_model::ChatModel`] or
+//! [`super::speech_model::SpeechModel`], and what they share: HTTP,
 //! server-sent events, timeouts, lenient JSON, and the classification of errors.
 
 pub(super) mod anthropic;
+pub(super) mod elevenlabs;
 pub(super) mod error_body;
 pub(super) mod http;
 pub(super) mod json;
 pub(super) mod lenient_json;
 pub(super) mod offline;
 pub(super) mod openai;
+pub(super) mod openai_speech;
+pub(super) mod speechify;
 pub(super) mod sse;
 pub(super) mod stream;
 #[cfg(any(test, feature = "fuzzing"))]
