@@ -11,8 +11,9 @@ use troupe_tests::{Transcript, socket::TextFrame, transcript::is_terminal};
 use crate::{
     devices::{Habits, Session},
     ledger::Entry,
+    listeners::Listened,
     load::Said,
-    speech::{Manner, manner_of, reply_to},
+    replies::{Manner, manner_of, reply_to},
 };
 
 /// What must never happen, and did.
@@ -124,6 +125,11 @@ impl Findings {
                 self.lost.push(format!("a socket did not hear the end of {request}; it heard:\n{heard}"));
             }
         }
+    }
+
+    /// A reply that was heard aloud: every sentence once, in its order, as it is stored.
+    pub(crate) fn of_listening(&mut self, listened: &Listened, entry: &Entry, sentences: &[String]) {
+        self.wrong.extend(listened.fault(entry, sentences));
     }
 
     fn breach(&mut self, terminal: bool, breach: String) {

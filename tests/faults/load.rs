@@ -17,7 +17,8 @@ use troupe_tests::{Client, Cluster};
 
 use crate::{
     devices::{self, Habits, Session},
-    speech::{any_question, script_of},
+    listeners::{self, Listened},
+    replies::{any_question, script_of},
 };
 
 const USERS: usize = 4;
@@ -68,6 +69,7 @@ pub(crate) struct Load {
     stage: Arc<Stage>,
     senders: JoinSet<()>,
     devices: JoinSet<Vec<Session>>,
+    listeners: JoinSet<Vec<Listened>>,
 }
 
 impl Load {
@@ -82,13 +84,14 @@ impl Load {
             drops: watch::Sender::default(),
             settled: watch::Sender::default(),
         });
-        let (mut senders, mut devices) = (JoinSet::new(), JoinSet::new());
+        let (mut senders, mut devices, mut listeners) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let mut random = fastrand::Rng::with_seed(seed);
         for (number, user) in users.iter().enumerate() {
             for habits in [Habits::Steady, Habits::Wandering] {
                 let (stage, user, random) = (stage.clone(), user.clone(), random.fork());
                 devices.spawn(devices::listen(stage, user, number, habits, random));
             }
+            listeners.spawn(listeners::listen(stage.clone(), user.clone(), number, random.fork()));
             for conversation in 0..CONVERSATIONS {
                 let sender = Sender {
                     stage: stage.clone(),
@@ -100,7 +103,7 @@ impl Load {
                 senders.spawn(sender.keep_talking(random.fork()));
             }
         }
-        Self { users, stage, senders, devices }
+        Self { users, stage, senders, devices, listeners }
     }
 
     /// The servers are others now.
@@ -141,11 +144,12 @@ impl Load {
         Arc::new(self.stage.said.borrow().clone())
     }
 
-    /// Everything is final: each device hears the rest, and tells what it heard.
-    pub(crate) async fn settle(self, said: Arc<Vec<Said>>) -> Vec<Session> {
+    /// Everything is final: each device and each listener hears the rest, and tells what it heard.
+    pub(crate) async fn settle(self, said: Arc<Vec<Said>>) -> (Vec<Session>, Vec<Listened>) {
         self.stage.settled.send_replace(Some(said));
-        let heard = tokio::time::timeout(UNHEARD, self.devices.join_all()).await;
-        heard.expect("devices that find a server").into_iter().flatten().collect()
+        let both = async { tokio::join!(self.devices.join_all(), self.listeners.join_all()) };
+        let (sessions, listened) = tokio::time::timeout(UNHEARD, both).await.expect("devices that find a server");
+        (sessions.into_iter().flatten().collect(), listened.into_iter().flatten().collect())
     }
 }
 

@@ -10,11 +10,12 @@ mod check;
 mod devices;
 mod faults;
 mod ledger;
+mod listeners;
 mod load;
 mod model;
+mod replies;
 mod scene;
 mod seed;
-mod speech;
 
 use std::time::{Duration, Instant};
 

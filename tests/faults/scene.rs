@@ -7,7 +7,10 @@ use std::{
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
-use troupe_tests::{Client, Cluster, ClusterOptions, Replication};
+use troupe_tests::{
+    Client, Cluster, ClusterOptions, Replication,
+    speaker::{ScriptedSpeaker, SpeechFormat},
+};
 
 use crate::{
     check::{Findings, longest_silence},
@@ -24,6 +27,8 @@ pub(crate) struct Scene {
     load: Load,
     freeze: Duration,
     struck: Option<(Instant, i64)>,
+    /// Ended with the scene.
+    _speaker: ScriptedSpeaker,
 }
 
 impl Scene {
@@ -38,7 +43,10 @@ impl Scene {
     }
 
     async fn start_on(stores: ClusterOptions, seed: u64, freeze: Duration) -> Self {
-        let cluster = stores
+        let speaker = ScriptedSpeaker::start(SpeechFormat::OpenAi).await;
+        let cluster = speaker
+            .provider(stores, "speaker", "calm")
+            .set("TROUPE_SPEECH__CHAIN", "speaker")
             .processes()
             .set("TROUPE_WORKER__LEASE", "2s")
             .set("TROUPE_WORKER__RETRY_CAP", "1s")
@@ -50,7 +58,7 @@ impl Scene {
             .start()
             .await;
         let load = Load::start(&cluster, seed).await;
-        Self { cluster, load, freeze, struck: None }
+        Self { cluster, load, freeze, struck: None, _speaker: speaker }
     }
 
     /// Lets the load go on until so many more messages have been accepted.
@@ -72,9 +80,9 @@ impl Scene {
         let said = self.load.stop().await;
         let (struck, in_flight) = self.struck.unwrap_or_else(|| (Instant::now(), 0));
         self.settles().await;
-        let Self { cluster, load, .. } = self;
+        let Self { cluster, load, _speaker, .. } = self;
         let users = load.users.clone();
-        let sessions = load.settle(said.clone()).await;
+        let (sessions, listened) = load.settle(said.clone()).await;
         let ledger = ledger::read(&cluster).await;
 
         let mut findings = Findings::default();
@@ -89,6 +97,11 @@ impl Scene {
         for (entry, polled, events) in poll(&cluster, &users, &ledger).await {
             findings.of_polling(entry, &polled, &events);
         }
+        for listened in &listened {
+            let Some(entry) = by_id.get(&*listened.request) else { continue };
+            let owner = users.iter().find(|user| user.user["id"] == *entry.user).expect("an owner");
+            findings.of_listening(listened, entry, &sentences_of(&cluster, owner, &entry.id).await);
+        }
         findings.wrong.extend(cluster.alarms());
 
         let figures = Figures {
@@ -99,6 +112,7 @@ impl Scene {
             lost: findings.lost.len(),
             doubled: findings.doubled.len(),
             silence: longest_silence(&sessions, struck),
+            sentences: listened.iter().map(|listened| listened.sounds.len()).sum(),
         };
         figures.print(name);
         findings.assert_none();
@@ -136,6 +150,16 @@ async fn poll<'a>(cluster: &Cluster, users: &[Client], ledger: &'a [Entry]) -> V
     polls.buffer_unordered(8).collect().await
 }
 
+/// What is said aloud of a reply.
+async fn sentences_of(cluster: &Cluster, owner: &Client, request: &str) -> Vec<String> {
+    let server = cluster.server(cluster.live_servers()[0]);
+    let path = format!("/api/v1/requests/{request}/sentences");
+    let sentences = owner.at(server).get(&path).await.expect(200);
+    let texts =
+        sentences["sentences"].as_array().into_iter().flatten().filter_map(|sentence| sentence["text"].as_str());
+    texts.map(str::to_owned).collect()
+}
+
 /// What was measured in a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
@@ -148,19 +172,26 @@ pub(crate) struct Figures {
     lost: usize,
     doubled: usize,
     silence: Duration,
+    /// Spoken and heard.
+    sentences: usize,
 }
 
 impl Figures {
     /// What the lines are made of.
     pub(crate) fn print_head() {
-        println!("| fault | in flight | messages | lost | doubled | attempts again | calls again | longest silence |");
+        println!(
+            "| fault | in flight | messages | lost | doubled | attempts again | calls again | longest silence | sentences \
+             heard |"
+        );
     }
 
     /// A line of docs/RELIABILITY.md.
     pub(crate) fn print(&self, name: &str) {
-        let Self { in_flight, messages, again, refused, lost, doubled, silence } = self;
+        let Self { in_flight, messages, again, refused, lost, doubled, silence, sentences } = self;
         let silence = silence.as_secs_f64();
-        println!("| {name} | {in_flight} | {messages} | {lost} | {doubled} | {again} | {refused} | {silence:.1} s |");
+        println!(
+            "| {name} | {in_flight} | {messages} | {lost} | {doubled} | {again} | {refused} | {silence:.1} s | {sentences} |"
+        );
     }
 
     /// Several runs as one.
@@ -172,5 +203,6 @@ impl Figures {
         self.lost += other.lost;
         self.doubled += other.doubled;
         self.silence = self.silence.max(other.silence);
+        self.sentences += other.sentences;
     }
 }

@@ -11,6 +11,8 @@ use troupe_tests::{Script, provider::words_of};
 /// average: what an outage leaves behind must be worked off in the end.
 const PACE: Duration = Duration::from_millis(25);
 
+const WORDS_A_SENTENCE: usize = 6;
+
 /// How the model service treats a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -55,7 +57,10 @@ pub(crate) fn manner_of(question: &str) -> Manner {
 /// The whole reply, unless it is refused.
 pub(crate) fn reply_to(question: &str) -> String {
     let words = question.split_once(" of ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-    format!("To “{question}” I say: {}", words_of(words.unwrap_or(10)))
+    let said = words_of(words.unwrap_or(10));
+    let words: Vec<_> = said.split_whitespace().collect();
+    let sentences: Vec<_> = words.chunks(WORDS_A_SENTENCE).map(|words| format!("I say {}.", words.join(" "))).collect();
+    format!("To “{question}”. {}", sentences.join(" "))
 }
 
 /// What a call with this question is answered with that was asked so many times before.
