@@ -72,26 +72,35 @@ def ask(api, persona, question):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
+    heard = hear_all(api, request)
+    watcher.join()
+    sentences = [sentence["text"] for sentence in api.json("GET", f"/requests/{request}/sentences")["sentences"]]
+    rate, whole = samples_of(api.call("GET", f"/requests/{request}/speech?wait={WAIT}")[1])
+    sounds = [samples_of(sound)[1] for sound, _ in heard]
+    anew = joined(sounds) != whole
+    if anew:
+        # Its provider failed, and the reply began anew while it was heard.
+        sounds = [samples_of(sound)[1] for sound, _ in hear_all(api, request)]
+    if joined(sounds) != whole or len(sounds) != len(sentences):
+        raise SystemExit(f"the whole of {request} is not its sentences, one after the other")
+    for text, sound in zip(sentences, sounds):
+        seconds = len(sound) / rate
+        if not SECONDS_A_CHARACTER[0] * len(text) <= seconds <= SECONDS_A_CHARACTER[1] * len(text) + 1.5:
+            raise SystemExit(f"{seconds:.2f} s for “{text}”")
+        if max(map(abs, sound)) < LOUD:
+            raise SystemExit(f"“{text}” is silent")
+    return {"first": heard[0][1] - written[0], "anew": anew, "sentences": sentences, "sounds": sounds, "rate": rate}
+
+
+def hear_all(api, request):
     heard = []
     while (sound := hear(api, request, len(heard) + 1)) is not None:
         heard.append(sound)
-    watcher.join()
-    sentences = api.json("GET", f"/requests/{request}/sentences")["sentences"]
-    if len(sentences) != len(heard):
-        raise SystemExit(f"{len(sentences)} sentences, {len(heard)} sounds")
-    rate, whole = samples_of(api.call("GET", f"/requests/{request}/speech?wait={WAIT}")[1])
-    parts = array.array("h")
-    for sentence, (sound, _) in zip(sentences, heard):
-        _, samples = samples_of(sound)
-        seconds, characters = len(samples) / rate, len(sentence["text"])
-        if not SECONDS_A_CHARACTER[0] * characters <= seconds <= SECONDS_A_CHARACTER[1] * characters + 1.5:
-            raise SystemExit(f"{seconds:.2f} s for “{sentence['text']}”")
-        if max(map(abs, samples)) < LOUD:
-            raise SystemExit(f"“{sentence['text']}” is silent")
-        parts.extend(samples)
-    if parts != whole:
-        raise SystemExit("the whole is not its parts, one after the other")
-    return {"first": heard[0][1] - written[0], "sentences": sentences, "sounds": [samples_of(sound)[1] for sound, _ in heard], "rate": rate}
+    return heard
+
+
+def joined(sounds):
+    return sum(sounds, array.array("h"))
 
 
 def plot(reply):
@@ -131,12 +140,13 @@ def main():
     replies = [ask(api, options.persona, question) for question in options.questions]
     sentences = sum(len(reply["sentences"]) for reply in replies)
     seconds = sum(len(sound) / reply["rate"] for reply in replies for sound in reply["sounds"])
-    print(f"{len(replies)} replies, {sentences} sentences, {seconds:.1f} s of sound")
+    anew = sum(reply["anew"] for reply in replies)
+    print(f"{len(replies)} replies, {anew} of them begun anew, {sentences} sentences, {seconds:.1f} s of sound")
     spoken, kept, known = [], [], set()
     for reply in replies:
-        texts = [sentence["text"] for sentence in reply["sentences"]]
-        (kept if texts[0] in known else spoken).append(reply["first"])
-        known.update(texts)
+        if not reply["anew"]:
+            (kept if reply["sentences"][0] in known else spoken).append(reply["first"])
+        known.update(reply["sentences"])
     for name, times in [("spoken anew", sorted(spoken)), ("kept from an earlier reply", sorted(kept))]:
         if times:
             p95 = times[ceil(len(times) * 0.95) - 1]

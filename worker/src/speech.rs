@@ -53,7 +53,7 @@ impl Job for Speech {
         };
         let duration_ms = i32::try_from(wav.duration().as_millis()).unwrap_or(i32::MAX).max(1);
         let clip = Clip { bytes: wav.encode(), duration_ms };
-        audio_cache::store(&context.pool, wanted.user_id, &wanted.digest(), &wanted.voice, &clip).await?;
+        audio_cache::store(&context.pool, &wanted, &clip).await?;
         Ok(Outcome::DONE)
     }
 

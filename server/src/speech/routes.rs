@@ -34,6 +34,8 @@ use crate::{
 
 /// Of one reply.
 const MAX_SENTENCES: usize = 1_000;
+/// Beside the sentence that is waited for.
+const ORDERED_AHEAD: usize = 3;
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>
 where
@@ -217,15 +219,16 @@ pub(crate) async fn speak_reply(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let tag = tag(&wanted);
-    // All at once: they are made side by side.
-    let mut kept = Vec::with_capacity(wanted.len());
-    for wanted in &wanted {
-        kept.push(order(&speech, wanted).await?);
-    }
     let mut parts = Vec::with_capacity(wanted.len());
-    for (wanted, kept) in wanted.iter().zip(kept) {
-        let clip = match kept {
-            None => await_sound(&speech, wanted, deadline).await?,
+    for (number, next) in wanted.iter().enumerate() {
+        // Some are made side by side, and not all at once: others want to hear something, too.
+        let clip = match order(&speech, next).await? {
+            None => {
+                for ahead in wanted.iter().skip(number + 1).take(ORDERED_AHEAD) {
+                    order(&speech, ahead).await?;
+                }
+                await_sound(&speech, next, deadline).await?
+            }
             kept => kept,
         };
         let Some(clip) = clip else { return Ok(not_yet()) };

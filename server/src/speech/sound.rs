@@ -29,7 +29,14 @@ pub(super) fn sentence(
     text: String,
 ) -> Result<SpeakSentence, ApiError> {
     let voice = speech.voice(request.voice.as_deref())?.to_string();
-    Ok(SpeakSentence { persona_id: request.persona, tier: request.tier.clone(), voice, text, user_id: user })
+    Ok(SpeakSentence {
+        persona_id: request.persona,
+        conversation_id: request.conversation,
+        tier: request.tier.clone(),
+        voice,
+        text,
+        user_id: user,
+    })
 }
 
 /// What was ordered; `None` where it is still not there at the deadline.

@@ -136,6 +136,7 @@ impl Payload for InspectPrompt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpeakSentence {
     pub persona_id: PersonaId,
+    pub conversation_id: ConversationId,
     /// Of the user.
     pub tier: String,
     /// As `provider/name`.

@@ -1,6 +1,5 @@
 //! What a listener hears of a reply, when, and what it leaves behind.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use troupe_core::wav::Wav;
 use troupe_tests::{Client, Gate, Script, Signal, speaker::SpeechMood, within};
@@ -192,7 +191,8 @@ async fn what_is_spoken_is_kept_within_bounds() {
     let user = cluster.client(0).await;
     let sentences: Vec<_> = (0..8).map(|n| format!("{} {n}.", "Word".repeat(96))).collect();
     cluster.provider.on("Much", [Script::text(&sentences.join(" "))]);
-    let sent = user.send(&user.conversation("demo").await, "Much").await;
+    let conversation = user.conversation("demo").await;
+    let sent = user.send(&conversation, "Much").await;
     user.reply(&sent.request).await;
     for number in 1..=sentences.len() {
         hear(&user, &sent.request, number).await.sound();
@@ -202,10 +202,9 @@ async fn what_is_spoken_is_kept_within_bounds() {
     assert!(bytes().await > 524_288, "no more than is needed is removed");
     // It is made again.
     assert_says(&hear(&user, &sent.request, 1).await.sound(), &sentences[0]);
-    // It goes with the account.
-    let password = json!({"password": troupe_tests::client::PASSWORD});
-    user.answer(user.call(Method::DELETE, "/api/v1/auth/me").json(&password)).await.expect(202);
-    within("an empty cache", async { while cluster.count("audio_cache").await > 0 {} }).await;
+    // It goes with its conversation.
+    user.delete(&format!("/api/v1/conversations/{conversation}")).await.expect(204);
+    assert_eq!(cluster.count("audio_cache").await, 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Model services: the port [`chat_model`], one wire format a file in [`formats`], and [`failover`] between them.
 //!
-//! `failover` calls `formats` through the port; all depend on [`prompt`] and [`failure`]. Services that speak are behind
-//! the port [`speech_model`], and called by [`speech_failover`].
+//! `failover` calls `formats` through the port; all depend on [`prompt`] and [`failure`]. Services that speak are
+//! behind the port [`speech_model`], and called by [`speech_failover`].
 
 pub(crate) mod chat_model;
 mod failover;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{PgExecutor, Result};
-use troupe_core::ids::UserId;
+use troupe_core::{ids::UserId, jobs::SpeakSentence};
 
 /// A sound.
 #[derive(Debug, Clone)]
@@ -28,19 +28,17 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, digest: &[u8; 32]) -> R
     .await
 }
 
-pub async fn store(
-    db: impl PgExecutor<'_>,
-    user: UserId,
-    digest: &[u8; 32],
-    voice: &str,
-    Clip { bytes, duration_ms }: &Clip,
-) -> Result<()> {
+/// Keeps what was spoken of a job's sentence.
+pub async fn store(db: impl PgExecutor<'_>, spoken: &SpeakSentence, Clip { bytes, duration_ms }: &Clip) -> Result<()> {
+    let digest = spoken.digest();
     sqlx::query!(
-        "insert into audio_cache (user_id, digest, voice, bytes, size, duration_ms) values ($1, $2, $3, $4, octet_length($4::bytea), $5)
+        "insert into audio_cache (user_id, conversation_id, digest, voice, bytes, size, duration_ms)
+         values ($1, $2, $3, $4, $5, octet_length($5::bytea), $6)
          on conflict (user_id, digest) do update set used_at = now()",
-        user.as_uuid(),
+        spoken.user_id.as_uuid(),
+        spoken.conversation_id.as_uuid(),
         digest.as_slice(),
-        voice,
+        spoken.voice,
         bytes,
         duration_ms,
     )

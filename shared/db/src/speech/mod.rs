@@ -4,7 +4,7 @@ pub mod audio_cache;
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
-    ids::{PersonaId, RequestId, UserId},
+    ids::{ConversationId, PersonaId, RequestId, UserId},
     jobs::{Payload, SpeakSentence},
     model::RequestStatus,
 };
@@ -16,6 +16,7 @@ pub struct Speakable {
     /// The stored reply.
     pub reply: Option<String>,
     pub tier: String,
+    pub conversation: ConversationId,
     pub persona: PersonaId,
     /// As its owner has chosen it.
     pub voice: Option<String>,
@@ -26,7 +27,8 @@ pub struct Speakable {
 pub async fn find(db: impl PgExecutor<'_>, user: UserId, request: RequestId) -> Result<Option<Speakable>> {
     sqlx::query_as!(
         Speakable,
-        r#"select r.status as "status: RequestStatus", m.content as "reply?", r.tier, p.id as "persona: PersonaId", p.voice,
+        r#"select r.status as "status: RequestStatus", m.content as "reply?", r.tier,
+               c.id as "conversation: ConversationId", p.id as "persona: PersonaId", p.voice,
                p.languages[1] as language
            from requests r
            join conversations c on c.id = r.conversation_id
