@@ -6,11 +6,8 @@ use ring::digest::{Context, SHA256};
 use tokio::time::{Instant, sleep};
 use troupe_core::{ids::UserId, jobs::SpeakSentence, metrics::OutcomeLabel};
 use troupe_db::{
-    jobs::enqueue::{NewJob, enqueue_bounded},
-    speech::{
-        audio_cache::{self, Clip},
-        is_awaited,
-    },
+    jobs::enqueue::{NewJob, enqueue_bounded, is_awaited},
+    speech::audio_cache::{self, Clip},
 };
 
 use super::{Speech, follow::Reply};
