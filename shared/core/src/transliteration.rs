@@ -1,4 +1,4 @@
-//! Names in other scripts: Latin letters become those of Cyrillic, Greek, Arabic, Hebrew, Devanagari or Katakana, by rules.
+//! Names in other scripts: Latin letters become Cyrillic, Greek, Arabic, Hebrew, Devanagari or Katakana, by rules.
 //!
 //! The rules know no language: a name is read roughly as in English or Italian, so `José` becomes what is read aloud as
 //! “Jose”. Whatever is not in Latin letters stays, and so does everything in scripts without rules. Among them is Han:
