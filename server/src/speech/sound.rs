@@ -61,7 +61,10 @@ pub(super) async fn order(speech: &Speech, wanted: &SpeakSentence) -> Result<Opt
         return Ok(found);
     }
     let job = NewJob::new(wanted).of(wanted.user_id);
-    let taken = enqueue_bounded(&speech.pool, &job, MAX_OPEN).await? || is_awaited(&speech.pool, wanted).await?;
+    // The job that refuses the first may have ended before it is looked for.
+    let taken = enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?
+        || is_awaited(&speech.pool, wanted).await?
+        || enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?;
     if taken { Ok(None) } else { Err(ApiError::overloaded()) }
 }
 
