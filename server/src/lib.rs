@@ -25,6 +25,7 @@ mod router;
 mod sockets;
 mod speech;
 mod state;
+mod translation;
 mod wellbeing;
 
 use std::{
@@ -81,6 +82,7 @@ use crate::{
     sockets::Sockets,
     speech::Speech,
     state::AppState,
+    translation::Translation,
     wellbeing::Watched,
 };
 
@@ -133,6 +135,7 @@ impl Server {
             personas: base.personas(),
             interview: base.interview(),
             speech: base.speech(chat.clone()),
+            translation: base.translation(),
             push: Arc::new(Push { pool: base.pool.clone(), config: base.config.clone() }),
             knowledge: base.knowledge()?,
             sockets: base.sockets(auth.clone(), live.clone(), chat.clone(), admin.clone()),
@@ -236,6 +239,10 @@ impl Base {
 
     fn speech(&self, chat: Arc<Chat>) -> Arc<Speech> {
         Arc::new(Speech { pool: self.pool.clone(), chat, configuration: self.configuration.clone() })
+    }
+
+    fn translation(&self) -> Arc<Translation> {
+        Arc::new(Translation::new(self.pool.clone(), self.configuration.clone()))
     }
 
     fn http(&self, concurrency: ConcurrencyLimits) -> Arc<Http> {

@@ -22,6 +22,7 @@ use crate::{
     http::{error::ApiError, middleware},
     interview, knowledge, pages, personas, push, sockets, speech,
     state::AppState,
+    translation,
 };
 
 #[derive(OpenApi)]
@@ -103,13 +104,16 @@ fn described() -> OpenApiRouter<AppState> {
         .merge(knowledge::routes::router())
         .merge(chat::routes::router())
         .merge(speech::routes::router())
+        .merge(translation::routes::router())
         .merge(push::routes::router())
         .merge(sockets::routes::router())
         .merge(interview::routes::router())
         .merge(admin::routes::router())
         .merge(health::api_router());
-    let mut described =
-        OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", api).merge(health::router());
+    let mut described = OpenApiRouter::with_openapi(Description::openapi())
+        .nest("/api/v1", api)
+        .merge(translation::routes::root_router())
+        .merge(health::router());
     for path in described.get_openapi_mut().paths.paths.values_mut() {
         let PathItem { get, put, post, delete, patch, .. } = path;
         [get, put, post, delete, patch].into_iter().flatten().for_each(describe_errors);

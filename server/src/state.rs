@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 
 use crate::{
     accounts::Accounts, admin::Admin, auth::Auth, chat::Chat, health::Probes, http::Http, interview::Interview,
-    knowledge::Knowledge, personas::Personas, push::Push, sockets::Sockets, speech::Speech,
+    knowledge::Knowledge, personas::Personas, push::Push, sockets::Sockets, speech::Speech, translation::Translation,
 };
 
 #[derive(Clone, FromRef)]
@@ -19,6 +19,7 @@ pub(crate) struct AppState {
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) chat: Arc<Chat>,
     pub(crate) speech: Arc<Speech>,
+    pub(crate) translation: Arc<Translation>,
     pub(crate) push: Arc<Push>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) admin: Arc<Admin>,

@@ -25,6 +25,7 @@ const SERVER: &[&str] = &[
     "demo",
     "chat",
     "speech",
+    "translation",
     "admin",
     "sockets",
     "pages",
@@ -44,6 +45,7 @@ const WORKER: &[&str] = &[
     "push",
     "providers",
     "speech",
+    "translation",
     "replies",
     "queue",
     "knowledge",
@@ -65,10 +67,12 @@ const WORKER_PROVIDERS: &[&str] = &[
     "failure",
     "chat_model",
     "speech_model",
+    "translator",
     "small_model",
     "formats",
     "failover",
     "speech_failover",
+    "chain_translator",
     "mod",
 ];
 

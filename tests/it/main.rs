@@ -14,6 +14,7 @@ mod operations;
 mod providers;
 mod security;
 mod speech;
+mod translation;
 
 use troupe_tests::{Cluster, ClusterOptions};
 

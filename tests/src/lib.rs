@@ -40,6 +40,7 @@ mod sse;
 pub mod stores;
 pub mod tls_front;
 pub mod transcript;
+pub mod translator;
 
 use std::time::Duration;
 

@@ -20,6 +20,7 @@ mod queue;
 mod replies;
 mod speech;
 mod statistics;
+mod translation;
 mod vectors;
 mod wellbeing;
 mod work;
@@ -58,7 +59,7 @@ use crate::{
     message_index::MessageIndex,
     money::Money,
     presence::Presence,
-    providers::{Chain, HealthBoard, HealthChecks, Roster, SpeechFailover},
+    providers::{Chain, ChainTranslator, HealthBoard, HealthChecks, Roster, SpeechFailover},
     push::BrowserNotification,
     queue::{Consumers, Queues, Slots},
     replies::{
@@ -72,6 +73,7 @@ use crate::{
     },
     speech::Speech,
     statistics::{DailyUse, QueueHistory},
+    translation::Translation,
     wellbeing::Dependencies,
     work::{Registry, Runner, WakeUps},
 };
@@ -95,7 +97,7 @@ pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken)
     let money = Money::start(worker.pool.clone(), &worker.config, &worker.background).await?;
     tokio::task::spawn_blocking(providers::tokens::warm_up);
     let chain = worker.start_chain(roster, &health_board, &money);
-    let registry = registry(&worker, &chain)?.with(worker.speech(&money)?);
+    let registry = registry(&worker, &chain)?.with(worker.speech(&money)?).with(worker.translation(&chain, &money)?);
     let (registry, retriever) = worker.start_vectors(registry).await?;
     let prompts = worker.prompts(retriever);
     let registry = registry.with(PromptInspection { prompts: prompts.clone(), clock: worker.clock.clone() });
@@ -236,6 +238,11 @@ impl Worker {
     fn speech(&self, money: &Arc<Money>) -> anyhow::Result<Speech> {
         let failover = SpeechFailover::new(self.live.clone(), money.clone(), self.clock.clone())?;
         Ok(Speech { failover: Arc::new(failover) })
+    }
+
+    fn translation(&self, chain: &Arc<Chain>, money: &Arc<Money>) -> anyhow::Result<Translation> {
+        let chain = ChainTranslator { chain: chain.clone(), money: money.clone(), live: self.live.clone() };
+        Ok(Translation::new(self.live.clone(), chain)?)
     }
 
     fn prompts(&self, retriever: Retriever) -> Arc<Prompts> {

@@ -6,11 +6,8 @@ use ring::digest::{Context, SHA256};
 use tokio::time::{Instant, sleep};
 use troupe_core::{ids::UserId, jobs::SpeakSentence, metrics::OutcomeLabel};
 use troupe_db::{
-    jobs::enqueue::{NewJob, enqueue_bounded},
-    speech::{
-        audio_cache::{self, Clip},
-        is_awaited,
-    },
+    jobs::enqueue::{NewJob, enqueue_bounded, is_awaited},
+    speech::audio_cache::{self, Clip},
 };
 
 use super::{Speech, follow::Reply};
@@ -71,7 +68,10 @@ pub(super) async fn order(speech: &Speech, wanted: &SpeakSentence) -> Result<Opt
         return Ok(found);
     }
     let job = NewJob::new(wanted).of(wanted.user_id);
-    let taken = enqueue_bounded(&speech.pool, &job, MAX_OPEN).await? || is_awaited(&speech.pool, wanted).await?;
+    // The job that refuses the first may have ended before it is looked for.
+    let taken = enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?
+        || is_awaited(&speech.pool, wanted).await?
+        || enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?;
     if taken { Ok(None) } else { Err(ApiError::overloaded()) }
 }
 

@@ -17,6 +17,9 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
+            /// The id of nothing.
+            pub const NOBODY: Self = Self(Uuid::nil());
+
             #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
             #[expect(clippy::new_without_default, reason = "a default would look like a value, and every call differs")]
             pub fn new() -> Self {

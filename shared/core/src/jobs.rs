@@ -163,9 +163,43 @@ impl Payload for SpeakSentence {
     const KIND: &'static str = "speech";
 
     fn key(&self) -> Option<String> {
-        let digest = self.digest().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        Some(format!("{}:{digest}", self.user_id))
+        Some(format!("{}:{}", self.user_id, hexadecimal(&self.digest())))
     }
+}
+
+/// Translates a text of the interface, for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TranslateText {
+    /// Where the text is shown.
+    pub key: String,
+    /// In English. What is in braces stays as it is.
+    pub source: String,
+    /// As in [`crate::languages`].
+    pub language: String,
+    /// Those in the source: they are transliterated, not translated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+impl TranslateText {
+    /// SHA-256 of the source: a changed text is another.
+    pub fn source_digest(&self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, self.source.as_bytes()).as_ref());
+        digest
+    }
+}
+
+impl Payload for TranslateText {
+    const KIND: &'static str = "translation";
+
+    fn key(&self) -> Option<String> {
+        Some(format!("{}:{}:{}", self.key, self.language, hexadecimal(&self.source_digest())))
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// A request to be pushed to the queue of its tier.

@@ -20,6 +20,7 @@ pub mod replies;
 mod response_timeout;
 pub mod retrieval;
 pub mod speech;
+pub mod translations;
 pub mod vector_stores;
 
 use std::sync::LazyLock;

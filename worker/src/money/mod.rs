@@ -54,6 +54,11 @@ pub(crate) struct Spender<'a> {
     pub(crate) persona: PersonaId,
 }
 
+impl Spender<'_> {
+    /// The service itself, for what is for everybody: the budget of everyone applies, and the default one of users.
+    pub(crate) const SERVICE: Self = Self { user: UserId::NOBODY, tier: "", persona: PersonaId::NOBODY };
+}
+
 /// A reservation for a reply, until it is settled.
 #[derive(Debug)]
 #[must_use = "what is not settled stays spent"]

@@ -93,6 +93,8 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
                 | "/requests/{id}/speech/{sentence}",
             ),
         ) => (Rate::General, waiting_pace),
+        // It waits for a translator.
+        ("GET", Some("/translation/placeholder")) => (Rate::General, Pace::Waits),
         (
             "GET",
             Some(
@@ -151,6 +153,8 @@ mod tests {
             (Method::GET, "/api/v1/requests/{id}/sentences", Rate::General, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}/speech", Rate::General, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}/speech/{sentence}", Rate::General, Pace::Waits),
+            (Method::GET, "/api/v1/translation/placeholder", Rate::General, Pace::Waits),
+            (Method::GET, "/translation/placeholder", Rate::General, Pace::Waits),
             (Method::GET, "/api/v1/requests/{id}/events", Rate::General, Pace::Streams),
             (Method::GET, "/api/v1/personas/{slug}/responses/export", Rate::General, Pace::Streams),
             (Method::GET, "/api/v1/personas/{slug}/training.jsonl", Rate::General, Pace::Streams),

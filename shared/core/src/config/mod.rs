@@ -25,6 +25,7 @@ mod speech;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod translation;
 
 use std::{
     net::SocketAddr,
@@ -61,6 +62,7 @@ pub use speech::{LOCAL_VOICE, Speech, Voice};
 pub(crate) use sources::read_text;
 pub use sources::{ConfigError, Fault, Sources};
 pub use telemetry::{LogFormat, Telemetry, Traces};
+pub use translation::{Translation, TranslationProvider};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
@@ -77,6 +79,7 @@ pub struct Config {
     pub providers: Providers,
     pub local: Local,
     pub speech: Speech,
+    pub translation: Translation,
     pub embeddings: Embeddings,
     pub qdrant: Qdrant,
     pub cache: Cache,
@@ -218,6 +221,7 @@ impl Config {
         self.models.check(&self.providers, &mut rule);
         self.local.check(&mut rule);
         self.speech.check(&self.providers, &mut rule);
+        self.translation.check(&mut rule);
         self.embeddings.check(&self.providers, &mut rule);
         self.qdrant.check(&mut rule);
         rule(self.worker.max_attempts > 0, "worker.max_attempts", "must be at least 1");

@@ -94,3 +94,14 @@ pub async fn enqueue_bounded(db: impl PgExecutor<'_>, job: &NewJob, max_open: us
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// Whether a worker is at the same job, or will be: one with this payload's key.
+pub async fn is_awaited<P: Payload>(db: impl PgExecutor<'_>, payload: &P) -> Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from jobs where kind = $1 and key = $2 and finished_at is null) as "awaited!""#,
+        P::KIND,
+        payload.key(),
+    )
+    .fetch_one(db)
+    .await
+}

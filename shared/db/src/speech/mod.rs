@@ -5,7 +5,6 @@ pub mod audio_cache;
 use sqlx::{PgExecutor, Result};
 use troupe_core::{
     ids::{ConversationId, PersonaId, RequestId, UserId},
-    jobs::{Payload, SpeakSentence},
     model::RequestStatus,
 };
 
@@ -39,17 +38,6 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, request: RequestId) -> 
         request.as_uuid(),
     )
     .fetch_optional(db)
-    .await
-}
-
-/// Whether a worker is at it, or will be.
-pub async fn is_awaited(db: impl PgExecutor<'_>, job: &SpeakSentence) -> Result<bool> {
-    sqlx::query_scalar!(
-        r#"select exists (select from jobs where kind = $1 and key = $2 and finished_at is null) as "awaited!""#,
-        SpeakSentence::KIND,
-        job.key(),
-    )
-    .fetch_one(db)
     .await
 }
 

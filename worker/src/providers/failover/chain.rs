@@ -87,6 +87,11 @@ impl Chain {
         self.roster.candidates(persona.chain.as_deref(), persona.model.as_deref(), allowed)
     }
 
+    /// The links of the default chain that `models.allowed` allows: for texts of nobody's.
+    pub(crate) fn default_candidates(&self) -> Vec<Candidate> {
+        self.roster.candidates(None, None, self.allowed.as_deref())
+    }
+
     pub(crate) fn max_reply_tokens(&self) -> u32 {
         self.max_reply_tokens
     }
