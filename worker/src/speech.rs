@@ -43,6 +43,10 @@ impl Job for Speech {
         let Some(voice) = Voice::parse(&wanted.voice) else {
             return Ok(Outcome::Fail { error: format!("'{}' is no voice", wanted.voice) });
         };
+        // An earlier attempt may have spoken it, or another job that ended just before this one was ordered.
+        if audio_cache::find(&context.pool, wanted.user_id, &wanted.digest()).await?.is_some() {
+            return Ok(Outcome::DONE);
+        }
         let spender = Spender { user: wanted.user_id, tier: &wanted.tier, persona: wanted.persona_id };
         let wav = match self.failover.speak(spender, &voice, &wanted.text).await {
             Ok(wav) => wav,

@@ -19,7 +19,7 @@ use super::{
     Speech,
     follow::{Reply, follow},
     sentences::Sentence,
-    sound::{await_sound, order, sentence, tag},
+    sound::{sentence, sound, tag},
 };
 use crate::{
     auth::caller::Caller,
@@ -181,10 +181,7 @@ pub(crate) async fn speak_sentence(
     if etag::is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    let clip = match order(&speech, &wanted).await? {
-        None => await_sound(&speech, &wanted, deadline).await?,
-        kept => kept,
-    };
+    let clip = sound(&speech, &wanted, &[], deadline).await?;
     Ok(clip.map_or_else(not_yet, |clip| audio(&headers, tag, clip.bytes)))
 }
 
@@ -197,6 +194,7 @@ pub(crate) async fn speak_sentence(
         (status = 202, description = "it is not all spoken yet", headers(("Retry-After" = u32))),
         (status = 204, description = "there is nothing to be said"),
         (status = 206, description = "the part that `Range` names"),
+        (status = 304, description = "as `If-None-Match` has it"),
         (status = 404, description = "no such request of yours"),
         (status = 409, description = "it is still being written"),
         (status = 416, description = "there is no such part"),
@@ -219,18 +217,14 @@ pub(crate) async fn speak_reply(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let tag = tag(&wanted);
+    if etag::is_known(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
     let mut parts = Vec::with_capacity(wanted.len());
     for (number, next) in wanted.iter().enumerate() {
         // Some are made side by side, and not all at once: others want to hear something, too.
-        let clip = match order(&speech, next).await? {
-            None => {
-                for ahead in wanted.iter().skip(number + 1).take(ORDERED_AHEAD) {
-                    order(&speech, ahead).await?;
-                }
-                await_sound(&speech, next, deadline).await?
-            }
-            kept => kept,
-        };
+        let ahead = &wanted[number + 1..wanted.len().min(number + 1 + ORDERED_AHEAD)];
+        let clip = sound(&speech, next, ahead, deadline).await?;
         let Some(clip) = clip else { return Ok(not_yet()) };
         parts.push(Wav::parse(&clip.bytes).map_err(|bad| ApiError::Internal(format!("read a kept sound: {bad}")))?);
     }

@@ -1,6 +1,6 @@
 //! The sound of a sentence: what is kept, or what a worker makes of it now.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use ring::digest::{Context, SHA256};
 use tokio::time::{Instant, sleep};
@@ -36,20 +36,32 @@ pub(super) fn sentence(
     })
 }
 
-/// What was ordered; `None` where it is still not there at the deadline.
-pub(super) async fn await_sound(
+/// The sound that is kept, or that a worker makes now; `None` where it is not there at the deadline. Those `ahead` are
+/// ordered beside it.
+pub(super) async fn sound(
     speech: &Speech,
     wanted: &SpeakSentence,
+    ahead: &[SpeakSentence],
     deadline: Instant,
 ) -> Result<Option<Clip>, ApiError> {
+    let digest = wanted.digest();
+    let kept = audio_cache::find(&speech.pool, wanted.user_id, &digest).await?;
+    let outcome = if kept.is_some() { "kept" } else { "ordered" };
+    SPEECH.sentences.get_or_create(&OutcomeLabel { outcome }).inc();
+    if kept.is_some() {
+        return Ok(kept);
+    }
+    for sentence in iter::once(wanted).chain(ahead) {
+        order(speech, sentence).await?;
+    }
     let mut pause = FIRST_LOOK;
     while Instant::now() < deadline {
         sleep(pause.min(deadline - Instant::now())).await;
         // Asked first: what is made between both questions is found by the second.
         let is_awaited = is_awaited(&speech.pool, wanted).await?;
-        let found = audio_cache::find(&speech.pool, wanted.user_id, &wanted.digest()).await?;
-        if found.is_some() {
-            return Ok(found);
+        let made = audio_cache::find(&speech.pool, wanted.user_id, &digest).await?;
+        if made.is_some() {
+            return Ok(made);
         }
         if !is_awaited {
             return Err(ApiError::unspoken());
@@ -59,20 +71,14 @@ pub(super) async fn await_sound(
     Ok(None)
 }
 
-/// The sound that is kept; otherwise a worker is told to make it, if none is.
-pub(super) async fn order(speech: &Speech, wanted: &SpeakSentence) -> Result<Option<Clip>, ApiError> {
-    let found = audio_cache::find(&speech.pool, wanted.user_id, &wanted.digest()).await?;
-    let outcome = if found.is_some() { "kept" } else { "ordered" };
-    SPEECH.sentences.get_or_create(&OutcomeLabel { outcome }).inc();
-    if found.is_some() {
-        return Ok(found);
-    }
+/// Has a worker make it, if none does already.
+async fn order(speech: &Speech, wanted: &SpeakSentence) -> Result<(), ApiError> {
     let job = NewJob::new(wanted).of(wanted.user_id);
     // The job that refuses the first may have ended before it is looked for.
-    let taken = enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?
+    let is_taken = enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?
         || is_awaited(&speech.pool, wanted).await?
         || enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?;
-    if taken { Ok(None) } else { Err(ApiError::overloaded()) }
+    if is_taken { Ok(()) } else { Err(ApiError::overloaded()) }
 }
 
 /// The tag of a sound: it changes with the text and with the voice.

@@ -97,6 +97,9 @@ async fn a_reply_is_heard_as_a_whole_and_in_parts() {
     let known = hear_with(&user, &format!("{path}/1"), &[("if-none-match", first.header("etag"))]).await;
     assert_eq!((known.status.as_u16(), known.bytes.len()), (304, 0));
 
+    let known = hear_with(&user, &path, &[("if-none-match", whole.header("etag"))]).await;
+    assert_eq!((known.status.as_u16(), known.bytes.len()), (304, 0));
+
     // Nobody else's business.
     let other = cluster.client(0).await;
     for path in [path.clone(), format!("{path}/1"), format!("/api/v1/requests/{request}/sentences")] {
