@@ -58,9 +58,11 @@ journey("what is being read stays where it is while older messages come above it
   await chat.page.locator("#scroll").hover();
   const anchor = chat.questions().filter({ hasText: `Question ${TURNS - 4}:` });
   await eventually("an earlier question is in sight", async () => {
-    await chat.page.mouse.wheel(0, -200);
-    const box = await anchor.boundingBox({ timeout: 200 }).catch(() => null);
-    return box && box.y > 100 && box.y < 500;
+    // Looked at before the next step, and back where a slow browser has gone too far.
+    const box = (await anchor.count()) ? await anchor.boundingBox({ timeout: 2_000 }).catch(() => null) : null;
+    if (box && box.y > 100 && box.y < 500) return true;
+    await chat.page.mouse.wheel(0, box && box.y >= 500 ? 200 : -200);
+    return false;
   });
   await chat.page.getByRole("button", { name: /^Latest/ }).waitFor();
   const before = await settled(() => topOf(anchor));
