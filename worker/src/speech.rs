@@ -50,9 +50,7 @@ impl Job for Speech {
         let spender = Spender { user: wanted.user_id, tier: &wanted.tier, persona: wanted.persona_id };
         let wav = match self.failover.speak(spender, &voice, &wanted.text).await {
             Ok(wav) => wav,
-            Err(Unspoken::Failed { message, retryable: true, retry_after }) => {
-                return Err(JobError::Failed { why: message, after: retry_after });
-            }
+            Err(Unspoken::Failed { message, retryable: true }) => return Err(JobError::failed(message)),
             Err(unspoken) => return Ok(unspeakable(&unspoken.to_string())),
         };
         let duration_ms = i32::try_from(wav.duration().as_millis()).unwrap_or(i32::MAX).max(1);

@@ -62,6 +62,7 @@ pub(super) async fn follow(
             let text = request.reply.clone().unwrap_or_default();
             return Ok(Reply { request, text, is_whole: true });
         }
+        // While Redis is away, the reply is heard once it has ended.
         let log = speech.chat.bus.replay(user, id, Cursor::START).await.unwrap_or_default();
         let mut transcript = Transcript::of(&log);
         let is_enough = |text: &str| sentences(text, false, language(&request)).len() > more_than;

@@ -93,6 +93,20 @@ async fn what_nobody_can_speak_is_said_so_and_can_be_asked_for_again() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_service_that_is_left_alone() {
+    let (speaker, options) = with_speaker().await;
+    let options = options.set("TROUPE_MODELS__BREAKER_FAILURES", "1").set("TROUPE_MODELS__BREAKER_PAUSE", "1m");
+    let cluster = options.start().await;
+    let user = cluster.client(0).await;
+    let request = replied(&cluster, &user, "Alone").await;
+    speaker.set_mood(SpeechMood::Refuses(500, json!({"error": "as scripted"})));
+    let failed = user.get(&format!("/api/v1/requests/{request}/speech/1?wait=20")).await;
+    assert_eq!(failed.problem(503)["code"], "speech_unavailable");
+    let called = speaker.uttered().len();
+    assert!((1..=2).contains(&called), "once by each worker at most, and not {called} times");
+}
+
+#[tokio::test]
 async fn where_nothing_speaks_that_is_said() {
     let cluster = ClusterOptions::default()
         .without("OPENAI_API_KEY")

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout};
 use troupe_core::{
     circuit_breaker::{Admission, CircuitBreaker, KeyAction},
@@ -28,13 +28,22 @@ use crate::{
     money::{Money, NotReserved, Spender},
 };
 
+/// A service that wants to be left alone for longer is of no use to somebody who waits.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
 pub(crate) struct SpeechFailover {
     live: Live,
     client: reqwest::Client,
     money: Arc<Money>,
     clock: Arc<dyn Clock>,
     /// By endpoint.
-    breakers: Mutex<HashMap<String, Arc<CircuitBreaker>>>,
+    breakers: Mutex<HashMap<String, KeyBreaker>>,
+}
+
+/// A breaker, and the key that it is of: another key under the same alias begins anew.
+struct KeyBreaker {
+    key: Option<SecretString>,
+    breaker: Arc<CircuitBreaker>,
 }
 
 /// No provider has spoken.
@@ -45,7 +54,11 @@ pub(crate) enum Unspoken {
     #[error("{0}")]
     Budget(#[from] NotReserved),
     #[error("{message}")]
-    Failed { message: String, retryable: bool, retry_after: Option<Duration> },
+    Failed {
+        message: String,
+        /// Whether another attempt may help, while somebody waits.
+        retryable: bool,
+    },
 }
 
 /// A provider with one of its keys, and the voice that it speaks with.
@@ -55,6 +68,7 @@ struct Candidate {
     provider: String,
     model: String,
     voice: String,
+    key: Option<SecretString>,
     service: Box<dyn SpeechModel>,
 }
 
@@ -64,11 +78,12 @@ impl SpeechFailover {
         Ok(Self { live, client, money, clock, breakers: Mutex::default() })
     }
 
-    /// How long one call may take, and how many there may be.
+    /// Enough for a call with each key.
     pub(crate) fn time_limit(&self) -> Duration {
         let config = self.live.now();
-        let calls = config.speech.chain(&config.providers).len().max(1) as u32;
-        config.speech.timeout * calls + Duration::from_secs(5)
+        let keys = |link: &Link| config.providers.get(&link.provider).map_or(1, |provider| provider.keys.len().max(1));
+        let calls: usize = config.speech.chain(&config.providers).iter().map(keys).sum();
+        config.speech.timeout * calls.max(1) as u32 + Duration::from_secs(5)
     }
 
     pub(crate) async fn speak(&self, spender: Spender<'_>, voice: &Voice, text: &str) -> Result<Wav, Unspoken> {
@@ -78,6 +93,7 @@ impl SpeechFailover {
         let max_cost = || candidates.iter().map(cost).fold(0.0, f64::max);
         let reservation = self.money.reserve(spender, max_cost).await?;
         let mut unspoken = Unspoken::NoProvider;
+        let mut is_retryable = false;
         for candidate in &candidates {
             match self.ask(&config, candidate, text).await {
                 Ok(wav) => {
@@ -87,11 +103,8 @@ impl SpeechFailover {
                 Err(failure) => {
                     let consequence = consequence(failure.outcome);
                     tracing::warn!(endpoint = candidate.endpoint, error = %failure, "a sentence was not spoken");
-                    unspoken = Unspoken::Failed {
-                        retryable: consequence.retryable,
-                        retry_after: failure.retry_after,
-                        message: failure.message,
-                    };
+                    is_retryable |= consequence.retryable && failure.retry_after.is_none_or(|pause| pause <= MAX_PAUSE);
+                    unspoken = Unspoken::Failed { message: failure.message, retryable: is_retryable };
                     // A call that is at fault may still suit another service: they take different texts and voices.
                     if consequence.failover == FailoverTarget::None && failure.outcome != Outcome::BadCall {
                         break;
@@ -105,7 +118,7 @@ impl SpeechFailover {
 
     /// One call, if the circuit breaker admits it.
     async fn ask(&self, config: &Config, candidate: &Candidate, text: &str) -> Result<Wav, Failure> {
-        let breaker = self.breaker(config, &candidate.endpoint);
+        let breaker = self.breaker(config, candidate);
         let now = self.clock.now();
         let probe = match breaker.admit(now) {
             Admission::Allowed => false,
@@ -131,7 +144,10 @@ impl SpeechFailover {
             Err(failure) => {
                 let consequence = consequence(failure.outcome);
                 if consequence.counts || consequence.key != KeyAction::Keep {
-                    breaker.record_failure(&failure.for_breaker(), probe, self.clock.now());
+                    let opened = breaker.record_failure(&failure.for_breaker(), probe, self.clock.now());
+                    if opened && consequence.key == KeyAction::DisableAndAlert {
+                        tracing::error!(endpoint = candidate.endpoint, "a service that speaks does not accept its key");
+                    }
                 } else {
                     breaker.record_success(probe, self.clock.now());
                 }
@@ -140,10 +156,18 @@ impl SpeechFailover {
         spoken
     }
 
-    fn breaker(&self, config: &Config, endpoint: &str) -> Arc<CircuitBreaker> {
+    fn breaker(&self, config: &Config, Candidate { endpoint, key, .. }: &Candidate) -> Arc<CircuitBreaker> {
+        let secret = |key: &Option<SecretString>| key.as_ref().map(|key| key.expose_secret().to_owned());
+        let new = || {
+            let breaker = CircuitBreaker::new(&format!("{endpoint} speech"), (&config.models).into());
+            KeyBreaker { key: key.clone(), breaker: Arc::new(breaker) }
+        };
         let mut breakers = self.breakers.lock();
-        let new = || Arc::new(CircuitBreaker::new(&format!("{endpoint} speech"), (&config.models).into()));
-        breakers.entry(endpoint.to_owned()).or_insert_with(new).clone()
+        let known = breakers.entry(endpoint.clone()).or_insert_with(new);
+        if secret(&known.key) != secret(key) {
+            *known = new();
+        }
+        known.breaker.clone()
     }
 
     /// The provider of the voice first, then the others with their first voices.
@@ -173,6 +197,7 @@ impl SpeechFailover {
                 provider: link.provider.clone(),
                 model: link.model.clone().unwrap_or_else(|| provider.speech_model.clone()),
                 voice: voice.clone(),
+                key: key.cloned(),
                 service,
             }
         };

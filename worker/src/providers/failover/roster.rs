@@ -186,6 +186,7 @@ fn endpoints(
             Format::Openai => Box::new(WithTimeLimits::new(OpenAiChatModel::new(client, base, key), limits)),
             Format::Anthropic => Box::new(WithTimeLimits::new(AnthropicChatModel::new(client, base, key), limits)),
             Format::Json => Box::new(WithTimeLimits::new(JsonChatModel::new(client, base, key), limits)),
+            // The last two write nothing, and have been left out before.
             Format::Offline | Format::Elevenlabs | Format::Speechify => {
                 Box::new(OfflineChatModel::new(config.models.offline_word_interval))
             }
