@@ -1,5 +1,7 @@
 //! A user, as a program that calls the API.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
@@ -60,6 +62,10 @@ pub struct Client {
     pub email: String,
 }
 
+/// Shorter than `server.header_timeout`, at which a server closes a connection that no call was made on. The pool keeps
+/// such spare ones, and a call on one that is just being closed fails.
+const IDLE: Duration = Duration::from_secs(5);
+
 pub const PASSWORD: &str = "correct horse battery staple";
 
 impl Client {
@@ -67,7 +73,12 @@ impl Client {
     pub fn anonymous(base: &str) -> Self {
         troupe_core::lifecycle::install_tls();
         // Nothing here is called over TLS: reading the system's certificates would be the slowest part of many tests.
-        let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().expect("an HTTP client");
+        let http = reqwest::Client::builder()
+            .tls_certs_only([])
+            .no_proxy()
+            .pool_idle_timeout(IDLE)
+            .build()
+            .expect("an HTTP client");
         Self { http, base: base.to_owned(), token: String::new(), user: Value::Null, email: String::new() }
     }
 
