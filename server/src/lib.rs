@@ -18,6 +18,7 @@ mod interview;
 mod knowledge;
 mod live;
 pub mod metrics;
+mod ordered;
 mod pages;
 mod personas;
 mod push;

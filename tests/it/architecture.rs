@@ -24,6 +24,7 @@ const SERVER: &[&str] = &[
     "accounts",
     "demo",
     "chat",
+    "ordered",
     "speech",
     "translation",
     "admin",

@@ -73,7 +73,9 @@ use crate::{
     },
     speech::Speech,
     statistics::{DailyUse, QueueHistory},
-    translation::Translation,
+    translation::{
+        Translators, catalogues::CatalogueTranslation, interface::InterfaceTranslation, messages::MessageTranslation,
+    },
     wellbeing::Dependencies,
     work::{Registry, Runner, WakeUps},
 };
@@ -97,7 +99,12 @@ pub async fn run(live: Live, wellbeing: &Wellbeing, shutdown: CancellationToken)
     let money = Money::start(worker.pool.clone(), &worker.config, &worker.background).await?;
     tokio::task::spawn_blocking(providers::tokens::warm_up);
     let chain = worker.start_chain(roster, &health_board, &money);
-    let registry = registry(&worker, &chain)?.with(worker.speech(&money)?).with(worker.translation(&chain, &money)?);
+    let translators = worker.translators(&chain, &money)?;
+    let registry = registry(&worker, &chain)?
+        .with(worker.speech(&money)?)
+        .with(InterfaceTranslation(translators.clone()))
+        .with(CatalogueTranslation(translators.clone()))
+        .with(MessageTranslation(translators));
     let (registry, retriever) = worker.start_vectors(registry).await?;
     let prompts = worker.prompts(retriever);
     let registry = registry.with(PromptInspection { prompts: prompts.clone(), clock: worker.clock.clone() });
@@ -240,9 +247,9 @@ impl Worker {
         Ok(Speech { failover: Arc::new(failover) })
     }
 
-    fn translation(&self, chain: &Arc<Chain>, money: &Arc<Money>) -> anyhow::Result<Translation> {
+    fn translators(&self, chain: &Arc<Chain>, money: &Arc<Money>) -> anyhow::Result<Translators> {
         let chain = ChainTranslator { chain: chain.clone(), money: money.clone(), live: self.live.clone() };
-        Ok(Translation::new(self.live.clone(), chain)?)
+        Ok(Translators::new(self.live.clone(), chain)?)
     }
 
     fn prompts(&self, retriever: Retriever) -> Arc<Prompts> {

@@ -133,7 +133,7 @@ pub(crate) async fn list_sentences(
     Id(id): Id<RequestId>,
     Params(AwaitedSentences { wait, after }): Params<AwaitedSentences>,
 ) -> Result<Json<Sentences>, ApiError> {
-    let deadline = Instant::now() + Waiting::of(wait).time(&speech.chat)?;
+    let deadline = Instant::now() + Waiting::of(wait).time(speech.chat.config.server.max_wait)?;
     let reply = follow(&speech, user, id, after, deadline).await?;
     let mut characters = CharacterCount { text: &reply.text, at: 0, count: 0 };
     let view = |(number, Sentence { range, spoken }): (usize, Sentence)| SentenceView {
@@ -171,7 +171,7 @@ pub(crate) async fn speak_sentence(
 ) -> Result<Response, ApiError> {
     let index = (number as usize).checked_sub(1).filter(|index| *index < MAX_SENTENCES);
     let index = index.ok_or(ApiError::NotFound("sentence of this number"))?;
-    let deadline = Instant::now() + waiting.time(&speech.chat)?;
+    let deadline = Instant::now() + waiting.time(speech.chat.config.server.max_wait)?;
     let reply = follow(&speech, user, id, index, deadline).await?;
     let Some(Sentence { spoken, .. }) = reply.sentences().into_iter().nth(index) else {
         return Ok(if reply.is_whole { StatusCode::NO_CONTENT.into_response() } else { not_yet() });
@@ -207,7 +207,7 @@ pub(crate) async fn speak_reply(
     Params(waiting): Params<Waiting>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let deadline = Instant::now() + waiting.time(&speech.chat)?;
+    let deadline = Instant::now() + waiting.time(speech.chat.config.server.max_wait)?;
     let reply = follow(&speech, user, id, usize::MAX, deadline).await?;
     let reply = whole(reply)?;
     let sentences = reply.sentences();

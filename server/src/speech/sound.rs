@@ -1,22 +1,21 @@
 //! The sound of a sentence: what is kept, or what a worker makes of it now.
 
-use std::{iter, time::Duration};
+use std::iter;
 
 use ring::digest::{Context, SHA256};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use troupe_core::{ids::UserId, jobs::SpeakSentence, metrics::OutcomeLabel};
 use troupe_db::{
-    jobs::enqueue::{NewJob, enqueue_bounded, is_awaited},
+    jobs::enqueue::NewJob,
     speech::audio_cache::{self, Clip},
 };
 
 use super::{Speech, follow::Reply};
-use crate::{http::error::ApiError, metrics::SPEECH};
-
-/// Sentences that wait for a worker, of all users.
-const MAX_OPEN: usize = 1_000;
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-const MAX_PAUSE: Duration = Duration::from_millis(150);
+use crate::{
+    http::error::ApiError,
+    metrics::SPEECH,
+    ordered::{Ordered, order, until_made},
+};
 
 /// What a worker is to say.
 pub(super) fn sentence(
@@ -52,33 +51,17 @@ pub(super) async fn sound(
         return Ok(kept);
     }
     for sentence in iter::once(wanted).chain(ahead) {
-        order(speech, sentence).await?;
-    }
-    let mut pause = FIRST_LOOK;
-    while Instant::now() < deadline {
-        sleep(pause.min(deadline - Instant::now())).await;
-        // Asked first: what is made between both questions is found by the second.
-        let is_awaited = is_awaited(&speech.pool, wanted).await?;
-        let made = audio_cache::find(&speech.pool, wanted.user_id, &digest).await?;
-        if made.is_some() {
-            return Ok(made);
+        let job = NewJob::new(sentence).of(sentence.user_id);
+        if !order(&speech.pool, &job, sentence).await? {
+            return Err(ApiError::overloaded());
         }
-        if !is_awaited {
-            return Err(ApiError::unspoken());
-        }
-        pause = (pause * 2).min(MAX_PAUSE);
     }
-    Ok(None)
-}
-
-/// Has a worker make it, if none does already.
-async fn order(speech: &Speech, wanted: &SpeakSentence) -> Result<(), ApiError> {
-    let job = NewJob::new(wanted).of(wanted.user_id);
-    // The job that refuses the first may have ended before it is looked for.
-    let is_taken = enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?
-        || is_awaited(&speech.pool, wanted).await?
-        || enqueue_bounded(&speech.pool, &job, MAX_OPEN).await?;
-    if is_taken { Ok(()) } else { Err(ApiError::overloaded()) }
+    let find = || audio_cache::find(&speech.pool, wanted.user_id, &digest);
+    match until_made(&speech.pool, wanted, deadline, find).await? {
+        Ordered::Made(clip) => Ok(Some(clip)),
+        Ordered::Failed => Err(ApiError::unspoken()),
+        Ordered::NotYet => Ok(None),
+    }
 }
 
 /// The tag of a sound: it changes with the text and with the voice.

@@ -1,6 +1,7 @@
-//! Texts of the interface in languages without a catalogue. Workers translate them; what they have translated is kept
-//! for all servers, by the text's source, so that a changed text is translated anew ([`texts`]).
+//! Texts in other languages, which workers translate: texts of the interface in languages without a catalogue, kept for
+//! everybody by their source, so that a changed text is translated anew ([`texts`]); and messages, each for its reader.
 
+mod catalogues;
 mod reviewed;
 pub(crate) mod routes;
 mod texts;
@@ -15,23 +16,24 @@ use troupe_core::config::Live;
 pub(crate) struct Translation {
     pool: PgPool,
     configuration: Live,
-    failed: Mutex<Failed>,
+    tried: Mutex<Tried>,
 }
 
-/// When texts could not be translated, by the keys of their jobs. There are as many as texts and languages.
-type Failed = HashMap<String, Instant>;
+/// When texts could not be translated, and catalogues were begun, by the keys of their jobs. There are as many as texts
+/// and languages.
+type Tried = HashMap<String, Instant>;
 
 impl Translation {
     pub(crate) fn new(pool: PgPool, configuration: Live) -> Self {
-        Self { pool, configuration, failed: Mutex::default() }
+        Self { pool, configuration, tried: Mutex::default() }
     }
 
-    fn note_failure(&self, key: String) {
-        self.failed.lock().insert(key, Instant::now());
+    fn note_try(&self, key: String) {
+        self.tried.lock().insert(key, Instant::now());
     }
 
     /// Whether it is too early to try again.
-    fn has_failed(&self, key: &str, pause: Duration) -> bool {
-        self.failed.lock().get(key).is_some_and(|failed_at| failed_at.elapsed() < pause)
+    fn was_tried(&self, key: &str, pause: Duration) -> bool {
+        self.tried.lock().get(key).is_some_and(|tried_at| tried_at.elapsed() < pause)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    ids::{ConversationId, PersonaId, RequestId, UserId},
+    ids::{ConversationId, MessageId, PersonaId, RequestId, UserId},
     model::knowledge::SourceKind,
 };
 
@@ -195,6 +195,58 @@ impl Payload for TranslateText {
 
     fn key(&self) -> Option<String> {
         Some(format!("{}:{}:{}", self.key, self.language, hexadecimal(&self.source_digest())))
+    }
+}
+
+/// Translates the texts of a catalogue that are not translated yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TranslateCatalogue {
+    /// Its name.
+    pub catalogue: String,
+    /// As in [`crate::languages`].
+    pub language: String,
+    /// In English, by the keys under which their translations are kept.
+    pub texts: Vec<(String, String)>,
+}
+
+impl TranslateCatalogue {
+    /// Each of them by itself.
+    pub fn texts(&self) -> impl Iterator<Item = TranslateText> {
+        self.texts.iter().map(|(key, source)| TranslateText {
+            key: key.clone(),
+            source: source.clone(),
+            language: self.language.clone(),
+            names: Vec::new(),
+        })
+    }
+}
+
+impl Payload for TranslateCatalogue {
+    const KIND: &'static str = "catalogue_translation";
+
+    fn key(&self) -> Option<String> {
+        Some(format!("{}:{}", self.catalogue, self.language))
+    }
+}
+
+/// Translates a question or a reply for the job's user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TranslateMessage {
+    pub message_id: MessageId,
+    pub persona_id: PersonaId,
+    /// Who reads it, and pays.
+    pub user_id: UserId,
+    /// Of the user.
+    pub tier: String,
+    /// As in [`crate::languages`].
+    pub language: String,
+}
+
+impl Payload for TranslateMessage {
+    const KIND: &'static str = "message_translation";
+
+    fn key(&self) -> Option<String> {
+        Some(format!("{}:{}", self.message_id, self.language))
     }
 }
 

@@ -122,6 +122,7 @@ async fn call(client: &Client, method: &str, path: &str, aimed: &str) -> Answer 
             "/api/v1/requests/{id}/regenerate" | "/api/v1/requests/{id}/continue" | "/api/v1/requests/{id}/withdraw",
         ) => json(json!({})),
         (_, "/api/v1/requests/{id}/heard") => json(json!({"sentence": 0})),
+        (_, "/api/v1/requests/{id}/translations") => json(json!({"language": "de"})),
         (_, "/api/v1/requests/{id}/feedback") => json(json!({"rating": "down"})),
         _ => call,
     };

@@ -1,5 +1,7 @@
 //! Texts of the interface in other languages: who translates them, what is kept, and what happens when nobody can.
 
+mod catalogues;
+mod messages;
 mod placeholder;
 mod translators;
 

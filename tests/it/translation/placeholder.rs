@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use troupe_tests::{
-    Client, Gate,
+    Client, ClusterOptions, Gate,
     translator::{TranslatorFormat, TranslatorMood},
 };
 
@@ -72,7 +72,7 @@ async fn it_is_translated_anew_when_the_source_has_changed() {
 
 #[tokio::test]
 async fn where_nobody_translates_it_is_in_english_and_reviewed_languages_need_nobody() {
-    let cluster = small_cluster().await;
+    let cluster = ClusterOptions::default().servers(1).set("TROUPE_TRANSLATION__PROVIDER", "").start().await;
     let user = cluster.client(0).await;
     make_persona(&user).await;
     let english = placeholder(&user, "he").await.expect(200);

@@ -26,4 +26,4 @@ pub(crate) use failover::{
 };
 pub(crate) use formats::{deepl::DeepL, http::client as http_client, libretranslate::LibreTranslate};
 pub(crate) use speech_failover::{SpeechFailover, Unspoken};
-pub(crate) use translator::{Translated, Translator, Untranslated};
+pub(crate) use translator::{Assignment, TextKind, Translated, Translator, Untranslated};

@@ -6,14 +6,33 @@ use async_trait::async_trait;
 use troupe_core::languages::Language;
 
 use super::failure::{Failure, consequence};
+use crate::money::Spender;
+
+/// What is to be translated. Placeholders like `⟦0⟧` are to stay as they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Assignment<'a> {
+    pub(crate) text: &'a str,
+    /// The language that it is to be in.
+    pub(crate) language: &'a Language,
+    pub(crate) kind: TextKind,
+    /// Who pays.
+    pub(crate) spender: Spender<'a>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextKind {
+    /// In English.
+    Interface,
+    /// In any language.
+    Message,
+}
 
 #[async_trait]
 pub(crate) trait Translator: Send + Sync {
-    /// Translates a text from English. Placeholders like `⟦0⟧` are to stay as they are.
-    async fn translate(&self, text: &str, language: &Language) -> Result<Translated, Untranslated>;
+    async fn translate(&self, assignment: &Assignment<'_>) -> Result<Translated, Untranslated>;
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Translated {
     pub(crate) text: String,
     /// Who translated it.

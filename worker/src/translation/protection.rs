@@ -1,5 +1,6 @@
-//! What no translator may touch: names, variables, tags and numbers are numbered placeholders in the text that it gets,
-//! and are put back into its answer, which must have each of them once and nothing that the source has not.
+//! What no translator may touch: names, variables, tags, numbers, code and addresses are numbered placeholders in the
+//! text that it gets, and are put back into its answer, which must have each of them once and nothing that the source
+//! has not.
 
 use troupe_core::transliteration::transliterate;
 
@@ -8,6 +9,7 @@ const CLOSE: char = '⟧';
 /// A translation is longer than its source by a few times at most; more is a comment.
 const MAX_GROWTH: usize = 4;
 const MAX_EXTRA_CHARS: usize = 40;
+const ADDRESSES: [&str; 2] = ["http://", "https://"];
 /// The zeros of scripts whose digits translators write instead of ours; nine more follow each.
 const ZEROS: [char; 8] = ['0', '٠', '۰', '०', '০', '๐', '၀', '０'];
 
@@ -122,8 +124,8 @@ fn name_at<'a>(text: &str, before: Option<char>, names: &'a [String]) -> Option<
     names.iter().filter(is_whole).max_by_key(|name| name.len()).map(String::as_str)
 }
 
-/// A variable, a tag or a number at the beginning of the text. A lone brace or angle counts as well: nothing of that
-/// kind is left to the translator, so nothing of that kind may come back.
+/// A variable, a tag, a number, code or an address at the beginning of the text. A lone brace or angle counts as well:
+/// nothing of that kind is left to the translator, so nothing of that kind may come back.
 fn symbol_at(text: &str) -> Option<&str> {
     let first = text.chars().next()?;
     let length = match first {
@@ -133,6 +135,15 @@ fn symbol_at(text: &str) -> Option<&str> {
         }
         '<' => text.find('>').map_or(1, |at| at + 1),
         '}' | '>' => 1,
+        '`' => {
+            let (fence, code) = text.split_at(text.len() - text.trim_start_matches('`').len());
+            code.find(fence).map_or(fence.len(), |at| fence.len() + at + fence.len())
+        }
+        'h' if ADDRESSES.iter().any(|scheme| text.starts_with(scheme)) => {
+            let ends = |c: char| c.is_whitespace() || matches!(c, ')' | ']' | '<' | '>' | '"' | '`');
+            let address = text.get(..text.find(ends).unwrap_or(text.len()))?;
+            address.trim_end_matches(['.', ',', ':', ';', '!', '?']).len()
+        }
         '0'..='9' => {
             let digits =
                 text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ':'))).unwrap_or(text.len());
@@ -177,6 +188,14 @@ mod tests {
         assert_eq!(text.text(), "⟦0⟧ has ⟦1⟧⟦2⟧⟦3⟧ of ⟦4⟧, and ⟦5⟧ more. Adam?");
         let answer = text.restore(" У ⟦0⟧ ⟦1⟧⟦ 2 ⟧⟦3⟧ из ⟦4⟧ и ещё ⟦٥⟧. Адам? ").unwrap();
         assert_eq!(answer, "У Ада <b>3</b> из {count} и ещё 1,000.5. Адам?");
+    }
+
+    #[test]
+    fn code_and_addresses_stay() {
+        let text =
+            protected("Run `cargo run`, and see [this](https://a.example/b?c=1). Or ``a`b`` and `?", &[], "Latn");
+        assert_eq!(text.kept, ["`cargo run`", "https://a.example/b?c=1", "``a`b``", "`"]);
+        assert_eq!(text.text(), "Run ⟦0⟧, and see [this](⟦1⟧). Or ⟦2⟧ and ⟦3⟧?");
     }
 
     #[test]

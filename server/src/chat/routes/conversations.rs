@@ -34,7 +34,7 @@ use crate::{
             idempotency::Keyed,
             paging::{Listed, Paging, Params},
             path::Id,
-            validation::Checks,
+            validation::{self, Checks},
         },
         idempotent::{Created, create_idempotent},
     },
@@ -54,6 +54,10 @@ pub(crate) struct CreateConversation {
     /// In no list and no search, remembered by nobody, and deleted a day after its last message.
     #[serde(default)]
     temporary: bool,
+    /// The language that the persona is to answer in, as in `/translation/languages`, or a dialect of one; without it,
+    /// that of the messages.
+    #[schema(example = "pt-BR", min_length = 2, max_length = 35)]
+    language: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -68,6 +72,10 @@ pub(crate) struct ChangeConversation {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "Sea stories", min_length = 1, max_length = 60)]
     folder: Change<String>,
+    /// The language of the replies from now on; null for that of the messages.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "pt-BR", min_length = 2, max_length = 35)]
+    language: Change<String>,
 }
 
 /// Which conversations are listed.
@@ -112,7 +120,7 @@ pub(crate) struct Exporting {
 pub(crate) async fn create_conversation(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
-    Keyed { body: CreateConversation { persona, title, temporary }, key }: Keyed<CreateConversation>,
+    Keyed { body: CreateConversation { persona, title, temporary, language }, key }: Keyed<CreateConversation>,
 ) -> Result<Created<Conversation>, ApiError> {
     let mut checks = Checks::default();
     checks.text("persona", &persona, 1..=63);
@@ -120,10 +128,14 @@ pub(crate) async fn create_conversation(
         checks.text("title", title, 1..=200);
     }
     checks.done()?;
+    if let Some(tag) = &language {
+        validation::language("language", tag)?;
+    }
     create_idempotent(&chat.pool, user, key, |db| {
         Box::pin(async move {
             let id = ConversationId::new();
-            let new = NewConversation { id, user, persona: &persona, title: title.as_deref(), temporary };
+            let (title, language) = (title.as_deref(), language.as_deref());
+            let new = NewConversation { id, user, persona: &persona, title, temporary, language };
             if let Some(created) = conversations::create(&mut *db, new).await? {
                 return Ok(created);
             }
@@ -181,7 +193,7 @@ pub(crate) async fn read_conversation(
     conversations::find(&chat.pool, user, id).await?.map(Json).ok_or(MISSING)
 }
 
-/// Rename, pin, archive or file a conversation
+/// Rename, pin, archive or file a conversation, or choose its language
 #[utoipa::path(patch, path = "/conversations/{id}", operation_id = "rename_conversation", tag = "conversations", security(("token" = ["chat:write"])), params(("id" = ConversationId, Path)),
     request_body = ChangeConversation,
     responses((status = 200, body = Conversation), (status = 404, description = "no such conversation of yours")))]
@@ -189,7 +201,7 @@ pub(crate) async fn change_conversation(
     State(chat): State<Arc<Chat>>,
     Caller(user): Caller,
     Id(id): Id<ConversationId>,
-    Body(ChangeConversation { title, pinned, archived, folder }): Body<ChangeConversation>,
+    Body(ChangeConversation { title, pinned, archived, folder, language }): Body<ChangeConversation>,
 ) -> Result<Json<Conversation>, ApiError> {
     if let Some(title) = &title {
         Checks::default().text("title", title, 1..=200).done()?;
@@ -197,11 +209,15 @@ pub(crate) async fn change_conversation(
     if let Change::Set(folder) = &folder {
         check_folder(folder)?;
     }
+    if let Change::Set(tag) = &language {
+        validation::language("language", tag)?;
+    }
     let folder = match &folder {
         Change::Set(folder) => Change::Set(folder.trim()),
         other => other.as_deref(),
     };
-    let change = ConversationChange { title: title.as_deref().map(str::trim), pinned, archived, folder };
+    let title = title.as_deref().map(str::trim);
+    let change = ConversationChange { title, pinned, archived, folder, language: language.as_deref() };
     let mut db = chat.pool.acquire().await?;
     let conversation = conversations::change(&mut db, user, id, change).await?.ok_or(MISSING)?;
     drop(db);

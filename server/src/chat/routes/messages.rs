@@ -187,7 +187,7 @@ pub(crate) async fn create_message(
     MessageHeaders { key, fresh }: MessageHeaders,
     Body(CreateMessage { content, if_busy, replaces }): Body<CreateMessage>,
 ) -> Result<Response, ApiError> {
-    let wait = waiting.time(&chat)?;
+    let wait = waiting.time(chat.config.server.max_wait)?;
     let place = replaces.map_or(Place::End, Place::Beside);
     let sending = Sending { conversation_id: id, content, if_busy, key, fresh, place };
     let sent = send_message(&chat, user, sending, &correlation_id).await?;

@@ -37,9 +37,8 @@ impl Waiting {
         Self { wait }
     }
 
-    pub(crate) fn time(&self, chat: &Chat) -> Result<Duration, ApiError> {
+    pub(crate) fn time(&self, max: Duration) -> Result<Duration, ApiError> {
         let time = Duration::from_secs(self.wait);
-        let max = chat.config.server.max_wait;
         if time > max {
             return Err(ApiError::field("wait", format!("must not be more than {} seconds", max.as_secs())));
         }
@@ -68,7 +67,7 @@ pub(crate) async fn read_request(
     Id(id): Id<RequestId>,
     Params(waiting): Params<Waiting>,
 ) -> Result<Response, ApiError> {
-    let request = await_request(&chat, user, id, waiting.time(&chat)?).await?;
+    let request = await_request(&chat, user, id, waiting.time(chat.config.server.max_wait)?).await?;
     let finished = request.status.is_final();
     let mut response = Json(request).into_response();
     if !finished {

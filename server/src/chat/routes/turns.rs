@@ -65,7 +65,7 @@ pub(crate) async fn regenerate(
     MessageHeaders { key, .. }: MessageHeaders,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Response, ApiError> {
-    let wait = waiting.time(&chat)?;
+    let wait = waiting.time(chat.config.server.max_wait)?;
     let sent = turns::ask_again(&chat, user, id, false, key, &correlation_id).await?;
     super::messages::respond(&chat, user, sent, wait).await
 }
@@ -89,7 +89,7 @@ pub(crate) async fn continue_reply(
     MessageHeaders { key, .. }: MessageHeaders,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Response, ApiError> {
-    let wait = waiting.time(&chat)?;
+    let wait = waiting.time(chat.config.server.max_wait)?;
     let sent = turns::ask_again(&chat, user, id, true, key, &correlation_id).await?;
     super::messages::respond(&chat, user, sent, wait).await
 }

@@ -176,6 +176,17 @@ impl ApiError {
         Self::Unavailable { code: ProblemCode::SpeechUnavailable, detail, cause: None }
     }
 
+    /// The worker's log has the reason.
+    pub(crate) fn untranslated() -> Self {
+        let detail = "nothing could translate this message; try again in a moment";
+        Self::Unavailable { code: ProblemCode::TranslationUnavailable, detail, cause: None }
+    }
+
+    pub(crate) fn no_translator() -> Self {
+        let detail = "this service is not set up to translate: ask whoever runs it";
+        Self::Unavailable { code: ProblemCode::TranslationUnavailable, detail, cause: None }
+    }
+
     /// A dependency does not respond.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         let detail = "a part of the service does not answer; try again in a moment";

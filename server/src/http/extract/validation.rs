@@ -2,9 +2,15 @@
 
 use std::ops::RangeInclusive;
 
-use troupe_core::problem::FieldError;
+use troupe_core::{
+    languages::{self, Language},
+    problem::FieldError,
+};
 
 use crate::http::error::ApiError;
+
+/// A language, a script, a region, and a variant or two.
+const MAX_TAG: usize = 35;
 
 #[derive(Default)]
 pub(crate) struct Checks(Vec<FieldError>);
@@ -38,4 +44,16 @@ impl Checks {
     pub(crate) fn done(&mut self) -> Result<(), ApiError> {
         if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(std::mem::take(&mut self.0))) }
     }
+}
+
+/// The language of a tag, if the service knows it. The tag may say more: a region, a script.
+pub(crate) fn language(field: &str, tag: &str) -> Result<&'static Language, ApiError> {
+    let message = if !languages::is_well_formed(tag) || tag.len() > MAX_TAG {
+        "must be a language tag of BCP 47, such as uk or pt-BR"
+    } else if let Some(language) = languages::find(tag) {
+        return Ok(language);
+    } else {
+        "is not one of /api/v1/translation/languages"
+    };
+    Err(ApiError::field(field, message))
 }

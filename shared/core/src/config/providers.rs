@@ -114,6 +114,12 @@ impl Provider {
         self.format.writes() && !self.model.is_empty()
     }
 
+    /// Whether it can be asked to translate: the built-in model only quotes, and very small ones follow no
+    /// instructions.
+    pub fn translates(&self) -> bool {
+        self.writes() && self.format != Format::Offline && !self.small
+    }
+
     /// Whether it speaks.
     pub fn speaks(&self) -> bool {
         self.format.speaks() && !self.speech_model.is_empty()

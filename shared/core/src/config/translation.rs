@@ -1,4 +1,4 @@
-//! Who translates texts of the interface.
+//! Who translates: texts of the interface, and messages.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::{HOLDS_A_SECRET, duration, holds_no_secret, optional_secret, optional_url};
+use super::{Config, HOLDS_A_SECRET, Provider, duration, holds_no_secret, optional_secret, optional_url};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Translation {
@@ -31,6 +31,20 @@ pub enum TranslationProvider {
     Chain,
     LibreTranslate,
     DeepL,
+}
+
+impl Config {
+    /// Whether anybody translates here.
+    pub fn translates(&self) -> bool {
+        match self.translation.provider {
+            TranslationProvider::Off => false,
+            TranslationProvider::Chain => {
+                let chain = self.models.default_chain(&self.providers);
+                chain.iter().any(|link| self.providers.get(&link.provider).is_some_and(Provider::translates))
+            }
+            TranslationProvider::LibreTranslate | TranslationProvider::DeepL => true,
+        }
+    }
 }
 
 impl Translation {
@@ -82,5 +96,20 @@ mod tests {
             let error = load(wrong).unwrap_err();
             assert!(error.contains(key), "{error}");
         }
+    }
+
+    #[test]
+    fn a_chain_translates_where_a_model_of_it_can() {
+        let translates = |variables: &[(&str, &str)]| {
+            let pairs = variables.iter().map(|(name, value)| (format!("TROUPE_{name}"), (*value).to_owned()));
+            Config::from_sources(None, pairs).unwrap().translates()
+        };
+        let address = ("PROVIDERS__OPENAI__BASE_URL", "http://127.0.0.1:1/v1");
+        let chain = ("TRANSLATION__PROVIDER", "chain");
+        assert!(translates(&[address]), "by itself");
+        assert!(!translates(&[]), "the built-in model only quotes");
+        assert!(!translates(&[address, chain, ("PROVIDERS__OPENAI__SMALL", "true")]));
+        assert!(!translates(&[address, ("TRANSLATION__PROVIDER", "")]));
+        assert!(translates(&[("TRANSLATION__PROVIDER", "deepl"), ("TRANSLATION__KEY", "k")]));
     }
 }

@@ -16,6 +16,7 @@ pub mod memory;
 pub mod moderation;
 pub mod money;
 pub mod providers;
+pub mod translation;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,9 @@ pub struct Conversation {
     pub temporary: bool,
     /// The conversation that it was begun as a copy of.
     pub forked_from: Option<ConversationId>,
+    /// The language that the persona is to answer in, a tag of BCP 47; null where none is chosen.
+    #[schema(example = "pt-BR")]
+    pub language: Option<String>,
 }
 
 /// A folder of conversations: there as long as any is in it.

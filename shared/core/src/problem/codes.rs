@@ -453,6 +453,13 @@ problem_codes! {
         title: "it could not be spoken",
         advice: "No speech service that may be asked has spoken it, or a budget is spent. Try again later.",
     }
+    TranslationUnavailable {
+        name: "translation_unavailable",
+        status: 503,
+        retryable: true,
+        title: "it could not be translated",
+        advice: "No service that may be asked has translated it, or a budget is spent; or none is set up. Try again later.",
+    }
     BudgetExhausted {
         name: "budget_exhausted",
         status: 429,

@@ -96,13 +96,13 @@ pub async fn claim_unsent(
     let Question { user, persona, conversation, content } = question;
     let Some(persona) = find_persona(db, persona).await? else { return Ok(None) };
     let mut history = vec![Turn { role: Role::User, content: content.to_owned() }];
-    let mut branch = 0;
+    let (mut branch, mut language) = (0, None);
     if let Some(conversation) = conversation {
         let Some(found) = newest(db, question, conversation, i64::from(history_messages.saturating_sub(1))).await?
         else {
             return Ok(None);
         };
-        branch = found.branch;
+        (branch, language) = (found.branch, found.language);
         history.extend(found.turns);
     }
     Ok(Some(Claimed {
@@ -123,6 +123,7 @@ pub async fn claim_unsent(
         fresh: true,
         models: None,
         persona,
+        language,
         temporary: true,
         notify: false,
         continues: None,
@@ -148,6 +149,7 @@ async fn find_persona(db: impl PgExecutor<'_>, id: PersonaId) -> Result<Option<P
 
 struct Newest {
     branch: i32,
+    language: Option<String>,
     /// The newest first.
     turns: Vec<Turn>,
 }
@@ -160,7 +162,7 @@ async fn newest(
     limit: i64,
 ) -> Result<Option<Newest>> {
     let row = sqlx::query!(
-        r#"select c.branch, h.roles as "roles!: Vec<Role>", h.contents as "contents!"
+        r#"select c.branch, c.language, h.roles as "roles!: Vec<Role>", h.contents as "contents!"
            from conversations c
            left join branches b on b.conversation_id = c.id and b.number = c.branch
            cross join lateral (
@@ -180,7 +182,8 @@ async fn newest(
     .await?;
     Ok(row.map(|row| {
         let turns = row.roles.into_iter().zip(row.contents);
-        Newest { branch: row.branch, turns: turns.map(|(role, content)| Turn { role, content }).collect() }
+        let turns = turns.map(|(role, content)| Turn { role, content }).collect();
+        Newest { branch: row.branch, language: row.language, turns }
     }))
 }
 

@@ -80,6 +80,8 @@ pub struct Claimed {
     /// The models that the user's tier allows; `None` for all.
     pub models: Option<Vec<String>>,
     pub persona: Persona,
+    /// The language that its conversation is to be in, where the user has chosen one.
+    pub language: Option<String>,
     /// Whether its conversation is temporary: nothing of it is remembered.
     pub temporary: bool,
     /// Whether the user has browsers that want to be told of its end.
@@ -123,7 +125,7 @@ pub async fn claim(
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
                p.remembers, p.hidden_at is not null as "hidden!", p.greetings[1] as greeting, p.example_dialogue, p.post_history,
-               p.nickname, p.from_card, p.has_lorebook, c.temporary,
+               p.nickname, p.from_card, p.has_lorebook, c.temporary, c.language,
                exists (select from push_subscriptions where user_id = r.user_id) as "notify!",
                (select content from messages where request_id = r.continues and role = 'assistant') as continues,
                exists (select from passages k where k.persona_id = p.id) as "knows!",
@@ -200,6 +202,7 @@ pub async fn claim(
                     from_card: row.from_card,
                     has_lorebook: row.has_lorebook,
                 },
+                language: row.language,
                 temporary: row.temporary,
                 notify: row.notify,
                 continues: row.continues,

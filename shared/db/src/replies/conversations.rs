@@ -81,6 +81,7 @@ struct Row {
     folder: Option<String>,
     temporary: bool,
     forked_from: Option<ConversationId>,
+    language: Option<String>,
 }
 
 impl From<Row> for Conversation {
@@ -98,6 +99,7 @@ impl From<Row> for Conversation {
             folder: row.folder,
             temporary: row.temporary,
             forked_from: row.forked_from,
+            language: row.language,
         }
     }
 }
@@ -110,19 +112,21 @@ pub struct NewConversation<'a> {
     pub persona: &'a str,
     pub title: Option<&'a str>,
     pub temporary: bool,
+    pub language: Option<&'a str>,
 }
 
 /// Creates a conversation; `None` where there is no such persona that the user may talk with.
 pub async fn create(db: &mut PgConnection, new: NewConversation<'_>) -> Result<Option<Conversation>> {
     sqlx::query!(
-        "insert into conversations (id, user_id, persona_id, title, temporary)
-         select $1, $2, id, $4, $5 from personas
+        "insert into conversations (id, user_id, persona_id, title, temporary, language)
+         select $1, $2, id, $4, $5, $6 from personas
          where slug = $3 and (owner_id = $2 or visibility in ('public', 'link')) and hidden_at is null",
         new.id.as_uuid(),
         new.user.as_uuid(),
         new.persona,
         new.title,
         new.temporary,
+        new.language,
     )
     .execute(&mut *db)
     .await?;
@@ -143,7 +147,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, filter: &Filter, page: 
         r#"select l.id as "id: ConversationId", p.slug, p.name, avatar_url(p.slug, p.avatar) as avatar_url, l.title,
                l.created_at, l.updated_at,
                l.last_message_at as "last_message_at?", l.branch, l.pinned_at, l.archived_at, l.folder, l.temporary,
-               l.forked_from as "forked_from: ConversationId", l.as_of as "as_of!"
+               l.forked_from as "forked_from: ConversationId", l.language, l.as_of as "as_of!"
            from (
                select c.*, m.created_at as last_message_at, w.as_of
                from (select coalesce($2::timestamptz, now()) as as_of) w
@@ -187,6 +191,7 @@ pub async fn list(db: impl PgExecutor<'_>, user: UserId, filter: &Filter, page: 
             folder: row.folder,
             temporary: row.temporary,
             forked_from: row.forked_from,
+            language: row.language,
         };
         row.into()
     });
@@ -207,7 +212,8 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, id: ConversationId) -> 
         r#"select c.id as "id: ConversationId", p.slug, p.name, avatar_url(p.slug, p.avatar) as avatar_url, c.title,
                c.created_at, c.updated_at,
                (select created_at from messages where conversation_id = c.id order by position desc limit 1) as last_message_at,
-               c.branch, c.pinned_at, c.archived_at, c.folder, c.temporary, c.forked_from as "forked_from: ConversationId"
+               c.branch, c.pinned_at, c.archived_at, c.folder, c.temporary, c.forked_from as "forked_from: ConversationId",
+               c.language
            from conversations c join personas p on p.id = c.persona_id where c.user_id = $1 and c.id = $2"#,
         user.as_uuid(),
         id.as_uuid(),
@@ -224,6 +230,7 @@ pub struct ConversationChange<'a> {
     pub pinned: Option<bool>,
     pub archived: Option<bool>,
     pub folder: Change<&'a str>,
+    pub language: Change<&'a str>,
 }
 
 /// The conversation as it is then.
@@ -237,7 +244,7 @@ pub async fn change(
         "update conversations set title = coalesce($3, title), updated_at = case when $3::text is null then updated_at else now() end,
              pinned_at = case $4::boolean when true then coalesce(pinned_at, now()) when false then null else pinned_at end,
              archived_at = case $5::boolean when true then coalesce(archived_at, now()) when false then null else archived_at end,
-             folder = case when $6 then $7 else folder end
+             folder = case when $6 then $7 else folder end, language = case when $8 then $9 else language end
          where user_id = $1 and id = $2",
         user.as_uuid(),
         id.as_uuid(),
@@ -246,6 +253,8 @@ pub async fn change(
         change.archived,
         change.folder != Change::Keep,
         change.folder.value(),
+        change.language != Change::Keep,
+        change.language.value(),
     )
     .execute(&mut *db)
     .await?;

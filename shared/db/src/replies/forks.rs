@@ -21,8 +21,8 @@ pub struct Fork<'a> {
 pub async fn copy(db: &mut PgConnection, fork: Fork<'_>) -> Result<bool> {
     let Fork { id, user, of, until, title } = fork;
     let made = sqlx::query!(
-        "insert into conversations (id, user_id, persona_id, title, folder, temporary, forked_from)
-         select $1, c.user_id, c.persona_id, coalesce($5, c.title), c.folder, c.temporary, c.id
+        "insert into conversations (id, user_id, persona_id, title, folder, temporary, forked_from, language)
+         select $1, c.user_id, c.persona_id, coalesce($5, c.title), c.folder, c.temporary, c.id, c.language
          from conversations c
          join requests r on r.id = $4 and r.conversation_id = c.id
          join personas p on p.id = c.persona_id

@@ -28,7 +28,7 @@ pub async fn find(db: impl PgExecutor<'_>, user: UserId, request: RequestId) -> 
         Speakable,
         r#"select r.status as "status: RequestStatus", m.content as "reply?", r.tier,
                c.id as "conversation: ConversationId", p.id as "persona: PersonaId", p.voice,
-               p.languages[1] as language
+               coalesce(c.language, p.languages[1]) as language
            from requests r
            join conversations c on c.id = r.conversation_id
            join personas p on p.id = c.persona_id

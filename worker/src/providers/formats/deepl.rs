@@ -5,12 +5,12 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use troupe_core::{languages::Language, model::providers::Outcome};
+use troupe_core::model::providers::Outcome;
 
 use super::http::{self, Service};
 use crate::providers::{
     failure::Failure,
-    translator::{Translated, Translator, Untranslated},
+    translator::{Assignment, Translated, Translator, Untranslated},
 };
 
 const NAME: &str = "deepl";
@@ -44,7 +44,7 @@ impl DeepL {
 
 #[async_trait]
 impl Translator for DeepL {
-    async fn translate(&self, text: &str, language: &Language) -> Result<Translated, Untranslated> {
+    async fn translate(&self, Assignment { text, language, .. }: &Assignment<'_>) -> Result<Translated, Untranslated> {
         let key = http::key_header("DeepL-Auth-Key ", &self.key)?;
         let headers: HeaderMap = [(AUTHORIZATION, key)].into_iter().collect();
         let body = json!({ "text": [text], "target_lang": language.code.to_ascii_uppercase() });

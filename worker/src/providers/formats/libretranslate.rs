@@ -5,12 +5,12 @@ use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use troupe_core::{languages::Language, model::providers::Outcome};
+use troupe_core::model::providers::Outcome;
 
 use super::http::{self, Service};
 use crate::providers::{
     failure::Failure,
-    translator::{Translated, Translator, Untranslated},
+    translator::{Assignment, Translated, Translator, Untranslated},
 };
 
 const NAME: &str = "libretranslate";
@@ -34,7 +34,7 @@ impl LibreTranslate {
 
 #[async_trait]
 impl Translator for LibreTranslate {
-    async fn translate(&self, text: &str, language: &Language) -> Result<Translated, Untranslated> {
+    async fn translate(&self, Assignment { text, language, .. }: &Assignment<'_>) -> Result<Translated, Untranslated> {
         let mut body = json!({ "q": text, "source": "auto", "target": language.code, "format": "text" });
         if let Some(key) = &self.key {
             body["api_key"] = key.expose_secret().into();

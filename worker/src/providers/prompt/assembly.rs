@@ -6,7 +6,7 @@ use troupe_characters::{
     Macros,
     lorebook::{Chosen, Place},
 };
-use troupe_core::{model::memory, token_estimate::estimate_tokens};
+use troupe_core::{languages, model::memory, token_estimate::estimate_tokens};
 use troupe_db::{personas::inspection::SectionKind, replies::claim::Claimed};
 
 use super::{Prompt, PromptMessage, Speaker, sections};
@@ -14,6 +14,12 @@ use super::{Prompt, PromptMessage, Speaker, sections};
 /// Asks for the rest of a reply. Few services take the beginning of a reply as such, but all understand this.
 const GO_ON: &str = "Your reply was cut off. Go on exactly where it stops, in the same language and style, and repeat \
                      nothing of it.";
+
+/// Asks for replies in the language that the user has chosen.
+fn answer_in(tag: &str) -> String {
+    let name = languages::find(tag).map_or(tag, |language| language.name);
+    format!("Write your reply in {name} ({tag}), whatever language the messages and your other instructions are in.")
+}
 
 /// What a prompt is made of, beside the persona and the conversation.
 #[derive(Debug, Default)]
@@ -71,11 +77,12 @@ impl Assembly {
         let persona = &claimed.persona;
         let description = macros.expand(&persona.system_prompt).into_owned();
         let post_history = macros.expand(persona.post_history.trim());
+        let language = claimed.language.as_deref().map(answer_in).unwrap_or_default();
         let lore: Vec<_> = lore.iter().map(|entry| (entry.place, macros.expand(entry.content.trim()))).collect();
         let known = [(Memory, sections::memories(&memories)), (Passage, sections::passages(&passages))];
         let fixed = lore.iter().map(|(_, content)| content.as_ref());
         let fixed = fixed.chain(known.iter().map(|(_, text)| text.as_str()));
-        let fixed = fixed.chain([description.as_str(), post_history.as_ref()]);
+        let fixed = fixed.chain([description.as_str(), post_history.as_ref(), &language]);
         let fixed = fixed.filter(|section| !section.is_empty());
         let mut left = token_budget.saturating_sub(fixed.map(estimate_tokens).sum());
         let mut messages = newest_that_fit(claimed, &mut left);
@@ -103,9 +110,8 @@ impl Assembly {
             .filter(|section| !section.text.is_empty())
             .collect();
         let mut tail = inject(&mut messages, &lore);
-        if !post_history.is_empty() {
-            tail.push(Section::system(Instructions, post_history));
-        }
+        let last = [post_history, Cow::Owned(language)].into_iter().filter(|text| !text.is_empty());
+        tail.extend(last.map(|text| Section::system(Instructions, text)));
         if let Some(begun) = &claimed.continues {
             messages.push(Section::new(History, Speaker::Assistant, begun));
             messages.push(Section::new(Instructions, Speaker::User, GO_ON));
@@ -240,6 +246,7 @@ mod tests {
                 from_card: false,
                 has_lorebook: false,
             },
+            language: None,
             temporary: false,
             notify: false,
             continues: None,
@@ -383,6 +390,17 @@ mod tests {
         assert_eq!(tail, [(Speaker::System, "last of Ada"), (Speaker::System, "Stay Ada.")]);
         assert_eq!(prompt.question(), "third question");
         assert_eq!(prompt.shorter().map(|shorter| shorter.question().to_owned()).as_deref(), Some("third question"));
+    }
+
+    #[test]
+    fn the_language_that_the_user_has_chosen_is_the_last_word() {
+        let claimed = Claimed { language: Some("pt-BR".to_owned()), ..character() };
+        let prompt = assemble(&claimed, material(&[]), 1_000);
+        let tail: Vec<_> = prompt.tail.iter().map(|message| message.content.as_str()).collect();
+        insta::assert_snapshot!(tail.join("\n"), @r"
+        Stay Ada.
+        Write your reply in Portuguese (pt-BR), whatever language the messages and your other instructions are in.
+        ");
     }
 
     #[test]

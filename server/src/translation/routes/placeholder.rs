@@ -1,26 +1,20 @@
-//! Languages, and texts in them, over HTTP.
+//! The placeholder of the message field, over HTTP.
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{FromRef, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use troupe_core::{
-    ids::UserId,
-    jobs::TranslateText,
-    languages::{self, Language},
-    transliteration::transliterate,
-};
+use troupe_core::{ids::UserId, jobs::TranslateText, languages::Language, transliteration::transliterate};
 use troupe_db::personas;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Translation, reviewed, texts::translated};
+use super::super::{Translation, reviewed, texts::translated};
 use crate::{
     auth::caller::Caller,
-    http::{error::ApiError, extract::paging::Params},
+    http::{
+        error::ApiError,
+        extract::{paging::Params, validation},
+    },
     personas::settings::is_slug,
 };
 
@@ -28,48 +22,6 @@ const PLACEHOLDER_KEY: &str = "chat.placeholder";
 /// The pages' English hint, “Message {name}”, could be a noun or a verb: translators get a sentence.
 const PLACEHOLDER_SOURCE: &str = "Write a message to {name}";
 const SOURCE_LANGUAGE: &str = "en";
-
-pub(crate) fn router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    Arc<Translation>: FromRef<S>,
-{
-    OpenApiRouter::new().routes(routes!(list_languages)).routes(routes!(read_placeholder))
-}
-
-/// At the root, where embedded chats ask for it.
-pub(crate) fn root_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    Arc<Translation>: FromRef<S>,
-{
-    OpenApiRouter::new().routes(routes!(read_placeholder_at_root))
-}
-
-/// The languages that there are.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Languages {
-    items: Vec<LanguageView>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct LanguageView {
-    /// A tag of BCP 47.
-    #[schema(example = "uk")]
-    code: &'static str,
-    /// In English.
-    #[schema(example = "Ukrainian")]
-    name: &'static str,
-    /// In the language itself.
-    #[schema(example = "Українська")]
-    own_name: &'static str,
-    /// ISO 15924.
-    #[schema(example = "Cyrl")]
-    script: &'static str,
-    /// `ltr` or `rtl`.
-    #[schema(example = "ltr")]
-    direction: &'static str,
-}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -95,20 +47,6 @@ pub(crate) struct Placeholder {
     text: String,
     /// Whether it is in the language that was asked for.
     translated: bool,
-}
-
-/// The languages that texts can be in
-#[utoipa::path(get, path = "/translation/languages", tag = "translation", security(("token" = ["personas:read"])),
-    responses((status = 200, body = Languages)))]
-pub(crate) async fn list_languages() -> Json<Languages> {
-    let view = |language: &Language| LanguageView {
-        code: language.code,
-        name: language.name,
-        own_name: language.own_name,
-        script: language.script,
-        direction: language.direction().name(),
-    };
-    Json(Languages { items: languages::ALL.iter().map(view).collect() })
 }
 
 /// The placeholder of the message field, with the persona's name
@@ -141,7 +79,7 @@ async fn placeholder(
     user: UserId,
     PlaceholderQuery { persona, language }: &PlaceholderQuery,
 ) -> Result<Placeholder, ApiError> {
-    let language = requested(language)?;
+    let language = validation::language("language", language)?;
     if !is_slug(persona) {
         return Err(ApiError::NotFound("persona"));
     }
@@ -151,7 +89,7 @@ async fn placeholder(
         None => translated(translation, &wanted(language)).await?,
     };
     let is_translated = text.is_some();
-    let written = if is_translated { language } else { requested(SOURCE_LANGUAGE)? };
+    let written = if is_translated { language } else { validation::language("language", SOURCE_LANGUAGE)? };
     let text = text.unwrap_or_else(|| PLACEHOLDER_SOURCE.to_owned());
     Ok(Placeholder {
         language: written.code,
@@ -169,15 +107,4 @@ fn wanted(language: &Language) -> TranslateText {
         language: language.code.to_owned(),
         names: Vec::new(),
     }
-}
-
-fn requested(tag: &str) -> Result<&'static Language, ApiError> {
-    languages::find(tag).ok_or_else(|| {
-        let message = if languages::is_well_formed(tag) {
-            "is not one of /api/v1/translation/languages"
-        } else {
-            "must be a language tag of BCP 47, such as uk or pt-BR"
-        };
-        ApiError::field("language", message)
-    })
 }

@@ -1,6 +1,6 @@
 //! Translated texts of the interface, by the text's key, the digest of its source, and the language.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::{PgExecutor, Result};
 use troupe_core::jobs::TranslateText;
@@ -18,6 +18,26 @@ pub async fn find(db: impl PgExecutor<'_>, wanted: &TranslateText) -> Result<Opt
     )
     .fetch_optional(db)
     .await
+}
+
+/// The translations that there are of these texts, which are in one language, by key.
+pub async fn find_all(
+    db: impl PgExecutor<'_>,
+    language: &str,
+    wanted: &[TranslateText],
+) -> Result<HashMap<String, String>> {
+    let keys: Vec<_> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
+    let digests: Vec<_> = wanted.iter().map(|wanted| wanted.source_digest().to_vec()).collect();
+    let rows = sqlx::query!(
+        "select t.key, t.text from unnest($2::text[], $3::bytea[]) as w (key, digest)
+         join ui_translations t on t.key = w.key and t.source_digest = w.digest and t.language = $1",
+        language,
+        &keys,
+        &digests,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.key, row.text)).collect())
 }
 
 /// Stores a translation, unless a person has approved another, and removes old ones of other sources.
