@@ -17,6 +17,7 @@ import { failure, replyRow } from "./reply_row.js";
 import { estimateHeight, rowsOf, waitingTurns } from "./rows.js";
 import { isAtEnd, lastTurn, placeOf, turnsIn } from "./thread.js";
 import { newThreadView } from "./thread_view.js";
+import { startTranslations } from "./translation/start.js";
 
 const SETTLE_EVERY_MS = 15_000;
 const HOME = { name: "home" };
@@ -32,6 +33,8 @@ export function startChat({ user, background, conversations, personas, go }) {
   let frame = 0;
   /** speech/speech.js, where there are voices. */
   let speech = null;
+  /** Where messages can be translated. */
+  let translations = null;
   const { store, outbox, drafts } = background;
   const feedback = newFeedback({ listed: (id) => store.reply(id)?.rating, onChange: (request) => touchTurn(request) });
   const composer = newComposer({
@@ -56,6 +59,7 @@ export function startChat({ user, background, conversations, personas, go }) {
     listen: (request) => speech?.toggle(request),
     saveSound: (request) => speech?.save(request),
     hasVoices: () => speech !== null,
+    translations: () => translations,
   };
   const act = newActions({ store, outbox, drafts, feedback, composer, page });
   const makers = { day: dayRow, ask: askRow, reply: replyRow, out: outRow };
@@ -83,7 +87,7 @@ export function startChat({ user, background, conversations, personas, go }) {
 
   const context = (id) => ({
     persona: personaNow(), rating: feedback.of(id), editing: act.isEditing(id),
-    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change, voice: speech?.stateOf(id),
+    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change, voice: speech?.stateOf(id), translations,
   });
 
   function show(next) {
@@ -173,8 +177,13 @@ export function startChat({ user, background, conversations, personas, go }) {
       isLast: (request) => lastTurn(store.thread(place.id))?.id === request,
       textOf: (request) => view.node(rows.find(({ kind, turn }) => kind === "reply" && turn.id === request)?.key)?.querySelector(".text"),
     });
-    rows.forEach(({ key }) => view.touch(key));
+    touchAll();
     changed("turns", place.id);
+  }
+
+  async function beginTranslating() {
+    translations = await startTranslations({ user, onChange: touchTurn });
+    touchAll();
   }
 
   /** Most of the time only the newest reply grows: its row alone is touched. */
@@ -188,6 +197,8 @@ export function startChat({ user, background, conversations, personas, go }) {
     }
     return false;
   }
+
+  const touchAll = () => rows.forEach(({ key }) => view.touch(key));
 
   function touchTurn(id) {
     for (const { key, turn } of rows) if (turn?.id === id) view.touch(key);
@@ -306,6 +317,7 @@ export function startChat({ user, background, conversations, personas, go }) {
   setInterval(() => place.name === "chat" && !document.hidden && store.settle(place.id), SETTLE_EVERY_MS);
   background.attach({ changed, left });
   whenIdle(startVoices);
+  whenIdle(beginTranslating);
 
   return {
     show,
