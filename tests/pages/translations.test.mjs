@@ -1,4 +1,4 @@
-// Messages in other languages: asked for until they are there, once each, and shown in the language that was wanted last.
+// Messages in other languages: asked for until they are there, once each, shown in the language that was wanted last.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -45,7 +45,8 @@ test("a translation is shown as it is asked for, made and closed", async () => {
   translations.toggle("r", "assistant");
   assert.deepEqual(reply(), { language: "en", direction: "ltr", status: "working" });
   await turn();
-  assert.deepEqual(reply(), { language: "en", direction: "ltr", status: "done", text: "The sea", provider: "scripted" });
+  const done = { language: "en", direction: "ltr", status: "done", text: "The sea", provider: "scripted" };
+  assert.deepEqual(reply(), done);
   assert.equal(translations.of("r", "user"), null, "the question is another message");
   translations.toggle("r", "assistant");
   assert.equal(reply(), null);
@@ -78,7 +79,8 @@ test("what is not there yet is asked for again, and not for ever", async () => {
 });
 
 test("a failure says why, and can be tried again", async () => {
-  const refused = new Problem({ status: 503, code: "translation_unavailable", detail: "nothing could translate this message" });
+  const detail = "nothing could translate this message";
+  const refused = new Problem({ status: 503, code: "translation_unavailable", detail });
   const { translations, calls, reply } = scene(refused, "The sea");
   await translations.toggle("r", "assistant");
   assert.deepEqual([reply().status, reply().why], ["failed", "Nothing could translate this message."]);
@@ -115,7 +117,8 @@ test("the language that was chosen last is each user's own; without one it is th
   assert.equal(preferredLanguage(storage, "grace", LANGUAGES), "en");
   keepPreferred(storage, "grace", "he");
   keepPreferred(storage, "ada", "uk");
-  assert.deepEqual(["grace", "ada", "else"].map((user) => preferredLanguage(storage, user, LANGUAGES)), ["he", "uk", "en"]);
+  const preferred = ["grace", "ada", "else"].map((user) => preferredLanguage(storage, user, LANGUAGES));
+  assert.deepEqual(preferred, ["he", "uk", "en"]);
   assert.equal(preferredLanguage(storage, "grace", LANGUAGES.slice(0, 1)), "en", "it is not listed any more");
   kept.set("troupe.translation", "{");
   assert.equal(preferredLanguage(storage, "grace", LANGUAGES), "en");
@@ -123,7 +126,8 @@ test("the language that was chosen last is each user's own; without one it is th
 
 test("languages stand by what each is called in itself", () => {
   const languages = ["Українська", "Čeština", "Zulu", "Deutsch", "עברית"].map((own_name) => ({ own_name }));
-  assert.deepEqual(byOwnName(languages).map(({ own_name }) => own_name), ["Čeština", "Deutsch", "Zulu", "Українська", "עברית"]);
+  const sorted = byOwnName(languages).map(({ own_name }) => own_name);
+  assert.deepEqual(sorted, ["Čeština", "Deutsch", "Zulu", "Українська", "עברית"]);
 });
 
 test("an answer that accepts, and says nothing yet, is no failure", async (context) => {

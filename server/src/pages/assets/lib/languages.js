@@ -18,7 +18,7 @@ export function readLanguages() {
 /** Sorted by what each is called in itself. */
 export function byOwnName(languages) {
   const { compare } = new Intl.Collator(locale());
-  return languages.toSorted((one, other) => compare(one.own_name, other.own_name));
+  return [...languages].sort((one, other) => compare(one.own_name, other.own_name));
 }
 
 export const languageOption = ({ code, own_name, direction }) =>

@@ -1,5 +1,5 @@
-// Which language the replies of a conversation are in: that of the messages, or one that is chosen here. Loaded when it is
-// first opened.
+// Which language the replies of a conversation are in: that of the messages, or one that is chosen here. Loaded when it
+// is first opened.
 
 import { attempt, el } from "../lib/dom.js";
 import { formatLanguage, t } from "../lib/i18n.js";

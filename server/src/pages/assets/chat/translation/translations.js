@@ -1,5 +1,5 @@
-// Messages in other languages: which are shown beside the original, in which language, and what has come of it. Nothing in
-// this file touches the page.
+// Messages in other languages: which are shown beside the original, in which language, and what has come of it. Nothing
+// in this file touches the page.
 
 import { Problem } from "../../lib/api.js";
 import { t } from "../../lib/i18n.js";

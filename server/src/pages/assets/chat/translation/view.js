@@ -29,7 +29,8 @@ export function newTranslationView({ role, languages, onChoose, onRetry, onClose
   const choice = el("select", { className: "language-choice" }, ...byOwnName(languages).map(languageOption));
   const close = toolButton("close", "chat.translation.hide", onClose);
   const foot = el("div", { className: "translation-foot" }, saying, choice, close);
-  const node = el("div", { className: "translation", role: "group", ariaLabel: t("chat.translation.label") }, text.node, foot);
+  const node = el("div", { className: "translation", role: "group" }, text.node, foot);
+  node.ariaLabel = t("chat.translation.label");
   choice.ariaLabel = t("chat.translation.language");
   choice.onchange = () => onChoose(choice.value);
   node.addEventListener("keydown", (event) => {
