@@ -13,7 +13,7 @@ const SHOWN_MS = 1_500;
 const draftOf = (id) => `edit:${id}`;
 
 /** `page` is what chat.js gives: the open conversation, its persona, and what shows changes. */
-export function newActions({ store, outbox, drafts, feedback, composer, page }) {
+export function newActions({ store, outbox, drafts, feedback, translations, composer, page }) {
   const editing = new Set();
   /** Turns that another version was asked for, until the answer comes. */
   const asking = new Set();
@@ -64,9 +64,9 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
     openSources({ name: page.persona().name, request: turn.id }));
 
   function translationItem({ turn, reply }) {
-    const translations = page.translations();
-    if (!translations || !reply.text) return [];
-    const text = t(translations.of(turn.id, "assistant") ? "chat.translation.hide" : "chat.translation.show");
+    const known = translations.get();
+    if (known === null || !reply.text) return [];
+    const text = t(known?.of(turn.id, "assistant") ? "chat.translation.hide" : "chat.translation.show");
     return [{ icon: "translate", text, run: () => translations.toggle(turn.id, "assistant") }];
   }
 

@@ -17,7 +17,7 @@ import { failure, replyRow } from "./reply_row.js";
 import { estimateHeight, rowsOf, waitingTurns } from "./rows.js";
 import { isAtEnd, lastTurn, placeOf, turnsIn } from "./thread.js";
 import { newThreadView } from "./thread_view.js";
-import { startTranslations } from "./translation/start.js";
+import { translationsOnDemand } from "./translation/on_demand.js";
 
 const SETTLE_EVERY_MS = 15_000;
 const HOME = { name: "home" };
@@ -33,10 +33,9 @@ export function startChat({ user, background, conversations, personas, go }) {
   let frame = 0;
   /** speech/speech.js, where there are voices. */
   let speech = null;
-  /** Where messages can be translated. */
-  let translations = null;
   const { store, outbox, drafts } = background;
   const feedback = newFeedback({ listed: (id) => store.reply(id)?.rating, onChange: (request) => touchTurn(request) });
+  const translations = translationsOnDemand({ user, onChange: touchTurn, onLoaded: touchAll });
   const composer = newComposer({
     form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
     onSubmit: submit, onGrow: () => view.schedule(), onLast: () => act.editLast(),
@@ -59,9 +58,8 @@ export function startChat({ user, background, conversations, personas, go }) {
     listen: (request) => speech?.toggle(request),
     saveSound: (request) => speech?.save(request),
     hasVoices: () => speech !== null,
-    translations: () => translations,
   };
-  const act = newActions({ store, outbox, drafts, feedback, composer, page });
+  const act = newActions({ store, outbox, drafts, feedback, translations, composer, page });
   const makers = { day: dayRow, ask: askRow, reply: replyRow, out: outRow };
   const view = newThreadView({
     scroll: $("scroll"), root: $("thread"), estimate: estimateHeight,
@@ -87,7 +85,8 @@ export function startChat({ user, background, conversations, personas, go }) {
 
   const context = (id) => ({
     persona: personaNow(), rating: feedback.of(id), editing: act.isEditing(id),
-    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change, voice: speech?.stateOf(id), translations,
+    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change,
+    voice: speech?.stateOf(id), translations: translations.get(),
   });
 
   function show(next) {
@@ -181,11 +180,6 @@ export function startChat({ user, background, conversations, personas, go }) {
     changed("turns", place.id);
   }
 
-  async function beginTranslating() {
-    translations = await startTranslations({ user, onChange: touchTurn });
-    touchAll();
-  }
-
   /** Most of the time only the newest reply grows: its row alone is touched. */
   function touchReply(reply) {
     for (let at = rows.length - 1; at >= 0 && at > rows.length - 8; at -= 1) {
@@ -198,7 +192,9 @@ export function startChat({ user, background, conversations, personas, go }) {
     return false;
   }
 
-  const touchAll = () => rows.forEach(({ key }) => view.touch(key));
+  function touchAll() {
+    for (const { key } of rows) view.touch(key);
+  }
 
   function touchTurn(id) {
     for (const { key, turn } of rows) if (turn?.id === id) view.touch(key);
@@ -317,7 +313,6 @@ export function startChat({ user, background, conversations, personas, go }) {
   setInterval(() => place.name === "chat" && !document.hidden && store.settle(place.id), SETTLE_EVERY_MS);
   background.attach({ changed, left });
   whenIdle(startVoices);
-  whenIdle(beginTranslating);
 
   return {
     show,

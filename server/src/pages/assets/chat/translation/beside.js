@@ -2,7 +2,6 @@
 
 import { el } from "../../lib/dom.js";
 import { toolButton } from "../tools.js";
-import { newTranslationView } from "./view.js";
 
 /** `text` is the element of the message; `role` says whose it is; `opener()` gives what takes the focus afterwards. */
 export function newBeside({ text, role, opener }) {
@@ -15,7 +14,7 @@ export function newBeside({ text, role, opener }) {
   const node = el("div", { className: "pair" }, text);
 
   function open() {
-    view = newTranslationView({
+    view = shown.translations.newView({
       role, languages: shown.translations.languages(),
       onChoose: (language) => shown.translations.choose(shown.id, role, language),
       onRetry: () => shown.translations.retry(shown.id, role),
@@ -39,7 +38,7 @@ export function newBeside({ text, role, opener }) {
   return {
     node, button,
     work: (until) => view?.work(until) ?? false,
-    /** `translations` is null where nothing is translated, and `isThere` says whether there is a text to translate. */
+    /** `translations` is missing where nothing is translated, and `isThere` says whether there is a text to translate. */
     update(id, translations, isThere) {
       shown = { id, translations };
       const state = isThere ? (translations?.of(id, role) ?? null) : null;

@@ -6,6 +6,7 @@ import { language } from "../../lib/i18n.js";
 import { readLanguages } from "../../lib/languages.js";
 import { TRANSLATION, store, stored } from "../../lib/storage.js";
 import { newTranslations } from "./translations.js";
+import { newTranslationView } from "./view.js";
 
 /** `storage` may hold anything: a language that is not listed is as if it were not there. */
 export function preferredLanguage(storage, userId, languages) {
@@ -19,12 +20,13 @@ export function keepPreferred(storage, userId, code) {
 
 /** Resolves to null where messages cannot be translated. `onChange(id)` hears of a request's translations. */
 export async function startTranslations({ user, onChange }) {
-  const { items, translates } = await readLanguages().catch(() => ({}));
+  const { items, translates } = await readLanguages();
   if (!translates) return null;
-  return newTranslations({
+  const translations = newTranslations({
     call, onChange,
     languages: () => items,
     preferred: () => preferredLanguage(localStorage, user.id, items),
     prefer: (code) => keepPreferred(localStorage, user.id, code),
   });
+  return { ...translations, newView: newTranslationView };
 }
