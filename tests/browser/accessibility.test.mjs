@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 
 import { PASSWORD, PHONE, Chat, eventually, journey, violations } from "./src/harness.mjs";
 import { showCounts } from "./src/lively.mjs";
+import { withTranslator } from "./src/translator.mjs";
 
 /** Light, then dark, in the same window. */
 async function assertAccessible(page, where) {
@@ -86,6 +87,29 @@ journey("axe-core finds nothing in the panels: details, memories, a rating with 
   await chat.page.getByRole("textbox", { name: /note|wrong/i }).waitFor();
   await assertAccessible(chat.page, "a rating");
 });
+
+journey("axe-core finds nothing in translations, while they are made, there, and refused, and in the choice of a language", (scene) =>
+  withTranslator(scene, async (translator) => {
+    const user = await scene.stack.register();
+    const chat = await scene.open(user, "#/new/demo");
+    await chat.live();
+    await chat.ask("markdown", "the last line ends here");
+    translator.hold();
+    await chat.tool(chat.lastReply(), "Translate");
+    await chat.lastReply().getByText("Translating…").waitFor();
+    await assertAccessible(chat.page, "a translation that is being made");
+    translator.release();
+    await chat.lastReply().getByText(/machine translation/).waitFor();
+    await assertAccessible(chat.page, "a translation");
+    chat.device.allow(/status of 503/);
+    translator.refuses = true;
+    await chat.tool(chat.lastQuestion(), "Translate");
+    await chat.lastQuestion().getByRole("button", { name: "Try again" }).waitFor();
+    await assertAccessible(chat.page, "a translation that was refused");
+    await chat.openMenu(chat.page.getByRole("button", { name: "Actions for this conversation" }), "Language of replies");
+    await chat.page.getByRole("dialog").waitFor();
+    await assertAccessible(chat.page, "the language of replies");
+  }));
 
 journey("axe-core finds nothing on the account page", async (scene) => {
   const user = await scene.stack.register();

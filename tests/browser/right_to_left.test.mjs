@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 
 import { PHONE, Chat, atRest, eventually, journey } from "./src/harness.mjs";
 import { showCounts } from "./src/lively.mjs";
+import { withTranslator } from "./src/translator.mjs";
 
 const ARABIC = { ...PHONE, locale: "ar-EG" };
 
@@ -77,6 +78,29 @@ journey("in Arabic, at 360 pixels: a conversation with Markdown, versions, what 
   await assertFits(chat.page, "what waits");
   running.open();
 });
+
+journey("in Arabic, at 360 pixels: translations of a question and of its reply, and the choice of a language", (scene) =>
+  withTranslator(scene, async (translator) => {
+    const user = await scene.stack.register("نور");
+    const conversation = await user.converse("محادثة");
+    await user.ask(conversation, "markdown");
+    const chat = new Chat(...(await arabicWindow(scene, user, `#/c/${conversation.id}`)));
+    await chat.replied("the last line ends here");
+    const withIcon = (name) => ({ has: chat.page.locator(`use[href$='#${name}']`) });
+    await chat.lastReply().locator("[aria-haspopup=menu]").tap();
+    await chat.page.getByRole("menuitem").filter(withIcon("translate")).tap();
+    await chat.lastReply().locator(".translation > [lang=ar]").waitFor();
+    await assertFits(chat.page, "the translation of a reply");
+    await chat.page.locator("#scroll").evaluate((scroll) => scroll.scrollTo(0, 0));
+    await chat.lastQuestion().locator(".tools button").filter(withIcon("translate")).tap();
+    await chat.lastQuestion().locator(".translation > [lang=ar]").waitFor();
+    await assertFits(chat.page, "the translation of a question");
+    assert.deepEqual(new Set(translator.calls.map(({ target }) => target)), new Set(["ar"]));
+    await chat.page.locator("#conversation-menu").tap();
+    await chat.page.getByRole("menuitem").filter(withIcon("globe")).tap();
+    await chat.page.getByRole("dialog").getByRole("combobox").waitFor();
+    await assertFits(chat.page, "the language of replies");
+  }));
 
 /** A window, and the device that it is in. */
 async function arabicWindow(scene, user, hash) {

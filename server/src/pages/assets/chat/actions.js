@@ -13,7 +13,7 @@ const SHOWN_MS = 1_500;
 const draftOf = (id) => `edit:${id}`;
 
 /** `page` is what chat.js gives: the open conversation, its persona, and what shows changes. */
-export function newActions({ store, outbox, drafts, feedback, composer, page }) {
+export function newActions({ store, outbox, drafts, feedback, translations, composer, page }) {
   const editing = new Set();
   /** Turns that another version was asked for, until the answer comes. */
   const asking = new Set();
@@ -63,6 +63,13 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
   const showSources = ({ turn }) => openModule(() => import("./sources.js"), ({ openSources }) =>
     openSources({ name: page.persona().name, request: turn.id }));
 
+  function translationItem({ turn, reply }) {
+    const known = translations.get();
+    if (known === null || !reply.text) return [];
+    const text = t(known?.of(turn.id, "assistant") ? "chat.translation.hide" : "chat.translation.show");
+    return [{ icon: "translate", text, run: () => translations.toggle(turn.id, "assistant") }];
+  }
+
   function openReplyMenu(row, anchor) {
     const { turn, reply } = row;
     const canGoOn = Boolean(reply.text) && (reply.status === "completed" || reply.status === "cancelled");
@@ -70,6 +77,7 @@ export function newActions({ store, outbox, drafts, feedback, composer, page }) 
       ...(canGoOn && turn.ask ? [{ icon: "continue", text: t("chat.continue"), run: () => beside(turn, "continue") }] : []),
       { icon: "branch", text: t("chat.fork"), run: () => fork(turn) },
       "separator",
+      ...translationItem(row),
       ...(reply.retrieval?.sources?.length ? [{ icon: "book", text: t("chat.sources.show"), run: () => showSources(row) }] : []),
       ...(page.hasVoices() && reply.text ? [{ icon: "download", text: t("chat.voice.download"), run: () => page.saveSound(turn.id) }] : []),
       { icon: "info", text: t("chat.details.show"), run: () => showDetails(turn) },

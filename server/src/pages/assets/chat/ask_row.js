@@ -7,6 +7,7 @@ import { newEditor } from "./editor.js";
 import { onSwipe } from "./swipe.js";
 import { versionsOf } from "./thread.js";
 import { newVersions, toolButton } from "./tools.js";
+import { newBeside } from "./translation/beside.js";
 
 export function askRow({ act, context }) {
   let row = null;
@@ -16,8 +17,9 @@ export function askRow({ act, context }) {
   const versions = newVersions("question", (id) => act.choose(row.turn, id));
   const edit = toolButton("edit", "chat.edit", () => act.edit(row.turn));
   const copy = toolButton("copy", "chat.copy", (button) => act.copy(row.text, button));
-  const tools = el("div", { className: "tools" }, copy, edit, versions.node);
-  const body = el("div", { className: "body" }, speaker, text, tools);
+  const beside = newBeside({ text, role: "user", opener: (button) => button });
+  const tools = el("div", { className: "tools" }, copy, beside.button, edit, versions.node);
+  const body = el("div", { className: "body" }, speaker, beside.node, tools);
   const node = el("article", { className: "row ask" }, body);
   onSwipe(node, versions.step);
   titleOnPointer(text, () => (row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : ""));
@@ -28,7 +30,9 @@ export function askRow({ act, context }) {
     node.ariaLabel = t("chat.you_said");
     node.classList.toggle("is-last", row.isLast);
     versions.update(versionsOf(row.turn).question);
-    showEditor(context(row.turn.id).editing);
+    const { editing, translations } = context(row.turn.id);
+    beside.update(row.turn.id, translations, !editing);
+    showEditor(editing);
   }
 
   function showEditor(isEditing) {

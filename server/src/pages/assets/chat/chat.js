@@ -17,6 +17,7 @@ import { failure, replyRow } from "./reply_row.js";
 import { estimateHeight, rowsOf, waitingTurns } from "./rows.js";
 import { isAtEnd, lastTurn, placeOf, turnsIn } from "./thread.js";
 import { newThreadView } from "./thread_view.js";
+import { translationsOnDemand } from "./translation/on_demand.js";
 
 const SETTLE_EVERY_MS = 15_000;
 const HOME = { name: "home" };
@@ -34,6 +35,7 @@ export function startChat({ user, background, conversations, personas, go }) {
   let speech = null;
   const { store, outbox, drafts } = background;
   const feedback = newFeedback({ listed: (id) => store.reply(id)?.rating, onChange: (request) => touchTurn(request) });
+  const translations = translationsOnDemand({ user, onChange: touchTurn, onLoaded: touchAll });
   const composer = newComposer({
     form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
     onSubmit: submit, onGrow: () => view.schedule(), onLast: () => act.editLast(),
@@ -57,7 +59,7 @@ export function startChat({ user, background, conversations, personas, go }) {
     saveSound: (request) => speech?.save(request),
     hasVoices: () => speech !== null,
   };
-  const act = newActions({ store, outbox, drafts, feedback, composer, page });
+  const act = newActions({ store, outbox, drafts, feedback, translations, composer, page });
   const makers = { day: dayRow, ask: askRow, reply: replyRow, out: outRow };
   const view = newThreadView({
     scroll: $("scroll"), root: $("thread"), estimate: estimateHeight,
@@ -83,7 +85,8 @@ export function startChat({ user, background, conversations, personas, go }) {
 
   const context = (id) => ({
     persona: personaNow(), rating: feedback.of(id), editing: act.isEditing(id),
-    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change, voice: speech?.stateOf(id),
+    waiting: queue.of(id)?.waiting, canChange: queue.of(id)?.can_change,
+    voice: speech?.stateOf(id), translations: translations.get(),
   });
 
   function show(next) {
@@ -173,7 +176,7 @@ export function startChat({ user, background, conversations, personas, go }) {
       isLast: (request) => lastTurn(store.thread(place.id))?.id === request,
       textOf: (request) => view.node(rows.find(({ kind, turn }) => kind === "reply" && turn.id === request)?.key)?.querySelector(".text"),
     });
-    rows.forEach(({ key }) => view.touch(key));
+    touchAll();
     changed("turns", place.id);
   }
 
@@ -187,6 +190,10 @@ export function startChat({ user, background, conversations, personas, go }) {
       return true;
     }
     return false;
+  }
+
+  function touchAll() {
+    for (const { key } of rows) view.touch(key);
   }
 
   function touchTurn(id) {

@@ -10,6 +10,7 @@ import { isFinal } from "./replies.js";
 import { onSwipe } from "./swipe.js";
 import { versionsOf } from "./thread.js";
 import { newVersions, toolButton } from "./tools.js";
+import { newBeside } from "./translation/beside.js";
 import { waitingText } from "./waiting_text.js";
 
 /** How long the pointer rests on a reply before more is asked about it. */
@@ -52,13 +53,16 @@ export function replyRow({ act, context }) {
   const down = toolButton("thumb-down", "chat.feedback.down", (button) => act.rate(row.turn.id, "down", button));
   const sources = toolButton("book", "chat.sources.show", (button) => act.showSources(row, button));
   const more = toolButton("more", "chat.more", (button) => act.openReplyMenu(row, button));
-  // On a phone there may be no room for it, and it is in the menu too.
+  const beside = newBeside({ text, role: "assistant", opener: (button) => (button.checkVisibility() ? button : more) });
+  // On a phone there may be no room for them, and they are in the menu too.
   sources.classList.add("sources-tool");
+  beside.button.classList.add("translation-tool");
   listen.classList.add("voice-tool");
   more.ariaHasPopup = "menu";
   more.ariaExpanded = "false";
-  const tools = el("div", { className: "tools" }, versions.node, listen, copy, again, up, down, sources, more);
-  const node = el("article", { className: "row reply" }, avatar, el("div", { className: "body" }, speaker, text, note, tools));
+  const tools = el("div", { className: "tools" }, versions.node, listen, copy, beside.button, again, up, down, sources, more);
+  const body = el("div", { className: "body" }, speaker, beside.node, note, tools);
+  const node = el("article", { className: "row reply" }, avatar, body);
   onSwipe(node, versions.step);
   titleOnPointer(text, () => (row.at ? formatDate(row.at, { dateStyle: "full", timeStyle: "short" }) : ""));
   askWhenRested(node, () => row && isFinal(row.reply) && act.learn(row.turn.id));
@@ -66,7 +70,7 @@ export function replyRow({ act, context }) {
   function update(next) {
     row = next;
     const { reply, turn, isLast } = row;
-    const { persona, waiting, canChange, rating, voice } = context(turn.id);
+    const { persona, waiting, canChange, rating, voice, translations } = context(turn.id);
     const isDone = isFinal(reply);
     paintAvatar(avatar, persona?.name, persona?.slug, persona?.avatar_url);
     setText(speaker, t("chat.says", { name: persona?.name ?? t("chat.reply") }));
@@ -79,6 +83,13 @@ export function replyRow({ act, context }) {
     showNote(noteOf(reply, waiting), remediesOf(row, { act, waiting, canChange }));
     showTools(reply, turn, rating);
     showVoice(reply, voice);
+    beside.update(turn.id, translations, isDone && Boolean(reply.text));
+  }
+
+  /** Both texts, within the same time. */
+  function work(until) {
+    const isMore = markdown.work(until);
+    return beside.work(until) || isMore;
   }
 
   /** Soon: the first date to be formatted takes longer than all that the row is made of. */
@@ -124,7 +135,7 @@ export function replyRow({ act, context }) {
     listen.ariaBusy = String(voice === "loading");
   }
 
-  return { node, update, work: markdown.work };
+  return { node, update, work };
 }
 
 /** Sources are not in lists: they are asked for of the replies that somebody is about to use. */

@@ -35,6 +35,8 @@ export async function call(method, path, { body, key, version, patience = PATIEN
     response = await fetch(`/api/v1${path}`, { method, headers, body: isFile ? body : body && JSON.stringify(body), signal });
     answer = response.status === 204 ? null : await response.json();
   } catch (error) {
+    // Accepted, and nothing to be said of it yet.
+    if (response?.status === 202 && error instanceof SyntaxError) return null;
     if (!response || response.ok) {
       const why = error.name === "TimeoutError" ? "too_slow" : "unreachable";
       throw new Problem({ detail: t(`problems.${navigator.onLine ? why : "offline"}`) });

@@ -6,17 +6,23 @@ import { icon } from "./icons.js";
 
 let made = 0;
 
-/** Opens it in the middle, or as a sheet at the end of the line (`isSheet`). Returns `{body, close}`. */
-export function openPanel(title, content = [], { isSheet = false } = {}) {
+/**
+ * Opens it in the middle, or as a sheet at the end of the line (`isSheet`). `onClose` hears when it has closed. Returns
+ * `{body, close}`.
+ */
+export function openPanel(title, content = [], { isSheet = false, isWide = !isSheet, onClose = () => {} } = {}) {
   const close = el("button", { type: "button", className: "tool", ariaLabel: t("common.close"), title: t("common.close") }, icon("close"));
   const heading = el("h2", { textContent: title, id: `panel-title-${(made += 1)}`, dir: "auto" });
   const body = el("div", { className: "panel-body", tabIndex: 0 }, ...content);
-  const className = `dialog panelled ${isSheet ? "sheet" : "wide"}`;
+  const className = ["dialog panelled", isSheet && "sheet", isWide && "wide"].filter(Boolean).join(" ");
   const dialog = el("dialog", { className }, el("header", { className: "panel-head" }, heading, close), body);
   dialog.setAttribute("aria-labelledby", heading.id);
   close.onclick = () => dialog.close();
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    onClose();
+  });
   document.body.append(dialog);
   dialog.showModal();
   return { body, close: () => dialog.close() };

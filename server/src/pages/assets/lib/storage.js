@@ -6,6 +6,8 @@ export const SESSION = "troupe.session";
 export const [DRAFTS, OUTBOX, NOTICE] = ["troupe.drafts", "troupe.outbox", "troupe.notice"];
 /** Conversations with replies that were not looked at, by user. */
 export const UNREAD = "troupe.unread";
+/** The language that messages are translated to, by user. */
+export const TRANSLATION = "troupe.translation";
 /** For all who use this browser: what was chosen on the account page, and whether notifications were offered. */
 export const [LANGUAGE, THEME, PUSH_OFFER] = ["troupe.language", "troupe.theme", "troupe.push_offer"];
 /** For all who use this browser too: how replies are spoken. */

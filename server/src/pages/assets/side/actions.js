@@ -54,6 +54,12 @@ export function conversationActions(conversations) {
     ], t("side.folder.choose"));
   }
 
+  async function chooseLanguage({ id }) {
+    const loaded = await import("./reply_language.js").catch(() => null);
+    if (loaded) await loaded.openReplyLanguage(id, { conversations, change });
+    else toast(t("common.not_loaded"));
+  }
+
   async function remove({ id }) {
     const question = { title: t("side.delete.title"), text: t("side.delete.text"), yes: t("side.delete.yes"), danger: true };
     if ((await askFor(question)) === null) return;
@@ -76,6 +82,7 @@ export function conversationActions(conversations) {
     ];
     openMenu(anchor, [
       { icon: "edit", text: t("side.menu.rename"), run: () => rename(conversation) },
+      { icon: "globe", text: t("side.menu.language"), run: () => chooseLanguage(conversation) },
       ...(temporary ? [] : keeping),
       "separator",
       { icon: "download", text: t("side.menu.export_markdown"), href: file("markdown") },
