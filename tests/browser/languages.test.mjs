@@ -137,3 +137,22 @@ journey("on a phone the translation stands below, and is in the menu of the repl
     await chat.openMenu(row.getByRole("button", { name: "More actions" }), "Hide the translation");
     await eventually("it is closed", async () => assert.equal(await translationOf(row).count(), 0));
   }, PHONE));
+
+journey("the pages are translated into a language that nobody has written them in, and keep it", (scene) =>
+  withTranslator(scene, async (translator) => {
+    translator.on("he", { "Look and language": "מראה ושפה", "Kept in this browser.": "נשמר בדפדפן זה." });
+    const user = await scene.stack.register();
+    const { page } = await scene.open(user, "#/account");
+    const select = page.getByRole("combobox", { name: "Language", exact: true });
+    await select.locator("option[value=he]").waitFor({ state: "attached" });
+    await select.selectOption("he");
+    await page.getByRole("heading", { name: "מראה ושפה" }).waitFor();
+    assert.deepEqual(await page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]), ["he", "rtl"]);
+    await page.getByText("Translated by machine: some texts may still be in English, or odd.").waitFor();
+    assert.deepEqual(await violations(page), []);
+    const calls = translator.calls.length;
+    await page.reload();
+    await page.getByRole("heading", { name: "מראה ושפה" }).waitFor();
+    assert.equal(await page.locator("select[name=language]").inputValue(), "he");
+    assert.equal(translator.calls.length, calls, "what is translated is kept");
+  }));

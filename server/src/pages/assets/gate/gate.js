@@ -2,7 +2,7 @@
 
 import { Problem } from "../lib/api.js";
 import { $, el, setText } from "../lib/dom.js";
-import { LANGUAGES, chooseLanguage, language, loadCatalogue, onLanguageChange, t, translate } from "../lib/i18n.js";
+import { FALLBACK, LANGUAGES, chooseLanguage, isMachineTranslated, language, loadCatalogue, onLanguageChange, t, translate } from "../lib/i18n.js";
 import { NOTICE, SESSION, store, stored } from "../lib/storage.js";
 import { forgetPush } from "../push/push.js";
 import { GATES, faultsOf, passGate, sendAgain } from "./passing.js";
@@ -89,6 +89,7 @@ export async function showGate({ name: purpose, token, invitation, entered }) {
 /** Whoever cannot read the form can change its language here. */
 function offerLanguages(select) {
   select.replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => el("option", { value: code, textContent: name, lang: code })));
-  select.value = language();
+  // Whoever is not signed in gets no machine translations.
+  select.value = isMachineTranslated() ? FALLBACK : language();
   select.onchange = () => chooseLanguage(select.value);
 }

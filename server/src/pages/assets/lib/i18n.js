@@ -2,7 +2,7 @@
 //
 // A key is `<catalogue>.<path>`: `t("side.menu.rename")` is `menu.rename` in catalogues/<language>/side.json. A text
 // with `{name}` takes values; a text that is an object of plural forms is chosen by the value `count`. Whatever a
-// language lacks is shown in English.
+// language lacks is shown in English. Languages without catalogues here are translated by the server.
 
 import { LANGUAGE, store, stored } from "./storage.js";
 
@@ -38,8 +38,10 @@ const PATHS = {
 /** The languages that there are catalogues of, each by its own name. */
 export const LANGUAGES = { en: "English", de: "Deutsch", es: "Español", fr: "Français", ar: "العربية" };
 
-const FALLBACK = "en";
-const RIGHT_TO_LEFT = new Set(["ar"]);
+export const FALLBACK = "en";
+/** Of a language without catalogues; which there are, the server knows. */
+const CODE = /^[a-z]{2,3}(-[A-Z][a-z]{3})?$/;
+const RIGHT_TO_LEFT = new Set(["ar", "fa", "he", "ps", "ur", "yi"]);
 const RTL_LETTERS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 
 /** By language, then by catalogue. */
@@ -51,7 +53,7 @@ let current = chosenLanguage() ?? bestLanguage(globalThis.navigator?.languages ?
 /** The language that was chosen on the account page; null where the browser's counts. */
 export function chosenLanguage() {
   const chosen = globalThis.localStorage && stored(localStorage, LANGUAGE);
-  return chosen in LANGUAGES ? chosen : null;
+  return chosen in LANGUAGES || CODE.test(chosen) ? chosen : null;
 }
 
 /** The first of the browser's languages that there are catalogues of. */
@@ -63,6 +65,9 @@ export function bestLanguage(preferred) {
 export const language = () => current;
 
 export const isRightToLeft = () => RIGHT_TO_LEFT.has(current);
+
+/** Whether the texts are translated by machine. */
+export const isMachineTranslated = () => !(current in LANGUAGES);
 
 /** The tag for `Intl`: the browser's own variant of the language (`en-GB`) where it has one. */
 export function locale() {
@@ -85,7 +90,8 @@ export function addTexts(code, name, texts) {
 function load(code, name) {
   const known = (catalogues[code] ??= {});
   // A failed load is tried again by the next call; until then the key itself is shown.
-  known[name] ??= fetchTexts(PATHS[code][name]).then(
+  const texts = () => (code in PATHS ? fetchTexts(PATHS[code][name]) : translatedTexts(code, name));
+  known[name] ??= texts().then(
     (texts) => (known[name] = texts),
     () => (known[name] = undefined),
   );
@@ -98,14 +104,27 @@ async function fetchTexts(path) {
   return response.json();
 }
 
+/** What comes later is shown when it is there. */
+async function translatedTexts(code, name) {
+  const { followCatalogue } = await import("./machine_catalogues.js");
+  return followCatalogue(code, name, () => current === code, (texts) => {
+    catalogues[code][name] = texts;
+    showTexts();
+  });
+}
+
+function showTexts() {
+  translate(document);
+  listeners.forEach((listener) => listener(current));
+}
+
 /** Takes another language from now on (null: the browser's), in every tab. */
 export async function chooseLanguage(code) {
   if (code !== chosenLanguage()) store(localStorage, LANGUAGE, code);
   current = code ?? bestLanguage(navigator.languages);
   await loadCatalogue(...wanted);
   applyDirection();
-  translate(document);
-  listeners.forEach((listener) => listener(current));
+  showTexts();
 }
 
 /** Hears of another language, after the texts in the HTML have changed. Returns the way to stop listening. */
@@ -120,8 +139,8 @@ function lookUp(code, key) {
 
 /** The text of a key with its values filled in. */
 export function t(key, values = {}) {
-  const found = lookUp(current, key);
-  const text = found === undefined ? formOf(FALLBACK, lookUp(FALLBACK, key), values) : formOf(current, found, values);
+  // Of what is translated by machine there may be one plural form without the others.
+  const text = formOf(current, lookUp(current, key), values) ?? formOf(FALLBACK, lookUp(FALLBACK, key), values);
   if (typeof text !== "string") return key;
   return text.replace(/\{(\w+)\}/g, (placeholder, name) => (name in values ? filled(values[name]) : placeholder));
 }
