@@ -84,6 +84,22 @@ async fn what_is_refused_stays_in_english_and_the_rest_is_kept() {
     assert_eq!(all["total"], total);
 }
 
+/// It is looked for in halves, and keeps no other from being translated.
+#[tokio::test]
+async fn a_text_that_cannot_be_translated_stays_in_english_alone() {
+    let (translator, options) = with_translator(TranslatorFormat::LibreTranslate).await;
+    let cluster = options.servers(1).set("TROUPE_TRANSLATION__RETRY_PAUSE", "1h").start().await;
+    let user = cluster.client(0).await;
+    // Of twenty texts, ten, five, two and one, each asked for twice, it is the first; all between are well.
+    let markup = TranslatorMood::Says("<b>Annulla</b>");
+    let refused = [markup.clone(), markup, TranslatorMood::Well];
+    translator.set_moods(std::iter::repeat_n(refused, 5).flatten());
+    let catalogue = settled(&user, "common", "it").await;
+    assert_eq!(catalogue["translated"].as_u64().unwrap() + 1, catalogue["total"].as_u64().unwrap());
+    assert_eq!(catalogue["texts"]["cancel"], Value::Null);
+    assert_eq!(translator.asked().len(), 15);
+}
+
 #[tokio::test]
 async fn a_catalogue_that_is_none_and_a_language_with_its_own_are_refused() {
     let cluster = ClusterOptions::default().servers(1).workers(0).set("TROUPE_TRANSLATION__PROVIDER", "").start().await;

@@ -3,6 +3,7 @@
 mod catalogues;
 mod messages;
 mod placeholder;
+mod table;
 mod translators;
 
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Several texts as one, for one call: between them stand tags, which are protected like all tags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use troupe_core::jobs::TranslateText;
 
@@ -8,9 +8,9 @@ use troupe_core::jobs::TranslateText;
 pub(super) struct Batch<'a>(&'a [TranslateText]);
 
 impl<'a> Batch<'a> {
-    /// All texts in batches, the last first; each batch has one text at least.
-    pub(super) fn all(texts: &'a [TranslateText], max_texts: usize, max_bytes: usize) -> Vec<Self> {
-        let mut batches = Vec::new();
+    /// All texts in batches; each has one text at least.
+    pub(super) fn all(texts: &'a [TranslateText], max_texts: usize, max_bytes: usize) -> VecDeque<Self> {
+        let mut batches = VecDeque::new();
         let mut rest = texts;
         while !rest.is_empty() {
             let mut bytes = 0;
@@ -19,10 +19,9 @@ impl<'a> Batch<'a> {
                 bytes <= max_bytes
             });
             let (batch, after) = rest.split_at(fits.count().max(1));
-            batches.push(Self(batch));
+            batches.push_back(Self(batch));
             rest = after;
         }
-        batches.reverse();
         batches
     }
 
@@ -33,7 +32,7 @@ impl<'a> Batch<'a> {
     /// Of a batch that is refused, to be tried again. A text that is refused alone stays in English.
     pub(super) fn halves(self) -> impl Iterator<Item = Self> {
         let (first, second) = self.0.split_at(self.0.len() / 2);
-        [second, first].into_iter().filter(|half| !first.is_empty() && !half.is_empty()).map(Batch)
+        [first, second].into_iter().filter(|half| !first.is_empty() && !half.is_empty()).map(Batch)
     }
 
     /// What the translator gets.
@@ -112,9 +111,9 @@ mod tests {
         let texts = texts(&["a", "b", "c", "a long one", "d", "e"]);
         let keys = |batch: &Batch<'_>| batch.texts().iter().map(|text| text.key.clone()).collect::<String>();
         let all = |bytes| Batch::all(&texts, 2, bytes).iter().map(keys).collect::<Vec<_>>();
-        assert_eq!(all(100), ["45", "23", "01"]);
-        assert_eq!(all(3), ["45", "3", "2", "01"]);
-        assert_eq!(Batch(&texts[..3]).halves().map(|half| keys(&half)).collect::<Vec<_>>(), ["12", "0"]);
+        assert_eq!(all(100), ["01", "23", "45"]);
+        assert_eq!(all(3), ["01", "2", "3", "45"]);
+        assert_eq!(Batch(&texts[..3]).halves().map(|half| keys(&half)).collect::<Vec<_>>(), ["0", "12"]);
         assert_eq!(Batch(&texts[..1]).halves().count(), 0);
     }
 }

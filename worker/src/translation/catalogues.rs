@@ -19,7 +19,8 @@ use crate::{
 /// In one call.
 const BATCH_TEXTS: usize = 20;
 const BATCH_BYTES: usize = 1_200;
-/// A batch whose translation is refused is halved; a service that fails so often in a row is left alone.
+/// A batch whose translation is refused is halved, and its halves come after all others: a text that cannot be
+/// translated keeps none from it. A service that fails so often in a row is left alone.
 const FAILURES: u32 = 4;
 /// Then the lease is another's: what is stored by then stays.
 const TIME_LIMIT: Duration = Duration::from_mins(15);
@@ -53,7 +54,7 @@ impl CatalogueTranslation {
     ) -> Result<Option<Untranslated>, JobError> {
         let mut batches = Batch::all(texts, BATCH_TEXTS, BATCH_BYTES);
         let mut failures = 0;
-        while let Some(batch) = batches.pop() {
+        while let Some(batch) = batches.pop_front() {
             let Some(translator) = self.0.current() else { return Ok(None) };
             match self.translate(translator.as_ref(), &batch, language).await {
                 Ok((translated, provider)) => {
