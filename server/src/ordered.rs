@@ -10,6 +10,8 @@ use troupe_db::jobs::enqueue::{NewJob, enqueue_bounded, is_awaited};
 
 /// Jobs of a kind that may wait for a worker, of all users.
 const MAX_OPEN: usize = 1_000;
+/// The job that refuses another may have ended before it is looked for, and the same again.
+const TRIES: u32 = 4;
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_millis(150);
 
@@ -24,10 +26,12 @@ pub(crate) enum Ordered<T> {
 
 /// Has a worker make it, if none does already; `false` where too much waits for workers.
 pub(crate) async fn order<P: Payload>(pool: &PgPool, job: &NewJob, payload: &P) -> Result<bool> {
-    // The job that refuses the first may have ended before it is looked for.
-    Ok(enqueue_bounded(pool, job, MAX_OPEN).await?
-        || is_awaited(pool, payload).await?
-        || enqueue_bounded(pool, job, MAX_OPEN).await?)
+    for _ in 0..TRIES {
+        if enqueue_bounded(pool, job, MAX_OPEN).await? || is_awaited(pool, payload).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Looks for what was ordered until it is there, its job has ended, or the deadline is reached.
