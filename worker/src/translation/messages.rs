@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::join_all;
 use troupe_core::{
     jobs::{Payload, TranslateMessage},
     languages::{self, Language},
@@ -50,8 +50,13 @@ impl MessageTranslation {
             let assignment = Assignment { text, language, kind: TextKind::Message, spender };
             self.0.translate(translator, assignment, &names)
         };
-        let calls: Vec<_> = texts.into_iter().map(translate).collect();
-        let translated: Vec<_> = stream::iter(calls).buffered(PARTS_AT_ONCE).try_collect().await?;
+        let mut translated = Vec::with_capacity(texts.len());
+        for group in texts.chunks(PARTS_AT_ONCE) {
+            // All of a group are waited for, so that the cost of each is told.
+            for answer in join_all(group.iter().copied().map(translate)).await {
+                translated.push(answer?);
+            }
+        }
         let provider = translated.last().map_or(NOBODY, |last| last.provider.as_str()).to_owned();
         let mut translated = translated.into_iter();
         let text = parts.into_iter().map(|part| match part {
