@@ -18,6 +18,7 @@ mod interview;
 mod knowledge;
 mod live;
 pub mod metrics;
+mod openai;
 mod ordered;
 mod pages;
 mod personas;
@@ -78,6 +79,7 @@ use crate::{
     interview::Interview,
     knowledge::Knowledge,
     live::{connections::Connections, hub::Hub},
+    openai::OpenAi,
     personas::{Personas, Pictures},
     push::Push,
     sockets::Sockets,
@@ -135,6 +137,7 @@ impl Server {
             http: base.http(concurrency),
             personas: base.personas(),
             interview: base.interview(),
+            openai: Arc::new(OpenAi::new(base.pool.clone(), chat.clone(), base.tasks.clone())),
             speech: base.speech(chat.clone()),
             translation: base.translation(),
             push: Arc::new(Push { pool: base.pool.clone(), config: base.config.clone() }),

@@ -19,8 +19,11 @@ use crate::{
         permissions::Permission,
     },
     chat, health,
-    http::{error::ApiError, middleware},
-    interview, knowledge, pages, personas, push, sockets, speech,
+    http::{
+        error::{ApiError, openai as openai_error},
+        middleware,
+    },
+    interview, knowledge, openai, pages, personas, push, sockets, speech,
     state::AppState,
     translation,
 };
@@ -33,7 +36,7 @@ use crate::{
                        Server-Sent Events, or by polling. Errors are problem+json with a stable `code`: see /docs/problems."
     ),
     modifiers(&Security),
-    components(schemas(troupe_core::problem::Problem)),
+    components(schemas(troupe_core::problem::Problem, openai_error::OpenAiError<'static>)),
 )]
 struct Description;
 
@@ -56,7 +59,13 @@ impl Modify for Security {
 }
 
 /// Errors that follow from what an operation takes, so that no route has to repeat them.
-fn describe_errors(operation: &mut Operation) {
+fn describe_errors(path: &str, operation: &mut Operation) {
+    let speaks_openai = openai_error::applies(path);
+    let (invalid, media_type, schema) = if speaks_openai {
+        ("400", "application/json", "OpenAiError")
+    } else {
+        ("422", "application/problem+json", "Problem")
+    };
     let need = Need::of(operation);
     let open = need == Need::Nothing;
     let takes = |place: &ParameterIn| {
@@ -74,7 +83,7 @@ fn describe_errors(operation: &mut Operation) {
         (body, "408", "the body did not come in time"),
         (body, "413", "the body is too large"),
         (body, "415", "the body is not application/json, or compressed"),
-        (body || in_query, "422", "a field is wrong; `errors` names it"),
+        (body || in_query, invalid, "a field is wrong, which is named"),
         (limited, "429", "the caller has called too often"),
         (true, "500", "a fault of the server"),
         (true, "503", "a part of the service does not answer, or there is too much to do"),
@@ -91,8 +100,8 @@ fn describe_errors(operation: &mut Operation) {
             && status.as_str() >= "400"
             && response.content.is_empty()
         {
-            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-            response.content.insert("application/problem+json".to_owned(), RefOr::T(problem));
+            let problem = Content::new(Some(Ref::from_schema_name(schema)));
+            response.content.insert(media_type.to_owned(), RefOr::T(problem));
         }
     }
 }
@@ -113,10 +122,11 @@ fn described() -> OpenApiRouter<AppState> {
     let mut described = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", api)
         .merge(translation::routes::root_router())
+        .merge(openai::routes::router())
         .merge(health::router());
-    for path in described.get_openapi_mut().paths.paths.values_mut() {
-        let PathItem { get, put, post, delete, patch, .. } = path;
-        [get, put, post, delete, patch].into_iter().flatten().for_each(describe_errors);
+    for (path, item) in &mut described.get_openapi_mut().paths.paths {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        [get, put, post, delete, patch].into_iter().flatten().for_each(|operation| describe_errors(path, operation));
     }
     described
 }

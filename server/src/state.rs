@@ -6,7 +6,8 @@ use axum::extract::FromRef;
 
 use crate::{
     accounts::Accounts, admin::Admin, auth::Auth, chat::Chat, health::Probes, http::Http, interview::Interview,
-    knowledge::Knowledge, personas::Personas, push::Push, sockets::Sockets, speech::Speech, translation::Translation,
+    knowledge::Knowledge, openai::OpenAi, personas::Personas, push::Push, sockets::Sockets, speech::Speech,
+    translation::Translation,
 };
 
 #[derive(Clone, FromRef)]
@@ -18,6 +19,7 @@ pub(crate) struct AppState {
     pub(crate) interview: Arc<Interview>,
     pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) chat: Arc<Chat>,
+    pub(crate) openai: Arc<OpenAi>,
     pub(crate) speech: Arc<Speech>,
     pub(crate) translation: Arc<Translation>,
     pub(crate) push: Arc<Push>,

@@ -27,6 +27,7 @@ const SERVER: &[&str] = &[
     "ordered",
     "speech",
     "translation",
+    "openai",
     "admin",
     "sockets",
     "pages",

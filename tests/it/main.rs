@@ -10,6 +10,7 @@ mod harness;
 mod interview;
 mod knowledge;
 mod local;
+mod openai;
 mod operations;
 mod providers;
 mod security;

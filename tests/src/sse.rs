@@ -85,6 +85,11 @@ fn parse(block: &str) -> Option<ServerSentEvent> {
         return None;
     }
     let text = data.join("\n");
-    let data = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text:?} is no JSON: {error}"));
-    Some(ServerSentEvent { id: id.expect("an id"), event: event.expect("an event"), text, data })
+    let is_done = text == "[DONE]";
+    let data = serde_json::from_str(&text);
+    let data = data.unwrap_or_else(|error| if is_done { Value::Null } else { panic!("{text:?} is no JSON: {error}") });
+    assert!(event.is_some() || id.is_none(), "an id without a name: {text:?}");
+    // Those of `/v1` have no ids, and some no names.
+    let event = event.unwrap_or_else(|| "message".to_owned());
+    Some(ServerSentEvent { id: id.unwrap_or_default(), event, text, data })
 }

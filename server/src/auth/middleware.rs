@@ -170,7 +170,7 @@ async fn authorize(
     }
     permitted?;
     match pace {
-        Pace::Waits | Pace::Streams => auth.concurrency.acquire_wait(user, parts).map(Some),
+        Pace::Waits | Pace::Streams | Pace::Replies => auth.concurrency.acquire_wait(user, parts).map(Some),
         Pace::Quick | Pace::Uploads => Ok(None),
     }
 }
@@ -205,6 +205,7 @@ async fn read_whole(auth: &Auth, pace: Pace, body: Body) -> Result<Bytes, ApiErr
     let server = &auth.config.server;
     match pace {
         Pace::Uploads => receive(body, server.max_import.max(server.max_document), server.upload_timeout).await,
+        Pace::Replies => receive(body, server.max_history, server.body_timeout).await,
         Pace::Quick | Pace::Waits | Pace::Streams => receive(body, server.max_body, server.body_timeout).await,
     }
 }
@@ -255,8 +256,12 @@ pub(crate) async fn permit(auth: &Auth, identity: &Identity, permission: Permiss
     }
 }
 
+/// Some programs for `/v1` send it as `X-Api-Key`.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return headers.get("x-api-key")?.to_str().ok();
+    };
+    let value = value.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

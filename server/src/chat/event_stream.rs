@@ -1,8 +1,6 @@
-//! Server-Sent Events of one request: the logged events after the cursor, then live ones, up to the terminal event.
-//!
-//! A stream also ends when its credential is revoked.
+//! Server-Sent Events of one request, as [`super::follow`] has them.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     body::Body,
@@ -11,28 +9,20 @@ use axum::{
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
-use tokio::time::timeout;
 use troupe_core::{
     events::{Cursor, Frame},
-    ids::{RequestId, UserId},
-    metrics::Held,
+    ids::RequestId,
 };
-use troupe_db::replies::requests;
 
-use super::{Chat, terminal_event::terminal_event};
-use crate::{
-    auth::identity::Identity,
-    http::error::ApiError,
-    live::{
-        connections::ConnectionGuard,
-        hub::{Delivery, Subscription, trace_delivery},
-    },
-    metrics::LIVE,
+use super::{
+    Chat,
+    follow::{Followed, Follower},
 };
+use crate::{auth::identity::Identity, http::error::ApiError};
 
 /// A comment.
 const OPENING: &[u8] = b": here\n\n";
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const STILL_HERE: &[u8] = b": still here\n\n";
 
 pub(crate) async fn follow(
     chat: Arc<Chat>,
@@ -40,110 +30,29 @@ pub(crate) async fn follow(
     id: RequestId,
     after: Cursor,
 ) -> Result<Response, ApiError> {
-    let user = identity.user;
-    let guard = chat.live.connections.register(identity.credential.id);
-    let live = chat.live.hub.subscribe(user).await?;
-    let mut follower = Follower {
-        chat,
-        user,
-        guard,
-        id,
-        last: after,
-        pending: VecDeque::new(),
-        live,
-        finished: false,
-        _open: Held::of(&LIVE.streams),
-    };
-    follower.replay().await?;
-    if follower.finished && follower.pending.is_empty() {
+    let follower = Follower::open(chat, identity, id, after).await?;
+    if follower.is_over() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    Ok(respond(stream::unfold(follower, |mut follower| async move {
+        let bytes = match follower.next().await? {
+            Followed::Event(frame) => encode(&frame),
+            Followed::Quiet => Bytes::from_static(STILL_HERE),
+        };
+        Some((bytes, follower))
+    })))
+}
+
+/// A response of events. It begins at once, so that a client learns early whether something on the way holds streams
+/// back.
+pub(crate) fn respond(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    // At once, so that a client learns early whether something on the way holds streams back.
-    let opening = stream::once(async { Ok(Bytes::from_static(OPENING)) });
-    Ok((headers, Body::from_stream(opening.chain(follower.into_stream()))).into_response())
-}
-
-struct Follower {
-    chat: Arc<Chat>,
-    user: UserId,
-    guard: ConnectionGuard,
-    id: RequestId,
-    last: Cursor,
-    pending: VecDeque<Frame>,
-    live: Subscription,
-    /// The terminal event is pending or was sent.
-    finished: bool,
-    _open: Held,
-}
-
-impl Follower {
-    /// Queues the events in the log; where the request has ended and the log lacks its end, the end from PostgreSQL.
-    async fn replay(&mut self) -> Result<(), ApiError> {
-        let request =
-            requests::find(&self.chat.pool, self.user, self.id).await?.ok_or(ApiError::NotFound("request"))?;
-        let log = self.chat.bus.replay(self.user, self.id, Cursor::START).await?;
-        let has_end = log.last().is_some_and(|last| last.kind.is_terminal());
-        for frame in log {
-            self.push(frame);
-        }
-        if has_end {
-            self.finished = true;
-        } else if let Some(end) = terminal_event(&request) {
-            self.push(end);
-            self.finished = true;
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, frame: Frame) {
-        if frame.request_id == self.id && frame.cursor > self.last && !self.finished {
-            self.last = frame.cursor;
-            self.finished = frame.kind.is_terminal();
-            self.pending.push_back(frame);
-        }
-    }
-
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            if let Some(frame) = self.pending.pop_front() {
-                return Some(encode(&frame));
-            }
-            if self.finished {
-                return None;
-            }
-            let next = timeout(KEEP_ALIVE, self.live.next());
-            match self.guard.revoked().run_until_cancelled(next).await? {
-                Err(_) => {
-                    // The end may be stored and not published: its worker died. A failed replay is repeated.
-                    if self.replay().await.is_err() || self.pending.is_empty() {
-                        return Some(Bytes::from_static(b": still here\n\n"));
-                    }
-                }
-                Ok(Some(Delivery::Event(frame, came_at))) => {
-                    self.push((*frame).clone());
-                    if frame.request_id == self.id {
-                        trace_delivery(&frame, came_at, "event stream");
-                    }
-                }
-                Ok(Some(Delivery::Resync)) => self.replay().await.ok()?,
-                Ok(Some(Delivery::Delayed)) => {}
-                // Too slow: the client reconnects with its last cursor.
-                Ok(None) => return None,
-            }
-        }
-    }
-
-    fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
-        stream::unfold(self, |mut follower| async move {
-            let bytes = follower.next().await?;
-            Some((Ok(bytes), follower))
-        })
-    }
+    let opening = stream::once(async { Bytes::from_static(OPENING) });
+    (headers, Body::from_stream(opening.chain(events).map(Ok::<_, Infallible>))).into_response()
 }
 
 fn encode(frame: &Frame) -> Bytes {

@@ -6,6 +6,7 @@ pub(crate) mod conversation_events;
 pub(crate) mod dispatcher;
 pub(crate) mod event_stream;
 pub(crate) mod export;
+pub(crate) mod follow;
 pub(crate) mod queue_gauge;
 pub(crate) mod routes;
 pub(crate) mod search;

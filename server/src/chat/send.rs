@@ -5,7 +5,7 @@ use serde::Deserialize;
 use troupe_core::{
     events::{Cursor, Event, Frame},
     ids::{ConversationId, MessageId, RequestId, UserId},
-    model::{Message, QueuePosition, Request, RequestStatus, Role},
+    model::{Message, QueuePosition, Request, RequestStatus, Role, caller_options::CallerOptions},
     trace,
 };
 use troupe_db::{
@@ -99,6 +99,15 @@ pub(crate) struct Sending {
     /// No cached reply. Not part of the key's fingerprint: a repeated call may differ in it.
     pub(crate) fresh: bool,
     pub(crate) place: Place,
+    pub(crate) brought: Option<Brought>,
+}
+
+/// What comes with a message over `/v1`.
+#[derive(Debug)]
+pub(crate) struct Brought {
+    pub(crate) options: CallerOptions,
+    /// Of the whole call, for its key: its conversation may be made for it, so that each call has another.
+    pub(crate) fingerprint: Vec<u8>,
 }
 
 /// An accepted message, or the replay of an earlier call with the same key.
@@ -126,7 +135,7 @@ pub(crate) async fn send_message(
 }
 
 async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &str) -> Result<Sent, ApiError> {
-    let Sending { conversation_id, content, if_busy, key, fresh, place: position } = sending;
+    let Sending { conversation_id, content, if_busy, key, fresh, place: position, brought } = sending;
     let limit = chat.config.server.max_content;
     if content.len() > limit {
         return Err(ApiError::content_too_long(limit));
@@ -135,6 +144,9 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
 
     // The same fingerprint over HTTP and over sockets.
     let key = key.map(|key| {
+        if let Some(Brought { fingerprint, .. }) = &brought {
+            return Key { key, fingerprint: fingerprint.clone() };
+        }
         let (conversation, beside) = (conversation_id.as_uuid(), position.fingerprint());
         let mut parts: Vec<&[u8]> =
             vec![b"message", conversation.as_bytes(), content.as_bytes(), if_busy.name().as_bytes()];
@@ -152,6 +164,7 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         key: key.clone().map(|Key { key, fingerprint }| MessageKey { key, fingerprint }),
         only_if_idle: if_busy == IfBusy::Reject,
         fresh,
+        options: brought.map(|brought| brought.options),
     };
     if chat.gauge.open() >= chat.config.queue.max_open {
         let replay = find_replay(chat, user, key.as_ref()).await?;
@@ -253,7 +266,7 @@ async fn store_beside(chat: &Chat, new: NewMessage, replaces: RequestId, place: 
 }
 
 /// The replay of the same message, if its key was used before.
-async fn find_replay(chat: &Chat, user: UserId, key: Option<&Key>) -> Result<Option<Sent>, ApiError> {
+pub(crate) async fn find_replay(chat: &Chat, user: UserId, key: Option<&Key>) -> Result<Option<Sent>, ApiError> {
     let Some(Key { key, fingerprint }) = key else { return Ok(None) };
     let Some(known) = idempotency::find(&chat.pool, user, key).await? else { return Ok(None) };
     let request_id =

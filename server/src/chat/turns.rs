@@ -44,6 +44,7 @@ pub(crate) async fn ask_again(
         key,
         fresh: true,
         place: Place::Again { of, continues },
+        brought: None,
     };
     send_message(chat, user, sending, correlation_id).await
 }

@@ -292,7 +292,7 @@ impl Connection {
         if let Err(error) = self.sockets.auth.rate_limiter.count_message(self.opened.identity.as_user_of_tier()).await {
             return self.error(Some(r#ref), &error);
         }
-        let sending = Sending { conversation_id, content, if_busy, key, fresh, place: Place::End };
+        let sending = Sending { conversation_id, content, if_busy, key, fresh, place: Place::End, brought: None };
         match send_message(&self.sockets.chat, self.user(), sending, &self.correlation.0).await {
             Ok(sent) => ToClient::Accepted { r#ref, request: sent.request, message: sent.message, place: sent.place },
             Err(error) => self.error(Some(r#ref), &error),

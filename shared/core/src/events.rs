@@ -287,6 +287,22 @@ impl Frame {
         self.cursor.n <= 1 || self.kind == EventKind::Reset || self.kind.is_terminal()
     }
 
+    /// `None` of events that leave the text as it is.
+    pub fn text_change(&self) -> Option<TextChange> {
+        #[derive(Deserialize)]
+        struct Change {
+            #[serde(default)]
+            text: String,
+            #[serde(default)]
+            keep: usize,
+        }
+        if !matches!(self.kind, EventKind::Delta | EventKind::Reset) {
+            return None;
+        }
+        let Change { text, keep } = serde_json::from_slice(&self.json).ok()?;
+        Some(if self.kind == EventKind::Reset { TextChange::Reset { keep } } else { TextChange::Append(text) })
+    }
+
     pub fn encoded(&self) -> &Bytes {
         &self.encoded
     }
@@ -294,6 +310,16 @@ impl Frame {
     pub fn json(&self) -> &Bytes {
         &self.json
     }
+}
+
+/// What an event does to the text so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextChange {
+    Append(String),
+    /// So many characters still stand.
+    Reset {
+        keep: usize,
+    },
 }
 
 /// The sum of a request's events: the text, and the cursor up to which it holds.
@@ -315,26 +341,18 @@ impl Transcript {
 
     /// Applies an event; `false` for a duplicate.
     pub fn apply(&mut self, frame: &Frame) -> bool {
-        #[derive(Deserialize)]
-        struct Change {
-            #[serde(default)]
-            text: String,
-            #[serde(default)]
-            keep: usize,
-        }
         if frame.cursor <= self.cursor || self.finished {
             return false;
         }
         self.cursor = frame.cursor;
         self.finished = frame.kind.is_terminal();
-        if matches!(frame.kind, EventKind::Delta | EventKind::Reset)
-            && let Ok(change) = serde_json::from_slice::<Change>(&frame.json)
-        {
-            if frame.kind == EventKind::Reset {
-                let end = self.text.char_indices().nth(change.keep).map_or(self.text.len(), |(at, _)| at);
+        match frame.text_change() {
+            Some(TextChange::Reset { keep }) => {
+                let end = self.text.char_indices().nth(keep).map_or(self.text.len(), |(at, _)| at);
                 self.text.truncate(end);
             }
-            self.text.push_str(&change.text);
+            Some(TextChange::Append(text)) => self.text.push_str(&text),
+            None => {}
         }
         true
     }

@@ -94,6 +94,7 @@ impl Database {
             key: None,
             only_if_idle: false,
             fresh: false,
+            options: None,
         };
         let new: Vec<_> = new.iter().map(message).collect();
         let outcomes = accept::accept(&self.pool, &new, self.limits()).await.expect("an accept");

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use troupe_core::{
     config::{self, Live},
-    model::providers::WhenCut,
+    model::{caller_options::Sampling, providers::WhenCut},
 };
 
 use super::{
@@ -94,6 +94,7 @@ fn prompt(assignment: &Assignment<'_>) -> Prompt {
         messages: vec![PromptMessage { role: Speaker::User, content: (*text).to_owned() }],
         tail: Vec::new(),
         temperature: TEMPERATURE,
+        sampling: Sampling::default(),
     }
 }
 

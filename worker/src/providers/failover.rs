@@ -91,6 +91,8 @@ pub(crate) struct Failover {
     trail: Trail,
     prompt: Arc<Prompt>,
     when_cut: WhenCut,
+    /// No text may be retracted: the next service goes on from it, by an instruction where it takes no prefill.
+    keeps_text: bool,
     candidates: VecDeque<Candidate>,
     call: Option<ProviderCall>,
     /// The valid text, and the number of the call that it is of: the first token of another call retracts it, unless
@@ -120,6 +122,7 @@ impl Failover {
             trail,
             prompt,
             when_cut,
+            keeps_text: false,
             candidates: candidates.into(),
             call: None,
             text: String::new(),
@@ -130,6 +133,12 @@ impl Failover {
             retryable: false,
             earliest_probe: None,
         }
+    }
+
+    /// For readers from whom no text can be taken back.
+    pub(crate) fn keeping_text(self) -> Self {
+        let when_cut = if self.when_cut == WhenCut::Stop { WhenCut::Stop } else { WhenCut::Continue };
+        Self { keeps_text: true, when_cut, ..self }
     }
 
     /// The chunks of the reply; the last is an end or a failure.
@@ -167,7 +176,7 @@ impl Failover {
                     return Ok(chunk);
                 }
                 // One that continues a prefill may find nothing to add.
-                Ok(Chunk::End(reason)) if call.has_text() || call.continues_prefill() => {
+                Ok(Chunk::End(reason)) if call.has_text() || call.continues_text() => {
                     return Ok(Self::end(call, reason));
                 }
                 Ok(Chunk::End(FinishReason::ContentFilter)) => {
@@ -188,7 +197,7 @@ impl Failover {
 
     fn accept(&mut self, call: &ProviderCall, text: String) -> ReplyChunk {
         let previous_call = mem::replace(&mut self.text_call, call.number());
-        if previous_call == self.text_call || call.continues_prefill() || self.text.is_empty() {
+        if previous_call == self.text_call || call.continues_text() || self.text.is_empty() {
             self.text.push_str(&text);
             return ReplyChunk::Text(text);
         }
@@ -265,9 +274,11 @@ impl Failover {
             }
             self.calls += 1;
             let prefilled = self.when_cut == WhenCut::Continue && candidate.endpoint.accepts_prefill;
+            let goes_on = self.keeps_text && !prefilled && !self.text.is_empty();
             let purpose = CallPurpose {
-                prompt: self.prompt.clone(),
+                prompt: if goes_on { Arc::new(self.prompt.going_on_from(&self.text)) } else { self.prompt.clone() },
                 prefill: if prefilled { self.text.clone() } else { String::new() },
+                goes_on,
                 number: self.calls,
                 probe,
                 hedge,

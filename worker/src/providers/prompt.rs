@@ -4,10 +4,17 @@ mod assembly;
 mod sections;
 
 use troupe_characters::lorebook::LoreRole;
-use troupe_core::{model::Role, token_estimate::estimate_tokens};
+use troupe_core::{
+    model::{Role, caller_options::Sampling},
+    token_estimate::estimate_tokens,
+};
 use troupe_db::personas::inspection::PromptRole;
 
 pub(crate) use assembly::{Assembly, Material, Section};
+
+/// Asks for the rest of a reply. Few services take the beginning of a reply as such, but all understand this.
+const GO_ON: &str = "Your reply was cut off. Go on exactly where it stops, in the same language and style, and repeat \
+                     nothing of it.";
 
 /// The input of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +32,8 @@ pub(crate) struct Prompt {
     /// Instructions after the question.
     pub(crate) tail: Vec<PromptMessage>,
     pub(crate) temperature: f32,
+    /// What the caller wants otherwise.
+    pub(crate) sampling: Sampling,
 }
 
 /// Whose words a message is.
@@ -95,6 +104,7 @@ impl Prompt {
             messages,
             tail: Vec::new(),
             temperature: 0.7,
+            sampling: Sampling::default(),
         }
     }
 
@@ -106,6 +116,16 @@ impl Prompt {
             messages.remove(0);
         }
         (before > 0).then(|| Self { messages, ..self.clone() })
+    }
+
+    /// The same after the beginning of its reply, which is to be continued.
+    pub(crate) fn going_on_from(&self, text: &str) -> Self {
+        let mut messages = self.messages.clone();
+        messages.extend(
+            [(Speaker::Assistant, text), (Speaker::User, GO_ON)]
+                .map(|(role, content)| PromptMessage { role, content: content.to_owned() }),
+        );
+        Self { messages, ..self.clone() }
     }
 
     pub(crate) fn question(&self) -> &str {

@@ -44,6 +44,8 @@ pub(super) struct Attempt<'a> {
     pub(super) trail: Vec<Try>,
     /// The retrieved passages, where the persona has any.
     pub(super) retrieval: Option<Grounding>,
+    /// Whether the text of an earlier attempt stands, and this one goes on from it.
+    resumes: bool,
     /// Cancelled when the lease is lost.
     lost: CancellationToken,
 }
@@ -115,10 +117,14 @@ struct Cacheable {
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(generator: &'a ReplyGenerator, claimed: Claimed, lost: CancellationToken) -> Self {
+    pub(super) async fn begin(generator: &'a ReplyGenerator, mut claimed: Claimed, lost: CancellationToken) -> Self {
         let coalesce = generator.settings.coalesce;
-        let writer = EventWriter::new(generator.bus.clone(), generator.clock.clone(), &claimed, coalesce);
-        Self { generator, claimed, writer, trail: Vec::new(), retrieval: None, lost }
+        let shown = generator.text_to_keep(&claimed).await;
+        let writer =
+            EventWriter::new(generator.bus.clone(), generator.clock.clone(), &claimed, coalesce, shown.as_deref());
+        let resumes = shown.is_some();
+        claimed.continues = shown.or(claimed.continues);
+        Self { generator, claimed, writer, trail: Vec::new(), retrieval: None, resumes, lost }
     }
 
     pub(super) async fn run(mut self) -> Ended {
@@ -193,7 +199,10 @@ impl<'a> Attempt<'a> {
         let trail = Trail::default();
         let when_cut = self.claimed.persona.when_cut;
         let chain = self.generator.chain.clone();
-        let failover = Failover::new(chain, prompt.clone(), candidates.to_vec(), when_cut, trail.clone());
+        let mut failover = Failover::new(chain, prompt.clone(), candidates.to_vec(), when_cut, trail.clone());
+        if self.claimed.options.is_some() {
+            failover = failover.keeping_text();
+        }
         let written = self.write(failover.into_stream()).await;
         self.trail = trail.take();
         written
@@ -219,7 +228,8 @@ impl<'a> Attempt<'a> {
                     self.writer.push(&text);
                 }
                 Some(Ok(ReplyChunk::Retracted)) => self.writer.retract(),
-                Some(Ok(ReplyChunk::End(_))) if self.writer.new_text().trim().is_empty() => {
+                // One that was cut off at its very end has nothing to add.
+                Some(Ok(ReplyChunk::End(_))) if self.writer.new_text().trim().is_empty() && !self.resumes => {
                     return Written::Failed(ChainFailure::after_call("the model said nothing but white space"));
                 }
                 Some(Ok(ReplyChunk::End(completion))) => return Written::Whole(completion),

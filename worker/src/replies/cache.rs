@@ -15,6 +15,7 @@ use troupe_core::{
     ids::{PersonaId, UserId},
     model::{
         Usage,
+        caller_options::Sampling,
         providers::{CACHE, Link, Outcome, Try},
     },
     ports::Cache,
@@ -167,8 +168,12 @@ fn key(query: &CacheQuery<'_>) -> String {
     digest.add(chain.join(",").as_bytes());
     digest.add(&query.max_tokens.to_be_bytes());
     // The passages are in the system prompt as well.
-    let Prompt { persona, description: _, system, passages: _, messages, tail, temperature } = query.prompt;
+    let Prompt { persona, description: _, system, passages: _, messages, tail, temperature, sampling } = query.prompt;
     digest.add(&temperature.to_be_bytes());
+    // Entries are older than these.
+    if *sampling != Sampling::default() {
+        digest.add(&serde_json::to_vec(sampling).unwrap_or_default());
+    }
     digest.add(persona.as_bytes());
     digest.add(system.as_bytes());
     for message in messages.iter().chain(tail) {

@@ -40,7 +40,7 @@ pub(crate) struct EventWriter {
     cursor: Cursor,
     /// The whole reply so far.
     text: String,
-    /// Bytes of the text that another reply had, and this one goes on from.
+    /// Bytes of the text that another reply, or an earlier attempt, had, and this one goes on from.
     begun: usize,
     /// Bytes of the text that are in events already.
     published: usize,
@@ -53,8 +53,16 @@ pub(crate) struct EventWriter {
 }
 
 impl EventWriter {
-    /// Starts the attempt's events; resets text that an earlier attempt had shown.
-    pub(crate) fn new(bus: Arc<dyn EventBus>, clock: Arc<dyn Clock>, claimed: &Claimed, coalesce: Duration) -> Self {
+    /// Starts the attempt's events; resets text that an earlier attempt had shown, down to what is kept of it.
+    pub(crate) fn new(
+        bus: Arc<dyn EventBus>,
+        clock: Arc<dyn Clock>,
+        claimed: &Claimed,
+        coalesce: Duration,
+        kept: Option<&str>,
+    ) -> Self {
+        let begun = kept.or(claimed.continues.as_deref()).unwrap_or_default();
+        let kept = kept.unwrap_or_default();
         let attempt = u32::try_from(claimed.attempt).unwrap_or_default();
         let mut writer = Self {
             bus,
@@ -64,9 +72,9 @@ impl EventWriter {
             conversation: claimed.conversation_id,
             coalesce,
             cursor: Cursor { attempt, n: 0 },
-            text: claimed.continues.clone().unwrap_or_default(),
-            begun: claimed.continues.as_ref().map_or(0, String::len),
-            published: 0,
+            text: begun.to_owned(),
+            begun: begun.len(),
+            published: kept.len(),
             republished: false,
             pending: Vec::new(),
             in_flight: None,
@@ -74,7 +82,7 @@ impl EventWriter {
             last_append: None,
         };
         if claimed.shown {
-            writer.emit(&Event::Reset { keep: 0 });
+            writer.emit(&Event::Reset { keep: kept.chars().count() });
         }
         writer.emit(&Event::Started { attempt, correlation_id: claimed.correlation_id.clone() });
         writer

@@ -14,6 +14,7 @@ use tracing::{Instrument, field};
 use troupe_core::{
     clock::Clock,
     config,
+    events::Transcript,
     jobs::GenerateReply,
     model::providers::{Link, OverBudget, Try},
     ports::{EventBus, JobQueue},
@@ -84,13 +85,29 @@ impl ReplyGenerator {
             span.record("trace_id", field::display(context.as_parent().trace));
         }
         let lost = self.leases.hold(request_id, attempt).await;
-        let work = async { Attempt::new(self, claimed, lost).run().await };
+        let work = async { Attempt::begin(self, claimed, lost).await.run().await };
         let ended = traced.scope(cpu_time::measured(work).instrument(span)).await;
         if ended.is_failure {
             traced.fail(ended.name);
         }
         traced.describe(|span| describe(span, &ended));
         self.leases.release(request_id, attempt).await;
+    }
+
+    /// What an earlier attempt has shown to readers from whom no text can be taken back. Its log is sealed: it shows no
+    /// more.
+    pub(super) async fn text_to_keep(&self, claimed: &Claimed) -> Option<String> {
+        if !claimed.shown || claimed.options.is_none() {
+            return None;
+        }
+        let earlier = u32::try_from(claimed.attempt).unwrap_or_default().saturating_sub(1);
+        match self.bus.seal(claimed.user_id, claimed.request_id, earlier).await {
+            Ok(log) => Some(Transcript::of(&log).text).filter(|text| !text.is_empty()),
+            Err(error) => {
+                tracing::warn!(%error, "what was shown is not known: the reply begins anew");
+                None
+            }
+        }
     }
 
     /// A cache hit, if the persona takes replies from the cache.
@@ -118,7 +135,7 @@ impl ReplyGenerator {
             cache: claimed.persona.cache_replies,
             fresh: claimed.fresh,
             chain,
-            max_tokens: self.chain.max_reply_tokens(),
+            max_tokens: self.chain.max_tokens(prompt),
             prompt,
         }
     }

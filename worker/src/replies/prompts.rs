@@ -40,7 +40,7 @@ impl Prompts {
             lore::look_up(pool, lorebooks, claimed, &macros, *limits, receipt),
         );
         let passages = retrieved.as_ref().map(knowledge::quotations).unwrap_or_default();
-        let whole = limits.is_whole(claimed);
+        let whole = limits.is_whole(claimed) && !claimed.brings_history();
         let material = Material { memories, passages, lore: &lore.chosen, macros, whole };
         let assembly = Assembly::new(claimed, material, limits.prompt_tokens);
         Sourced { assembly, retrieved, lore }

@@ -189,7 +189,7 @@ pub(crate) async fn create_message(
 ) -> Result<Response, ApiError> {
     let wait = waiting.time(chat.config.server.max_wait)?;
     let place = replaces.map_or(Place::End, Place::Beside);
-    let sending = Sending { conversation_id: id, content, if_busy, key, fresh, place };
+    let sending = Sending { conversation_id: id, content, if_busy, key, fresh, place, brought: None };
     let sent = send_message(&chat, user, sending, &correlation_id).await?;
     respond(&chat, user, sent, wait).await
 }

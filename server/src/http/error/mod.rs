@@ -5,6 +5,7 @@
 //! wherever it arose.
 
 mod constructors;
+pub(crate) mod openai;
 
 use std::fmt;
 
@@ -114,6 +115,14 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+/// The response of a problem that a request has ended with.
+pub(crate) fn problem_response(problem: Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = status.into_response();
+    response.extensions_mut().insert(problem);
+    response
+}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

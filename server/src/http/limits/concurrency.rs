@@ -81,7 +81,7 @@ impl ConcurrencyLimits {
 
 /// Keeps the permit of a streaming response until its body has ended.
 pub(crate) fn hold_while_streaming(response: Response, pace: Pace, permit: Option<WaitPermit>) -> Response {
-    let Some(held) = permit.filter(|_| pace == Pace::Streams) else { return response };
+    let Some(held) = permit.filter(|_| matches!(pace, Pace::Streams | Pace::Replies)) else { return response };
     response.map(|body| {
         Body::from_stream(body.into_data_stream().map(move |part| {
             _ = &held;

@@ -31,6 +31,8 @@ pub(crate) enum Pace {
     Uploads,
     /// A response of unknown length.
     Streams,
+    /// As long as a whole reply takes; its body may hold a history. Or a response of unknown length.
+    Replies,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,7 @@ impl Class {
                 Pace::Quick | Pace::Streams => Duration::ZERO,
                 Pace::Waits => config.max_wait,
                 Pace::Uploads => config.upload_timeout,
+                Pace::Replies => config.reply_timeout,
             }
     }
 }
@@ -84,6 +87,7 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         ("POST", Some("/conversations/{id}/messages" | "/requests/{id}/regenerate" | "/requests/{id}/continue")) => {
             (Rate::Chat, waiting_pace)
         }
+        ("POST", Some("/v1/chat/completions")) => (Rate::Chat, Pace::Replies),
         (
             "GET",
             Some(
@@ -163,6 +167,7 @@ mod tests {
             (Method::POST, "/api/v1/personas/import", Rate::General, Pace::Uploads),
             (Method::PUT, "/api/v1/personas/{slug}/lorebook", Rate::General, Pace::Uploads),
             (Method::PUT, "/api/v1/personas/{slug}/avatar", Rate::General, Pace::Uploads),
+            (Method::POST, "/v1/chat/completions", Rate::Chat, Pace::Replies),
             (Method::GET, "/api/v1/ws", Rate::General, Pace::Quick),
             (Method::GET, "/health", Rate::Free, Pace::Quick),
             (Method::GET, "/ready", Rate::Free, Pace::Quick),

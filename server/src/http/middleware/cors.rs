@@ -9,7 +9,7 @@ use axum::{
 const ALLOWED_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 /// Beside the safelisted request headers.
 const ALLOWED_HEADERS: &str = "authorization, cache-control, content-type, idempotency-key, if-match, if-none-match, \
-                               last-event-id, traceparent, x-request-id";
+                               last-event-id, traceparent, x-api-key, x-request-id";
 const EXPOSED_HEADERS: &str =
     "etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, x-request-id";
 const MAX_AGE_SECONDS: &str = "600";

@@ -24,7 +24,7 @@ use troupe_core::problem::Problem;
 use measured_call::MeasuredCall;
 
 use super::{
-    error::ApiError,
+    error::{ApiError, openai},
     extract::{
         client_address::ClientAddress,
         correlation::{CorrelationId, X_REQUEST_ID},
@@ -44,6 +44,7 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
     let id = CorrelationId::of(request.headers());
     let class = Class::of(&request);
     let address = ClientAddress::of(&request, &config.trusted_proxies);
+    let speaks_openai = openai::applies(request.uri().path());
     let origin = cors::listed(&config.cors_origins, request.headers());
     let traced = call.begin_trace(&request, class);
     let span = tracing::info_span!("call", method = %request.method(), path = request.uri().path(), correlation_id = id.0,
@@ -69,7 +70,8 @@ pub(crate) async fn apply(State(http): State<Arc<Http>>, mut request: Request, n
     };
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = Some(id.0.clone());
-        response = with_problem(response, &problem);
+        response =
+            if speaks_openai { openai::with_error(response, &problem) } else { with_problem(response, &problem) };
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.0) {

@@ -5,8 +5,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 /// For responses other than pages, which set their own.
 const DENY_ALL_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
+/// The microphone is for dictation on the chat page.
 const DENIED_FEATURES: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
-                               magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
+                               magnetometer=(), microphone=(self), midi=(), payment=(), usb=()";
 
 const ALWAYS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

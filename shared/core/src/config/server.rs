@@ -32,6 +32,7 @@ pub struct Server {
     pub max_import: usize,
     pub max_content: usize,
     pub max_document: usize,
+    pub max_history: usize,
     pub max_url: usize,
     pub max_header: usize,
     #[serde(deserialize_with = "duration")]
@@ -46,6 +47,8 @@ pub struct Server {
     pub upload_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub call_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub reply_timeout: Duration,
     /// After SIGTERM, before anything ends.
     #[serde(deserialize_with = "duration")]
     pub leave: Duration,
@@ -84,6 +87,7 @@ impl Server {
         rule(tls || self.tls_client_ca.is_none(), "server.tls_client_ca", "needs server.tls_certificate");
         rule(self.max_content > 0, "server.max_content", "must be at least 1");
         rule(self.max_body >= self.max_content, "server.max_body", "must not be smaller than server.max_content");
+        rule(self.max_history >= self.max_content, "server.max_history", "must not be smaller than server.max_content");
         rule(self.max_import > 0, "server.max_import", "must be at least 1");
         rule(
             (1..=256 * 1_024 * 1_024).contains(&self.max_document),
@@ -114,6 +118,7 @@ impl Server {
             ("server.body_timeout", self.body_timeout),
             ("server.upload_timeout", self.upload_timeout),
             ("server.call_timeout", self.call_timeout),
+            ("server.reply_timeout", self.reply_timeout),
         ] {
             rule(!time.is_zero(), setting, "must be longer than nothing");
         }

@@ -6,6 +6,7 @@ pub mod account_data;
 mod account_role;
 pub mod admin;
 pub mod audit;
+pub mod caller_options;
 mod change;
 pub mod feedback;
 pub mod grounding;

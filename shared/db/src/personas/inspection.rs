@@ -128,6 +128,7 @@ pub async fn claim_unsent(
         notify: false,
         continues: None,
         history,
+        options: None,
     }))
 }
 

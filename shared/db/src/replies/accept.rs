@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgExecutor, Result};
+use sqlx::{PgExecutor, Result, types::Json};
 use troupe_core::{
     config,
     ids::{ConversationId, MessageId, RequestId, UserId},
     jobs::Dispatch,
+    model::caller_options::CallerOptions,
     trace::TraceParent,
 };
 use uuid::Uuid;
@@ -33,6 +34,7 @@ pub struct NewMessage {
     pub only_if_idle: bool,
     /// Not from the reply cache.
     pub fresh: bool,
+    pub options: Option<CallerOptions>,
 }
 
 /// An idempotency key.
@@ -96,9 +98,9 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
     let rows = sqlx::query!(
         r#"with new as (
                select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                                    $9::boolean[], $14::boolean[], $15::text[]) with ordinality
+                                    $9::boolean[], $14::boolean[], $15::text[], $16::jsonb[]) with ordinality
                    as n (request_id, message_id, conversation_id, user_id, content, correlation_id, key, fingerprint,
-                         only_if_idle, fresh, traceparent, place)
+                         only_if_idle, fresh, traceparent, caller_options, place)
            ), looked_at as (
                select n.*, c.branch, u.tier, p.hidden_at is not null as hidden, mine.with_workers,
                    mine.open + row_number() over (partition by n.user_id order by n.place) > $11 as too_many,
@@ -122,10 +124,11 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
                returning request_id
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
-                   fresh, traceparent, branch)
+                   fresh, traceparent, branch, caller_options)
                select request_id, conversation_id, user_id, tier, correlation_id,
                    now() + make_interval(secs => case when first then $12::float8 else least($12::float8, $13::float8) end),
-                   case when first then now() end, case when first then 1 else 0 end, fresh, traceparent, branch
+                   case when first then now() end, case when first then 1 else 0 end, fresh, traceparent, branch,
+                   caller_options
                from welcome where key is null or request_id in (select request_id from keyed) order by place
                returning id, position, branch, dispatches, created_at
            ), message as (
@@ -152,6 +155,7 @@ pub async fn accept(db: impl PgExecutor<'_>, new: &[NewMessage], limits: Limits)
         FIRST_SWEEP_DELAY.as_secs_f64(),
         &new.iter().map(|new| new.fresh).collect::<Vec<_>>(),
         &new.iter().map(|new| new.trace.map(|trace| trace.to_string())).collect::<Vec<_>>() as &[Option<String>],
+        &new.iter().map(|new| new.options.as_ref().map(Json)).collect::<Vec<_>>() as &[Option<Json<&CallerOptions>>],
     )
     .fetch_all(db)
     .await?;

@@ -3,11 +3,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgExecutor, Result};
+use sqlx::{PgExecutor, Result, types::Json};
 use troupe_core::{
     ids::{ConversationId, PersonaId, RequestId, UserId},
     model::{
         Role,
+        caller_options::CallerOptions,
         providers::{OverBudget, WhenCut},
     },
     trace::TraceParent,
@@ -90,6 +91,15 @@ pub struct Claimed {
     pub continues: Option<String>,
     /// Newest first; the first is the question.
     pub history: Vec<Turn>,
+    /// What its sender has brought, over `/v1`. The history is its already.
+    pub options: Option<CallerOptions>,
+}
+
+impl Claimed {
+    /// Whether the history is the sender's, and not that of the conversation.
+    pub fn brings_history(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.history.is_some())
+    }
 }
 
 /// Claims requests for an attempt each, all in one statement. `None` for each that is final, running, not due, or
@@ -117,11 +127,11 @@ pub async fn claim(
                                    and e.finished_at is null and (e.position < r.position or e.status = 'in_progress')
                                  offset 0)
                returning r.id, r.position, r.branch, r.continues, r.conversation_id, r.user_id, r.tier, r.attempt, r.waits, r.shown,
-                   r.correlation_id, r.created_at, r.cost, r.fresh, r.traceparent
+                   r.correlation_id, r.created_at, r.cost, r.fresh, r.traceparent, r.caller_options
            )
            select r.id as "id: RequestId", r.conversation_id as "conversation_id: ConversationId",
                r.position, r.branch, r.user_id as "user_id: UserId", r.tier, r.attempt, r.waits, r.shown, r.correlation_id, r.created_at, r.cost,
-               r.fresh, r.traceparent, p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
+               r.fresh, r.traceparent, r.caller_options as "options: Json<CallerOptions>", p.id as "persona_id: PersonaId", p.version, p.visibility = 'public' as "public!",
                p.name as persona_name, p.system_prompt, p.temperature, p.model, coalesce(p.chain, t.chain) as chain, t.models,
                p.when_cut as "when_cut: WhenCut", p.over_budget as "over_budget: OverBudget", p.cache_replies,
                p.remembers, p.hidden_at is not null as "hidden!", p.greetings[1] as greeting, p.example_dialogue, p.post_history,
@@ -164,6 +174,8 @@ pub async fn claim(
         .into_iter()
         .map(|row| {
             let turns = row.roles.into_iter().zip(row.contents);
+            let history: Vec<_> = turns.map(|(role, content)| Turn { role, content }).collect();
+            let options = row.options.map(|Json(options)| options);
             let claimed = Claimed {
                 request_id: row.id,
                 conversation_id: row.conversation_id,
@@ -206,10 +218,18 @@ pub async fn claim(
                 temporary: row.temporary,
                 notify: row.notify,
                 continues: row.continues,
-                history: turns.map(|(role, content)| Turn { role, content }).collect(),
+                history: options.as_ref().and_then(|options| brought(&history, options)).unwrap_or(history),
+                options,
             };
             (row.id, claimed)
         })
         .collect();
     Ok(ids.iter().map(|id| claimed.remove(id)).collect())
+}
+
+/// The question, and before it the turns that its sender has brought.
+fn brought(history: &[Turn], options: &CallerOptions) -> Option<Vec<Turn>> {
+    let earlier = options.history.as_ref()?.iter().rev();
+    let earlier = earlier.map(|turn| Turn { role: turn.role, content: turn.content.clone() });
+    Some(history.first().cloned().into_iter().chain(earlier).collect())
 }

@@ -236,7 +236,7 @@ pub async fn redrive(
                    question_id = (select id from messages where request_id = r.id and role = 'user')
                from wanted w where r.id = w.old and r.status = 'failed' and r.settled_at is null
                returning r.id, r.conversation_id, r.user_id, r.question_id, r.redriven_as, r.fresh, r.branch, r.repeats, r.continues,
-                   w.place
+                   r.caller_options, w.place
            ), owned as (
                select s.*, u.tier,
                    not mine.busy and row_number() over (partition by s.conversation_id order by s.place) = 1
@@ -248,10 +248,11 @@ pub async fn redrive(
                    from requests o where o.user_id = s.user_id and o.finished_at is null) mine
            ), request as (
                insert into requests (id, conversation_id, user_id, tier, correlation_id, due_at, dispatched_at, dispatches,
-                   redrive_of, fresh, branch, repeats, continues)
+                   redrive_of, fresh, branch, repeats, continues, caller_options)
                select redriven_as, conversation_id, user_id, tier, $3,
                    now() + make_interval(secs => case when first then $4::float8 else least($4::float8, $6::float8) end),
-                   case when first then now() end, case when first then 1 else 0 end, id, fresh, branch, repeats, continues
+                   case when first then now() end, case when first then 1 else 0 end, id, fresh, branch, repeats, continues,
+                   caller_options
                from owned order by place
                returning id, position, branch, tier, dispatches, created_at, redrive_of
            ), question as (

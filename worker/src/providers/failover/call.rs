@@ -41,6 +41,8 @@ pub(super) struct CallPurpose {
     pub(super) prompt: Arc<Prompt>,
     /// The prefill.
     pub(super) prefill: String,
+    /// The prompt asks it to go on from the text of another call.
+    pub(super) goes_on: bool,
     /// Among the calls for this reply.
     pub(super) number: usize,
     /// Whether it is the circuit breaker's probe.
@@ -70,7 +72,7 @@ impl ProviderCall {
         let model = candidate.model.clone();
         let prompt = purpose.prompt.clone();
         let prefill = purpose.prefill.clone();
-        let max_tokens = chain.max_reply_tokens;
+        let max_tokens = chain.max_tokens(&prompt);
         let span = trace::current().map(|current| current.span(format!("chat {model}")).kind(Kind::Client));
         let span = span.unwrap_or_default();
         let call = span.scope(async move {
@@ -101,9 +103,13 @@ impl ProviderCall {
         self.purpose.number
     }
 
-    /// Whether it continues text of another call.
     pub(super) fn continues_prefill(&self) -> bool {
         !self.purpose.prefill.is_empty()
+    }
+
+    /// Whether it continues text of another call.
+    pub(super) fn continues_text(&self) -> bool {
+        self.continues_prefill() || self.purpose.goes_on
     }
 
     /// The next text, the end, or a failure. Cancel-safe.

@@ -38,7 +38,7 @@ pub(crate) struct Chain {
     pub(super) roster: Arc<Roster>,
     pub(super) health_board: Arc<HealthBoard>,
     pub(super) money: Arc<Money>,
-    pub(super) max_reply_tokens: u32,
+    max_reply_tokens: u32,
     /// The links that are allowed where the tier does not restrict them.
     allowed: Option<Vec<String>>,
     pub(super) retries: RetryBudget,
@@ -92,8 +92,9 @@ impl Chain {
         self.roster.candidates(None, None, self.allowed.as_deref())
     }
 
-    pub(crate) fn max_reply_tokens(&self) -> u32 {
-        self.max_reply_tokens
+    /// Of a reply to this prompt: as many as its caller wants, and no more than are allowed.
+    pub(crate) fn max_tokens(&self, prompt: &Prompt) -> u32 {
+        prompt.sampling.max_tokens.map_or(self.max_reply_tokens, |wanted| wanted.min(self.max_reply_tokens))
     }
 
     /// Candidates as links without keys: the reply does not depend on the key.
@@ -114,7 +115,7 @@ impl Chain {
     /// The estimated cost of a reply by the most expensive candidate.
     pub(crate) fn max_cost(&self, prompt: &Prompt, candidates: &[Candidate]) -> f64 {
         let prompt_tokens = u32::try_from(prompt.tokens()).unwrap_or(u32::MAX);
-        let usage = Usage { prompt_tokens, completion_tokens: self.max_reply_tokens, estimated: true };
+        let usage = Usage { prompt_tokens, completion_tokens: self.max_tokens(prompt), estimated: true };
         let price = |candidate: &Candidate| self.money.price_of(&candidate.endpoint.provider, &candidate.model, usage);
         candidates.iter().map(price).fold(0.0, f64::max)
     }

@@ -70,6 +70,10 @@ struct Request<'a> {
     model: &'a str,
     max_tokens: u32,
     temperature: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop_sequences: &'a [String],
     #[serde(skip_serializing_if = "str::is_empty")]
     system: &'a str,
     messages: Vec<Turn>,
@@ -89,6 +93,9 @@ impl<'a> Request<'a> {
             max_tokens: call.max_tokens,
             // Its range ends at 1, that of the others at 2.
             temperature: call.prompt.temperature.min(1.0),
+            // It knows neither penalties nor a seed.
+            top_p: call.prompt.sampling.top_p,
+            stop_sequences: &call.prompt.sampling.stop,
             system: &call.prompt.system,
             messages: turns(call.prompt, call.prefill),
             stream: true,

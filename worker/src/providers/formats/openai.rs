@@ -13,7 +13,7 @@ use reqwest::{Response, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
-use troupe_core::model::providers::Outcome;
+use troupe_core::model::{caller_options::Sampling, providers::Outcome};
 
 use super::{
     error_body,
@@ -104,6 +104,16 @@ struct Request<'a> {
     messages: Vec<Turn<'a>>,
     temperature: f32,
     max_completion_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
     stream: bool,
     stream_options: StreamOptions,
 }
@@ -124,12 +134,18 @@ impl<'a> Request<'a> {
         let system = Turn { role: "system", content: &call.prompt.system };
         let messages = call.prompt.messages.iter().chain(&call.prompt.tail);
         let turns = messages.map(|message| Turn { role: message.role.name(), content: &message.content });
+        let Sampling { top_p, presence_penalty, frequency_penalty, seed, ref stop, .. } = call.prompt.sampling;
         let prefill = (!call.prefill.is_empty()).then_some(Turn { role: "assistant", content: call.prefill });
         Self {
             model: call.model,
             messages: std::iter::once(system).chain(turns).chain(prefill).collect(),
             temperature: call.prompt.temperature,
             max_completion_tokens: call.max_tokens,
+            top_p,
+            presence_penalty,
+            frequency_penalty,
+            seed,
+            stop,
             stream: true,
             stream_options: StreamOptions { include_usage: true },
         }

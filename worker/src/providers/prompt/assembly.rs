@@ -6,14 +6,18 @@ use troupe_characters::{
     Macros,
     lorebook::{Chosen, Place},
 };
-use troupe_core::{languages, model::memory, token_estimate::estimate_tokens};
+use troupe_core::{
+    languages,
+    model::{caller_options::Sampling, memory},
+    token_estimate::estimate_tokens,
+};
 use troupe_db::{personas::inspection::SectionKind, replies::claim::Claimed};
 
-use super::{Prompt, PromptMessage, Speaker, sections};
+use super::{GO_ON, Prompt, PromptMessage, Speaker, sections};
 
-/// Asks for the rest of a reply. Few services take the beginning of a reply as such, but all understand this.
-const GO_ON: &str = "Your reply was cut off. Go on exactly where it stops, in the same language and style, and repeat \
-                     nothing of it.";
+/// Stands before what a program has brought.
+const CALLER_INSTRUCTIONS: &str = "Instructions of the application through which the user talks with you. You stay who \
+                                   you are:";
 
 /// Asks for replies in the language that the user has chosen.
 fn answer_in(tag: &str) -> String {
@@ -40,6 +44,7 @@ pub(crate) struct Assembly {
     description: String,
     passages: Vec<String>,
     temperature: f32,
+    sampling: Sampling,
     system: Vec<Section>,
     messages: Vec<Section>,
     /// After the question.
@@ -77,12 +82,14 @@ impl Assembly {
         let persona = &claimed.persona;
         let description = macros.expand(&persona.system_prompt).into_owned();
         let post_history = macros.expand(persona.post_history.trim());
+        let options = claimed.options.clone().unwrap_or_default();
+        let brought = options.instructions.map(|text| format!("{CALLER_INSTRUCTIONS}\n\n{text}")).unwrap_or_default();
         let language = claimed.language.as_deref().map(answer_in).unwrap_or_default();
         let lore: Vec<_> = lore.iter().map(|entry| (entry.place, macros.expand(entry.content.trim()))).collect();
         let known = [(Memory, sections::memories(&memories)), (Passage, sections::passages(&passages))];
         let fixed = lore.iter().map(|(_, content)| content.as_ref());
         let fixed = fixed.chain(known.iter().map(|(_, text)| text.as_str()));
-        let fixed = fixed.chain([description.as_str(), post_history.as_ref(), &language]);
+        let fixed = fixed.chain([description.as_str(), &brought, post_history.as_ref(), &language]);
         let fixed = fixed.filter(|section| !section.is_empty());
         let mut left = token_budget.saturating_sub(fixed.map(estimate_tokens).sum());
         let mut messages = newest_that_fit(claimed, &mut left);
@@ -107,6 +114,7 @@ impl Assembly {
             .chain([Section::system(Examples, examples)])
             .chain(lore_at(Place::AfterExamples))
             .chain(known.map(|(kind, text)| Section::system(kind, text)))
+            .chain([Section::system(Instructions, brought)])
             .filter(|section| !section.text.is_empty())
             .collect();
         let mut tail = inject(&mut messages, &lore);
@@ -120,7 +128,8 @@ impl Assembly {
             persona: persona.name.clone(),
             description,
             passages,
-            temperature: persona.temperature,
+            temperature: options.sampling.temperature.unwrap_or(persona.temperature),
+            sampling: options.sampling,
             system,
             messages,
             tail,
@@ -133,7 +142,7 @@ impl Assembly {
     }
 
     pub(crate) fn into_prompt(self) -> Prompt {
-        let Self { persona, description, passages, temperature, system, messages, tail } = self;
+        let Self { persona, description, passages, temperature, sampling, system, messages, tail } = self;
         let system: Vec<_> = system.iter().map(|section| section.text.as_str()).collect();
         let messages_of = |sections: Vec<Section>| sections.into_iter().map(Section::into_message).collect();
         Prompt {
@@ -144,6 +153,7 @@ impl Assembly {
             messages: messages_of(messages),
             tail: messages_of(tail),
             temperature,
+            sampling,
         }
     }
 }
@@ -251,6 +261,7 @@ mod tests {
             notify: false,
             continues: None,
             history: turns.iter().rev().map(|&(role, text)| Turn { role, content: text.to_owned() }).collect(),
+            options: None,
         }
     }
 
