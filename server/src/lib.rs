@@ -131,17 +131,18 @@ impl Server {
         let auth = base.start_auth(&live, concurrency.clone()).await?;
         let accounts = base.start_accounts(auth.clone()).await?;
         let chat = base.start_chat(live.clone());
+        let knowledge = base.knowledge()?;
         let admin = base.start_admin(accounts.clone(), chat.clone());
         base.report_process(&live);
         let state = AppState {
             http: base.http(concurrency),
             personas: base.personas(),
             interview: base.interview(),
-            openai: Arc::new(OpenAi::new(base.pool.clone(), chat.clone(), base.tasks.clone())),
+            openai: base.openai(chat.clone(), &knowledge),
             speech: base.speech(chat.clone()),
             translation: base.translation(),
             push: Arc::new(Push { pool: base.pool.clone(), config: base.config.clone() }),
-            knowledge: base.knowledge()?,
+            knowledge,
             sockets: base.sockets(auth.clone(), live.clone(), chat.clone(), admin.clone()),
             health: base.health(),
             auth,
@@ -243,6 +244,10 @@ impl Base {
 
     fn speech(&self, chat: Arc<Chat>) -> Arc<Speech> {
         Arc::new(Speech { pool: self.pool.clone(), chat, configuration: self.configuration.clone() })
+    }
+
+    fn openai(&self, chat: Arc<Chat>, knowledge: &Knowledge) -> Arc<OpenAi> {
+        Arc::new(OpenAi::new(self.pool.clone(), chat, knowledge.retriever.embedder.clone(), self.tasks.clone()))
     }
 
     fn translation(&self) -> Arc<Translation> {

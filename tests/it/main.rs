@@ -14,7 +14,7 @@ mod openai;
 mod operations;
 mod providers;
 mod security;
-mod speech;
+pub(crate) mod speech;
 mod translation;
 
 use troupe_tests::{Cluster, ClusterOptions};

@@ -41,6 +41,26 @@ impl Answer {
         assert_eq!(self.body["request_id"], self.header("x-request-id"), "{shown}");
         &self.body
     }
+
+    /// The error of an answer that must be one, in `OpenAI`'s shape.
+    pub fn openai_error(&self, status: u16) -> &Value {
+        let shown = format!("{} {:?} {}", self.status, self.headers, self.text);
+        assert_eq!(self.status.as_u16(), status, "{shown}");
+        assert_eq!(self.header("content-type"), "application/json", "{shown}");
+        let error = &self.body["error"];
+        for key in ["message", "type", "code"] {
+            assert!(error[key].as_str().is_some_and(|text| !text.is_empty()), "{key} is missing: {shown}");
+        }
+        assert!(["true", "false"].contains(&self.header("x-should-retry")), "{shown}");
+        assert!(!self.header("x-request-id").is_empty(), "{shown}");
+        error
+    }
+
+    /// The code of an error in the shape that the address has.
+    pub fn error_code(&self, path: &str, status: u16) -> &str {
+        let error = if path.starts_with("/v1/") { self.openai_error(status) } else { self.problem(status) };
+        error["code"].as_str().expect("a code")
+    }
 }
 
 /// A message that was accepted.

@@ -69,6 +69,7 @@ pub(crate) enum Keys {
 permissions! {
     ChatRead = "chat:read", Everybody, May, "read one's conversations, messages, requests and live events";
     ChatWrite = "chat:write", Everybody, May, "send messages, cancel and rate replies, change conversations and what is remembered";
+    Embeddings = "embeddings", Everybody, May, "embed texts";
     PersonasRead = "personas:read", Everybody, May, "read personas, and the interview and documents of one's own";
     PersonasWrite = "personas:write", Everybody, May, "make, change and delete personas of one's own, with their knowledge";
     AccountRead = "account:read", Everybody, May, "read one's account and what it may spend";

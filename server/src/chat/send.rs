@@ -153,6 +153,8 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         parts.extend((!beside.is_empty()).then_some(beside.as_slice()));
         Key::new(key, &parts)
     });
+    // Others may follow the reply that this one stands beside.
+    let replaced = position.replaces().filter(|_| brought.is_none());
     let new = NewMessage {
         request_id: RequestId::new(),
         message_id: MessageId::new(),
@@ -203,26 +205,24 @@ async fn accept(chat: &Chat, user: UserId, sending: Sending, correlation_id: &st
         dispatch: accepted.dispatch,
         queued: Frame::new(request_id, conversation_id, Cursor::QUEUED, created_at, &event),
     });
-    if position != Place::End || waits && if_busy == IfBusy::Interrupt {
-        Box::pin(make_way(chat, user, &message, position, if_busy, waits)).await;
+    if waits && (replaced.is_some() || if_busy == IfBusy::Interrupt) {
+        Box::pin(make_way(chat, user, &message, replaced, if_busy)).await;
+    }
+    if position != Place::End {
+        Box::pin(tell_updated(chat, user, conversation_id, false)).await;
     }
     Ok(Sent { request: queued(&message, created_at), message, place, replayed: false })
 }
 
-/// Cancels what an accepted message replaces or interrupts, if it must wait for that, and tells of a new branch. If a
-/// cancellation fails, the message waits its turn.
-async fn make_way(chat: &Chat, user: UserId, message: &Message, position: Place, if_busy: IfBusy, waits: bool) {
+/// Cancels what a waiting message replaces or interrupts. If that fails, it waits its turn.
+async fn make_way(chat: &Chat, user: UserId, message: &Message, replaced: Option<RequestId>, if_busy: IfBusy) {
     let Message { conversation_id, request_id, .. } = *message;
-    let cancelled = match position.replaces() {
-        _ if waits && if_busy == IfBusy::Interrupt => cancel_before(chat, user, conversation_id, request_id).await,
-        Some(replaced) if waits => cancel_request(chat, user, replaced).await.map(drop),
-        _ => Ok(()),
+    let cancelled = match replaced {
+        Some(replaced) if if_busy != IfBusy::Interrupt => cancel_request(chat, user, replaced).await.map(drop),
+        _ => cancel_before(chat, user, conversation_id, request_id).await,
     };
     if let Err(error) = cancelled {
         tracing::warn!(%error, "could not interrupt");
-    }
-    if position != Place::End {
-        tell_updated(chat, user, conversation_id, false).await;
     }
 }
 

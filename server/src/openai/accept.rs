@@ -44,8 +44,8 @@ pub(super) async fn ask_apart(
     let mut db = pool.acquire().await?;
     conversations::create(&mut db, new).await?.ok_or(ApiError::NotFound("model"))?;
     drop(db);
-    let input::Brought { instructions, history, question } = brought;
-    let options = CallerOptions { instructions, history: Some(history), sampling };
+    let input::Brought { instructions, history, question, .. } = brought;
+    let options = CallerOptions { instructions, history: Some(history), sampling, response: None };
     let sending = Sending {
         conversation_id: id,
         content: question,

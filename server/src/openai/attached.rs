@@ -28,8 +28,14 @@ pub(super) struct Reader {
     attached: Attached,
     user: UserId,
     request: RequestId,
+    is_done: bool,
+}
+
+impl Reader {
     /// The reply has ended.
-    pub(super) is_done: bool,
+    pub(super) fn done(mut self) {
+        self.is_done = true;
+    }
 }
 
 impl Attached {

@@ -80,6 +80,16 @@ pub(super) fn is_text(value: &Value) -> bool {
     value["type"] == "text" || *value == serde_json::json!(["text"])
 }
 
+/// Text of no particular form or length.
+pub(super) fn is_plain(value: &Value) -> bool {
+    let Some(settings) = value.as_object() else { return false };
+    settings.iter().all(|(name, value)| match name.as_str() {
+        "format" => value.is_null() || is_text(value),
+        "verbosity" => value.is_null() || is_medium(value),
+        _ => false,
+    })
+}
+
 /// An effort, or a number of words, as the model has it anyway.
 pub(super) fn is_medium(value: &Value) -> bool {
     matches!(value.as_str(), Some("medium"))

@@ -102,7 +102,7 @@ impl Head {
 }
 
 /// The whole reply, once it has ended.
-pub(super) async fn whole(head: Head, mut reply: Reply, mut reader: Reader) -> Response {
+pub(super) async fn whole(head: Head, mut reply: Reply, reader: Reader) -> Response {
     let end = loop {
         match reply.next().await {
             Some(Step::End(end)) => break end,
@@ -110,9 +110,9 @@ pub(super) async fn whole(head: Head, mut reply: Reply, mut reader: Reader) -> R
             None => return ApiError::unavailable("a reply was followed no more").into_response(),
         }
     };
-    reader.is_done = true;
+    reader.done();
     let (usage, finish_reason) = match end {
-        End::Completed { usage, incomplete } => (usage, finish_reason(incomplete)),
+        End::Completed { usage, incomplete, .. } => (usage, finish_reason(incomplete)),
         End::Cancelled => (Usage::default(), STOP),
         // The question was taken: the same call made again would ask it again.
         End::Failed(problem) => return problem_response(problem.with_retryable(false)),
@@ -186,7 +186,8 @@ impl ChunkUsage {
 pub(super) struct Chunks {
     head: Head,
     reply: Reply,
-    reader: Reader,
+    /// Until the end.
+    reader: Option<Reader>,
     with_usage: bool,
     /// The first chunk is to come.
     is_new: bool,
@@ -194,7 +195,7 @@ pub(super) struct Chunks {
 
 impl Chunks {
     pub(super) fn new(head: Head, reply: Reply, reader: Reader, with_usage: bool) -> Self {
-        Self { head, reply, reader, with_usage, is_new: true }
+        Self { head, reply, reader: Some(reader), with_usage, is_new: true }
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = Bytes> + Send {
@@ -209,9 +210,7 @@ impl Chunks {
             let first = Delta { role: Some("assistant"), content: Some("") };
             return Some(self.delta(first, None));
         }
-        if self.reader.is_done {
-            return None;
-        }
+        self.reader.as_ref()?;
         loop {
             return Some(match self.reply.next().await? {
                 Step::Started => continue,
@@ -223,9 +222,11 @@ impl Chunks {
     }
 
     fn end(&mut self, end: &End) -> Bytes {
-        self.reader.is_done = true;
+        if let Some(reader) = self.reader.take() {
+            reader.done();
+        }
         let (usage, finish_reason) = match end {
-            End::Completed { usage, incomplete } => (*usage, finish_reason(*incomplete)),
+            End::Completed { usage, incomplete, .. } => (*usage, finish_reason(*incomplete)),
             End::Cancelled => (Usage::default(), STOP),
             End::Failed(problem) => return event(&OpenAiError::from(problem)),
         };

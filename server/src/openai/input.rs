@@ -1,7 +1,10 @@
 //! What a caller brings: messages in OpenAI's shape, as instructions, earlier turns and a question.
 
 use serde::Deserialize;
-use troupe_core::model::{Role, caller_options::CallerTurn};
+use troupe_core::model::{
+    Role,
+    caller_options::{CallerTurn, InputItem},
+};
 use utoipa::ToSchema;
 
 use crate::http::error::ApiError;
@@ -9,11 +12,37 @@ use crate::http::error::ApiError;
 /// A message of the caller's.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct InputMessage {
+    /// `message`, where it is named at all.
+    #[serde(default)]
+    #[schema(example = "message")]
+    r#type: Option<String>,
     /// `system` or `developer` for instructions, `user` and `assistant` for turns.
+    #[serde(default)]
     #[schema(example = "user")]
-    role: String,
+    role: Option<String>,
     #[serde(default)]
     content: Option<InputContent>,
+}
+
+/// The input of a response: what the user says, or messages.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Input {
+    Text(String),
+    Messages(Vec<InputMessage>),
+}
+
+impl Input {
+    pub(crate) fn into_messages(self) -> Vec<InputMessage> {
+        match self {
+            Self::Messages(messages) => messages,
+            Self::Text(text) => vec![InputMessage {
+                r#type: None,
+                role: Some("user".to_owned()),
+                content: Some(InputContent::Text(text)),
+            }],
+        }
+    }
 }
 
 /// A text, or a list of parts.
@@ -39,16 +68,24 @@ pub(crate) struct Brought {
     pub(crate) instructions: Option<String>,
     pub(crate) history: Vec<CallerTurn>,
     pub(crate) question: String,
+    /// All but the question, as they were written.
+    pub(crate) items: Vec<InputItem>,
 }
 
 impl Brought {
-    /// `field`: what the messages are called in the call, for errors.
-    pub(crate) fn of(messages: Vec<InputMessage>, field: &str) -> Result<Self, ApiError> {
+    /// `field`: what the messages are called in the call, for errors. The question has at most `limit` bytes.
+    pub(crate) fn of(messages: Vec<InputMessage>, field: &str, limit: usize) -> Result<Self, ApiError> {
         let mut instructions = Vec::new();
         let mut turns = Vec::new();
-        for (number, InputMessage { role, content }) in messages.into_iter().enumerate() {
+        let mut items = Vec::new();
+        for (number, InputMessage { r#type, role, content }) in messages.into_iter().enumerate() {
             let place = format!("{field}[{number}]");
+            if let Some(other) = r#type.filter(|kind| kind != "message") {
+                return Err(ApiError::field(&format!("{place}.type"), format!("'{other}' is not supported here")));
+            }
+            let role = role.ok_or_else(|| ApiError::field(&format!("{place}.role"), "is missing"))?;
             let content = text(content, &place)?;
+            items.push(InputItem { role: role.clone(), content: content.clone() });
             match role.as_str() {
                 "system" | "developer" => instructions.push(content),
                 "user" => turns.push(CallerTurn { role: Role::User, content }),
@@ -59,12 +96,19 @@ impl Brought {
                 }
             }
         }
-        let question = turns.pop().filter(|last| last.role == Role::User && !last.content.trim().is_empty());
+        let is_last = items.last().is_some_and(|last| last.role == "user");
+        let question =
+            turns.pop().filter(|_| is_last).filter(|last| last.role == Role::User && !last.content.trim().is_empty());
         let question = question.ok_or_else(|| ApiError::field(field, "must end with something that the user says"))?;
+        if question.content.len() > limit {
+            let last = format!("{field}[{}]", items.len() - 1);
+            return Err(ApiError::field(&last, format!("must not be longer than {limit} bytes")));
+        }
+        items.pop();
         instructions.retain(|text| !text.trim().is_empty());
         turns.retain(|turn| !turn.content.trim().is_empty());
         let instructions = (!instructions.is_empty()).then(|| instructions.join("\n\n"));
-        Ok(Self { instructions, history: turns, question: question.content })
+        Ok(Self { instructions, history: turns, question: question.content, items })
     }
 }
 
@@ -102,7 +146,7 @@ mod tests {
 
     fn brought(messages: Value) -> Result<Brought, String> {
         let messages = serde_json::from_value(messages).unwrap();
-        Brought::of(messages, "messages").map_err(|error| error.problem().detail)
+        Brought::of(messages, "messages", 20).map_err(|error| error.problem().detail)
     }
 
     #[test]
@@ -113,15 +157,15 @@ mod tests {
             {"role": "assistant", "content": [{"type": "text", "text": "Yes."}, {"type": "refusal", "refusal": "No."}]},
             {"role": "developer", "content": "And kind."},
             {"role": "assistant", "content": null},
-            {"role": "user", "content": [{"type": "input_text", "text": "And now?"}], "name": "ignored"},
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "And now?"}], "name": "ignored"},
         ]));
         let turn = |role, content: &str| CallerTurn { role, content: content.to_owned() };
-        let expected = Brought {
-            instructions: Some("Be brief.\n\nAnd kind.".to_owned()),
-            history: vec![turn(Role::User, "Hello?"), turn(Role::Assistant, "Yes.\n\nNo.")],
-            question: "And now?".to_owned(),
-        };
-        assert_eq!(brought, Ok(expected));
+        let brought = brought.unwrap();
+        assert_eq!(brought.instructions.as_deref(), Some("Be brief.\n\nAnd kind."));
+        assert_eq!(brought.history, [turn(Role::User, "Hello?"), turn(Role::Assistant, "Yes.\n\nNo.")]);
+        assert_eq!(brought.question, "And now?");
+        let roles: Vec<_> = brought.items.iter().map(|item| item.role.as_str()).collect();
+        assert_eq!(roles, ["system", "user", "assistant", "developer", "assistant"]);
     }
 
     #[test]
@@ -132,6 +176,16 @@ mod tests {
             (user(json!(" ")), "messages: must end with something that the user says"),
             (json!([{"role": "assistant", "content": "Hm."}]), "messages: must end with something that the user says"),
             (json!([{"role": "tool", "content": "4"}]), "messages[0].role: 'tool' is no role that is supported here"),
+            (
+                json!([{"role": "user", "content": "?"}, {"role": "system", "content": "!"}]),
+                "messages: must end with something that the user says",
+            ),
+            (user(json!("x".repeat(21))), "messages[0]: must not be longer than 20 bytes"),
+            (json!([{"content": "?"}]), "messages[0].role: is missing"),
+            (
+                json!([{"type": "function_call_output"}]),
+                "messages[0].type: 'function_call_output' is not supported here",
+            ),
             (user(json!("a\0b")), "messages[0]: must not contain a zero character"),
             (
                 user(json!([{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}])),

@@ -12,13 +12,14 @@ mod body;
 mod chat_completion;
 mod input;
 mod reply;
+mod response;
 pub(crate) mod routes;
 mod sampling;
 
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use troupe_core::lifecycle::Tasks;
+use troupe_core::{lifecycle::Tasks, ports::Embedder};
 
 use crate::chat::Chat;
 use attached::Attached;
@@ -26,11 +27,12 @@ use attached::Attached;
 pub(crate) struct OpenAi {
     pub(crate) pool: PgPool,
     pub(crate) chat: Arc<Chat>,
+    embedder: Arc<dyn Embedder>,
     attached: Attached,
 }
 
 impl OpenAi {
-    pub(crate) fn new(pool: PgPool, chat: Arc<Chat>, tasks: Tasks) -> Self {
-        Self { pool, attached: Attached::new(chat.clone(), tasks), chat }
+    pub(crate) fn new(pool: PgPool, chat: Arc<Chat>, embedder: Arc<dyn Embedder>, tasks: Tasks) -> Self {
+        Self { pool, attached: Attached::new(chat.clone(), tasks), chat, embedder }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use troupe_core::{
     events::{Cursor, EventKind, Frame, TextChange},
@@ -34,7 +35,7 @@ pub(super) enum Step {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum End {
-    Completed { usage: Usage, incomplete: Option<Incomplete> },
+    Completed { usage: Usage, incomplete: Option<Incomplete>, at: Option<DateTime<Utc>> },
     Cancelled,
     Failed(Problem),
 }
@@ -98,10 +99,11 @@ impl Reply {
         let Ok(Terminal { message, usage, incomplete, error }) = serde_json::from_slice(frame.json()) else {
             return Some((String::new(), differs()));
         };
+        let at = message.as_ref().map(|message| message.created_at);
         let rest = message.map_or(Ok(String::new()), |message| self.text.complete(&message.content));
         let Ok(rest) = rest else { return Some((String::new(), differs())) };
         let end = match frame.kind {
-            EventKind::Completed => End::Completed { usage: usage.unwrap_or_default(), incomplete },
+            EventKind::Completed => End::Completed { usage: usage.unwrap_or_default(), incomplete, at },
             EventKind::Cancelled => End::Cancelled,
             _ => End::Failed(error.unwrap_or_else(|| Problem::new(ProblemCode::Internal, "it failed"))),
         };

@@ -6,6 +6,7 @@
 //!
 //! [ADR 28]: ../../../docs/adr/0028-speech-is-asked-for-by-the-sentence.md
 
+pub(crate) mod aloud;
 mod follow;
 pub(crate) mod routes;
 mod sentences;
@@ -25,8 +26,21 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
+    /// All, in the order in which providers are asked.
+    pub(crate) fn voices(&self) -> Vec<Voice> {
+        let config = self.configuration.now();
+        config.speech.voices(&config.providers)
+    }
+
+    /// The voice of this id, or the first that its provider calls so.
+    pub(crate) fn named_voice(&self, name: &str) -> Option<Voice> {
+        let voices = self.voices();
+        let named = voices.iter().find(|voice| voice.to_string() == name);
+        named.or_else(|| voices.iter().find(|voice| voice.name == name)).cloned()
+    }
+
     /// The voice that speaks where this one is wanted.
-    fn voice(&self, wanted: Option<&str>) -> Result<Voice, ApiError> {
+    pub(crate) fn voice(&self, wanted: Option<&str>) -> Result<Voice, ApiError> {
         let config = self.configuration.now();
         config.speech.voice(&config.providers, wanted).ok_or_else(ApiError::no_voice)
     }

@@ -10,13 +10,14 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use troupe_core::{ids::RequestId, wav::Wav};
+use troupe_core::ids::RequestId;
 use troupe_db::speech::set_heard;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Speech,
+    aloud::joined,
     follow::{Reply, follow},
     sentences::Sentence,
     sound::{sentence, sound, tag},
@@ -34,8 +35,6 @@ use crate::{
 
 /// Of one reply.
 const MAX_SENTENCES: usize = 1_000;
-/// Beside the sentence that is waited for.
-const ORDERED_AHEAD: usize = 3;
 
 pub(crate) fn router<S>() -> OpenApiRouter<S>
 where
@@ -116,7 +115,7 @@ pub(crate) struct Heard {
 #[utoipa::path(get, path = "/voices", tag = "speech", security(("token" = ["personas:read"])), responses((status = 200, body = Voices)))]
 pub(crate) async fn list_voices(State(speech): State<Arc<Speech>>) -> Json<Voices> {
     let config = speech.configuration.now();
-    let voices = config.speech.voices(&config.providers).into_iter();
+    let voices = speech.voices().into_iter();
     let items = voices.map(|voice| VoiceView { id: voice.to_string(), provider: voice.provider, voice: voice.name });
     let default = config.speech.default_voice(&config.providers).map(|voice| voice.to_string());
     Json(Voices { items: items.collect(), default })
@@ -220,16 +219,8 @@ pub(crate) async fn speak_reply(
     if etag::is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    let mut parts = Vec::with_capacity(wanted.len());
-    for (number, next) in wanted.iter().enumerate() {
-        // Some are made side by side, and not all at once: others want to hear something, too.
-        let ahead = &wanted[number + 1..wanted.len().min(number + 1 + ORDERED_AHEAD)];
-        let clip = sound(&speech, next, ahead, deadline).await?;
-        let Some(clip) = clip else { return Ok(not_yet()) };
-        parts.push(Wav::parse(&clip.bytes).map_err(|bad| ApiError::Internal(format!("read a kept sound: {bad}")))?);
-    }
-    let joined = Wav::join(parts).map(|wav| wav.encode()).unwrap_or_default();
-    Ok(audio(&headers, tag, joined))
+    let joined = joined(&speech, &wanted, deadline).await?;
+    Ok(joined.map_or_else(not_yet, |wav| audio(&headers, tag, wav)))
 }
 
 /// Note how much of a spoken reply was heard

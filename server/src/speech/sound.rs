@@ -17,6 +17,9 @@ use crate::{
     ordered::{Ordered, order, until_made},
 };
 
+/// Sentences that are ordered beside the one that is waited for, at most.
+pub(super) const ORDERED_AHEAD: usize = 3;
+
 /// What a worker is to say.
 pub(super) fn sentence(
     speech: &Speech,

@@ -13,7 +13,7 @@ use crate::{cluster, small_cluster};
 
 const PATH: &str = "/v1/chat/completions";
 /// What a worker asks a model that is to go on with the reply of another.
-const GO_ON: &str = "Your reply was cut off. Go on exactly where it stops, in the same language and style, and repeat \
+pub(super) const GO_ON: &str = "Your reply was cut off. Go on exactly where it stops, in the same language and style, and repeat \
                      nothing of it.";
 
 fn asking(question: &str) -> Value {

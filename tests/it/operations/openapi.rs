@@ -68,7 +68,7 @@ async fn every_operation_that_is_described_is_there() {
                 let missing = without.status == 404;
                 assert!(!missing || path.contains("{id}") && !without.text.contains("address"), "{}", without.text);
             } else {
-                assert_eq!(without.problem(401)["code"], "unauthenticated", "{method} {path}");
+                assert_eq!(without.error_code(path, 401), "unauthenticated", "{method} {path}");
                 assert!(!without.header("www-authenticate").is_empty(), "{method} {path}");
             }
             let with = call(&user, method, path).await;

@@ -16,7 +16,7 @@ use crate::{chat::avatars, interview::answers, knowledge::documents, small_clust
 type Belongings = BTreeMap<&'static str, String>;
 
 /// The longest that fits says what an id in a path is of.
-const ADDRESSES: [&str; 12] = [
+const ADDRESSES: [&str; 14] = [
     "/api/v1/conversations/",
     "/api/v1/requests/",
     "/api/v1/requests/{id}/speech/",
@@ -29,6 +29,8 @@ const ADDRESSES: [&str; 12] = [
     "/api/v1/api-keys/",
     "/api/v1/auth/sign-ins/",
     "/api/v1/auth/me/exports/",
+    "/v1/models/",
+    "/v1/responses/",
 ];
 
 /// A request of nobody's.
@@ -59,7 +61,11 @@ async fn belongings(cluster: &Cluster, slug: &str) -> (Client, Belongings) {
     let key = user.post("/api/v1/api-keys", &json!({"name": "mine", "scopes": ["chat:read"]})).await.expect(201);
     let sign_ins = user.get("/api/v1/auth/sign-ins").await.expect(200);
     let export = user.post("/api/v1/auth/me/exports", &Value::Null).await.expect(202);
+    let response = json!({"model": slug, "input": "Mine alone, too"});
+    let response = user.post("/v1/responses", &response).await.expect(200);
     let all = BTreeMap::from([
+        ("/v1/models/", slug.to_owned()),
+        ("/v1/responses/", id(&response)),
         ("/api/v1/auth/me/exports/", id(&export)),
         ("/api/v1/conversations/", conversation),
         ("/api/v1/requests/", sent.request),
@@ -180,7 +186,7 @@ async fn nobody_gets_at_what_is_another_users() {
             for (thief, theirs) in [(&ada, &graces), (&grace, &adas)] {
                 let aimed = aimed(path, theirs).expect("an address");
                 let answer = call(thief, method, path, &aimed).await;
-                assert_eq!(answer.problem(404)["code"], "not_found", "{method} {aimed}");
+                assert_eq!(answer.error_code(path, 404), "not_found", "{method} {aimed}");
                 tried += 1;
             }
         }

@@ -13,7 +13,7 @@ use troupe_tests::{
 };
 
 /// With one that speaks, the provider `speaker`.
-async fn with_speaker() -> (ScriptedSpeaker, ClusterOptions) {
+pub(crate) async fn with_speaker() -> (ScriptedSpeaker, ClusterOptions) {
     let speaker = ScriptedSpeaker::start(SpeechFormat::OpenAi).await;
     let options = speaker.provider(ClusterOptions::default(), "speaker", "calm, stern");
     (speaker, options.set("TROUPE_SPEECH__CHAIN", "speaker"))

@@ -87,7 +87,8 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
         ("POST", Some("/conversations/{id}/messages" | "/requests/{id}/regenerate" | "/requests/{id}/continue")) => {
             (Rate::Chat, waiting_pace)
         }
-        ("POST", Some("/v1/chat/completions")) => (Rate::Chat, Pace::Replies),
+        ("POST", Some("/v1/chat/completions" | "/v1/responses")) => (Rate::Chat, Pace::Replies),
+        ("POST", Some("/v1/embeddings" | "/v1/audio/speech")) => (Rate::General, Pace::Replies),
         (
             "GET",
             Some(
@@ -103,6 +104,7 @@ fn class(method: &Method, path: Option<&str>, waits: bool) -> Class {
             "GET",
             Some(
                 "/requests/{id}/events"
+                | "/v1/responses/{id}"
                 | "/personas/{slug}/responses/export"
                 | "/personas/{slug}/training.jsonl"
                 | "/auth/me/exports/{id}/content"
@@ -168,6 +170,10 @@ mod tests {
             (Method::PUT, "/api/v1/personas/{slug}/lorebook", Rate::General, Pace::Uploads),
             (Method::PUT, "/api/v1/personas/{slug}/avatar", Rate::General, Pace::Uploads),
             (Method::POST, "/v1/chat/completions", Rate::Chat, Pace::Replies),
+            (Method::POST, "/v1/responses", Rate::Chat, Pace::Replies),
+            (Method::POST, "/v1/embeddings", Rate::General, Pace::Replies),
+            (Method::POST, "/v1/audio/speech", Rate::General, Pace::Replies),
+            (Method::GET, "/v1/responses/{id}", Rate::General, Pace::Streams),
             (Method::GET, "/api/v1/ws", Rate::General, Pace::Quick),
             (Method::GET, "/health", Rate::Free, Pace::Quick),
             (Method::GET, "/ready", Rate::Free, Pace::Quick),

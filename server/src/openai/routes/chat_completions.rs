@@ -117,7 +117,7 @@ pub(crate) async fn create_chat_completion(
 ) -> Result<Response, ApiError> {
     let sampling = call.sampling()?;
     let CreateChatCompletion { model, messages, stream, stream_options, .. } = call;
-    let brought = Brought::of(messages, "messages")?;
+    let brought = Brought::of(messages, "messages", openai.chat.config.server.max_content)?;
     let asking = Asking { model: &model, brought, sampling, key, fresh, call: &bytes };
     let sent = ask_apart(&openai, identity.user, asking, &correlation_id).await?;
     let reader = openai.attached.attach(identity.user, sent.request.id);

@@ -1,7 +1,10 @@
 //! OpenAI's API over HTTP.
 
+mod audio;
 mod chat_completions;
+mod embeddings;
 mod models;
+mod responses;
 
 use std::sync::Arc;
 
@@ -9,6 +12,7 @@ use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::OpenAi;
+use crate::speech::Speech;
 
 /// In the description of the API.
 const TAG: &str = "openai";
@@ -17,9 +21,17 @@ pub(crate) fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<OpenAi>: FromRef<S>,
+    Arc<Speech>: FromRef<S>,
 {
     OpenApiRouter::new()
         .routes(routes!(models::list_models))
         .routes(routes!(models::read_model))
         .routes(routes!(chat_completions::create_chat_completion))
+        .routes(routes!(embeddings::create_embedding))
+        .routes(routes!(audio::create_speech))
+        .routes(routes!(audio::list_audio_voices))
+        .routes(routes!(responses::create_response))
+        .routes(routes!(responses::read_response, responses::delete_response))
+        .routes(routes!(responses::cancel_response))
+        .routes(routes!(responses::list_input_items))
 }

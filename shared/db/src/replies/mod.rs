@@ -14,6 +14,7 @@ pub mod lore;
 pub mod messages;
 pub mod queue_state;
 pub mod requests;
+pub mod responses;
 pub mod search;
 pub mod sources;
 pub mod waiting_line;

@@ -6,7 +6,7 @@ import { formatDate, t } from "../lib/i18n.js";
 import { deviceOf } from "./devices.js";
 import { button, field, form, list, panel, row } from "./parts.js";
 
-const SCOPES = ["chat:read", "chat:write", "personas:read", "personas:write", "account:read"];
+const SCOPES = ["chat:read", "chat:write", "embeddings", "personas:read", "personas:write", "account:read"];
 
 const used = (time) => (time ? t("account.sign_ins.used", { time: formatDate(time) }) : t("account.sign_ins.unused"));
 

@@ -10,7 +10,7 @@ import { newTable } from "./table.js";
 
 const PATH = "/admin/services";
 const SCOPES = [
-  "chat:read", "chat:write", "personas:read", "personas:write", "account:read", "operations:read", "operations:write", "tiers:read",
+  "chat:read", "chat:write", "embeddings", "personas:read", "personas:write", "account:read", "operations:read", "operations:write", "tiers:read",
   "tiers:write",
   "personas:moderate", "users:read", "users:write", "audit:read",
 ];
