@@ -8,6 +8,7 @@ import { titleOf } from "../lib/text.js";
 import { readVoices } from "../lib/voices.js";
 import { newActions } from "./actions.js";
 import { askRow, outRow } from "./ask_row.js";
+import { newBeginning } from "./beginning.js";
 import { newComposer } from "./composer.js";
 import { dictationOnDemand } from "./dictation/on_demand.js";
 import { newFeedback } from "./feedback.js";
@@ -41,9 +42,10 @@ export function startChat({ user, background, conversations, personas, go }) {
     form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
     onSubmit: submit, onGrow: () => view.schedule(), onLast: () => act.editLast(),
   });
+  const beginning = newBeginning();
   const dictation = dictationOnDemand({
     button: $("dictate"), form: $("composer"), composer,
-    language: () => conversations.get(place.id)?.language ?? language(),
+    language: () => (place.name === "new" ? beginning.language() : conversations.get(place.id)?.language) ?? language(),
     onBegin: () => speech?.interrupt(),
     // What has begun meanwhile was not spoken: it would have been heard as dictated.
     onEnd: () => speech && tellSpeech(),
@@ -289,11 +291,10 @@ export function startChat({ user, background, conversations, personas, go }) {
       post(content);
       return true;
     }
-    const isTemporary = $("temporary").checked;
-    const body = { persona: slug, title: titleOf(content), ...(isTemporary && { temporary: true }) };
+    const body = { persona: slug, title: titleOf(content), ...beginning.body() };
     const created = await attempt(() => call("POST", "/conversations", { body, key: newKey() }));
     if (!created) return false;
-    $("temporary").checked = false;
+    beginning.reset();
     conversations.put(created);
     store.begin(created.id);
     drafts.set(slug, "");
