@@ -71,6 +71,32 @@ journey("the language of the replies is the conversation's: in all tabs, and aft
   });
 });
 
+journey("the language of the replies is chosen before the first message, and counts from the first reply on", async (scene) => {
+  const user = await scene.stack.register();
+  const chat = await scene.open(user, "#/new/demo");
+  await chat.live();
+  const button = chat.page.getByRole("button", { name: "Language of replies" });
+  await button.getByText("The language of my messages").waitFor();
+  await button.click();
+  const choice = chat.page.getByRole("dialog").getByRole("combobox", { name: "Replies in" });
+  assert.equal(await chosen(choice), "The language of my messages");
+  await choice.selectOption({ label: "Українська" });
+  assert.deepEqual(await violations(chat.page), []);
+  await chat.page.keyboard.press("Escape");
+  await eventually("the focus is back", async () => assert.equal(await chat.page.evaluate(() => document.activeElement.id), "intro-language"));
+  await button.getByText("Ukrainian").waitFor();
+  await chat.ask("good morning");
+  assert.equal((await user.call("GET", `/conversations/${chat.conversationId}`)).language, "uk");
+  const { body } = scene.provider.calls.findLast(({ question }) => question === "good morning");
+  assert.match(JSON.stringify(body.messages), /in Ukrainian/);
+  assert.equal(await chosen(await openLanguage(chat.page)), "Українська");
+  await chat.page.keyboard.press("Escape");
+  await chat.page.goto("/#/new/demo");
+  await button.getByText("The language of my messages").waitFor();
+  await chat.ask("good evening");
+  assert.equal((await user.call("GET", `/conversations/${chat.conversationId}`)).language, null);
+});
+
 journey("a reply is read in another language beside the original, and once it is there, without a call", (scene) =>
   translated(scene, async ({ translator, chat }) => {
     const row = chat.lastReply();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { eventually, journey } from "./src/harness.mjs";
+import { Chat, eventually, journey } from "./src/harness.mjs";
 import { fill } from "./src/long_conversation.mjs";
 
 const TURNS = 2_500;
@@ -25,6 +25,29 @@ const drawnQuestions = ({ page }) => page.evaluate(async () => {
 
 /** Where a row stands in the window, in pixels. */
 const topOf = async (row) => (await row.boundingBox()).y;
+
+/** Notes, in each frame in which messages are seen, how far they are from their end. */
+const NOTE_DISTANCES = () => {
+  globalThis.distances = [];
+  requestAnimationFrame(function note() {
+    const article = document.querySelector("article.reply");
+    const { scrollHeight, clientHeight, scrollTop } = document.getElementById("scroll") ?? {};
+    if (article?.checkVisibility({ visibilityProperty: true })) globalThis.distances.push(Math.round(scrollHeight - clientHeight - scrollTop));
+    requestAnimationFrame(note);
+  });
+};
+
+journey("a conversation is at its end from the first frame on in which it is seen", async (scene) => {
+  const user = await scene.stack.register();
+  const conversation = await user.converse("Opened");
+  await fill(scene.stack, conversation, 12);
+  const device = await scene.device({ user });
+  await device.context.addInitScript(NOTE_DISTANCES);
+  const chat = new Chat(await device.visit(`#/c/${conversation.id}`), device);
+  await chat.live();
+  await eventually("some frames were seen", () => chat.page.evaluate(() => globalThis.distances.length > 20));
+  assert.deepEqual(await chat.page.evaluate(() => globalThis.distances.filter((distance) => distance > 1)), []);
+});
 
 journey("of five thousand messages few are in the page; scrolling reads more, and nothing jumps", async (scene) => {
   const { user, conversation } = await longConversation(scene);

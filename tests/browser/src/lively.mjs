@@ -10,6 +10,7 @@ const PERSONAS = [
 
 const OF_ENGLISH = {
   titles: ["A clock that stops at noon", "Which moss is this?", "Bees in October", "Well temperament, simply"],
+  folder: "Music",
   name: "Grace",
   email: "grace@example.com",
   title: "What should the engine compute first?",
@@ -21,6 +22,7 @@ const OF_ENGLISH = {
 
 const OF_ARABIC = {
   titles: ["ساعة تتوقف عند الظهر", "ما اسم هذا الطحلب؟", "النحل في أكتوبر", "السلالم الموسيقية ببساطة"],
+  folder: "موسيقى",
   name: "ليلى",
   email: "layla@example.com",
   title: "ماذا يجب أن تحسب الآلة أولا؟",
@@ -28,6 +30,52 @@ const OF_ARABIC = {
     ["ماذا يجب أن تحسب الآلة أولا؟", "**أعداد برنولي**. حسابها باليد شاق، وكل عدد منها يحتاج إلى كل ما قبله، وهذا ما صنعت الآلة من أجله.\n\n- نبدأ بالعدد الأول\n- ثم نكرر العملية نفسها\n- ونحفظ كل نتيجة في عمودها"],
     ["هل يمكنك أن تكتبي ذلك برنامجا صغيرا؟", "بكل سرور، بلغة من عصركم:\n\n```rust\nfn bernoulli(n: usize) -> f64 {\n    let mut row = vec![0.0; n + 1];\n    for m in 0..=n {\n        row[m] = 1.0 / (m as f64 + 1.0);\n    }\n    row[0]\n}\n```\n\nوالحلقة الداخلية تسير *إلى الوراء* كما تفعل بطاقات النول."],
   ],
+};
+
+const OF_HINDI = {
+  titles: ["घड़ी जो दोपहर में रुक जाती है", "यह कौन-सी काई है?", "अक्टूबर में मधुमक्खियाँ", "स्वर-क्रम, सरल शब्दों में"],
+  folder: "संगीत",
+  name: "मीरा",
+  email: "meera@example.com",
+  title: "इंजन सबसे पहले किसकी गणना करे?",
+  turns: [
+    ["इंजन सबसे पहले किसकी गणना करे?", "**बर्नूली संख्याओं** की। इन्हें हाथ से निकालना कठिन है, और हर एक के लिए उससे पहले की सभी संख्याएँ चाहिए। मशीन इसी काम के लिए तो बनी है।\n\n- पहली संख्या से शुरू करते हैं\n- फिर वही क्रिया दोहराते हैं\n- और हर परिणाम उसके स्तंभ में रखते हैं"],
+    ["क्या आप इसे एक छोटे प्रोग्राम के रूप में लिख सकती हैं?", "ख़ुशी से, आपकी अपनी सदी की भाषा में:\n\n```rust\nfn bernoulli(n: usize) -> f64 {\n    let mut row = vec![0.0; n + 1];\n    for m in 0..=n {\n        row[m] = 1.0 / (m as f64 + 1.0);\n    }\n    row[0]\n}\n```\n\nभीतर का चक्र उलटा चलता है, जैसे करघे के पत्ते चलते हैं।"],
+  ],
+};
+
+const OF_JAPANESE = {
+  titles: ["正午に止まる時計", "この苔は何でしょう？", "十月のミツバチ", "音律をやさしく"],
+  folder: "音楽",
+  name: "葵",
+  email: "aoi@example.com",
+  title: "解析機関はまず何を計算すべき？",
+  turns: [
+    ["解析機関はまず何を計算すべき？", "**ベルヌーイ数**です。手で求めるのは骨が折れますし、どの数もそれより前のすべての数を必要とします。まさに機械のための仕事です。\n\n- 最初の数から始めます\n- 同じ手順を繰り返します\n- 結果をそれぞれの列に収めます"],
+    ["小さなプログラムにしてもらえますか？", "喜んで。あなたの世紀の言葉で書きましょう。\n\n```rust\nfn bernoulli(n: usize) -> f64 {\n    let mut row = vec![0.0; n + 1];\n    for m in 0..=n {\n        row[m] = 1.0 / (m as f64 + 1.0);\n    }\n    row[0]\n}\n```\n\n内側のループは逆向きに進みます。織機のカードと同じです。"],
+  ],
+};
+
+const PEOPLE = { en: OF_ENGLISH, ar: OF_ARABIC, hi: OF_HINDI, ja: OF_JAPANESE };
+
+/** What the page of a conversation shows, in languages that nobody has written the pages in: the lines of their translator. */
+export const PAGE_LINES = {
+  hi: {
+    "New conversation": "नई बातचीत", Studio: "स्टूडियो", "Search your messages": "अपने संदेश खोजें", Folders: "फ़ोल्डर", Pinned: "पिन किए हुए", Today: "आज", Yesterday: "कल",
+    "Last {} days": "पिछले {} दिन", Older: "पुराने", Live: "जुड़ा हुआ", Copy: "कॉपी करें", "Message {}": "{} को संदेश", "Replies come from a model on this machine.": "जवाब इसी मशीन के एक मॉडल के हैं।",
+    "How to change that": "इसे कैसे बदलें", "Enter sends, Shift + Enter begins a new line.": "Enter से भेजें, Shift + Enter से नई पंक्ति।",
+  },
+  ja: {
+    "New conversation": "新しい会話", Studio: "スタジオ", "Search your messages": "メッセージを検索", Folders: "フォルダー", Pinned: "ピン留め", Today: "今日", Yesterday: "昨日",
+    "Last {} days": "過去{}日間", Older: "それ以前", Live: "オンライン", Copy: "コピー", "Message {}": "{}へのメッセージ", "Replies come from a model on this machine.": "返信はこのコンピューターのモデルによるものです。",
+    "How to change that": "変更する方法", "Enter sends, Shift + Enter begins a new line.": "Enterで送信、Shift + Enterで改行。",
+  },
+};
+
+/** The last reply of the English conversation. */
+export const REPLY_IN_HINDI = {
+  "Gladly. In a notation of your own century:": "ख़ुशी से। आपकी अपनी सदी के संकेतों में:",
+  "The inner loop runs *backwards*, as the cards of the loom do.": "भीतर का चक्र *उलटा* चलता है, जैसे करघे के पत्ते।",
 };
 
 const OWN = {
@@ -63,7 +111,7 @@ export async function addPersonas(owner) {
 
 /** Somebody with some conversations; returns them, and the conversation that is worth looking at. */
 export async function lively(stack, language = "en") {
-  const { titles, name, email, title, turns } = language === "ar" ? OF_ARABIC : OF_ENGLISH;
+  const { titles, folder, name, email, title, turns } = PEOPLE[language];
   const user = await stack.register(name);
   await stack.sql(`update users set email = '${email}' where id = '${user.id}'`);
   user.email = email;
@@ -73,7 +121,7 @@ export async function lively(stack, language = "en") {
     const when = hoursAgo([3, 26, 50, 300][at]);
     await stack.sql(`update conversations set created_at = ${when}, updated_at = ${when} where id = '${id}'`);
     if (at === 1) await user.call("PATCH", `/conversations/${id}`, { pinned: true });
-    if (at === 3) await user.call("PATCH", `/conversations/${id}`, { folder: language === "ar" ? "موسيقى" : "Music" });
+    if (at === 3) await user.call("PATCH", `/conversations/${id}`, { folder });
   }
   const conversation = await user.converse(title);
   for (const [question, answer] of turns) {
@@ -121,6 +169,14 @@ function processes() {
     rss_bytes: (48 + at * 9) * 2 ** 20, cpu_seconds: 73 + at * 41, pool: { in_use: at + 1, size: 16, waiting: at === 3 ? 2 : 0 }, ...(kind === "server" && { sockets: 120 + at * 7 }),
   });
   return { processes: [of("server", 0), of("server", 1), of("worker", 2), of("worker", 3)] };
+}
+
+/** Where a user is signed in: all that these pictures are taken with would be there otherwise. */
+export async function showDevices(context) {
+  const of = (id, agent, address, hours, current = false) =>
+    ({ id, agent, address, current, created_at: new Date(Date.now() - hours * 3_600_000).toISOString(), last_used_at: new Date(Date.now() - hours * 3_600_000).toISOString() });
+  const json = [of("1", "Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0.0.0", "203.0.113.24", 0, true), of("2", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6) Safari/604.1", "198.51.100.7", 14)];
+  await context.route("**/api/v1/auth/sign-ins", (route) => route.fulfill({ json }));
 }
 
 /** What takes an operator's whole month to come together, in the control room: history, usage, processes. */

@@ -6,6 +6,7 @@ import { once } from "node:events";
 export class ScriptedTranslator {
   #server;
   #words = new Map();
+  #lines = new Map();
   #waiting = [];
   #isHeld = false;
   /** Whether it refuses whatever it is asked. */
@@ -33,6 +34,11 @@ export class ScriptedTranslator {
     this.#words.set(target, words);
   }
 
+  /** These lines, where they are whole, are those in this language; `{}` is what was taken out of them. */
+  onLines(target, lines) {
+    this.#lines.set(target, lines);
+  }
+
   /** Answers nothing until `release()`. */
   hold() {
     this.#isHeld = true;
@@ -55,8 +61,17 @@ export class ScriptedTranslator {
     if (this.#isHeld) await new Promise((go) => this.#waiting.push(go));
     if (this.refuses) return json(response, 500, { error: "as scripted" });
     const words = Object.entries(this.#words.get(target) ?? {});
-    return json(response, 200, { translatedText: words.reduce((text, [from, to]) => text.replaceAll(from, to), q) });
+    const text = translateLines(q, this.#lines.get(target) ?? {});
+    return json(response, 200, { translatedText: words.reduce((said, [from, to]) => said.replaceAll(from, to), text) });
   }
+}
+
+function translateLines(text, lines) {
+  const translate = (line) => {
+    const taken = line.match(/⟦\d+⟧/g) ?? [];
+    return lines[line.replace(/⟦\d+⟧/g, "{}")]?.replaceAll("{}", () => taken.shift()) ?? line;
+  };
+  return text.split("\n").map(translate).join("\n");
 }
 
 /** A Troupe of a journey's own whose translator is scripted. */

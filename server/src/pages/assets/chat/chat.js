@@ -8,7 +8,9 @@ import { titleOf } from "../lib/text.js";
 import { readVoices } from "../lib/voices.js";
 import { newActions } from "./actions.js";
 import { askRow, outRow } from "./ask_row.js";
+import { newBeginning } from "./beginning.js";
 import { newComposer } from "./composer.js";
+import { dictationOnDemand } from "./dictation/on_demand.js";
 import { newFeedback } from "./feedback.js";
 import { showPlace } from "./head.js";
 import { newQueue } from "./queue.js";
@@ -40,6 +42,14 @@ export function startChat({ user, background, conversations, personas, go }) {
     form: $("composer"), input: $("draft"), send: $("send"), counter: $("counter"), drafts,
     onSubmit: submit, onGrow: () => view.schedule(), onLast: () => act.editLast(),
   });
+  const beginning = newBeginning();
+  const dictation = dictationOnDemand({
+    button: $("dictate"), form: $("composer"), composer,
+    language: () => (place.name === "new" ? beginning.language() : conversations.get(place.id)?.language) ?? language(),
+    onBegin: () => speech?.interrupt(),
+    // What has begun meanwhile was not spoken: it would have been heard as dictated.
+    onEnd: () => speech && tellSpeech(),
+  });
   const queue = newQueue({
     root: $("queue"), drafts, onMessage: store.take, onLearned: () => changed("turns", place.id), onRescued: composer.insert,
     onWithdrawn(id, content) {
@@ -55,7 +65,10 @@ export function startChat({ user, background, conversations, personas, go }) {
     post,
     showTurn: touchTurn,
     withdraw: queue.withdraw,
-    listen: (request) => speech?.toggle(request),
+    listen(request) {
+      dictation.stop();
+      speech?.toggle(request);
+    },
     saveSound: (request) => speech?.save(request),
     hasVoices: () => speech !== null,
   };
@@ -96,6 +109,7 @@ export function startChat({ user, background, conversations, personas, go }) {
     if (!isOther && wasElsewhere) view.toEnd();
     if (isOther) {
       speech?.stop();
+      dictation.drop();
       view.reset({ atEnd: !place.request });
       composer.show(place.id ?? place.slug ?? null);
       composer.focus();
@@ -163,6 +177,7 @@ export function startChat({ user, background, conversations, personas, go }) {
     const thread = store.thread(place.id);
     if (!thread) return;
     if (speech.id() && !thread.turns.has(speech.id())) speech.stop();
+    if (dictation.isOn()) return;
     const last = store.reply(lastTurn(thread)?.id);
     for (const each of [reply, last]) if (each && thread.turns.has(each.id)) speech.offer(each);
   }
@@ -268,6 +283,7 @@ export function startChat({ user, background, conversations, personas, go }) {
   /** Returns whether the text has been taken over. */
   async function submit(content) {
     const { id, slug } = place;
+    dictation.drop();
     await speech?.interrupt();
     // Gone elsewhere meanwhile: it stays a draft.
     if (place.id !== id || place.slug !== slug) return false;
@@ -275,11 +291,10 @@ export function startChat({ user, background, conversations, personas, go }) {
       post(content);
       return true;
     }
-    const isTemporary = $("temporary").checked;
-    const body = { persona: slug, title: titleOf(content), ...(isTemporary && { temporary: true }) };
+    const body = { persona: slug, title: titleOf(content), ...beginning.body() };
     const created = await attempt(() => call("POST", "/conversations", { body, key: newKey() }));
     if (!created) return false;
-    $("temporary").checked = false;
+    beginning.reset();
     conversations.put(created);
     store.begin(created.id);
     drafts.set(slug, "");
@@ -299,7 +314,10 @@ export function startChat({ user, background, conversations, personas, go }) {
     speech?.stop();
     act.stop(toStop(store.replies(), place.id));
   };
-  $("draft").addEventListener("input", () => speech?.interrupt());
+  $("draft").addEventListener("input", () => {
+    dictation.drop();
+    speech?.interrupt();
+  });
   $("memories").onclick = async () => {
     const loaded = await import("./memories.js").catch(() => null);
     if (loaded && personaNow()) loaded.openMemories(await wholePersona());

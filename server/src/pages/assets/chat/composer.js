@@ -71,6 +71,14 @@ export function newComposer({ form, input, send, counter, drafts, onSubmit, onGr
       set([text, input.value].filter(Boolean).join("\n"));
       input.focus();
     },
+    /** What is written, and where the next letter would stand. */
+    written: () => ({ text: input.value, caret: input.selectionEnd }),
+    /** Another text in place of what is written, and the caret within it. */
+    write(text, caret) {
+      set(text);
+      input.setSelectionRange(caret, caret);
+      if (caret === text.length) input.scrollTop = input.scrollHeight;
+    },
     isEmpty: () => !input.value.trim(),
     check,
     focus() {

@@ -88,8 +88,9 @@ export function newThreadView({ scroll, root, make, estimate, onNear, onStick, h
       if (measured[0] === range[0] && measured[1] === range[1]) break;
       range = measured;
     }
-    restore();
+    // Rows that are out of sight have no height in what is scrolled: there would be no end to scroll to.
     if (rows.length > 0) endSettling();
+    restore();
     askForMore();
   }
 

@@ -56,8 +56,12 @@ export function conversationActions(conversations) {
 
   async function chooseLanguage({ id }) {
     const loaded = await import("./reply_language.js").catch(() => null);
-    if (loaded) await loaded.openReplyLanguage(id, { conversations, change });
-    else toast(t("common.not_loaded"));
+    if (!loaded) return toast(t("common.not_loaded"));
+    return loaded.openReplyLanguage({
+      current: () => (conversations.has(id) ? (conversations.get(id).language ?? null) : undefined),
+      choose: (language) => change(id, { language }),
+      onChange: conversations.onChange,
+    });
   }
 
   async function remove({ id }) {
