@@ -49,7 +49,7 @@ ids = {
     "/api/v1/admin/tiers/{name}": {"name": "free"},
 }
 # Without a model service there is nobody who translates: that is a 503 here, and no fault of the server's.
-UNAVAILABLE = {"POST /api/v1/requests/{id}/translations"}
+UNAVAILABLE = {"POST /api/v1/requests/{id}/translations", "POST /v1/audio/speech"}
 paths = json.load(urllib.request.urlopen(f"{address}/openapi.json"))["paths"]
 with open(configuration, "w") as file:
     for path, methods in paths.items():

@@ -68,7 +68,8 @@ pub(super) fn is_one(value: &Value) -> bool {
 }
 
 pub(super) fn is_empty(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+    let has_nothing = |fields: &Map<String, Value>| fields.values().all(Value::is_null);
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(has_nothing)
 }
 
 /// Tools are chosen where there are any.

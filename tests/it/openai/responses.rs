@@ -191,6 +191,9 @@ async fn a_stream_is_resumed_at_another_server_at_any_number() {
     let made_up = sound_but_for_the_last(followed(&user, &name, None).await.rest().await);
     assert_eq!(kinds(&made_up), ALL);
     assert_eq!(made_up.last().unwrap(), seen.last().unwrap());
+    let end = seen.last().unwrap()["sequence_number"].as_u64();
+    let nothing = followed(&user, &name, end).await.rest().await;
+    assert_eq!(nothing.iter().map(|event| event.text.as_str()).collect::<Vec<_>>(), ["[DONE]"]);
     let rest = followed(&user, &name, Some(last)).await.rest().await;
     assert_eq!(rest.iter().rev().nth(1).unwrap().data, *seen.last().unwrap());
     cluster.assert_quiet().await;

@@ -189,8 +189,12 @@ impl Progress {
             events.extend(self.part_event("response.content_part.done", json!({ "part": part })));
             events.extend(self.event("response.output_item.done", json!({"output_index": 0, "item": output[0]})));
         }
-        // Of those who were told more than there is now, none may miss the end.
-        self.number = self.number.max(self.last_kept.unwrap_or_default()).max(self.after.map_or(0, |after| after + 1));
+        // Of those who were told more than there is now, none may miss the end, or be told of it twice.
+        self.number = match (self.last_kept, self.after) {
+            (Some(last), _) => last.max(self.number),
+            (None, Some(after)) => self.number.max(after.saturating_add(1)),
+            (None, None) => self.number,
+        };
         let mut response = self.ended(end);
         response.status = status;
         response.output = output;

@@ -1,6 +1,7 @@
 //! The input of a response, as a list of items.
 
 use serde::Serialize;
+use serde_json::Value;
 use troupe_core::model::caller_options::InputItem;
 use troupe_db::replies::responses::Response;
 use utoipa::ToSchema;
@@ -38,6 +39,9 @@ struct InputTextView {
     #[schema(example = "input_text")]
     r#type: &'static str,
     text: String,
+    /// Of an assistant's: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<[Value; 0]>,
 }
 
 impl InputItems {
@@ -68,12 +72,12 @@ impl InputItems {
 }
 
 fn view(response: &Response, number: usize, item: &InputItem) -> InputItemView {
-    let said = if item.role == "assistant" { "output_text" } else { "input_text" };
+    let (said, annotations) = if item.role == "assistant" { ("output_text", Some([])) } else { ("input_text", None) };
     InputItemView {
         r#type: "message",
         id: format!("msg_{}_{number}", response.question_id.as_uuid().simple()),
         status: "completed",
         role: item.role.clone(),
-        content: [InputTextView { r#type: said, text: item.content.clone() }],
+        content: [InputTextView { r#type: said, text: item.content.clone(), annotations }],
     }
 }

@@ -11,7 +11,7 @@ use troupe_core::{
         caller_options::{CallerOptions, Truncation},
         providers::Incomplete,
     },
-    problem::Problem,
+    problem::{Problem, ProblemCode},
 };
 use utoipa::ToSchema;
 
@@ -110,14 +110,24 @@ pub(super) struct IncompleteDetails {
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct ResponseFault {
+    /// One of the few that the protocol has.
+    #[schema(example = "server_error")]
+    code: &'static str,
+    /// Ours: see /docs/problems.
     #[schema(example = "provider_failed")]
-    code: String,
+    r#type: String,
     message: String,
 }
 
 impl From<&Problem> for ResponseFault {
     fn from(problem: &Problem) -> Self {
-        Self { code: problem.code().to_owned(), message: problem.detail.clone() }
+        let r#type = problem.code().to_owned();
+        let code = match problem.status() {
+            429 => "rate_limit_exceeded",
+            _ if r#type == ProblemCode::PromptTooLong.name() => "invalid_prompt",
+            _ => "server_error",
+        };
+        Self { code, r#type, message: problem.detail.clone() }
     }
 }
 
