@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import OpenAI from "openai";
 
-import { MODEL, all, ask, client, control, idempotencyKey, refused, requestEndsAs, unique } from "./src/stage.mjs";
+import { MODEL, all, ask, calls, client, control, gate, idempotencyKey, refused, release, requestEndsAs, unique } from "./src/stage.mjs";
 
 const openai = client();
 const completions = openai.chat.completions;
@@ -38,7 +38,7 @@ test("history, instructions and settings reach the model service", async () => {
     { role: "user", content: [{ type: "text", text: words }] },
   ];
   await completions.create({ model: MODEL, messages, ...wanted, unknown: { x: 1 }, metadata: { a: "b" }, tools: [], n: 1 });
-  const [asked] = await control("calls", { question: words });
+  const [asked] = await calls(words);
   const [system, ...turns] = asked.messages;
   assert.match(system.content, /Answer in one word\./);
   assert.deepEqual(turns.map(({ role }) => role), ["user", "assistant", "user"]);
@@ -60,13 +60,13 @@ test("a stream says its words, then how it ended, then its usage", async () => {
 
 test("words come while the model service still speaks, and the helper puts them together", async () => {
   const words = unique("gated");
-  await control("gate", { question: words, chunks: ["The ", "sea."] });
+  await gate(words, ["The ", "sea."]);
   const stream = completions.stream(ask(words));
   const first = stream.emitted("content");
-  await control("pass", { question: words, chunks: 1 });
+  await release(words, 1);
   await first;
   assert.equal(stream.currentChatCompletionSnapshot.choices[0].message.content, "The ");
-  await control("pass", { question: words });
+  await release(words);
   assert.equal(await stream.finalContent(), "The sea.");
 });
 
@@ -77,7 +77,7 @@ test("a failure in the midst is an error", async () => {
 
 test("a stream that its reader closes is cancelled", async () => {
   const words = unique("closed");
-  await control("gate", { question: words, chunks: ["The ", "sea."] });
+  await gate(words, ["The ", "sea."]);
   const stream = await completions.create({ ...ask(words), stream: true });
   let id;
   for await (const chunk of stream) {
@@ -85,17 +85,17 @@ test("a stream that its reader closes is cancelled", async () => {
     break;
   }
   await requestEndsAs(id.replace("chatcmpl-", ""), "cancelled");
-  await control("pass", { question: words });
+  await release(words);
 });
 
 test("a call that is given up is cancelled", async () => {
   const words = unique("aborted");
-  await control("gate", { question: words, chunks: ["Hm."] });
+  await gate(words, ["Hm."]);
   const stream = await completions.create({ ...ask(words), stream: true });
   const { value } = await stream[Symbol.asyncIterator]().next();
   stream.controller.abort();
   await requestEndsAs(value.id.replace("chatcmpl-", ""), "cancelled");
-  await control("pass", { question: words });
+  await release(words);
 });
 
 test("errors have the classes of the SDK", async () => {
@@ -125,7 +125,7 @@ test("a reply that failed is not asked again", async () => {
   const words = unique("error 400");
   const error = await refused(OpenAI.InternalServerError, 502, completions.create(ask(words), { maxRetries: 5 }));
   assert.deepEqual([error.code, error.type, error.headers.get("x-should-retry")], ["provider_failed", "model_error", "false"]);
-  assert.equal((await control("calls", { question: words })).length, 1);
+  assert.equal((await calls(words)).length, 1);
 });
 
 test("what never came to a server is asked again", async () => {
@@ -133,7 +133,7 @@ test("what never came to a server is asked again", async () => {
   const { url } = await control("relay", { faults: ["reset", 503] });
   const reply = await client({ url }).chat.completions.create(ask(words));
   assert.equal(reply.choices[0].message.content, `You said: ${words}`);
-  assert.equal((await control("calls", { question: words })).length, 1);
+  assert.equal((await calls(words)).length, 1);
 });
 
 test("a call with a key is answered once, wherever it is made again", async () => {
@@ -143,7 +143,7 @@ test("a call with a key is answered once, wherever it is made again", async () =
   const { data: second, response } = await client({ server: 1 }).chat.completions.create(ask(words), options).withResponse();
   assert.deepEqual([second.id, second.choices], [first.id, first.choices]);
   assert.equal(response.headers.get("idempotency-replayed"), "true");
-  assert.equal((await control("calls", { question: words })).length, 1);
+  assert.equal((await calls(words)).length, 1);
   const other = await refused(OpenAI.BadRequestError, 400, completions.create(ask(unique("Else")), options));
   assert.equal(other.code, "idempotency_key_reused");
 });

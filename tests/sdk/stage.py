@@ -32,6 +32,20 @@ def control(action, **body):
     return call(f"{STAGE['control']}/{action}", body=body)
 
 
+def gate(words, chunks, **options):
+    """The reply to these words comes as it is let through."""
+    control("gate", question=words, chunks=chunks, **options)
+
+
+def release(words, chunks=None):
+    control("pass", question=words, chunks=chunks)
+
+
+def calls(words):
+    """What the model service has been asked with these words."""
+    return control("calls", question=words)
+
+
 def unique(words):
     """Words that no other test says: the model service is everybody's."""
     return f"{words} {uuid.uuid4()}"

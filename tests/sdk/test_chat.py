@@ -4,7 +4,7 @@ import asyncio
 
 import openai
 
-from stage import MODEL, STAGE, AsyncSdkTest, SdkTest, ask, control, idempotency_key, request_ends_as, unique
+from stage import MODEL, STAGE, AsyncSdkTest, SdkTest, ask, calls, control, gate, idempotency_key, release, request_ends_as, unique
 
 
 def joined(chunks):
@@ -43,13 +43,20 @@ class Whole(SdkTest):
         ]
         wanted = {"temperature": 1.5, "top_p": 0.5, "seed": 7, "presence_penalty": 0.25, "frequency_penalty": -0.25, "max_completion_tokens": 12}
         self.openai.chat.completions.create(model=MODEL, messages=messages, stop="END", **wanted)
-        (asked,) = control("calls", question=words)
+        (asked,) = calls(words)
         system, *turns = asked["messages"]
         for instruction in ("Answer in one word.", "Be kind."):
             self.assertIn(instruction, system["content"])
         self.assertEqual([turn["role"] for turn in turns], ["user", "assistant", "user"])
         self.assertEqual({name: asked[name] for name in wanted}, wanted)
         self.assertEqual(asked["stop"], ["END"])
+
+    def test_a_reply_that_was_cut_at_its_limit_says_so(self):
+        words = unique("at length")
+        gate(words, ["The sea"], finish="length")
+        release(words)
+        choice = self.openai.chat.completions.create(**ask(words), max_tokens=2).choices[0]
+        self.assertEqual((choice.message.content, choice.finish_reason), ("The sea", "length"))
 
     def test_fields_that_nobody_knows_are_ignored(self):
         call = ask(unique("Hello"))
@@ -75,12 +82,12 @@ class Streamed(SdkTest):
 
     def test_words_come_while_the_model_service_still_speaks(self):
         words = unique("gated")
-        control("gate", question=words, chunks=["The ", "sea."])
+        gate(words, ["The ", "sea."])
         with self.openai.chat.completions.create(**ask(words), stream=True) as stream:
-            control("pass", question=words, chunks=1)
+            release(words, 1)
             first = next(chunk for chunk in stream if chunk.choices[0].delta.content)
             self.assertEqual(first.choices[0].delta.content, "The ")
-            control("pass", question=words)
+            release(words)
             self.assertEqual(joined(stream), "sea.")
 
     def test_the_helper_puts_a_reply_together(self):
@@ -98,12 +105,11 @@ class Streamed(SdkTest):
 
     def test_a_stream_that_its_reader_closes_is_cancelled(self):
         words = unique("closed")
-        control("gate", question=words, chunks=["The ", "sea."])
+        gate(words, ["The ", "sea."])
         with self.openai.chat.completions.create(**ask(words), stream=True) as stream:
             request = next(iter(stream)).id.removeprefix("chatcmpl-")
-            control("asked", question=words)
         request_ends_as(request, "cancelled")
-        control("pass", question=words)
+        release(words)
 
 
 class Asynchronous(AsyncSdkTest):
@@ -118,11 +124,11 @@ class Asynchronous(AsyncSdkTest):
 
     async def test_a_call_that_is_given_up_is_cancelled(self):
         words = unique("given up")
-        control("gate", question=words, chunks=["Hm."])
+        gate(words, ["Hm."])
         async with self.client().chat.completions.stream(**ask(words)) as stream:
             chunk = (await anext(aiter(stream))).chunk
         await asyncio.to_thread(request_ends_as, chunk.id.removeprefix("chatcmpl-"), "cancelled")
-        control("pass", question=words)
+        release(words)
 
 
 class Errors(SdkTest):
@@ -183,14 +189,14 @@ class Again(SdkTest):
         with self.assertRaises(openai.InternalServerError) as raised:
             self.openai.with_options(max_retries=5).chat.completions.create(**ask(words))
         self.assertEqual(raised.exception.response.headers["x-should-retry"], "false")
-        self.assertEqual(len(control("calls", question=words)), 1)
+        self.assertEqual(len(calls(words)), 1)
 
     def test_what_never_came_to_a_server_is_asked_again(self):
         words = unique("Hello")
         relay = self.client(url=control("relay", faults=["reset", 503])["url"])
         reply = relay.chat.completions.create(**ask(words))
         self.assertEqual(reply.choices[0].message.content, f"You said: {words}")
-        self.assertEqual(len(control("calls", question=words)), 1)
+        self.assertEqual(len(calls(words)), 1)
 
     def test_a_call_with_a_key_is_answered_once_wherever_it_is_made_again(self):
         words = unique("Once")
@@ -201,7 +207,7 @@ class Again(SdkTest):
         self.assertEqual(second.headers["idempotency-replayed"], "true")
         stream = self.openai.chat.completions.create(**ask(words), extra_headers=idempotency_key(), stream=True)
         self.assertEqual(joined(stream), first.parse().choices[0].message.content)
-        self.assertEqual(len(control("calls", question=words)), 2)
+        self.assertEqual(len(calls(words)), 2)
         with self.assertRaises(openai.BadRequestError) as raised:
             self.openai.chat.completions.create(**ask(unique("Else")), extra_headers=key)
         self.assertEqual(raised.exception.code, "idempotency_key_reused")

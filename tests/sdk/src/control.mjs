@@ -1,15 +1,12 @@
 // What tests in any language control over HTTP: the scripted model service, and what lies between them and a server.
 //
-//   POST /gate   {question, chunks}      the reply to these words, which comes as it is let through
-//   POST /pass   {question, chunks?}     lets so many more chunks through, or all that come
-//   POST /asked  {question}              waits until the service has been asked, and returns what with
-//   POST /calls  {question}              the same, of all calls so far, without waiting
-//   POST /relay  {faults}                an address that fails its first calls so (“reset”, or a status), and passes on the others
+//   POST /gate   {question, chunks, finish?}  the reply to these words, which comes as it is let through
+//   POST /pass   {question, chunks?}          lets so many more chunks through, or all that come
+//   POST /calls  {question}                   what the service has been asked with these words
+//   POST /relay  {faults}                     an address that fails its first calls so (“reset”, or a status), and passes on the others
 
 import { once } from "node:events";
 import http from "node:http";
-
-import { within } from "../../browser/src/waiting.mjs";
 
 export class Control {
   #servers = [];
@@ -27,18 +24,13 @@ export class Control {
     }));
   }
 
-  gate({ question, chunks }) {
-    this.#gates.set(question, this.stack.provider.gate(question, chunks));
+  gate({ question, chunks, finish }) {
+    this.#gates.set(question, this.stack.provider.gate(question, chunks, finish));
   }
 
   pass({ question, chunks }) {
     const gate = this.#gates.get(question);
     chunks ? gate.pass(chunks) : gate.open();
-  }
-
-  async asked({ question }) {
-    await within(`the question “${question}”`, this.stack.provider.asked(question));
-    return this.calls({ question });
   }
 
   calls({ question }) {

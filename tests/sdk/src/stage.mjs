@@ -27,6 +27,13 @@ async function call(url, { key, body }) {
 /** See control.mjs. */
 export const control = (action, body) => call(`${STAGE.control}/${action}`, { body });
 
+/** The reply to these words comes as it is let through. */
+export const gate = (question, chunks, finish) => control("gate", { question, chunks, finish });
+export const release = (question, chunks) => control("pass", { question, chunks });
+
+/** What the model service has been asked with these words. */
+export const calls = (question) => control("calls", { question });
+
 /** Words that no other test says: the model service is everybody's. */
 export const unique = (words) => `${words} ${randomUUID()}`;
 
