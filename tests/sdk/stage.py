@@ -1,5 +1,6 @@
 """What run.mjs has started for the tests: servers, keys, and a model service that says what a test tells it to."""
 
+import asyncio
 import json
 import os
 import time
@@ -88,6 +89,10 @@ class SdkTest(unittest.TestCase):
 
 
 class AsyncSdkTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        # It would tell of whatever is slow on a busy machine.
+        asyncio.get_running_loop().set_debug(False)
+
     def client(self, *args, **options):
         client = AsyncOpenAI(**settings(*args, **options))
         self.addAsyncCleanup(client.close)
