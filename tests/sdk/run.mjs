@@ -7,11 +7,12 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
+import { watch } from "../browser/src/processes.mjs";
 import { Stack } from "../browser/src/stack.mjs";
 import { within } from "../browser/src/waiting.mjs";
 import { Control } from "./src/control.mjs";
 
-const SUITE_MS = 180_000;
+const SUITE_MS = 120_000;
 
 const folder = fileURLToPath(new URL("./", import.meta.url));
 const PYTHON = `${folder}../../target/tools/sdks/bin/python`;
@@ -37,22 +38,24 @@ async function stage(stack, control) {
   };
 }
 
-const files = () => readdirSync(folder).filter((name) => name.endsWith(".test.mjs")).map((name) => folder + name);
+const files = () => readdirSync(folder).filter((name) => name.endsWith(".test.mjs"));
+
+/** What is run: the tests in Python as one, those in Node.js by files. */
 const SUITES = {
-  python: (named) => [PYTHON, "-B", "-m", "unittest", ...(named.length ? named : ["discover"]), "--verbose"],
-  node: (named) => [process.execPath, "--test", "--test-reporter=spec", ...(named.length ? named : files())],
+  python: (named) => [{ name: "python", program: PYTHON, args: ["-B", "-m", "unittest", ...(named.length ? named : ["discover"]), "--verbose"] }],
+  node: (named) => (named.length ? named : files()).map((name) => ({ name, program: process.execPath, args: ["--test-reporter=spec", name] })),
 };
 
-/** Runs a suite to its end, and shows what it has written in one piece. */
-async function suite(name, named, env) {
-  const [program, ...args] = SUITES[name](named);
+/** Runs it to its end, and shows what it has written in one piece. */
+async function finish({ name, program, args }, env) {
   const child = spawn(program, args, { cwd: folder, env: { PATH: process.env.PATH, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  watch(child.pid);
   const output = [];
   for (const pipe of [child.stdout, child.stderr]) pipe.on("data", (bytes) => output.push(bytes));
   const ended = new Promise((resolve, reject) => child.once("close", (code, signal) => resolve(signal ?? code)).once("error", reject));
   try {
-    const status = await within(`the end of the tests in ${name}`, ended, SUITE_MS);
-    if (status !== 0) throw new Error(`the tests in ${name} ended with ${status}`);
+    const status = await within(`the end of ${name}`, ended, SUITE_MS);
+    if (status !== 0) throw new Error(`${name} ended with ${status}`);
   } finally {
     child.kill("SIGKILL");
     process.stdout.write(Buffer.concat([Buffer.from(`— ${name}\n`), ...output]));
@@ -66,7 +69,8 @@ const faults = [];
 try {
   await Promise.all([control.start(), stack.addWorker()]);
   const env = { TROUPE_SDKS: JSON.stringify(await stage(stack, control)) };
-  const ended = await Promise.allSettled((only ? [only] : Object.keys(SUITES)).map((name) => suite(name, named, env)));
+  const suites = (only ? [only] : Object.keys(SUITES)).flatMap((name) => SUITES[name](named));
+  const ended = await Promise.allSettled(suites.map((suite) => finish(suite, env)));
   faults.push(...ended.flatMap(({ reason }) => reason ?? []), ...stack.alarms());
 } finally {
   control.stop();
