@@ -27,13 +27,13 @@ const keyOf = async (user, scopes) => (await user.call("POST", "/api-keys", { na
 async function stage(stack, control) {
   const [user, other, limited] = await Promise.all(["Ada", "Grace", "Mary"].map((name) => stack.register(name)));
   await stack.sql(`${TIERS}; update users set tier = 'pro' where id in ('${user.id}', '${other.id}')`);
-  const chat = ["chat:write", "chat:read", "personas:read"];
+  const all = ["chat:write", "chat:read", "personas:read", "embeddings"];
   return {
     servers: [stack.api, await stack.addServer()],
     control: control.url,
-    key: await keyOf(user, chat),
-    other_key: await keyOf(other, chat),
-    limited_key: await keyOf(limited, chat),
+    key: await keyOf(user, all),
+    other_key: await keyOf(other, all),
+    limited_key: await keyOf(limited, all),
     reading_key: await keyOf(user, ["personas:read"]),
   };
 }
