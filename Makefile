@@ -1,6 +1,6 @@
 # Everything a contributor does. Nothing to install first: scripts/setup fetches what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-docker screenshots schemathesis openapi soak check deny build fmt sqlx bench clean
+.PHONY: help run test test-docker screenshots sdks schemathesis openapi soak check deny build fmt sqlx bench clean
 
 # Statements are checked against .sqlx/, also where DATABASE_URL names a database to run on.
 export SQLX_OFFLINE = true
@@ -28,6 +28,7 @@ test: ## Run every test.
 	else set -x; $(WITH_ENGINES) cargo test $(TESTS) -- --test-threads=4; fi
 	node --test tests/pages/*.test.mjs
 	$(WITH_ENGINES) node tests/browser/run.mjs
+	$(WITH_ENGINES) scripts/sdks
 	python3 -B -m unittest discover --start-directory tests/scripts
 	BUILT=1 scripts/schemathesis
 	scripts/charts
@@ -40,6 +41,11 @@ screenshots: ## Take the pictures of the pages in docs/images anew.
 	@scripts/setup test
 	cargo build --locked --workspace --bins
 	$(WITH_ENGINES) node tests/browser/screenshots.mjs
+
+sdks: ## Test /v1 with OpenAI's SDKs for Python and Node.js; ARGS="python test_chat.Models" are some of these tests.
+	@scripts/setup test
+	cargo build --locked --workspace --bins
+	$(WITH_ENGINES) scripts/sdks $(ARGS)
 
 schemathesis: ## Call a running server with what its OpenAPI document allows and forbids.
 	@scripts/setup test

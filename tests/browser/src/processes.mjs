@@ -25,7 +25,8 @@ const WATCH = `
 `;
 let watchdog = null;
 
-function watch(pid) {
+/** A process that ends with this one. */
+export function watch(pid) {
   if (!watchdog) {
     watchdog = spawn("/bin/sh", ["-c", WATCH], { stdio: ["pipe", "ignore", "ignore"], detached: true });
     watchdog.unref();

@@ -30,8 +30,9 @@ export class Gated {
   #open = false;
   #waiting = [];
 
-  constructor(chunks) {
-    this.chunks = chunks;
+  /** `finish`: why it ends, as OpenAI calls it. */
+  constructor(chunks, finish) {
+    Object.assign(this, { chunks, finish });
   }
 
   /** Lets so many more chunks pass. */
@@ -100,8 +101,8 @@ export class ScriptedProvider {
   }
 
   /** The same, a chunk at a time, when the test says so: `pass()` and `open()` of what is returned. */
-  gate(question, chunks) {
-    const gated = new Gated(typeof chunks === "string" ? split(chunks) : chunks);
+  gate(question, chunks, finish) {
+    const gated = new Gated(typeof chunks === "string" ? split(chunks) : chunks, finish);
     this.#scripts.set(question, [gated]);
     return gated;
   }
@@ -168,8 +169,9 @@ function toneOf(seconds, rate = 24_000) {
 async function perform(script, { stream, stream_options: options }, response) {
   if (script.silent) return;
   if (script.status) return json(response, script.status, { error: { message: script.message, type: "scripted" } });
+  const finish = script.finish ?? "stop";
   if (!stream) return json(response, 200, { id: "chatcmpl-1", object: "chat.completion", created: 1, model: "scripted", usage: USAGE,
-    choices: [{ index: 0, message: { role: "assistant", content: script.chunks.join("") }, finish_reason: "stop" }] });
+    choices: [{ index: 0, message: { role: "assistant", content: script.chunks.join("") }, finish_reason: finish }] });
   response.writeHead(200, { "Content-Type": "text/event-stream", Connection: "close" });
   const chunk = (delta, finish_reason = null) => event(response, { id: "chatcmpl-1", object: "chat.completion.chunk", created: 1,
     model: "scripted", choices: [{ index: 0, delta, finish_reason }] });
@@ -181,7 +183,7 @@ async function perform(script, { stream, stream_options: options }, response) {
     await chunk({ content });
   }
   await script.passed?.(script.chunks.length);
-  await chunk({}, "stop");
+  await chunk({}, finish);
   if (options?.include_usage) await event(response, { id: "chatcmpl-1", choices: [], usage: USAGE });
   response.end("data: [DONE]\n\n");
 }

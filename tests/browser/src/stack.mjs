@@ -52,6 +52,7 @@ export class Stack {
   #environment;
   #started = 0;
   #proxies = [];
+  #more = [];
   provider;
   server;
   worker;
@@ -104,6 +105,20 @@ export class Stack {
     this.api = `http://${address}`;
   }
 
+  /** One more server, beside the first; returns where it listens. */
+  async addServer() {
+    const server = this.#process("troupe-server", { TROUPE_SERVER__LISTEN: "127.0.0.1:0" });
+    this.#more.push(server);
+    const { address } = await server.logged("listening");
+    return `http://${address}`;
+  }
+
+  async addWorker() {
+    const worker = this.#process("troupe-worker");
+    this.#more.push(worker);
+    await worker.logged("worker ready");
+  }
+
   /** Something between the browser and the server that can refuse WebSockets, and serve the files of the source tree. */
   async proxy({ files = FROM_SOURCE } = {}) {
     const proxy = await startProxy({ api: this.api, files });
@@ -130,16 +145,20 @@ export class Stack {
 
   async stop() {
     await Promise.all(this.#proxies.map((proxy) => proxy.stop()));
-    const ended = await Promise.allSettled([this.server?.stop(), this.worker?.stop()]);
+    const ended = await Promise.allSettled(this.#processes.map((process) => process.stop()));
     await this.provider?.stop();
     if (this.#database) await psql(withDatabase(this.#engines.postgres, "postgres"), `drop database ${this.#database} with (force)`);
     await this.#engines?.stop();
     for (const { reason } of ended) if (reason) throw reason;
   }
 
+  get #processes() {
+    return [this.server, this.worker, ...this.#more].filter(Boolean);
+  }
+
   /** The lines that no healthy run has. */
   alarms() {
-    return [this.server, this.worker].flatMap((process) => process?.alarms().map((line) => `${process.name}: ${line}`) ?? []);
+    return this.#processes.flatMap((process) => process.alarms().map((line) => `${process.name}: ${line}`));
   }
 }
 
