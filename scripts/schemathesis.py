@@ -48,7 +48,7 @@ ids = {
     "/api/v1/admin/requests/{id}": {"id": sent["request"]["id"]},
     "/api/v1/admin/tiers/{name}": {"name": "free"},
 }
-# Without a model service there is nobody who translates: that is a 503 here, and no fault of the server's.
+# Without a model service nobody translates or speaks: that is a 503 here, and no fault of the server's.
 UNAVAILABLE = {"POST /api/v1/requests/{id}/translations", "POST /v1/audio/speech"}
 paths = json.load(urllib.request.urlopen(f"{address}/openapi.json"))["paths"]
 with open(configuration, "w") as file:
