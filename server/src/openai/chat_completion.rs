@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     chat::event_stream::STILL_HERE,
-    http::error::{ApiError, openai::OpenAiError, problem_response},
+    http::error::{failed_after_acceptance, openai::OpenAiError},
 };
 
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -103,19 +103,12 @@ impl Head {
 
 /// The whole reply, once it has ended.
 pub(super) async fn whole(head: Head, mut reply: Reply, reader: Reader) -> Response {
-    let end = loop {
-        match reply.next().await {
-            Some(Step::End(end)) => break end,
-            Some(_) => {}
-            None => return ApiError::unavailable("a reply was followed no more").into_response(),
-        }
-    };
+    let end = reply.end().await;
     reader.done();
     let (usage, finish_reason) = match end {
         End::Completed { usage, incomplete, .. } => (usage, finish_reason(incomplete)),
         End::Cancelled => (Usage::default(), STOP),
-        // The question was taken: the same call made again would ask it again.
-        End::Failed(problem) => return problem_response(problem.with_retryable(false)),
+        End::Failed(problem) => return failed_after_acceptance(problem),
     };
     let message = CompletionMessage { role: "assistant", content: reply.text().to_owned() };
     let Head { id, created, model, origin } = head;

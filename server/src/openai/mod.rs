@@ -11,6 +11,8 @@ mod attached;
 mod body;
 mod chat_completion;
 mod input;
+mod items;
+mod metadata;
 mod reply;
 mod response;
 pub(crate) mod routes;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use troupe_core::{
@@ -21,7 +22,7 @@ use crate::{
         Chat,
         follow::{Followed, Follower},
     },
-    http::error::ApiError,
+    http::error::{ApiError, failed_after_acceptance},
 };
 
 #[derive(Debug, PartialEq)]
@@ -50,6 +51,28 @@ impl Reply {
     pub(super) async fn follow(chat: Arc<Chat>, identity: &Identity, id: RequestId) -> Result<Self, ApiError> {
         let follower = Follower::open(chat, identity, id, Cursor::START).await?;
         Ok(Self { follower, text: GrowingText::default(), end: None })
+    }
+
+    /// The reply to a question that was just accepted; or the response, where it cannot be followed.
+    pub(super) async fn follow_accepted(chat: Arc<Chat>, identity: &Identity, id: RequestId) -> Result<Self, Response> {
+        Self::follow(chat, identity, id).await.map_err(|error| {
+            error.log_cause();
+            failed_after_acceptance(error.problem())
+        })
+    }
+
+    /// The end, once it is there.
+    pub(super) async fn end(&mut self) -> End {
+        loop {
+            match self.next().await {
+                Some(Step::End(end)) => return end,
+                Some(_) => {}
+                None => {
+                    let detail = "the reply is followed no more; it may still come";
+                    return End::Failed(Problem::new(ProblemCode::Unavailable, detail));
+                }
+            }
+        }
     }
 
     /// `None` after the end, and where the caller's credential was revoked.

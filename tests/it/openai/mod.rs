@@ -2,6 +2,7 @@
 
 mod audio;
 mod chat_completions;
+mod conversations;
 mod embeddings;
 mod models;
 mod responses;

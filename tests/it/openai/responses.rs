@@ -304,6 +304,12 @@ async fn a_response_follows_another_with_all_that_was_said_before() {
     assert_eq!(asked("Five?"), [&before[..], &[&default_reply("Four?"), "Five?"]].concat());
     assert!(cluster.provider.calls_of("Five?")[0].messages()[0].1.contains("Always."));
 
+    // Apart from the conversation, with what was said in it.
+    let apart = with(after(&first, json!("Apart?")), "store", false);
+    let apart = user.post(PATH, &apart).await.expect(200);
+    assert_eq!(asked("Apart?"), ["One?", &one, "Apart?"]);
+    assert_ne!(apart["troupe"]["conversation_id"], first["troupe"]["conversation_id"]);
+
     let name = format!("conv_{}", first["troupe"]["conversation_id"].as_str().unwrap().replace('-', ""));
     assert_eq!(first["conversation"]["id"], name);
     let named = with(asking("Six?"), "conversation", json!({"id": name}));

@@ -16,7 +16,7 @@ use crate::{chat::avatars, interview::answers, knowledge::documents, small_clust
 type Belongings = BTreeMap<&'static str, String>;
 
 /// The longest that fits says what an id in a path is of.
-const ADDRESSES: [&str; 14] = [
+const ADDRESSES: [&str; 15] = [
     "/api/v1/conversations/",
     "/api/v1/requests/",
     "/api/v1/requests/{id}/speech/",
@@ -29,6 +29,7 @@ const ADDRESSES: [&str; 14] = [
     "/api/v1/api-keys/",
     "/api/v1/auth/sign-ins/",
     "/api/v1/auth/me/exports/",
+    "/v1/conversations/",
     "/v1/models/",
     "/v1/responses/",
 ];
@@ -64,6 +65,7 @@ async fn belongings(cluster: &Cluster, slug: &str) -> (Client, Belongings) {
     let response = json!({"model": slug, "input": "Mine alone, too"});
     let response = user.post("/v1/responses", &response).await.expect(200);
     let all = BTreeMap::from([
+        ("/v1/conversations/", format!("conv_{}", conversation.replace('-', ""))),
         ("/v1/models/", slug.to_owned()),
         ("/v1/responses/", id(&response)),
         ("/api/v1/auth/me/exports/", id(&export)),
@@ -127,6 +129,7 @@ async fn call(client: &Client, method: &str, path: &str, aimed: &str) -> Answer 
             _,
             "/api/v1/requests/{id}/regenerate" | "/api/v1/requests/{id}/continue" | "/api/v1/requests/{id}/withdraw",
         ) => json(json!({})),
+        (_, "/v1/conversations/{id}") => json(json!({"metadata": {"stolen": "yes"}})),
         (_, "/api/v1/requests/{id}/heard") => json(json!({"sentence": 0})),
         (_, "/api/v1/requests/{id}/translations") => json(json!({"language": "de"})),
         (_, "/api/v1/requests/{id}/feedback") => json(json!({"rating": "down"})),

@@ -116,8 +116,12 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// The response of a problem that a request has ended with.
-pub(crate) fn problem_response(problem: Problem) -> Response {
+/// The response to a call that was accepted and came to nothing: the same call made again would be accepted again.
+pub(crate) fn failed_after_acceptance(problem: Problem) -> Response {
+    problem_response(problem.with_retryable(false))
+}
+
+fn problem_response(problem: Problem) -> Response {
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = status.into_response();
     response.extensions_mut().insert(problem);

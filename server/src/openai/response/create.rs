@@ -44,6 +44,13 @@ pub(in crate::openai) struct Creation<'a> {
     pub(in crate::openai) call: &'a [u8],
 }
 
+impl Creation<'_> {
+    /// Whether the turns before it must go with it: where the caller's own stand between, or it is apart from them.
+    const fn needs_history(&self) -> bool {
+        !self.brought.history.is_empty() || !self.settings.store
+    }
+}
+
 /// Where it goes, and what is before it.
 struct Thread {
     conversation: Conversation,
@@ -148,17 +155,30 @@ async fn thread(chat: &Chat, user: UserId, creation: &Creation<'_>) -> Result<Th
         }
         (Some(previous), None) => after(chat, user, previous, creation).await?,
         (None, Some(conversation)) => in_conversation(chat, user, conversation, creation).await?,
-        (None, None) => return new_conversation(chat, user, creation).await,
+        (None, None) => {
+            let model = creation.model.ok_or_else(|| ApiError::field("model", "is missing"))?;
+            return new_conversation(chat, user, model, creation).await;
+        }
     };
     let slug = &thread.conversation.persona.slug;
     if creation.model.is_some_and(|model| model != slug) {
         return Err(ApiError::field("model", format!("the conversation is with '{slug}'")));
     }
+    if !creation.settings.store {
+        // With the same before it, and apart.
+        let apart = new_conversation(chat, user, slug, creation).await?;
+        let Thread { history, instructions, .. } = thread;
+        return Ok(Thread { history, instructions, ..apart });
+    }
     Ok(thread)
 }
 
-async fn new_conversation(chat: &Chat, user: UserId, creation: &Creation<'_>) -> Result<Thread, ApiError> {
-    let persona = creation.model.ok_or_else(|| ApiError::field("model", "is missing"))?;
+async fn new_conversation(
+    chat: &Chat,
+    user: UserId,
+    persona: &str,
+    creation: &Creation<'_>,
+) -> Result<Thread, ApiError> {
     let temporary = !creation.settings.store;
     let new = NewConversation { id: ConversationId::new(), user, persona, title: None, temporary, language: None };
     let mut db = chat.pool.acquire().await?;
@@ -174,9 +194,7 @@ async fn in_conversation(
 ) -> Result<Thread, ApiError> {
     let missing = ApiError::NotFound("conversation");
     let conversation = conversations::find(&chat.pool, user, id).await?.ok_or(missing)?;
-    // Only with turns of the caller's is there anything to put before them.
-    let history =
-        if creation.brought.history.is_empty() { None } else { Some(turns_until(chat, user, id, i64::MAX).await?) };
+    let history = if creation.needs_history() { Some(turns_of(chat, user, id).await?) } else { None };
     Ok(Thread { conversation, is_new: false, place: Place::End, history, instructions: None })
 }
 
@@ -184,17 +202,21 @@ async fn in_conversation(
 async fn after(chat: &Chat, user: UserId, previous: RequestId, creation: &Creation<'_>) -> Result<Thread, ApiError> {
     let missing = || ApiError::NotFound("previous response");
     let previous = responses::find(&chat.pool, user, previous).await?.filter(|found| !found.temporary);
-    let Response { request, options, question, position, next, .. } = previous.ok_or_else(missing)?;
+    let Response { request, options, question, next, .. } = previous.ok_or_else(missing)?;
     let id = request.conversation_id;
-    let place = if let Some(next) = next {
-        Place::Beside(next)
-    } else {
-        branches::choose(&chat.pool, user, id, request.id).await?;
-        Place::End
+    let place = match next {
+        Some(next) => Place::Beside(next),
+        None if creation.settings.store => {
+            branches::choose(&chat.pool, user, id, request.id).await?;
+            Place::End
+        }
+        None => Place::End,
     };
     let conversation = conversations::find(&chat.pool, user, id).await?.ok_or_else(missing)?;
+    let needs_history = creation.needs_history();
     let history = match options.history {
-        Some(_) if !request.status.is_final() => {
+        None if !needs_history => None,
+        _ if !request.status.is_final() => {
             let detail = "the previous response is still being written";
             return Err(ApiError::conflict(ProblemCode::ReplyUnfinished, detail));
         }
@@ -204,24 +226,21 @@ async fn after(chat: &Chat, user: UserId, previous: RequestId, creation: &Creati
             history.extend(reply);
             Some(history)
         }
-        None if creation.brought.history.is_empty() => None,
-        None => Some(turns_until(chat, user, id, position).await?),
+        None => Some(responses::turns_until(&chat.pool, user, request.id, history_limit(chat)).await?),
     };
     let instructions = options.response.and_then(|settings| settings.input_instructions);
     Ok(Thread { conversation, is_new: false, place, history, instructions })
 }
 
-/// The turns of the chosen path up to one, as many as prompts have.
-async fn turns_until(
-    chat: &Chat,
-    user: UserId,
-    id: ConversationId,
-    position: i64,
-) -> Result<Vec<CallerTurn>, ApiError> {
-    let limit = i64::from(chat.config.worker.history_messages);
-    let newest = messages::list(&chat.pool, user, id, Window::Before(None), limit).await?.unwrap_or_default();
-    let turns = newest.into_iter().rev().filter(|message| message.turn <= position);
+/// The turns of the chosen path, as many as prompts have.
+async fn turns_of(chat: &Chat, user: UserId, id: ConversationId) -> Result<Vec<CallerTurn>, ApiError> {
+    let newest = messages::list(&chat.pool, user, id, Window::Before(None), history_limit(chat)).await?;
+    let turns = newest.unwrap_or_default().into_iter().rev();
     Ok(turns.map(|Message { role, content, .. }| CallerTurn { role, content }).collect())
+}
+
+fn history_limit(chat: &Chat) -> i64 {
+    chat.config.worker.history_messages.into()
 }
 
 fn join(texts: [Option<String>; 2]) -> Option<String> {

@@ -21,7 +21,7 @@ use super::view::{
 };
 use crate::{
     chat::{Chat, event_stream::STILL_HERE},
-    http::error::{ApiError, problem_response},
+    http::error::{ApiError, failed_after_acceptance},
     openai::{
         attached::Reader,
         reply::{End, Reply, Step},
@@ -38,19 +38,12 @@ pub(in crate::openai) async fn whole(
     mut reply: Reply,
     reader: Option<Reader>,
 ) -> Result<Response, ApiError> {
-    let end = loop {
-        match reply.next().await {
-            Some(Step::End(end)) => break end,
-            Some(_) => {}
-            None => return Err(ApiError::unavailable("a reply was followed no more")),
-        }
-    };
+    let end = reply.end().await;
     if let Some(reader) = reader {
         reader.done();
     }
     if let End::Failed(problem) = end {
-        // The question was taken: the same call made again would ask it again.
-        return Ok(problem_response(problem.with_retryable(false)));
+        return Ok(failed_after_acceptance(problem));
     }
     let request = requests::find(&chat.pool, user, asked.request.id).await?.ok_or(ApiError::NotFound("response"))?;
     Ok(axum::Json(ResponseView::new(Asked { request, place: None, ..asked })).into_response())

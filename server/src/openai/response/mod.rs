@@ -3,7 +3,6 @@
 pub(super) mod create;
 mod events;
 pub(super) mod id;
-pub(super) mod input_items;
 pub(super) mod view;
 
 pub(super) use events::{Events, whole};

@@ -122,7 +122,10 @@ pub(crate) async fn create_chat_completion(
     let sent = ask_apart(&openai, identity.user, asking, &correlation_id).await?;
     let reader = openai.attached.attach(identity.user, sent.request.id);
     let head = Head::new(&sent.request, model);
-    let reply = Reply::follow(openai.chat.clone(), &identity, sent.request.id).await?;
+    let reply = match Reply::follow_accepted(openai.chat.clone(), &identity, sent.request.id).await {
+        Ok(reply) => reply,
+        Err(response) => return Ok(response),
+    };
     let mut response = if stream == Some(true) {
         let with_usage = stream_options.and_then(|options| options.include_usage).unwrap_or_default();
         event_stream::respond(Chunks::new(head, reply, reader, with_usage).into_stream())

@@ -2,6 +2,7 @@
 
 mod audio;
 mod chat_completions;
+mod conversations;
 mod embeddings;
 mod models;
 mod responses;
@@ -30,8 +31,15 @@ where
         .routes(routes!(embeddings::create_embedding))
         .routes(routes!(audio::create_speech))
         .routes(routes!(audio::list_audio_voices))
-        .routes(routes!(responses::create_response))
-        .routes(routes!(responses::read_response, responses::delete_response))
-        .routes(routes!(responses::cancel_response))
+        .routes(routes!(conversations::make_conversation))
+        .routes(routes!(
+            conversations::show_conversation,
+            conversations::note_metadata,
+            conversations::drop_conversation
+        ))
+        .routes(routes!(conversations::list_items))
+        .routes(routes!(responses::make_response))
+        .routes(routes!(responses::show_response, responses::drop_response))
+        .routes(routes!(responses::stop_response))
         .routes(routes!(responses::list_input_items))
 }

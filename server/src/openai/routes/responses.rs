@@ -1,6 +1,6 @@
 //! Responses: made at once, in the background or as a stream; read and followed again; cancelled; deleted.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -34,12 +34,13 @@ use crate::{
         OpenAi,
         body::{Call, OpenAiBody, Unsupported, is_choice_of_none, is_empty, is_never, is_plain, is_zero},
         input::{Brought, Input},
+        items::{Item, ItemPaging, Items},
+        metadata::{self, Metadata},
         reply::Reply,
         response::{
             Events,
             create::{Created, Creation, accept_response},
             id::{ConversationName, ResponseId},
-            input_items::InputItems,
             view::{Asked, ResponseView},
             whole,
         },
@@ -48,9 +49,6 @@ use crate::{
 };
 
 const MISSING: ApiError = ApiError::NotFound("response");
-const MAX_METADATA: usize = 16;
-const DEFAULT_ITEMS: usize = 20;
-const MAX_ITEMS: usize = 100;
 
 /// A response that is to be made. Fields that are not named here are ignored, or refused by their names.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -98,7 +96,7 @@ pub(crate) struct CreateResponse {
     frequency_penalty: Option<f32>,
     /// At most 16 texts.
     #[serde(default)]
-    metadata: Option<BTreeMap<String, String>>,
+    metadata: Option<Metadata>,
     #[serde(default)]
     user: Option<String>,
     #[serde(default)]
@@ -147,15 +145,17 @@ impl CreateResponse {
         let store = self.store.unwrap_or(true);
         let background = self.background.unwrap_or_default();
         let metadata = self.metadata.take().unwrap_or_default();
-        let sound = |text: &String| text.len() <= 512 && !text.contains('\0');
         let names = [&self.user, &self.safety_identifier, &self.prompt_cache_key];
         let instructions = self.instructions.as_ref().is_none_or(|text| !text.contains('\0'));
+        metadata::check(&metadata)?;
         Checks::default()
             .rule(store || !background, "background", "needs store: what runs in the background is read later")
-            .rule(metadata.len() <= MAX_METADATA, "metadata", "must not have more than 16 entries")
-            .rule(metadata.iter().all(|(k, v)| sound(k) && sound(v)), "metadata", "must have texts of up to 512 bytes")
             .rule(instructions, "instructions", "must not contain a zero character")
-            .rule(names.into_iter().flatten().all(sound), "user", "must not be longer than 512 bytes")
+            .rule(
+                names.into_iter().flatten().all(|text| metadata::is_text(text)),
+                "user",
+                "must not be longer than 512 bytes",
+            )
             .done()?;
         Ok(ResponseSettings {
             instructions: self.instructions.take().filter(|text| !text.trim().is_empty()),
@@ -184,7 +184,7 @@ impl CreateResponse {
         (status = 409, description = "the persona is hidden, or the previous response is still being written"),
         (status = 502, description = "no model service gave a reply"),
     ))]
-pub(crate) async fn create_response(
+pub(crate) async fn make_response(
     State(openai): State<Arc<OpenAi>>,
     Identified(identity): Identified,
     CorrelationId(correlation_id): CorrelationId,
@@ -207,7 +207,10 @@ pub(crate) async fn create_response(
         Json(ResponseView::new(asked)).into_response()
     } else {
         let reader = (!store).then(|| openai.attached.attach(user, sent.request.id));
-        let reply = Reply::follow(chat.clone(), &identity, sent.request.id).await?;
+        let reply = match Reply::follow_accepted(chat.clone(), &identity, sent.request.id).await {
+            Ok(reply) => reply,
+            Err(response) => return Ok(response),
+        };
         if call.stream == Some(true) {
             event_stream::respond(Events::new(chat, user, asked, reply, reader, None).into_stream())
         } else {
@@ -240,7 +243,7 @@ pub(crate) struct ReadResponse {
         (status = 200, content((ResponseView = "application/json"), (String = "text/event-stream"))),
         (status = 404, description = "no such response of yours"),
     ))]
-pub(crate) async fn read_response(
+pub(crate) async fn show_response(
     State(openai): State<Arc<OpenAi>>,
     Identified(identity): Identified,
     Id(id): Id<String>,
@@ -261,7 +264,7 @@ pub(crate) async fn read_response(
 /// Any that has not ended. What was shown of it stays. One that has ended stays as it ended.
 #[utoipa::path(post, path = "/v1/responses/{id}/cancel", tag = super::TAG, security(("token" = ["chat:write"])), params(("id" = String, Path)),
     responses((status = 200, body = ResponseView), (status = 404, description = "no such response of yours")))]
-pub(crate) async fn cancel_response(
+pub(crate) async fn stop_response(
     State(openai): State<Arc<OpenAi>>,
     Caller(user): Caller,
     Id(id): Id<String>,
@@ -285,7 +288,7 @@ pub(crate) struct DeletedResponse {
 /// With its conversation, where that was made for it and has no other turn; else its turn stays there.
 #[utoipa::path(delete, path = "/v1/responses/{id}", tag = super::TAG, security(("token" = ["chat:write"])), params(("id" = String, Path)),
     responses((status = 200, body = DeletedResponse), (status = 404, description = "no such response of yours")))]
-pub(crate) async fn delete_response(
+pub(crate) async fn drop_response(
     State(openai): State<Arc<OpenAi>>,
     Caller(user): Caller,
     Id(id): Id<String>,
@@ -305,36 +308,17 @@ pub(crate) async fn delete_response(
     Ok(Json(DeletedResponse { id, object: "response", deleted: true }))
 }
 
-/// Which of the input is listed.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListInput {
-    /// The id of the last item of the page before.
-    after: Option<String>,
-    /// 1 to 100, 20 by default.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<usize>,
-    /// `desc`, the default, or `asc`.
-    order: Option<String>,
-}
-
 /// The input of a response
 #[utoipa::path(get, path = "/v1/responses/{id}/input_items", tag = super::TAG, security(("token" = ["chat:read"])),
-    params(("id" = String, Path), ListInput), responses((status = 200, body = InputItems), (status = 404, description = "no such response of yours")))]
+    params(("id" = String, Path), ItemPaging), responses((status = 200, body = Items), (status = 404, description = "no such response of yours")))]
 pub(crate) async fn list_input_items(
     State(openai): State<Arc<OpenAi>>,
     Caller(user): Caller,
     Id(id): Id<String>,
-    Params(ListInput { after, limit, order }): Params<ListInput>,
-) -> Result<Json<InputItems>, ApiError> {
-    let limit = limit.unwrap_or(DEFAULT_ITEMS);
-    let order = order.as_deref().unwrap_or("desc");
-    Checks::default()
-        .rule((1..=MAX_ITEMS).contains(&limit), "limit", "must be from 1 to 100")
-        .rule(["asc", "desc"].contains(&order), "order", "must be asc or desc")
-        .done()?;
+    Params(paging): Params<ItemPaging>,
+) -> Result<Json<Items>, ApiError> {
     let response = find(&openai, user, &id).await?;
-    InputItems::of(&response, order == "desc", after.as_deref(), limit).map(Json)
+    paging.page(Item::of_input(&response)).map(Json)
 }
 
 async fn find(openai: &OpenAi, user: UserId, id: &str) -> Result<Found, ApiError> {

@@ -3,10 +3,10 @@
 //! The time of the last message is not stored: it is looked up in the index of messages. So a message writes nothing
 //! here, and a list can be read as of the moment of its first page (`docs/PERFORMANCE.md`).
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor, Result};
+use sqlx::{PgConnection, PgExecutor, Result, types::Json};
 use troupe_core::{
     ids::{ConversationId, UserId},
     model::{Change, Conversation, Folder, PersonaName},
@@ -259,6 +259,41 @@ pub async fn change(
     .execute(&mut *db)
     .await?;
     find(db, user, id).await
+}
+
+/// What a program has noted with the conversation; `None` where the user has no such conversation.
+pub async fn metadata(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    id: ConversationId,
+) -> Result<Option<BTreeMap<String, String>>> {
+    let found = sqlx::query_scalar!(
+        r#"select coalesce(metadata, '{}') as "metadata!: Json<BTreeMap<String, String>>"
+           from conversations where user_id = $1 and id = $2"#,
+        user.as_uuid(),
+        id.as_uuid(),
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(found.map(|Json(metadata)| metadata))
+}
+
+/// Whether there was such a conversation.
+pub async fn set_metadata(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    id: ConversationId,
+    metadata: &BTreeMap<String, String>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "update conversations set metadata = $3 where user_id = $1 and id = $2",
+        user.as_uuid(),
+        id.as_uuid(),
+        Json(metadata) as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// The user's folders, by name, each with how many conversations are in it.

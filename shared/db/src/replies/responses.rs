@@ -3,7 +3,10 @@
 use sqlx::{PgPool, Result, types::Json};
 use troupe_core::{
     ids::{MessageId, RequestId, UserId},
-    model::{Request, caller_options::CallerOptions},
+    model::{
+        Request, Role,
+        caller_options::{CallerOptions, CallerTurn},
+    },
 };
 
 use super::requests;
@@ -19,7 +22,6 @@ pub struct Response {
     pub temperature: f32,
     pub question_id: MessageId,
     pub question: String,
-    pub position: i64,
     /// Whether its conversation is deleted after a day.
     pub temporary: bool,
     /// Whether it is the only turn of its conversation.
@@ -31,7 +33,7 @@ pub struct Response {
 /// `None` where the user has no such response, or has deleted it.
 pub async fn find(db: &PgPool, user: UserId, id: RequestId) -> Result<Option<Response>> {
     let row = sqlx::query!(
-        r#"select r.caller_options as "options!: Json<CallerOptions>", r.position, c.temporary, p.slug, p.temperature,
+        r#"select r.caller_options as "options!: Json<CallerOptions>", c.temporary, p.slug, p.temperature,
                q.id as "question_id: MessageId", q.content as question,
                not exists (select from requests o where o.conversation_id = r.conversation_id and o.id <> r.id) as "alone!",
                (select n.id from requests n
@@ -40,7 +42,7 @@ pub async fn find(db: &PgPool, user: UserId, id: RequestId) -> Result<Option<Res
            from requests r
            join conversations c on c.id = r.conversation_id
            join personas p on p.id = c.persona_id
-           join messages q on q.request_id = r.id and q.role = 'user'
+           join messages q on q.id = coalesce((select id from messages where request_id = r.id and role = 'user'), r.question_id)
            where r.id = $1 and r.user_id = $2 and r.caller_options ? 'response'"#,
         id.as_uuid(),
         user.as_uuid(),
@@ -56,11 +58,32 @@ pub async fn find(db: &PgPool, user: UserId, id: RequestId) -> Result<Option<Res
         temperature: row.temperature,
         question_id: row.question_id,
         question: row.question,
-        position: row.position,
         temporary: row.temporary,
         alone: row.alone,
         next: row.next,
     }))
+}
+
+/// The newest turns on the path to a request, and through it, in the order of being said.
+pub async fn turns_until(db: &PgPool, user: UserId, id: RequestId, limit: i64) -> Result<Vec<CallerTurn>> {
+    let mut turns = sqlx::query_as!(
+        CallerTurn,
+        r#"select m.role as "role: Role", m.content
+           from requests t
+           left join branches b on b.conversation_id = t.conversation_id and b.number = t.branch
+           join messages m on m.conversation_id = t.conversation_id and m.turn <= t.position
+           where t.id = $1 and t.user_id = $2
+             and (m.branch = t.branch or exists (select from unnest(b.ancestors, b.below) a (number, below)
+                                                 where a.number = m.branch and m.turn < a.below))
+           order by m.turn desc, m.position desc limit $3"#,
+        id.as_uuid(),
+        user.as_uuid(),
+        limit,
+    )
+    .fetch_all(db)
+    .await?;
+    turns.reverse();
+    Ok(turns)
 }
 
 /// Keeps the number of the last event, the first time that it is told.
