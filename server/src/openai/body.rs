@@ -1,10 +1,12 @@
 //! JSON bodies of `/v1`: fields that are not known are ignored, as OpenAI does, but a known one that is not supported
 //! is refused by its name, and never dropped.
 
+use std::collections::HashMap;
+
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::http::{
     error::ApiError,
@@ -44,10 +46,12 @@ impl<T: Call, S: Send + Sync> FromRequest<S> for OpenAiBody<T> {
 }
 
 fn refuse_unsupported(bytes: &[u8], unsupported: &[Unsupported]) -> Result<(), ApiError> {
-    let fields: Map<String, Value> = serde_json::from_slice(bytes).unwrap_or_default();
+    // Raw: what nobody knows may be large.
+    let fields: HashMap<String, &RawValue> = serde_json::from_slice(bytes).unwrap_or_default();
+    let value = |name: &str| serde_json::from_str::<Value>(fields.get(name)?.get()).ok();
     let refused = unsupported
         .iter()
-        .find(|(name, asks_nothing)| fields.get(*name).is_some_and(|value| !value.is_null() && !asks_nothing(value)));
+        .find(|(name, asks_nothing)| value(name).is_some_and(|value| !value.is_null() && !asks_nothing(&value)));
     refused.map_or(Ok(()), |(name, _)| Err(ApiError::field(name, "is not supported here")))
 }
 

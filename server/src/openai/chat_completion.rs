@@ -12,6 +12,7 @@ use serde::Serialize;
 use troupe_core::{
     ids::{ConversationId, RequestId},
     model::{Request, Usage, providers::Incomplete},
+    problem::{Problem, ProblemCode},
 };
 use utoipa::ToSchema;
 
@@ -102,13 +103,15 @@ impl Head {
 }
 
 /// The whole reply, once it has ended.
-pub(super) async fn whole(head: Head, mut reply: Reply, reader: Reader) -> Response {
+pub(super) async fn whole(head: Head, mut reply: Reply, reader: Option<Reader>) -> Response {
     let end = reply.end().await;
-    reader.done();
+    if let Some(reader) = reader {
+        reader.done();
+    }
     let (usage, finish_reason) = match end {
         End::Completed { usage, incomplete, .. } => (usage, finish_reason(incomplete)),
-        End::Cancelled => (Usage::default(), STOP),
-        End::Failed(problem) => return failed_after_acceptance(problem),
+        End::Cancelled => return failed_after_acceptance(cancelled()),
+        End::Failed(problem) | End::Lost(problem) => return failed_after_acceptance(problem),
     };
     let message = CompletionMessage { role: "assistant", content: reply.text().to_owned() };
     let Head { id, created, model, origin } = head;
@@ -122,6 +125,11 @@ pub(super) async fn whole(head: Head, mut reply: Reply, reader: Reader) -> Respo
         troupe: origin,
     };
     Json(completion).into_response()
+}
+
+/// What there is of it is no answer.
+fn cancelled() -> Problem {
+    Problem::new(ProblemCode::Cancelled, "the reply was cancelled before its end")
 }
 
 const STOP: &str = "stop";
@@ -179,16 +187,17 @@ impl ChunkUsage {
 pub(super) struct Chunks {
     head: Head,
     reply: Reply,
-    /// Until the end.
+    /// Until the end, where the reply goes with its caller.
     reader: Option<Reader>,
+    is_over: bool,
     with_usage: bool,
     /// The first chunk is to come.
     is_new: bool,
 }
 
 impl Chunks {
-    pub(super) fn new(head: Head, reply: Reply, reader: Reader, with_usage: bool) -> Self {
-        Self { head, reply, reader: Some(reader), with_usage, is_new: true }
+    pub(super) fn new(head: Head, reply: Reply, reader: Option<Reader>, with_usage: bool) -> Self {
+        Self { head, reply, reader, is_over: false, with_usage, is_new: true }
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = Bytes> + Send {
@@ -203,7 +212,9 @@ impl Chunks {
             let first = Delta { role: Some("assistant"), content: Some("") };
             return Some(self.delta(first, None));
         }
-        self.reader.as_ref()?;
+        if self.is_over {
+            return None;
+        }
         loop {
             return Some(match self.reply.next().await? {
                 Step::Started => continue,
@@ -215,13 +226,14 @@ impl Chunks {
     }
 
     fn end(&mut self, end: &End) -> Bytes {
+        self.is_over = true;
         if let Some(reader) = self.reader.take() {
             reader.done();
         }
         let (usage, finish_reason) = match end {
             End::Completed { usage, incomplete, .. } => (*usage, finish_reason(*incomplete)),
-            End::Cancelled => (Usage::default(), STOP),
-            End::Failed(problem) => return event(&OpenAiError::from(problem)),
+            End::Cancelled => return event(&OpenAiError::from(&cancelled())),
+            End::Failed(problem) | End::Lost(problem) => return event(&OpenAiError::from(problem)),
         };
         let last = self.delta(Delta::default(), Some(finish_reason));
         let counted = self.with_usage.then(|| self.chunk(&[], ChunkUsage::Counted(usage.into())));

@@ -36,21 +36,28 @@ pub(super) enum Step {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum End {
-    Completed { usage: Usage, incomplete: Option<Incomplete>, at: Option<DateTime<Utc>> },
+    Completed {
+        usage: Usage,
+        incomplete: Option<Incomplete>,
+        at: Option<DateTime<Utc>>,
+    },
     Cancelled,
     Failed(Problem),
+    /// It goes on, and is told no more of.
+    Lost(Problem),
 }
 
 pub(super) struct Reply {
     follower: Follower,
     text: GrowingText,
     end: Option<End>,
+    is_over: bool,
 }
 
 impl Reply {
     pub(super) async fn follow(chat: Arc<Chat>, identity: &Identity, id: RequestId) -> Result<Self, ApiError> {
         let follower = Follower::open(chat, identity, id, Cursor::START).await?;
-        Ok(Self { follower, text: GrowingText::default(), end: None })
+        Ok(Self { follower, text: GrowingText::default(), end: None, is_over: false })
     }
 
     /// The reply to a question that was just accepted; or the response, where it cannot be followed.
@@ -61,34 +68,41 @@ impl Reply {
         })
     }
 
-    /// The end, once it is there.
+    /// The end, once it is there. What was said before it may differ: nobody has seen it.
     pub(super) async fn end(&mut self) -> End {
         loop {
-            match self.next().await {
-                Some(Step::End(end)) => return end,
-                Some(_) => {}
-                None => {
-                    let detail = "the reply is followed no more; it may still come";
-                    return End::Failed(Problem::new(ProblemCode::Unavailable, detail));
+            match self.follower.next().await {
+                Some(Followed::Event(frame)) if frame.kind.is_terminal() => {
+                    self.text = GrowingText::default();
+                    return self.end_of(&frame).map_or_else(lost, |(_, end)| end);
                 }
+                Some(_) => {}
+                None => return lost(),
             }
         }
     }
 
-    /// `None` after the end, and where the caller's credential was revoked.
+    /// `None` after the end.
     pub(super) async fn next(&mut self) -> Option<Step> {
         if let Some(end) = self.end.take() {
+            self.is_over = true;
             return Some(Step::End(end));
         }
-        loop {
-            let frame = match self.follower.next().await? {
-                Followed::Event(frame) => frame,
-                Followed::Quiet => return Some(Step::Quiet),
+        while !self.is_over {
+            let frame = match self.follower.next().await {
+                Some(Followed::Event(frame)) => frame,
+                Some(Followed::Quiet) => return Some(Step::Quiet),
+                None => {
+                    self.is_over = true;
+                    return Some(Step::End(lost()));
+                }
             };
             if let Some(step) = self.step(&frame) {
+                self.is_over = matches!(step, Step::End(_));
                 return Some(step);
             }
         }
+        None
     }
 
     /// All that was sent of it.
@@ -145,7 +159,13 @@ struct Terminal {
 
 fn differs() -> End {
     let detail = "the reply was begun anew, and what was sent of it does not hold; read it as a whole";
-    End::Failed(Problem::new(ProblemCode::ProviderFailed, detail))
+    End::Lost(Problem::new(ProblemCode::ProviderFailed, detail).with_retryable(false))
+}
+
+/// The reader was too slow, or its credential has ended.
+fn lost() -> End {
+    let detail = "the reply is followed no more; it may still come";
+    End::Lost(Problem::new(ProblemCode::Unavailable, detail).with_retryable(false))
 }
 
 /// The text does not go on from what was sent.

@@ -224,6 +224,26 @@ async fn a_reply_whose_caller_has_left_is_cancelled() {
     gate.open();
 }
 
+#[tokio::test]
+async fn a_reply_that_somebody_cancels_is_no_answer() {
+    let cluster = small_cluster().await;
+    let user = cluster.client(0).await;
+    let gate = Gate::new();
+    cluster.provider.on("Stop", [Script::gated(["Half ", "of it"], &gate)]);
+    let cancel = async {
+        let mut stream = chunks(&user, &asking("Stop")).await;
+        let first = stream.next().await.unwrap();
+        gate.release(1);
+        let id = first.data["id"].as_str().unwrap().strip_prefix("chatcmpl-").unwrap().to_owned();
+        stream.until(|event| event.data["choices"][0]["delta"]["content"] == "Half ").await;
+        user.post(&format!("/api/v1/requests/{id}/cancel"), &json!({})).await.expect(200);
+        stream.rest().await
+    };
+    let rest = Box::pin(cancel).await;
+    assert_eq!(rest.last().unwrap().data["error"]["code"], "cancelled", "{rest:?}");
+    gate.open();
+}
+
 /// A chain of two services, the second of which takes no beginning of a reply.
 #[tokio::test]
 async fn text_is_never_taken_back_when_a_service_breaks_off() {

@@ -87,7 +87,9 @@ pub(in crate::openai) async fn accept_response(
     settings.input = items;
     settings.input_instructions = join([instructions, own]);
     let history = match (history, is_new) {
-        (Some(history), _) => Some(history.into_iter().chain(earlier).collect()),
+        (Some(history), _) => {
+            Some(newest_within(history.into_iter().chain(earlier).collect(), chat.config.server.max_history))
+        }
         (None, true) if !earlier.is_empty() => Some(earlier),
         // The conversation's own turns.
         (None, _) => None,
@@ -116,7 +118,10 @@ pub(in crate::openai) async fn accept_response(
 
 /// As it is stored, with its place in the queue.
 async fn created(openai: &OpenAi, user: UserId, sent: Sent) -> Result<Created, ApiError> {
-    let response = responses::find(&openai.pool, user, sent.request.id).await?.ok_or(ApiError::NotFound("response"))?;
+    // It was accepted: the same call made again would be accepted again.
+    let response = responses::find(&openai.pool, user, sent.request.id).await;
+    let response = response.map_err(|error| ApiError::Internal(format!("read an accepted response: {error}")))?;
+    let response = response.ok_or(ApiError::NotFound("response"))?;
     let mut asked = Asked { place: sent.place, ..response.into() };
     if !sent.replayed {
         // As it was accepted; a worker may have it already.
@@ -241,6 +246,18 @@ async fn turns_of(chat: &Chat, user: UserId, id: ConversationId) -> Result<Vec<C
 
 fn history_limit(chat: &Chat) -> i64 {
     chat.config.worker.history_messages.into()
+}
+
+/// The newest turns that have no more bytes: each response after another one brings what that one has brought.
+fn newest_within(mut history: Vec<CallerTurn>, max_bytes: usize) -> Vec<CallerTurn> {
+    let mut left = max_bytes;
+    let fits = |turn: &&CallerTurn| {
+        let rest = left.checked_sub(turn.content.len());
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    let kept = history.iter().rev().take_while(fits).count();
+    history.split_off(history.len() - kept)
 }
 
 fn join(texts: [Option<String>; 2]) -> Option<String> {

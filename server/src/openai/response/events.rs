@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use troupe_core::{
     ids::UserId,
     model::{Request, RequestStatus},
+    problem::Problem,
 };
 use troupe_db::replies::{requests, responses};
 
@@ -42,7 +43,7 @@ pub(in crate::openai) async fn whole(
     if let Some(reader) = reader {
         reader.done();
     }
-    if let End::Failed(problem) = end {
+    if let End::Failed(problem) | End::Lost(problem) = end {
         return Ok(failed_after_acceptance(problem));
     }
     let request = requests::find(&chat.pool, user, asked.request.id).await?.ok_or(ApiError::NotFound("response"))?;
@@ -100,6 +101,10 @@ impl Events {
                     if let Some(reader) = self.reader.take() {
                         reader.done();
                     }
+                    if let End::Lost(problem) = &end {
+                        self.pending.extend(self.progress.lose(problem));
+                        continue;
+                    }
                     self.pending.extend(self.progress.end(&end, self.reply.text()));
                     self.pending.push_back(Bytes::from_static(DONE));
                     self.keep_last_number().await;
@@ -110,7 +115,7 @@ impl Events {
 
     /// For those who come when the log has gone.
     async fn keep_last_number(&self) {
-        let Progress { number, last_kept: None, asked, .. } = &self.progress else { return };
+        let Progress { number, last_kept: None, is_counted: true, asked, .. } = &self.progress else { return };
         let kept = responses::keep_last_number(&self.chat.pool, self.user, asked.request.id, number - 1).await;
         if let Err(error) = kept {
             tracing::debug!(%error, "the number of a last event was not kept");
@@ -126,6 +131,8 @@ struct Progress {
     number: u32,
     /// Of the last event, as it was told before.
     last_kept: Option<u32>,
+    /// Whether the number is that of the log, and not made up.
+    is_counted: bool,
     started: bool,
     has_text: bool,
 }
@@ -134,7 +141,7 @@ impl Progress {
     fn new(asked: Asked, after: Option<u32>) -> Self {
         let settings = asked.options.response.as_ref();
         let last_kept = settings.and_then(|settings| settings.last_sequence_number);
-        Self { asked, after, number: 0, last_kept, started: false, has_text: false }
+        Self { asked, after, number: 0, last_kept, is_counted: true, started: false, has_text: false }
     }
 
     fn begin(&mut self) -> Vec<Bytes> {
@@ -170,11 +177,21 @@ impl Progress {
             End::Completed { incomplete: None, .. } => (COMPLETED, "response.completed"),
             End::Completed { .. } => (INCOMPLETE, "response.incomplete"),
             End::Cancelled => ("cancelled", "response.incomplete"),
-            End::Failed(_) => ("failed", "response.failed"),
+            End::Failed(_) | End::Lost(_) => ("failed", "response.failed"),
         };
+        let has_message = self.has_text && !matches!(end, End::Failed(_));
+        let before_last = if has_message { 3 } else { 0 };
+        // Of those who were told more than there is now, none may miss the end, or be told of it twice.
+        let counted = self.number;
+        self.number = match (self.last_kept, self.after) {
+            (Some(last), _) => counted.max(last.saturating_sub(before_last)),
+            (None, Some(after)) => counted.max(after + 1),
+            (None, None) => counted,
+        };
+        self.is_counted = self.number == counted;
         let mut events = Vec::new();
         let mut output = Vec::new();
-        if self.has_text && !matches!(end, End::Failed(_)) {
+        if has_message {
             let item_status = if status == COMPLETED { COMPLETED } else { INCOMPLETE };
             let part = OutputText::new(text.to_owned());
             output.push(self.message(item_status, vec![part.clone()]));
@@ -182,17 +199,17 @@ impl Progress {
             events.extend(self.part_event("response.content_part.done", json!({ "part": part })));
             events.extend(self.event("response.output_item.done", json!({"output_index": 0, "item": output[0]})));
         }
-        // Of those who were told more than there is now, none may miss the end, or be told of it twice.
-        self.number = match (self.last_kept, self.after) {
-            (Some(last), _) => last.max(self.number),
-            (None, Some(after)) => self.number.max(after.saturating_add(1)),
-            (None, None) => self.number,
-        };
         let mut response = self.ended(end);
         response.status = status;
         response.output = output;
         events.extend(self.event(name, json!({ "response": response })));
         events
+    }
+
+    /// The response goes on, and is told no more of here.
+    fn lose(&mut self, problem: &Problem) -> Option<Bytes> {
+        self.after = None;
+        self.event("error", json!({"code": problem.code(), "message": problem.detail, "param": null}))
     }
 
     fn ended(&self, end: &End) -> ResponseView {
@@ -204,7 +221,7 @@ impl Progress {
                 view.completed_at = at.filter(|_| incomplete.is_none()).map(|at| at.timestamp());
             }
             End::Cancelled => {}
-            End::Failed(problem) => view.error = Some(problem.into()),
+            End::Failed(problem) | End::Lost(problem) => view.error = Some(problem.into()),
         }
         view
     }

@@ -30,7 +30,9 @@ pub(crate) struct Asked {
 
 impl From<troupe_db::replies::responses::Response> for Asked {
     fn from(response: troupe_db::replies::responses::Response) -> Self {
-        let troupe_db::replies::responses::Response { model, temperature, options, request, .. } = response;
+        let troupe_db::replies::responses::Response { model, temperature, mut options, request, .. } = response;
+        // It may be long, and no view has it.
+        options.history = None;
         Self { model, temperature, options, request, place: None }
     }
 }

@@ -97,8 +97,8 @@ impl Call for CreateChatCompletion {
 /// Answer a question
 ///
 /// The persona answers, with its knowledge and its instructions; those of the caller come after its own. Nothing of it
-/// is kept longer than a day. A caller that leaves before the end cancels the reply after some seconds. With an
-/// `Idempotency-Key` the same call made again gets the same reply.
+/// is kept longer than a day. A caller that leaves before the end cancels the reply after some seconds, unless it has
+/// sent an `Idempotency-Key`: the same call made again gets the same reply.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = super::TAG, security(("token" = ["chat:write"])),
     request_body = CreateChatCompletion,
     responses(
@@ -118,9 +118,11 @@ pub(crate) async fn create_chat_completion(
     let sampling = call.sampling()?;
     let CreateChatCompletion { model, messages, stream, stream_options, .. } = call;
     let brought = Brought::of(messages, "messages", openai.chat.config.server.max_content)?;
+    let has_key = key.is_some();
     let asking = Asking { model: &model, brought, sampling, key, fresh, call: &bytes };
     let sent = ask_apart(&openai, identity.user, asking, &correlation_id).await?;
-    let reader = openai.attached.attach(identity.user, sent.request.id);
+    // One that has a key may be asked for again, at any server.
+    let reader = (!has_key).then(|| openai.attached.attach(identity.user, sent.request.id));
     let head = Head::new(&sent.request, model);
     let reply = match Reply::follow_accepted(openai.chat.clone(), &identity, sent.request.id).await {
         Ok(reply) => reply,

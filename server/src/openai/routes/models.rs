@@ -78,6 +78,7 @@ pub(crate) async fn read_model(
     Caller(user): Caller,
     Id(slug): Id<String>,
 ) -> Result<Json<Model>, ApiError> {
-    let persona = personas::find(&openai.pool, user, &slug).await?.ok_or(ApiError::NotFound("model"))?;
+    let persona = personas::find(&openai.pool, user, &slug).await?;
+    let persona = persona.filter(|persona| persona.hidden_at.is_none()).ok_or(ApiError::NotFound("model"))?;
     Ok(Json(persona.into()))
 }

@@ -49,6 +49,7 @@ use crate::{
 };
 
 const MISSING: ApiError = ApiError::NotFound("response");
+const MAX_SEQUENCE_NUMBER: u32 = 10_000_000;
 
 /// A response that is to be made. Fields that are not named here are ignored, or refused by their names.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -231,6 +232,7 @@ pub(crate) struct ReadResponse {
     /// Whether to follow its events.
     stream: Option<bool>,
     /// With `stream`: the number of the last event that was seen.
+    #[param(maximum = 10_000_000)]
     starting_after: Option<u32>,
 }
 
@@ -250,13 +252,19 @@ pub(crate) async fn show_response(
     Params(ReadResponse { stream, starting_after }): Params<ReadResponse>,
 ) -> Result<Response, ApiError> {
     let user = identity.user;
+    if starting_after.is_some_and(|number| number > MAX_SEQUENCE_NUMBER) {
+        return Err(ApiError::field("starting_after", "is the number of no event"));
+    }
     let asked: Asked = find(&openai, user, &id).await?.into();
     if stream != Some(true) {
         return Ok(Json(ResponseView::new(asked)).into_response());
     }
     let chat = openai.chat.clone();
-    let reply = Reply::follow(chat.clone(), &identity, asked.request.id).await?;
-    Ok(event_stream::respond(Events::new(chat, user, asked, reply, None, starting_after).into_stream()))
+    let id = asked.request.id;
+    let reply = Reply::follow(chat.clone(), &identity, id).await?;
+    let is_kept = asked.options.response.as_ref().is_none_or(|settings| settings.store);
+    let reader = (!is_kept && !asked.request.status.is_final()).then(|| openai.attached.attach(user, id));
+    Ok(event_stream::respond(Events::new(chat, user, asked, reply, reader, starting_after).into_stream()))
 }
 
 /// Cancel a response

@@ -339,6 +339,13 @@ problem_codes! {
         title: "conflict",
         advice: "The persona is set to remember nothing of its users. Only its owner can change that.",
     }
+    Cancelled {
+        name: "cancelled",
+        status: 409,
+        retryable: false,
+        title: "cancelled",
+        advice: "The reply was cancelled before its end. Ask again, with another `Idempotency-Key`.",
+    }
     NotCompleted {
         name: "not_completed",
         status: 409,

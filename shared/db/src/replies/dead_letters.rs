@@ -252,7 +252,7 @@ pub async fn redrive(
                select redriven_as, conversation_id, user_id, tier, $3,
                    now() + make_interval(secs => case when first then $4::float8 else least($4::float8, $6::float8) end),
                    case when first then now() end, case when first then 1 else 0 end, id, fresh, branch, repeats, continues,
-                   caller_options
+                   caller_options #- '{response,last_sequence_number}'
                from owned order by place
                returning id, position, branch, tier, dispatches, created_at, redrive_of
            ), question as (

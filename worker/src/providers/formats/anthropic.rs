@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use troupe_core::model::Usage;
+use troupe_core::model::{Usage, caller_options::Sampling};
 
 use super::{
     error_body,
@@ -69,7 +69,8 @@ impl ChatModel for AnthropicChatModel {
 struct Request<'a> {
     model: &'a str,
     max_tokens: u32,
-    temperature: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f32>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -88,14 +89,15 @@ struct Turn {
 
 impl<'a> Request<'a> {
     fn of(call: &Call<'a>) -> Self {
+        let Sampling { temperature: asked, top_p, ref stop, .. } = call.prompt.sampling;
         Self {
             model: call.model,
             max_tokens: call.max_tokens,
-            // Its range ends at 1, that of the others at 2.
-            temperature: call.prompt.temperature.min(1.0),
+            // Its range ends at 1, that of the others at 2. Newer models take one of the two.
+            temperature: (top_p.is_none() || asked.is_some()).then(|| call.prompt.temperature.min(1.0)),
             // It knows neither penalties nor a seed.
-            top_p: call.prompt.sampling.top_p,
-            stop_sequences: &call.prompt.sampling.stop,
+            top_p,
+            stop_sequences: stop,
             system: &call.prompt.system,
             messages: turns(call.prompt, call.prefill),
             stream: true,
