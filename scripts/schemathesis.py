@@ -56,13 +56,17 @@ with open(configuration, "w") as file:
         known = [ids[begin] for begin in sorted(ids, key=len) if path == begin or path.startswith(begin + "/")]
         # What everything else hangs on stays until the end.
         kept = ("delete",) if path in ("/api/v1/personas/{slug}", "/api/v1/conversations/{id}") else ()
-        for method in methods if known else ():
-            if method not in kept:
-                name = f"{method.upper()} {path}"
-                file.write(f"[[operations]]\ninclude-name = {json.dumps(name)}\n[operations.parameters]\n")
-                for parameter, value in known[-1].items():
-                    file.write(f'"path.{parameter}" = {json.dumps(value)}\n')
-                if name in UNAVAILABLE:
-                    file.write('[operations.checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", "503"]\n')
+        for method in methods:
+            name = f"{method.upper()} {path}"
+            parameters = known[-1] if known and method not in kept else {}
+            if not parameters and name not in UNAVAILABLE:
+                continue
+            file.write(f"[[operations]]\ninclude-name = {json.dumps(name)}\n")
+            if parameters:
+                file.write("[operations.parameters]\n")
+            for parameter, value in parameters.items():
+                file.write(f'"path.{parameter}" = {json.dumps(value)}\n')
+            if name in UNAVAILABLE:
+                file.write('[operations.checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", "503"]\n')
 print(address)
 print(token)

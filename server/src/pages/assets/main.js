@@ -176,14 +176,18 @@ async function showSpeaker() {
   onLanguageChange(show);
 }
 
+/** While somebody signs out: forgets what was not sent, whoever is first to hear that the session has ended. */
+let forget = null;
+
 /** Ends the session where it is kept; without an answer it is ended here alone, and says so. */
 async function signOut(background) {
   if (background.hasUnsent() && !(await isSureToLoseMessages())) return;
+  forget = () => background.forgetUnsent();
   try {
     await call("POST", "/auth/logout");
-    background.forgetUnsent();
     leave();
   } catch (problem) {
+    forget = null;
     if (!(problem instanceof Problem)) throw problem;
     toast(t("common.session.still_in", { reason: problem.message }));
   }
@@ -195,10 +199,11 @@ const isSureToLoseMessages = async () =>
 /** Ends the session in every tab. What was written and not sent waits for the same person, unless they signed out. */
 function leave(notice) {
   whenSignedOut(null);
+  forget?.();
   store(localStorage, SESSION, null);
-  if (notice) store(sessionStorage, NOTICE, notice);
+  if (notice && !forget) store(sessionStorage, NOTICE, notice);
   // Whoever signs in next has no business with the conversation that was open.
-  else history.replaceState(null, "", location.pathname);
+  if (forget || !notice) history.replaceState(null, "", location.pathname);
   location.reload();
 }
 
@@ -215,7 +220,11 @@ function startDialog() {
 async function start() {
   startTheme();
   // Signed in or out in another tab: begin anew as whoever it is now.
-  addEventListener("storage", ({ key, storageArea }) => key === SESSION && storageArea === localStorage && location.reload());
+  addEventListener("storage", ({ key, storageArea }) => {
+    if (key !== SESSION || storageArea !== localStorage) return;
+    if (forget) leave();
+    else location.reload();
+  });
   const kept = stored(localStorage, SESSION);
   // Whoever comes by a link of an e-mail may be signed in, as whoever it was.
   const { name, token, invitation } = placeAt(location.hash);
